@@ -1,0 +1,70 @@
+//! Reading arguments and settings: a wrong one is a single line that says its name, its value and what
+//! would be right, with exit 64 when it was typed and 78 when it is a setting of the environment.
+
+mod settings;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, Parser};
+
+use crate::failure::{Exit, Failure, Result};
+
+/// Parses the process's arguments and `NEXUS_*` settings: of the environment, else of `/etc/nexus/nexus.env`, so that
+/// what a person runs by hand does as the units do.
+///
+/// `--help` and `--version` print and end the process with 0.
+///
+/// # Errors
+/// Usage (64) for arguments, Settings (78) for the environment.
+pub fn parse<A: Parser>() -> Result<A> {
+    let settings = settings::read();
+    let command = settings::apply(A::command(), &settings);
+    let typed: Vec<String> = std::env::args().skip(1).collect();
+    command
+        .clone()
+        .try_get_matches()
+        .and_then(|mut matches| A::from_arg_matches_mut(&mut matches))
+        .map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
+            _ => explain(&command, &typed, &error),
+        })
+}
+
+/// One line for what clap says in several.
+fn explain(command: &Command, typed: &[String], error: &clap::Error) -> Failure {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let names = deepest(command, typed);
+    if let (Some(arg), Some(value)) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue)) {
+        let flag = arg.split([' ', '=']).next().unwrap_or(&arg);
+        let was_typed = typed.iter().any(|t| t == flag || t.starts_with(&format!("{flag}=")));
+        let known = names.get_arguments().find(|a| a.get_long().is_some_and(|long| flag == format!("--{long}")));
+        let setting = known.and_then(clap::Arg::get_env);
+        let help = known.and_then(clap::Arg::get_help).map_or_else(String::new, |help| format!("; it means: {help}"));
+        let right = match (error.get(ContextKind::ValidValue), std::error::Error::source(error)) {
+            (Some(ContextValue::Strings(valid)), _) if !valid.is_empty() => {
+                format!("expected one of: {}", valid.join(", "))
+            }
+            (_, Some(cause)) => cause.to_string(),
+            _ => "not a valid value".to_owned(),
+        } + &help;
+        return match setting {
+            Some(name) if !was_typed => {
+                let name = name.to_string_lossy();
+                Failure::new(Exit::Settings, format!("setting {name}={value}"))
+                    .because(right)
+                    .advise(format!("Set {name} in /etc/nexus/nexus.env to a valid value, or remove it"))
+            }
+            _ => Failure::new(Exit::Usage, format!("argument {flag} {value}")).because(right),
+        };
+    }
+    let first = error.to_string();
+    let first = first.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    Failure::new(Exit::Usage, first).advise(format!("See: {} --help", command.get_name()))
+}
+
+/// The subcommand that was typed, or the command itself.
+fn deepest<'a>(command: &'a Command, typed: &[String]) -> &'a Command {
+    typed.iter().find_map(|word| command.find_subcommand(word)).unwrap_or(command)
+}

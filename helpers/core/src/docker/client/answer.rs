@@ -1,0 +1,218 @@
+//! The answer to one request, as a stream of the command's standard output.
+
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+use super::super::protocol::LONGEST_FRAME;
+use super::{Check, LOOK};
+use crate::failure::{Exit, Failure};
+
+/// How long a wait lasts before the check is called again, in milliseconds.
+const TICK: u16 = 250;
+
+/// How much of the command's standard error is kept: its end.
+const KEPT_STDERR: usize = 8 << 10;
+
+/// The standard output of what was asked for.
+///
+/// `read` gives `Ok(0)` only after the command ended with status 0. A command that failed, a refusal, and
+/// a connection that was cut are errors that carry a [`Failure`](crate::failure::Failure) (see
+/// [`failure_of`](super::failure_of)). Dropping an answer before its end hangs up, and the helper then
+/// ends the command.
+pub struct Answer {
+    stream: UnixStream,
+    doing: String,
+    check: Check,
+    state: State,
+    stderr: Vec<u8>,
+}
+
+/// Where in the row of frames we are. It outlives every interrupted or partial read.
+enum State {
+    /// In a frame's five bytes of head.
+    Head { bytes: [u8; 5], have: usize },
+    /// In the payload of standard output or standard error.
+    Chunk { is_stdout: bool, left: usize },
+    /// In the payload of the last frame.
+    Last { is_exit: bool, payload: Vec<u8>, left: usize },
+    /// The command ended with status 0.
+    Done,
+    /// Nothing more will come; why was told once.
+    Broken,
+}
+
+const START: State = State::Head { bytes: [0; 5], have: 0 };
+
+impl Answer {
+    pub(super) fn new(stream: UnixStream, doing: String, check: Check) -> Self {
+        Self { stream, doing, check, state: START, stderr: Vec::new() }
+    }
+
+    /// The end (8 KiB) of what the command said on its standard error so far: warnings, when it went well.
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).trim().to_owned()
+    }
+
+    /// Reads to the end, throwing away what is left of the standard output.
+    ///
+    /// # Errors
+    /// Unavailable (69) when the command failed, was refused, or the connection was cut.
+    pub fn finish(&mut self) -> crate::failure::Result<()> {
+        let ended = io::copy(self, &mut io::sink());
+        ended.map(drop).map_err(|error| super::failure_of(error, || &self.doing))
+    }
+
+    pub(super) fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
+    /// Waits until one of `events` is there, calling the check in between.
+    pub(super) fn wait(&self, events: PollFlags) -> io::Result<PollFlags> {
+        loop {
+            (self.check)().map_err(|f| io::Error::other(f.while_doing(&self.doing)))?;
+            let mut fds = [PollFd::new(self.stream.as_fd(), events)];
+            match nix::poll::poll(&mut fds, PollTimeout::from(TICK)) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(fds[0].revents().unwrap_or(PollFlags::empty())),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Reads what is there now: `None` when more has to be waited for, `Some(0)` at the good end.
+    pub(super) fn read_ready(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        match self.advance(buf) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => {
+                self.state = State::Broken;
+                if error.get_ref().and_then(|inner| inner.downcast_ref::<Failure>()).is_some() {
+                    return Err(error);
+                }
+                let exit = Exit::Unavailable;
+                Err(io::Error::other(Failure::new(exit, &*self.doing).because(error).advise(LOOK)))
+            }
+            Ok(got) => Ok(Some(got)),
+        }
+    }
+
+    /// Goes on through the frames until there is standard output to give, or the end, or an error
+    /// (`WouldBlock` when nothing more has come yet).
+    fn advance(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match &mut self.state {
+                State::Done => return Ok(0),
+                State::Broken => return Err(cut()),
+                State::Head { bytes, have } if *have < bytes.len() => {
+                    *have += read_some(&mut self.stream, &mut bytes[*have..])?;
+                }
+                State::Head { bytes, .. } => self.state = after_head(*bytes)?,
+                State::Chunk { left: 0, .. } => self.state = START,
+                State::Chunk { is_stdout: true, left } => {
+                    let want = buf.len().min(*left);
+                    if want == 0 {
+                        return Ok(0);
+                    }
+                    let got = read_some(&mut self.stream, &mut buf[..want])?;
+                    *left -= got;
+                    return Ok(got);
+                }
+                State::Chunk { is_stdout: false, left } => {
+                    let mut bytes = [0; 4096];
+                    let want = bytes.len().min(*left);
+                    let got = read_some(&mut self.stream, &mut bytes[..want])?;
+                    *left -= got;
+                    self.stderr.extend_from_slice(&bytes[..got]);
+                    let excess = self.stderr.len().saturating_sub(KEPT_STDERR);
+                    self.stderr.drain(..excess);
+                }
+                State::Last { left: 0, is_exit, payload } => {
+                    let (is_exit, payload) = (*is_exit, std::mem::take(payload));
+                    return self.end(is_exit, &payload);
+                }
+                State::Last { payload, left, .. } => {
+                    let mut bytes = [0; 512];
+                    let want = bytes.len().min(*left);
+                    let got = read_some(&mut self.stream, &mut bytes[..want])?;
+                    *left -= got;
+                    payload.extend_from_slice(&bytes[..got]);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, is_exit: bool, payload: &[u8]) -> io::Result<usize> {
+        let failed =
+            |cause: String| Failure::new(Exit::Unavailable, &*self.doing).because(cause).advise(LOOK);
+        let failure = match payload.try_into().map(i32::from_be_bytes) {
+            Ok(0) if is_exit => {
+                self.state = State::Done;
+                return Ok(0);
+            }
+            Ok(status) if is_exit => {
+                failed(format!("it ended with status {status}: {}", reason(&self.stderr())))
+            }
+            Err(_) if is_exit => return Err(invalid("an exit status that is not four bytes long")),
+            _ => failed(format!("nexus-docker refused: {}", String::from_utf8_lossy(payload).trim())),
+        };
+        Err(io::Error::other(failure))
+    }
+}
+
+impl Read for Answer {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            if let Some(got) = self.read_ready(buf)? {
+                return Ok(got);
+            }
+            self.wait(PollFlags::POLLIN)?;
+        }
+    }
+}
+
+/// The line that most likely says why: the last that speaks of an error, for PostgreSQL's tools add the
+/// statement after it; else the last.
+fn reason(stderr: &str) -> &str {
+    let lines = || stderr.lines().rev().filter(|line| !line.trim().is_empty());
+    let error = lines().find(|line| line.to_ascii_lowercase().contains("error"));
+    error.or_else(|| lines().next()).unwrap_or("it gave no reason")
+}
+
+/// What follows a frame's head.
+fn after_head([kind, length @ ..]: [u8; 5]) -> io::Result<State> {
+    let left = u32::from_be_bytes(length) as usize;
+    if left > LONGEST_FRAME {
+        return Err(invalid("a frame that is too long"));
+    }
+    match kind {
+        b'o' => Ok(State::Chunk { is_stdout: true, left }),
+        b'e' => Ok(State::Chunk { is_stdout: false, left }),
+        b'x' | b'r' => Ok(State::Last { is_exit: kind == b'x', payload: Vec::new(), left }),
+        _ => Err(invalid("a frame of unknown kind")),
+    }
+}
+
+/// At least one byte, or an error: the end of the stream is one too, for the last frame has not come.
+fn read_some(stream: &mut UnixStream, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buf) {
+            Ok(0) => return Err(cut()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+fn cut() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was cut before the command had ended")
+}
+
+fn invalid(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}

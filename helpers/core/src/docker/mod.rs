@@ -1,0 +1,5 @@
+//! The way to Docker: no helper that holds rows or keys may open Docker's socket. They ask `nexus-docker`,
+//! which answers a closed list of requests over `/run/nexus/docker.sock`.
+
+pub mod client;
+pub mod protocol;

@@ -1,0 +1,217 @@
+//! What may be asked of `nexus-docker`, and how it is said on the socket.
+//!
+//! The asker sends one line of JSON, then, for a request that takes input, raw bytes until it shuts
+//! down its writing half. The answer is a row of frames: one byte kind, four bytes length (big-endian),
+//! payload.
+
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+/// The longest request line, in bytes: some 30,000 table names.
+pub const LONGEST_REQUEST: usize = 4 << 20;
+
+/// The longest payload of a frame, in bytes.
+pub const LONGEST_FRAME: usize = 1 << 20;
+
+/// The closed list of what may be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// `pg_dump -Fc -Z0` of `database` in the exported `snapshot`, without the rows of some tables.
+    Dump {
+        /// Name of the database.
+        database: String,
+        /// As `pg_export_snapshot()` gave it.
+        snapshot: String,
+        /// Tables whose rows are left out.
+        exclude_table_data: Vec<TableName>,
+    },
+    /// `pg_dumpall --roles-only --no-role-passwords`.
+    DumpRoles {},
+    /// `pg_restore` of one section of the custom-format archive that follows as input.
+    Restore {
+        /// Name of the database to restore into; it exists.
+        database: String,
+        /// Which part of the archive.
+        section: Section,
+    },
+    /// Puts the RDB file that follows as input in the place of Redis's data, keeping the old beside it.
+    RedisRestore {},
+    /// One JSON line a container of the stack.
+    Containers {},
+    /// Restarts the container of a service.
+    Restart {
+        /// Which one.
+        service: Service,
+    },
+}
+
+impl Request {
+    /// Whether bytes follow the request line.
+    pub fn takes_input(&self) -> bool {
+        matches!(self, Self::Restore { .. } | Self::RedisRestore {})
+    }
+}
+
+/// A table, by the names in the catalog (not quoted).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableName {
+    /// `pg_namespace.nspname`.
+    pub schema: String,
+    /// `pg_class.relname`.
+    pub table: String,
+}
+
+/// The sections of a `pg_dump` archive (manual of `pg_restore`, `--section`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Section {
+    /// Types, tables, functions: what rows need.
+    PreData,
+    /// Large objects, sequence values, and rows that were not left out.
+    Data,
+    /// Indexes, constraints, triggers, policies, materialized views.
+    PostData,
+}
+
+impl Section {
+    /// As `--section=` wants it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PreData => "pre-data",
+            Self::Data => "data",
+            Self::PostData => "post-data",
+        }
+    }
+}
+
+/// The services of the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Service {
+    /// `PostgreSQL` with pgvector.
+    Postgres,
+    /// Redis.
+    Redis,
+}
+
+impl Service {
+    /// As the compose file calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+/// One frame of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Some of the command's standard output.
+    Stdout(Vec<u8>),
+    /// Some of its standard error.
+    Stderr(Vec<u8>),
+    /// It ended with this status; nothing follows.
+    Exit(i32),
+    /// It was not run, and why; nothing follows.
+    Refused(String),
+}
+
+impl Frame {
+    /// Writes the frame.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::Stdout(bytes) => write_frame(out, b'o', bytes),
+            Self::Stderr(bytes) => write_frame(out, b'e', bytes),
+            Self::Exit(status) => write_frame(out, b'x', &status.to_be_bytes()),
+            Self::Refused(why) => write_frame(out, b'r', why.as_bytes()),
+        }
+    }
+
+    /// Reads the next frame; `None` when the other side closed between two frames.
+    ///
+    /// # Errors
+    /// `InvalidData` for anything that is not a frame, `UnexpectedEof` inside one.
+    pub fn read_from(input: &mut impl Read) -> io::Result<Option<Self>> {
+        let mut kind = [0];
+        if input.read(&mut kind)? == 0 {
+            return Ok(None);
+        }
+        let mut length = [0; 4];
+        input.read_exact(&mut length)?;
+        let length = u32::from_be_bytes(length) as usize;
+        if length > LONGEST_FRAME {
+            return Err(invalid(format!("a frame of {length} bytes")));
+        }
+        let mut payload = vec![0; length];
+        input.read_exact(&mut payload)?;
+        match kind[0] {
+            b'o' => Ok(Some(Self::Stdout(payload))),
+            b'e' => Ok(Some(Self::Stderr(payload))),
+            b'x' => match payload.as_slice().try_into() {
+                Ok(status) => Ok(Some(Self::Exit(i32::from_be_bytes(status)))),
+                Err(_) => Err(invalid(format!("an exit status of {length} bytes"))),
+            },
+            b'r' => Ok(Some(Self::Refused(String::from_utf8_lossy(&payload).into_owned()))),
+            other => Err(invalid(format!("a frame of unknown kind {other:#04x}"))),
+        }
+    }
+}
+
+/// Writes one frame of `kind` without copying its payload.
+pub fn write_frame(out: &mut impl Write, kind: u8, payload: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(payload.len()).map_err(|_| invalid("a frame over 4 GiB".to_owned()))?;
+    out.write_all(&[kind])?;
+    out.write_all(&length.to_be_bytes())?;
+    out.write_all(payload)
+}
+
+fn invalid(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frames() -> impl Strategy<Value = Frame> {
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300).prop_map(Frame::Stdout),
+            prop::collection::vec(any::<u8>(), 0..300).prop_map(Frame::Stderr),
+            any::<i32>().prop_map(Frame::Exit),
+            ".{0,80}".prop_map(Frame::Refused),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_back_as_they_were_sent(sent in prop::collection::vec(frames(), 0..8)) {
+            let mut wire = Vec::new();
+            for frame in &sent {
+                frame.write_to(&mut wire)?;
+            }
+            let mut input = wire.as_slice();
+            let mut got = Vec::new();
+            while let Some(frame) = Frame::read_from(&mut input)? {
+                got.push(frame);
+            }
+            prop_assert_eq!(got, sent);
+        }
+
+        #[test]
+        fn rubbish_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut input = bytes.as_slice();
+            while let Ok(Some(_)) = Frame::read_from(&mut input) {}
+        }
+    }
+
+    #[test]
+    fn a_request_with_a_field_that_is_not_on_the_list_is_refused() {
+        let line = r#"{"request":"containers","also":"rm -rf"}"#;
+        assert!(serde_json::from_str::<Request>(line).is_err());
+    }
+}

@@ -1,0 +1,173 @@
+//! How a helper fails: one line that says what was being done to what, why it could not be, and what
+//! to do next, with the exit code of sysexits(3) that fits.
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+/// Exit codes, from sysexits(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// 64: the command line is wrong.
+    Usage = 64,
+    /// 65: stored data is damaged or not what it says it is.
+    Data = 65,
+    /// 69: a service (PostgreSQL, Redis, nexus-docker) does not answer or broke off.
+    Unavailable = 69,
+    /// 70: a fault of the helper itself.
+    Software = 70,
+    /// 73: something that must be made cannot be, for instance because it does not fit.
+    CannotCreate = 73,
+    /// 74: reading or writing failed.
+    Io = 74,
+    /// 75: someone else is at it, or it was stopped; trying later may work.
+    TryLater = 75,
+    /// 77: not permitted.
+    Permission = 77,
+    /// 78: a setting is wrong.
+    Settings = 78,
+}
+
+/// Why a helper could not do its work. `Display` is the one line a person reads.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    doing: String,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+    advice: Option<String>,
+}
+
+/// `Result` of everything a helper does.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// A failure while `doing` something ("dumping table nexus.episode").
+    pub fn new(exit: Exit, doing: impl Into<String>) -> Self {
+        Self { exit, doing: doing.into(), cause: None, advice: None }
+    }
+
+    /// Adds what made it fail.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Adds what a person can do about it: a sentence, without a final stop.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// Puts a wider context before what was being done: "restoring set 42: reading …".
+    #[must_use]
+    pub fn while_doing(mut self, wider: impl fmt::Display) -> Self {
+        self.doing = format!("{wider}: {}", self.doing);
+        self
+    }
+
+    /// The exit code that fits.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The same as a process exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.exit as u8)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = self.doing.clone();
+        let mut cause = self.cause.as_deref().map(|c| c as &dyn Error);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Many libraries repeat their source in their own text.
+            if !line.ends_with(&text) {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
+            cause = error.source();
+        }
+        if let Some(advice) = &self.advice {
+            let end = if line.ends_with(['.', '!', '?']) { " " } else { ". " };
+            line.push_str(end);
+            line.push_str(advice);
+        }
+        // One line always: a cause may carry a server's multi-line text.
+        f.write_str(&line.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl Error for Failure {}
+
+/// Adds context to another library's error.
+pub trait OrFail<T> {
+    /// Turns the error into a [`Failure`] with `exit`, `doing` computed only when it failed.
+    fn or_fail<D: Into<String>>(self, exit: Exit, doing: impl FnOnce() -> D) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn Error + Send + Sync>>> OrFail<T> for std::result::Result<T, E> {
+    fn or_fail<D: Into<String>>(self, exit: Exit, doing: impl FnOnce() -> D) -> Result<T> {
+        self.map_err(|error| Failure::new(exit, doing()).because(error))
+    }
+}
+
+/// Adds context to an I/O error, choosing the exit code by its kind: 77 for permission, 73 for a full
+/// disk, 74 otherwise.
+pub trait OrFailIo<T> {
+    /// Turns the I/O error into a [`Failure`]; `doing` is computed only when it failed.
+    fn or_fail_io<D: Into<String>>(self, doing: impl FnOnce() -> D) -> Result<T>;
+}
+
+impl<T> OrFailIo<T> for std::io::Result<T> {
+    fn or_fail_io<D: Into<String>>(self, doing: impl FnOnce() -> D) -> Result<T> {
+        use std::io::ErrorKind;
+        self.map_err(|error| {
+            let (exit, advice) = match error.kind() {
+                ErrorKind::PermissionDenied => (Exit::Permission, None),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    (Exit::CannotCreate, Some("Free some space there and run it again"))
+                }
+                ErrorKind::ReadOnlyFilesystem => (
+                    Exit::CannotCreate,
+                    Some("Mount it writable, or let the unit write there (ReadWritePaths=) and run it again"),
+                ),
+                _ => (Exit::Io, None),
+            };
+            let failure = Failure::new(exit, doing()).because(error);
+            match advice {
+                Some(advice) => failure.advise(advice),
+                None => failure,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line_whatever_its_cause_says() {
+        let failure = Failure::new(Exit::Unavailable, "connecting to PostgreSQL at /run/nexus/postgres")
+            .because("line one\nline two")
+            .advise("Start it with: systemctl start nexus-stack");
+        assert_eq!(
+            failure.to_string(),
+            "connecting to PostgreSQL at /run/nexus/postgres: line one line two. \
+             Start it with: systemctl start nexus-stack"
+        );
+    }
+
+    #[test]
+    fn a_full_disk_is_cannot_create_and_says_to_free_space() {
+        let full = std::io::Error::from_raw_os_error(28);
+        let failure = Err::<(), _>(full).or_fail_io(|| "writing x").unwrap_err();
+        assert_eq!(failure.exit(), Exit::CannotCreate);
+        assert!(failure.to_string().contains("Free some space"));
+    }
+}

@@ -1,0 +1,59 @@
+//! Logging: to the journal with fields when a unit runs the helper, to standard error when a person does.
+
+use log::{LevelFilter, Log, Metadata, Record};
+use systemd_journal_logger::JournalLog;
+
+/// MESSAGE_IDs of the events that units/catalog explains (`journalctl -x`).
+pub mod message_id {
+    /// A backup set was published.
+    pub const BACKUP_DONE: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a60";
+    /// A backup failed; older sets are untouched.
+    pub const BACKUP_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a61";
+    /// Rotation removed a set.
+    pub const SET_ROTATED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a62";
+    /// What an earlier, killed run had left was removed.
+    pub const PARTIAL_SWEPT: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a63";
+    /// A set was restored.
+    pub const RESTORE_DONE: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a64";
+    /// A restore failed; the living database is untouched.
+    pub const RESTORE_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a65";
+}
+
+/// Plain lines on standard error, for terminals and pipes; what has a MESSAGE_ID goes to the journal as well, so that
+/// what a person did by hand is found there too.
+struct Plain {
+    journal: Option<JournalLog>,
+}
+
+impl Log for Plain {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        eprintln!("{}", record.args());
+        if let Some(journal) = &self.journal
+            && record.key_values().get("MESSAGE_ID".into()).is_some()
+        {
+            journal.log(record);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Sets the logger up for this process; `helper` is its name in the journal.
+///
+/// Without a reachable journal the lines go to standard error.
+pub fn init(helper: &str) {
+    log::set_max_level(LevelFilter::Info);
+    let journal = JournalLog::new().ok().map(|log| log.with_syslog_identifier(helper.to_owned()));
+    // Fails only when a logger is already there, which then does the work.
+    let _already_there = match journal {
+        Some(journal) if systemd_journal_logger::connected_to_journal() => journal.install(),
+        journal => log::set_boxed_logger(Box::new(Plain { journal })),
+    };
+}

@@ -1,0 +1,12 @@
+//! What the NEXUS helpers share: how they fail and report, the settings and credentials they read,
+//! the backup set on disk, and the way to the one helper that may talk to Docker.
+
+pub mod cli;
+pub mod credentials;
+pub mod docker;
+pub mod failure;
+pub mod journal;
+pub mod postgres;
+pub mod progress;
+pub mod set;
+pub mod stop;

@@ -1,0 +1,132 @@
+//! The statements that make a database like the one that was backed up.
+
+use crate::postgres::quote::{identifier, literal};
+use crate::set::manifest::{DatabaseProperties, DatabaseSetting, Grant};
+
+/// Settings whose stored value is a list of already quoted names (`GUC_LIST_QUOTE`; pg_dump's
+/// `variable_is_guc_list_quote`). The stored form goes back as it is.
+const LISTS_OF_NAMES: [&str; 6] = [
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+];
+
+impl DatabaseProperties {
+    /// `CREATE DATABASE` for an empty database `name` with the same encoding and locale.
+    pub fn create_statement(&self, name: &str) -> String {
+        let mut sql = format!(
+            "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
+            identifier(name),
+            literal(&self.encoding),
+            literal(&self.collate),
+            literal(&self.ctype),
+        );
+        match (self.locale_provider.as_str(), &self.locale) {
+            ("i", Some(locale)) => {
+                sql.push_str(&format!(" LOCALE_PROVIDER icu ICU_LOCALE {}", literal(locale)));
+                if let Some(rules) = &self.icu_rules {
+                    sql.push_str(&format!(" ICU_RULES {}", literal(rules)));
+                }
+            }
+            ("b", Some(locale)) => {
+                sql.push_str(&format!(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", literal(locale)));
+            }
+            _ => sql.push_str(" LOCALE_PROVIDER libc"),
+        }
+        sql
+    }
+
+    /// The statements that give database `name` its owner, comment, settings, limit and privileges, in order.
+    pub fn finishing_statements(&self, name: &str) -> Vec<String> {
+        let database = identifier(name);
+        let mut statements = vec![format!("ALTER DATABASE {database} OWNER TO {}", identifier(&self.owner))];
+        if let Some(comment) = &self.comment {
+            statements.push(format!("COMMENT ON DATABASE {database} IS {}", literal(comment)));
+        }
+        if self.connection_limit >= 0 {
+            statements.push(format!("ALTER DATABASE {database} CONNECTION LIMIT {}", self.connection_limit));
+        }
+        statements.extend(self.settings.iter().map(|setting| setting.statement(&database)));
+        // From nothing, so that a privilege that had been taken from PUBLIC does not come back.
+        statements.push(format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC"));
+        statements.extend(self.grants.iter().map(|grant| grant.statement(&database)));
+        statements
+    }
+}
+
+impl DatabaseSetting {
+    fn statement(&self, database: &str) -> String {
+        // An extension's setting has a dot: each part is a name of its own.
+        let name: Vec<_> = self.name.split('.').map(identifier).collect();
+        let is_list = LISTS_OF_NAMES.contains(&self.name.to_ascii_lowercase().as_str());
+        let value = match (is_list, self.value.as_str()) {
+            (true, "") => "''".to_owned(),
+            (true, value) => value.to_owned(),
+            (false, value) => literal(value),
+        };
+        let target = match &self.role {
+            Some(role) => format!("ALTER ROLE {} IN DATABASE {database}", identifier(role)),
+            None => format!("ALTER DATABASE {database}"),
+        };
+        format!("{target} SET {} TO {value}", name.join("."))
+    }
+}
+
+impl Grant {
+    fn statement(&self, database: &str) -> String {
+        let to = self.role.as_deref().map_or_else(|| "PUBLIC".to_owned(), identifier);
+        let option = if self.grantable { " WITH GRANT OPTION" } else { "" };
+        // The catalog's own words: CONNECT, CREATE, TEMPORARY.
+        let privilege: String = self.privilege.chars().filter(char::is_ascii_uppercase).collect();
+        format!("GRANT {privilege} ON DATABASE {database} TO {to}{option}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setting(name: &str, value: &str, role: Option<&str>) -> DatabaseSetting {
+        DatabaseSetting { role: role.map(str::to_owned), name: name.to_owned(), value: value.to_owned() }
+    }
+
+    #[test]
+    fn a_list_of_names_goes_back_as_it_was_stored() {
+        let path = setting("search_path", "\"$user\", public", None);
+        assert_eq!(path.statement("\"d\""), "ALTER DATABASE \"d\" SET \"search_path\" TO \"$user\", public");
+        assert!(setting("search_path", "", None).statement("\"d\"").ends_with("TO ''"));
+    }
+
+    #[test]
+    fn a_roles_own_setting_is_for_that_role_only() {
+        assert_eq!(
+            setting("nexus.agent_id", "it's", Some("nexus_app")).statement("\"d\""),
+            "ALTER ROLE \"nexus_app\" IN DATABASE \"d\" SET \"nexus\".\"agent_id\" TO 'it''s'"
+        );
+    }
+
+    #[test]
+    fn the_database_is_made_with_its_own_locale() {
+        let properties = DatabaseProperties {
+            encoding: "UTF8".into(),
+            locale_provider: "b".into(),
+            collate: "C".into(),
+            ctype: "C".into(),
+            locale: Some("C.UTF-8".into()),
+            icu_rules: None,
+            owner: "postgres".into(),
+            comment: None,
+            connection_limit: -1,
+            settings: vec![],
+            grants: vec![],
+        };
+        assert_eq!(
+            properties.create_statement("a\"b"),
+            "CREATE DATABASE \"a\"\"b\" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' \
+             LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'"
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! The backup directory: which sets are in it, which leftovers, what number comes next.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use crate::set::name::SetName;
+use crate::set::seal::NewFile;
+
+/// A set that is complete: its name has no leading dot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetEntry {
+    /// Its name.
+    pub name: SetName,
+    /// Its directory.
+    pub path: PathBuf,
+}
+
+/// What the last published set was, to number and size the next; losing it costs nothing but the guess.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last {
+    /// Number of the last set.
+    pub sequence: u64,
+    /// Bytes its tables had in the database.
+    pub database_bytes: u64,
+    /// Bytes of the set.
+    pub set_bytes: u64,
+}
+
+/// A backup directory.
+#[derive(Clone, Debug)]
+pub struct BackupDirectory {
+    path: PathBuf,
+}
+
+impl BackupDirectory {
+    /// The directory at `path`.
+    ///
+    /// # Errors
+    /// Settings (78) when it is no directory.
+    pub fn at(path: &Path) -> Result<Self> {
+        let doing = || format!("opening the backup directory {}", path.display());
+        let metadata = match fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Failure::new(Exit::Settings, doing())
+                    .because(error)
+                    .advise("Make it, or mount what it is on, or set NEXUS_BACKUP_DIR"));
+            }
+            other => other.or_fail_io(doing)?,
+        };
+        if !metadata.is_dir() {
+            return Err(Failure::new(Exit::Settings, doing())
+                .because("it is no directory")
+                .advise("Set NEXUS_BACKUP_DIR to a directory"));
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The complete sets, oldest first by sequence number.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn sets(&self) -> Result<Vec<SetEntry>> {
+        let mut sets: Vec<SetEntry> = self
+            .entries()?
+            .into_iter()
+            .filter_map(|(name, path)| name.parse().ok().map(|name| SetEntry { name, path }))
+            .filter(|set| set.path.is_dir())
+            .collect();
+        sets.sort_by_key(|set| set.name);
+        Ok(sets)
+    }
+
+    /// What killed runs left: directories whose names begin with a dot and end in `.partial` or `.removing`.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn leftovers(&self) -> Result<Vec<PathBuf>> {
+        let left = |name: &str| name.starts_with('.') && (name.ends_with(".partial") || name.ends_with(".removing"));
+        Ok(self.entries()?.into_iter().filter(|(name, _)| left(name)).map(|(_, path)| path).collect())
+    }
+
+    /// The set that `id` means: `latest`, a number, or a whole name.
+    ///
+    /// # Errors
+    /// Usage (64) when there is none.
+    pub fn find(&self, id: &str) -> Result<SetEntry> {
+        let sets = self.sets()?;
+        let found = match (id, id.parse::<u64>()) {
+            ("latest", _) => sets.last(),
+            (_, Ok(sequence)) => sets.iter().find(|set| set.name.sequence == sequence),
+            _ => sets.iter().find(|set| set.name.to_string() == id),
+        };
+        found.cloned().ok_or_else(|| {
+            Failure::new(Exit::Usage, format!("looking for set {id} in {}", self.path.display()))
+                .because(if sets.is_empty() { "there is no set" } else { "there is no such set" })
+                .advise("See: nexus-restore list")
+        })
+    }
+
+    /// The number of the next set: one more than any there is or was.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn next_sequence(&self) -> Result<u64> {
+        let newest = self.sets()?.last().map_or(0, |set| set.name.sequence);
+        Ok(newest.max(self.last()?.sequence) + 1)
+    }
+
+    /// What is remembered of the last set; nothing when it was never written or is damaged.
+    ///
+    /// # Errors
+    /// I/O other than "not found".
+    pub fn last(&self) -> Result<Last> {
+        let path = self.last_path();
+        match fs::read(&path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Last::default()),
+            Err(error) => Err(error).or_fail_io(|| format!("reading {}", path.display())),
+        }
+    }
+
+    /// Remembers the last set, replacing what was remembered in one step.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn remember(&self, last: Last) -> Result<()> {
+        let path = self.last_path();
+        let new = path.with_extension("new");
+        let doing = || format!("writing {}", path.display());
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).or_fail_io(doing)?,
+            _ => {}
+        }
+        let mut file = NewFile::create(&new)?;
+        let json = serde_json::to_vec(&last).or_fail(Exit::Software, doing)?;
+        file.write_all(&json).or_fail_io(doing)?;
+        file.finish()?;
+        fs::rename(&new, &path).or_fail_io(doing)
+    }
+
+    fn last_path(&self) -> PathBuf {
+        self.path.join(".last.json")
+    }
+
+    fn entries(&self) -> Result<Vec<(String, PathBuf)>> {
+        let doing = || format!("listing {}", self.path.display());
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.path).or_fail_io(doing)? {
+            let entry = entry.or_fail_io(doing)?;
+            // A name that is not UTF-8 is none of ours.
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push((name, entry.path()));
+            }
+        }
+        Ok(entries)
+    }
+}

@@ -1,0 +1,61 @@
+//! Who can read the sets: age recipients, to encrypt for, and identities, to decrypt with.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use age::x25519::Recipient;
+use age::{Identity, IdentityFile};
+
+use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+
+/// Reads the recipients of `path`: one a line, `#` begins a comment.
+///
+/// # Errors
+/// Settings (78) when the file is missing, empty, or a line is no recipient.
+pub fn recipients(path: &Path) -> Result<Vec<Recipient>> {
+    let doing = || format!("reading the recipients in {}", path.display());
+    let advice = "Put one age recipient (age1…) a line there; install.sh makes it";
+    let file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Failure::new(Exit::Settings, doing()).because(error).advise(advice));
+        }
+        other => other.or_fail_io(doing)?,
+    };
+    let mut recipients: Vec<Recipient> = Vec::new();
+    for (number, line) in BufReader::new(file).lines().enumerate() {
+        let line = line.or_fail_io(doing)?;
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // An identity put here by mistake must not be repeated in the journal.
+        let recipient = line.parse().map_err(|why: &str| {
+            Failure::new(Exit::Settings, doing())
+                .because(format!("line {} is no age recipient: {why}", number + 1))
+                .advise(advice)
+        })?;
+        recipients.push(recipient);
+    }
+    if recipients.is_empty() {
+        return Err(Failure::new(Exit::Settings, doing()).because("there is none").advise(advice));
+    }
+    Ok(recipients)
+}
+
+/// Reads the identities of an identity file as age-keygen(1) writes it.
+///
+/// # Errors
+/// Permission (77), I/O (74), or Usage (64) when the file holds no identity; never its content.
+pub fn identities(path: &Path) -> Result<Vec<Box<dyn Identity>>> {
+    let doing = || format!("reading the identity file {}", path.display());
+    let file = File::open(path).or_fail_io(doing)?;
+    let no_identity = || {
+        Failure::new(Exit::Usage, doing())
+            .because("it holds no age identity (AGE-SECRET-KEY-1…)")
+            .advise("Give the file that age-keygen wrote")
+    };
+    let parsed = IdentityFile::from_buffer(BufReader::new(file)).map_err(|_| no_identity())?;
+    let identities = parsed.into_identities().or_fail(Exit::Usage, doing)?;
+    if identities.is_empty() { Err(no_identity()) } else { Ok(identities.into_iter().map(|i| i as _).collect()) }
+}

@@ -1,0 +1,57 @@
+//! One writer at a time: a flock on `.lock` in the backup directory, held by whoever writes there.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::failure::{Exit, Failure, OrFailIo, Result};
+use crate::set::seal::give_to_owner_of;
+
+/// The lock; released when dropped, also by a kill.
+#[derive(Debug)]
+pub struct Lock {
+    _held: Flock<File>,
+}
+
+impl Lock {
+    /// Takes the lock of `directory` for `job`, without waiting.
+    ///
+    /// # Errors
+    /// TryLater (75) naming who holds it.
+    pub fn take(directory: &Path, job: &str) -> Result<Self> {
+        let path = directory.join(".lock");
+        let doing = || format!("locking {}", path.display());
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .or_fail_io(doing)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut held) => {
+                // So that the unit can take the lock after root has taken it by hand.
+                give_to_owner_of(directory, &held).or_fail_io(doing)?;
+                held.set_len(0).and_then(|()| held.rewind()).or_fail_io(doing)?;
+                write!(held, "{job}, process {}, since {}", std::process::id(), jiff::Timestamp::now())
+                    .or_fail_io(doing)?;
+                Ok(Self { _held: held })
+            }
+            Err((mut file, Errno::EWOULDBLOCK)) => {
+                let mut holder = String::new();
+                // Who it is only helps; that it is held is certain.
+                let _unread = file.read_to_string(&mut holder);
+                let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
+                Err(Failure::new(Exit::TryLater, doing())
+                    .because(format!("held by {holder}"))
+                    .advise("Wait until that has ended and run it again"))
+            }
+            Err((_, errno)) => Err(std::io::Error::from(errno)).or_fail_io(doing),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! A backup set: a directory that one rename publishes, readable with age, zstd and PostgreSQL's own tools.
+//! docs/FORMAT.md describes it byte by byte.
+
+pub mod checksums;
+pub mod database_sql;
+pub mod directory;
+pub mod hashing;
+pub mod keys;
+pub mod lock;
+pub mod manifest;
+pub mod name;
+pub mod open;
+pub mod seal;
+
+/// Checksums of every file of the set, in the form of sha256sum(1).
+pub const CHECKSUMS: &str = "SHA256SUMS";
+/// How to restore with stock tools.
+pub const RESTORE_TEXT: &str = "RESTORE.txt";
+/// What is in the set.
+pub const MANIFEST: &str = "manifest.json.age";
+/// Roles without passwords.
+pub const ROLES: &str = "roles.sql.zst.age";
+/// pg_dump's archive of everything but the rows of the tables in data/.
+pub const DATABASE: &str = "database.dump.zst.age";
+/// A shell script that restores the set with stock tools.
+pub const RESTORE_SCRIPT: &str = "restore.sh.age";
+/// Redis's snapshot.
+pub const REDIS: &str = "redis.rdb.zst.age";

@@ -1,0 +1,170 @@
+//! Writing a file of a set: bytes in, through zstd and age, onto the disk; fsynced, read back, hashed.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use age::Encryptor;
+use age::stream::StreamWriter;
+use age::x25519::Recipient;
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
+use crate::failure::{Exit, Failure, OrFailIo, Result};
+use crate::set::hashing::{Digest, Hasher};
+
+/// A file as it is on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Bytes.
+    pub bytes: u64,
+    /// Of what is on the disk (for an encrypted file: of the ciphertext).
+    pub sha256: Digest,
+}
+
+/// A new file that hashes what is written to it.
+#[derive(Debug)]
+pub struct NewFile {
+    file: File,
+    path: PathBuf,
+    hasher: Hasher,
+    bytes: u64,
+}
+
+impl NewFile {
+    /// Makes `path`, which must not exist, for its owner only (0600). Root gives it to the directory's owner, so
+    /// that a backup made by hand with sudo can be rotated by the unit.
+    ///
+    /// # Errors
+    /// The I/O error, with the path.
+    pub fn create(path: &Path) -> Result<Self> {
+        let doing = || format!("making {}", path.display());
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).or_fail_io(doing)?;
+        if let Some(parent) = path.parent() {
+            give_to_owner_of(parent, &file).or_fail_io(doing)?;
+        }
+        Ok(Self { file, path: path.to_owned(), hasher: Hasher::default(), bytes: 0 })
+    }
+
+    /// Brings the file to the disk, reads it back from there and compares.
+    ///
+    /// # Errors
+    /// The I/O error, or Io (74) when what comes back is not what was written.
+    pub fn finish(self) -> Result<Stored> {
+        let path = &self.path;
+        self.file.sync_all().or_fail_io(|| format!("bringing {} to the disk", path.display()))?;
+        let written = Stored { bytes: self.bytes, sha256: self.hasher.finish() };
+        let reading = || format!("reading {} back", path.display());
+        let back = File::open(path).or_fail_io(reading)?;
+        // So that the read comes from the disk, not from the page cache.
+        posix_fadvise(back.as_fd(), 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
+            .map_err(io::Error::from)
+            .or_fail_io(reading)?;
+        let (sha256, bytes) = Digest::of_stream(&back).or_fail_io(reading)?;
+        if (Stored { bytes, sha256 }) == written {
+            Ok(written)
+        } else {
+            Err(Failure::new(Exit::Io, reading())
+                .because("what came back is not what was written")
+                .advise("The disk or the memory is failing: check them (smartctl, memtest)"))
+        }
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Gives `file` to the owner of `directory`, when root made it.
+pub(crate) fn give_to_owner_of(directory: &Path, file: &File) -> io::Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    let owner = std::fs::metadata(directory)?;
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
+}
+
+/// Makes a directory for its owner only (0700), and gives it to its parent's owner when root made it.
+///
+/// # Errors
+/// The I/O error, with the path.
+pub fn create_directory(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let doing = || format!("making directory {}", path.display());
+    std::fs::DirBuilder::new().mode(0o700).create(path).or_fail_io(doing)?;
+    let opened = File::open(path).or_fail_io(doing)?;
+    path.parent().map_or(Ok(()), |parent| give_to_owner_of(parent, &opened)).or_fail_io(doing)
+}
+
+/// An encrypted file being written. What is written to it is compressed, if asked, and encrypted.
+pub struct Sealed {
+    path: PathBuf,
+    chain: Chain,
+}
+
+enum Chain {
+    Compressed(Box<zstd::Encoder<'static, StreamWriter<NewFile>>>),
+    Plain(Box<StreamWriter<NewFile>>),
+}
+
+impl Sealed {
+    /// Makes `path`, encrypted to every recipient; with `zstd_level` compressed before.
+    ///
+    /// # Errors
+    /// As [`NewFile::create`].
+    pub fn create(path: &Path, recipients: &[Recipient], zstd_level: Option<i32>) -> Result<Self> {
+        let doing = || format!("encrypting {}", path.display());
+        let encryptor = Encryptor::with_recipients(recipients.iter().map(|r| r as &dyn age::Recipient))
+            .map_err(|e| Failure::new(Exit::Settings, doing()).because(e))?;
+        let writer = encryptor.wrap_output(NewFile::create(path)?).or_fail_io(doing)?;
+        let chain = match zstd_level {
+            None => Chain::Plain(Box::new(writer)),
+            Some(level) => {
+                let mut encoder = zstd::Encoder::new(writer, level).or_fail_io(doing)?;
+                // `zstd -t` can then tell damage inside; costs nothing beside the compression.
+                encoder.include_checksum(true).or_fail_io(doing)?;
+                Chain::Compressed(Box::new(encoder))
+            }
+        };
+        Ok(Self { path: path.to_owned(), chain })
+    }
+
+    /// Ends the file; only then is it whole.
+    ///
+    /// # Errors
+    /// As [`NewFile::finish`].
+    pub fn finish(self) -> Result<Stored> {
+        let doing = || format!("writing {}", self.path.display());
+        let writer = match self.chain {
+            Chain::Compressed(encoder) => encoder.finish().or_fail_io(doing)?,
+            Chain::Plain(writer) => *writer,
+        };
+        writer.finish().or_fail_io(doing)?.finish()
+    }
+}
+
+impl Write for Sealed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.chain {
+            Chain::Compressed(encoder) => encoder.write(bytes),
+            Chain::Plain(writer) => writer.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.chain {
+            Chain::Compressed(encoder) => encoder.flush(),
+            Chain::Plain(writer) => writer.flush(),
+        }
+    }
+}

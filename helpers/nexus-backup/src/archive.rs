@@ -1,0 +1,122 @@
+//! What PostgreSQL's own tools write: the archive of all but the copied rows, and the roles.
+
+use std::io::{ErrorKind, Read};
+
+use nexus_core::docker::client::{Client, failure_of};
+use nexus_core::docker::protocol::{Request, TableName};
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::postgres::quote;
+use nexus_core::postgres::server::Server;
+use nexus_core::progress::Progress;
+use nexus_core::set::seal::Stored;
+use nexus_core::set::{DATABASE, ROLES};
+
+use crate::pipeline::{self, Passed};
+use crate::snapshot::Snapshot;
+use crate::staging::Staging;
+use crate::tool::Tool;
+
+/// How every archive of pg_dump's custom format begins (`pg_backup_archiver.c`, WriteHead).
+const MAGIC: &[u8] = b"PGDMP";
+
+/// What is needed to run the tools.
+pub(crate) struct Tools {
+    pub(crate) server: Server,
+    pub(crate) pg_dump: Tool,
+    pub(crate) pg_dumpall: Tool,
+}
+
+impl Tools {
+    /// Chooses how each tool is run.
+    ///
+    /// # Errors
+    /// Settings (78).
+    pub(crate) fn choose(
+        server: Server,
+        docker: &Client,
+        pg_dump: Option<&str>,
+        pg_dumpall: Option<&str>,
+    ) -> Result<Self> {
+        Ok(Self { server, pg_dump: Tool::choose(pg_dump, docker)?, pg_dumpall: Tool::choose(pg_dumpall, docker)? })
+    }
+
+    /// Runs pg_dump in the snapshot, without the rows of the tables that are copied.
+    ///
+    /// # Errors
+    /// The tool's last words; Unavailable (69) when what it wrote is no archive.
+    pub(crate) fn dump(&self, snapshot: &Snapshot, staging: &Staging, progress: &Progress) -> Result<Stored> {
+        let tables: Vec<TableName> = snapshot.tables.iter().map(|table| table.name.clone()).collect();
+        let database = &snapshot.postgres.database;
+        let mut arguments = vec![
+            "--format=custom".to_owned(),
+            "--compress=0".to_owned(),
+            format!("--snapshot={}", snapshot.postgres.snapshot),
+            format!("--dbname=dbname={}", conninfo_value(database)),
+        ];
+        arguments.extend(tables.iter().map(|name| {
+            format!("--exclude-table-data={}", quote::qualified(&name.schema, &name.table))
+        }));
+        let request = Request::Dump {
+            database: database.clone(),
+            snapshot: snapshot.postgres.snapshot.clone(),
+            exclude_table_data: tables,
+        };
+        progress.doing("dumping definitions");
+        let passed = self.store(&self.pg_dump, &request, &arguments, DATABASE, staging, progress, MAGIC)?;
+        Ok(passed.stored)
+    }
+
+    /// Runs pg_dumpall for the roles, without their passwords.
+    ///
+    /// # Errors
+    /// The tool's last words.
+    pub(crate) fn dump_roles(&self, staging: &Staging, progress: &Progress) -> Result<Stored> {
+        let arguments = ["--roles-only".to_owned(), "--no-role-passwords".to_owned()];
+        progress.doing("dumping roles");
+        let request = Request::DumpRoles {};
+        Ok(self.store(&self.pg_dumpall, &request, &arguments, ROLES, staging, progress, b"--")?.stored)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "two callers above; a struct would only rename them")]
+    fn store(
+        &self,
+        tool: &Tool,
+        request: &Request,
+        arguments: &[String],
+        file: &str,
+        staging: &Staging,
+        progress: &Progress,
+        begins_with: &[u8],
+    ) -> Result<Passed> {
+        let doing = || format!("dumping into {file}");
+        let mut output = tool.start(request, arguments, &self.server)?;
+        let mut head = Vec::new();
+        let ((), passed) = pipeline::run(staging.seal(file)?, file, |intake| {
+            let mut buffer = vec![0; 256 << 10];
+            loop {
+                let read = match output.read(&mut buffer) {
+                    Ok(0) => return Ok(()),
+                    Ok(read) => read,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(failure_of(error, doing)),
+                };
+                let missing = begins_with.len().saturating_sub(head.len()).min(read);
+                head.extend_from_slice(&buffer[..missing]);
+                progress.advance(read as u64);
+                intake.take(&buffer[..read])?;
+            }
+        })?;
+        if head != begins_with {
+            // An empty or strange output with exit 0 must never pass for a backup.
+            return Err(Failure::new(Exit::Unavailable, doing())
+                .because("the tool succeeded, but what it wrote does not begin as it must")
+                .advise("See what runs as pg_dump: NEXUS_PG_DUMP, or journalctl -u 'nexus-docker@*'"));
+        }
+        Ok(passed)
+    }
+}
+
+/// A value in a conninfo string (libpq, "Keyword/Value Connection Strings").
+fn conninfo_value(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}

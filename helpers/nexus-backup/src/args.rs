@@ -1,0 +1,83 @@
+//! What nexus-backup can be told.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use nexus_core::postgres::server::ServerSettings;
+
+/// Writes one encrypted backup set, then rotates old ones away
+///
+/// Started every night by nexus-backup.timer; by hand: systemctl start nexus-backup
+#[derive(Parser, Clone, Debug)]
+#[command(name = "nexus-backup", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) server: ServerSettings,
+
+    /// Directory that holds the sets
+    #[arg(long, env = "NEXUS_BACKUP_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/backups")]
+    pub(crate) backup_dir: PathBuf,
+
+    /// File with the age recipients that can read the sets, one a line
+    #[arg(long, env = "NEXUS_RECIPIENTS", value_name = "FILE", default_value = "/etc/nexus/recipients.txt")]
+    pub(crate) recipients: PathBuf,
+
+    /// Compression, 1 (fast) to 9 (small); more would cost more memory than a small machine has
+    #[arg(long, env = "NEXUS_ZSTD_LEVEL", value_name = "LEVEL", default_value_t = 3,
+          value_parser = clap::value_parser!(i32).range(1..=9))]
+    pub(crate) zstd_level: i32,
+
+    /// Tables copied at once, 1 to 16
+    #[arg(long, env = "NEXUS_BACKUP_JOBS", value_name = "NUMBER", default_value_t = 2,
+          value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) jobs: u8,
+
+    /// Whether Redis is backed up; auto: when some key has no time to live
+    #[arg(long, env = "NEXUS_BACKUP_REDIS", value_name = "WHEN", default_value = "auto")]
+    pub(crate) redis: WhenRedis,
+
+    /// Redis's socket
+    #[arg(long, env = "NEXUS_REDIS_SOCKET", value_name = "SOCKET", default_value = "/run/nexus/redis/redis.sock")]
+    pub(crate) redis_socket: PathBuf,
+
+    /// Days for which sets are kept, 7 to 3650
+    #[arg(long, env = "NEXUS_KEEP_DAYS", value_name = "DAYS", default_value_t = 14,
+          value_parser = clap::value_parser!(u32).range(7..=3650))]
+    pub(crate) keep_days: u32,
+
+    /// Sets that are kept whatever their age, at least 1
+    #[arg(long, env = "NEXUS_KEEP_MIN", value_name = "NUMBER", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) keep_min: u32,
+
+    /// Socket of nexus-docker, which runs pg_dump in the database's container
+    #[arg(long, env = "NEXUS_DOCKER_SOCKET", value_name = "SOCKET", default_value = "/run/nexus/docker.sock")]
+    pub(crate) docker_socket: PathBuf,
+
+    /// Command to use in place of pg_dump in the container, for a server outside Compose
+    #[arg(long, env = "NEXUS_PG_DUMP", value_name = "COMMAND")]
+    pub(crate) pg_dump: Option<String>,
+
+    /// Command to use in place of pg_dumpall in the container, for a server outside Compose
+    #[arg(long, env = "NEXUS_PG_DUMPALL", value_name = "COMMAND")]
+    pub(crate) pg_dumpall: Option<String>,
+
+    /// Only say what would be backed up, how, how large, and whether it fits
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// When Redis is backed up.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenRedis {
+    /// When some key has no time to live: it would be lost otherwise.
+    Auto,
+    /// Always.
+    Yes,
+    /// Never.
+    No,
+}

@@ -1,0 +1,86 @@
+//! One table's rows: COPY … TO STDOUT in the shared snapshot, through the pipeline into the set.
+
+use nexus_core::failure::{Result};
+use nexus_core::postgres::quote;
+use nexus_core::postgres::raw::RawSession;
+use nexus_core::postgres::server::Server;
+use nexus_core::progress::Progress;
+use nexus_core::set::hashing::Hasher;
+use nexus_core::set::manifest::{LARGE_OBJECT_QUERY, LargeObjects, Postgres, Table, pin_session};
+use nexus_core::set::seal::Stored;
+use nexus_core::stop::Stop;
+
+use crate::catalog::tables::TablePlan;
+use crate::pipeline;
+use crate::snapshot::APPLICATION;
+use crate::staging::Staging;
+
+/// A session that sees the shared snapshot.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn session(server: &Server, postgres: &Postgres, stop: &Stop) -> Result<RawSession> {
+    let mut session = RawSession::connect(server, &postgres.database, APPLICATION, stop)?;
+    session.execute("preparing the session", &pin_session(&postgres.properties.encoding))?;
+    session.execute(
+        "joining the snapshot",
+        &format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
+            quote::literal(&postgres.snapshot)
+        ),
+    )?;
+    Ok(session)
+}
+
+/// Copies table number `number` of the set.
+///
+/// # Errors
+/// The server's or the disk's, naming the table.
+pub(crate) fn copy_table(
+    session: &mut RawSession,
+    number: usize,
+    plan: &TablePlan,
+    staging: &Staging,
+    progress: &Progress,
+) -> Result<(Table, Stored)> {
+    let mut table = Table {
+        file: format!("data/{number:04}.copy.zst.age"),
+        schema: plan.name.schema.clone(),
+        table: plan.name.table.clone(),
+        columns: plan.columns.clone(),
+        format: plan.format,
+        text_because: plan.text_because.clone(),
+        rows: 0,
+        bytes: 0,
+        sha256: Hasher::default().finish(),
+    };
+    let doing = format!("dumping {}.{}", table.schema, table.table);
+    progress.doing(&doing);
+    let sql = table.copy_out();
+    let (copied, passed) = pipeline::run(staging.seal(&table.file)?, &table.file, |intake| {
+        session.copy_out(&doing, &sql, |piece| {
+            progress.advance(piece.len() as u64);
+            intake.take(piece)
+        })
+    })?;
+    table.rows = copied.rows;
+    table.bytes = copied.bytes;
+    table.sha256 = passed.sha256;
+    Ok((table, passed.stored))
+}
+
+/// Digest of all large objects; pg_dump carries the objects themselves.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn digest_large_objects(session: &mut RawSession, count: u64, progress: &Progress) -> Result<LargeObjects> {
+    let doing = "reading large objects";
+    progress.doing(doing);
+    let mut hasher = Hasher::default();
+    session.copy_out(doing, &format!("COPY ({LARGE_OBJECT_QUERY}) TO STDOUT"), |piece| {
+        hasher.update(piece);
+        progress.advance(0);
+        Ok(())
+    })?;
+    Ok(LargeObjects { count, sha256: hasher.finish() })
+}

@@ -1,0 +1,82 @@
+//! nexus-backup: one encrypted backup set, then rotation. Parses, calls the job, reports.
+
+mod archive;
+mod args;
+mod catalog;
+mod copy;
+mod job;
+mod pipeline;
+mod plan;
+mod redis;
+mod rotation;
+mod snapshot;
+mod space;
+mod staging;
+mod stock;
+mod tool;
+mod write;
+
+use std::process::ExitCode;
+
+use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_core::journal::{self, message_id};
+use nexus_core::progress::{Progress, human_bytes};
+use nexus_core::stop::Stop;
+use nexus_core::cli;
+
+use crate::args::Args;
+use crate::job::Done;
+
+fn main() -> ExitCode {
+    journal::init("nexus-backup");
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            log::error!(MESSAGE_ID = message_id::BACKUP_FAILED, NEXUS_JOB = "backup"; "nexus-backup: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let args: Args = cli::parse()?;
+    if args.dry_run {
+        let plan = plan::plan(&args)?;
+        print(args.json, &plan, &plan.to_text())?;
+        return Ok(());
+    }
+    let stop = Stop::on_signals()?;
+    let progress = Progress::new(!args.json);
+    let done = job::run(&args, &progress, &stop);
+    progress.finish();
+    let done = done?;
+    report(&done);
+    if args.json { print(true, &done, "") } else { Ok(()) }
+}
+
+fn report(done: &Done) {
+    let seconds = done.usec / 1_000_000;
+    let tenths = done.usec / 100_000 % 10;
+    log::info!(
+        MESSAGE_ID = message_id::BACKUP_DONE,
+        NEXUS_JOB = "backup",
+        NEXUS_BACKUP = done.set.as_str(),
+        NEXUS_ROWS = done.rows,
+        NEXUS_BYTES = done.bytes,
+        NEXUS_USEC = done.usec;
+        "backup {} is complete: {} rows in {} tables{}, {}, {seconds}.{tenths} s",
+        done.set,
+        done.rows,
+        done.tables,
+        if done.redis { " and Redis" } else { "" },
+        human_bytes(done.bytes)
+    );
+}
+
+/// The result on standard output: an object for programs, or text for people.
+fn print(json: bool, value: &impl serde::Serialize, text: &str) -> Result<()> {
+    use std::io::Write;
+    let doing = || "writing to standard output";
+    let line = if json { serde_json::to_string(value).or_fail(Exit::Software, doing)? + "\n" } else { text.to_owned() };
+    std::io::stdout().write_all(line.as_bytes()).map_err(|e| Failure::new(Exit::Io, doing()).because(e))
+}

@@ -1,0 +1,112 @@
+//! The set while it is being made: a directory with a leading dot, which a rename publishes whole or which disappears.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use age::x25519::Recipient;
+use nexus_core::failure::{OrFailIo, Result};
+use nexus_core::set::checksums::Checksums;
+use nexus_core::set::name::SetName;
+use nexus_core::set::seal::{NewFile, Sealed, Stored, create_directory};
+use nexus_core::set::CHECKSUMS;
+
+/// A set being made; unless published, it is removed when dropped.
+pub(crate) struct Staging {
+    name: SetName,
+    backups: PathBuf,
+    path: PathBuf,
+    recipients: Vec<Recipient>,
+    zstd_level: i32,
+    published: bool,
+}
+
+impl Staging {
+    /// Makes `.NAME.partial` in `backups`.
+    ///
+    /// # Errors
+    /// I/O.
+    pub(crate) fn create(backups: &Path, name: SetName, recipients: Vec<Recipient>, zstd_level: i32) -> Result<Self> {
+        let path = backups.join(format!(".{name}.partial"));
+        create_directory(&path)?;
+        let staging = Self { name, backups: backups.to_owned(), path, recipients, zstd_level, published: false };
+        create_directory(&staging.path.join("data"))?;
+        Ok(staging)
+    }
+
+    /// Who can read the set.
+    pub(crate) fn recipients(&self) -> &[Recipient] {
+        &self.recipients
+    }
+
+    /// A new encrypted file of the set; compressed when its name says so.
+    ///
+    /// # Errors
+    /// I/O.
+    pub(crate) fn seal(&self, file: &str) -> Result<Sealed> {
+        let level = file.ends_with(".zst.age").then_some(self.zstd_level);
+        Sealed::create(&self.path.join(file), &self.recipients, level)
+    }
+
+    /// Writes `content` as an encrypted file.
+    ///
+    /// # Errors
+    /// I/O.
+    pub(crate) fn write_sealed(&self, file: &str, content: &[u8]) -> Result<Stored> {
+        let mut sealed = self.seal(file)?;
+        sealed.write_all(content).or_fail_io(|| format!("writing {file}"))?;
+        sealed.finish()
+    }
+
+    /// Writes `content` as a file in the clear.
+    ///
+    /// # Errors
+    /// I/O.
+    pub(crate) fn write_clear(&self, file: &str, content: &[u8]) -> Result<Stored> {
+        let mut clear = NewFile::create(&self.path.join(file))?;
+        clear.write_all(content).or_fail_io(|| format!("writing {file}"))?;
+        clear.finish()
+    }
+
+    /// Writes SHA256SUMS, brings the directories to the disk, and gives the set its name.
+    ///
+    /// # Errors
+    /// I/O; nothing is published then.
+    pub(crate) fn publish(mut self, files: &BTreeMap<String, Stored>) -> Result<PathBuf> {
+        let sums = Checksums(files.iter().map(|(name, stored)| (name.clone(), stored.sha256)).collect());
+        self.write_clear(CHECKSUMS, sums.to_text().as_bytes())?;
+        sync_directory(&self.path.join("data"))?;
+        sync_directory(&self.path)?;
+        let published = self.backups.join(self.name.to_string());
+        fs::rename(&self.path, &published)
+            .or_fail_io(|| format!("renaming {} to {}", self.path.display(), published.display()))?;
+        self.published = true;
+        if let Err(failure) = sync_directory(&self.backups) {
+            // Whether the name is on the disk is not known: take it back rather than call it stored.
+            self.published = fs::rename(&published, &self.path).is_err();
+            return Err(failure);
+        }
+        Ok(published)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.published
+            && let Err(error) = fs::remove_dir_all(&self.path)
+        {
+            log::warn!("removing {}: {error}. The next backup removes it", self.path.display());
+        }
+    }
+}
+
+/// Brings a directory's entries to the disk.
+///
+/// # Errors
+/// I/O.
+pub(crate) fn sync_directory(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .or_fail_io(|| format!("bringing directory {} to the disk", path.display()))
+}

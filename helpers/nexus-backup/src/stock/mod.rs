@@ -1,0 +1,33 @@
+//! What lets a person restore the set with stock tools alone: RESTORE.txt in the clear, and a script, encrypted because
+//! it names tables and columns.
+
+mod script;
+
+use nexus_core::set::manifest::Manifest;
+use nexus_core::set::name::SetName;
+
+pub(crate) use script::script;
+
+/// RESTORE.txt: says nothing of what the set holds, only how to get at it.
+pub(crate) fn text(name: &SetName, manifest: &Manifest) -> String {
+    let major = manifest.postgres.server_version_num / 10_000;
+    let mut text = format!(
+        include_str!("RESTORE.txt"),
+        name = name,
+        taken = name.taken,
+        version = manifest.nexus_version,
+        major = major
+    );
+    if manifest.redis.is_some() {
+        text.push_str(include_str!("RESTORE-redis.txt"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_text_is_made_of_the_template() {
+        assert!(include_str!("RESTORE.txt").contains("sha256sum -c SHA256SUMS"));
+    }
+}

@@ -1,0 +1,190 @@
+//! Writing a set's files: pg_dump, the tables and Redis at once, then the manifest and what explains it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+use std::thread;
+use std::time::Instant;
+
+use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_core::postgres::server::Server;
+use nexus_core::progress::Progress;
+use nexus_core::set::manifest::{FORMAT, LargeObjects, Manifest, Redis, SequenceRange, SequenceState, Table};
+use nexus_core::set::name::SetName;
+use nexus_core::set::seal::Stored;
+use nexus_core::set::{DATABASE, MANIFEST, REDIS, RESTORE_SCRIPT, RESTORE_TEXT, ROLES};
+use nexus_core::stop::Stop;
+use tokio::runtime::Runtime;
+
+use crate::archive::Tools;
+use crate::args::Args;
+use crate::copy::{copy_table, digest_large_objects, session};
+use crate::redis;
+use crate::redis::Facts;
+use crate::snapshot::Snapshot;
+use crate::staging::Staging;
+use crate::stock;
+
+/// All that writing needs.
+pub(crate) struct Job<'a> {
+    pub(crate) args: &'a Args,
+    pub(crate) server: &'a Server,
+    pub(crate) tools: &'a Tools,
+    pub(crate) staging: &'a Staging,
+    pub(crate) progress: &'a Progress,
+    pub(crate) stop: &'a Stop,
+    pub(crate) name: SetName,
+    pub(crate) redis: Option<Facts>,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) began: Instant,
+}
+
+/// The files that were written and what is in them.
+pub(crate) struct Written {
+    pub(crate) manifest: Manifest,
+    pub(crate) files: BTreeMap<String, Stored>,
+}
+
+impl Written {
+    /// Bytes of all files.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files.values().map(|stored| stored.bytes).sum()
+    }
+}
+
+/// What the threads have made so far.
+#[derive(Default)]
+struct Made {
+    files: BTreeMap<String, Stored>,
+    tables: Vec<(usize, Table)>,
+    large_objects: Option<LargeObjects>,
+    redis: Option<Redis>,
+    timings: BTreeMap<String, u64>,
+}
+
+/// Writes everything but SHA256SUMS.
+///
+/// # Errors
+/// The first failure of any part; the others are stopped.
+pub(crate) fn contents(job: Job<'_>) -> Result<Written> {
+    let made = Mutex::new(Made::default());
+    let next = Mutex::new(0..job.snapshot.tables.len());
+    let first_failure = Mutex::new(None);
+
+    let guard = |part: &dyn Fn() -> Result<()>| {
+        if let Err(failure) = part() {
+            // The first is the cause; the others only fail because they are stopped.
+            if let Ok(mut first) = first_failure.lock() {
+                first.get_or_insert(failure);
+            }
+            job.stop.because_another_failed();
+        }
+    };
+    thread::scope(|scope| {
+        let (job, made, next, guard) = (&job, &made, &next, &guard);
+        scope.spawn(move || guard(&|| definitions(job, made)));
+        let workers = usize::from(job.args.jobs).min(job.snapshot.tables.len()).max(1);
+        for worker in 0..workers {
+            scope.spawn(move || guard(&|| tables(job, made, next, worker == 0)));
+        }
+        if let Some(facts) = &job.redis {
+            scope.spawn(move || guard(&|| snapshot_of_redis(job, facts, made)));
+        }
+    });
+    if let Some(failure) = locked(&first_failure)?.take() {
+        return Err(failure);
+    }
+    finish(job, made.into_inner().map_err(|_| panicked())?)
+}
+
+fn definitions(job: &Job<'_>, made: &Mutex<Made>) -> Result<()> {
+    let began = Instant::now();
+    let dumped = job.tools.dump(&job.snapshot, job.staging, job.progress)?;
+    add(made, DATABASE, dumped, began)?;
+    let began = Instant::now();
+    let roles = job.tools.dump_roles(job.staging, job.progress)?;
+    add(made, ROLES, roles, began)
+}
+
+fn tables(job: &Job<'_>, made: &Mutex<Made>, next: &Mutex<std::ops::Range<usize>>, first: bool) -> Result<()> {
+    let mut session = session(job.server, &job.snapshot.postgres, job.stop)?;
+    loop {
+        let Some(index) = locked(next)?.next() else { break };
+        job.stop.check()?;
+        let began = Instant::now();
+        let plan = &job.snapshot.tables[index];
+        let (table, stored) = copy_table(&mut session, index + 1, plan, job.staging, job.progress)?;
+        add(made, &table.file.clone(), stored, began)?;
+        locked(made)?.tables.push((index, table));
+    }
+    if first && job.snapshot.large_objects > 0 {
+        let digest = digest_large_objects(&mut session, job.snapshot.large_objects, job.progress)?;
+        locked(made)?.large_objects = Some(digest);
+    }
+    Ok(())
+}
+
+fn snapshot_of_redis(job: &Job<'_>, facts: &Facts, made: &Mutex<Made>) -> Result<()> {
+    let began = Instant::now();
+    let (redis, stored) =
+        redis::back_up(facts, &job.args.redis_socket, job.staging, job.progress, job.stop)?;
+    add(made, REDIS, stored, began)?;
+    locked(made)?.redis = Some(redis);
+    Ok(())
+}
+
+fn locked<T>(shared: &Mutex<T>) -> Result<MutexGuard<'_, T>> {
+    shared.lock().map_err(|_| panicked())
+}
+
+fn panicked() -> Failure {
+    Failure::new(Exit::Software, "a thread of the backup panicked")
+}
+
+fn add(made: &Mutex<Made>, file: &str, stored: Stored, began: Instant) -> Result<()> {
+    let mut made = locked(made)?;
+    made.timings.insert(file.to_owned(), u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+    made.files.insert(file.to_owned(), stored);
+    Ok(())
+}
+
+fn finish(job: Job<'_>, mut made: Made) -> Result<Written> {
+    made.tables.sort_by_key(|(index, _)| *index);
+    let before = job.snapshot.sequences.clone();
+    let (taken, postgres) = (job.snapshot.taken, job.snapshot.postgres.clone());
+    let after = job.runtime.block_on(job.snapshot.close())?;
+    made.timings.insert("all".to_owned(), u64::try_from(job.began.elapsed().as_millis()).unwrap_or(u64::MAX));
+    let manifest = Manifest {
+        format: FORMAT,
+        sequence: job.name.sequence,
+        taken,
+        nexus_version: env!("CARGO_PKG_VERSION").to_owned(),
+        postgres,
+        tables: made.tables.into_iter().map(|(_, table)| table).collect(),
+        sequences: ranges(&before, &after),
+        large_objects: made.large_objects,
+        redis: made.redis,
+        recipients: job.staging.recipients().iter().map(ToString::to_string).collect(),
+        timings: made.timings,
+    };
+    let json = serde_json::to_vec_pretty(&manifest).or_fail(Exit::Software, || "writing the manifest")?;
+    let mut files = made.files;
+    files.insert(MANIFEST.to_owned(), job.staging.write_sealed(MANIFEST, &json)?);
+    let script = stock::script(&manifest);
+    files.insert(RESTORE_SCRIPT.to_owned(), job.staging.write_sealed(RESTORE_SCRIPT, script.as_bytes())?);
+    let text = stock::text(&job.name, &manifest);
+    files.insert(RESTORE_TEXT.to_owned(), job.staging.write_clear(RESTORE_TEXT, text.as_bytes())?);
+    Ok(Written { manifest, files })
+}
+
+/// A sequence that was dropped since is where it was.
+fn ranges(
+    before: &BTreeMap<String, SequenceState>,
+    after: &BTreeMap<String, SequenceState>,
+) -> BTreeMap<String, SequenceRange> {
+    let range = |(name, before): (&String, &SequenceState)| {
+        let after = *after.get(name).unwrap_or(before);
+        (name.clone(), SequenceRange { before: *before, after })
+    };
+    before.iter().map(range).collect()
+}

@@ -1,0 +1,156 @@
+//! The docker command lines. Each is a fixed list of words; these are all the places where a field of a
+//! request gets into one: the database (inside a quoted conninfo), the snapshot (hexadecimal digits),
+//! table names (inside a quoted pattern), the section and the service (words of ours).
+//!
+//! No shell ever sees a field: the `sh -c` scripts are constants, and what follows them arrives as
+//! positional parameters that they use only as `"$@"` and `"$1"`.
+
+use nexus_core::docker::protocol::{Request, Section, Service, TableName};
+
+use crate::request::Refusal;
+
+/// The arguments of one `docker` command line.
+pub type Argv = Vec<String>;
+
+/// The label by which Compose marks the containers of the stack.
+const PROJECT: &str = "label=com.docker.compose.project=nexus";
+
+/// How many bytes of arguments are taken. The kernel allows a quarter of the stack's limit, 2 MiB with
+/// the usual 8 MiB, for arguments, environment and the pointers to them (execve(2)); they pass that gate
+/// twice, once for `docker` and once for the tool inside the container.
+const LONGEST_ARGV: usize = 3 << 19;
+
+/// Runs a tool inside a container only once it is watched: it says the process id it has in there, waits
+/// for a line, and then becomes the tool, with the same process id. What follows the line is the tool's
+/// standard input (a shell's `read` takes no byte more than its line from a pipe). When the asker goes
+/// before the line comes, `read` fails and no tool is started.
+const HELD: &str = r#"echo $$ && read -r _ && exec "$@""#;
+
+/// Kills the tool when nobody wants its work any more. `docker exec` does not: when the docker CLI dies,
+/// what it ran goes on inside the container (moby#9098). But dockerd then closes the standard input of
+/// what it ran, however the CLI died, and this script does nothing but wait for that. A line instead of
+/// the end means that the tool has ended by itself.
+///
+/// The tool's own input cannot serve for this: for a restore it ends in order long before the tool does,
+/// and while the tool builds an index nobody reads it at all.
+///
+/// The directory /proc/PID belongs to that one process: once it is gone, so are the files in there, even
+/// when another process has got the same number. Hence the `cd` first, and the test before the kill.
+const LIFELINE: &str = r#"cd "/proc/$1" && echo ready && ! read -r _ && [ -e stat ] && kill -KILL "$1""#;
+
+/// The environment of the tools, besides the container's own, which says user and password file.
+///
+/// A tool that was killed leaves a server process that may be deep in a statement (COPY, CREATE INDEX)
+/// and would notice only when it next reads or writes; with the check interval it looks every second
+/// whether its client is still there (`PostgreSQL` 14 and later, on Linux). Names in requests are UTF-8.
+const TOOL_ENVIRONMENT: [&str; 3] =
+    ["PGOPTIONS=-c client_connection_check_interval=1s", "PGCLIENTENCODING=UTF8", "PGAPPNAME=nexus-docker"];
+
+/// One object a container, on one line each. A container without a health check has health null.
+const CONTAINER_LINE: &str = concat!(
+    r#"{"name":{{json (slice .Name 1)}},"#,
+    r#""service":{{json (index .Config.Labels "com.docker.compose.service")}},"#,
+    r#""image":{{json .Config.Image}},"image_id":{{json .Image}},"#,
+    r#""state":{{json .State.Status}},"#,
+    r#""health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"#,
+    r#""restart_count":{{json .RestartCount}},"started_at":{{json .State.StartedAt}}}"#,
+);
+
+/// The container of a service, as the compose file names it.
+pub fn container(service: Service) -> &'static str {
+    match service {
+        Service::Postgres => "nexus-postgres",
+        Service::Redis => "nexus-redis",
+    }
+}
+
+/// The command line for a request that runs one of `PostgreSQL`'s tools; `None` for the others.
+///
+/// # Errors
+/// When the names in it do not fit on a command line.
+pub fn tool(request: &Request) -> Option<Result<Argv, Refusal>> {
+    let (tool, fields) = match request {
+        Request::Dump { database, snapshot, exclude_table_data } => {
+            ("pg_dump", dump(database, snapshot, exclude_table_data))
+        }
+        Request::DumpRoles {} => ("pg_dumpall", words(&["--roles-only", "--no-role-passwords"])),
+        Request::Restore { database, section } => ("pg_restore", restore(database, *section)),
+        Request::RedisRestore {} | Request::Containers {} | Request::Restart { .. } => return None,
+    };
+    let mut argv = exec();
+    for setting in TOOL_ENVIRONMENT {
+        argv.extend(words(&["--env", setting]));
+    }
+    argv.extend(words(&[container(Service::Postgres), "sh", "-c", HELD, "sh", tool, "--no-password"]));
+    argv.extend(fields);
+    let bytes: usize = argv.iter().map(|word| word.len() + 1 + size_of::<usize>()).sum();
+    if bytes > LONGEST_ARGV {
+        let why = format!("the command line would have {bytes} bytes; at most {LONGEST_ARGV} are taken");
+        return Some(Err(Refusal(format!("{why}: there are too many tables to leave out"))));
+    }
+    Some(Ok(argv))
+}
+
+fn dump(database: &str, snapshot: &str, exclude_table_data: &[TableName]) -> Argv {
+    let mut argv = words(&["--format=custom", "--compress=0"]);
+    argv.push(format!("--snapshot={snapshot}"));
+    argv.extend(exclude_table_data.iter().map(|table| format!("--exclude-table-data={}", pattern(table))));
+    argv.push(dbname(database));
+    argv
+}
+
+fn restore(database: &str, section: Section) -> Argv {
+    let mut argv = words(&["--format=custom", "--exit-on-error"]);
+    argv.push(format!("--section={}", section.as_str()));
+    argv.push(dbname(database));
+    argv
+}
+
+/// Watches the process `pid` of the container and kills it when its own input ends.
+pub fn lifeline(pid: u32) -> Argv {
+    let mut argv = exec();
+    argv.extend(words(&[container(Service::Postgres), "sh", "-c", LIFELINE, "sh"]));
+    argv.push(pid.to_string());
+    argv
+}
+
+/// Lists the ids of the stack's containers, running or not.
+pub fn ids() -> Argv {
+    words(&["ps", "--all", "--no-trunc", "--filter", PROJECT, "--format", "{{.ID}}"])
+}
+
+/// Describes containers by the ids that [`ids`] gave.
+pub fn describe(ids: &[String]) -> Argv {
+    let mut argv = words(&["inspect", "--type", "container", "--format", CONTAINER_LINE]);
+    argv.extend_from_slice(ids);
+    argv
+}
+
+/// Restarts a service. How long it may take to stop is the compose file's word (`stop_grace_period`).
+pub fn restart(service: Service) -> Argv {
+    words(&["restart", container(service)])
+}
+
+fn exec() -> Argv {
+    words(&["exec", "--interactive"])
+}
+
+pub(crate) fn words(words: &[&str]) -> Argv {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// A conninfo with nothing but a database name in it (libpq, "Keyword/Value Connection Strings").
+/// Given bare, a name that holds `=` or starts like a URI would be read as a conninfo itself.
+fn dbname(database: &str) -> String {
+    format!("--dbname=dbname='{}'", database.replace('\\', r"\\").replace('\'', r"\'"))
+}
+
+/// A pattern that matches this one table: between double quotes nothing is special but the double quote,
+/// which is doubled (psql(1), "Patterns").
+fn pattern(TableName { schema, table }: &TableName) -> String {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    format!("{}.{}", quoted(schema), quoted(table))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! Answers one request that comes over the connection on standard input, and ends.
+
+use std::fmt::Write;
+use std::io::{self, BufReader};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use nexus_core::docker::protocol::{Frame, Request};
+use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_docker::asker::Asker;
+use nexus_docker::run::{Input, Trouble};
+use nexus_docker::{command, containers, redis, request, run, tool};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+
+/// How long the asker may take over its request line.
+const LINE: Duration = Duration::from_secs(30);
+
+/// Ten minutes: the compose file's `stop_grace_period` and the start of a large database both fit.
+const RESTART: Duration = Duration::from_secs(600);
+
+/// Answers one request to Docker from a closed list; systemd starts it for each connection.
+///
+/// Its standard input is the connection: see nexus-docker.socket. What may be asked is in the
+/// documentation of the protocol; nothing else reaches a docker command line.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {}
+
+fn main() -> ExitCode {
+    Arguments::parse();
+    match serve() {
+        Ok(line) => {
+            log(&line);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("nexus-docker: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// Answers the connection and returns the line for the journal: who asked what, how it ended, how much
+/// was moved, how long it took. Never what was moved.
+fn serve() -> Result<String> {
+    let begun = Instant::now();
+    let doing = || "taking the connection on standard input";
+    let stdin = io::stdin().as_fd().try_clone_to_owned().or_fail(Exit::Usage, doing)?;
+    let peer = getsockopt(&stdin, PeerCredentials).map_err(|error| {
+        let failure = Failure::new(Exit::Usage, doing()).because(error);
+        failure.advise("systemd runs this helper: systemctl start nexus-docker.socket")
+    })?;
+    let socket = UnixStream::from(stdin);
+    let copy = socket.try_clone().or_fail(Exit::Software, doing)?;
+    socket.set_read_timeout(Some(LINE)).or_fail(Exit::Software, doing)?;
+    let mut input = BufReader::with_capacity(64 << 10, socket);
+    let asker = Arc::new(Asker::new(copy));
+
+    let (kind, outcome) = match request::read(&mut input) {
+        Ok(Ok(request)) => {
+            input.get_ref().set_read_timeout(None).or_fail(Exit::Software, doing)?;
+            (kind(&request), answer(&asker, &request, input))
+        }
+        Ok(Err(refusal)) => ("a request that is refused", Err(Trouble::NotRun(refusal.0))),
+        Err(error) => ("no request", Err(Trouble::NotRun(format!("reading the request line: {error}")))),
+    };
+    let how = match outcome {
+        Ok(()) => tell(&asker, &Frame::Exit(0), "exit 0"),
+        Err(Trouble::Failed(status)) => tell(&asker, &Frame::Exit(status), &format!("exit {status}")),
+        Err(Trouble::NotRun(why)) => tell(&asker, &Frame::Refused(why), "not run"),
+        Err(Trouble::HungUp) => "broken off: the asker hung up".to_owned(),
+        Err(Trouble::TooLate(limit)) => {
+            asker.say(&format!("error: it was not done in {} s and was broken off", limit.as_secs()));
+            tell(&asker, &Frame::Exit(i32::from(Exit::TryLater as u8)), "broken off: too slow")
+        }
+    };
+    let (sent, received) = asker.bytes();
+    let mut line = format!("{kind} for uid {} pid {}: {how}", peer.uid(), peer.pid());
+    let took = begun.elapsed().as_secs_f64();
+    // Writing to a String cannot fail.
+    let _ = write!(line, ", {sent} bytes out, {received} bytes in, {took:.3} s");
+    Ok(line)
+}
+
+fn answer(asker: &Arc<Asker>, request: &Request, input: Input) -> std::result::Result<(), Trouble> {
+    if let Some(argv) = command::tool(request) {
+        let argv = argv.map_err(|refusal| Trouble::NotRun(refusal.0))?;
+        return tool::run(asker, &argv, request.takes_input().then_some(input));
+    }
+    match request {
+        Request::Restart { service } => run::output(asker, &command::restart(*service), RESTART).map(drop),
+        Request::RedisRestore {} => redis::restore(asker, input),
+        _ => containers::list(asker),
+    }
+}
+
+fn kind(request: &Request) -> &'static str {
+    match request {
+        Request::Dump { .. } => "dump",
+        Request::DumpRoles {} => "dump-roles",
+        Request::Restore { .. } => "restore",
+        Request::RedisRestore {} => "redis-restore",
+        Request::Containers {} => "containers",
+        Request::Restart { .. } => "restart",
+    }
+}
+
+fn tell(asker: &Asker, frame: &Frame, how: &str) -> String {
+    asker.end(frame);
+    how.to_owned()
+}
+
+/// Standard error is the journal. The refusals are the asker's to explain, so nothing is worse than
+/// "info" here, but what went wrong stands out a little.
+fn log(line: &str) {
+    let level = if line.contains(": exit 0,") { 6 } else { 5 };
+    match std::env::var_os("JOURNAL_STREAM") {
+        Some(_) => eprintln!("<{level}>{line}"),
+        None => eprintln!("nexus-docker: {line}"),
+    }
+}

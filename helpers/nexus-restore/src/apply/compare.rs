@@ -1,0 +1,132 @@
+//! Whether the restored database is the one that was backed up: every row, sequence and large object.
+
+use std::collections::BTreeMap;
+
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::postgres::quote;
+use nexus_core::postgres::raw::{Copied, RawSession};
+use nexus_core::set::hashing::{Digest, Hasher};
+use nexus_core::set::manifest::{LARGE_OBJECT_QUERY, SequenceState, Table};
+use serde::Serialize;
+
+use crate::apply::{Restore, parallel};
+use crate::server::Control;
+use crate::text::printable;
+
+/// Sequences asked for in one query.
+const SEQUENCES_AT_ONCE: usize = 100;
+
+/// What was compared and found equal.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Compared {
+    pub(crate) tables: u64,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) sequences: u64,
+    pub(crate) large_objects: u64,
+}
+
+/// Compares everything the manifest has a measure of.
+///
+/// # Errors
+/// Data (65) naming what differs.
+pub(crate) fn all(restore: &mut Restore<'_>) -> Result<Compared> {
+    let restore = &*restore;
+    let differences: Vec<String> =
+        parallel::each_table(restore, || Ok(()), |(), session, table| compare_table(restore, session, table))?
+            .into_iter()
+            .flatten()
+            .collect();
+    refuse(&differences, "table")?;
+    refuse(&compare_sequences(restore)?, "sequence")?;
+    let large_objects = compare_large_objects(restore)?;
+    let tables = &restore.manifest.tables;
+    Ok(Compared {
+        tables: tables.len() as u64,
+        rows: restore.manifest.rows(),
+        bytes: tables.iter().map(|table| table.bytes).sum(),
+        sequences: restore.manifest.sequences.len() as u64,
+        large_objects,
+    })
+}
+
+fn refuse(differences: &[String], what: &str) -> Result<()> {
+    let Some(first) = differences.first() else { return Ok(()) };
+    let others = match differences.len() {
+        1 => String::new(),
+        more => format!(" (and {} more)", more - 1),
+    };
+    Err(Failure::new(Exit::Data, format!("comparing what was restored, {what} {first}{others}"))
+        .advise("The restored copy is not what was backed up; the set may still be whole: please report this"))
+}
+
+/// What differs in a table; nothing when it is equal.
+fn compare_table(restore: &Restore<'_>, session: &mut RawSession, table: &Table) -> Result<Option<String>> {
+    let name = printable(&format!("{}.{}", table.schema, table.table));
+    let doing = format!("comparing {name}");
+    restore.progress.doing(&doing);
+    let (copied, digest) = digest(restore, session, &doing, &table.copy_out())?;
+    let expected = (Copied { rows: table.rows, bytes: table.bytes }, table.sha256);
+    Ok((expected != (copied, digest)).then(|| {
+        format!(
+            "{name}: {} rows, {} bytes, SHA-256 {digest}; it was backed up with {} rows, {} bytes, {}",
+            copied.rows, copied.bytes, table.rows, table.bytes, table.sha256
+        )
+    }))
+}
+
+fn digest(restore: &Restore<'_>, session: &mut RawSession, doing: &str, sql: &str) -> Result<(Copied, Digest)> {
+    let mut hasher = Hasher::default();
+    let copied = session.copy_out(doing, sql, |piece| {
+        hasher.update(piece);
+        restore.progress.advance(piece.len() as u64);
+        Ok(())
+    })?;
+    Ok((copied, hasher.finish()))
+}
+
+fn compare_sequences(restore: &Restore<'_>) -> Result<Vec<String>> {
+    let doing = "comparing sequences";
+    restore.progress.doing(doing);
+    let control = Control::open(&restore.server, &restore.temporary, restore.stop)?;
+    let names: Vec<&String> = restore.manifest.sequences.keys().collect();
+    let mut states = BTreeMap::new();
+    for names in names.chunks(SEQUENCES_AT_ONCE) {
+        let parts: Vec<_> = names
+            .iter()
+            .map(|name| format!("SELECT {}::text, last_value, is_called FROM {name}", quote::literal(name)))
+            .collect();
+        for row in control.rows(doing, &parts.join(" UNION ALL "), &[])? {
+            let state = SequenceState { last_value: row.get(1), is_called: row.get(2) };
+            states.insert(row.get::<_, String>(0), state);
+        }
+    }
+    let differs = restore.manifest.sequences.iter().filter_map(|(name, range)| {
+        let state = states.get(name);
+        let is_equal = state.is_some_and(|state| range.allows(*state));
+        (!is_equal).then(|| {
+            let state = state.map_or_else(|| "nothing".to_owned(), |s| format!("{} {}", s.last_value, s.is_called));
+            format!("{}: {state}; it was backed up at {}", printable(name), range.before.last_value)
+        })
+    });
+    Ok(differs.collect())
+}
+
+/// How many large objects there are, when they are equal.
+fn compare_large_objects(restore: &Restore<'_>) -> Result<u64> {
+    let doing = "comparing large objects";
+    restore.progress.doing(doing);
+    let mut session = parallel::session(restore)?;
+    let expected = restore.manifest.large_objects.as_ref();
+    let (copied, digest) = digest(restore, &mut session, doing, &format!("COPY ({LARGE_OBJECT_QUERY}) TO STDOUT"))?;
+    let is_equal = match expected {
+        Some(expected) => digest == expected.sha256,
+        None => copied.rows == 0,
+    };
+    if is_equal {
+        return Ok(expected.map_or(0, |expected| expected.count));
+    }
+    let expected = expected.map_or_else(|| "none".to_owned(), |e| format!("{}, SHA-256 {}", e.count, e.sha256));
+    refuse(&[format!("s: SHA-256 {digest}; backed up were {expected}")], "large object")?;
+    Ok(0)
+}

@@ -1,0 +1,79 @@
+//! One restore at a time, and nothing left behind by those that were killed.
+
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::postgres::quote;
+use nexus_core::stop::Stop;
+
+use crate::apply::{Restore, names, roles};
+use crate::server::Control;
+use crate::text::printable;
+
+/// Key of the advisory lock that a restore holds: "nexusrst" in ASCII.
+const LOCK: i64 = 0x6e65_7875_7372_7374;
+
+/// Takes the lock; the server gives it back when the session ends, also by a kill.
+///
+/// # Errors
+/// TryLater (75) when another restore holds it.
+pub(crate) fn lock(control: &Control) -> Result<()> {
+    let doing = "taking the lock of restores";
+    if control.row(doing, "SELECT pg_catalog.pg_try_advisory_lock($1)", &[&LOCK])?.get(0) {
+        return Ok(());
+    }
+    let (high, low) = (LOCK >> 32, LOCK & 0xffff_ffff);
+    let holder = control.rows(
+        doing,
+        "SELECT a.pid, a.backend_start::text FROM pg_catalog.pg_locks l \
+         JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+         WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = $1 AND l.objid::bigint = $2",
+        &[&high, &low],
+    )?;
+    let holder = holder.first().map_or_else(
+        || "another restore".to_owned(),
+        |row| format!("a restore (server process {}, since {})", row.get::<_, i32>(0), row.get::<_, String>(1)),
+    );
+    Err(Failure::new(Exit::TryLater, doing)
+        .because(format!("held by {holder}"))
+        .advise("Wait until that has ended and run it again"))
+}
+
+/// Drops databases of restores that did not live to their end. The lock says that none is at work.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn leftovers(control: &Control) -> Result<()> {
+    let rows = control.rows(
+        "looking for what earlier restores left",
+        "SELECT datname::text FROM pg_catalog.pg_database ORDER BY 1",
+        &[],
+    )?;
+    for name in rows.iter().map(|row| row.get::<_, String>(0)).filter(|name| names::is_restoring(name)) {
+        drop_database(control, &name)?;
+        log::info!("removed {}, left by a restore that was killed", printable(&name));
+    }
+    Ok(())
+}
+
+/// Drops a database with whoever is connected to it.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn drop_database(control: &Control, name: &str) -> Result<()> {
+    let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote::identifier(name));
+    control.run(&format!("dropping database {}", printable(name)), &sql)
+}
+
+/// Takes away what a failed restore has made. It goes on whatever happens; what stays is swept by the next restore.
+pub(crate) fn discard(restore: &Restore<'_>) {
+    restore.progress.doing("removing what was restored");
+    // The job was stopped; this must be done all the same.
+    let control = Control::beside(&restore.server, &restore.target, &Stop::default());
+    let dropped = control.and_then(|control| {
+        drop_database(&control, &restore.temporary)?;
+        roles::remove(&control, &restore.roles_made);
+        Ok(())
+    });
+    if let Err(failure) = dropped {
+        log::warn!("{failure}. The next restore removes it");
+    }
+}

@@ -1,0 +1,154 @@
+//! What nexus-restore can be told.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use nexus_core::postgres::server::ServerSettings;
+
+/// Lists, checks and restores backup sets, with a way back
+#[derive(Parser, Clone, Debug)]
+#[command(name = "nexus-restore", version, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What is to be done.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Command {
+    /// Lists the sets: when, size, tables, rows, proven or not
+    List(ListArgs),
+    /// Says what is in a set
+    Show(ShowArgs),
+    /// Checks that every file of a set is whole; needs no key
+    Verify(VerifyArgs),
+    /// Restores a set beside the living database, compares every row, then swaps the two
+    Apply(Box<ApplyArgs>),
+    /// Swaps back to the database that was kept
+    Undo(UndoArgs),
+    /// Removes a database that was kept, when it is no longer wanted
+    DropKept(DropKeptArgs),
+}
+
+/// Where the sets are and how to answer.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Common {
+    /// Directory that holds the sets
+    #[arg(long, env = "NEXUS_BACKUP_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/backups")]
+    pub(crate) backup_dir: PathBuf,
+
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Who decrypts.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Key {
+    /// File with the age identity to decrypt with [default: this machine's own]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) key: Key,
+    /// Directory with the proofs of restore tests
+    #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
+    pub(crate) proofs_dir: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ShowArgs {
+    /// Number or name of the set, `latest`, or the path of its directory
+    #[arg(value_name = "ID")]
+    pub(crate) set: String,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) key: Key,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct VerifyArgs {
+    /// Number or name of the set, `latest`, the path of its directory, or `all`
+    #[arg(value_name = "ID|all")]
+    pub(crate) set: String,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ApplyArgs {
+    /// Number or name of the set, `latest`, or the path of its directory
+    #[arg(value_name = "ID|latest|PATH")]
+    pub(crate) set: String,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) key: Key,
+
+    /// Restore into a new database of this name and leave the living one alone
+    #[arg(long, value_name = "NAME")]
+    pub(crate) into: Option<String>,
+
+    /// Do not ask before the living database is replaced
+    #[arg(long)]
+    pub(crate) yes: bool,
+
+    /// Do not back up the living database before it is replaced (it is kept beside in any case)
+    #[arg(long)]
+    pub(crate) no_safety_backup: bool,
+
+    /// Leave Redis as it is
+    #[arg(long)]
+    pub(crate) no_redis: bool,
+
+    /// Tables at once, 1 to 16
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) jobs: u8,
+
+    #[command(flatten)]
+    pub(crate) server: ServerSettings,
+
+    /// Socket of nexus-docker, which runs pg_restore in the database's container
+    #[arg(long, env = "NEXUS_DOCKER_SOCKET", value_name = "SOCKET", default_value = "/run/nexus/docker.sock")]
+    pub(crate) docker_socket: PathBuf,
+
+    /// Command to use in place of pg_restore in the container, for a server outside Compose
+    #[arg(long, env = "NEXUS_PG_RESTORE", value_name = "COMMAND")]
+    pub(crate) pg_restore: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct UndoArgs {
+    /// The kept database to swap back to [default: the newest]
+    #[arg(value_name = "KEPT")]
+    pub(crate) kept: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerSettings,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DropKeptArgs {
+    /// The kept database, as apply, undo or this command's refusal named it
+    #[arg(value_name = "KEPT")]
+    pub(crate) kept: String,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerSettings,
+}

@@ -1,0 +1,101 @@
+//! `nexus-restore list`: the sets there are, oldest first.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use nexus_core::failure::{Exit, Result};
+use nexus_core::progress::human_bytes;
+use nexus_core::set::directory::{BackupDirectory, SetEntry};
+use nexus_core::set::manifest::Manifest;
+use serde::{Deserialize, Serialize};
+
+use crate::args::ListArgs;
+use crate::output;
+use crate::text::{columns, grouped, moment};
+use crate::verify::size_of;
+use crate::which::Unlock;
+
+/// One set, as far as it can be known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Row {
+    id: u64,
+    name: String,
+    taken: Timestamp,
+    bytes: u64,
+    /// Nothing when the manifest cannot be decrypted here.
+    tables: Option<usize>,
+    rows: Option<u64>,
+    /// Whether the manifest is damaged.
+    damaged: bool,
+    /// When a restore test proved it.
+    proven: Option<Timestamp>,
+}
+
+/// Of a proof, what is shown here.
+#[derive(Deserialize)]
+struct Proof {
+    proven: Timestamp,
+}
+
+/// Prints the table.
+///
+/// # Errors
+/// As the directory and the identity that was given.
+pub(crate) fn run(args: &ListArgs) -> Result<()> {
+    let directory = BackupDirectory::at(&args.common.backup_dir)?;
+    let unlock = Unlock::with(args.key.identity.as_deref());
+    // This machine's own identity is a convenience here; one that was named must be right.
+    let identities = if args.key.identity.is_some() || unlock.is_there() { unlock.identities()? } else { vec![] };
+    let mut rows = Vec::new();
+    for set in directory.sets()? {
+        let manifest = (!identities.is_empty()).then(|| Manifest::read(&set.path, &identities));
+        rows.push(row_of(&set, manifest, &args.proofs_dir));
+    }
+    if args.common.json {
+        return output::json(&serde_json::json!({ "directory": directory.path(), "sets": rows }));
+    }
+    if rows.is_empty() {
+        return output::print(&format!(
+            "No backup set in {} yet. Make the first one with: systemctl start nexus-backup\n",
+            directory.path().display()
+        ));
+    }
+    let head = ["id", "when", "size", "tables", "rows", "proven"].map(str::to_owned).to_vec();
+    let lines: Vec<_> = std::iter::once(head).chain(rows.iter().map(Row::cells)).collect();
+    output::print(&columns(&lines))
+}
+
+fn row_of(set: &SetEntry, manifest: Option<Result<Manifest>>, proofs: &Path) -> Row {
+    let damaged = matches!(&manifest, Some(Err(failure)) if failure.exit() != Exit::Permission);
+    let manifest = manifest.and_then(Result::ok);
+    Row {
+        id: set.name.sequence,
+        name: set.name.to_string(),
+        taken: set.name.taken,
+        bytes: size_of(&set.path),
+        tables: manifest.as_ref().map(|m| m.tables.len()),
+        rows: manifest.as_ref().map(Manifest::rows),
+        damaged,
+        proven: proof_of(set, proofs),
+    }
+}
+
+/// When the set was proven, if it was.
+fn proof_of(set: &SetEntry, proofs: &Path) -> Option<Timestamp> {
+    let text = std::fs::read(proofs.join(format!("{:06}.json", set.name.sequence))).ok()?;
+    serde_json::from_slice::<Proof>(&text).ok().map(|proof| proof.proven)
+}
+
+impl Row {
+    fn cells(&self) -> Vec<String> {
+        let unknown = || if self.damaged { "damaged".to_owned() } else { "-".to_owned() };
+        vec![
+            format!("{:06}", self.id),
+            moment(self.taken),
+            human_bytes(self.bytes),
+            self.tables.map_or_else(unknown, |tables| grouped(tables as u64)),
+            self.rows.map_or_else(unknown, grouped),
+            self.proven.map_or_else(|| "no".to_owned(), moment),
+        ]
+    }
+}

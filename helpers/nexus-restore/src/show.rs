@@ -1,0 +1,95 @@
+//! `nexus-restore show`: what the manifest of a set says.
+
+use std::fmt::Write;
+
+use nexus_core::failure::Result;
+use nexus_core::progress::human_bytes;
+use nexus_core::set::directory::SetEntry;
+use nexus_core::set::manifest::Manifest;
+
+use crate::args::ShowArgs;
+use crate::output;
+use crate::text::{columns, grouped, moment, printable};
+use crate::verify::size_of;
+use crate::which::{Unlock, find_set};
+
+/// Prints the manifest.
+///
+/// # Errors
+/// Permission (77) when no identity fits, Data (65) when the manifest is damaged.
+pub(crate) fn run(args: &ShowArgs) -> Result<()> {
+    let set = find_set(&args.common.backup_dir, &args.set)?;
+    let manifest = Manifest::read(&set.path, &Unlock::with(args.key.identity.as_deref()).identities()?)?;
+    if args.common.json { output::json(&manifest) } else { output::print(&text(&set, &manifest)) }
+}
+
+fn text(set: &SetEntry, manifest: &Manifest) -> String {
+    let postgres = &manifest.postgres;
+    let properties = &postgres.properties;
+    let mut facts = vec![
+        ("set", set.name.to_string()),
+        ("taken", moment(manifest.taken)),
+        ("written by", format!("NEXUS {}", manifest.nexus_version)),
+        ("size", human_bytes(size_of(&set.path))),
+        ("database", printable(&postgres.database)),
+        ("owner", printable(&properties.owner)),
+        ("server", format!("PostgreSQL {}", postgres.server_version)),
+        ("encoding", properties.encoding.clone()),
+        ("locale", format!("{} {}", provider(&properties.locale_provider), locale(manifest))),
+    ];
+    let extensions: Vec<_> = postgres.extensions.iter().map(|(n, v)| printable(&format!("{n} {v}"))).collect();
+    facts.push(("extensions", extensions.join(", ")));
+    facts.push(("rows", format!("{} in {} tables", grouped(manifest.rows()), grouped(manifest.tables.len() as u64))));
+    facts.push(("sequences", manifest.sequences.len().to_string()));
+    let large_objects = manifest.large_objects.as_ref().map_or(0, |objects| objects.count);
+    facts.push(("large objects", grouped(large_objects)));
+    facts.push(("redis", manifest.redis.as_ref().map_or_else(|| "no".to_owned(), redis)));
+    facts.extend(manifest.recipients.iter().map(|recipient| ("readable by", recipient.clone())));
+    if let Some(all) = manifest.timings.get("all") {
+        facts.push(("took", format!("{}.{:01} s", all / 1000, all % 1000 / 100)));
+    }
+    let mut text = String::new();
+    for (name, fact) in facts {
+        // Writing to a String does not fail.
+        let _written = writeln!(text, "{name:<14}{fact}");
+    }
+    text.push('\n');
+    text.push_str(&tables(manifest));
+    text
+}
+
+fn provider(letter: &str) -> &str {
+    match letter {
+        "c" => "libc",
+        "i" => "ICU",
+        "b" => "builtin",
+        other => other,
+    }
+}
+
+fn locale(manifest: &Manifest) -> String {
+    let properties = &manifest.postgres.properties;
+    properties.locale.clone().unwrap_or_else(|| properties.collate.clone())
+}
+
+fn redis(redis: &nexus_core::set::manifest::Redis) -> String {
+    format!(
+        "{} keys, {}, from Redis {}",
+        grouped(redis.keys.values().sum()),
+        human_bytes(redis.bytes),
+        redis.version
+    )
+}
+
+fn tables(manifest: &Manifest) -> String {
+    let head = ["table", "rows", "bytes", "format"].map(str::to_owned).to_vec();
+    let rows = manifest.tables.iter().map(|table| {
+        vec![
+            printable(&format!("{}.{}", table.schema, table.table)),
+            grouped(table.rows),
+            human_bytes(table.bytes),
+            table.format.as_str().to_owned(),
+        ]
+    });
+    columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+}
