@@ -9,8 +9,10 @@ use std::collections::HashMap;
 /// OIDs below this are the same in every database (`FirstNormalObjectId`, access/transam.h).
 const FIRST_NORMAL_OID: u32 = 16384;
 
-/// Types whose receive function exists but refuses every value.
-const REFUSE_INPUT: [&str; 6] = [
+/// Types whose receive function refuses what the send function has sent: every value, or for tsquery the empty one
+/// ("malformed tsquery: operand not found", seen with PostgreSQL 15 to 18).
+const REFUSE_THEIR_OWN: [&str; 7] = [
+    "tsquery",
     "pg_node_tree",
     "pg_ndistinct",
     "pg_dependencies",
@@ -51,7 +53,9 @@ pub(crate) fn why_text(types: &HashMap<u32, TypeFacts>, oid: u32) -> Option<Stri
             why_text(types, facts.element)
         }
         'b' if builtin && name.starts_with("reg") => Some(format!("{name} carries an OID")),
-        'b' if builtin && REFUSE_INPUT.contains(&name.as_str()) => Some(format!("{name} refuses input")),
+        'b' if builtin && REFUSE_THEIR_OWN.contains(&name.as_str()) => {
+            Some(format!("{name} refuses binary input"))
+        }
         'b' if !facts.has_send_and_receive => Some(format!("{name} has no binary form")),
         'b' | 'r' | 'm' if builtin => None,
         'b' if facts.of_extension => None,
@@ -87,6 +91,7 @@ mod tests {
         types.insert(1033, TypeFacts { has_send_and_receive: false, ..base("aclitem") });
         types.insert(3904, TypeFacts { kind: 'r', ..base("int4range") });
         types.insert(194, base("pg_node_tree"));
+        types.insert(3615, base("tsquery"));
         types.insert(20000, TypeFacts { of_extension: true, ..base("vector") });
         types.insert(20001, TypeFacts { element: 20000, of_extension: true, ..base("_vector") });
         types.insert(20002, TypeFacts { kind: 'e', ..base("mood") });
@@ -111,7 +116,7 @@ mod tests {
 
     #[test]
     fn types_that_carry_oids_or_have_no_binary_form_are_text() {
-        for oid in [2205, 2210, 1033, 194, 20001, 20003, 20006, 20007, 20008, 20009, 20010, 20011, 99999] {
+        for oid in [2205, 2210, 1033, 194, 3615, 20001, 20003, 20006, 20007, 20008, 20009, 20010, 20011, 99999] {
             assert!(why_text(&types(), oid).is_some(), "{oid}");
         }
     }

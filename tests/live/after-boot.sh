@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# After a boot, whatever ended the one before: all is healthy again without a hand. Inside an installed machine.
+set -euo pipefail
+shopt -s inherit_errexit
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
+
+healthy_without_a_hand() { await 120 healthy; }
+system_runs() {
+	await 60 systemctl is-active --quiet nexus-stack.service
+	await 60 test "$(systemctl list-jobs --no-legend | wc -l)" = 0
+	same "the system's state" "$(systemctl is-system-running)" running
+}
+target_and_timer_are_up() {
+	systemctl is-active --quiet nexus.target
+	systemctl is-active --quiet nexus-backup.timer
+	systemctl is-active --quiet nexus-docker.socket
+}
+rows_are_there() { (($(as_owner --command='SELECT count(*) FROM nexus_memory.zep_episodic_memory') > 0)); }
+program_can_write() { as_program --command="INSERT INTO nexus_memory.zep_episodic_memory (content) VALUES ('after a boot')"; }
+backup_works() { systemctl start nexus-backup; }
+
+check healthy_without_a_hand
+check system_runs
+check target_and_timer_are_up
+check rows_are_there
+check program_can_write
+check backup_works
+report

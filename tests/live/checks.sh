@@ -1,0 +1,88 @@
+# For tests that run inside an installed machine. A check is a function; what it prints on standard error when it fails
+# is why. Each gives one line, `ok NAME` or `FAILED NAME: why`, and the last line is `N passed, N failed`.
+# shellcheck shell=bash
+
+passed=0
+failed=0
+
+# check FUNCTION [ARGUMENT…]
+check() {
+	local name="$*" why pid
+	why=$(mktemp)
+	# In the background, because bash forgets `set -e` in whatever is part of a condition.
+	(set -euo pipefail && shopt -s inherit_errexit && "$@") >"$why" 2>&1 &
+	pid=$!
+	if wait "$pid"; then
+		passed=$((passed + 1))
+		printf 'ok %s\n' "$name"
+	else
+		failed=$((failed + 1))
+		printf 'FAILED %s: %s\n' "$name" "$(tail -n 4 "$why" | tr '\n' ' ')"
+	fi
+	rm -f "$why"
+}
+
+# The closing line, and the exit code that goes with it.
+report() {
+	printf '%d passed, %d failed\n' "$passed" "$failed"
+	((failed == 0 && passed > 0))
+}
+
+# same WHAT GOT WANTED
+same() {
+	[[ $2 == "$3" ]] || {
+		printf '%s is "%s" where "%s" was expected\n' "$1" "$2" "$3" >&2
+		return 1
+	}
+}
+
+# fails WORDS COMMAND…: the command must fail, and its words must have WORDS in them.
+fails() {
+	local words=$1 said
+	shift
+	if said=$("$@" 2>&1); then
+		printf '"%s" succeeded where it should have been refused\n' "$*" >&2
+		return 1
+	fi
+	[[ $said == *"$words"* ]] || {
+		printf '"%s" failed, but with "%s" instead of "%s"\n' "$*" "$said" "$words" >&2
+		return 1
+	}
+}
+
+# await SECONDS COMMAND…: until it succeeds.
+await() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || {
+			printf 'waited in vain for: %s\n' "$*" >&2
+			return 1
+		}
+		sleep 0.2
+	done
+}
+
+# ---- The installed NEXUS
+
+keys=/etc/nexus/credentials
+
+# Both servers' containers are healthy.
+healthy() {
+	[[ $(docker inspect --format '{{.State.Health.Status}}' nexus-postgres nexus-redis | sort -u) == healthy ]]
+}
+
+# As the owner; SQL in the arguments of psql.
+as_owner() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=nexus "$@"; }
+
+# As a program, over the socket; its password by a file, since arguments and environments can be seen.
+as_program() {
+	local status=0 file
+	file=$(mktemp)
+	printf '*:*:*:nexus_app:%s\n' "$(<"$keys/nexus_app_password")" >"$file"
+	PGPASSFILE=$file psql -XAtq --set=ON_ERROR_STOP=1 --host=/run/nexus/postgres --username=nexus_app --dbname=nexus "$@" || status=$?
+	rm -f "$file"
+	return "$status"
+}
+
+redis() { printf 'AUTH %s\n%s\n' "$(<"$keys/redis_password")" "$*" | redis-cli -s /run/nexus/redis/redis.sock | tail -n +2; }

@@ -1,0 +1,51 @@
+# For tests about backup sets, inside an installed machine: how to make one, and what must hold of every one.
+# shellcheck shell=bash
+
+backups=/var/lib/nexus/backups
+owner=${NEXUS_TEST_OWNER:-/root/owner-of-the-test.txt}
+
+# The complete sets of a directory, oldest first.
+sets() { find "${1:-$backups}" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' -printf '%f\n' | sort -n; }
+newest() { sets "$@" | tail -n 1; }
+
+# nexus-backup by hand, for the database and directory given, with the settings of the machine.
+backup_of() {
+	local database=$1 directory=$2
+	shift 2
+	install -d -m 700 "$directory"
+	nexus-backup --pg-database="$database" --backup-dir="$directory" --redis=no "$@"
+}
+
+# Every set of a directory is whole, and nothing else has a name that looks like one.
+all_whole() {
+	local set
+	for set in $(sets "$1"); do
+		(cd "$1/$set" && sha256sum --quiet --check SHA256SUMS)
+		same "files of $set that no checksum covers" "$(cd "$1/$set" && find . -type f ! -name SHA256SUMS -printf '%P\n' | sort)" "$(cut -c67- "$1/$set/SHA256SUMS" | sort)"
+	done
+}
+
+# What a dead or ended backup must not leave: processes, and sessions in the server.
+nothing_runs() {
+	local left
+	left=$(pgrep -a 'pg_dump|nexus-backup' || true)
+	left+=$(docker exec nexus-postgres psql -XAtq --command="SELECT pid, application_name, query FROM pg_stat_activity WHERE application_name ~ 'pg_dump|nexus-backup'")
+	[[ -z $left ]] || {
+		printf 'left: %s\n' "$left" >&2
+		return 1
+	}
+}
+
+# One line a table of a database: its name, its rows, and the MD5 of its rows as text in order.
+contents() {
+	docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname="$1" <<'SQL'
+SET search_path = ''; SET TimeZone = 'UTC'; SET extra_float_digits = 3;
+SELECT format('SELECT %L, count(*), md5(coalesce(string_agg(md5(t::text), '''' ORDER BY md5(t::text)), '''')) FROM ONLY %I.%I t',
+  n.nspname || '.' || c.relname, n.nspname, c.relname)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY n.nspname, c.relname \gexec
+SQL
+}
+
+# The definitions of a database, as text: what pg_dump says of it but for rows. The name of the database is not in it.
+definitions() { docker exec nexus-postgres pg_dump --schema-only --restrict-key=x "$1" | grep -v '^-- '; }

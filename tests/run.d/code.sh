@@ -1,0 +1,58 @@
+# The code's own tests: formatting, lints, dependencies, unit, property and command-line tests; then the binaries.
+# shellcheck shell=bash
+
+tools=${XDG_CACHE_HOME:-$HOME/.cache}/nexus-tests
+# A clone that is made for one run shares what it builds with the next one.
+if [[ -n ${CI-} && -z ${CARGO_TARGET_DIR-} ]]; then export CARGO_TARGET_DIR=$tools/target; fi
+bin_dir=${CARGO_TARGET_DIR:-$PWD/target}/release
+
+# Root itself, or sudo where this is not root.
+as_root() { if ((EUID == 0)); then "$@"; else sudo -- "$@"; fi; }
+
+# need PACKAGE=COMMAND…
+need() {
+	local pair missing=()
+	for pair; do [[ -n $(type -P "${pair#*=}") ]] || missing+=("${pair%%=*}"); done
+	((${#missing[@]})) || return 0
+	echo "installing ${missing[*]} with apt-get, because they are missing"
+	as_root apt-get update -qq
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# one NAME COMMAND…: a line, and an addition to the count.
+one() {
+	local name=$1
+	shift
+	if "$@"; then echo "ok $name" && passed=$((passed + 1)); else echo "FAILED $name" && failed=$((failed + 1)); fi
+}
+
+build_binaries() { cargo build --quiet --release --locked --workspace; }
+
+cargo_deny() {
+	local deny what=(bans licenses sources)
+	deny=$(type -P cargo-deny || echo "$tools/bin/cargo-deny")
+	[[ -x $deny ]] || cargo install --quiet --locked --root "$tools" cargo-deny@0.20.2
+	# Its list of advisories is a git repository: checked wherever that is in reach.
+	if git ls-remote --quiet --exit-code https://github.com/rustsec/advisory-db HEAD >/dev/null 2>&1; then
+		what+=(advisories)
+	else
+		echo "the list of advisories is out of reach: bans, licences and sources are checked without it"
+	fi
+	"$deny" --log-level error check "${what[@]}"
+}
+
+shell_scripts() { git ls-files | xargs grep -lE '^#!.*\b(ba)?sh\b|shellcheck shell=' | xargs shellcheck --external-sources; }
+
+part_code() {
+	local passed=0 failed=0
+	need gcc=cc libc6-dev=cc shellcheck=shellcheck bc=bc
+	one formatting cargo fmt --all --check
+	one lints cargo clippy --quiet --release --locked --workspace --all-targets -- -D warnings
+	one shell-scripts shell_scripts
+	one dependencies cargo_deny
+	printf '%d passed, %d failed\n' "$passed" "$failed"
+	# With the same profile as the binaries that are installed, so that dependencies are built once.
+	cargo test --release --locked --workspace
+	build_binaries
+	((failed == 0))
+}

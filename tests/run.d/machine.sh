@@ -1,0 +1,83 @@
+# The parts that run in throwaway machines.
+# shellcheck shell=bash
+
+machine=tests/host/machine
+owner=/root/owner-of-the-test.txt
+seed=${NEXUS_TEST_SEED:-$((RANDOM * 32768 + RANDOM))}
+
+take_machines_down() {
+	local name
+	# Every part runs in a shell of its own: the names are on the disk.
+	while read -r name; do "$machine" down "$name"; done < <(sort -u "$logs/.machines" 2>/dev/null)
+}
+
+# fresh NAME: a machine with this clone and its binaries in /root/nexus.
+fresh() {
+	local luggage name=$1 helper
+	build_binaries
+	echo "$name" >>"$logs/.machines"
+	"$machine" down "$name"
+	"$machine" up "$name"
+	luggage=$(mktemp -d)
+	install -d "$luggage/bin" "$luggage/tests"
+	cp -a install.sh install.d compose units helpers .env.example "$luggage"
+	cp -a tests/live tests/faults tests/units "$luggage/tests"
+	for helper in helpers/nexus-*/; do install "$bin_dir/$(basename "$helper")" "$luggage/bin"; done
+	"$machine" copy "$name" "$luggage" /root/nexus
+	rm -rf "$luggage"
+}
+
+# installed: a machine with NEXUS installed, shared by the parts that leave it well.
+installed() {
+	local name=test-$$
+	if ! grep -qx "$name" "$logs/.installed" 2>/dev/null; then
+		fresh "$name"
+		"$machine" exec "$name" -- bash -c "cd /root/nexus && ./install.sh --bin-dir bin --yes --owner-identity $owner"
+		echo "$name" >>"$logs/.installed"
+	fi
+	in_machine() { "$machine" exec "test-$$" -- env NEXUS_TEST_OWNER="$owner" bash "/root/nexus/tests/$1" "${@:2}"; }
+}
+
+part_units() {
+	installed
+	in_machine units/verify.sh
+}
+
+part_install() {
+	fresh "install-$$"
+	"$machine" exec "install-$$" -- bash /root/nexus/tests/live/install.sh
+	"$machine" down "install-$$"
+}
+
+part_stack() {
+	installed
+	in_machine live/stack.sh
+	"$machine" reboot "test-$$"
+	in_machine live/after-boot.sh
+	# The plug is pulled: nothing was flushed by choice.
+	"$machine" kill "test-$$"
+	"$machine" up "test-$$"
+	in_machine live/after-boot.sh
+}
+
+part_backup() {
+	installed
+	in_machine live/backup.sh
+}
+
+part_restore() {
+	installed
+	in_machine live/torture.sh
+	in_machine live/restore.sh
+}
+
+part_docker() {
+	installed
+	in_machine live/docker-helper.sh
+}
+
+part_faults() {
+	installed
+	echo "seed $seed (NEXUS_TEST_SEED=$seed repeats it)"
+	in_machine faults/backup-kill.sh 40 "$seed"
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# The shipped units, on a machine where they are installed: systemd finds nothing to say about them, and their
+# sandboxes are what they should be.
+set -euo pipefail
+shopt -s inherit_errexit
+here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source-path=SCRIPTDIR source=../live/checks.sh
+. "$here/../live/checks.sh"
+
+units=$here/../../units
+
+# systemd-analyze verify exits 0 on a misspelt key: the gate is that it prints nothing.
+verify_prints_nothing() { same "what it prints" "$(systemd-analyze verify --man=no "$1" 2>&1)" ""; }
+
+# instance FILE: the unit's name; of a template one that can be looked at.
+instance() { basename "${1/@./@x.}"; }
+
+exposed_less_than() {
+	local unit=$1 most=$2 level
+	level=$(systemd-analyze security --no-pager "$unit" | sed -nE 's/.*Overall exposure level for .*: ([0-9.]+) .*/\1/p')
+	[[ -n $level ]]
+	awk -v level="$level" -v most="$most" 'BEGIN { exit !(level < most) }' || {
+		printf '%s is exposed at %s, and not below %s\n' "$unit" "$level" "$most" >&2
+		return 1
+	}
+}
+
+# No process that holds rows or keys may open Docker's socket or a connection.
+has() { same "$2 of $1" "$(systemctl show --value --property="$2" "$1")" "$3"; }
+
+for file in "$units"/*.{service,socket,timer,target,slice}; do
+	check verify_prints_nothing "$(instance "$file")"
+done
+for file in "$units"/*.service; do
+	check exposed_less_than "$(instance "$file")" 1.5
+done
+check has nexus-backup.service PrivateNetwork yes
+check has nexus-backup.service RestrictAddressFamilies AF_UNIX
+check has nexus-backup.service User nexus
+check has nexus-backup.service CapabilityBoundingSet ""
+check has nexus-backup.service SupplementaryGroups ""
+
+# As the unit would: same user, same sandbox.
+backup_cannot_reach_docker() {
+	fails "Permission denied" systemd-run --quiet --wait --pipe --collect --property=User=nexus --property=PrivateNetwork=yes \
+		--property=PrivateUsers=yes --property=ProtectSystem=strict \
+		python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect("/run/docker.sock")'
+}
+check backup_cannot_reach_docker
+report
