@@ -53,6 +53,24 @@ next_run_converges() {
 	nothing_runs
 }
 
+# Asked to stop in the midst of it, a run takes away what it has written and says that it was stopped.
+terminated_run_leaves_nothing() {
+	local pid status=0 before
+	before=$(sets "$directory")
+	backup_of kill_me "$directory" 2>"$directory/.said" &
+	pid=$!
+	await 20 something_is_written
+	pkill -TERM -x nexus-backup
+	wait "$pid" || status=$?
+	same "the exit code" "$status" 75
+	grep -q 'stopped by a signal' "$directory/.said"
+	same "the sets" "$(sets "$directory")" "$before"
+	same "leftovers" "$(find "$directory" -maxdepth 1 -name '.*.partial')" ""
+	await 10 nothing_runs
+}
+something_is_written() { [[ -n $(find "$directory" -path '*.partial/data/*' -size +64k) ]]; }
+
+check terminated_run_leaves_nothing
 for ((i = 1; i <= kills; i++)); do
 	check kill_after $((RANDOM * whole / 32768))
 done

@@ -19,14 +19,12 @@ pub fn parse<A: Parser>() -> Result<A> {
     let settings = settings::read();
     let command = settings::apply(A::command(), &settings);
     let typed: Vec<String> = std::env::args().skip(1).collect();
-    command
-        .clone()
-        .try_get_matches()
-        .and_then(|mut matches| A::from_arg_matches_mut(&mut matches))
-        .map_err(|error| match error.kind() {
+    command.clone().try_get_matches().and_then(|mut matches| A::from_arg_matches_mut(&mut matches)).map_err(
+        |error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
             _ => explain(&command, &typed, &error),
-        })
+        },
+    )
 }
 
 /// One line for what clap says in several.
@@ -39,9 +37,12 @@ fn explain(command: &Command, typed: &[String], error: &clap::Error) -> Failure 
     if let (Some(arg), Some(value)) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue)) {
         let flag = arg.split([' ', '=']).next().unwrap_or(&arg);
         let was_typed = typed.iter().any(|t| t == flag || t.starts_with(&format!("{flag}=")));
-        let known = names.get_arguments().find(|a| a.get_long().is_some_and(|long| flag == format!("--{long}")));
+        let known =
+            names.get_arguments().find(|a| a.get_long().is_some_and(|long| flag == format!("--{long}")));
         let setting = known.and_then(clap::Arg::get_env);
-        let help = known.and_then(clap::Arg::get_help).map_or_else(String::new, |help| format!("; it means: {help}"));
+        let help = known
+            .and_then(clap::Arg::get_help)
+            .map_or_else(String::new, |help| format!("; it means: {help}"));
         let right = match (error.get(ContextKind::ValidValue), std::error::Error::source(error)) {
             (Some(ContextValue::Strings(valid)), _) if !valid.is_empty() => {
                 format!("expected one of: {}", valid.join(", "))

@@ -40,7 +40,8 @@ impl Progress {
     pub fn new(show: bool) -> Self {
         let bar = (show && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::no_length();
-            let style = ProgressStyle::with_template("{wide_msg} {bar:24} {bytes:>10} {binary_bytes_per_sec:>12}");
+            let style =
+                ProgressStyle::with_template("{wide_msg} {bar:24} {bytes:>10} {binary_bytes_per_sec:>12}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
@@ -99,7 +100,8 @@ impl Progress {
         let status = told.line(done, self.total.load(Ordering::Relaxed));
         let patience = u32::try_from(PATIENCE.as_micros()).unwrap_or(u32::MAX);
         // A lost datagram only makes the status a second older.
-        let _sent = sd_notify::notify(&[NotifyState::Status(&status), NotifyState::ExtendTimeoutUsec(patience)]);
+        let _sent =
+            sd_notify::notify(&[NotifyState::Status(&status), NotifyState::ExtendTimeoutUsec(patience)]);
     }
 
     /// Takes the bar away.

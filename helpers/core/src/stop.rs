@@ -25,7 +25,8 @@ impl Stop {
             // The order matters: on the second signal the flag is already set and the process ends.
             signal_hook::flag::register_conditional_shutdown(signal, 75, Arc::clone(&stop.by_signal))
                 .or_fail(Exit::Software, doing)?;
-            signal_hook::flag::register(signal, Arc::clone(&stop.by_signal)).or_fail(Exit::Software, doing)?;
+            signal_hook::flag::register(signal, Arc::clone(&stop.by_signal))
+                .or_fail(Exit::Software, doing)?;
         }
         Ok(stop)
     }

@@ -37,7 +37,11 @@ impl Tools {
         pg_dump: Option<&str>,
         pg_dumpall: Option<&str>,
     ) -> Result<Self> {
-        Ok(Self { server, pg_dump: Tool::choose(pg_dump, docker)?, pg_dumpall: Tool::choose(pg_dumpall, docker)? })
+        Ok(Self {
+            server,
+            pg_dump: Tool::choose(pg_dump, docker)?,
+            pg_dumpall: Tool::choose(pg_dumpall, docker)?,
+        })
     }
 
     /// Runs pg_dump in the snapshot, without the rows of the tables that are copied.
@@ -53,9 +57,11 @@ impl Tools {
             format!("--snapshot={}", snapshot.postgres.snapshot),
             format!("--dbname=dbname={}", conninfo_value(database)),
         ];
-        arguments.extend(tables.iter().map(|name| {
-            format!("--exclude-table-data={}", quote::qualified(&name.schema, &name.table))
-        }));
+        arguments.extend(
+            tables
+                .iter()
+                .map(|name| format!("--exclude-table-data={}", quote::qualified(&name.schema, &name.table))),
+        );
         let request = Request::Dump {
             database: database.clone(),
             snapshot: snapshot.postgres.snapshot.clone(),

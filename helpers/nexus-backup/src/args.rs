@@ -15,7 +15,12 @@ pub(crate) struct Args {
     pub(crate) server: ServerSettings,
 
     /// Directory that holds the sets
-    #[arg(long, env = "NEXUS_BACKUP_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/backups")]
+    #[arg(
+        long,
+        env = "NEXUS_BACKUP_DIR",
+        value_name = "DIRECTORY",
+        default_value = "/var/lib/nexus/backups"
+    )]
     pub(crate) backup_dir: PathBuf,
 
     /// File with the age recipients that can read the sets, one a line
@@ -37,7 +42,12 @@ pub(crate) struct Args {
     pub(crate) redis: WhenRedis,
 
     /// Redis's socket
-    #[arg(long, env = "NEXUS_REDIS_SOCKET", value_name = "SOCKET", default_value = "/run/nexus/redis/redis.sock")]
+    #[arg(
+        long,
+        env = "NEXUS_REDIS_SOCKET",
+        value_name = "SOCKET",
+        default_value = "/run/nexus/redis/redis.sock"
+    )]
     pub(crate) redis_socket: PathBuf,
 
     /// Days for which sets are kept, 7 to 3650
@@ -51,7 +61,12 @@ pub(crate) struct Args {
     pub(crate) keep_min: u32,
 
     /// Socket of nexus-docker, which runs pg_dump in the database's container
-    #[arg(long, env = "NEXUS_DOCKER_SOCKET", value_name = "SOCKET", default_value = "/run/nexus/docker.sock")]
+    #[arg(
+        long,
+        env = "NEXUS_DOCKER_SOCKET",
+        value_name = "SOCKET",
+        default_value = "/run/nexus/docker.sock"
+    )]
     pub(crate) docker_socket: PathBuf,
 
     /// Command to use in place of pg_dump in the container, for a server outside Compose

@@ -1,6 +1,6 @@
 //! One table's rows: COPY … TO STDOUT in the shared snapshot, through the pipeline into the set.
 
-use nexus_core::failure::{Result};
+use nexus_core::failure::Result;
 use nexus_core::postgres::quote;
 use nexus_core::postgres::raw::RawSession;
 use nexus_core::postgres::server::Server;
@@ -73,7 +73,11 @@ pub(crate) fn copy_table(
 ///
 /// # Errors
 /// The server's.
-pub(crate) fn digest_large_objects(session: &mut RawSession, count: u64, progress: &Progress) -> Result<LargeObjects> {
+pub(crate) fn digest_large_objects(
+    session: &mut RawSession,
+    count: u64,
+    progress: &Progress,
+) -> Result<LargeObjects> {
     let doing = "reading large objects";
     progress.doing(doing);
     let mut hasher = Hasher::default();

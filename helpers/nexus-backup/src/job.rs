@@ -117,7 +117,13 @@ fn rotate(directory: &BackupDirectory, args: &Args) -> Result<Vec<String>> {
     Ok(removed.iter().map(|set| set.name.to_string()).collect())
 }
 
-fn done(name: SetName, path: &std::path::Path, written: &Written, removed: Vec<String>, began: Instant) -> Done {
+fn done(
+    name: SetName,
+    path: &std::path::Path,
+    written: &Written,
+    removed: Vec<String>,
+    began: Instant,
+) -> Done {
     Done {
         set: name.to_string(),
         path: path.display().to_string(),

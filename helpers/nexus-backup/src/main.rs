@@ -18,11 +18,11 @@ mod write;
 
 use std::process::ExitCode;
 
+use nexus_core::cli;
 use nexus_core::failure::{Exit, Failure, OrFail, Result};
 use nexus_core::journal::{self, message_id};
 use nexus_core::progress::{Progress, human_bytes};
 use nexus_core::stop::Stop;
-use nexus_core::cli;
 
 use crate::args::Args;
 use crate::job::Done;
@@ -77,6 +77,10 @@ fn report(done: &Done) {
 fn print(json: bool, value: &impl serde::Serialize, text: &str) -> Result<()> {
     use std::io::Write;
     let doing = || "writing to standard output";
-    let line = if json { serde_json::to_string(value).or_fail(Exit::Software, doing)? + "\n" } else { text.to_owned() };
+    let line = if json {
+        serde_json::to_string(value).or_fail(Exit::Software, doing)? + "\n"
+    } else {
+        text.to_owned()
+    };
     std::io::stdout().write_all(line.as_bytes()).map_err(|e| Failure::new(Exit::Io, doing()).because(e))
 }

@@ -75,12 +75,8 @@ pub(crate) fn run<T>(
             }
             Ok(file)
         });
-        let mut intake = Intake {
-            chunk: Vec::with_capacity(CHUNK),
-            to_writer,
-            hasher: Hasher::default(),
-            bytes: 0,
-        };
+        let mut intake =
+            Intake { chunk: Vec::with_capacity(CHUNK), to_writer, hasher: Hasher::default(), bytes: 0 };
         let read = read(&mut intake).and_then(|done| {
             if !intake.chunk.is_empty() {
                 intake.send_chunk()?;
@@ -89,8 +85,9 @@ pub(crate) fn run<T>(
         });
         let Intake { hasher, bytes, to_writer, .. } = intake;
         drop(to_writer);
-        let written: Result<Sealed> =
-            writer.join().map_err(|_| Failure::new(Exit::Software, format!("the writer of {path} panicked")))?;
+        let written: Result<Sealed> = writer
+            .join()
+            .map_err(|_| Failure::new(Exit::Software, format!("the writer of {path} panicked")))?;
         // Order matters: a writer that failed is the cause of a reader's failure, never the other way round.
         let file = written?;
         let done = read?;

@@ -61,7 +61,10 @@ pub(crate) fn plan(args: &Args) -> Result<Plan> {
         needed_bytes: space.needed,
         free_bytes: space.free,
         fits: space.suffices(),
-        would_remove: rotation::plan(&directory.sets()?, retention).iter().map(|set| set.name.to_string()).collect(),
+        would_remove: rotation::plan(&directory.sets()?, retention)
+            .iter()
+            .map(|set| set.name.to_string())
+            .collect(),
         tables: snapshot
             .tables
             .into_iter()

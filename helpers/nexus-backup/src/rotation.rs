@@ -61,7 +61,8 @@ pub(crate) fn rotate(directory: &BackupDirectory, retention: Retention) -> Resul
     let old = plan(&directory.sets()?, retention);
     for set in &old {
         let hidden = directory.path().join(format!(".{}.removing", set.name));
-        fs::rename(&set.path, &hidden).or_fail_io(|| format!("removing the old set {}", set.path.display()))?;
+        fs::rename(&set.path, &hidden)
+            .or_fail_io(|| format!("removing the old set {}", set.path.display()))?;
         sync_directory(directory.path())?;
         remove(&hidden)?;
         log::info!(

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use age::x25519::Recipient;
 use nexus_core::failure::{OrFailIo, Result};
+use nexus_core::set::CHECKSUMS;
 use nexus_core::set::checksums::Checksums;
 use nexus_core::set::name::SetName;
 use nexus_core::set::seal::{NewFile, Sealed, Stored, create_directory};
-use nexus_core::set::CHECKSUMS;
 
 /// A set being made; unless published, it is removed when dropped.
 pub(crate) struct Staging {
@@ -27,10 +27,16 @@ impl Staging {
     ///
     /// # Errors
     /// I/O.
-    pub(crate) fn create(backups: &Path, name: SetName, recipients: Vec<Recipient>, zstd_level: i32) -> Result<Self> {
+    pub(crate) fn create(
+        backups: &Path,
+        name: SetName,
+        recipients: Vec<Recipient>,
+        zstd_level: i32,
+    ) -> Result<Self> {
         let path = backups.join(format!(".{name}.partial"));
         create_directory(&path)?;
-        let staging = Self { name, backups: backups.to_owned(), path, recipients, zstd_level, published: false };
+        let staging =
+            Self { name, backups: backups.to_owned(), path, recipients, zstd_level, published: false };
         create_directory(&staging.path.join("data"))?;
         Ok(staging)
     }

@@ -27,9 +27,12 @@ impl Tool {
         let Some(command) = setting else { return Ok(Self::InContainer(docker.clone())) };
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
         if words.is_empty() {
-            return Err(Failure::new(Exit::Settings, format!("setting NEXUS_PG_DUMP/NEXUS_PG_DUMPALL={command:?}"))
-                .because("it names no command")
-                .advise("Remove it, or write for instance /usr/lib/postgresql/18/bin/pg_dump"));
+            return Err(Failure::new(
+                Exit::Settings,
+                format!("setting NEXUS_PG_DUMP/NEXUS_PG_DUMPALL={command:?}"),
+            )
+            .because("it names no command")
+            .advise("Remove it, or write for instance /usr/lib/postgresql/18/bin/pg_dump"));
         }
         Ok(Self::Command(words))
     }
@@ -107,7 +110,8 @@ impl LocalRun {
         }
         let last = said.lines().last().unwrap_or("it said nothing");
         Err(io::Error::other(
-            Failure::new(Exit::Unavailable, format!("running {} ({status})", self.program)).because(last.to_owned()),
+            Failure::new(Exit::Unavailable, format!("running {} ({status})", self.program))
+                .because(last.to_owned()),
         ))
     }
 }

@@ -106,7 +106,12 @@ fn definitions(job: &Job<'_>, made: &Mutex<Made>) -> Result<()> {
     add(made, ROLES, roles, began)
 }
 
-fn tables(job: &Job<'_>, made: &Mutex<Made>, next: &Mutex<std::ops::Range<usize>>, first: bool) -> Result<()> {
+fn tables(
+    job: &Job<'_>,
+    made: &Mutex<Made>,
+    next: &Mutex<std::ops::Range<usize>>,
+    first: bool,
+) -> Result<()> {
     let mut session = session(job.server, &job.snapshot.postgres, job.stop)?;
     loop {
         let Some(index) = locked(next)?.next() else { break };
@@ -126,8 +131,7 @@ fn tables(job: &Job<'_>, made: &Mutex<Made>, next: &Mutex<std::ops::Range<usize>
 
 fn snapshot_of_redis(job: &Job<'_>, facts: &Facts, made: &Mutex<Made>) -> Result<()> {
     let began = Instant::now();
-    let (redis, stored) =
-        redis::back_up(facts, &job.args.redis_socket, job.staging, job.progress, job.stop)?;
+    let (redis, stored) = redis::back_up(facts, &job.args.redis_socket, job.staging, job.progress, job.stop)?;
     add(made, REDIS, stored, began)?;
     locked(made)?.redis = Some(redis);
     Ok(())

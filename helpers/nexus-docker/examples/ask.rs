@@ -27,7 +27,9 @@ fn ask() -> Result<()> {
     let mut stdout = io::stdout().lock();
     if request.takes_input() {
         let said = client.send(&request, &mut io::stdin().lock())?;
-        return io::copy(&mut said.as_slice(), &mut stdout).map(drop).map_err(|e| failure_of(e, || "answering"));
+        return io::copy(&mut said.as_slice(), &mut stdout)
+            .map(drop)
+            .map_err(|e| failure_of(e, || "answering"));
     }
     let mut answer = client.ask(&request)?;
     io::copy(&mut answer, &mut stdout).map_err(|e| failure_of(e, || "answering"))?;

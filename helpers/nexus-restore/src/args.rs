@@ -34,7 +34,12 @@ pub(crate) enum Command {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Common {
     /// Directory that holds the sets
-    #[arg(long, env = "NEXUS_BACKUP_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/backups")]
+    #[arg(
+        long,
+        env = "NEXUS_BACKUP_DIR",
+        value_name = "DIRECTORY",
+        default_value = "/var/lib/nexus/backups"
+    )]
     pub(crate) backup_dir: PathBuf,
 
     /// One JSON object on standard output
@@ -115,7 +120,12 @@ pub(crate) struct ApplyArgs {
     pub(crate) server: ServerSettings,
 
     /// Socket of nexus-docker, which runs pg_restore in the database's container
-    #[arg(long, env = "NEXUS_DOCKER_SOCKET", value_name = "SOCKET", default_value = "/run/nexus/docker.sock")]
+    #[arg(
+        long,
+        env = "NEXUS_DOCKER_SOCKET",
+        value_name = "SOCKET",
+        default_value = "/run/nexus/docker.sock"
+    )]
     pub(crate) docker_socket: PathBuf,
 
     /// Command to use in place of pg_restore in the container, for a server outside Compose

@@ -45,7 +45,8 @@ pub(crate) fn run(args: &ListArgs) -> Result<()> {
     let directory = BackupDirectory::at(&args.common.backup_dir)?;
     let unlock = Unlock::with(args.key.identity.as_deref());
     // This machine's own identity is a convenience here; one that was named must be right.
-    let identities = if args.key.identity.is_some() || unlock.is_there() { unlock.identities()? } else { vec![] };
+    let identities =
+        if args.key.identity.is_some() || unlock.is_there() { unlock.identities()? } else { vec![] };
     let mut rows = Vec::new();
     for set in directory.sets()? {
         let manifest = (!identities.is_empty()).then(|| Manifest::read(&set.path, &identities));

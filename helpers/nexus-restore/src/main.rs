@@ -1,1 +1,46 @@
-fn main() {}
+//! nexus-restore: lists, checks and restores backup sets. Parses, calls the work, reports.
+
+mod apply;
+mod args;
+mod kept;
+mod list;
+mod output;
+mod pg_restore;
+mod server;
+mod show;
+mod text;
+mod verify;
+mod which;
+
+use std::process::ExitCode;
+
+use nexus_core::cli;
+use nexus_core::failure::Result;
+use nexus_core::journal;
+use nexus_core::stop::Stop;
+
+use crate::args::{Cli, Command};
+
+fn main() -> ExitCode {
+    journal::init("nexus-restore");
+    let outcome = cli::parse::<Cli>().and_then(|cli| run(cli.command));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            log::error!("nexus-restore: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let stop = Stop::on_signals()?;
+    match command {
+        Command::List(args) => list::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Verify(args) => verify::run(&args, &stop),
+        Command::Apply(args) => apply::run(&args, &stop),
+        Command::Undo(args) => kept::undo(&args, &stop),
+        Command::DropKept(args) => kept::drop_kept(&args, &stop),
+    }
+}

@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn only_the_reason_is_told() {
-        let said = "pg_restore: while PROCESSING TOC\npg_restore: error: could not execute query: no\nDETAIL: row";
+        let said =
+            "pg_restore: while PROCESSING TOC\npg_restore: error: could not execute query: no\nDETAIL: row";
         assert_eq!(reason(said), "could not execute query: no");
         assert_eq!(reason(""), "it said nothing");
     }

@@ -37,9 +37,13 @@ fn text(set: &SetEntry, manifest: &Manifest) -> String {
         ("encoding", properties.encoding.clone()),
         ("locale", format!("{} {}", provider(&properties.locale_provider), locale(manifest))),
     ];
-    let extensions: Vec<_> = postgres.extensions.iter().map(|(n, v)| printable(&format!("{n} {v}"))).collect();
+    let extensions: Vec<_> =
+        postgres.extensions.iter().map(|(n, v)| printable(&format!("{n} {v}"))).collect();
     facts.push(("extensions", extensions.join(", ")));
-    facts.push(("rows", format!("{} in {} tables", grouped(manifest.rows()), grouped(manifest.tables.len() as u64))));
+    facts.push((
+        "rows",
+        format!("{} in {} tables", grouped(manifest.rows()), grouped(manifest.tables.len() as u64)),
+    ));
     facts.push(("sequences", manifest.sequences.len().to_string()));
     let large_objects = manifest.large_objects.as_ref().map_or(0, |objects| objects.count);
     facts.push(("large objects", grouped(large_objects)));

@@ -54,14 +54,12 @@ pub(crate) fn moment(at: Timestamp) -> String {
 
 /// A name from a database as a terminal may show it: control characters are escaped.
 pub(crate) fn printable(name: &str) -> String {
-    name.chars()
-        .flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] })
-        .collect()
+    name.chars().flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
 }
 
 /// `{count} {one}`, with an s unless there is one.
-pub(crate) fn counted(count: usize, one: &str) -> String {
-    format!("{} {one}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    format!("{} {one}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ pub(crate) fn run(args: &VerifyArgs, stop: &Stop) -> Result<()> {
     if damaged == 0 {
         return Ok(());
     }
-    Err(Failure::new(Exit::Data, format!("{} of {} damaged", damaged, counted(sets.len(), "set")))
+    Err(Failure::new(Exit::Data, format!("{} of {} damaged", damaged, counted(sets.len() as u64, "set")))
         .advise("Do not rely on it: make a new one with systemctl start nexus-backup, and check the disk (smartctl)"))
 }
 
@@ -128,9 +128,9 @@ impl Checked {
     fn lines(&self) -> String {
         let Self { set, files, bytes, damaged } = self;
         if damaged.is_empty() {
-            return format!("{set}  whole: {}, {}\n", counted(*files, "file"), human_bytes(*bytes));
+            return format!("{set}  whole: {}, {}\n", counted(*files as u64, "file"), human_bytes(*bytes));
         }
-        let mut lines = format!("{set}  DAMAGED: {}\n", counted(damaged.len(), "file"));
+        let mut lines = format!("{set}  DAMAGED: {}\n", counted(damaged.len() as u64, "file"));
         for Damage { file, what } in damaged {
             lines.push_str(&format!("  {file}: {what}\n"));
         }

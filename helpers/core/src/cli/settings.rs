@@ -34,7 +34,11 @@ pub(super) fn apply(command: Command, settings: &BTreeMap<String, String>) -> Co
     command.mut_subcommands(|sub| apply(sub, settings)).mut_args(|arg| {
         let Some(name) = arg.get_env().map(OsStr::to_owned) else { return arg };
         let given = std::env::var_os(&name);
-        let arg = if given.as_ref().is_some_and(|value| value.is_empty()) { arg.env(Resettable::Reset) } else { arg };
+        let arg = if given.as_ref().is_some_and(|value| value.is_empty()) {
+            arg.env(Resettable::Reset)
+        } else {
+            arg
+        };
         let of_file = name.to_str().and_then(|name| settings.get(name)).filter(|value| !value.is_empty());
         match of_file {
             // What is in the environment, even if empty, goes first. Leaked: an argument keeps its text for good.

@@ -33,7 +33,9 @@ pub async fn connect(server: &Server, database: &str, application: &str) -> Resu
     tokio::spawn(connection);
     // The job's own snapshot must not be ended for being idle while it streams.
     client
-        .batch_execute("SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0; SET search_path = ''")
+        .batch_execute(
+            "SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0; SET search_path = ''",
+        )
         .await
         .map_err(|e| from_client("preparing the session", &e))?;
     Ok(client)

@@ -10,7 +10,9 @@ pub fn from_server(doing: impl Into<String>, sqlstate: &str, message: &str) -> F
         "28P01" | "28000" => {
             (Exit::Permission, Some("Check NEXUS_PG_USER and the credential postgres_password"))
         }
-        "42501" => (Exit::Permission, Some("Let the role of NEXUS_PG_USER read every table (superuser is simplest)")),
+        "42501" => {
+            (Exit::Permission, Some("Let the role of NEXUS_PG_USER read every table (superuser is simplest)"))
+        }
         "3D000" => (Exit::Settings, Some("Check NEXUS_PG_DATABASE in /etc/nexus/nexus.env")),
         "53100" => (Exit::CannotCreate, Some("The database server's disk is full: free some space")),
         "57P03" => (Exit::TryLater, Some("The server is starting or stopping; try again in a minute")),

@@ -145,8 +145,11 @@ impl RawSession {
                     self.send(|out| frontend::password_message(hash.as_bytes(), out))?;
                 }
                 (b'R', Some(10)) => {
-                    let begun = sasl::ScramSha256::new(server.password(), sasl::ChannelBinding::unsupported());
-                    self.send(|out| frontend::sasl_initial_response(sasl::SCRAM_SHA_256, begun.message(), out))?;
+                    let begun =
+                        sasl::ScramSha256::new(server.password(), sasl::ChannelBinding::unsupported());
+                    self.send(|out| {
+                        frontend::sasl_initial_response(sasl::SCRAM_SHA_256, begun.message(), out)
+                    })?;
                     scram = Some(begun);
                 }
                 (b'R', Some(11)) => {
@@ -163,7 +166,9 @@ impl RawSession {
                 }
                 (kind, code) => {
                     return Err(Failure::new(Exit::Unavailable, doing)
-                        .because(format!("the server asks for a login this helper does not know ({kind}, {code:?})"))
+                        .because(format!(
+                            "the server asks for a login this helper does not know ({kind}, {code:?})"
+                        ))
                         .advise("Let pg_hba.conf use scram-sha-256 for this role"));
                 }
             }
@@ -187,7 +192,10 @@ impl RawSession {
         let kind = head[0];
         self.unread.start += 5;
         let length = length.checked_sub(4).ok_or_else(|| {
-            unreachable(format!("reading from PostgreSQL at {}", self.address), "a message shorter than its header")
+            unreachable(
+                format!("reading from PostgreSQL at {}", self.address),
+                "a message shorter than its header",
+            )
         })?;
         Ok(Header { kind, length })
     }

@@ -13,7 +13,12 @@ use crate::failure::Result;
 #[derive(Args, Clone, Debug)]
 pub struct ServerSettings {
     /// Directory of PostgreSQL's socket, or a host name
-    #[arg(long = "pg-host", env = "NEXUS_PG_HOST", value_name = "DIRECTORY", default_value = "/run/nexus/postgres")]
+    #[arg(
+        long = "pg-host",
+        env = "NEXUS_PG_HOST",
+        value_name = "DIRECTORY",
+        default_value = "/run/nexus/postgres"
+    )]
     pub host: String,
     /// Port (part of the socket's name too)
     #[arg(long = "pg-port", env = "NEXUS_PG_PORT", value_name = "PORT", default_value_t = 5432)]

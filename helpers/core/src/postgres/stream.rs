@@ -36,7 +36,9 @@ impl Stream {
                 s.set_write_timeout(Some(GLANCE)).map(|()| Self::Tcp(s))
             })
         };
-        opened.map_err(|e| unreachable(format!("connecting to PostgreSQL at {}", server.address()), e.to_string()))
+        opened.map_err(|e| {
+            unreachable(format!("connecting to PostgreSQL at {}", server.address()), e.to_string())
+        })
     }
 
     /// Writes all of `bytes`.
@@ -45,13 +47,14 @@ impl Stream {
     /// `Interrupted` when the job is to stop.
     pub(crate) fn write_all(&mut self, mut bytes: &[u8], stop: &Stop) -> io::Result<()> {
         while !bytes.is_empty() {
+            stopped(stop)?;
             let written = match self {
                 Self::Unix(s) => s.write(bytes),
                 Self::Tcp(s) => s.write(bytes),
             };
             match written {
                 Ok(n) => bytes = &bytes[n..],
-                Err(e) if is_pause(&e) => stopped(stop)?,
+                Err(e) if is_pause(&e) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -76,14 +79,18 @@ impl Stream {
     /// `Interrupted` when the job is to stop, `UnexpectedEof` when the server closed.
     pub(crate) fn read_some(&mut self, buffer: &mut [u8], stop: &Stop) -> io::Result<usize> {
         loop {
+            // At every turn: a server that sends without a pause must not delay the stop.
+            stopped(stop)?;
             let read = match self {
                 Self::Unix(s) => s.read(buffer),
                 Self::Tcp(s) => s.read(buffer),
             };
             match read {
-                Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")),
+                Ok(0) => {
+                    return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection"));
+                }
                 Ok(n) => return Ok(n),
-                Err(e) if is_pause(&e) => stopped(stop)?,
+                Err(e) if is_pause(&e) => {}
                 Err(e) => return Err(e),
             }
         }

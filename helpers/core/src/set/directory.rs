@@ -84,7 +84,8 @@ impl BackupDirectory {
     /// # Errors
     /// I/O.
     pub fn leftovers(&self) -> Result<Vec<PathBuf>> {
-        let left = |name: &str| name.starts_with('.') && (name.ends_with(".partial") || name.ends_with(".removing"));
+        let left =
+            |name: &str| name.starts_with('.') && (name.ends_with(".partial") || name.ends_with(".removing"));
         Ok(self.entries()?.into_iter().filter(|(name, _)| left(name)).map(|(_, path)| path).collect())
     }
 

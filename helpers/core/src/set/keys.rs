@@ -57,5 +57,9 @@ pub fn identities(path: &Path) -> Result<Vec<Box<dyn Identity>>> {
     };
     let parsed = IdentityFile::from_buffer(BufReader::new(file)).map_err(|_| no_identity())?;
     let identities = parsed.into_identities().or_fail(Exit::Usage, doing)?;
-    if identities.is_empty() { Err(no_identity()) } else { Ok(identities.into_iter().map(|i| i as _).collect()) }
+    if identities.is_empty() {
+        Err(no_identity())
+    } else {
+        Ok(identities.into_iter().map(|i| i as _).collect())
+    }
 }

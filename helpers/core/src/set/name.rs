@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn other_ways_of_writing_are_refused() {
-        for text in ["42-20261122T030012Z", "+00042-20261122T030012Z", "000042-20261322T030012Z", ".000042", "000042"] {
+        for text in
+            ["42-20261122T030012Z", "+00042-20261122T030012Z", "000042-20261322T030012Z", ".000042", "000042"]
+        {
             assert_eq!(text.parse::<SetName>(), Err(NotASetName), "{text}");
         }
     }

@@ -40,7 +40,8 @@ impl NewFile {
     /// The I/O error, with the path.
     pub fn create(path: &Path) -> Result<Self> {
         let doing = || format!("making {}", path.display());
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).or_fail_io(doing)?;
+        let file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).or_fail_io(doing)?;
         if let Some(parent) = path.parent() {
             give_to_owner_of(parent, &file).or_fail_io(doing)?;
         }

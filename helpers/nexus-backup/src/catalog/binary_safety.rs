@@ -116,7 +116,9 @@ mod tests {
 
     #[test]
     fn types_that_carry_oids_or_have_no_binary_form_are_text() {
-        for oid in [2205, 2210, 1033, 194, 3615, 20001, 20003, 20006, 20007, 20008, 20009, 20010, 20011, 99999] {
+        for oid in
+            [2205, 2210, 1033, 194, 3615, 20001, 20003, 20006, 20007, 20008, 20009, 20010, 20011, 99999]
+        {
             assert!(why_text(&types(), oid).is_some(), "{oid}");
         }
     }

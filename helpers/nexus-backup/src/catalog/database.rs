@@ -92,8 +92,10 @@ pub(crate) async fn sequences(client: &Client) -> Result<BTreeMap<String, Sequen
     let mut sequences = BTreeMap::new();
     for row in client.query(SEQUENCES, &[]).await.map_err(failed)? {
         let name = quote::qualified(row.get(0), row.get(1));
-        let state =
-            client.query_one(&format!("SELECT last_value, is_called FROM {name}"), &[]).await.map_err(failed)?;
+        let state = client
+            .query_one(&format!("SELECT last_value, is_called FROM {name}"), &[])
+            .await
+            .map_err(failed)?;
         sequences.insert(name, SequenceState { last_value: state.get(0), is_called: state.get(1) });
     }
     Ok(sequences)

@@ -97,7 +97,8 @@ pub(crate) async fn read(client: &Client) -> Result<Vec<TablePlan>> {
 }
 
 async fn read_types(client: &Client, used: &[u32]) -> Result<HashMap<u32, TypeFacts>> {
-    let rows = client.query(TYPES, &[&used]).await.map_err(|e| from_client("reading the column types", &e))?;
+    let rows =
+        client.query(TYPES, &[&used]).await.map_err(|e| from_client("reading the column types", &e))?;
     let facts = rows.iter().map(|row| {
         let facts = TypeFacts {
             name: row.get(1),

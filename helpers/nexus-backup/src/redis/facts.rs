@@ -37,7 +37,9 @@ impl Facts {
             } else if let Some(number) = name.strip_prefix("db").and_then(|n| n.parse().ok()) {
                 // db0:keys=12,expires=3,avg_ttl=0
                 let field = |wanted: &str| {
-                    value.split(',').find_map(|f| f.strip_prefix(wanted)?.strip_prefix('=')?.parse::<u64>().ok())
+                    value
+                        .split(',')
+                        .find_map(|f| f.strip_prefix(wanted)?.strip_prefix('=')?.parse::<u64>().ok())
                 };
                 facts.keys.insert(number, field("keys")?);
                 facts.with_expiry += field("expires")?;
@@ -67,13 +69,18 @@ pub(crate) fn read(socket: &Path, password: &SecretString) -> Result<Facts> {
         }
     };
     let login = RedisConnectionInfo::default().set_password(password.expose_secret()).set_skip_set_lib_name();
-    let info = ConnectionAddr::Unix(socket.to_owned()).into_connection_info().map_err(failed)?.set_redis_settings(login);
-    let mut connection =
-        redis::Client::open(info).and_then(|client| client.get_connection_with_timeout(PATIENCE)).map_err(failed)?;
+    let info = ConnectionAddr::Unix(socket.to_owned())
+        .into_connection_info()
+        .map_err(failed)?
+        .set_redis_settings(login);
+    let mut connection = redis::Client::open(info)
+        .and_then(|client| client.get_connection_with_timeout(PATIENCE))
+        .map_err(failed)?;
     connection.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     let text: String =
         redis::cmd("INFO").arg("server").arg("keyspace").query(&mut connection).map_err(failed)?;
-    Facts::parse(&text).ok_or_else(|| Failure::new(Exit::Unavailable, doing()).because("its INFO cannot be understood"))
+    Facts::parse(&text)
+        .ok_or_else(|| Failure::new(Exit::Unavailable, doing()).because("its INFO cannot be understood"))
 }
 
 #[cfg(test)]
@@ -82,7 +89,8 @@ mod tests {
 
     #[test]
     fn auto_means_yes_when_some_key_has_no_time_to_live() {
-        let info = |keyspace: &str| format!("# Server\r\nredis_version:8.0.6\r\n\r\n# Keyspace\r\n{keyspace}\r\n");
+        let info =
+            |keyspace: &str| format!("# Server\r\nredis_version:8.0.6\r\n\r\n# Keyspace\r\n{keyspace}\r\n");
         let for_ever = |keyspace| Facts::parse(&info(keyspace)).unwrap().some_key_lives_for_ever();
         assert!(!for_ever(""));
         assert!(!for_ever("db0:keys=3,expires=3,avg_ttl=10,subexpiry=0"));

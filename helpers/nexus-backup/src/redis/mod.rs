@@ -62,7 +62,11 @@ pub(crate) fn back_up(
     if head != MAGIC {
         return Err(Failure::new(Exit::Unavailable, doing).because("what Redis sent is no RDB file"));
     }
-    let redis =
-        Redis { version: facts.version.clone(), keys: facts.keys.clone(), bytes: passed.bytes, sha256: passed.sha256 };
+    let redis = Redis {
+        version: facts.version.clone(),
+        keys: facts.keys.clone(),
+        bytes: passed.bytes,
+        sha256: passed.sha256,
+    };
     Ok((redis, passed.stored))
 }

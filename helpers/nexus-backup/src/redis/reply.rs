@@ -42,14 +42,17 @@ impl Input {
     /// Reads some bytes, at least one.
     pub(super) fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
+            if self.stop.is_set() {
+                return Err(io::Error::new(ErrorKind::Interrupted, "stopped"));
+            }
             match self.stream.read(buffer) {
                 Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "Redis closed the connection")),
                 Ok(read) => return Ok(read),
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
-                    if self.stop.is_set() {
-                        return Err(io::Error::new(ErrorKind::Interrupted, "stopped"));
-                    }
-                }
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -88,7 +91,10 @@ mod tests {
     fn both_ways_of_announcing_a_snapshot_are_understood() {
         assert_eq!(SnapshotHead::parse(b"$88"), Some(SnapshotHead::Length(88)));
         let mark = b"0123456789abcdef0123456789abcdef01234567";
-        assert_eq!(SnapshotHead::parse(&[b"$EOF:".as_slice(), mark].concat()), Some(SnapshotHead::Mark(mark.to_vec())));
+        assert_eq!(
+            SnapshotHead::parse(&[b"$EOF:".as_slice(), mark].concat()),
+            Some(SnapshotHead::Mark(mark.to_vec()))
+        );
         for rubbish in [b"".as_slice(), b"$", b"$-1", b"$EOF:short", b"+OK", b"$EOF:"] {
             assert_eq!(SnapshotHead::parse(rubbish), None);
         }

@@ -1,7 +1,7 @@
 //! The script that restores a set with age, zstd, psql and pg_restore.
 
-use nexus_core::set::manifest::{Manifest, Table};
 use nexus_core::set::DATABASE;
+use nexus_core::set::manifest::{Manifest, Table};
 
 /// The same settings as `manifest::pin_session`, as libpq's tools take them.
 const PINNED: &str = "-c search_path= -c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC \

@@ -39,11 +39,8 @@ pub(crate) fn check(restore: &Restore<'_>) -> Result<()> {
 pub(crate) fn restore(restore: &Restore<'_>, section: Section) -> Result<()> {
     restore.progress.doing(format!("restoring {}", section.as_str()));
     let path = restore.set.path.join(DATABASE);
-    let mut archive = Plain {
-        inner: open::open(&path, &restore.unlock.identities()?)?,
-        path,
-        progress: restore.progress,
-    };
+    let mut archive =
+        Plain { inner: open::open(&path, &restore.unlock.identities()?)?, path, progress: restore.progress };
     match &restore.args.pg_restore {
         Some(command) => PgRestore::parse(command)?.run(
             &restore.server,

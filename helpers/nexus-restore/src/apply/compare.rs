@@ -32,11 +32,14 @@ pub(crate) struct Compared {
 /// Data (65) naming what differs.
 pub(crate) fn all(restore: &mut Restore<'_>) -> Result<Compared> {
     let restore = &*restore;
-    let differences: Vec<String> =
-        parallel::each_table(restore, || Ok(()), |(), session, table| compare_table(restore, session, table))?
-            .into_iter()
-            .flatten()
-            .collect();
+    let differences: Vec<String> = parallel::each_table(
+        restore,
+        || Ok(()),
+        |(), session, table| compare_table(restore, session, table),
+    )?
+    .into_iter()
+    .flatten()
+    .collect();
     refuse(&differences, "table")?;
     refuse(&compare_sequences(restore)?, "sequence")?;
     let large_objects = compare_large_objects(restore)?;
@@ -56,8 +59,9 @@ fn refuse(differences: &[String], what: &str) -> Result<()> {
         1 => String::new(),
         more => format!(" (and {} more)", more - 1),
     };
-    Err(Failure::new(Exit::Data, format!("comparing what was restored, {what} {first}{others}"))
-        .advise("The restored copy is not what was backed up; the set may still be whole: please report this"))
+    Err(Failure::new(Exit::Data, format!("comparing what was restored, {what} {first}{others}")).advise(
+        "The restored copy is not what was backed up; the set may still be whole: please report this",
+    ))
 }
 
 /// What differs in a table; nothing when it is equal.
@@ -75,7 +79,12 @@ fn compare_table(restore: &Restore<'_>, session: &mut RawSession, table: &Table)
     }))
 }
 
-fn digest(restore: &Restore<'_>, session: &mut RawSession, doing: &str, sql: &str) -> Result<(Copied, Digest)> {
+fn digest(
+    restore: &Restore<'_>,
+    session: &mut RawSession,
+    doing: &str,
+    sql: &str,
+) -> Result<(Copied, Digest)> {
     let mut hasher = Hasher::default();
     let copied = session.copy_out(doing, sql, |piece| {
         hasher.update(piece);
@@ -105,7 +114,8 @@ fn compare_sequences(restore: &Restore<'_>) -> Result<Vec<String>> {
         let state = states.get(name);
         let is_equal = state.is_some_and(|state| range.allows(*state));
         (!is_equal).then(|| {
-            let state = state.map_or_else(|| "nothing".to_owned(), |s| format!("{} {}", s.last_value, s.is_called));
+            let state =
+                state.map_or_else(|| "nothing".to_owned(), |s| format!("{} {}", s.last_value, s.is_called));
             format!("{}: {state}; it was backed up at {}", printable(name), range.before.last_value)
         })
     });
@@ -118,7 +128,8 @@ fn compare_large_objects(restore: &Restore<'_>) -> Result<u64> {
     restore.progress.doing(doing);
     let mut session = parallel::session(restore)?;
     let expected = restore.manifest.large_objects.as_ref();
-    let (copied, digest) = digest(restore, &mut session, doing, &format!("COPY ({LARGE_OBJECT_QUERY}) TO STDOUT"))?;
+    let (copied, digest) =
+        digest(restore, &mut session, doing, &format!("COPY ({LARGE_OBJECT_QUERY}) TO STDOUT"))?;
     let is_equal = match expected {
         Some(expected) => digest == expected.sha256,
         None => copied.rows == 0,
@@ -126,7 +137,8 @@ fn compare_large_objects(restore: &Restore<'_>) -> Result<u64> {
     if is_equal {
         return Ok(expected.map_or(0, |expected| expected.count));
     }
-    let expected = expected.map_or_else(|| "none".to_owned(), |e| format!("{}, SHA-256 {}", e.count, e.sha256));
+    let expected =
+        expected.map_or_else(|| "none".to_owned(), |e| format!("{}, SHA-256 {}", e.count, e.sha256));
     refuse(&[format!("s: SHA-256 {digest}; backed up were {expected}")], "large object")?;
     Ok(0)
 }

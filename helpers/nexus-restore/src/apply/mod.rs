@@ -16,23 +16,22 @@ mod rows;
 mod safety;
 mod space;
 mod statements;
-mod sweep;
 pub(crate) mod swap;
+pub(crate) mod sweep;
 
 pub(crate) use confirm::confirm;
+pub(crate) use report::kept_text;
 
 use std::time::Instant;
 
 use jiff::Timestamp;
 use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::journal::message_id;
 use nexus_core::postgres::server::Server;
 use nexus_core::progress::Progress;
 use nexus_core::set::directory::SetEntry;
 use nexus_core::set::manifest::Manifest;
 use nexus_core::stop::Stop;
 
-use crate::apply::preflight::Plan;
 use crate::apply::report::{Report, Step};
 use crate::args::ApplyArgs;
 use crate::server::Control;
@@ -68,7 +67,8 @@ impl Restore<'_> {
         self.stop.check()?;
         self.progress.doing(name);
         let began = Instant::now();
-        let outcome = work(self).map_err(|failure| failure.while_doing(format!("restoring set {}", self.id())))?;
+        let outcome =
+            work(self).map_err(|failure| failure.while_doing(format!("restoring set {}", self.id())))?;
         let usec = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.steps.push(Step { name, usec });
         Ok(outcome)
@@ -86,20 +86,11 @@ impl Restore<'_> {
 /// The first failure; then the living database is as it was and nothing is left beside it.
 pub(crate) fn run(args: &ApplyArgs, stop: &Stop) -> Result<()> {
     let progress = Progress::new(!args.common.json);
-    let began = Instant::now();
     let outcome = carry_out(args, &progress, stop);
     progress.finish();
-    match outcome {
-        Ok(mut report) => {
-            report.usec = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-            report.log();
-            report.print(args.common.json)
-        }
-        Err(failure) => {
-            log::error!(MESSAGE_ID = message_id::RESTORE_FAILED, NEXUS_JOB = "nexus-restore"; "{failure}");
-            Err(failure)
-        }
-    }
+    let report = outcome?;
+    report.log();
+    report.print(args.common.json)
 }
 
 fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Report> {
@@ -133,17 +124,17 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
     sweep::lock(&control)?;
     sweep::leftovers(&control)?;
     let built = build::beside(&mut restore, &control, &plan);
-    let (compared, kept) = built.map_err(|failure| {
+    let mut built = built.map_err(|failure| {
         let failure = explain_stop(failure, &restore);
         sweep::discard(&restore);
         failure
     })?;
     // The database is in its place: from here on nothing is taken back.
-    let redis = match plan.redis {
-        true => restore.step("redis", |restore| redis::send(restore)).map_err(redis::after_the_swap)?,
-        false => None,
+    let redis = match built.redis.take() {
+        Some(mut snapshot) => Some(restore.step("redis", |restore| redis::send(restore, &mut *snapshot))?),
+        None => None,
     };
-    Ok(Report::of(restore, compared, kept, redis))
+    Ok(Report::of(restore, built, redis))
 }
 
 /// Every byte is moved in, and out again to compare.
@@ -166,7 +157,7 @@ fn check_files(restore: &mut Restore<'_>) -> Result<()> {
 
 /// A stop in the middle is said in the words of a restore.
 fn explain_stop(failure: Failure, restore: &Restore<'_>) -> Failure {
-    if failure.exit() == Exit::TryLater && restore.stop.is_set() {
+    if restore.stop.is_by_signal() {
         Failure::new(Exit::TryLater, format!("restoring set {}: stopped by a signal", restore.id()))
             .advise("Nothing was replaced, what had been restored is removed again")
     } else {

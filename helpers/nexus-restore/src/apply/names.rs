@@ -95,8 +95,11 @@ mod tests {
         assert_eq!(kept_at("nexus before 000042 20261122T030012Z", "nexus"), Some("20261122T030012Z".into()));
         assert_eq!(kept_at("nexus undone 20261122T030012Z", "nexus"), Some("20261122T030012Z".into()));
         let odd = "x before y";
-        assert!(kept_at(&undone(odd, now()), odd).is_some() && kept_at(&before(odd, 1, now()), odd).is_some());
-        for other in ["nexus", "nexus before lunch", "other before 000042 20261122T030012Z", "nexus undone x"] {
+        assert!(
+            kept_at(&undone(odd, now()), odd).is_some() && kept_at(&before(odd, 1, now()), odd).is_some()
+        );
+        for other in ["nexus", "nexus before lunch", "other before 000042 20261122T030012Z", "nexus undone x"]
+        {
             assert_eq!(kept_at(other, "nexus"), None, "{other}");
         }
         assert!(is_restoring("nexus restoring 000042"));

@@ -56,9 +56,12 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Plan
         )?
         .get(0);
     if exists && restore.args.into.is_some() {
-        return Err(Failure::new(Exit::CannotCreate, format!("restoring into {}", printable(&restore.target)))
-            .because("a database of that name exists")
-            .advise("Give another name with --into"));
+        return Err(Failure::new(
+            Exit::CannotCreate,
+            format!("restoring into {}", printable(&restore.target)),
+        )
+        .because("a database of that name exists")
+        .advise("Give another name with --into"));
     }
     if exists {
         check_prepared(restore, control)?;
@@ -125,7 +128,9 @@ fn check_extensions(restore: &mut Restore<'_>, control: &Control) -> Result<()> 
         match compare_versions(&default, &version) {
             Ordering::Less => return Err(refused(format!("the server has {default}"))),
             Ordering::Equal => {}
-            Ordering::Greater => restore.note(format!("extension {name}: {version} in the set, {default} here")),
+            Ordering::Greater => {
+                restore.note(format!("extension {name}: {version} in the set, {default} here"))
+            }
         }
     }
     Ok(())
@@ -150,9 +155,13 @@ fn check_prepared(restore: &Restore<'_>, control: &Control) -> Result<()> {
     )?;
     match row.get::<_, i64>(0) {
         0 => Ok(()),
-        count => Err(Failure::new(Exit::TryLater, format!("replacing database {}", printable(&restore.target)))
-            .because(format!("{count} prepared transactions hold it"))
-            .advise("End them: SELECT gid FROM pg_prepared_xacts, then COMMIT PREPARED or ROLLBACK PREPARED")),
+        count => {
+            Err(Failure::new(Exit::TryLater, format!("replacing database {}", printable(&restore.target)))
+                .because(format!("{count} prepared transactions hold it"))
+                .advise(
+                    "End them: SELECT gid FROM pg_prepared_xacts, then COMMIT PREPARED or ROLLBACK PREPARED",
+                ))
+        }
     }
 }
 

@@ -61,9 +61,12 @@ fn run(restore: &mut Restore<'_>, control: &Control, plan: &RolePlan) -> Result<
             Ok(()) => restore.roles_made.extend(step.creates.clone()),
             // What a newer or older server calls otherwise must not keep a person from the data.
             Err(error) if step.creates.is_none() => {
-                restore.note(from_client(printable(&format!("not applied: {}", step.text)), &error).to_string());
+                restore
+                    .note(from_client(printable(&format!("not applied: {}", step.text)), &error).to_string());
             }
-            Err(error) => return Err(from_client(printable(&format!("making a role: {}", step.text)), &error)),
+            Err(error) => {
+                return Err(from_client(printable(&format!("making a role: {}", step.text)), &error));
+            }
         }
     }
     Ok(())

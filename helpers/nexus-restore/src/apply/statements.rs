@@ -53,7 +53,8 @@ pub(crate) fn split(sql: &str) -> Result<Vec<Statement>, Unclosed> {
             if let Some((first, _)) = tokens.first() {
                 let first = *first;
                 let relative = tokens.drain(..).map(|(at, token)| (at - first, token)).collect();
-                statements.push(Statement { text: sql[first..begin].trim_end().to_owned(), tokens: relative });
+                statements
+                    .push(Statement { text: sql[first..begin].trim_end().to_owned(), tokens: relative });
             }
         } else {
             tokens.push((begin, token));

@@ -25,7 +25,8 @@ fn semicolons_that_end_nothing_are_passed_over() {
 
 #[test]
 fn what_psql_alone_understands_is_left_out() {
-    let sql = "-- dump\n\n\\restrict abc;\n\nSET client_encoding = 'UTF8';\nCREATE ROLE a;\n\\unrestrict abc\n";
+    let sql =
+        "-- dump\n\n\\restrict abc;\n\nSET client_encoding = 'UTF8';\nCREATE ROLE a;\n\\unrestrict abc\n";
     assert_eq!(texts(sql), ["SET client_encoding = 'UTF8'", "CREATE ROLE a"]);
 }
 
@@ -49,7 +50,14 @@ fn words_are_folded_and_quoted_names_are_not() {
 
 #[test]
 fn what_is_cut_is_refused() {
-    for sql in ["CREATE ROLE a", "COMMENT ON ROLE a IS 'x", "CREATE ROLE \"a;", "DO $x$ a; $$", "/* a /* b */", "E'\\"] {
+    for sql in [
+        "CREATE ROLE a",
+        "COMMENT ON ROLE a IS 'x",
+        "CREATE ROLE \"a;",
+        "DO $x$ a; $$",
+        "/* a /* b */",
+        "E'\\",
+    ] {
         assert!(split(sql).is_err(), "{sql}");
     }
     assert_eq!(split(" ; ;\n-- nothing"), Ok(vec![]));

@@ -30,7 +30,9 @@ pub(crate) fn lock(control: &Control) -> Result<()> {
     )?;
     let holder = holder.first().map_or_else(
         || "another restore".to_owned(),
-        |row| format!("a restore (server process {}, since {})", row.get::<_, i32>(0), row.get::<_, String>(1)),
+        |row| {
+            format!("a restore (server process {}, since {})", row.get::<_, i32>(0), row.get::<_, String>(1))
+        },
     );
     Err(Failure::new(Exit::TryLater, doing)
         .because(format!("held by {holder}"))

@@ -69,7 +69,9 @@ impl RawSession {
             match kind {
                 b'G' => return Ok(()),
                 b'E' => return Err(error_of(doing, &body)),
-                b'Z' => return Err(Failure::new(Exit::Software, doing).because("the statement takes no rows")),
+                b'Z' => {
+                    return Err(Failure::new(Exit::Software, doing).because("the statement takes no rows"));
+                }
                 _ => {}
             }
         }
@@ -84,7 +86,8 @@ impl RawSession {
     /// Sends CopyData: `piece` begins with room for the head.
     fn send_piece(&mut self, piece: &mut [u8]) -> Result<()> {
         let doing = || format!("writing to PostgreSQL at {}", self.address);
-        let length = u32::try_from(piece.len() - 1).map_err(|e| Failure::new(Exit::Software, doing()).because(e))?;
+        let length =
+            u32::try_from(piece.len() - 1).map_err(|e| Failure::new(Exit::Software, doing()).because(e))?;
         piece[0] = b'd';
         piece[1..HEAD].copy_from_slice(&length.to_be_bytes());
         self.stream.write_all(piece, &self.stop).map_err(|error| match self.stop.check() {
