@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use nexus_core::postgres::server::ServerSettings;
 
+use crate::rotation::Retention;
+
 /// Writes one encrypted backup set, then rotates old ones away
 ///
 /// Started every night by nexus-backup.timer; by hand: systemctl start nexus-backup
@@ -60,6 +62,20 @@ pub(crate) struct Args {
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) keep_min: u32,
 
+    /// Weeks of which the last set is kept beyond that, 0 to 520
+    #[arg(long, env = "NEXUS_KEEP_WEEKLY", value_name = "NUMBER", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=520))]
+    pub(crate) keep_weekly: u32,
+
+    /// Months of which the last set is kept beyond that, 0 to 120
+    #[arg(long, env = "NEXUS_KEEP_MONTHLY", value_name = "NUMBER", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=120))]
+    pub(crate) keep_monthly: u32,
+
+    /// Directory of the proofs that nexus-restore-test writes; the newest proven set is never removed
+    #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
+    pub(crate) proofs_dir: PathBuf,
+
     /// Socket of nexus-docker, which runs pg_dump in the database's container
     #[arg(
         long,
@@ -77,6 +93,10 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_PG_DUMPALL", value_name = "COMMAND")]
     pub(crate) pg_dumpall: Option<String>,
 
+    /// Take no backup, only rotate; with --dry-run print what rotation would do with each set, and why
+    #[arg(long)]
+    pub(crate) rotate_only: bool,
+
     /// Only say what would be backed up, how, how large, and whether it fits
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -84,6 +104,18 @@ pub(crate) struct Args {
     /// One JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl Args {
+    /// How long sets are kept.
+    pub(crate) fn retention(&self) -> Retention {
+        Retention {
+            days: self.keep_days,
+            at_least: self.keep_min,
+            weekly: self.keep_weekly,
+            monthly: self.keep_monthly,
+        }
+    }
 }
 
 /// When Redis is backed up.

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::archive::Tools;
 use crate::args::Args;
 use crate::redis;
-use crate::rotation::{self, Retention};
+use crate::rotation;
 use crate::snapshot::Snapshot;
 use crate::space;
 use crate::staging::Staging;
@@ -49,10 +49,11 @@ pub(crate) struct Done {
 /// The first failure; then no new name is in the backup directory and old sets are untouched.
 pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done> {
     let began = Instant::now();
-    let recipients = keys::recipients(&args.recipients)?;
     let directory = BackupDirectory::at(&args.backup_dir)?;
     let _lock = Lock::take(directory.path(), "nexus-backup")?;
     rotation::sweep(&directory)?;
+    directory.began()?;
+    let recipients = keys::recipients(&args.recipients)?;
 
     let server = Server::from_settings(&args.server)?;
     let docker = docker_client(args, stop);
@@ -85,6 +86,7 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done>
     progress.doing("publishing");
     stop.check()?;
     let path = staging.publish(&written.files)?;
+    directory.finished()?;
     let bytes = written.bytes();
     remember(&directory, Last { sequence: name.sequence, database_bytes: stored_bytes, set_bytes: bytes });
     let removed = rotate(&directory, args)?;
@@ -110,9 +112,20 @@ fn remember(directory: &BackupDirectory, last: Last) {
     }
 }
 
+/// Rotates without taking a backup; gives the names of what was removed.
+///
+/// # Errors
+/// I/O, or TryLater (75) while something else writes there.
+pub(crate) fn rotate_only(args: &Args) -> Result<Vec<String>> {
+    let directory = BackupDirectory::at(&args.backup_dir)?;
+    let _lock = Lock::take(directory.path(), "nexus-backup --rotate-only")?;
+    rotation::sweep(&directory)?;
+    let removed = rotation::rotate(&directory, args)?;
+    Ok(removed.iter().map(|set| set.name.to_string()).collect())
+}
+
 fn rotate(directory: &BackupDirectory, args: &Args) -> Result<Vec<String>> {
-    let retention = Retention { days: args.keep_days, at_least: args.keep_min };
-    let removed = rotation::rotate(directory, retention)
+    let removed = rotation::rotate(directory, args)
         .map_err(|failure| failure.while_doing("the set is complete, but rotation failed"))?;
     Ok(removed.iter().map(|set| set.name.to_string()).collect())
 }

@@ -40,6 +40,9 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let args: Args = cli::parse()?;
+    if args.rotate_only {
+        return rotate_only(&args);
+    }
     if args.dry_run {
         let plan = plan::plan(&args)?;
         print(args.json, &plan, &plan.to_text())?;
@@ -52,6 +55,16 @@ fn run() -> Result<()> {
     let done = done?;
     report(&done);
     if args.json { print(true, &done, "") } else { Ok(()) }
+}
+
+fn rotate_only(args: &Args) -> Result<()> {
+    if args.dry_run {
+        let plan = plan::rotation_plan(args)?;
+        return print(args.json, &plan, &plan.iter().map(plan::PlannedSet::to_text).collect::<String>());
+    }
+    let removed = job::rotate_only(args)?;
+    let lines: Vec<String> = removed.iter().map(|set| format!("removed {set}\n")).collect();
+    print(args.json, &removed, &lines.concat())
 }
 
 fn report(done: &Done) {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args::Args;
 use crate::job::runtime;
 use crate::redis;
-use crate::rotation::{self, Retention};
+use crate::rotation::{self, Decision};
 use crate::snapshot::Snapshot;
 use crate::space;
 
@@ -52,7 +52,6 @@ pub(crate) fn plan(args: &Args) -> Result<Plan> {
     let redis = redis::facts_if_wanted(args.redis, &args.redis_socket)?.is_some();
     let snapshot = runtime()?.block_on(Snapshot::open(&server))?;
     let space = space::measure(directory.path(), snapshot.stored_bytes(), directory.last()?)?;
-    let retention = Retention { days: args.keep_days, at_least: args.keep_min };
     Ok(Plan {
         large_objects: snapshot.large_objects,
         redis,
@@ -61,10 +60,7 @@ pub(crate) fn plan(args: &Args) -> Result<Plan> {
         needed_bytes: space.needed,
         free_bytes: space.free,
         fits: space.suffices(),
-        would_remove: rotation::plan(&directory.sets()?, retention)
-            .iter()
-            .map(|set| set.name.to_string())
-            .collect(),
+        would_remove: would_remove(&directory, args)?,
         tables: snapshot
             .tables
             .into_iter()
@@ -79,6 +75,43 @@ pub(crate) fn plan(args: &Args) -> Result<Plan> {
             })
             .collect(),
     })
+}
+
+fn would_remove(directory: &BackupDirectory, args: &Args) -> Result<Vec<String>> {
+    let plan = rotation::plan(directory, args)?.into_iter();
+    Ok(plan
+        .filter(|(_, decision)| *decision == Decision::Remove)
+        .map(|(set, _)| set.name.to_string())
+        .collect())
+}
+
+/// What rotation would do with a set.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PlannedSet {
+    set: String,
+    removed: bool,
+    reason: String,
+}
+
+/// What `--rotate-only` would do, oldest set first.
+///
+/// # Errors
+/// I/O.
+pub(crate) fn rotation_plan(args: &Args) -> Result<Vec<PlannedSet>> {
+    let directory = BackupDirectory::at(&args.backup_dir)?;
+    let planned = rotation::plan(&directory, args)?.into_iter().map(|(set, decision)| PlannedSet {
+        set: set.name.to_string(),
+        removed: decision == Decision::Remove,
+        reason: decision.reason(args.retention()),
+    });
+    Ok(planned.collect())
+}
+
+impl PlannedSet {
+    /// For a person.
+    pub(crate) fn to_text(&self) -> String {
+        format!("{}  {}\n", self.set, self.reason)
+    }
 }
 
 impl Plan {

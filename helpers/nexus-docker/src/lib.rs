@@ -6,7 +6,8 @@
 //! - [`request`]: which bytes are a request at all, and what its fields may hold;
 //! - [`command`]: the command lines, and the few places where a field gets into one;
 //! - [`asker`]: the connection, and how a hang-up is noticed;
-//! - [`run`] and [`tool`]: running a command, and running one that must not outlive its asker;
+//! - [`running`], [`run`] and [`tool`]: running a command, and running one that must not outlive its asker;
+//! - [`containers`]: the list of containers;
 //! - [`redis`]: the one request that takes several steps.
 
 pub mod asker;
@@ -15,4 +16,5 @@ pub mod containers;
 pub mod redis;
 pub mod request;
 pub mod run;
+pub mod running;
 pub mod tool;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nexus_core::failure::Exit;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::asker::Asker;
@@ -27,11 +28,16 @@ const LOAD: Duration = Duration::from_secs(4 * 3600);
 const HEALTHY: Duration = Duration::from_secs(1800);
 
 /// Writes the file from standard input into `appendonlydir.new` and checks it to its last byte: the
-/// checker wants the magic, the end mark and the checksum, so a stream that was cut does not pass.
+/// checker wants the magic, the end mark and the checksum, so a stream that was cut does not pass. Of what
+/// it says, only the line after its mark is passed on: the others may hold names of keys.
 const LOAD_SCRIPT: &str = "\
 set -eu; umask 077; cd /data; rm -rf appendonlydir.new; mkdir appendonlydir.new; cd appendonlydir.new
 cat > appendonly.aof.1.base.rdb
-redis-check-rdb appendonly.aof.1.base.rdb > /tmp/checked || { grep -v offset /tmp/checked >&2; exit 65; }
+redis-check-rdb appendonly.aof.1.base.rdb > /tmp/said || {
+  rm -rf /data/appendonlydir.new
+  echo \"error: this is no whole RDB file: $(grep -A 1 'ERROR DETECTED' /tmp/said | tail -n 1)\" >&2
+  exit 65
+}
 echo 'file appendonly.aof.1.base.rdb seq 1 type b' > appendonly.aof.manifest
 sync";
 
@@ -59,7 +65,7 @@ sync";
 /// When Redis cannot be stopped, the file is no RDB file or not whole, or Redis does not become healthy
 /// with it; Redis has its old data then.
 pub fn restore(asker: &Arc<Asker>, input: Input) -> Result<(), Trouble> {
-    let _lock = only_one()?;
+    let _lock = only_one().inspect_err(|_| asker.say("error: another restore of Redis is running"))?;
     let image = image(&run::output(asker, &inspect("{{.Image}}"), SHORT)?)?;
     run::output_fed(asker, &in_volume(&image, LOAD_SCRIPT, None), input, LOAD)?;
     // An asker that dies while it sends ends the stream too. The file was whole, but nobody said so.
@@ -71,7 +77,7 @@ pub fn restore(asker: &Arc<Asker>, input: Input) -> Result<(), Trouble> {
     let started = start(asker);
     let kept = kept(&swapped?)?;
     if let Err(trouble) = started {
-        asker.say("error: Redis did not become healthy with the restored data; going back to the old");
+        asker.say("going back to the data from before");
         run::output(asker, &words(&["stop", REDIS]), STOP)?;
         run::output(asker, &in_volume(&image, UNDO_SCRIPT, Some(&kept)), SHORT)?;
         start(asker)?;
@@ -90,10 +96,12 @@ fn start(asker: &Arc<Asker>) -> Result<(), Trouble> {
         match run::output(asker, &question, SHORT)?.trim() {
             // Without a health check, running is all that can be known.
             "running healthy" | "running" => return Ok(()),
-            state if state.starts_with("running") => thread::sleep(Duration::from_secs(1)),
-            // It ends, or ends again and again: it cannot read its data.
-            _ => {
-                asker.say("error: Redis ended after its start. See: docker logs nexus-redis");
+            "running starting" => thread::sleep(Duration::from_secs(1)),
+            // It ended, or again and again, or the compose file's start_period is over: its data are too
+            // much for it. (A crashing Redis may also hang in its own crash report, running all the while.)
+            state => {
+                asker
+                    .say(&format!("error: Redis did not start: it is {state}. See: docker logs nexus-redis"));
                 return Err(Trouble::Failed(1));
             }
         }
@@ -104,9 +112,10 @@ fn start(asker: &Arc<Asker>) -> Result<(), Trouble> {
 /// Two restores at once would swap each other's data. The lock is on this program's own file, which every
 /// process of ours can open and which needs no directory to be made; it goes with the process.
 fn only_one() -> Result<Flock<File>, Trouble> {
-    let not_run = |why: String| Trouble::NotRun(format!("locking against another restore of Redis: {why}"));
-    let file = File::open("/proc/self/exe").map_err(|e| not_run(e.to_string()))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| not_run(e.to_string()))
+    let file =
+        File::open("/proc/self/exe").map_err(|e| Trouble::NotRun(format!("opening its own file: {e}")))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|_| Trouble::Failed(i32::from(Exit::TryLater as u8)))
 }
 
 fn inspect(template: &str) -> Argv {
@@ -181,7 +190,7 @@ mod tests {
     #[test]
     fn only_one_restore_at_a_time() {
         let first = only_one().unwrap();
-        assert!(matches!(only_one(), Err(Trouble::NotRun(_))));
+        assert!(matches!(only_one(), Err(Trouble::Failed(75))));
         drop(first);
         assert!(only_one().is_ok());
     }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::asker::{Asker, Wake};
 use crate::command;
-use crate::run::{self, Input, Running, Trouble};
+use crate::run::{self, Input, Trouble};
+use crate::running::Running;
 
 /// How long dockerd may take to start something inside a running container.
 const START: Duration = Duration::from_secs(60);

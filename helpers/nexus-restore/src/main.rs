@@ -6,6 +6,7 @@ mod kept;
 mod list;
 mod output;
 mod pg_restore;
+mod remove;
 mod server;
 mod show;
 mod text;

@@ -3,6 +3,7 @@
 
 mod answer;
 mod feed;
+mod state;
 
 use std::fmt;
 use std::io::{self, Read};

@@ -4,7 +4,7 @@ use crate::postgres::quote::{identifier, literal};
 use crate::set::manifest::{DatabaseProperties, DatabaseSetting, Grant};
 
 /// Settings whose stored value is a list of already quoted names (`GUC_LIST_QUOTE`; pg_dump's
-/// `variable_is_guc_list_quote`). The stored form goes back as it is.
+/// `variable_is_guc_list_quote`).
 const LISTS_OF_NAMES: [&str; 6] = [
     "local_preload_libraries",
     "search_path",
@@ -62,17 +62,30 @@ impl DatabaseSetting {
         // An extension's setting has a dot: each part is a name of its own.
         let name: Vec<_> = self.name.split('.').map(identifier).collect();
         let is_list = LISTS_OF_NAMES.contains(&self.name.to_ascii_lowercase().as_str());
-        let value = match (is_list, self.value.as_str()) {
-            (true, "") => "''".to_owned(),
-            (true, value) => value.to_owned(),
-            (false, value) => literal(value),
-        };
+        let value = if is_list { list_of_literals(&self.value) } else { literal(&self.value) };
         let target = match &self.role {
             Some(role) => format!("ALTER ROLE {} IN DATABASE {database}", identifier(role)),
             None => format!("ALTER DATABASE {database}"),
         };
         format!("{target} SET {} TO {value}", name.join("."))
     }
+}
+
+/// The names of a stored list, each as a literal: a name may be empty (`SET search_path = ''`), which no identifier can be.
+fn list_of_literals(stored: &str) -> String {
+    let mut names = vec![String::new()];
+    let mut inside_quotes = false;
+    let mut characters = stored.chars().peekable();
+    while let (Some(character), Some(name)) = (characters.next(), names.last_mut()) {
+        match character {
+            '"' if inside_quotes && characters.next_if_eq(&'"').is_some() => name.push('"'),
+            '"' => inside_quotes = !inside_quotes,
+            ',' if !inside_quotes => names.push(String::new()),
+            ' ' if !inside_quotes => {}
+            other => name.push(other),
+        }
+    }
+    names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ")
 }
 
 impl Grant {
@@ -94,10 +107,11 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_names_goes_back_as_it_was_stored() {
+    fn a_list_of_names_is_taken_apart() {
         let path = setting("search_path", "\"$user\", public", None);
-        assert_eq!(path.statement("\"d\""), "ALTER DATABASE \"d\" SET \"search_path\" TO \"$user\", public");
-        assert!(setting("search_path", "", None).statement("\"d\"").ends_with("TO ''"));
+        assert_eq!(path.statement("\"d\""), "ALTER DATABASE \"d\" SET \"search_path\" TO '$user', 'public'");
+        assert_eq!(list_of_literals("\"a, \"\"b\"\" \", c"), "'a, \"b\" ', 'c'");
+        assert_eq!((list_of_literals(""), list_of_literals("\"\"")), ("''".to_owned(), "''".to_owned()));
     }
 
     #[test]

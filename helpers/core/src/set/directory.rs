@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use crate::set::name::SetName;
-use crate::set::seal::NewFile;
+use crate::set::seal::{NewFile, give_to_owner_of};
 
 /// A set that is complete: its name has no leading dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +106,35 @@ impl BackupDirectory {
                 .because(if sets.is_empty() { "there is no set" } else { "there is no such set" })
                 .advise("See: nexus-restore list")
         })
+    }
+
+    /// Notes that a backup has begun; until [`Self::finished`] the newest backup counts as failed.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn began(&self) -> Result<()> {
+        let path = self.unfinished();
+        let doing = || format!("making {}", path.display());
+        let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+        file.and_then(|file| give_to_owner_of(&self.path, &file)).or_fail_io(doing)
+    }
+
+    /// Notes that the backup that had begun is complete.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn finished(&self) -> Result<()> {
+        let path = self.unfinished();
+        fs::remove_file(&path).or_fail_io(|| format!("removing {}", path.display()))
+    }
+
+    /// Whether the newest backup has begun and not been completed. While one runs, this is so too.
+    pub fn newest_failed(&self) -> bool {
+        self.unfinished().exists()
+    }
+
+    fn unfinished(&self) -> PathBuf {
+        self.path.join(".unfinished")
     }
 
     /// The number of the next set: one more than any there is or was.

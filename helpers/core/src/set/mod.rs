@@ -10,6 +10,7 @@ pub mod lock;
 pub mod manifest;
 pub mod name;
 pub mod open;
+pub mod proof;
 pub mod seal;
 
 /// Checksums of every file of the set, in the form of sha256sum(1).

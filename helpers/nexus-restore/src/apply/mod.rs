@@ -122,7 +122,7 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
     expect_bytes(&restore);
     restore.step("check", check_files)?;
     sweep::lock(&control)?;
-    sweep::leftovers(&control)?;
+    sweep::leftovers(&restore, &control)?;
     let built = build::beside(&mut restore, &control, &plan);
     let mut built = built.map_err(|failure| {
         let failure = explain_stop(failure, &restore);

@@ -1,10 +1,10 @@
 //! One restore at a time, and nothing left behind by those that were killed.
 
 use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::quote;
 use nexus_core::stop::Stop;
 
 use crate::apply::{Restore, names, roles};
+use crate::remove::drop_database;
 use crate::server::Control;
 use crate::text::printable;
 
@@ -43,26 +43,17 @@ pub(crate) fn lock(control: &Control) -> Result<()> {
 ///
 /// # Errors
 /// The server's.
-pub(crate) fn leftovers(control: &Control) -> Result<()> {
+pub(crate) fn leftovers(restore: &Restore<'_>, control: &Control) -> Result<()> {
     let rows = control.rows(
         "looking for what earlier restores left",
         "SELECT datname::text FROM pg_catalog.pg_database ORDER BY 1",
         &[],
     )?;
     for name in rows.iter().map(|row| row.get::<_, String>(0)).filter(|name| names::is_restoring(name)) {
-        drop_database(control, &name)?;
+        drop_database(&restore.server, control, &name)?;
         log::info!("removed {}, left by a restore that was killed", printable(&name));
     }
     Ok(())
-}
-
-/// Drops a database with whoever is connected to it.
-///
-/// # Errors
-/// The server's.
-pub(crate) fn drop_database(control: &Control, name: &str) -> Result<()> {
-    let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote::identifier(name));
-    control.run(&format!("dropping database {}", printable(name)), &sql)
 }
 
 /// Takes away what a failed restore has made. It goes on whatever happens; what stays is swept by the next restore.
@@ -71,7 +62,7 @@ pub(crate) fn discard(restore: &Restore<'_>) {
     // The job was stopped; this must be done all the same.
     let control = Control::beside(&restore.server, &restore.target, &Stop::default());
     let dropped = control.and_then(|control| {
-        drop_database(&control, &restore.temporary)?;
+        drop_database(&restore.server, &control, &restore.temporary)?;
         roles::remove(&control, &restore.roles_made);
         Ok(())
     });

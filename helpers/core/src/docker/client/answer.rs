@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
-use super::super::protocol::LONGEST_FRAME;
+use super::state::{START, State, after_head, cut, invalid, read_some};
 use super::{Check, LOOK};
 use crate::failure::{Exit, Failure};
 
@@ -30,22 +30,6 @@ pub struct Answer {
     state: State,
     stderr: Vec<u8>,
 }
-
-/// Where in the row of frames we are. It outlives every interrupted or partial read.
-enum State {
-    /// In a frame's five bytes of head.
-    Head { bytes: [u8; 5], have: usize },
-    /// In the payload of standard output or standard error.
-    Chunk { is_stdout: bool, left: usize },
-    /// In the payload of the last frame.
-    Last { is_exit: bool, payload: Vec<u8>, left: usize },
-    /// The command ended with status 0.
-    Done,
-    /// Nothing more will come; why was told once.
-    Broken,
-}
-
-const START: State = State::Head { bytes: [0; 5], have: 0 };
 
 impl Answer {
     pub(super) fn new(stream: UnixStream, doing: String, check: Check) -> Self {
@@ -145,18 +129,26 @@ impl Answer {
     }
 
     fn end(&mut self, is_exit: bool, payload: &[u8]) -> io::Result<usize> {
-        let failed =
-            |cause: String| Failure::new(Exit::Unavailable, &*self.doing).because(cause).advise(LOOK);
+        let failed = |exit, cause: String| Failure::new(exit, &*self.doing).because(cause).advise(LOOK);
         let failure = match payload.try_into().map(i32::from_be_bytes) {
             Ok(0) if is_exit => {
                 self.state = State::Done;
                 return Ok(0);
             }
             Ok(status) if is_exit => {
-                failed(format!("it ended with status {status}: {}", reason(&self.stderr())))
+                // Steps of the helper's own end with sysexits; the tools and docker use none of these.
+                let exit = match status {
+                    65 => Exit::Data,
+                    75 => Exit::TryLater,
+                    _ => Exit::Unavailable,
+                };
+                failed(exit, format!("it ended with status {status}: {}", reason(&self.stderr(), status)))
             }
             Err(_) if is_exit => return Err(invalid("an exit status that is not four bytes long")),
-            _ => failed(format!("nexus-docker refused: {}", String::from_utf8_lossy(payload).trim())),
+            _ => {
+                let why = String::from_utf8_lossy(payload);
+                failed(Exit::Unavailable, format!("nexus-docker refused: {}", why.trim()))
+            }
         };
         Err(io::Error::other(failure))
     }
@@ -178,41 +170,12 @@ impl Read for Answer {
 
 /// The line that most likely says why: the last that speaks of an error, for PostgreSQL's tools add the
 /// statement after it; else the last.
-fn reason(stderr: &str) -> &str {
+fn reason(stderr: &str, status: i32) -> String {
     let lines = || stderr.lines().rev().filter(|line| !line.trim().is_empty());
     let error = lines().find(|line| line.to_ascii_lowercase().contains("error"));
-    error.or_else(|| lines().next()).unwrap_or("it gave no reason")
-}
-
-/// What follows a frame's head.
-fn after_head([kind, length @ ..]: [u8; 5]) -> io::Result<State> {
-    let left = u32::from_be_bytes(length) as usize;
-    if left > LONGEST_FRAME {
-        return Err(invalid("a frame that is too long"));
+    match error.or_else(|| lines().next()) {
+        Some(line) => line.to_owned(),
+        None if status > 128 => format!("signal {} ended it", status - 128),
+        None => "it gave no reason".to_owned(),
     }
-    match kind {
-        b'o' => Ok(State::Chunk { is_stdout: true, left }),
-        b'e' => Ok(State::Chunk { is_stdout: false, left }),
-        b'x' | b'r' => Ok(State::Last { is_exit: kind == b'x', payload: Vec::new(), left }),
-        _ => Err(invalid("a frame of unknown kind")),
-    }
-}
-
-/// At least one byte, or an error: the end of the stream is one too, for the last frame has not come.
-fn read_some(stream: &mut UnixStream, buf: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match stream.read(buf) {
-            Ok(0) => return Err(cut()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    }
-}
-
-fn cut() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was cut before the command had ended")
-}
-
-fn invalid(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
 }

@@ -28,7 +28,7 @@ impl RawSession {
         let mut bytes = 0;
         loop {
             // Nothing is said during COPY but notices and the error that ends it: no need to stream the rest.
-            if self.unread.len() > 0 || self.has_input()? {
+            if !self.unread.is_empty() || self.has_input()? {
                 let Header { kind, length } = self.header()?;
                 let body = self.body(length)?;
                 if kind == b'E' {

@@ -1,0 +1,131 @@
+//! What a restore has done, for people, programs and the journal.
+
+use nexus_core::failure::Result;
+use nexus_core::journal::message_id;
+use nexus_core::progress::human_bytes;
+use serde::Serialize;
+
+use crate::apply::Restore;
+use crate::apply::build::Built;
+use crate::apply::compare::Compared;
+use crate::output;
+use crate::text::{columns, counted, grouped, moment, printable};
+
+/// One step and what it took.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) usec: u64,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
+    set: String,
+    taken: String,
+    database: String,
+    /// Name of the database that was there before.
+    kept: Option<String>,
+    /// Set that was made of it.
+    safety_backup: Option<String>,
+    compared: Compared,
+    /// What nexus-docker said of Redis; nothing when Redis was left alone.
+    redis: Option<String>,
+    usec: u64,
+    steps: Vec<Step>,
+    notes: Vec<String>,
+}
+
+impl Report {
+    /// Of a restore that is done.
+    pub(crate) fn of(restore: Restore<'_>, built: Built, redis: Option<String>) -> Self {
+        Self {
+            set: restore.set.name.to_string(),
+            taken: moment(restore.manifest.taken),
+            database: restore.target,
+            kept: built.kept,
+            safety_backup: built.safety_backup,
+            compared: built.compared,
+            redis,
+            usec: restore.steps.iter().map(|step| step.usec).sum(),
+            steps: restore.steps,
+            notes: restore.notes,
+        }
+    }
+
+    /// Tells the journal.
+    pub(crate) fn log(&self) {
+        log::info!(
+            MESSAGE_ID = message_id::RESTORE_DONE,
+            NEXUS_JOB = "restore",
+            NEXUS_BACKUP = self.set.as_str(),
+            NEXUS_ROWS = self.compared.rows,
+            NEXUS_BYTES = self.compared.bytes,
+            NEXUS_USEC = self.usec;
+            "backup {} is restored as database {}: {} rows in {}, all equal, {}",
+            self.set,
+            printable(&self.database),
+            self.compared.rows,
+            counted(self.compared.tables, "table"),
+            seconds(self.usec)
+        );
+    }
+
+    /// Prints the result.
+    ///
+    /// # Errors
+    /// I/O.
+    pub(crate) fn print(&self, json: bool) -> Result<()> {
+        if json { output::json(self) } else { output::print(&self.text()) }
+    }
+
+    fn text(&self) -> String {
+        let compared = &self.compared;
+        let mut lines: Vec<Vec<String>> = vec![vec!["compared, all equal".into(), "count".into()]];
+        for (what, count) in [
+            ("tables", compared.tables),
+            ("rows", compared.rows),
+            ("sequences", compared.sequences),
+            ("large objects", compared.large_objects),
+        ] {
+            lines.push(vec![what.to_owned(), grouped(count)]);
+        }
+        lines.push(vec!["bytes of rows".to_owned(), human_bytes(compared.bytes)]);
+        let mut text = format!("\n{}\n", columns(&lines));
+
+        let mut lines = vec![vec!["step".to_owned(), "time".to_owned()]];
+        lines.extend(self.steps.iter().map(|step| vec![step.name.to_owned(), seconds(step.usec)]));
+        lines.push(vec!["together".to_owned(), seconds(self.usec)]);
+        text.push_str(&columns(&lines));
+
+        for note in &self.notes {
+            text.push_str(&format!("\nNote: {note}\n"));
+        }
+        if let Some(redis) = &self.redis {
+            text.push_str(&format!("\nRedis is restored too. {redis}\n"));
+        }
+        if let Some(set) = &self.safety_backup {
+            text.push_str(&format!("\nWhat was there before is backed up as set {set}.\n"));
+        }
+        if let Some(kept) = &self.kept {
+            text.push_str(&kept_text(kept));
+        }
+        text
+    }
+}
+
+/// How to go back to `kept`, and how to be rid of it.
+pub(crate) fn kept_text(kept: &str) -> String {
+    let kept = printable(kept);
+    format!(
+        "\nWhat was there before is kept as database \"{kept}\".\n\
+         To swap back:             nexus-restore undo\n\
+         To remove it for good:    nexus-restore drop-kept '{}'\n",
+        kept.replace('\'', r"'\''")
+    )
+}
+
+/// `12.3 s`
+fn seconds(usec: u64) -> String {
+    format!("{}.{} s", usec / 1_000_000, usec / 100_000 % 10)
+}

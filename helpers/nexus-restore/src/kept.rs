@@ -1,0 +1,102 @@
+//! The databases that a restore has kept: swapping back to one, and removing one.
+
+use jiff::Timestamp;
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::postgres::server::Server;
+use nexus_core::stop::Stop;
+
+use crate::apply::names;
+use crate::apply::{confirm, kept_text, swap, sweep};
+use crate::args::{DropKeptArgs, UndoArgs};
+use crate::output;
+use crate::remove::drop_database;
+use crate::server::Control;
+use crate::text::printable;
+
+/// `nexus-restore undo`: the kept database takes its place again, and what was restored is kept in turn.
+///
+/// # Errors
+/// Usage (64) when none is kept; else the server's, and nothing is renamed.
+pub(crate) fn undo(args: &UndoArgs, stop: &Stop) -> Result<()> {
+    let server = Server::from_settings(&args.server)?;
+    let living = &args.server.database;
+    let control = Control::beside(&server, living, stop)?;
+    let (all, kept) = (databases(&control)?, kept(&control, living)?);
+    let back = match &args.kept {
+        Some(name) => find(&kept, name)?,
+        None => kept.last().ok_or_else(|| none_kept(living))?,
+    };
+    confirm(
+        &format!("Database \"{}\" will take the place of {}.", printable(back), printable(living)),
+        args.yes,
+    )?;
+    sweep::lock(&control)?;
+    let aside = names::undone(living, Timestamp::now());
+    let lives = all.contains(living);
+    let mut moves = Vec::new();
+    if lives {
+        moves.push((living.as_str(), aside.as_str()));
+    }
+    moves.push((back.as_str(), living.as_str()));
+    swap::rename(&server, &control, &moves, "", stop)?;
+    log::info!("database {} is again what was kept as {}", printable(living), printable(back));
+    if args.json {
+        let kept = lives.then_some(&aside);
+        return output::json(&serde_json::json!({ "database": living, "was": back, "kept": kept }));
+    }
+    let mut text =
+        format!("Database {} is again what was kept as \"{}\".\n", printable(living), printable(back));
+    text.push_str("Redis is as it is: the swap is of the database alone.\n");
+    if lives {
+        text.push_str(&kept_text(&aside));
+    }
+    output::print(&text)
+}
+
+/// `nexus-restore drop-kept`
+///
+/// # Errors
+/// Usage (64) when `args.kept` is none that a restore has kept.
+pub(crate) fn drop_kept(args: &DropKeptArgs, stop: &Stop) -> Result<()> {
+    let server = Server::from_settings(&args.server)?;
+    let control = Control::beside(&server, &args.server.database, stop)?;
+    let kept = kept(&control, &args.server.database)?;
+    let name = find(&kept, &args.kept)?;
+    confirm(&format!("Database \"{}\" will be removed for good.", printable(name)), args.yes)?;
+    sweep::lock(&control)?;
+    drop_database(&server, &control, name)?;
+    if args.json {
+        return output::json(&serde_json::json!({ "removed": name }));
+    }
+    output::print(&format!("Database \"{}\" is removed.\n", printable(name)))
+}
+
+fn databases(control: &Control) -> Result<Vec<String>> {
+    let sql = "SELECT datname::text FROM pg_catalog.pg_database ORDER BY 1";
+    Ok(control.rows("looking for the databases", sql, &[])?.iter().map(|row| row.get(0)).collect())
+}
+
+/// What was kept in the place of `living`, oldest first.
+fn kept(control: &Control, living: &str) -> Result<Vec<String>> {
+    let mut kept: Vec<_> = databases(control)?
+        .into_iter()
+        .filter_map(|name| names::kept_at(&name, living).map(|when| (when, name)))
+        .collect();
+    kept.sort();
+    Ok(kept.into_iter().map(|(_, name)| name).collect())
+}
+
+fn find<'a>(kept: &'a [String], name: &str) -> Result<&'a String> {
+    kept.iter().find(|kept| *kept == name).ok_or_else(|| {
+        let there: Vec<_> = kept.iter().map(|kept| format!("\"{}\"", printable(kept))).collect();
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        Failure::new(Exit::Usage, format!("looking for the kept database \"{}\"", printable(name)))
+            .because(format!("kept are: {there}"))
+    })
+}
+
+fn none_kept(living: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("swapping back database {}", printable(living)))
+        .because("no restore has kept one")
+        .advise("To restore a set: nexus-restore list, nexus-restore apply ID")
+}

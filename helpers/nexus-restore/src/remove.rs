@@ -1,0 +1,52 @@
+//! Removing a database, with whoever is connected to it.
+
+use nexus_core::failure::Result;
+use nexus_core::postgres::failure::from_client;
+use nexus_core::postgres::quote;
+use nexus_core::postgres::server::Server;
+use nexus_core::stop::Stop;
+use tokio_postgres::error::SqlState;
+
+use crate::server::Control;
+use crate::text::printable;
+
+/// Drops database `name`, if it exists.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn drop_database(server: &Server, control: &Control, name: &str) -> Result<()> {
+    let doing = format!("dropping database {}", printable(name));
+    let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote::identifier(name));
+    match control.try_run(&sql)? {
+        Ok(()) => Ok(()),
+        // The server does not drop a database that has subscriptions.
+        Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => {
+            forget_subscriptions(server, control, name, &doing)?;
+            control.run(&doing, &sql)
+        }
+        Err(error) => Err(from_client(doing, &error)),
+    }
+}
+
+/// Drops the database's subscriptions here only: the slot at the publisher belongs to the living database, of which this
+/// one is a copy (ALTER SUBSCRIPTION, `slot_name = NONE`).
+fn forget_subscriptions(server: &Server, control: &Control, name: &str, doing: &str) -> Result<()> {
+    let subscriptions = control.rows(
+        doing,
+        "SELECT s.subname::text FROM pg_catalog.pg_subscription s \
+         JOIN pg_catalog.pg_database d ON d.oid = s.subdbid WHERE d.datname = $1",
+        &[&name],
+    )?;
+    if subscriptions.is_empty() {
+        return Ok(());
+    }
+    let inside = Control::open(server, name, &Stop::default())?;
+    inside.run(doing, "SET default_transaction_read_only = off")?;
+    for row in subscriptions {
+        let subscription = quote::identifier(row.get(0));
+        inside.run(doing, &format!("ALTER SUBSCRIPTION {subscription} DISABLE"))?;
+        inside.run(doing, &format!("ALTER SUBSCRIPTION {subscription} SET (slot_name = NONE)"))?;
+        inside.run(doing, &format!("DROP SUBSCRIPTION {subscription}"))?;
+    }
+    Ok(())
+}
