@@ -1,0 +1,10 @@
+-- Which of the numbered files here have been applied to this database.
+BEGIN;
+CREATE SCHEMA IF NOT EXISTS nexus_memory;
+CREATE TABLE IF NOT EXISTS nexus_memory.migrations (
+    version    integer     PRIMARY KEY,
+    name       text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE nexus_memory.migrations IS 'Files of compose/postgres/init applied to this database';
+COMMIT;

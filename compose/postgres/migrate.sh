@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Brings the NEXUS database to this version: runs inside the container, at each start of nexus-stack.service.
+# Running it again changes nothing. Files in init/ are applied in the order of their names; each is one transaction,
+# and the numbered ones note in nexus_memory.migrations that they are done.
+set -euo pipefail
+umask 077
+here=$(dirname "${BASH_SOURCE[0]}")
+database=${NEXUS_PG_DATABASE:-nexus}
+
+run() {
+	PGOPTIONS='-c client_min_messages=warning' psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$@"
+}
+
+run --dbname=postgres --set=database="$database" <<'SQL'
+SELECT NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') AS missing \gset
+\if :missing
+	CREATE DATABASE :"database";
+\endif
+SQL
+
+# A name may hold anything, also an equals sign, which psql would read as a connection string.
+quoted=${database//\\/\\\\}
+connection="dbname='${quoted//\'/\\\'}'"
+for file in "$here"/init/*.sql; do
+	run --dbname="$connection" --file="$file"
+done
+
+# \password hashes the password on this side: the server, its log and its statistics never see it. It asks twice,
+# and reads standard input when there is no terminal.
+password=$(</run/secrets/nexus_app_password)
+printf '%s\n%s\n' "$password" "$password" | run --dbname=postgres --command='\password nexus_app' 2>/dev/null >/dev/null || {
+	echo "nexus: setting the password of the role nexus_app failed; see /etc/nexus/credentials/nexus_app_password" >&2
+	exit 1
+}

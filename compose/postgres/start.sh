@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# PostgreSQL's entrypoint in its container; replaces the image's own for two reasons:
+#   - that one exports the superuser's password into the environment of the server, for as long as the server lives;
+#   - when its first start is cut short, it takes the half-made cluster for a whole one at the next.
+# Here the cluster is made beside its final place and moved there in one rename; migrate.sh does what comes after.
+set -euo pipefail
+umask 077
+
+if [[ ! -s $PGDATA/PG_VERSION ]]; then
+	echo "nexus: making a new database cluster in $PGDATA"
+	new=$PGDATA.new
+	rm -rf "$new"
+	mkdir -p "$(dirname "$PGDATA")"
+	# The builtin collation changes neither with the C library nor with the image's Debian, so no index on text ever
+	# goes stale by an upgrade of the image. Every login needs its password, also over the socket.
+	initdb --pgdata="$new" --username=postgres --pwfile=/run/secrets/postgres_password \
+		--auth-local=scram-sha-256 --auth-host=scram-sha-256 --data-checksums \
+		--encoding=UTF8 --locale=C.UTF-8 --locale-provider=builtin --builtin-locale=C.UTF-8
+	if [[ -d $PGDATA ]]; then
+		rmdir "$PGDATA" # empty, or this is a cluster without its PG_VERSION, and nobody's to overwrite
+	fi
+	mv --no-target-directory "$new" "$PGDATA"
+	sync "$(dirname "$PGDATA")"
+fi
+
+# The socket's lock file outlives a killed container (its directory is the host's) and names a process number of
+# that container's. No other server can be listening here: this container is the only one with this name.
+rm -f /var/run/postgresql/.s.PGSQL.5432.lock
+exec "$@"

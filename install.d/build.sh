@@ -1,0 +1,41 @@
+# The helpers' binaries: taken from --bin-dir, or built by cargo as the person who asked, never as root for them.
+# shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
+
+# Names of all the helpers: one crate each.
+helper_names() {
+	local crate
+	for crate in "$clone"/helpers/nexus-*/; do basename "$crate"; done
+}
+
+# Prints the person's cargo; fails when there is none.
+cargo_of_the_person() {
+	local home
+	if ((EUID == 0)) && [[ -n ${SUDO_USER:-} && $SUDO_USER != root ]]; then
+		home=$(getent passwd "$SUDO_USER" | cut -d: -f6)
+		if [[ -x $home/.cargo/bin/cargo ]]; then
+			printf '%s' "$home/.cargo/bin/cargo"
+			return
+		fi
+	elif [[ -x ${HOME:-/nonexistent}/.cargo/bin/cargo ]]; then
+		printf '%s' "$HOME/.cargo/bin/cargo"
+		return
+	fi
+	command -v cargo
+}
+
+# Sets bin_dir.
+build_helpers() {
+	local cargo name as_person=()
+	if [[ -z $bin_dir ]]; then
+		cargo=$(cargo_of_the_person) || stop 69 "there is no cargo to build the helpers with: install Rust (https://rustup.rs), or give --bin-dir DIR with binaries built elsewhere"
+		if ((EUID == 0)) && [[ -n ${SUDO_USER:-} && $SUDO_USER != root ]]; then
+			as_person=(runuser --user "$SUDO_USER" -- env HOME="$(getent passwd "$SUDO_USER" | cut -d: -f6)" PATH="$(dirname "$cargo"):$PATH")
+		fi
+		(cd "$clone" && "${as_person[@]}" "$cargo" build --release --locked)
+		bin_dir=${CARGO_TARGET_DIR:-$clone/target}/release
+	fi
+	for name in $(helper_names); do
+		[[ -f $bin_dir/$name && -x $bin_dir/$name ]] ||
+			stop 69 "$bin_dir has no program $name: give --bin-dir a directory with all of: $(helper_names | tr '\n' ' ')"
+	done
+}

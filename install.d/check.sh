@@ -1,0 +1,129 @@
+# What this machine lacks. A `missing` line stops an installation; a `note` is worth knowing and stops nothing.
+# Each says what is wrong and the command that mends it.
+# shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
+
+found_missing=0
+
+missing() {
+	printf 'missing  %s: %s\n' "$1" "$2"
+	found_missing=$((found_missing + 1))
+}
+note() { printf 'note     %s: %s\n' "$1" "$2"; }
+
+check_machine() {
+	found_missing=0
+	check_systemd
+	check_docker
+	check_tools
+	check_size
+	check_clock
+	((found_missing == 0)) || stop 69 "$found_missing missing, see above: mend that and run it again"
+	say "nothing is missing"
+}
+
+check_systemd() {
+	local version
+	if ! command -v systemctl >/dev/null; then
+		missing "systemd 252 or newer" "NEXUS needs a system that runs on it, such as Debian 12 or newer"
+		return
+	fi
+	version=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+	at_least "$version" 252 || missing "systemd 252 or newer (this is $version)" "upgrade the system: Debian 12 and Ubuntu 24.04 have it"
+	[[ -d /run/systemd/system ]] || missing "systemd as the first process" "boot this machine with systemd, or try NEXUS with ./install.sh --try"
+	[[ $(stat --file-system --format=%T /sys/fs/cgroup) == cgroup2fs ]] ||
+		missing "cgroup v2" "add systemd.unified_cgroup_hierarchy=1 to the kernel's command line and boot again"
+}
+
+check_docker() {
+	local info server compose
+	if ! command -v docker >/dev/null; then
+		missing "Docker 25 or newer with Compose" "apt-get install docker.io docker-cli docker-compose"
+		return
+	fi
+	if compose=$(docker compose version --short 2>/dev/null); then
+		at_least "${compose#v}" 2.24 ||
+			missing "Docker Compose 2.24 or newer (this is $compose)" "see https://docs.docker.com/engine/install/debian/"
+	else
+		missing "Docker Compose" "apt-get install docker-compose (Ubuntu: docker-compose-v2; Docker's own packages: docker-compose-plugin)"
+	fi
+	if ! info=$(docker info --format '{{.ServerVersion}} {{.CgroupDriver}} {{.CPUCfsQuota}} {{.MemoryLimit}} {{.SecurityOptions}} {{.Warnings}}' 2>&1) ||
+		! server=$(docker version --format '{{.Server.Version}}' 2>/dev/null); then
+		if ((EUID != 0)); then
+			missing "leave to ask Docker's daemon" "sudo ./install.sh --check"
+		else
+			missing "a running Docker daemon" "systemctl enable --now docker"
+		fi
+		return
+	fi
+	at_least "$server" 25 || missing "Docker 25 or newer (this is $server)" "see https://docs.docker.com/engine/install/debian/"
+	at_least "$server" 28 ||
+		note "Docker $server lets neighbours on the same network reach ports published on 127.0.0.1 (moby#45610)" \
+			"NEXUS publishes none; think of it before you add one, or upgrade to 28"
+	check_docker_settings "$info"
+}
+
+# $1: version, cgroup driver, CPU limits, memory limits, security options, warnings.
+check_docker_settings() {
+	local driver cpu memory rest
+	read -r _ driver cpu memory rest <<<"${1//$'\n'/ }"
+	[[ $driver == systemd ]] ||
+		missing "systemd as Docker's cgroup driver (this is $driver)" \
+			"put {\"exec-opts\": [\"native.cgroupdriver=systemd\"]} in /etc/docker/daemon.json; systemctl restart docker"
+	[[ $rest != *name=userns* && $rest != *name=rootless* ]] ||
+		missing "Docker without user namespaces or rootless mode" "remove userns-remap from /etc/docker/daemon.json, or use the system's Docker"
+	[[ $rest != *"API is accessible"* ]] ||
+		note "Docker's API is open on the network, and with it root on this machine" "remove -H tcp://… from the daemon's options"
+	[[ $cpu == true ]] ||
+		note "this kernel has no CPU controller for containers" "CPU limits are left out (NEXUS_POSTGRES_CPUS=0, NEXUS_REDIS_CPUS=0)"
+	[[ $memory == true ]] ||
+		note "this kernel has no memory controller for containers" "memory limits have no effect; on Raspberry Pi OS add cgroup_enable=memory to /boot/firmware/cmdline.txt"
+}
+
+check_tools() {
+	local tool package
+	while read -r tool package; do
+		command -v "$tool" >/dev/null || missing "$tool" "apt-get install $package"
+	done <<-'LIST'
+		age-keygen age
+		sha256sum coreutils
+		flock util-linux
+		gzip gzip
+	LIST
+	if [[ -n $bin_dir ]]; then
+		[[ -d $bin_dir ]] || missing "the directory $bin_dir" "name the one with the helpers' binaries after --bin-dir"
+	elif ! cargo_of_the_person >/dev/null; then
+		missing "cargo, to build the helpers" "https://rustup.rs, or --bin-dir DIR with binaries built elsewhere"
+	fi
+}
+
+check_size() {
+	local memory place free least=4096
+	# An upgrade needs little, and may be what makes room.
+	if [[ -e $list_of_files ]]; then least=256; fi
+	memory=$(memory_of_machine)
+	((memory >= 900)) || missing "1 GiB of memory (this machine has $memory MiB)" "add memory; 8 GiB are recommended"
+	((memory < 900 || memory >= 3500)) || note "$memory MiB of memory are little" "8 GiB are recommended"
+	for place in /var/lib/docker /var/lib/nexus; do
+		free=$(free_near "$place")
+		((free >= least)) || missing "$least MiB of free disk for $place (there are $free MiB)" "make room there, or move it to a larger disk"
+		((free < least || free >= 20480)) || note "$free MiB of free disk for $place are little" "50 GiB are recommended"
+	done
+}
+
+# MiB free on the disk that holds $1, or will hold it.
+free_near() {
+	local place=$1
+	while [[ ! -e $place ]]; do place=$(dirname "$place"); done
+	df --output=avail --block-size=1M "$place" | tail -n 1 | tr -d ' '
+}
+
+check_clock() {
+	local zone
+	zone=$(readlink -f /etc/localtime || true)
+	zone=${zone#/usr/share/zoneinfo/}
+	if [[ -z $zone || $zone == /etc/localtime ]]; then
+		missing "a time zone" "timedatectl set-timezone Europe/Madrid (or yours)"
+	elif [[ $zone == UTC || $zone == Etc/UTC ]]; then
+		note "the time zone is UTC, so the nightly backup is at 03:00 UTC" "timedatectl set-timezone Europe/Madrid (or yours), if that is not what you want"
+	fi
+}

@@ -1,0 +1,65 @@
+# What every part uses: words, exits, root.
+# shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
+
+step=''
+
+say() { printf '%s\n' "$*"; }
+complain() { printf 'install.sh: %s\n' "$*" >&2; }
+
+# stop CODE TEXT: ends everything; TEXT says what was done to what, why it failed and what to do.
+stop() {
+	complain "$2"
+	exit "$1"
+}
+
+# What is being done now, for the person and for explain_the_end.
+doing() {
+	step=$1
+	if [[ -n $step ]]; then say "== $step"; fi
+}
+
+# On EXIT during an installation. Every step can be repeated, so there is nothing to undo.
+explain_the_end() {
+	local status=$?
+	if ((status != 0)) && [[ -n $step ]]; then
+		complain "stopped while $step; the cause is above. Mend it and run ./install.sh again: it goes on from what is done, and loses nothing."
+	fi
+}
+
+become_root() {
+	((EUID != 0)) || return 0
+	command -v sudo >/dev/null || stop 77 "this needs root, and sudo is not installed: run it as root (su -c './install.sh')"
+	# Built now, by the person: root has no business running cargo, and often has none.
+	if [[ $command == install ]]; then build_helpers; fi
+	exec sudo -- "$clone/install.sh" "${arguments[@]}" ${bin_dir:+--bin-dir "$bin_dir"}
+}
+
+# One install.sh at a time; the lock goes when this process does.
+lock_installation() {
+	exec {lock}>/run/lock/nexus-install
+	flock --nonblock "$lock" || stop 75 "another install.sh is at work here: try again when it is done"
+}
+
+# at_least HAVE WANT: versions, dot by dot.
+at_least() { printf '%s\n%s\n' "$2" "$1" | sort --check=quiet --version-sort; }
+
+# put FILE MODE OWNER:GROUP, content on standard input: whole or not at all, and never readable by more than it says.
+put() (
+	umask 077
+	part=$(mktemp "${1%/*}/.${1##*/}.partial.XXXXXX")
+	trap 'rm -f "$part"' EXIT
+	cat >"$part"
+	chown "$3" "$part"
+	chmod "$2" "$part"
+	sync "$part"
+	mv -T "$part" "$1"
+)
+
+# A yes or no from the terminal; --yes is a yes. $1: the question.
+agreed() {
+	local answer
+	[[ $yes == no ]] || return 0
+	[[ -r /dev/tty && -t 1 ]] || stop 64 "there is no terminal to ask on: say --yes if you mean it"
+	read -r -p "$1 [y/N] " answer </dev/tty
+	[[ $answer == [yY] || $answer == [yY][eE][sS] ]]
+}

@@ -1,0 +1,107 @@
+# Passwords and keys. Made once, kept by every later run; never an argument, never in an environment, never on a
+# terminal or in a log, but for the owner's identity, which is shown to the owner.
+# shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
+
+keys=/etc/nexus/credentials
+recipients=/etc/nexus/recipients.txt
+owner=''
+
+# 256 random bits in letters that need no quoting anywhere.
+random_password() { head --bytes=32 /dev/urandom | base64 --wrap=0 | tr '+/' '-_' | tr -d '='; }
+
+# A volume of an earlier NEXUS opens only to the password it was made with.
+check_remains() {
+	if docker volume inspect nexus_postgres_data >/dev/null 2>&1 && [[ ! -s $keys/postgres_password ]]; then
+		stop 78 "the database of an earlier NEXUS is still here (Docker's volume nexus_postgres_data), but not its password ($keys/postgres_password):
+  put back /etc/nexus/credentials from where you keep it, or, to begin anew without the old data: docker volume rm nexus_postgres_data"
+	fi
+}
+
+make_secrets() {
+	local password hash
+	if [[ ! -s $keys/postgres_password ]]; then random_password | put "$keys/postgres_password" 0600 999:999; fi
+	password=$(<"$keys/postgres_password")
+	# For what runs inside the container: any host, port and database.
+	printf '*:*:*:postgres:%s\n' "$password" | put_if_new "$keys/postgres_pgpass" 0600 999:999
+
+	if [[ ! -s $keys/nexus_app_password ]]; then random_password | put "$keys/nexus_app_password" 0600 999:999; fi
+
+	if [[ ! -s $keys/redis_password ]]; then random_password | put "$keys/redis_password" 0600 root:root; fi
+	password=$(<"$keys/redis_password")
+	hash=$(printf '%s' "$password" | sha256sum | cut -d' ' -f1)
+	# A person may add users here; only one that does not know the password any more is written anew.
+	if ! grep -qF "#$hash" "$keys/redis_acl" 2>/dev/null; then
+		printf 'user default on #%s ~* &* +@all\nuser health on nopass resetkeys resetchannels -@all +ping\n' "$hash" |
+			put "$keys/redis_acl" 0600 999:1000
+	fi
+}
+
+# Like put, but leaves the file alone when it says that already: it is mounted, and a new one is seen only after a restart.
+put_if_new() {
+	local content
+	content=$(cat)
+	if [[ ! -e $1 || $(<"$1") != "$content" ]]; then put "$1" "$2" "$3" <<<"$content"; fi
+}
+
+# Sets owner to the owner's recipient, or leaves it empty where recipients.txt has one already.
+choose_owner() {
+	if [[ -s $recipients ]]; then
+		say "$recipients is there and stays; see it for who can open the backups"
+		return
+	fi
+	if [[ -n $owner_identity && -e $owner_identity ]]; then
+		owner=$(age-keygen -y "$owner_identity") || stop 78 "$owner_identity holds no age identity: name another file after --owner-identity"
+		say "the owner is whoever holds $owner_identity: $owner"
+	elif [[ -n $owner_identity ]]; then
+		(umask 077 && age-keygen -o "$owner_identity" 2>/dev/null) ||
+			stop 73 "cannot make $owner_identity: name a file in a directory that is there after --owner-identity"
+		if [[ -n ${SUDO_USER:-} ]]; then chown "$SUDO_USER:" "$owner_identity"; fi
+		owner=$(age-keygen -y "$owner_identity")
+		say "the owner's identity is in $owner_identity. Keep it where this machine is not: it opens every backup, and nothing else does."
+	elif [[ $yes == yes || ! -t 0 ]]; then
+		stop 64 "an owner must be chosen: give --owner-identity FILE, or run this on a terminal, without --yes"
+	else
+		show_new_identity
+	fi
+	[[ $owner == age1* ]] || stop 78 "the identity given has no recipient that age understands"
+}
+
+# A new identity, shown once on the terminal, and kept nowhere: only its public half goes on.
+show_new_identity() {
+	local made identity typed
+	made=$(age-keygen 2>/dev/null)
+	identity=$(grep '^AGE-SECRET-KEY-' <<<"$made")
+	owner=$(age-keygen -y - <<<"$identity")
+	cat >/dev/tty <<-TEXT
+
+		This is the owner's key. It opens every backup; without it they are lost when this machine is.
+		It is shown once and not kept here. Save it where this machine is not: a password manager, paper.
+
+		    $identity
+
+	TEXT
+	while true; do
+		read -r -p 'Once it is saved, type its last 6 characters (or q to stop): ' typed </dev/tty
+		[[ ${typed,,} != q ]] || stop 64 "stopped: no key was kept and nothing was installed"
+		if [[ ${typed^^} == "${identity: -6}" ]]; then break; fi
+		say "that is not how it ends" >/dev/tty
+	done
+}
+
+# The machine's own identity, for the restore test, and both recipients.
+write_recipients() {
+	local machine
+	if [[ ! -s $keys/machine_identity ]]; then
+		age-keygen 2>/dev/null | put "$keys/machine_identity" 0600 root:root
+	fi
+	[[ -n $owner ]] || return 0
+	machine=$(age-keygen -y "$keys/machine_identity")
+	put "$recipients" 0644 root:root <<-TEXT
+		# Who can open the backups: age recipients, one a line, and a backup is encrypted to all of them.
+		# Add a person's own with \`age-keygen\` on their machine; sets made before stay closed to them.
+		# The owner. The identity that goes with it is not on this machine.
+		$owner
+		# This machine, so that it can test its own backups. Without this line it cannot.
+		$machine
+	TEXT
+}

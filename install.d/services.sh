@@ -1,0 +1,69 @@
+# Turning it on: units, servers, the first backup, and what the person should know then.
+# shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
+
+start_services() {
+	systemctl daemon-reload
+	enable_units
+	if systemctl is-active --quiet nexus-stack.service; then
+		# An upgrade: only the containers whose description has changed are replaced.
+		systemctl reload nexus-stack.service || explain_stack
+	else
+		say "the first start fetches the images, which may take minutes"
+		systemctl start nexus-stack.service || explain_stack
+	fi
+	systemctl start nexus.target
+	reload_postgres
+}
+
+# Each unit once in its life: one that the person disables afterwards stays so.
+enable_units() {
+	local done_before=$as_shipped/enabled-units unit units_to_enable=()
+	touch "$done_before"
+	while read -r _ unit; do
+		if [[ -e $units/$unit ]] && ! grep -qx "$unit" "$done_before"; then units_to_enable+=("$unit"); fi
+	done < <(grep -h '^enable ' "$clone"/units/preset/*.preset)
+	((${#units_to_enable[@]})) || return 0
+	systemctl enable --quiet "${units_to_enable[@]}"
+	printf '%s\n' "${units_to_enable[@]}" >>"$done_before"
+}
+
+explain_stack() {
+	journalctl --unit=nexus-stack.service --lines=15 --no-pager --output=cat >&2
+	stop 69 "the servers did not start: the last lines of their unit are above; more in \`journalctl -u nexus-stack\` and \`docker logs nexus-postgres\`"
+}
+
+# A changed postgresql.conf counts from now, but for what only a restart can change.
+reload_postgres() {
+	local pending
+	docker exec nexus-postgres psql -XAtq -d postgres -c 'SELECT pg_reload_conf()' >/dev/null
+	pending=$(docker exec nexus-postgres psql -XAtq -d postgres -c "SELECT string_agg(name, ', ') FROM pg_settings WHERE pending_restart")
+	[[ -z $pending ]] || say "changed in postgresql.conf and waiting for \`systemctl restart nexus-stack\`: $pending"
+}
+
+take_first_backup() {
+	local place sets
+	place=$(setting NEXUS_BACKUP_DIR)
+	sets=$(find "$place" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*-*Z')
+	if [[ -n $sets ]]; then
+		say "there are backups in $place already; the next one is made by nexus-backup.timer"
+		return
+	fi
+	systemctl start nexus-backup.service || {
+		journalctl --unit=nexus-backup.service --lines=15 --no-pager --output=cat >&2
+		stop 74 "the first backup failed: its last lines are above. The servers run; mend it, then: systemctl start nexus-backup"
+	}
+}
+
+say_what_is_next() {
+	local place
+	place=$(setting NEXUS_BACKUP_DIR)
+	cat <<-TEXT
+
+		NEXUS runs, and will after every boot. What to do next:
+		1. Let a program in:  usermod -aG nexus USER; host=$(setting NEXUS_PG_HOST) dbname=$(setting NEXUS_PG_DATABASE) user=nexus_app, password in $keys/nexus_app_password
+		2. A backup now:      systemctl start nexus-backup     what there is: nexus-restore list
+		3. Look at it:        systemctl list-timers 'nexus-*'; journalctl -u 'nexus-*'; systemctl status nexus.slice
+		4. Change a setting:  edit $settings, then systemctl reload nexus-stack
+		5. Copy $place to another machine now and then, and keep the owner's identity on neither.
+	TEXT
+}

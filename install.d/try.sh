@@ -1,0 +1,32 @@
+# --try: what a person would do with NEXUS, done for them in a throwaway machine. Nothing on this one is touched.
+# shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
+
+try_in_a_machine() {
+	local machine=$clone/tests/host/machine name=try-$$ luggage status=0
+	doing "building the helpers"
+	build_helpers
+	doing "making the machine"
+	"$machine" build
+	luggage=$(mktemp -d)
+	# shellcheck disable=SC2064 # these paths, now
+	trap "rm -rf '$luggage'; '$machine' down '$name'" EXIT
+	doing "booting it"
+	"$machine" up "$name"
+	pack_luggage "$luggage/nexus"
+	"$machine" copy "$name" "$luggage/nexus" /root/nexus
+	doing ''
+	"$machine" exec "$name" -- bash /root/nexus/tests/live/try.sh || status=$?
+	((status == 0)) || stop "$status" "the trial failed; the cause is above"
+}
+
+# What an installation needs of this clone, and the helpers built.
+pack_luggage() {
+	local to=$1 helper
+	install -d "$to/bin" "$to/tests" "$to/helpers"
+	cp -a "$clone"/{install.sh,install.d,compose,units,.env.example} "$to"
+	cp -a "$clone/tests/live" "$to/tests"
+	for helper in $(helper_names); do
+		install -d "$to/helpers/$helper"
+		install "$bin_dir/$helper" "$to/bin/$helper"
+	done
+}

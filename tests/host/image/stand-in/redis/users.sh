@@ -1,0 +1,8 @@
+#!/bin/sh
+# users.sh ROOT: the official image's user, before Debian's package makes one of its own.
+# Written by hand, because forky's smallest Debian has no useradd.
+
+set -eu
+echo 'redis:x:1000:' >>"$1/etc/group"
+echo 'redis:x:999:1000::/data:/bin/sh' >>"$1/etc/passwd"
+echo 'redis:*:20000::::::' >>"$1/etc/shadow"

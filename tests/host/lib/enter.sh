@@ -1,0 +1,69 @@
+# Running a command inside a machine, and moving files in and out.
+# shellcheck shell=bash
+
+# enter NAME COMMAND...: become COMMAND, as root in the machine and in the machine's own cgroup.
+# setpriv: when this side is killed (a timeout, say), so is the command inside.
+enter() {
+	local name=$1 leader
+	shift
+	is_up "$name"
+	leader=$(leader_of "$name")
+	echo "$BASHPID" >"$(cage_path "$name")/payload/init.scope/cgroup.procs"
+	exec nsenter --target "$leader" --mount --uts --ipc --net --pid --cgroup -- \
+		/usr/bin/setpriv --pdeathsig TERM \
+		/usr/bin/env -i -C /root HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LANG=C.UTF-8 \
+		TERM="${TERM:-dumb}" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" 8>&- 9>&-
+}
+
+is_up() { leader_of "$1" >/dev/null || die "'$1' is not running: start it with 'machine up $1'"; }
+
+# inside NAME COMMAND...: the same, and come back with its exit code.
+inside() { (enter "$@"); }
+
+exec_machine() {
+	local name=$1
+	[[ ${2-} == -- && $# -ge 3 ]] || usage_error "'exec' reads: exec NAME -- COMMAND..."
+	shift 2
+	enter "$name" "$@"
+}
+
+copy_machine() {
+	local name=$1 way=in
+	shift
+	if [[ ${1-} == --from ]]; then way=out && shift; fi
+	[[ $# -eq 2 && $1 && $2 ]] || usage_error "'copy' reads: copy NAME [--from] SOURCE DEST"
+	"copy_$way" "$name" "$1" "$2"
+}
+
+# Both ways go through a directory of their own, so that DEST means what it means to `cp -a`. What comes in belongs
+# to root, what goes out to the person who asked.
+copy_in() {
+	local name=$1 source dest=$3 base
+	source=$(realpath -s -- "$2")
+	base=$(basename -- "$source")
+	is_up "$name"
+	[[ -e $source || -L $source ]] || die "cannot copy $2 into '$name': there is no such file here"
+	# shellcheck disable=SC2016 # expanded inside
+	tar --create --directory="$(dirname -- "$source")" --owner=0 --group=0 --numeric-owner -- "$base" |
+		inside "$name" sh -euc '
+			part=$(mktemp -d /var/tmp/copy.XXXXXX)
+			trap "rm -rf $part" EXIT
+			tar --extract --preserve-permissions --directory="$part"
+			cp -a -- "$part/$1" "$2"' copy "$base" "$dest" ||
+		die "cannot copy $source to $dest in '$name': the cause is above"
+}
+
+copy_out() {
+	local name=$1 source dest=$3 base part
+	is_up "$name"
+	source=$(inside "$name" realpath -e -s -- "$2") || die "cannot copy $2 from '$name': the cause is above"
+	base=$(basename -- "$source")
+	part=$(mktemp -d)
+	# shellcheck disable=SC2064 # this directory, whatever is called part later
+	trap "rm -rf '$part'" EXIT
+	inside "$name" tar --create --directory="$(dirname -- "$source")" -- "$base" |
+		tar --extract --preserve-permissions --no-same-owner --directory="$part" ||
+		die "cannot copy $2 from '$name': the cause is above"
+	chown -hR "${SUDO_UID:-0}:${SUDO_GID:-0}" "$part/$base"
+	cp -a -- "$part/$base" "$dest" || die "cannot copy $2 from '$name' to $dest: the cause is above"
+}

@@ -1,0 +1,353 @@
+#!/usr/bin/env bash
+# nexus-docker on an installed machine with the stack up: what it does, what it refuses, and that whoever dies of all
+# those between an asker and a tool inside the container, the tool and its server process die too. Takes two minutes,
+# and breaks things on purpose: not for a machine that somebody uses.
+set -euo pipefail
+shopt -s inherit_errexit
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+chmod 755 "$work"
+
+# One request by the protocol alone, as any other client would. Its exit code is the tool's; 200 is a refusal, 201 a cut
+# connection. Standard input goes along when the request takes any.
+cat >"$work/ask" <<'PYTHON'
+#!/usr/bin/env python3
+import os, select, socket, struct, sys
+
+request = sys.argv[1].encode() + b"\n"
+asked = socket.socket(socket.AF_UNIX)
+asked.connect("/run/nexus/docker.sock")
+asked.sendall(request)
+pending, ended, got = b"", b"restore" not in request.split(b",")[0], b""
+while True:
+    if not ended and not pending:
+        pending = os.read(0, 65536)
+        if not pending:
+            ended = True
+            asked.shutdown(socket.SHUT_WR)
+    readable, writable, _ = select.select([asked], [asked] if pending else [], [])
+    if writable:
+        try:
+            pending = pending[asked.send(pending, socket.MSG_DONTWAIT):]
+        except BlockingIOError:
+            pass
+        except (BrokenPipeError, ConnectionResetError):
+            pending, ended = b"", True
+    if not readable:
+        continue
+    try:
+        some = asked.recv(1 << 20)
+    except ConnectionResetError:
+        some = b""
+    if not some:
+        print("cut", file=sys.stderr)
+        sys.exit(201)
+    got += some
+    while len(got) >= 5 and len(got) >= 5 + (length := struct.unpack(">I", got[1:5])[0]):
+        kind, payload, got = got[:1], got[5:5 + length], got[5 + length:]
+        if kind == b"x":
+            sys.exit(struct.unpack(">i", payload)[0] & 255)
+        if kind == b"r":
+            print("refused:", payload.decode(), file=sys.stderr)
+            sys.exit(200)
+        target = sys.stdout if kind == b"o" else sys.stderr
+        target.buffer.write(payload)
+        target.flush()
+PYTHON
+chmod 755 "$work/ask"
+
+ask() { runuser --user nexus -- "$work/ask" "$1"; }
+# status WANTED COMMAND…
+status() {
+	local wanted=$1 got=0
+	shift
+	"$@" || got=$?
+	same "the status of $*" "$got" "$wanted"
+}
+# sql DATABASE [OPTION…]
+sql() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname "$@"; }
+restore() { ask "{\"request\":\"restore\",\"database\":\"$1\",\"section\":\"$2\"}"; }
+fresh() { sql postgres --command="DROP DATABASE IF EXISTS $1 WITH (FORCE)" --command="CREATE DATABASE $1"; }
+
+# A session in the database $1 that has exported a snapshot and keeps it; sets $snapshot.
+snapshot_of() {
+	coproc session { docker exec -i nexus-postgres psql -XAtq --dbname="$1"; }
+	printf 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_export_snapshot();\n' >&"${session[1]}"
+	read -r snapshot <&"${session[0]}"
+}
+dump() { ask "{\"request\":\"dump\",\"database\":\"$1\",\"snapshot\":\"$2\",\"exclude_table_data\":[$3]}"; }
+
+only_nexus_may_ask() {
+	same "the socket" "$(stat --format='%U:%G %a' /run/nexus/docker.sock)" "nexus:nexus 600"
+	fails "Permission denied" setpriv --reuid=4711 --regid=4711 --clear-groups "$work/ask" '{"request":"containers"}'
+	fails "Permission denied" setpriv --reuid=4711 --regid=4711 --groups=nexus "$work/ask" '{"request":"containers"}'
+}
+
+units_are_sound() {
+	same "what verify says" "$(systemd-analyze verify nexus-docker.socket nexus-docker@1.service 2>&1)" ""
+	systemd-analyze security --no-pager --threshold=10 nexus-docker@1.service >/dev/null
+}
+
+containers_are_listed() {
+	ask '{"request":"containers"}' >"$work/containers"
+	same "their names" "$(jq --raw-output .name "$work/containers" | sort | tr '\n' ' ')" "nexus-postgres nexus-redis "
+	same "their health" "$(jq --raw-output '.state + " " + .health' "$work/containers" | sort -u)" "running healthy"
+	same "the fields" "$(jq --raw-output 'keys | join(",")' "$work/containers" | sort -u)" "health,image,image_id,name,restart_count,service,started_at,state"
+}
+
+what_is_refused_is_told() {
+	status 200 ask '{"request":"exec","argv":["sh"]}'
+	status 200 ask '{"request":"containers","all":true}'
+	status 200 ask '{"request":"restart","service":"nexus-postgres"}'
+	status 200 dump nexus --help ''
+	status 200 dump "$(printf 'x%.0s' {1..64})" 00000003-0000001B-1 ''
+	status 1 dump nexus 00000003-0000001B-1 ''
+	status 1 dump 'nexus host=/tmp' 00000003-0000001B-1 ''
+	same "units left behind" "$(systemctl list-units --no-legend --all 'nexus-docker@*')" ""
+}
+
+rows_make_the_round_trip() {
+	fresh check_from
+	# shellcheck disable=SC1078 # these are SQL's quotes
+	sql check_from >/dev/null <<-'SQL'
+		CREATE TABLE plain AS SELECT i, md5(i::text) FROM generate_series(1, 200000) i;
+		CREATE SCHEMA "s.""*?'\$(id)";
+		CREATE TABLE "s.""*?'\$(id)"."--help
+		x" AS SELECT 1 AS left_out;
+		CREATE TABLE "s.""*?'\$(id)".kept AS SELECT 2 AS kept;
+		CREATE INDEX ON plain (i);
+		SELECT lo_from_bytea(0, 'large');
+	SQL
+	snapshot_of check_from
+	# shellcheck disable=SC2016 # nothing is to expand: that is the point
+	dump check_from "$snapshot" '{"schema":"s.\"*?'"'"'\\$(id)","table":"--help\nx"}' >"$work/dump"
+	fresh check_to
+	local section
+	for section in pre-data data post-data; do restore check_to "$section" <"$work/dump"; done
+	same "rows" "$(sql check_to --command='SELECT count(*), sum(hashtext(md5)) FROM plain')" "$(sql check_from --command='SELECT count(*), sum(hashtext(md5)) FROM plain')"
+	same "indexes" "$(sql check_to --command="SELECT count(*) FROM pg_indexes WHERE tablename = 'plain'")" 1
+	same "large objects" "$(sql check_to --command='SELECT count(*) FROM pg_largeobject')" 1
+	same "tables and rows of the odd schema" "$(sql check_to --command="SELECT table_name, (xpath('//c/text()', query_to_xml(format('SELECT count(*) AS c FROM %I.%I', table_schema, table_name), false, true, '')))[1]
+		FROM information_schema.tables WHERE table_schema LIKE 's.%' ORDER BY 1" | tr '\n' ' ')" "--help x|0 kept|1 "
+}
+
+roles_carry_no_password() {
+	ask '{"request":"dump-roles"}' >"$work/roles"
+	grep -q '^CREATE ROLE nexus_app;' "$work/roles"
+	fails "" grep -iE 'password|SCRAM' "$work/roles"
+}
+
+damage_is_told() {
+	fresh check_to
+	status 1 restore check_to pre-data </etc/passwd
+	status 1 restore no_such_database pre-data <"$work/dump"
+	restore check_to pre-data <"$work/dump"
+	status 1 restore check_to data < <(head --bytes=1000000 "$work/dump")
+	same "rows of a broken restore" "$(sql check_to --command='SELECT count(*) FROM plain')" 0
+}
+
+# As many names as a dump takes.
+many_tables_fit() {
+	python3 -c 'print(",".join("{\"schema\":\"public\",\"table\":\"t%06d\"}" % i for i in range(25000)))' >"$work/tables"
+	snapshot_of check_from
+	printf '{"request":"dump","database":"check_from","snapshot":"%s","exclude_table_data":[%s]}' "$snapshot" "$(<"$work/tables")" >"$work/request"
+	# By a file: the shell's own arguments are shorter than this.
+	sed -i 's/^request = .*/request = (open(sys.argv[1][1:], "rb").read() if sys.argv[1][0] == "@" else sys.argv[1].encode()) + b"\\n"/' "$work/ask"
+	chmod 644 "$work/request"
+	ask "@$work/request" >"$work/out"
+	same "the archive's first bytes" "$(head --bytes=5 "$work/out")" PGDMP
+}
+
+# ---- Whoever dies
+
+tools_inside() { docker exec nexus-postgres sh -c 'for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline; echo; done 2>/dev/null' | grep -E '^(pg_dump|pg_restore|sh -c (echo \$\$|cd "/proc))' || true; }
+servers_at_work() { sql postgres --command="SELECT pid, query FROM pg_stat_activity WHERE application_name = 'nexus-docker'"; }
+nothing_left() { [[ -z $(tools_inside) && -z $(servers_at_work) && -z $(systemctl list-units --no-legend 'nexus-docker@*') ]]; }
+at_work() { [[ $(servers_at_work) == *"$1"* ]]; }
+
+kill_the() {
+	case $1 in
+	asker) pkill -KILL --full "^python3 $work/ask" ;;
+	helper) pkill -KILL --exact nexus-docker ;;
+	tools_docker_cli) pkill -KILL --full '^docker exec .*(pg_dump|pg_restore)' ;;
+	lifelines_docker_cli) pkill -KILL --full '^docker exec .*echo ready' ;;
+	both_docker_clis) pkill -KILL --full '^docker exec --interactive' ;;
+	unit_in_order) systemctl stop 'nexus-docker@*' ;;
+	unit_outright) systemctl kill --signal=KILL 'nexus-docker@*' ;;
+	esac
+}
+
+# A dump that waits for a lock of another session.
+waiting_dump_ends_with_the() {
+	snapshot_of check_from
+	docker exec -i nexus-postgres psql -XAtq --dbname=check_from --command='BEGIN' --command='LOCK TABLE plain' --command='SELECT pg_sleep(60)' >/dev/null &
+	local locker=$!
+	await 10 sql check_from --command="SELECT 1 / count(*) FROM pg_locks WHERE relation = 'plain'::regclass AND mode = 'AccessExclusiveLock' AND granted"
+	dump check_from "$snapshot" '' >/dev/null 2>&1 &
+	await 10 at_work "LOCK TABLE"
+	kill_the "$1"
+	await 15 nothing_left
+	sql postgres --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'" >/dev/null
+	wait "$locker" || true
+}
+
+# A restore whose server is deep in one statement, with input that is sent and input that nobody has read.
+busy_restore_ends_with_the() {
+	restore check_busy post-data <"$work/busy" >/dev/null 2>&1 &
+	await 10 at_work "CREATE INDEX"
+	kill_the "$1"
+	await 15 nothing_left
+}
+make_the_busy_one() {
+	fresh check_from_busy
+	sql check_from_busy >/dev/null <<-'SQL'
+		CREATE TABLE t AS SELECT 1 AS a;
+		CREATE TABLE z AS SELECT i, md5(i::text) FROM generate_series(1, 100000) i;
+		CREATE FUNCTION public.slow(int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT $1::bigint';
+		CREATE INDEX ON t (public.slow(a));
+		CREATE OR REPLACE FUNCTION public.slow(int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT count(*) FROM generate_series(1, 100000000000) i WHERE i > $1';
+	SQL
+	docker exec nexus-postgres pg_dump -Fc -Z0 check_from_busy >"$work/busy"
+	fresh check_busy
+	restore check_busy pre-data <"$work/busy"
+	restore check_busy data <"$work/busy"
+}
+
+stalled_restore_ends_with_the() {
+	fresh check_to
+	restore check_to pre-data <"$work/dump"
+	mkfifo "$work/stalled"
+	restore check_to data <"$work/stalled" >/dev/null 2>&1 &
+	exec 9>"$work/stalled"
+	head --bytes=2000000 "$work/dump" >&9
+	await 10 at_work "COPY public.plain"
+	kill_the "$1"
+	await 15 nothing_left
+	exec 9>&-
+	rm "$work/stalled"
+	same "rows of a broken restore" "$(sql check_to --command='SELECT count(*) FROM plain')" 0
+}
+
+a_stopped_container_is_told() {
+	docker stop nexus-postgres >/dev/null
+	fails "is not running" ask '{"request":"dump-roles"}'
+	same "its state" "$(ask '{"request":"containers"}' | jq --raw-output 'select(.service == "postgres").state')" exited
+	docker start nexus-postgres >/dev/null
+	await 60 healthy
+}
+
+a_restart_restarts() {
+	local before after
+	before=$(docker inspect --format '{{.State.StartedAt}}' nexus-redis)
+	ask '{"request":"restart","service":"redis"}'
+	after=$(docker inspect --format '{{.State.StartedAt}}' nexus-redis)
+	[[ $after != "$before" ]]
+	await 60 healthy
+}
+
+# ---- Redis
+
+redis_volume() { docker volume inspect --format '{{.Mountpoint}}' nexus_redis_data; }
+redis_restore() { ask '{"request":"redis-restore"}'; }
+take_redis() {
+	redis SET check:mark earlier >/dev/null
+	redis-cli -s /run/nexus/redis/redis.sock --no-auth-warning -a "$(<"$keys/redis_password")" --rdb "$work/rdb" >/dev/null 2>&1
+	redis SET check:mark now >/dev/null
+	redis SET check:later 1 >/dev/null
+}
+
+damaged_redis_is_refused() {
+	status 65 redis_restore </dev/null
+	status 65 redis_restore </etc/passwd
+	status 65 redis_restore < <(head --bytes=-9 "$work/rdb")
+	python3 - "$work/rdb" >"$work/flipped" <<-'PYTHON'
+		import sys
+		data = bytearray(open(sys.argv[1], "rb").read())
+		data[-12] ^= 1
+		sys.stdout.buffer.write(data)
+	PYTHON
+	status 65 redis_restore <"$work/flipped"
+	same "the key" "$(redis GET check:mark)" now
+	same "what is left in the volume" "$(ls "$(redis_volume)")" appendonlydir
+}
+
+# The file is whole but Redis cannot start with it: a library of functions that is no Lua.
+redis_goes_back() {
+	python3 - >"$work/no-lua" <<-'PYTHON'
+		import sys
+		library = b"#!lua name=x\nthis is no lua"
+		sys.stdout.buffer.write(b"REDIS0011\xf5" + bytes([len(library)]) + library + b"\xff" + bytes(8))
+	PYTHON
+	status 1 redis_restore <"$work/no-lua"
+	same "the key" "$(redis GET check:mark)" now
+	healthy
+	rm -r "$(redis_volume)"/appendonlydir.failed-restore-*
+}
+
+redis_comes_back() {
+	local kept
+	kept=$(redis_restore <"$work/rdb")
+	[[ $kept == appendonlydir.before-restore-* && -d $(redis_volume)/$kept ]]
+	same "the key" "$(redis GET check:mark)" earlier
+	same "the later key" "$(redis EXISTS check:later)" 0
+	redis SET check:mark after >/dev/null
+	docker restart nexus-redis >/dev/null
+	await 60 healthy
+	same "the key after a restart" "$(redis GET check:mark)" after
+	rm -r "$(redis_volume)/${kept:?}"
+}
+
+a_second_redis_restore_is_told_to_wait() {
+	mkfifo "$work/slow"
+	redis_restore <"$work/slow" >/dev/null 2>&1 &
+	exec 9>"$work/slow"
+	await 10 docker inspect nexus-redis-restore
+	status 75 redis_restore <"$work/rdb"
+	pkill -KILL --full "^python3 $work/ask"
+	exec 9>&-
+	await 10 nothing_left
+	await 10 bash -c '! docker inspect nexus-redis-restore'
+	healthy
+}
+
+the_journal_says_who_and_what_but_no_content() {
+	journalctl --unit='nexus-docker@*' --since=-10min --output=cat >"$work/journal"
+	grep -qE "^dump for uid $(id --user nexus) pid [0-9]+: exit 0, [0-9]+ bytes out, 0 bytes in, [0-9.]+ s$" "$work/journal"
+	fails "" grep -E 'plain|check_from|COPY|md5' "$work/journal"
+}
+
+tidy_up() {
+	local database
+	for database in check_from check_to check_busy check_from_busy; do sql postgres --command="DROP DATABASE IF EXISTS $database WITH (FORCE)"; done
+	redis DEL check:mark check:later >/dev/null
+	same "units that failed" "$(systemctl list-units --no-legend --failed 'nexus-docker*')" ""
+}
+
+check only_nexus_may_ask
+check units_are_sound
+check containers_are_listed
+check what_is_refused_is_told
+check rows_make_the_round_trip
+check roles_carry_no_password
+check damage_is_told
+check many_tables_fit
+check make_the_busy_one
+for who in asker helper tools_docker_cli lifelines_docker_cli both_docker_clis unit_in_order unit_outright; do
+	check waiting_dump_ends_with_the "$who"
+	check busy_restore_ends_with_the "$who"
+done
+check stalled_restore_ends_with_the asker
+check stalled_restore_ends_with_the helper
+check a_stopped_container_is_told
+check a_restart_restarts
+check take_redis
+check damaged_redis_is_refused
+check redis_goes_back
+check redis_comes_back
+check a_second_redis_restore_is_told_to_wait
+check the_journal_says_who_and_what_but_no_content
+check tidy_up
+report
