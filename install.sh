@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck source-path=SCRIPTDIR
 # Checks, installs, upgrades and removes NEXUS on this machine, or tries all of it in a throwaway one.
 # This file reads the command line; the work is in install.d/, one file a step.
 
@@ -68,7 +69,6 @@ install_here() {
 command=install purge=no yes=no owner_identity='' bin_dir='' destdir=${DESTDIR:-}
 arguments=("$@")
 
-# shellcheck source-path=SCRIPTDIR
 . "$clone/install.d/say.sh"
 . "$clone/install.d/check.sh"
 . "$clone/install.d/build.sh"

@@ -34,10 +34,10 @@ become_root() {
 	exec sudo -- "$clone/install.sh" "${arguments[@]}" ${bin_dir:+--bin-dir "$bin_dir"}
 }
 
-# One install.sh at a time; the lock goes when this process does.
+# One install.sh at a time; the lock goes with this process and its children, which after a kill may take a moment.
 lock_installation() {
 	exec {lock}>/run/lock/nexus-install
-	flock --nonblock "$lock" || stop 75 "another install.sh is at work here: try again when it is done"
+	flock --wait 5 "$lock" || stop 75 "another install.sh is at work here: try again when it is done"
 }
 
 # at_least HAVE WANT: versions, dot by dot.

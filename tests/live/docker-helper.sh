@@ -164,7 +164,7 @@ many_tables_fit() {
 # ---- Whoever dies
 
 tools_inside() { docker exec nexus-postgres sh -c 'for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline; echo; done 2>/dev/null' | grep -E '^(pg_dump|pg_restore|sh -c (echo \$\$|cd "/proc))' || true; }
-servers_at_work() { sql postgres --command="SELECT pid, query FROM pg_stat_activity WHERE application_name = 'nexus-docker'"; }
+servers_at_work() { sql postgres --command="SELECT pid, query FROM pg_stat_activity WHERE application_name IN ('pg_dump', 'pg_restore')"; }
 nothing_left() { [[ -z $(tools_inside) && -z $(servers_at_work) && -z $(systemctl list-units --no-legend 'nexus-docker@*') ]]; }
 at_work() { [[ $(servers_at_work) == *"$1"* ]]; }
 

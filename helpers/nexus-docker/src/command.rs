@@ -40,11 +40,10 @@ const LIFELINE: &str = r#"cd "/proc/$1" && echo ready && ! read -r _ && [ -e sta
 
 /// The environment of the tools, besides the container's own, which says user and password file.
 ///
-/// A tool that was killed leaves a server process that may be deep in a statement (COPY, CREATE INDEX)
-/// and would notice only when it next reads or writes; with the check interval it looks every second
-/// whether its client is still there (`PostgreSQL` 14 and later, on Linux). Names in requests are UTF-8.
-const TOOL_ENVIRONMENT: [&str; 3] =
-    ["PGOPTIONS=-c client_connection_check_interval=1s", "PGCLIENTENCODING=UTF8", "PGAPPNAME=nexus-docker"];
+/// A tool that was killed leaves a server process that may be deep in a statement (LOCK, COPY, CREATE
+/// INDEX) and would notice only when it next reads or writes; with the check interval it looks every second
+/// whether its client is still there (`PostgreSQL` 14 and later, on Linux).
+const TOOL_ENVIRONMENT: &str = "PGOPTIONS=-c client_connection_check_interval=1s";
 
 /// One object a container, on one line each. A container without a health check has health null.
 const CONTAINER_LINE: &str = concat!(
@@ -78,10 +77,8 @@ pub fn tool(request: &Request) -> Option<Result<Argv, Refusal>> {
         Request::RedisRestore {} | Request::Containers {} | Request::Restart { .. } => return None,
     };
     let mut argv = exec();
-    for setting in TOOL_ENVIRONMENT {
-        argv.extend(words(&["--env", setting]));
-    }
-    argv.extend(words(&[container(Service::Postgres), "sh", "-c", HELD, "sh", tool, "--no-password"]));
+    argv.extend(words(&["--env", TOOL_ENVIRONMENT, container(Service::Postgres)]));
+    argv.extend(words(&["sh", "-c", HELD, "sh", tool, "--no-password"]));
     argv.extend(fields);
     let bytes: usize = argv.iter().map(|word| word.len() + 1 + size_of::<usize>()).sum();
     if bytes > LONGEST_ARGV {

@@ -24,8 +24,9 @@ const RESTART: Duration = Duration::from_secs(600);
 
 /// Answers one request to Docker from a closed list; systemd starts it for each connection.
 ///
-/// Its standard input is the connection: see nexus-docker.socket. What may be asked is in the
-/// documentation of the protocol; nothing else reaches a docker command line.
+/// The connection is its standard input (nexus-docker.socket), so there is nothing to do with it by hand.
+/// What may be asked: dump, dump-roles, restore, redis-restore, containers, restart. Nothing else of the
+/// asker's reaches a docker command line.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {}
@@ -66,6 +67,9 @@ fn serve() -> Result<String> {
             (kind(&request), answer(&asker, &request, input))
         }
         Ok(Err(refusal)) => ("a request that is refused", Err(Trouble::NotRun(refusal.0))),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            ("no request", Err(Trouble::NotRun(format!("no request line came in {} s", LINE.as_secs()))))
+        }
         Err(error) => ("no request", Err(Trouble::NotRun(format!("reading the request line: {error}")))),
     };
     let how = match outcome {
@@ -114,8 +118,7 @@ fn tell(asker: &Asker, frame: &Frame, how: &str) -> String {
     how.to_owned()
 }
 
-/// Standard error is the journal. The refusals are the asker's to explain, so nothing is worse than
-/// "info" here, but what went wrong stands out a little.
+/// One line to standard error, which is the journal. Its asker explains a failure, so here it is a notice.
 fn log(line: &str) {
     let level = if line.contains(": exit 0,") { 6 } else { 5 };
     match std::env::var_os("JOURNAL_STREAM") {

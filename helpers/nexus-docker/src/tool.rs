@@ -34,8 +34,12 @@ pub fn run(asker: &Arc<Asker>, argv: &[String], input: Option<Input>) -> Result<
 
     let said = asker.line_of(&mut stdout, START).map_err(|wake| in_time(wake, START))?;
     let Ok(pid) = said.parse() else {
-        // There is no such container, it does not run, or the asker's own words of docker say what.
+        // No such container, or it does not run: docker has said what, for some causes on standard output.
         drop(stdin);
+        if !said.is_empty() {
+            asker.say(&format!("docker said: {said}"));
+        }
+        tool.forward(stdout, b'e', asker);
         tool.wait(Some(asker), Some(Instant::now() + GRACE));
         tool.succeeded()?;
         return Err(Trouble::NotRun("the tool's process id did not come".to_owned()));

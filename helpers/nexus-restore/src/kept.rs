@@ -31,7 +31,7 @@ pub(crate) fn undo(args: &UndoArgs, stop: &Stop) -> Result<()> {
         args.yes,
     )?;
     sweep::lock(&control)?;
-    let aside = names::undone(living, Timestamp::now());
+    let aside = names::free(&all, Timestamp::now(), |at| names::undone(living, at));
     let lives = all.contains(living);
     let mut moves = Vec::new();
     if lives {
@@ -39,7 +39,6 @@ pub(crate) fn undo(args: &UndoArgs, stop: &Stop) -> Result<()> {
     }
     moves.push((back.as_str(), living.as_str()));
     swap::rename(&server, &control, &moves, "", stop)?;
-    log::info!("database {} is again what was kept as {}", printable(living), printable(back));
     if args.json {
         let kept = lives.then_some(&aside);
         return output::json(&serde_json::json!({ "database": living, "was": back, "kept": kept }));
@@ -71,7 +70,11 @@ pub(crate) fn drop_kept(args: &DropKeptArgs, stop: &Stop) -> Result<()> {
     output::print(&format!("Database \"{}\" is removed.\n", printable(name)))
 }
 
-fn databases(control: &Control) -> Result<Vec<String>> {
+/// Names of all databases.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn databases(control: &Control) -> Result<Vec<String>> {
     let sql = "SELECT datname::text FROM pg_catalog.pg_database ORDER BY 1";
     Ok(control.rows("looking for the databases", sql, &[])?.iter().map(|row| row.get(0)).collect())
 }

@@ -7,7 +7,9 @@ use jiff::tz::TimeZone;
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..).map_while(width).collect();
-    let is_number = |cell: &String| cell == "-" || cell.starts_with(|c: char| c.is_ascii_digit());
+    let is_number = |cell: &String| {
+        cell == "-" || (cell.starts_with(|c: char| c.is_ascii_digit()) && !cell.contains(':'))
+    };
     let right: Vec<bool> = (0..widths.len())
         .map(|column| column > 0 && rows.iter().skip(1).filter_map(|r| r.get(column)).all(is_number))
         .collect();

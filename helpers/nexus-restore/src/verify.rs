@@ -87,7 +87,9 @@ pub(crate) fn check(set: &SetEntry, progress: &Progress, stop: &Stop) -> Result<
         Ok(sums) => sums,
         Err(failure) if failure.exit() == Exit::Permission => return Err(failure),
         Err(failure) => {
-            checked.damaged.push(Damage { file: CHECKSUMS.into(), what: failure.to_string() });
+            let is_there = set.path.join(CHECKSUMS).exists();
+            checked
+                .damage(CHECKSUMS, &if is_there { failure.to_string() } else { "it is missing".to_owned() });
             return Ok(checked);
         }
     };

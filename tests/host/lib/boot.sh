@@ -47,7 +47,7 @@ await_up() {
 		show_console "$log"
 		die "'$name' ended while it was booting; its console is above and in $log; 'machine down $name' clears it away"
 	}
-	state=$(inside "$name" systemctl is-system-running) || true
+	state=$(inside "$name" timeout 10 systemctl is-system-running) || true
 	if [[ $state == degraded ]]; then
 		say "'$name' is up, but degraded; failed units: $(inside "$name" \
 			systemctl list-units --failed --plain --no-legend | cut -d' ' -f1 | paste -sd' ')"
@@ -62,10 +62,10 @@ await_up() {
 has_settled() {
 	local state
 	cage_is_alive "$1" || return 0
-	state=$(inside "$1" systemctl is-system-running 2>/dev/null) || true
+	state=$(inside "$1" timeout 10 systemctl is-system-running 2>/dev/null) || true
 	[[ $state == running || $state == degraded ]]
 }
 
-docker_answers() { inside "$1" docker info >/dev/null 2>&1; }
+docker_answers() { inside "$1" timeout 10 docker info >/dev/null 2>&1; }
 
 show_console() { tail -n 20 "$1" >&2; }

@@ -3,13 +3,17 @@
 
 # enter NAME COMMAND...: become COMMAND, as root in the machine and in the machine's own cgroup.
 # setpriv: when this side is killed (a timeout, say), so is the command inside.
+# --no-fork and sh: the process between the two sides has to be one that only waits. nsenter itself stops when its
+# child is stopped, as all are at a shutdown, and a machine cannot end while a dead process of it is not waited for.
 enter() {
 	local name=$1 leader
 	shift
 	is_up "$name"
 	leader=$(leader_of "$name")
 	echo "$BASHPID" >"$(cage_path "$name")/payload/init.scope/cgroup.procs"
-	exec nsenter --target "$leader" --mount --uts --ipc --net --pid --cgroup -- \
+	# shellcheck disable=SC2016 # expanded inside
+	exec nsenter --target "$leader" --mount --uts --ipc --net --pid --cgroup --no-fork -- \
+		/bin/sh -c '"$@"; exit $?' enter \
 		/usr/bin/setpriv --pdeathsig TERM \
 		/usr/bin/env -i -C /root HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LANG=C.UTF-8 \
 		TERM="${TERM:-dumb}" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" 8>&- 9>&-

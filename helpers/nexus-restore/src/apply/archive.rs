@@ -41,19 +41,12 @@ pub(crate) fn restore(restore: &Restore<'_>, section: Section) -> Result<()> {
     let path = restore.set.path.join(DATABASE);
     let mut archive =
         Plain { inner: open::open(&path, &restore.unlock.identities()?)?, path, progress: restore.progress };
-    match &restore.args.pg_restore {
-        Some(command) => PgRestore::parse(command)?.run(
-            &restore.server,
-            &restore.temporary,
-            section,
-            &mut archive,
-            restore.stop,
-        ),
-        None => {
-            let request = Request::Restore { database: restore.temporary.clone(), section };
-            client(restore).send(&request, &mut archive).map(|_| ())
-        }
+    if let Some(command) = &restore.args.pg_restore {
+        let tool = PgRestore::parse(command)?;
+        return tool.run(&restore.server, &restore.temporary, section, &mut archive, restore.stop);
     }
+    let request = Request::Restore { database: restore.temporary.clone(), section };
+    client(restore).send(&request, &mut archive).map(|_| ())
 }
 
 /// The way to nexus-docker, which notices a stop.

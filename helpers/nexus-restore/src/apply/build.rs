@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use jiff::Timestamp;
 use nexus_core::docker::protocol::Section;
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::postgres::failure::from_client;
@@ -9,7 +10,8 @@ use nexus_core::postgres::quote;
 
 use crate::apply::compare::{self, Compared};
 use crate::apply::preflight::Plan;
-use crate::apply::{Restore, archive, names, now, redis, roles, rows, safety, swap};
+use crate::apply::{Restore, archive, names, redis, roles, rows, safety, swap};
+use crate::kept::databases;
 use crate::server::Control;
 use crate::text::printable;
 
@@ -31,7 +33,7 @@ pub(crate) struct Built {
 ///
 /// # Errors
 /// The first step's that fails; the living database is as it was then.
-pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: &Plan) -> Result<Built> {
+pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -> Result<Built> {
     restore.step("roles", |restore| roles::restore(restore, control))?;
     restore.step("create", |restore| create(restore, control, plan))?;
     restore.step("pre-data", |restore| archive::restore(restore, Section::PreData))?;
@@ -41,20 +43,19 @@ pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: &Plan) 
     let compared = restore.step("compare", compare::all)?;
     restore.step("statistics", analyze)?;
     restore.step("properties", |restore| finish(restore, control, plan))?;
-    let redis = match plan.redis {
-        true => Some(restore.step("check redis", |restore| redis::check(restore))?),
-        false => None,
-    };
-    let safety_backup = match plan.replaces && !restore.args.no_safety_backup {
-        true => Some(restore.step("safety backup", |restore| safety::back_up(restore))?),
-        false => None,
+    let redis =
+        if plan.redis { Some(restore.step("check redis", |restore| redis::check(restore))?) } else { None };
+    let safety_backup = if plan.replaces && !restore.args.no_safety_backup {
+        Some(restore.step("safety backup", |restore| safety::back_up(restore))?)
+    } else {
+        None
     };
     let kept = restore.step("swap", |restore| into_place(restore, control, plan))?;
     Ok(Built { compared, kept, safety_backup, redis })
 }
 
 /// An empty database, under its temporary name, that lets in nobody but superusers: row-level security comes last.
-fn create(restore: &mut Restore<'_>, control: &Control, plan: &Plan) -> Result<()> {
+fn create(restore: &mut Restore<'_>, control: &Control, plan: Plan) -> Result<()> {
     let properties = &restore.manifest.postgres.properties;
     let create = properties.create_statement(&restore.temporary);
     let outcome = control.try_run(&format!("{create} CONNECTION LIMIT 0"))?;
@@ -93,7 +94,7 @@ fn analyze(restore: &mut Restore<'_>) -> Result<()> {
 }
 
 /// Owner, comment, settings and privileges of the database itself.
-fn finish(restore: &mut Restore<'_>, control: &Control, plan: &Plan) -> Result<()> {
+fn finish(restore: &mut Restore<'_>, control: &Control, plan: Plan) -> Result<()> {
     if plan.server_version >= HAS_EVENT_TRIGGERS {
         control.run("finishing the new database", &set_event_triggers(restore, "RESET event_triggers"))?;
     }
@@ -110,8 +111,12 @@ fn finish(restore: &mut Restore<'_>, control: &Control, plan: &Plan) -> Result<(
 }
 
 /// Gives the new database its name; gives the name under which the old one is kept.
-fn into_place(restore: &mut Restore<'_>, control: &Control, plan: &Plan) -> Result<Option<String>> {
-    let kept = plan.replaces.then(|| names::before(&restore.target, restore.set.name.sequence, now()));
+fn into_place(restore: &mut Restore<'_>, control: &Control, plan: Plan) -> Result<Option<String>> {
+    let taken = databases(control)?;
+    let sequence = restore.set.name.sequence;
+    let kept = plan.replaces.then(|| {
+        names::free(&taken, Timestamp::now(), |at| names::before(&restore.target, sequence, at))
+    });
     let mut moves = Vec::new();
     if let Some(kept) = &kept {
         moves.push((restore.target.as_str(), kept.as_str()));

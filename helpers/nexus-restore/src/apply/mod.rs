@@ -24,7 +24,6 @@ pub(crate) use report::kept_text;
 
 use std::time::Instant;
 
-use jiff::Timestamp;
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::postgres::server::Server;
 use nexus_core::progress::Progress;
@@ -94,11 +93,12 @@ pub(crate) fn run(args: &ApplyArgs, stop: &Stop) -> Result<()> {
 }
 
 fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Report> {
+    let target = args.into.clone().unwrap_or_else(|| args.server.database.clone());
+    preflight::check_name(&target)?;
     let set = find_set(&args.common.backup_dir, &args.set)?;
     let unlock = Unlock::with(args.key.identity.as_deref());
     let manifest = Manifest::read(&set.path, &unlock.identities()?)?;
     let server = Server::from_settings(&args.server)?;
-    let target = args.into.clone().unwrap_or_else(|| args.server.database.clone());
     let temporary = names::restoring(&target, set.name.sequence);
     let mut restore = Restore {
         args,
@@ -123,7 +123,7 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
     restore.step("check", check_files)?;
     sweep::lock(&control)?;
     sweep::leftovers(&restore, &control)?;
-    let built = build::beside(&mut restore, &control, &plan);
+    let built = build::beside(&mut restore, &control, plan);
     let mut built = built.map_err(|failure| {
         let failure = explain_stop(failure, &restore);
         sweep::discard(&restore);
@@ -163,9 +163,4 @@ fn explain_stop(failure: Failure, restore: &Restore<'_>) -> Failure {
     } else {
         failure
     }
-}
-
-/// Now, for names.
-fn now() -> Timestamp {
-    Timestamp::now()
 }

@@ -36,6 +36,17 @@ pub(crate) fn undone(living: &str, now: Timestamp) -> String {
     with_suffix(living, &format!("{UNDONE}{}", stamp(now)))
 }
 
+/// The name that `make` gives for `now`, or for the next second for which it is none of `taken`.
+pub(crate) fn free(taken: &[String], mut now: Timestamp, make: impl Fn(Timestamp) -> String) -> String {
+    loop {
+        let name = make(now);
+        if !taken.contains(&name) {
+            return name;
+        }
+        now += jiff::SignedDuration::from_secs(1);
+    }
+}
+
 /// When database `name` was kept in the place of `living`; nothing when it is no such name.
 pub(crate) fn kept_at(name: &str, living: &str) -> Option<String> {
     let after_before = name.rsplit_once(BEFORE).and_then(|(stem, rest)| {
@@ -104,6 +115,12 @@ mod tests {
         }
         assert!(is_restoring("nexus restoring 000042"));
         assert!(!is_restoring("nexus restoring hope"));
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_not_given_again() {
+        let taken = [undone("nexus", now())];
+        assert_eq!(free(&taken, now(), |at| undone("nexus", at)), "nexus undone 20261122T030013Z");
     }
 
     proptest! {

@@ -45,7 +45,6 @@ impl Plan {
 /// # Errors
 /// What is missing, and how to get it.
 pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Plan> {
-    check_name(&restore.target)?;
     let server_version = check_server(restore, control)?;
     check_extensions(restore, control)?;
     let exists = control
@@ -71,11 +70,15 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Plan
     Ok(Plan { replaces: exists, redis: redis::is_wanted(restore), server_version })
 }
 
-fn check_name(name: &str) -> Result<()> {
+/// Whether a database can be called that.
+///
+/// # Errors
+/// Usage (64).
+pub(crate) fn check_name(name: &str) -> Result<()> {
     if (1..=LONGEST).contains(&name.len()) && !name.contains('\0') {
         return Ok(());
     }
-    Err(Failure::new(Exit::Usage, format!("database name {}", printable(name)))
+    Err(Failure::new(Exit::Usage, format!("database name \"{}\"", printable(name)))
         .because(format!("a name has 1 to {LONGEST} bytes")))
 }
 
@@ -129,7 +132,7 @@ fn check_extensions(restore: &mut Restore<'_>, control: &Control) -> Result<()> 
             Ordering::Less => return Err(refused(format!("the server has {default}"))),
             Ordering::Equal => {}
             Ordering::Greater => {
-                restore.note(format!("extension {name}: {version} in the set, {default} here"))
+                restore.note(format!("extension {name}: {version} in the set, {default} here"));
             }
         }
     }

@@ -102,7 +102,9 @@ impl Report {
             text.push_str(&format!("\nNote: {note}\n"));
         }
         if let Some(redis) = &self.redis {
-            text.push_str(&format!("\nRedis is restored too. {redis}\n"));
+            text.push_str(&format!(
+                "\nRedis is restored too; what it held before is kept in its volume: {redis}\n"
+            ));
         }
         if let Some(set) = &self.safety_backup {
             text.push_str(&format!("\nWhat was there before is backed up as set {set}.\n"));

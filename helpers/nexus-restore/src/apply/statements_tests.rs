@@ -81,7 +81,7 @@ proptest! {
         statements in prop::collection::vec(prop::collection::vec(piece(), 1..6), 0..5)
     ) {
         let statements: Vec<String> = statements.iter().map(|pieces| format!("x {}", pieces.join(" "))).collect();
-        let joined: String = statements.iter().map(|text| format!("{text};\n")).collect();
+        let joined = statements.iter().fold(String::new(), |joined, text| joined + text + ";\n");
         let got = split(&joined).map_err(|e| TestCaseError::fail(e.to_string()))?;
         let got: Vec<_> = got.into_iter().map(|statement| statement.text).collect();
         prop_assert_eq!(got, statements);

@@ -66,7 +66,7 @@ pub(crate) fn rename(
         match outcome {
             Ok(()) => return Ok(()),
             Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => {
-                last = Some(from_client(doing, &error))
+                last = Some(from_client(doing, &error));
             }
             Err(error) => return Err(from_client(doing, &error)),
         }

@@ -4,6 +4,7 @@ use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::stop::Stop;
 
 use crate::apply::{Restore, names, roles};
+use crate::kept::databases;
 use crate::remove::drop_database;
 use crate::server::Control;
 use crate::text::printable;
@@ -44,12 +45,7 @@ pub(crate) fn lock(control: &Control) -> Result<()> {
 /// # Errors
 /// The server's.
 pub(crate) fn leftovers(restore: &Restore<'_>, control: &Control) -> Result<()> {
-    let rows = control.rows(
-        "looking for what earlier restores left",
-        "SELECT datname::text FROM pg_catalog.pg_database ORDER BY 1",
-        &[],
-    )?;
-    for name in rows.iter().map(|row| row.get::<_, String>(0)).filter(|name| names::is_restoring(name)) {
+    for name in databases(control)?.into_iter().filter(|name| names::is_restoring(name)) {
         drop_database(&restore.server, control, &name)?;
         log::info!("removed {}, left by a restore that was killed", printable(&name));
     }

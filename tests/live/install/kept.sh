@@ -1,0 +1,84 @@
+# What an installation writes, and what an upgrade keeps.
+# shellcheck shell=bash disable=SC2154 # clone, owner and work are those of tests/live/install.sh
+
+# settings_for MEMORY CPUS: what would be written for a machine of that size.
+settings_for() (
+	# shellcheck source=/dev/null
+	. "$clone/install.d/sizes.sh"
+	sizes_for "$1" "$2" yes
+)
+sizes_fit_the_machine() {
+	local machine cpus settings sum
+	for machine in 950 2000 4000 8000 16000 64000 512000; do
+		for cpus in 1 2 4 64; do
+			settings=$(settings_for "$machine" "$cpus")
+			sum=$(grep -E '^NEXUS_(POSTGRES|REDIS)_MEMORY=' <<<"$settings" | grep -o '[0-9]*' | awk '{ sum += $1 } END { print sum }')
+			((sum <= machine * 4 / 5)) || { echo "of $machine MiB the servers may take $sum" >&2 && return 1; }
+		done
+	done
+	same "CPUs left to others" "$(settings_for 8000 4 | grep POSTGRES_CPUS)" NEXUS_POSTGRES_CPUS=3
+	same "what Compose makes of it" "$(NEXUS_POSTGRES_CPUS=1.5 NEXUS_POSTGRES_MEMORY=4000m docker compose --env-file /etc/nexus/nexus.env \
+		--file /usr/local/share/nexus/compose/docker-compose.yml config --format json | jq --compact-output '.services.postgres | [.cpus, .mem_limit]')" '[1.5,"4194304000"]'
+}
+
+# Owner, group and mode of what holds secrets.
+modes() { stat --format='%n %u %g %a' /etc/nexus/credentials /etc/nexus/credentials/* /etc/nexus/nexus.env /var/lib/nexus/backups | sed 's,.*/,,'; }
+secrets_are_closed() {
+	local nexus
+	nexus=$(getent group nexus | cut -d: -f3)
+	same "the modes" "$(modes)" "credentials 0 0 700
+machine_identity 0 0 600
+nexus_app_password 999 999 600
+postgres_password 999 999 600
+postgres_pgpass 999 999 600
+redis_acl 999 1000 600
+redis_password 0 0 600
+nexus.env 0 $nexus 640
+backups $nexus $nexus 700"
+	same "the owner's file" "$(stat --format=%a "$owner")" 600
+	same "recipients" "$(grep -c '^age1' /etc/nexus/recipients.txt)" 2
+	grep -qxF "$(age-keygen -y "$owner")" /etc/nexus/recipients.txt
+}
+
+digest() { find /etc/nexus /usr/local/share/nexus /usr/local/lib /etc/systemd/system -type f -o -type l | sort | xargs -d '\n' sha256sum | sha256sum; }
+again_changes_nothing() {
+	local before started
+	before=$(digest)
+	started=$(docker inspect --format '{{.State.StartedAt}}' nexus-postgres nexus-redis)
+	install_now >/dev/null
+	same "the files' digest" "$(digest)" "$before"
+	same "the containers' start" "$(docker inspect --format '{{.State.StartedAt}}' nexus-postgres nexus-redis)" "$started"
+}
+
+upgrade_keeps_what_is_the_persons() {
+	local cpus=0
+	if [[ $(docker info --format '{{.CPUCfsQuota}}') == true ]]; then cpus=1; fi
+	sed -i -e 's/^NEXUS_REDIS_CPUS=.*/NEXUS_REDIS_CPUS=1/' -e 's/^NEXUS_KEEP_DAYS=.*/NEXUS_KEEP_DAYS=7/' -e '/^NEXUS_ZSTD_LEVEL=/d' /etc/nexus/nexus.env
+	sed -i 's/^max_connections = .*/max_connections = 60/' /etc/nexus/postgres/postgresql.conf
+	printf '# mine\n' >>/var/lib/nexus/installed/postgresql.conf # as if an earlier version had written another default
+	printf 'services: { redis: { labels: { mine: "yes" } } }\n' >/etc/nexus/compose.override.yml
+	systemctl disable --quiet --now nexus-backup.timer
+	touch /usr/local/lib/systemd/system/nexus-of-old.service
+	echo /usr/local/lib/systemd/system/nexus-of-old.service >>/usr/local/share/nexus/installed-files
+	install_now >/dev/null
+	same "a CPU limit that this kernel cannot keep" "$(grep NEXUS_REDIS_CPUS /etc/nexus/nexus.env)" "NEXUS_REDIS_CPUS=$cpus"
+	same "a setting" "$(grep -c '^NEXUS_KEEP_DAYS=7$' /etc/nexus/nexus.env)" 1
+	same "a new setting and its comment" "$(grep -B 1 '^NEXUS_ZSTD_LEVEL=3$' /etc/nexus/nexus.env | head -n 1 | cut -c 1-13)" "# Compression"
+	grep -qx 'max_connections = 60' /etc/nexus/postgres/postgresql.conf
+	grep -qx 'max_connections = 50' /etc/nexus/postgres/postgresql.conf.new
+	same "the override in force" "$(docker inspect --format '{{.Config.Labels.mine}}' nexus-redis)" yes
+	same "the timer" "$(systemctl is-enabled nexus-backup.timer || true)" disabled
+	test ! -e /usr/local/lib/systemd/system/nexus-of-old.service
+	systemctl enable --quiet --now nexus-backup.timer
+}
+
+backups_may_be_elsewhere() {
+	sed -i 's,^NEXUS_BACKUP_DIR=.*,NEXUS_BACKUP_DIR=/srv/nexus-sets,' /etc/nexus/nexus.env
+	install_now >/dev/null
+	find /srv/nexus-sets -mindepth 1 -maxdepth 1 -name '0*' | grep -q .
+	same "its drop-in" "$(systemctl show --property=ReadWritePaths --value nexus-backup.service)" "/var/lib/nexus/backups /srv/nexus-sets"
+	sed -i 's,^NEXUS_BACKUP_DIR=.*,NEXUS_BACKUP_DIR=/var/lib/nexus/backups,' /etc/nexus/nexus.env
+	install_now >/dev/null
+	test ! -e /etc/systemd/system/nexus-backup.service.d/10-nexus-backup-dir.conf
+	rm -r /srv/nexus-sets
+}

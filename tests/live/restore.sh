@@ -1,0 +1,234 @@
+#!/usr/bin/env bash
+# nexus-restore, inside an installed machine: what it lists and checks, that a restored database is the one that was backed
+# up, that the swap and the way back lose nothing, and that every refusal leaves all as it was. Needs the owner's identity.
+set -euo pipefail
+shopt -s inherit_errexit
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/sets.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/restored.sh"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"; drop_all "memory"' EXIT
+directory=$work/sets
+
+# A small database of the test's own, with what a swap has to carry over.
+fill() {
+	drop_all memory
+	server --command='CREATE DATABASE memory'
+	docker exec -i nexus-postgres psql -Xq --set=ON_ERROR_STOP=1 --dbname=memory <<-'SQL'
+		CREATE EXTENSION vector;
+		CREATE ROLE restore_login LOGIN PASSWORD 'x';
+		CREATE ROLE restore_group; GRANT restore_group TO restore_login;
+		CREATE TABLE episode (id bigserial PRIMARY KEY, text text NOT NULL, v vector(3));
+		INSERT INTO episode (text, v) SELECT md5(i::text), '[1,2,3]' FROM generate_series(1, 20000) i;
+		DELETE FROM episode WHERE id % 3 = 0;
+		CREATE INDEX ON episode USING hnsw (v vector_cosine_ops);
+		CREATE MATERIALIZED VIEW summary AS SELECT count(*) AS n FROM episode;
+		ALTER TABLE episode ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY, OWNER TO restore_group;
+		CREATE POLICY p ON episode USING (id > 10);
+		GRANT CONNECT ON DATABASE memory TO restore_login;
+		REVOKE CONNECT ON DATABASE memory FROM PUBLIC;
+		ALTER DATABASE memory SET search_path = '$user', public;
+		ALTER DATABASE memory SET nexus.agent_id = 'it''s';
+		COMMENT ON DATABASE memory IS 'a comment';
+	SQL
+	backup_of memory "$directory" 2>/dev/null
+}
+set_of_memory() { echo "$directory/$(newest "$directory")"; }
+apply() { nexus-restore apply "$(set_of_memory)" --pg-database memory --backup-dir "$directory" --no-redis --yes "$@"; }
+undo() { nexus-restore undo --pg-database memory --yes "$@"; }
+
+list_shows_what_there_is() {
+	install -d "$work/none"
+	nexus-restore list --backup-dir "$work/none" | grep -q 'systemctl start nexus-backup'
+	same "the JSON of the list" "$(nexus-restore list --backup-dir "$directory" --json | jq -c '.sets[] | [.id, .tables, .rows, .proven]')" '[1,1,13334,null]'
+	nexus-restore list --backup-dir "$directory" --identity "$owner" | grep -Eq '^000001 .* 13 334  no$'
+	# Without an identity that opens it, what is encrypted stays unknown.
+	age-keygen -o "$work/other.key" 2>/dev/null
+	nexus-restore list --backup-dir "$directory" --identity "$work/other.key" | grep -Eq ' -  +-  no$'
+	nexus-restore show 1 --backup-dir "$directory" --json | jq -e '.postgres.database == "memory" and .tables[0].table == "episode"' >/dev/null
+}
+
+verify_names_what_is_damaged() {
+	nexus-restore verify all --backup-dir "$directory" --json | jq -e '.damaged == 0' >/dev/null
+	cp -a "$directory" "$work/damaged"
+	local set
+	set=$work/damaged/$(newest "$directory")
+	printf x | dd of="$set/data/0001.copy.zst.age" bs=1 seek=300 conv=notrunc status=none
+	rm "$set/roles.sql.zst.age" && touch "$set/data/more"
+	refused 65 'data/0001.copy.zst.age: its content has changed' nexus-restore apply "$set" --into memory_copy
+	nexus-restore verify 1 --backup-dir "$work/damaged" >"$work/said" 2>&1 && return 1
+	same "files named" "$(grep -c -e '^  data/0001.copy.zst.age: ' -e '^  roles.sql.zst.age: it is missing' -e '^  data/more: ' "$work/said")" 3
+}
+
+into_makes_an_equal_one() {
+	nexus-restore apply "$(set_of_memory)" --into 'memory, copy' --json >"$work/done.json"
+	same "what was compared" "$(jq -c '[.database, .kept, .compared.tables, .compared.rows, .compared.sequences]' "$work/done.json")" '["memory, copy",null,1,13334,1]'
+	same "the restored rows" "$(contents 'memory, copy')" "$(contents memory)"
+	same "the restored definitions" "$(definitions 'memory, copy')" "$(definitions memory)"
+	same "the database's own" "$(properties 'memory, copy')" "$(properties memory)"
+	refused 73 'a database of that name exists' nexus-restore apply "$(set_of_memory)" --into 'memory, copy'
+	server --command='DROP DATABASE "memory, copy"'
+}
+
+# Somebody writes without pause while the database is replaced under them.
+swap_keeps_all_and_undo_brings_it_back() {
+	local writer kept after
+	server --dbname=memory --command="INSERT INTO episode (text) VALUES ('after the backup')"
+	(while :; do server --dbname=memory --command="INSERT INTO episode (text) VALUES ('still')" >/dev/null 2>&1 || true; done) &
+	writer=$!
+	apply --json >"$work/done.json" 2>/dev/null
+	kill "$writer" && wait "$writer" || true
+	kept=$(jq -r .kept "$work/done.json")
+	[[ $kept == "memory before 000001 "* ]]
+	same "whether what is kept has it" "$(server --dbname="$kept" --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 1
+	same "whether what was restored has it" "$(server --dbname=memory --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 0
+	# What was there is in a set of its own, too.
+	same "the safety backup" "$(jq -r .safety_backup "$work/done.json")" "$(newest "$directory")"
+	(cd "$(set_of_memory)" && sha256sum --quiet --check SHA256SUMS)
+	after=$(contents "$kept")
+	undo --json >"$work/undone.json"
+	same "what is there after the undo" "$(contents memory)" "$after"
+	undo --json | jq -e '.was | startswith("memory undone ")' >/dev/null
+	same "whether it can be done again" "$(server --dbname=memory --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 0
+	undo >/dev/null
+	refused 64 'kept are: ' nexus-restore drop-kept nexus --pg-database memory --yes
+	drop_kept
+}
+drop_kept() {
+	local kept
+	while read -r kept; do nexus-restore drop-kept "$kept" --pg-database memory --yes >/dev/null; done < <(server --command="SELECT datname FROM pg_database WHERE datname ~ '^memory (before|undone) '")
+	same "databases left" "$(databases_of memory)" memory
+}
+
+# A person is asked; without a terminal there is nobody to ask.
+nothing_is_replaced_unasked() {
+	refused 64 'There is no terminal to ask on' nexus-restore apply "$(set_of_memory)" --pg-database memory
+	fails 'the answer was not yes' script --quiet --return --command "nexus-restore apply $(set_of_memory) --pg-database memory" /dev/null <<<no
+	refused 64 'There is no terminal' nexus-restore drop-kept x --pg-database memory --yes </dev/null || refused 64 'kept are: none' nexus-restore drop-kept x --pg-database memory --yes
+}
+
+# On a server that has neither the database nor its roles, from a stick, with the owner's key alone.
+bare_server_needs_only_the_set_and_the_key() {
+	local before
+	before=$(contents memory)
+	install -d "$work/stick" "$work/keys"
+	cp -a "$(set_of_memory)" "$work/stick"
+	cp -a /etc/nexus/credentials/postgres_password "$work/keys"
+	server --command='DROP DATABASE memory' --command='DROP ROLE restore_login, restore_group'
+	refused 64 'does not exist. Give the owner' env NEXUS_CREDENTIALS="$work/keys" nexus-restore apply "$work/stick/"*/ --pg-database memory
+	env NEXUS_CREDENTIALS="$work/keys" nexus-restore apply "$work/stick/"*/ --pg-database memory --backup-dir "$work/nowhere" --identity "$owner" --no-redis >"$work/said"
+	grep -q 'role restore_login was made without its password' "$work/said"
+	same "what was restored" "$(contents memory)" "$before"
+	same "who is a member" "$(server --command="SELECT pg_has_role('restore_login', 'restore_group', 'member'), rolcanlogin FROM pg_roles WHERE rolname = 'restore_login'")" 't|t'
+}
+
+refusals_are_one_line() {
+	refused 64 'there is no such set' nexus-restore apply 4711 --into memory_copy
+	refused 77 "this identity is none of the set's recipients" nexus-restore apply "$(set_of_memory)" --into memory_copy --identity "$work/other.key"
+	refused 64 'it holds no age identity' nexus-restore apply "$(set_of_memory)" --into memory_copy --identity /etc/passwd
+	refused 78 'NEXUS_PG_PORT=x' env NEXUS_PG_PORT=x nexus-restore apply "$(set_of_memory)" --into memory_copy
+	refused 69 'nobody runs pg_restore there' nexus-restore apply "$(set_of_memory)" --into memory_copy --docker-socket /none
+	refused 78 'it names no command' nexus-restore apply "$(set_of_memory)" --into memory_copy --pg-restore ' '
+	refused 64 'a name has 1 to 63 bytes' nexus-restore apply "$(set_of_memory)" --into "$(printf 'x%.0s' {1..64})"
+	install -d -m 700 "$work/wrong" && echo wrong >"$work/wrong/postgres_password"
+	refused 77 'password authentication failed' env NEXUS_CREDENTIALS="$work/wrong" nexus-restore apply "$(set_of_memory)" --into memory_copy --identity "$owner"
+	server --command="ALTER ROLE restore_login PASSWORD 'weak'"
+	echo weak >"$work/wrong/postgres_password"
+	refused 77 'role restore_login is no superuser' env NEXUS_CREDENTIALS="$work/wrong" nexus-restore apply "$(set_of_memory)" --into memory_copy --identity "$owner" --pg-user restore_login
+}
+
+stopped_server_is_69() {
+	docker stop nexus-postgres >/dev/null
+	fails 'systemctl start nexus-stack' nexus-restore apply "$(set_of_memory)" --into memory_copy || { docker start nexus-postgres && return 1; } >/dev/null
+	docker start nexus-postgres >/dev/null
+	await 60 healthy
+}
+
+# Whoever knows a recipient can make a file that decrypts; the manifest's digests still tell.
+changed_rows_and_sequences_are_noticed() {
+	local set recipient
+	cp -a "$(set_of_memory)" "$work/forged-set" && install -d "$work/forged"
+	set=$work/forged/$(basename "$(set_of_memory)")
+	mv "$work/forged-set" "$set"
+	recipient=$(grep -m1 '^age1' /etc/nexus/recipients.txt)
+	reseal() { # FILE FILTER…
+		local file=$1
+		shift
+		age -d -i "$owner" "$set/$file" | "$@" | age -r "$recipient" >"$work/new" && cat "$work/new" >"$set/$file"
+		(cd "$set" && find . -type f ! -name SHA256SUMS -printf '%P\n' | sort | xargs sha256sum >SHA256SUMS)
+	}
+	change_a_row() { zstd -dc | LC_ALL=C sed 's/\x00\x00\x00 [0-9a-f]\{8\}/\x00\x00\x00 deadbeef/' | zstd -c; }
+	reseal data/0001.copy.zst.age change_a_row
+	refused 65 'the manifest says' nexus-restore apply "$set" --into memory_copy --identity "$owner"
+	cp -a "$(set_of_memory)"/. "$set"
+	reseal manifest.json.age jq '.sequences[].before.last_value += 1 | .sequences[].after.last_value += 1'
+	refused 65 'episode_id_seq": 20000 true; it was backed up at 20001' nexus-restore apply "$set" --into memory_copy --identity "$owner"
+}
+
+second_restore_is_75() {
+	local first
+	apply --into memory_first >/dev/null 2>&1 &
+	first=$!
+	await 10 restoring_is_there
+	fails 'held by a restore' nexus-restore apply "$(set_of_memory)" --into memory_copy
+	wait "$first"
+	server --command='DROP DATABASE memory_first'
+}
+restoring_is_there() { [[ -n $(server --command="SELECT 1 FROM pg_database WHERE datname ~ ' restoring '") ]]; }
+
+# A server outside Compose: pg_restore of this machine, by a setting of the file that a person's shell does not read.
+own_command_is_used() {
+	sed 's|^NEXUS_PG_RESTORE=.*|NEXUS_PG_RESTORE=pg_restore|; s|^NEXUS_DOCKER_SOCKET=.*|NEXUS_DOCKER_SOCKET=/none|' /etc/nexus/nexus.env >"$work/nexus.env"
+	NEXUS_SETTINGS=$work/nexus.env nexus-restore apply "$(set_of_memory)" --into memory_own >/dev/null
+	same "the restored definitions" "$(definitions memory_own)" "$(definitions memory)"
+	server --command='DROP DATABASE memory_own'
+	refused 78 'the set is of PostgreSQL' nexus-restore apply "$(set_of_memory)" --into memory_own --pg-restore "echo pg_restore (PostgreSQL) 14.1"
+}
+
+redis_comes_back_with_the_swap() {
+	redis SET restore:key before >/dev/null
+	nexus-backup --pg-database=memory --backup-dir="$directory" --redis=yes 2>/dev/null
+	redis SET restore:key after >/dev/null
+	nexus-restore apply latest --pg-database memory --backup-dir "$directory" --no-safety-backup --yes --json >"$work/done.json"
+	same "the key" "$(redis GET restore:key)" before
+	jq -e '.redis | startswith("appendonlydir.before-restore-")' "$work/done.json" >/dev/null
+	redis DEL restore:key >/dev/null
+	drop_kept
+}
+
+memory_stays_small() {
+	local peak
+	peak=$(python3 - "$(set_of_memory)" <<-'PYTHON'
+		import resource, subprocess, sys
+		subprocess.run(["nexus-restore", "apply", sys.argv[1], "--into", "memory_peak", "--jobs", "4"], check=True, capture_output=True)
+		print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+	PYTHON
+	)
+	server --command='DROP DATABASE memory_peak'
+	((peak < 64)) || { echo "nexus-restore took $peak MiB" >&2 && return 1; }
+}
+
+journal_tells_it_with_fields() {
+	journalctl --output=json --identifier=nexus-restore MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a64 --lines=1 | jq -e '.NEXUS_BACKUP and (.NEXUS_ROWS | tonumber > 0) and .NEXUS_USEC' >/dev/null
+}
+
+fill
+check list_shows_what_there_is
+check verify_names_what_is_damaged
+check into_makes_an_equal_one
+check swap_keeps_all_and_undo_brings_it_back
+check nothing_is_replaced_unasked
+check bare_server_needs_only_the_set_and_the_key
+check refusals_are_one_line
+check changed_rows_and_sequences_are_noticed
+check second_restore_is_75
+check own_command_is_used
+check redis_comes_back_with_the_swap
+check memory_stays_small
+check journal_tells_it_with_fields
+check stopped_server_is_69
+report

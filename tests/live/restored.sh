@@ -1,0 +1,47 @@
+# For tests of restores, inside an installed machine: the server, its databases, and what a refusal must leave.
+# shellcheck shell=bash
+
+# psql as the superuser, in the database postgres unless --dbname= says otherwise.
+server() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 "$@"; }
+
+# The databases whose names begin with NAME.
+databases_of() { server --command="SELECT datname FROM pg_database WHERE starts_with(datname, '$1') ORDER BY 1"; }
+
+# Drops them all, and the roles of the tests.
+drop_all() {
+	local name
+	while read -r name; do
+		[[ -z $name ]] || docker exec nexus-postgres dropdb --force "$name"
+	done < <(databases_of "$1")
+	server --command='DROP ROLE IF EXISTS restore_login, restore_group' 2>/dev/null
+}
+
+# What belongs to a database itself. Settings are sorted: their order means nothing.
+properties() {
+	server --command="SELECT pg_get_userbyid(datdba), encoding, datcollate, datctype, datlocprovider, datlocale, datconnlimit, shobj_description(d.oid, 'pg_database'),
+		(SELECT array_agg(a::text ORDER BY a::text) FROM unnest(datacl) a), (SELECT array_agg(s.setrole || c ORDER BY s.setrole || c) FROM pg_db_role_setting s, unnest(setconfig) c WHERE s.setdatabase = d.oid)
+		FROM pg_database d WHERE datname = '$1'"
+}
+
+# refused CODE WORDS COMMAND…: exit code, one line on standard error with WORDS; the databases and roles are as they were.
+refused() {
+	local code=$1 words=$2 before said status=0
+	shift 2
+	before=$(all_names)
+	said=$("$@" 2>&1 >/dev/null </dev/null) || status=$?
+	same "the exit code of $* ($said)" "$status" "$code"
+	same "lines said ($said)" "$(wc -l <<<"$said")" 1
+	[[ $said == *"$words"* ]] || {
+		printf '"%s" does not say "%s"\n' "$said" "$words" >&2
+		return 1
+	}
+	same "databases and roles" "$(all_names)" "$before"
+	await 10 no_restore_runs
+}
+all_names() { server --command='SELECT datname FROM pg_database UNION ALL SELECT rolname FROM pg_roles ORDER BY 1'; }
+
+# No process and no session of a restore is left.
+no_restore_runs() {
+	! pgrep -x nexus-restore >/dev/null
+	[[ -z $(server --command="SELECT 1 FROM pg_stat_activity WHERE application_name ~ 'pg_restore|nexus-restore'") ]]
+}

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# A database with everything PostgreSQL can hold, in its most awkward form, comes back bit for bit: by nexus-restore, and
+# by stock tools alone. Inside an installed machine. Every comparison here is made by PostgreSQL's own tools, not ours.
+set -euo pipefail
+shopt -s inherit_errexit
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR
+. "$here/checks.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$here/sets.sh"
+
+work=$(mktemp -d)
+tortured="torture \"of\" it's, all"
+over_socket() { psql -X --host=/run/nexus/postgres --username=postgres "$@"; }
+export PGPASSFILE=$work/pgpass
+cp /etc/nexus/credentials/postgres_pgpass "$PGPASSFILE"
+chmod 600 "$PGPASSFILE"
+# `dbname=` in a conninfo, for a name with blanks and quotes in it.
+conninfo_of() { printf "dbname='%s'" "${1//\'/\\\'}"; }
+drop_all() {
+	local database
+	for database in "$tortured" back stock; do
+		[[ -n $(over_socket -Atq --dbname=postgres --set=d="$database" <<<"SELECT 1 FROM pg_database WHERE datname = :'d'") ]] || continue
+		# A database with a subscription cannot be dropped, nor a subscription that has a slot.
+		over_socket -Atq --dbname="$(conninfo_of "$database")" <<-'SQL' >/dev/null
+			SELECT format('ALTER SUBSCRIPTION %1$I DISABLE; ALTER SUBSCRIPTION %1$I SET (slot_name = NONE); DROP SUBSCRIPTION %1$I', subname)
+			FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid AND d.datname = current_database() \gexec
+		SQL
+		over_socket -q --dbname=postgres --set=d="$database" <<<'DROP DATABASE :"d" WITH (FORCE)'
+	done
+}
+trap 'drop_all; rm -rf "$work"' EXIT
+
+drop_all
+over_socket -q --dbname=postgres --set=ON_ERROR_STOP=1 --set=d="$tortured" <<<'CREATE DATABASE :"d" TEMPLATE template0 ENCODING UTF8'
+conninfo=$(conninfo_of "$tortured")
+over_socket -q --dbname="$conninfo" --set=ON_ERROR_STOP=1 --file="$here/torture.sql" >/dev/null
+
+# All that pg_dump says of a database, rows and large objects too, but for names of the database itself.
+everything() { pg_dump --host=/run/nexus/postgres --username=postgres --restrict-key=x --dbname="$1" | sha256sum; }
+
+torture_is_backed_up() { backup_of "$tortured" "$work/sets"; }
+
+some_tables_go_as_text_and_some_binary() {
+	local manifest
+	manifest=$(age -d -i "$owner" "$work/sets/$(newest "$work/sets")/manifest.json.age")
+	(($(jq '[.tables[] | select(.format == "text")] | length' <<<"$manifest") > 3))
+	(($(jq '[.tables[] | select(.format == "binary")] | length' <<<"$manifest") > 10))
+	(($(jq '[.tables[] | select(.bytes > 100000000)] | length' <<<"$manifest") > 0))
+}
+
+nexus_restore_brings_it_back() {
+	nexus-restore apply "$work/sets/$(newest "$work/sets")" --into back --identity "$owner" --yes --json >"$work/done.json"
+	same "the digest of pg_dump" "$(everything dbname=back)" "$(everything "$conninfo")"
+}
+
+stock_tools_bring_it_back() {
+	cd "$work/sets/$(newest "$work/sets")"
+	export PGHOST=/run/nexus/postgres PGUSER=postgres
+	age -d -i "$owner" restore.sh.age >"$work/restore.sh"
+	bash "$work/restore.sh" "$owner" stock | tail -n 1 | grep -q 'every one equal to the backup'
+	same "the digest of pg_dump" "$(everything dbname=stock)" "$(everything "$conninfo")"
+}
+
+# What belongs to the database itself is in no pg_dump of its contents.
+settings_of() {
+	over_socket -Atq --dbname=postgres --set=d="$1" <<-'SQL'
+		SELECT coalesce(r.rolname, '-'), s.setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+		LEFT JOIN pg_roles r ON r.oid = s.setrole WHERE d.datname = :'d' ORDER BY 1;
+		SELECT pg_encoding_to_char(encoding), datlocprovider, datcollate, datctype, datlocale, datconnlimit, datacl::text,
+		pg_get_userbyid(datdba), shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = :'d';
+	SQL
+}
+database_settings_come_back() {
+	settings_of "$tortured" | grep -q Kathmandu
+	same "settings of the restored database" "$(settings_of back)" "$(settings_of "$tortured")"
+	same "settings by stock tools" "$(settings_of stock)" "$(settings_of "$tortured")"
+}
+
+check torture_is_backed_up
+check some_tables_go_as_text_and_some_binary
+check nexus_restore_brings_it_back
+check stock_tools_bring_it_back
+check database_settings_come_back
+report
