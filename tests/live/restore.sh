@@ -114,6 +114,9 @@ nothing_is_replaced_unasked() {
 # On a server that has neither the database nor its roles, from a stick, with the owner's key alone.
 bare_server_needs_only_the_set_and_the_key() {
 	local before
+	# A materialized view comes back as its query gives it.
+	server --dbname=memory --command='REFRESH MATERIALIZED VIEW summary'
+	backup_of memory "$directory" 2>/dev/null
 	before=$(contents memory)
 	install -d "$work/stick" "$work/keys"
 	cp -a "$(set_of_memory)" "$work/stick"
@@ -161,12 +164,12 @@ changed_rows_and_sequences_are_noticed() {
 		age -d -i "$owner" "$set/$file" | "$@" | age -r "$recipient" >"$work/new" && cat "$work/new" >"$set/$file"
 		(cd "$set" && find . -type f ! -name SHA256SUMS -printf '%P\n' | sort | xargs sha256sum >SHA256SUMS)
 	}
-	change_a_row() { zstd -dc | LC_ALL=C sed 's/\x00\x00\x00 [0-9a-f]\{8\}/\x00\x00\x00 deadbeef/' | zstd -c; }
+	change_a_row() { zstd -dc | perl -0777 -pe 's/\x00\x00\x00 \K[0-9a-f]{8}/deadbeef/' | zstd -c; }
 	reseal data/0001.copy.zst.age change_a_row
 	refused 65 'the manifest says' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 	cp -a "$(set_of_memory)"/. "$set"
 	reseal manifest.json.age jq '.sequences[].before.last_value += 1 | .sequences[].after.last_value += 1'
-	refused 65 'episode_id_seq": 20000 true; it was backed up at 20001' nexus-restore apply "$set" --into memory_copy --identity "$owner"
+	refused 65 'sequence "public"."episode_id_seq": ' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 }
 
 second_restore_is_75() {

@@ -126,7 +126,7 @@ fn tables(
         let digest = digest_large_objects(&mut session, job.snapshot.large_objects, job.progress)?;
         locked(made)?.large_objects = Some(digest);
     }
-    Ok(())
+    session.close()
 }
 
 fn snapshot_of_redis(job: &Job<'_>, facts: &Facts, made: &Mutex<Made>) -> Result<()> {

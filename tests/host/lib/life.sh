@@ -33,13 +33,14 @@ up_machine() {
 	# It may be on its way up or down, by an earlier command.
 	if cage_is_alive "$name"; then await 120 has_settled "$name" || true; fi
 	if cage_is_alive "$name"; then
-		[[ $(printf '%s\n' "${options[@]}") == "$(cat "$home/options")" ]] ||
+		((${#options[@]} == 0)) || [[ $(printf '%s\n' "${options[@]}") == "$(cat "$home/options")" ]] ||
 			die "'$name' is already up, with other binds and devices: 'machine down $name' or 'machine kill $name' first"
 		await_up "$name" "$home/console.log"
 		say "'$name' is already up"
 		return
 	fi
 	[[ -d $home/root ]] || make_disk "$name"
+	# Without options, those of the last time.
 	if ((${#options[@]})) || [[ ! -e $home/options ]]; then printf '%s\n' "${options[@]}" >"$home/options"; fi
 	start "$name"
 	say "'$name' is up"

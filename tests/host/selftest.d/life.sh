@@ -200,7 +200,7 @@ reboot_from_inside() {
 	machine exec left -- sleep 600 &
 	eventually machine exec left -- pgrep -f '^sleep 600'
 	machine exec left -- systemctl reboot
-	machine up left --bind "$work:/mnt/host:ro"
+	machine up left
 	is_running left
 }
 

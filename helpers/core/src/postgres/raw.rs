@@ -81,6 +81,18 @@ impl RawSession {
         self.until_ready(doing, |_| Ok(())).map(|_| ())
     }
 
+    /// Ends the session in order: the transaction, then the connection, so that the server's log has nothing to say.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn close(mut self) -> Result<()> {
+        self.execute("ending the session", "COMMIT")?;
+        self.send(|out| {
+            frontend::terminate(out);
+            Ok(())
+        })
+    }
+
     /// Runs `COPY … TO STDOUT` and hands every piece of its stream to `take`, in order.
     ///
     /// # Errors

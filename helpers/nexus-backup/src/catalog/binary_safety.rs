@@ -9,10 +9,13 @@ use std::collections::HashMap;
 /// OIDs below this are the same in every database (`FirstNormalObjectId`, access/transam.h).
 const FIRST_NORMAL_OID: u32 = 16384;
 
-/// Types whose receive function refuses what the send function has sent: every value, or for tsquery the empty one
-/// ("malformed tsquery: operand not found", seen with PostgreSQL 15 to 18).
-const REFUSE_THEIR_OWN: [&str; 7] = [
+/// Types whose receive function refuses what the send function has sent: every value, or the empty one of tsquery
+/// ("malformed tsquery: operand not found"), int2vector and oidvector ("invalid int2vector data"), as seen with
+/// PostgreSQL 15 and 18.
+const REFUSE_THEIR_OWN: [&str; 9] = [
     "tsquery",
+    "int2vector",
+    "oidvector",
     "pg_node_tree",
     "pg_ndistinct",
     "pg_dependencies",
@@ -46,6 +49,10 @@ pub(crate) fn why_text(types: &HashMap<u32, TypeFacts>, oid: u32) -> Option<Stri
         'd' => why_text(types, facts.base),
         // An enum's binary form is its label.
         'e' => None,
+        // Before arrays: an oidvector is one to the catalog.
+        'b' if builtin && REFUSE_THEIR_OWN.contains(&name.as_str()) => {
+            Some(format!("{name} refuses binary input"))
+        }
         'b' if facts.element != 0 => {
             if !builtin || facts.element >= FIRST_NORMAL_OID {
                 return Some(format!("an array ({name}) carries its element type's OID"));
@@ -53,9 +60,6 @@ pub(crate) fn why_text(types: &HashMap<u32, TypeFacts>, oid: u32) -> Option<Stri
             why_text(types, facts.element)
         }
         'b' if builtin && name.starts_with("reg") => Some(format!("{name} carries an OID")),
-        'b' if builtin && REFUSE_THEIR_OWN.contains(&name.as_str()) => {
-            Some(format!("{name} refuses binary input"))
-        }
         'b' if !facts.has_send_and_receive => Some(format!("{name} has no binary form")),
         'b' | 'r' | 'm' if builtin => None,
         'b' if facts.of_extension => None,
@@ -92,6 +96,9 @@ mod tests {
         types.insert(3904, TypeFacts { kind: 'r', ..base("int4range") });
         types.insert(194, base("pg_node_tree"));
         types.insert(3615, base("tsquery"));
+        types.insert(30, TypeFacts { element: 26, ..base("oidvector") });
+        types.insert(26, base("oid"));
+        types.insert(1013, TypeFacts { element: 30, ..base("_oidvector") });
         types.insert(20000, TypeFacts { of_extension: true, ..base("vector") });
         types.insert(20001, TypeFacts { element: 20000, of_extension: true, ..base("_vector") });
         types.insert(20002, TypeFacts { kind: 'e', ..base("mood") });
@@ -117,7 +124,7 @@ mod tests {
     #[test]
     fn types_that_carry_oids_or_have_no_binary_form_are_text() {
         for oid in
-            [2205, 2210, 1033, 194, 3615, 20001, 20003, 20006, 20007, 20008, 20009, 20010, 20011, 99999]
+            [2205, 2210, 1033, 194, 3615, 30, 1013, 20001, 20003, 20006, 20007, 20008, 20009, 20010, 20011, 99999]
         {
             assert!(why_text(&types(), oid).is_some(), "{oid}");
         }

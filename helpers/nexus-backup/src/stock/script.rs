@@ -8,6 +8,14 @@ const PINNED: &str = "-c search_path= -c DateStyle=ISO,YMD -c IntervalStyle=post
 -c extra_float_digits=3 -c bytea_output=hex -c xmloption=content -c lc_monetary=C -c synchronize_seqscans=off \
 -c row_security=off";
 
+/// The first server version with the setting `event_triggers`.
+const HAS_EVENT_TRIGGERS: u32 = 170_000;
+
+/// A trigger on login would run for each session of the script and could change what it compares.
+fn pinned(server_version: u32) -> String {
+    if server_version < HAS_EVENT_TRIGGERS { PINNED.to_owned() } else { format!("{PINNED} -c event_triggers=off") }
+}
+
 /// Stands in the statements for the name that the person gives.
 const NAME: &str = "\u{1}";
 
@@ -44,7 +52,7 @@ section pre-data
 "#,
         sequence = manifest.sequence,
         encoding = quoted(&properties.encoding),
-        pinned = quoted(PINNED),
+        pinned = quoted(&pinned(manifest.postgres.server_version_num)),
         create = quoted(&properties.create_statement(NAME).replace(&format!("\"{NAME}\""), NAME)),
     );
     for table in &manifest.tables {
