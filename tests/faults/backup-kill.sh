@@ -38,7 +38,7 @@ kill_after() {
 	pid=$!
 	# The one place where a moment is what is wanted, not a condition.
 	sleep "$((milliseconds / 1000)).$(printf '%03d' $((milliseconds % 1000)))"
-	pkill -KILL -x nexus-backup && echo killed >>"$directory/.kills" || true
+	if pkill -KILL -x nexus-backup; then echo killed >>"$directory/.kills"; fi
 	wait "$pid" || true
 	all_whole "$directory"
 	# A set that is new must have been complete before the kill.

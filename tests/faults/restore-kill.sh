@@ -28,7 +28,7 @@ CREATE TABLE state AS SELECT 'of the set' AS name;
 SQL
 backup_of kill_restore "$work/sets" 2>/dev/null
 server --dbname=kill_restore --command="UPDATE state SET name = 'living'"
-apply() { nexus-restore apply latest --backup-dir "$work/sets" --pg-database kill_restore --no-redis --no-safety-backup --yes "$@"; }
+apply=(nexus-restore apply latest --backup-dir "$work/sets" --pg-database kill_restore --no-redis --no-safety-backup --yes)
 
 # The rows under the database's name, whichever of the two it is; and that programs can use it.
 whole() {
@@ -51,13 +51,13 @@ again() {
 }
 
 began=$(date +%s%3N)
-apply >/dev/null 2>&1
+"${apply[@]}" >/dev/null 2>&1
 whole_run=$(($(date +%s%3N) - began))
 again
 
 kill_after() { # SIGNAL MILLISECONDS
 	local pid status=0 state
-	apply >/dev/null 2>"$work/said" &
+	"${apply[@]}" >/dev/null 2>"$work/said" &
 	pid=$!
 	# A moment is what is wanted here, not a condition.
 	sleep "$(($2 / 1000)).$(printf '%03d' $(($2 % 1000)))"
@@ -75,7 +75,7 @@ kill_after() { # SIGNAL MILLISECONDS
 	again
 }
 next_restore_sweeps_and_succeeds() {
-	apply >/dev/null
+	"${apply[@]}" >/dev/null
 	same "what is there" "$(whole)" 'of the set'
 	same "what else is left" "$(server --command="SELECT datname FROM pg_database WHERE datname ~ ' restoring '")" ""
 	again

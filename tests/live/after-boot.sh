@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # After a boot, whatever ended the one before: all is healthy again without a hand. Inside an installed machine.
+# usage: after-boot.sh TIMES     how often this was run on the machine before; each run leaves a row
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -16,7 +17,8 @@ target_and_timer_are_up() {
 	systemctl is-active --quiet nexus-backup.timer
 	systemctl is-active --quiet nexus-docker.socket
 }
-rows_are_there() { (($(as_owner --command='SELECT count(*) FROM nexus_memory.zep_episodic_memory') > 0)); }
+times=$1
+rows_are_there() { same "rows of earlier runs" "$(as_owner --command="SELECT count(*) FROM nexus_memory.zep_episodic_memory WHERE content = 'after a boot'")" "$times"; }
 program_can_write() { as_program --command="INSERT INTO nexus_memory.zep_episodic_memory (content) VALUES ('after a boot')"; }
 backup_works() { systemctl start nexus-backup; }
 

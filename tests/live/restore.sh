@@ -81,7 +81,8 @@ swap_keeps_all_and_undo_brings_it_back() {
 	(while :; do server --dbname=memory --command="INSERT INTO episode (text) VALUES ('still')" >/dev/null 2>&1 || true; done) &
 	writer=$!
 	apply --json >"$work/done.json" 2>/dev/null
-	kill "$writer" && wait "$writer" || true
+	kill "$writer"
+	wait "$writer" || true
 	kept=$(jq -r .kept "$work/done.json")
 	[[ $kept == "memory before 000001 "* ]]
 	same "whether what is kept has it" "$(server --dbname="$kept" --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 1
@@ -151,24 +152,26 @@ stopped_server_is_69() {
 	await 60 healthy
 }
 
+# reseal SET FILE FILTER…: the file's content goes through the filter, and the checksums fit again.
+reseal() {
+	local set=$1 file=$2
+	shift 2
+	age -d -i "$owner" "$set/$file" | "$@" | age -R /etc/nexus/recipients.txt >"$work/new"
+	cat "$work/new" >"$set/$file"
+	(cd "$set" && find . -type f ! -name SHA256SUMS -printf '%P\n' | sort | xargs sha256sum) >"$work/sums"
+	cat "$work/sums" >"$set/SHA256SUMS"
+}
+change_a_row() { zstd -dc | perl -0777 -pe 's/\x00\x00\x00 \K[0-9a-f]{8}/deadbeef/' | zstd -c; }
 # Whoever knows a recipient can make a file that decrypts; the manifest's digests still tell.
 changed_rows_and_sequences_are_noticed() {
-	local set recipient
-	cp -a "$(set_of_memory)" "$work/forged-set" && install -d "$work/forged"
+	local set
+	install -d "$work/forged"
+	cp -a "$(set_of_memory)" "$work/forged"
 	set=$work/forged/$(basename "$(set_of_memory)")
-	mv "$work/forged-set" "$set"
-	recipient=$(grep -m1 '^age1' /etc/nexus/recipients.txt)
-	reseal() { # FILE FILTER…
-		local file=$1
-		shift
-		age -d -i "$owner" "$set/$file" | "$@" | age -r "$recipient" >"$work/new" && cat "$work/new" >"$set/$file"
-		(cd "$set" && find . -type f ! -name SHA256SUMS -printf '%P\n' | sort | xargs sha256sum >SHA256SUMS)
-	}
-	change_a_row() { zstd -dc | perl -0777 -pe 's/\x00\x00\x00 \K[0-9a-f]{8}/deadbeef/' | zstd -c; }
-	reseal data/0001.copy.zst.age change_a_row
+	reseal "$set" data/0001.copy.zst.age change_a_row
 	refused 65 'the manifest says' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 	cp -a "$(set_of_memory)"/. "$set"
-	reseal manifest.json.age jq '.sequences[].before.last_value += 1 | .sequences[].after.last_value += 1'
+	reseal "$set" manifest.json.age jq '.sequences[].before.last_value += 1 | .sequences[].after.last_value += 1'
 	refused 65 'sequence "public"."episode_id_seq": ' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 }
 

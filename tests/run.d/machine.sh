@@ -38,6 +38,8 @@ installed() {
 	in_machine() { "$machine" exec "test-$$" -- env NEXUS_TEST_OWNER="$owner" bash "/root/nexus/tests/$1" "${@:2}"; }
 }
 
+part_host() { tests/host/selftest; }
+
 part_units() {
 	installed
 	in_machine units/verify.sh
@@ -52,12 +54,13 @@ part_install() {
 part_stack() {
 	installed
 	in_machine live/stack.sh
+	in_machine live/after-boot.sh 0
 	"$machine" reboot "test-$$"
-	in_machine live/after-boot.sh
+	in_machine live/after-boot.sh 1
 	# The plug is pulled: nothing was flushed by choice.
 	"$machine" kill "test-$$"
 	"$machine" up "test-$$"
-	in_machine live/after-boot.sh
+	in_machine live/after-boot.sh 2
 }
 
 part_backup() {

@@ -10,6 +10,7 @@ total_failed=0
 run_part() {
 	local name=$1 log=$logs/$1 began=$SECONDS status=0 passed failed
 	printf '\n=== %s\n' "$name"
+	: >"$log"
 	# In the background, because bash forgets `set -e` in whatever is part of a condition.
 	(set -euo pipefail && "part_$name") >"$log" 2>&1 &
 	local pid=$!

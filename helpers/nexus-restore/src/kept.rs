@@ -38,7 +38,7 @@ pub(crate) fn undo(args: &UndoArgs, stop: &Stop) -> Result<()> {
         moves.push((living.as_str(), aside.as_str()));
     }
     moves.push((back.as_str(), living.as_str()));
-    swap::rename(&server, &control, &moves, "", stop)?;
+    swap::rename(&server, &moves, "", stop)?;
     if args.json {
         let kept = lives.then_some(&aside);
         return output::json(&serde_json::json!({ "database": living, "was": back, "kept": kept }));

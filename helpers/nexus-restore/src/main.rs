@@ -2,6 +2,7 @@
 
 mod apply;
 mod args;
+mod child;
 mod kept;
 mod list;
 mod output;
@@ -16,17 +17,22 @@ mod which;
 use std::process::ExitCode;
 
 use nexus_core::cli;
-use nexus_core::failure::Result;
-use nexus_core::journal;
+use nexus_core::failure::{Exit, Result};
+use nexus_core::journal::{self, message_id};
 use nexus_core::stop::Stop;
 
 use crate::args::{Cli, Command};
 
 fn main() -> ExitCode {
     journal::init("nexus-restore");
-    let outcome = cli::parse::<Cli>().and_then(|cli| run(cli.command));
-    match outcome {
+    let parsed = cli::parse::<Cli>();
+    let restores = matches!(&parsed, Ok(Cli { command: Command::Apply(_) }));
+    match parsed.and_then(|cli| run(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if restores && failure.exit() != Exit::Usage => {
+            log::error!(MESSAGE_ID = message_id::RESTORE_FAILED, NEXUS_JOB = "restore"; "nexus-restore: {failure}");
+            failure.exit_code()
+        }
         Err(failure) => {
             log::error!("nexus-restore: {failure}");
             failure.exit_code()

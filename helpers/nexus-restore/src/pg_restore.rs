@@ -1,19 +1,18 @@
 //! pg_restore as a command of the owner's, on this machine.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use nexus_core::docker::client::failure_of;
 use nexus_core::docker::protocol::Section;
 use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_core::postgres::server::Server;
 use nexus_core::stop::Stop;
+use nix::sys::signal::Signal;
 use tempfile::NamedTempFile;
 
-/// How often it is looked at whether it has ended.
-const GLANCE: Duration = Duration::from_millis(50);
+use crate::child;
 
 /// How much of what it says is kept.
 const KEPT: u64 = 64 << 10;
@@ -102,7 +101,7 @@ impl PgRestore {
         thread::scope(|scope| {
             let fed = scope.spawn(move || stdin.map_or(Ok(()), |stdin| feed(archive, stdin)));
             let said = scope.spawn(move || stderr.map(read_some_of).unwrap_or_default());
-            let status = wait(&mut child, stop);
+            let status = child::wait(&mut child, Signal::SIGKILL, stop);
             let fed = fed.join().map_err(|_| Failure::new(Exit::Software, doing()))?;
             let said = said.join().unwrap_or_default();
             let status = status?;
@@ -135,21 +134,6 @@ fn feed(archive: &mut (dyn Read + Send), mut stdin: ChildStdin) -> io::Result<()
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
             other => other?,
         }
-    }
-}
-
-/// Waits for its end; a stop ends it.
-fn wait(child: &mut Child, stop: &Stop) -> Result<std::process::ExitStatus> {
-    let doing = || "waiting for pg_restore";
-    loop {
-        if let Some(status) = child.try_wait().or_fail_io(doing)? {
-            return Ok(status);
-        }
-        if let Err(stopped) = stop.check() {
-            child.kill().and_then(|()| child.wait()).or_fail_io(doing)?;
-            return Err(stopped);
-        }
-        thread::sleep(GLANCE);
     }
 }
 

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_core::progress::{Progress, human_bytes};
-use nexus_core::set::CHECKSUMS;
 use nexus_core::set::checksums::Checksums;
 use nexus_core::set::directory::{BackupDirectory, SetEntry};
 use nexus_core::set::hashing::Hasher;
+use nexus_core::set::{CHECKSUMS, DATABASE, MANIFEST, RESTORE_SCRIPT, RESTORE_TEXT, ROLES};
 use nexus_core::stop::Stop;
 use serde::Serialize;
 
@@ -18,6 +18,9 @@ use crate::args::VerifyArgs;
 use crate::output;
 use crate::text::counted;
 use crate::which::find_set;
+
+/// Files that every set has.
+const ALWAYS_THERE: [&str; 5] = [MANIFEST, ROLES, DATABASE, RESTORE_SCRIPT, RESTORE_TEXT];
 
 /// What a check of one set found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -112,6 +115,9 @@ pub(crate) fn check(set: &SetEntry, progress: &Progress, stop: &Stop) -> Result<
                 }
             }
         }
+    }
+    for name in ALWAYS_THERE.into_iter().filter(|name| !sums.0.contains_key(*name)) {
+        checked.damage(name, "SHA256SUMS does not have it");
     }
     for name in names_in(&set.path).or_fail_io(|| format!("listing {}", set.path.display()))? {
         if name != CHECKSUMS && !sums.0.contains_key(&name) {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure, Result};
+use crate::postgres::quote::ascii_identifier;
 use crate::set::hashing::Digest;
 use crate::set::{MANIFEST, open};
 
@@ -244,9 +245,9 @@ impl Manifest {
 }
 
 impl Table {
-    /// `"schema"."table"`
+    /// `"schema"."table"`, in ASCII alone: the sessions that copy have the database's own encoding, not ours.
     pub fn qualified(&self) -> String {
-        crate::postgres::quote::qualified(&self.schema, &self.table)
+        format!("{}.{}", ascii_identifier(&self.schema), ascii_identifier(&self.table))
     }
 
     /// The column list with parentheses, or nothing when there are no columns.
@@ -254,7 +255,7 @@ impl Table {
         if self.columns.is_empty() {
             return String::new();
         }
-        let names: Vec<_> = self.columns.iter().map(|c| crate::postgres::quote::identifier(c)).collect();
+        let names: Vec<_> = self.columns.iter().map(|c| ascii_identifier(c)).collect();
         format!(" ({})", names.join(", "))
     }
 

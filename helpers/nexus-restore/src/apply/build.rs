@@ -114,9 +114,9 @@ fn finish(restore: &mut Restore<'_>, control: &Control, plan: Plan) -> Result<()
 fn into_place(restore: &mut Restore<'_>, control: &Control, plan: Plan) -> Result<Option<String>> {
     let taken = databases(control)?;
     let sequence = restore.set.name.sequence;
-    let kept = plan.replaces.then(|| {
-        names::free(&taken, Timestamp::now(), |at| names::before(&restore.target, sequence, at))
-    });
+    let kept = plan
+        .replaces
+        .then(|| names::free(&taken, Timestamp::now(), |at| names::before(&restore.target, sequence, at)));
     let mut moves = Vec::new();
     if let Some(kept) = &kept {
         moves.push((restore.target.as_str(), kept.as_str()));
@@ -127,6 +127,6 @@ fn into_place(restore: &mut Restore<'_>, control: &Control, plan: Plan) -> Resul
         quote::identifier(&restore.target),
         restore.manifest.postgres.properties.connection_limit
     );
-    swap::rename(&restore.server, control, &moves, &limit, restore.stop)?;
+    swap::rename(&restore.server, &moves, &limit, restore.stop)?;
     Ok(kept)
 }

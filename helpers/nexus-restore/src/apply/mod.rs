@@ -131,7 +131,10 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
     })?;
     // The database is in its place: from here on nothing is taken back.
     let redis = match built.redis.take() {
-        Some(mut snapshot) => Some(restore.step("redis", |restore| redis::send(restore, &mut *snapshot))?),
+        Some(mut snapshot) => {
+            let outcome = restore.step("redis", |restore| redis::send(restore, &mut *snapshot));
+            Some(outcome.map_err(|failure| redis::after_the_swap(&failure))?)
+        }
         None => None,
     };
     Ok(Report::of(restore, built, redis))

@@ -55,13 +55,16 @@ pub(crate) fn check(restore: &Restore<'_>) -> Result<Box<dyn Read + Send>> {
 /// Puts the snapshot in the place of Redis's data; gives what nexus-docker says of where the old data is kept.
 ///
 /// # Errors
-/// nexus-docker's; the database has its new place already.
+/// nexus-docker's.
 pub(crate) fn send(restore: &Restore<'_>, snapshot: &mut dyn Read) -> Result<String> {
     restore.progress.doing("restoring Redis");
-    let said = archive::client(restore).send(&Request::RedisRestore {}, snapshot).map_err(|failure| {
-        Failure::new(failure.exit(), "the database was restored and has its place, Redis was not restored")
-            .because(failure.to_string())
-            .advise("Mend that and run this again, or go back with: nexus-restore undo")
-    })?;
+    let said = archive::client(restore).send(&Request::RedisRestore {}, snapshot)?;
     Ok(String::from_utf8_lossy(&said).trim().to_owned())
+}
+
+/// A failure when the database has its place already.
+pub(crate) fn after_the_swap(failure: &Failure) -> Failure {
+    Failure::new(failure.exit(), "the database was restored and has its place, but Redis was not restored")
+        .because(failure.to_string())
+        .advise("Mend that and run this again, or go back with: nexus-restore undo")
 }

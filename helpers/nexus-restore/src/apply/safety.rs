@@ -1,20 +1,15 @@
 //! A backup of the living database before another takes its place: made by nexus-backup, as every night.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_core::stop::Stop;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde::Deserialize;
 
 use crate::apply::Restore;
-
-/// How often it is looked at whether it has ended.
-const GLANCE: Duration = Duration::from_millis(100);
+use crate::child;
 
 /// Of its answer, what is told on.
 #[derive(Deserialize)]
@@ -45,7 +40,8 @@ pub(crate) fn back_up(restore: &Restore<'_>) -> Result<String> {
     let stdout = child.stdout.take();
     let said = thread::scope(|scope| {
         let said = scope.spawn(|| stdout.map(std::io::read_to_string));
-        let status = wait(&mut child, restore.stop)?;
+        // So that it takes away what it has begun.
+        let status = child::wait(&mut child, Signal::SIGTERM, restore.stop)?;
         let said = said.join().ok().flatten().transpose().or_fail_io(doing)?.unwrap_or_default();
         if status.success() {
             return Ok(said);
@@ -62,23 +58,4 @@ fn find() -> Result<PathBuf> {
     let ours = std::env::current_exe().or_fail_io(|| "looking where this program is")?;
     let beside = ours.parent().unwrap_or(Path::new("/")).join("nexus-backup");
     Ok(if beside.is_file() { beside } else { PathBuf::from("nexus-backup") })
-}
-
-/// Waits for its end; a stop is passed on, so that it takes away what it has begun.
-fn wait(child: &mut Child, stop: &Stop) -> Result<std::process::ExitStatus> {
-    let doing = || "waiting for nexus-backup";
-    let mut told = false;
-    loop {
-        if let Some(status) = child.try_wait().or_fail_io(doing)? {
-            stop.check()?;
-            return Ok(status);
-        }
-        if stop.is_set() && !told {
-            told = true;
-            let id = i32::try_from(child.id()).or_fail(Exit::Software, doing)?;
-            // It may have ended this moment.
-            let _sent = kill(Pid::from_raw(id), Signal::SIGTERM);
-        }
-        thread::sleep(GLANCE);
-    }
 }

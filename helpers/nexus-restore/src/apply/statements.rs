@@ -99,7 +99,7 @@ impl Scanner<'_> {
         match first {
             '\'' => self.quoted('\'', false).map(|_| Token::Text),
             '"' => self.quoted('"', false).map(Token::Quoted),
-            '$' => Ok(self.dollar_quoted()?.unwrap_or_else(|| self.symbol('$'))),
+            '$' => self.dollar_quoted(),
             c if c.is_ascii_digit() || is_name_start(c) => {
                 let length = self.rest().find(|c| !is_name_part(c)).unwrap_or(self.rest().len());
                 self.at += length;
@@ -114,13 +114,11 @@ impl Scanner<'_> {
                 }
                 Ok(Token::Word(word))
             }
-            other => Ok(self.symbol(other)),
+            other => {
+                self.at += other.len_utf8();
+                Ok(Token::Symbol(other))
+            }
         }
-    }
-
-    fn symbol(&mut self, symbol: char) -> Token {
-        self.at += symbol.len_utf8();
-        Token::Symbol(symbol)
     }
 
     /// What is between `quote`s, of which a doubled one means itself; with `escapes` a backslash covers the next.
@@ -143,22 +141,22 @@ impl Scanner<'_> {
         Err(Unclosed { what: if quote == '"' { "the name" } else { "the text" }, at: begin })
     }
 
-    /// `$tag$ … $tag$`; nothing when the dollar begins no such text.
-    fn dollar_quoted(&mut self) -> Result<Option<Token>, Unclosed> {
+    /// `$tag$ … $tag$`, or a dollar that begins no such text.
+    fn dollar_quoted(&mut self) -> Result<Token, Unclosed> {
         let begin = self.at;
         let after = &self.sql[begin + 1..];
-        let Some(length) = after.find('$') else { return Ok(None) };
-        let tag = &after[..length];
-        let is_tag = !tag.starts_with(|c: char| c.is_ascii_digit()) && tag.chars().all(is_name_part);
-        if !is_tag {
-            return Ok(None);
-        }
+        let is_tag =
+            |tag: &&str| !tag.starts_with(|c: char| c.is_ascii_digit()) && tag.chars().all(is_name_part);
+        let Some(tag) = after.find('$').map(|length| &after[..length]).filter(is_tag) else {
+            self.at += 1;
+            return Ok(Token::Symbol('$'));
+        };
         let delimiter = format!("${tag}$");
         let body = begin + delimiter.len();
         match self.sql[body..].find(&delimiter) {
             Some(end) => {
                 self.at = body + end + delimiter.len();
-                Ok(Some(Token::Text))
+                Ok(Token::Text)
             }
             None => Err(Unclosed { what: "the text", at: begin }),
         }

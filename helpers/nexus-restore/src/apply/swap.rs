@@ -14,6 +14,11 @@ use tokio_postgres::error::SqlState;
 use crate::server::Control;
 use crate::text::printable;
 
+const DOING: &str = "renaming the databases";
+
+const END_SESSIONS: &str = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
+    WHERE datid = ANY($1) AND pid <> pg_catalog.pg_backend_pid()";
+
 /// How often sessions that are in the way are ended.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -23,62 +28,61 @@ const TRIES: u32 = 4;
 /// Renames each `(from, to)` in order, and runs `also` in the same transaction.
 ///
 /// The server renames only what nobody is connected to. It takes the database's lock first, which keeps new sessions
-/// waiting, and then waits for the others to go; meanwhile `control` ends those (`RenameDatabase` and
+/// waiting, and then waits for the others to go; meanwhile those are ended (`RenameDatabase` and
 /// `CountOtherDBBackends` in the source).
 ///
 /// # Errors
 /// TryLater (75) when sessions would not end; nothing is renamed then.
-pub(crate) fn rename(
-    server: &Server,
-    control: &Control,
-    moves: &[(&str, &str)],
-    also: &str,
-    stop: &Stop,
-) -> Result<()> {
-    let doing = "renaming the databases";
+pub(crate) fn rename(server: &Server, moves: &[(&str, &str)], also: &str, stop: &Stop) -> Result<()> {
     let mut sql = "BEGIN; SET LOCAL lock_timeout = '30s'; ".to_owned();
     for (from, to) in moves {
-        sql.push_str(&format!(
-            "ALTER DATABASE {} RENAME TO {}; ",
-            quote::identifier(from),
-            quote::identifier(to)
-        ));
+        let (from, to) = (quote::identifier(from), quote::identifier(to));
+        sql.push_str(&format!("ALTER DATABASE {from} RENAME TO {to}; "));
     }
     sql.push_str(&format!("{also}; COMMIT"));
+    let to = moves.last().map_or("", |(_, to)| to);
+    // Once it has begun it is not stopped: its outcome must be known.
+    let unstoppable = Stop::default();
+    let control = Control::beside(server, to, &unstoppable)?;
     let names: Vec<&str> = moves.iter().map(|(from, _)| *from).collect();
-    let found =
-        control.rows(doing, "SELECT oid FROM pg_catalog.pg_database WHERE datname = ANY($1)", &[&names])?;
+    let found = control.rows(
+        DOING,
+        "SELECT oid FROM pg_catalog.pg_database WHERE datname::text = ANY($1::text[]) \
+         ORDER BY pg_catalog.array_position($1::text[], datname::text)",
+        &[&names],
+    )?;
     // By number: after the commit the name means the new one, and its sessions are to live.
     let oids: Vec<u32> = found.iter().map(|row| row.get(0)).collect();
-    let mut last = None;
+    let mut last = String::new();
     for _ in 0..TRIES {
-        let avoid = moves.last().map_or("", |(_, to)| to);
-        // From here to its end it is not to be stopped: the answer must be known.
-        let renamer = Control::beside(server, avoid, &Stop::default())?;
+        stop.check()?;
+        let renamer = Control::beside(server, to, &unstoppable)?;
         let outcome = thread::scope(|scope| {
             let renaming = scope.spawn(|| renamer.try_run(&sql));
             while !renaming.is_finished() {
-                end_sessions(control, &oids)?;
+                // Only the answer to the renaming counts.
+                let _ended = control.rows(DOING, END_SESSIONS, &[&oids]);
                 thread::sleep(AGAIN);
             }
-            renaming.join().map_err(|_| Failure::new(Exit::Software, doing))?
+            renaming.join().map_err(|_| Failure::new(Exit::Software, DOING))?
         })?;
         match outcome {
             Ok(()) => return Ok(()),
             Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => {
-                last = Some(from_client(doing, &error));
+                last = from_client(DOING, &error).to_string();
             }
-            Err(error) => return Err(from_client(doing, &error)),
+            Err(error) if error.as_db_error().is_none() && is_named(server, oids.last(), to) => return Ok(()),
+            Err(error) => return Err(from_client(DOING, &error)),
         }
-        stop.check()?;
     }
-    let cause = last.map(|failure| failure.to_string()).unwrap_or_default();
-    Err(Failure::new(Exit::TryLater, printable(&cause))
+    Err(Failure::new(Exit::TryLater, printable(&last))
         .advise("See who is connected (pg_stat_activity) and stop those programs, then run it again"))
 }
 
-fn end_sessions(control: &Control, databases: &[u32]) -> Result<()> {
-    let sql = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
-               WHERE datid = ANY($1) AND pid <> pg_catalog.pg_backend_pid()";
-    control.rows("ending the sessions of the databases", sql, &[&databases]).map(|_| ())
+/// Whether the connection broke only after the commit: the database that was to get the name has it.
+fn is_named(server: &Server, oid: Option<&u32>, name: &str) -> bool {
+    let sql = "SELECT datname::text = $2::text FROM pg_catalog.pg_database WHERE oid = $1";
+    Control::beside(server, name, &Stop::default())
+        .and_then(|control| control.row(DOING, sql, &[&oid, &name]))
+        .is_ok_and(|row| row.get(0))
 }
