@@ -9,6 +9,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR
 . "$here/checks.sh"
 
+installed=${NEXUS_TEST_POSTGRES:-/usr/lib/postgresql}
+# Nobody's own server is meant here.
+unset "${!PG@}" "${!NEXUS_@}"
+
 programs=$(cd "${1:-${CARGO_TARGET_DIR:-$here/../../target}/release}" && pwd)
 work=$(mktemp -d)
 chmod 755 "$work"
@@ -19,7 +23,7 @@ as_server() { if ((EUID == 0)); then setpriv --reuid=nobody --regid=nogroup --cl
 
 # Sets postgres to the directory of the server's programs.
 find_postgres() {
-	local found=("${NEXUS_TEST_POSTGRES:-/usr/lib/postgresql}"/*/bin/initdb) packages
+	local found=("$installed"/*/bin/initdb) packages
 	if [[ ! -x ${found[-1]} ]]; then
 		echo "unpacking Debian's postgresql below $work, because none is installed"
 		as_root apt-get update -qq

@@ -175,6 +175,12 @@ changed_rows_and_sequences_are_noticed() {
 	refused 65 'sequence "public"."episode_id_seq": ' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 }
 
+# What would fail after hours is tried before.
+safety_backup_that_cannot_be_is_known_first() {
+	refused 78 'looking whether the living database can be backed up' env NEXUS_RECIPIENTS=/none nexus-restore apply "$(set_of_memory)" --pg-database memory --backup-dir "$directory" --yes
+	refused 64 'There is no terminal to ask on' env NEXUS_RECIPIENTS=/none nexus-restore apply "$(set_of_memory)" --pg-database memory --backup-dir "$directory" --no-safety-backup
+}
+
 second_restore_is_75() {
 	local first
 	apply --into memory_first >/dev/null 2>&1 &
@@ -231,6 +237,7 @@ check nothing_is_replaced_unasked
 check bare_server_needs_only_the_set_and_the_key
 check refusals_are_one_line
 check changed_rows_and_sequences_are_noticed
+check safety_backup_that_cannot_be_is_known_first
 check second_restore_is_75
 check own_command_is_used
 check redis_comes_back_with_the_swap

@@ -5,10 +5,12 @@ machine=tests/host/machine
 owner=/root/owner-of-the-test.txt
 seed=${NEXUS_TEST_SEED:-$((RANDOM * 32768 + RANDOM))}
 
+# At the end, however it comes.
 take_machines_down() {
 	local name
 	# Every part runs in a shell of its own: the names are on the disk.
-	while read -r name; do "$machine" down "$name"; done < <(sort -u "$logs/.machines" 2>/dev/null)
+	[[ ! -e $logs/.machines ]] || while read -r name; do "$machine" down "$name"; done < <(sort -u "$logs/.machines")
+	rm -rf "$logs"
 }
 
 # fresh NAME: a machine with this clone and its binaries in /root/nexus.
@@ -39,6 +41,13 @@ installed() {
 }
 
 part_host() { tests/host/selftest; }
+
+# On this machine itself, below a directory of its own.
+part_outside() {
+	build_binaries
+	need age=age zstd=zstd jq=jq postgresql-client=psql
+	tests/live/outside-compose.sh "$bin_dir"
+}
 
 part_units() {
 	installed
@@ -83,4 +92,10 @@ part_faults() {
 	installed
 	echo "seed $seed (NEXUS_TEST_SEED=$seed repeats it)"
 	in_machine faults/backup-kill.sh 40 "$seed"
+	in_machine faults/restore-kill.sh 25 "$seed"
+}
+
+part_bench() {
+	installed
+	in_machine live/backup-bench.sh 100000 1
 }

@@ -41,7 +41,6 @@ summary() {
 	fi
 	echo
 	grep -hE '^test result: ' "$logs"/* | grep -v ' 0 passed; 0 failed; 0 ignored' || true
-	rm -rf "$logs"
 	printf '%d passed, %d failed\n' "$total_passed" "$total_failed"
 	((total_failed == 0))
 }

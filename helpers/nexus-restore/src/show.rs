@@ -9,7 +9,7 @@ use nexus_core::set::manifest::Manifest;
 
 use crate::args::ShowArgs;
 use crate::output;
-use crate::text::{columns, grouped, moment, printable};
+use crate::text::{columns, counted, grouped, moment, printable};
 use crate::verify::size_of;
 use crate::which::{Unlock, find_set};
 
@@ -42,7 +42,7 @@ fn text(set: &SetEntry, manifest: &Manifest) -> String {
     facts.push(("extensions", extensions.join(", ")));
     facts.push((
         "rows",
-        format!("{} in {} tables", grouped(manifest.rows()), grouped(manifest.tables.len() as u64)),
+        format!("{} in {}", grouped(manifest.rows()), counted(manifest.tables.len() as u64, "table")),
     ));
     facts.push(("sequences", manifest.sequences.len().to_string()));
     let large_objects = manifest.large_objects.as_ref().map_or(0, |objects| objects.count);

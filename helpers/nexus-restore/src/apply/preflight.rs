@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use nexus_core::failure::{Exit, Failure, Result};
 
 use crate::apply::names::LONGEST;
-use crate::apply::{Restore, archive, redis, space};
+use crate::apply::{Restore, archive, redis, safety, space};
 use crate::server::Control;
-use crate::text::{grouped, moment, printable};
+use crate::text::{counted, moment, printable};
 
 /// What will be done, where there was a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +31,10 @@ impl Plan {
             (false, true) => "the data in Redis".to_owned(),
         };
         Some(format!(
-            "Set {} of {} ({} rows) will replace {what} at {}; what is there now is kept.",
+            "Set {} of {} ({}) will replace {what} at {}; what is there now is kept.",
             restore.id(),
             moment(restore.manifest.taken),
-            grouped(restore.manifest.rows()),
+            counted(restore.manifest.rows(), "row"),
             restore.server.address()
         ))
     }
@@ -64,6 +64,9 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Plan
     }
     if exists {
         check_prepared(restore, control)?;
+        if !restore.args.no_safety_backup {
+            safety::rehearse(restore)?;
+        }
     }
     archive::check(restore)?;
     space::check(restore, control)?;

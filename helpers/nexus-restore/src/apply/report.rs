@@ -62,10 +62,10 @@ impl Report {
             NEXUS_ROWS = self.compared.rows,
             NEXUS_BYTES = self.compared.bytes,
             NEXUS_USEC = self.usec;
-            "backup {} is restored as database {}: {} rows in {}, all equal, {}",
+            "backup {} is restored as database {}: {} in {}, all equal, {}",
             self.set,
             printable(&self.database),
-            self.compared.rows,
+            counted(self.compared.rows, "row"),
             counted(self.compared.tables, "table"),
             seconds(self.usec)
         );
