@@ -132,7 +132,8 @@ missing_recipient_is_78() {
 	refused 78 'there is none' nexus-backup --recipients="$work/nobody"
 	echo 'AGE-SECRET-KEY-1NOTARECIPIENT' >"$work/nobody"
 	refused 78 'line 1 is no age recipient' nexus-backup --recipients="$work/nobody"
-	fails 'line 1 is no age recipient' nexus-backup --recipients="$work/nobody" 2>&1 | { ! grep -q NOTARECIPIENT; }
+	# What was put there by mistake is not repeated in the journal.
+	[[ $(nexus-backup --recipients="$work/nobody" 2>&1 || true) != *NOTARECIPIENT* ]]
 }
 
 wrong_settings_are_78() {

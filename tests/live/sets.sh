@@ -1,5 +1,5 @@
 # For tests about backup sets, inside an installed machine: how to make one, and what must hold of every one.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what one part sets, another reads
 
 backups=/var/lib/nexus/backups
 owner=${NEXUS_TEST_OWNER:-/root/owner-of-the-test.txt}
@@ -43,7 +43,7 @@ SET search_path = ''; SET TimeZone = 'UTC'; SET extra_float_digits = 3;
 SELECT format('SELECT %L, count(*), md5(coalesce(string_agg(md5(t::text), '''' ORDER BY md5(t::text)), '''')) FROM ONLY %I.%I t',
   n.nspname || '.' || c.relname, n.nspname, c.relname)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY n.nspname, c.relname \gexec
+WHERE c.relkind IN ('r', 'm') AND c.relispopulated AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY n.nspname, c.relname \gexec
 SQL
 }
 

@@ -1,5 +1,5 @@
 # The code's own tests: formatting, lints, dependencies, unit, property and command-line tests; then the binaries.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # what one part sets, another reads
 
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/nexus-tests
 # A clone that is made for one run shares what it builds with the next one.

@@ -1,5 +1,5 @@
 # The parts that run in throwaway machines.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # what one part sets, another reads
 
 machine=tests/host/machine
 owner=/root/owner-of-the-test.txt

@@ -1,5 +1,5 @@
 # Running the parts, and the table at the end.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # what one part sets, another reads
 
 logs=$(mktemp -d)
 rows=()

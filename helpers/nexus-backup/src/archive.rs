@@ -54,6 +54,8 @@ impl Tools {
         let mut arguments = vec![
             "--format=custom".to_owned(),
             "--compress=0".to_owned(),
+            // What names are given in; without it the patterns match nothing in a database of another encoding.
+            "--encoding=UTF8".to_owned(),
             format!("--snapshot={}", snapshot.postgres.snapshot),
             format!("--dbname=dbname={}", conninfo_value(database)),
         ];

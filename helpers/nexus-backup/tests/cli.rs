@@ -4,6 +4,9 @@
 fn what_a_person_sees() {
     let cases = trycmd::TestCases::new();
     // Whatever machine this runs on, it has no settings and no width of its own.
-    cases.env("NEXUS_SETTINGS", "/nonexistent").env("NEXUS_CREDENTIALS", "/nonexistent").env("COLUMNS", "100");
+    cases
+        .env("NEXUS_SETTINGS", "/nonexistent")
+        .env("NEXUS_CREDENTIALS", "/nonexistent")
+        .env("COLUMNS", "100");
     cases.case("../../tests/cli/nexus-backup/*.toml");
 }

@@ -89,7 +89,7 @@ pub fn tool(request: &Request) -> Option<Result<Argv, Refusal>> {
 }
 
 fn dump(database: &str, snapshot: &str, exclude_table_data: &[TableName]) -> Argv {
-    let mut argv = words(&["--format=custom", "--compress=0"]);
+    let mut argv = words(&["--format=custom", "--compress=0", "--encoding=UTF8"]);
     argv.push(format!("--snapshot={snapshot}"));
     argv.extend(exclude_table_data.iter().map(|table| format!("--exclude-table-data={}", pattern(table))));
     argv.push(dbname(database));

@@ -13,7 +13,11 @@ const HAS_EVENT_TRIGGERS: u32 = 170_000;
 
 /// A trigger on login would run for each session of the script and could change what it compares.
 fn pinned(server_version: u32) -> String {
-    if server_version < HAS_EVENT_TRIGGERS { PINNED.to_owned() } else { format!("{PINNED} -c event_triggers=off") }
+    if server_version < HAS_EVENT_TRIGGERS {
+        PINNED.to_owned()
+    } else {
+        format!("{PINNED} -c event_triggers=off")
+    }
 }
 
 /// Stands in the statements for the name that the person gives.

@@ -43,6 +43,7 @@ fn a_dump_is_this_command_line() {
             "--no-password",
             "--format=custom",
             "--compress=0",
+            "--encoding=UTF8",
             "--snapshot=00000003-0000001B-1",
             r#"--exclude-table-data="public"."episode""#,
             r#"--exclude-table-data="we""ird"."--help *""#,
@@ -147,9 +148,9 @@ proptest! {
         let borrowed: Vec<(&str, &str)> = tables.iter().map(|(s, t)| (s.as_str(), t.as_str())).collect();
         let argv = argv(&dump_of(&database, &borrowed));
         prop_assert_eq!(&argv[..7], &HEAD[..]);
-        prop_assert_eq!(&argv[7..14], &[HELD, "sh", "pg_dump", "--no-password", "--format=custom", "--compress=0", "--snapshot=00000003-0000001B-1"][..]);
-        prop_assert_eq!(argv.len(), 15 + tables.len());
-        for (word, (schema, table)) in argv[14..].iter().zip(&tables) {
+        prop_assert_eq!(&argv[7..15], &[HELD, "sh", "pg_dump", "--no-password", "--format=custom", "--compress=0", "--encoding=UTF8", "--snapshot=00000003-0000001B-1"][..]);
+        prop_assert_eq!(argv.len(), 16 + tables.len());
+        for (word, (schema, table)) in argv[15..].iter().zip(&tables) {
             let text = word.strip_prefix("--exclude-table-data=").unwrap();
             let (got_schema, rest) = unquote(text).unwrap();
             let (got_table, rest) = unquote(rest.strip_prefix('.').unwrap()).unwrap();
