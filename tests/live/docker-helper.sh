@@ -260,6 +260,8 @@ take_redis() {
 }
 
 damaged_redis_is_refused() {
+	local before
+	before=$(ls "$(redis_volume)")
 	status 65 redis_restore </dev/null
 	status 65 redis_restore </etc/passwd
 	status 65 redis_restore < <(head --bytes=-9 "$work/rdb")
@@ -271,7 +273,7 @@ damaged_redis_is_refused() {
 	PYTHON
 	status 65 redis_restore <"$work/flipped"
 	same "the key" "$(redis GET check:mark)" now
-	same "what is left in the volume" "$(ls "$(redis_volume)")" appendonlydir
+	same "what is left in the volume" "$(ls "$(redis_volume)")" "$before"
 }
 
 # The file is whole but Redis cannot start with it: a library of functions that is no Lua.
