@@ -4,6 +4,7 @@
 pub mod blocking;
 pub mod control;
 pub mod failure;
+pub mod objects;
 pub mod quote;
 pub mod raw;
 pub mod server;

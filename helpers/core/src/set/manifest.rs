@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::{Exit, Failure, Result};
 use crate::postgres::quote::ascii_identifier;
 use crate::set::hashing::Digest;
+use crate::set::objects::Objects;
 use crate::set::{MANIFEST, open};
 
 /// The format this code writes and reads.
@@ -36,6 +37,9 @@ pub struct Manifest {
     pub tables: Vec<Table>,
     /// Sequences, by quoted qualified name.
     pub sequences: BTreeMap<String, SequenceRange>,
+    /// Schemas, views, policies, functions, roles and the like; `None` in sets of NEXUS before these were listed.
+    #[serde(default)]
+    pub objects: Option<Objects>,
     /// Large objects; `None` when there are none.
     pub large_objects: Option<LargeObjects>,
     /// Redis's snapshot; `None` when the set holds none.
