@@ -8,5 +8,6 @@ pub mod failure;
 pub mod journal;
 pub mod postgres;
 pub mod progress;
+pub mod redis;
 pub mod set;
 pub mod stop;
