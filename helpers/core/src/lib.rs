@@ -9,6 +9,7 @@ pub mod journal;
 pub mod output;
 pub mod postgres;
 pub mod progress;
+pub mod redis;
 pub mod restoring;
 pub mod set;
 pub mod stop;
