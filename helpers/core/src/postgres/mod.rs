@@ -7,5 +7,6 @@ pub mod failure;
 pub mod objects;
 pub mod quote;
 pub mod raw;
+pub mod recall;
 pub mod server;
 pub mod stream;
