@@ -21,6 +21,16 @@ pub mod message_id {
     pub const TEST_PROVEN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a66";
     /// A restore test failed.
     pub const TEST_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a67";
+    /// A unit has failed.
+    pub const ALERT_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a80";
+    /// A unit still fails, a day after that was last told.
+    pub const ALERT_STILL: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a81";
+    /// A unit that had failed is well again.
+    pub const ALERT_OVER: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a82";
+    /// An alert could not be sent and is kept.
+    pub const ALERT_KEPT: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a83";
+    /// An alert could not be sent for a week and is not tried any more.
+    pub const ALERT_GIVEN_UP: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a84";
 }
 
 /// Plain lines on standard error, for terminals and pipes; what has a MESSAGE_ID goes to the journal as well, so that

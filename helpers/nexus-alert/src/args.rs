@@ -1,0 +1,117 @@
+//! What nexus-alert can be told.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use nexus_core::failure::{Exit, Failure, Result};
+
+use crate::unit::UnitName;
+use crate::ways::{Address, Format, Program, Way};
+
+/// Tells the owner which unit failed, with the journal's last lines: once a problem, once when it is over, and once a
+/// day as long as it lasts
+///
+/// Started by `OnFailure=nexus-alert@%N.service` of the other units. Each way to be told is a setting, and none is set
+/// until a person sets it; the journal always has a line. Try what is set with: nexus-alert --test
+#[derive(Parser, Clone, Debug)]
+#[command(name = "nexus-alert", version)]
+pub(crate) struct Args {
+    /// Unit to look at, such as nexus-backup: a failure is told, and so is that it is over
+    #[arg(value_name = "UNIT")]
+    pub(crate) unit: Option<UnitName>,
+
+    /// The problem of this unit is over, whatever systemd says
+    #[arg(long, value_name = "UNIT", conflicts_with_all = ["unit", "retry", "test"])]
+    over: Option<UnitName>,
+
+    /// Send what could not be sent, and remind of what lasts
+    #[arg(long, conflicts_with_all = ["unit", "test"])]
+    retry: bool,
+
+    /// Send a test alert through every way that is set
+    #[arg(long, conflicts_with = "unit")]
+    test: bool,
+
+    /// Send nothing now: leave it in the queue, from which nexus-alert-retry sends
+    #[arg(long, conflicts_with_all = ["by", "retry", "test"])]
+    queue: bool,
+
+    /// Ways that this run may use, separated by commas; what the others owe stays in the queue [default: all that are set]
+    #[arg(long, value_name = "WAY", value_delimiter = ',')]
+    by: Vec<Way>,
+
+    /// Address to mail to, by /usr/sbin/sendmail; empty = no mail
+    #[arg(long, env = "NEXUS_ALERT_MAIL", value_name = "ADDRESS")]
+    pub(crate) mail: Option<Address>,
+
+    /// How the webhook is spoken to; its URL is in the credential alert_webhook; empty = no webhook
+    #[arg(long, env = "NEXUS_ALERT_WEBHOOK_FORMAT", value_name = "FORMAT")]
+    pub(crate) webhook: Option<Format>,
+
+    /// Program that gets the alert as JSON on standard input, with its arguments; empty = none
+    #[arg(long, env = "NEXUS_ALERT_COMMAND", value_name = "COMMAND")]
+    pub(crate) command: Option<Program>,
+
+    /// A line on every terminal on which someone is logged in: yes or no
+    #[arg(long, env = "NEXUS_ALERT_WALL", value_name = "YES|NO", default_value = "no", value_parser = yes_or_no)]
+    pub(crate) wall: bool,
+
+    /// Lines of the unit's journal in an alert, 0 to 200
+    #[arg(long, env = "NEXUS_ALERT_LINES", value_name = "NUMBER", default_value_t = 20,
+          value_parser = clap::value_parser!(u16).range(0..=200))]
+    pub(crate) lines: u16,
+
+    /// Directory of the problems and of what is still to be sent
+    #[arg(long, value_name = "DIRECTORY", default_value = "/var/lib/nexus/alerts", hide = true)]
+    pub(crate) dir: PathBuf,
+
+    /// The program that sends mail
+    #[arg(long, value_name = "FILE", default_value = "/usr/sbin/sendmail", hide = true)]
+    pub(crate) sendmail: PathBuf,
+
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What is asked of it.
+pub(crate) enum Task {
+    /// Look at a unit, or take its problem for over.
+    Tell { unit: UnitName, is_over: bool },
+    /// Work off the queue.
+    Retry,
+    /// Try every way.
+    Test,
+}
+
+impl Args {
+    /// # Errors
+    /// Usage (64) when nothing was asked.
+    pub(crate) fn task(&self) -> Result<Task> {
+        match (&self.unit, &self.over) {
+            (_, Some(unit)) => Ok(Task::Tell { unit: unit.clone(), is_over: true }),
+            (Some(unit), _) => Ok(Task::Tell { unit: unit.clone(), is_over: false }),
+            _ if self.retry => Ok(Task::Retry),
+            _ if self.test => Ok(Task::Test),
+            _ => Err(Failure::new(Exit::Usage, "neither a unit nor --over, --retry or --test was given")
+                .advise("See: nexus-alert --help")),
+        }
+    }
+
+    /// The ways that this run may use.
+    pub(crate) fn ways(&self) -> &[Way] {
+        match self.by.as_slice() {
+            _ if self.queue => &[],
+            [] => &Way::ALL,
+            some => some,
+        }
+    }
+}
+
+fn yes_or_no(text: &str) -> std::result::Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("it is yes or no".to_owned()),
+    }
+}
