@@ -52,7 +52,10 @@ const PLAIN_WORDS: [&str; 26] = [
 ];
 
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
-    let named = format!(r#"({NAME}["']?\s*(?:=>|[=:])\s*)("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|\S+)"#);
+    let value = r#"(?:"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|\S+)"#;
+    let named = format!(r#"({NAME}["']?(?:\s*=>?\s*|:)){value}"#);
+    // Not after a slash: "…/postgres_password: Permission denied" names a file.
+    let headed = format!(r#"((?:^|[^\w./-]){NAME}["']?\s*:\s+){value}"#);
     [
         // Headers, to the end of the line.
         (r"(?i)((?:authorization|cookie)\s*[=:]\s*).*", "${1}[masked]"),
@@ -61,6 +64,7 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         // The path of a web address may be all that protects it (a webhook, a topic of ntfy).
         (r"(?i)\b(https?://[^\s/?#]+[/?#])\S+", "${1}[masked]"),
         (named.as_str(), "${1}[masked]"),
+        (headed.as_str(), "${1}[masked]"),
         (r"(?i)\b((?:bearer|basic)\s+)\S+", "${1}[masked]"),
         (r"\b((?:AUTH|requirepass|masterauth)\s+)\S.*", "${1}[masked]"),
         (r"(?i)AGE-SECRET-KEY-\S*", MASKED),
@@ -78,7 +82,7 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
 
 /// How many forms there are; all of them must have been understood.
 #[cfg(test)]
-const FORMS: usize = 11;
+const FORMS: usize = 12;
 
 /// "password hunter2", "password is hunter2", "--password hunter2".
 static SPOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {

@@ -36,7 +36,8 @@ fn a_private_key_of_several_lines_is_masked_to_its_end() {
 }
 
 /// Ways in which a secret gets into a line; `{}` is the secret.
-const TEMPLATES: [&str; 27] = [
+const TEMPLATES: [&str; 28] = [
+    "nexus/db/password={} x",
     "password={}",
     "PGPASSWORD={} psql",
     "POSTGRES_PASSWORD: {}",

@@ -75,7 +75,8 @@ fn url() -> Result<String> {
     };
     let url = text.trim();
     match url {
-        "" => Err(unset("it is empty")),
+        // "none" is what the unit has where there is no file (SetCredential=).
+        "" | "none" => Err(unset("there is none")),
         _ if !url.starts_with("https://") && !url.starts_with("http://") => {
             Err(unset("it does not begin with https:// or http://"))
         }
