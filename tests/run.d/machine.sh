@@ -88,6 +88,13 @@ part_proof() {
 	in_machine live/restore-test.sh
 }
 
+part_alert() {
+	installed
+	in_machine live/alert.sh before-reboot
+	"$machine" reboot "test-$$"
+	in_machine live/alert.sh after-reboot
+}
+
 part_docker() {
 	installed
 	in_machine live/docker-helper.sh

@@ -15,6 +15,7 @@ use crate::ways::{Address, Format, Program, Way};
 /// until a person sets it; the journal always has a line. Try what is set with: nexus-alert --test
 #[derive(Parser, Clone, Debug)]
 #[command(name = "nexus-alert", version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Args {
     /// Unit to look at, such as nexus-backup: a failure is told, and so is that it is over
     #[arg(value_name = "UNIT")]
@@ -53,7 +54,8 @@ pub(crate) struct Args {
     pub(crate) command: Option<Program>,
 
     /// A line on every terminal on which someone is logged in: yes or no
-    #[arg(long, env = "NEXUS_ALERT_WALL", value_name = "YES|NO", default_value = "no", value_parser = yes_or_no)]
+    #[arg(long, env = "NEXUS_ALERT_WALL", value_name = "YES|NO", default_value = "no", value_parser = yes_or_no,
+          action = clap::ArgAction::Set)]
     pub(crate) wall: bool,
 
     /// Lines of the unit's journal in an alert, 0 to 200

@@ -37,16 +37,15 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let args: Args = cli::parse()?;
-    let ways = Ways::of(&args)?;
     let report = match args.task()? {
-        Task::Test => deliver::test(&ways, args.ways())?,
+        Task::Test => deliver::test(&Ways::of(&args)?, args.ways())?,
         Task::Tell { unit, is_over } => {
-            let store = Store::at(&args.dir)?;
+            let (store, ways) = (Store::at(&args.dir)?, Ways::of(&args)?);
             let told = tell::about(&store, &ways, &args, &unit, is_over)?;
             Report { told, ..deliver::owed(&store, &ways, args.ways(), Timestamp::now())? }
         }
         Task::Retry => {
-            let store = Store::at(&args.dir)?;
+            let (store, ways) = (Store::at(&args.dir)?, Ways::of(&args)?);
             let told = tell::look_again(&store, &ways)?;
             Report { told, ..deliver::owed(&store, &ways, args.ways(), Timestamp::now())? }
         }

@@ -67,6 +67,7 @@ impl Report {
 
     fn text(&self) -> String {
         let what = |unit: &Option<String>| unit.clone().unwrap_or_else(|| "test alert".to_owned());
-        self.sent.iter().map(|sent| format!("sent by {}: {}\n", sent.way, what(&sent.unit))).collect()
+        let line = |sent: &Sent| format!("sent by {}: {}\n", sent.way, what(&sent.unit));
+        self.sent.iter().map(line).collect::<Vec<_>>().concat()
     }
 }

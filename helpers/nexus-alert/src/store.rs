@@ -158,7 +158,7 @@ mod tests {
             Problem::begins(unit.clone(), Facts::default(), &[Way::Webhook], Timestamp::UNIX_EPOCH);
         held.keep(&problem).unwrap();
         assert_eq!(held.problem(&unit).unwrap().as_ref(), Some(&problem));
-        assert_eq!(held.units().unwrap(), [unit.clone()]);
+        assert_eq!(held.units().unwrap(), std::slice::from_ref(&unit));
         problem.ends(&[], Timestamp::UNIX_EPOCH);
         problem.owed.clear();
         held.keep(&problem).unwrap();

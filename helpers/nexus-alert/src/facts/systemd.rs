@@ -70,8 +70,9 @@ fn ask(unit: &UnitName) -> zbus::Result<Asked> {
         active,
         result,
         exit,
-        invocation: (invocation.len() == 16)
-            .then(|| invocation.iter().map(|byte| format!("{byte:02x}")).collect()),
+        invocation: <[u8; 16]>::try_from(invocation)
+            .ok()
+            .map(|id| format!("{:032x}", u128::from_be_bytes(id))),
         entered: of_unit.get_property::<OwnedValue>(entered)?.try_into()?,
     })
 }

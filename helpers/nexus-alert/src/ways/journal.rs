@@ -1,6 +1,7 @@
 //! The journal's line, with a priority that the `log` crate has no word for, and the line on every terminal: journald
 //! itself writes what is an emergency there (journald.conf(5), `ForwardToWall=`), so no terminal need be opened here.
 
+use std::io::IsTerminal;
 use std::os::unix::net::UnixDatagram;
 
 use nexus_core::failure::{OrFailIo, Result};
@@ -23,7 +24,9 @@ const NOTICE: u8 = 5;
 /// # Errors
 /// I/O, when journald does not take it.
 pub(crate) fn tell(alert: &Alert, wall: bool) -> Result<()> {
-    eprintln!("{}", alert.subject);
+    if std::io::stderr().is_terminal() {
+        eprintln!("{}", alert.subject);
+    }
     let priority = if matches!(alert.kind, Kind::Failed | Kind::Still) { ALERT } else { NOTICE };
     send(&entry(alert, priority, message_id_of(alert.kind)))?;
     if wall { send(&entry(alert, EMERGENCY, None)) } else { Ok(()) }
