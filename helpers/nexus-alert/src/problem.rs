@@ -18,8 +18,8 @@ use crate::ways::Way;
 /// A problem that lasts is told again after this.
 const REMINDER: SignedDuration = SignedDuration::from_hours(24);
 
-/// The first try after one that failed; each later one waits twice as long as the one before …
-const FIRST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// The first try after one that failed: at the timer's next minute. Each later one waits twice as long as the one before …
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(45);
 
 /// … up to this.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);

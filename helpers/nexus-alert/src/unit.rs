@@ -47,7 +47,7 @@ impl FromStr for UnitName {
         if name.len() <= LONGEST && begins_well && name.chars().all(is_allowed) {
             Ok(Self(name))
         } else {
-            Err("a unit's name is letters, digits and :-_.\\@, such as nexus-backup".to_owned())
+            Err("a unit's name is letters, digits and :-_.@, such as nexus-backup".to_owned())
         }
     }
 }

@@ -76,10 +76,10 @@ fn a_way_that_does_not_answer_is_tried_ever_more_rarely_and_for_a_week_after_the
         assert_eq!(problem.due(Way::Webhook, now), None);
         let next = problem.owed[&Way::Webhook].not_before;
         assert_eq!(problem.due(Way::Webhook, next), Some(Kind::Failed));
-        pauses.push(next.duration_since(now).as_mins());
+        pauses.push(next.duration_since(now).as_secs());
         now = next;
     }
-    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    assert_eq!(pauses, [45, 90, 180, 360, 720, 1440, 2880, 3600, 3600]);
     problem.ends(&WAYS, at(0));
     assert!(!problem.not_sent(Way::Webhook, at(7 * 86_400 - 1)));
     assert!(problem.not_sent(Way::Webhook, at(7 * 86_400)));
