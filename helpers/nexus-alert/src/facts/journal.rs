@@ -26,30 +26,20 @@ struct Entry {
     message: Option<Value>,
 }
 
-/// The last `count` lines of one run of `unit`, or, where that has none, of all of its runs.
+/// The last `count` lines of `unit`, systemd's own about it among them. By the unit's name and not by its run: journald does
+/// not know the run of a process that was gone before its line was read.
 ///
 /// # Errors
 /// Unavailable (69) when journalctl fails.
-pub(super) fn last_lines(unit: &UnitName, invocation: Option<&str>, count: u16) -> Result<Vec<String>> {
+pub(super) fn last_lines(unit: &UnitName, count: u16) -> Result<Vec<String>> {
     if count == 0 {
         return Ok(Vec::new());
     }
-    // The lines of its processes, and systemd's own about it; that they are systemd's is the journal's word.
-    let of_run = invocation.map(|id| {
-        let [ours, theirs] =
-            ["_SYSTEMD_INVOCATION_ID=", "INVOCATION_ID="].map(|field| format!("{field}{id}"));
-        [ours, "+".to_owned(), "_PID=1".to_owned(), theirs]
-    });
-    let lines = of_run.map(|matches| ask(unit, &matches, count)).transpose()?.unwrap_or_default();
-    if lines.is_empty() { ask(unit, &[format!("--unit={unit}")], count) } else { Ok(lines) }
-}
-
-fn ask(unit: &UnitName, matches: &[String], count: u16) -> Result<Vec<String>> {
     let doing = || format!("reading the journal of {unit}");
     let output = Command::new("journalctl")
         .args(["--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE,SYSLOG_IDENTIFIER"])
         .arg(format!("--lines={count}"))
-        .args(matches)
+        .arg(format!("--unit={unit}"))
         .stdin(Stdio::null())
         .output()
         .or_fail_io(doing)?;

@@ -36,8 +36,6 @@ pub(crate) struct State {
     pub(crate) health: Health,
     pub(crate) result: String,
     pub(crate) exit: Option<String>,
-    /// The run that it is about, as in the journal's fields.
-    pub(crate) invocation: Option<String>,
 }
 
 /// How `unit` is: what the unit that started this process says of itself, else what systemd says.
@@ -62,7 +60,7 @@ pub(crate) fn health_now(unit: &UnitName) -> Result<Health> {
 /// What `state` is to an alert, with the last `lines` of its journal. An alert without lines is better than none: that
 /// they cannot be read is one of them.
 pub(crate) fn facts(unit: &UnitName, state: State, lines: u16) -> Facts {
-    let read = journal::last_lines(unit, state.invocation.as_deref(), lines);
+    let read = journal::last_lines(unit, lines);
     let lines = read.unwrap_or_else(|failure| vec![format!("(its journal cannot be shown: {failure})")]);
     Facts { result: state.result, exit: state.exit, lines }
 }

@@ -16,7 +16,7 @@ pub(super) fn handed_over(unit: &UnitName, env: impl Fn(&str) -> Option<String>)
         (Some(code), Some(status)) => Some(format!("{code}, signal {status}")),
         _ => None,
     };
-    Some(State { health, result, exit, invocation: env("MONITOR_INVOCATION_ID") })
+    Some(State { health, result, exit })
 }
 
 #[cfg(test)]

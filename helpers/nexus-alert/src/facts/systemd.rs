@@ -19,7 +19,7 @@ const SYSTEMD: &str = "org.freedesktop.systemd1";
 pub(super) fn state(unit: &UnitName) -> Result<State> {
     let doing = || format!("asking systemd about {unit}");
     let asked = ask(unit).or_fail(Exit::Unavailable, doing)?;
-    let Asked { load, active, result, exit, invocation, entered } = asked;
+    let Asked { load, active, result, exit, entered } = asked;
     if load == "not-found" {
         return Err(Failure::new(Exit::Usage, doing())
             .because("there is no such unit")
@@ -34,7 +34,7 @@ pub(super) fn state(unit: &UnitName) -> Result<State> {
         ("active" | "reloading" | "inactive", Some(_)) => Health::Well(since),
         _ => Health::Unknown,
     };
-    Ok(State { health, result, exit, invocation })
+    Ok(State { health, result, exit })
 }
 
 struct Asked {
@@ -42,7 +42,6 @@ struct Asked {
     active: String,
     result: String,
     exit: Option<String>,
-    invocation: Option<String>,
     /// When it became what it is, microseconds since 1970; 0 for never.
     entered: u64,
 }
@@ -55,7 +54,6 @@ fn ask(unit: &UnitName) -> zbus::Result<Asked> {
     let active: String = of_unit.get_property("ActiveState")?;
     let is_active = matches!(active.as_str(), "active" | "reloading");
     let entered = if is_active { "ActiveEnterTimestamp" } else { "InactiveEnterTimestamp" };
-    let invocation: Vec<u8> = of_unit.get_property("InvocationID")?;
     let kind = unit.as_str().rsplit_once('.').map_or("service", |(_, suffix)| suffix);
     let of_kind = proxy(&connection, path.as_str(), &interface_of(kind))?;
     // A target has none, and cannot fail.
@@ -70,9 +68,6 @@ fn ask(unit: &UnitName) -> zbus::Result<Asked> {
         active,
         result,
         exit,
-        invocation: <[u8; 16]>::try_from(invocation)
-            .ok()
-            .map(|id| format!("{:032x}", u128::from_be_bytes(id))),
         entered: of_unit.get_property::<OwnedValue>(entered)?.try_into()?,
     })
 }
