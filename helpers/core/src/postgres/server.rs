@@ -48,6 +48,11 @@ impl Server {
         Ok(Self { settings: settings.clone(), password: credentials::read("postgres_password")? })
     }
 
+    /// A server whose password is known already.
+    pub fn with_password(settings: &ServerSettings, password: SecretString) -> Self {
+        Self { settings: settings.clone(), password }
+    }
+
     /// The password, for the two modules that log in.
     pub(crate) fn password(&self) -> &[u8] {
         self.password.expose_secret().as_bytes()
