@@ -9,12 +9,12 @@ use libfuzzer_sys::fuzz_target;
 use nexus_core::failure::Exit;
 use nexus_core::redis::rdb::summarize;
 
-/// Gives one byte at a time.
+/// Gives a few bytes at a time.
 struct Slow<'a>(&'a [u8]);
 
 impl Read for Slow<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let some = buffer.len().min(1);
+        let some = buffer.len().min(5);
         self.0.read(&mut buffer[..some])
     }
 }
