@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::failure::{Exit, Failure, Result};
+use ::redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError};
 use age::secrecy::{ExposeSecret, SecretString};
-use nexus_core::failure::{Exit, Failure, Result};
-use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError};
 
 /// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What Redis holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub struct Facts {
     /// `redis_version`
-    pub(crate) version: String,
+    pub version: String,
     /// Keys by database number.
-    pub(crate) keys: BTreeMap<u32, u64>,
+    pub keys: BTreeMap<u32, u64>,
     with_expiry: u64,
 }
 
 impl Facts {
     /// Whether some key has no time to live: a loss that no program would mend.
-    pub(crate) fn some_key_lives_for_ever(&self) -> bool {
+    pub fn some_key_lives_for_ever(&self) -> bool {
         self.keys.values().sum::<u64>() > self.with_expiry
     }
 
@@ -53,10 +53,10 @@ impl Facts {
 ///
 /// # Errors
 /// Unavailable (69), or Permission (77) when it refuses the password.
-pub(crate) fn read(socket: &Path, password: &SecretString) -> Result<Facts> {
+pub fn read(socket: &Path, password: &SecretString) -> Result<Facts> {
     let doing = || format!("asking Redis at {}", socket.display());
     let failed = |error: RedisError| {
-        let refused = matches!(error.kind(), redis::ErrorKind::AuthenticationFailed)
+        let refused = matches!(error.kind(), ::redis::ErrorKind::AuthenticationFailed)
             || error.code().is_some_and(|code| matches!(code, "WRONGPASS" | "NOAUTH" | "NOPERM"));
         if refused {
             Failure::new(Exit::Permission, doing())
@@ -65,7 +65,7 @@ pub(crate) fn read(socket: &Path, password: &SecretString) -> Result<Facts> {
         } else {
             Failure::new(Exit::Unavailable, doing())
                 .because(error)
-                .advise("Is the stack up? systemctl status nexus-stack; or set NEXUS_BACKUP_REDIS=no")
+                .advise("Is the stack up? systemctl status nexus-stack")
         }
     };
     let login = RedisConnectionInfo::default().set_password(password.expose_secret()).set_skip_set_lib_name();
@@ -73,12 +73,12 @@ pub(crate) fn read(socket: &Path, password: &SecretString) -> Result<Facts> {
         .into_connection_info()
         .map_err(failed)?
         .set_redis_settings(login);
-    let mut connection = redis::Client::open(info)
+    let mut connection = ::redis::Client::open(info)
         .and_then(|client| client.get_connection_with_timeout(PATIENCE))
         .map_err(failed)?;
     connection.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     let text: String =
-        redis::cmd("INFO").arg("server").arg("keyspace").query(&mut connection).map_err(failed)?;
+        ::redis::cmd("INFO").arg("server").arg("keyspace").query(&mut connection).map_err(failed)?;
     Facts::parse(&text)
         .ok_or_else(|| Failure::new(Exit::Unavailable, doing()).because("its INFO cannot be understood"))
 }
