@@ -40,12 +40,21 @@ installed() {
 	in_machine() { "$machine" exec "test-$$" -- env NEXUS_TEST_OWNER="$owner" bash "/root/nexus/tests/$1" "${@:2}"; }
 }
 
+# Everything that two lanes would otherwise install or build at the same time.
+prepare_machines() {
+	build_binaries
+	need_for_outside
+	"$machine" build
+}
+
 part_host() { tests/host/selftest; }
+
+need_for_outside() { need age=age zstd=zstd jq=jq postgresql-client=psql; }
 
 # On this machine itself, below a directory of its own.
 part_outside() {
 	build_binaries
-	need age=age zstd=zstd jq=jq postgresql-client=psql
+	need_for_outside
 	tests/live/outside-compose.sh "$bin_dir"
 }
 
