@@ -1,0 +1,26 @@
+//! The result on standard output: text for people, one JSON object for programs.
+
+use std::io::{ErrorKind, Write};
+
+use crate::failure::{Exit, OrFail, OrFailIo, Result};
+use serde::Serialize;
+
+/// Writes text. A reader that has gone away (`| head`) is no failure.
+///
+/// # Errors
+/// I/O.
+pub fn print(text: &str) -> Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.or_fail_io(|| "writing to standard output"),
+    }
+}
+
+/// Writes one JSON object and a line end.
+///
+/// # Errors
+/// I/O.
+pub fn json(object: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(object).or_fail(Exit::Software, || "writing JSON")?;
+    print(&format!("{text}\n"))
+}

@@ -1,0 +1,105 @@
+//! A control connection for code that is not asynchronous: it waits for each answer, and notices a stop while it does.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Row};
+
+use crate::failure::{Exit, Failure, OrFail, Result};
+use crate::postgres::control;
+use crate::postgres::failure::from_client;
+use crate::postgres::objects;
+use crate::postgres::server::Server;
+use crate::set::objects::Objects;
+use crate::stop::Stop;
+
+/// How long an answer is waited for before a stop is looked for.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// A session.
+pub struct Control {
+    runtime: Runtime,
+    client: Client,
+    stop: Stop,
+}
+
+impl Control {
+    /// Connects to `database`.
+    ///
+    /// # Errors
+    /// As [`control::connect`].
+    pub fn open(server: &Server, database: &str, stop: &Stop) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .or_fail(Exit::Software, || "starting the runtime")?;
+        let client = runtime.block_on(control::connect(server, database, server.application))?;
+        Ok(Self { runtime, client, stop: stop.clone() })
+    }
+
+    /// A session in a database that is not `avoid`, for what cannot be done from inside it.
+    ///
+    /// # Errors
+    /// As [`Control::open`].
+    pub fn beside(server: &Server, avoid: &str, stop: &Stop) -> Result<Self> {
+        Self::open(server, if avoid == "postgres" { "template1" } else { "postgres" }, stop)
+    }
+
+    /// Runs statements whose rows, if any, do not matter.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn run(&self, doing: &str, sql: &str) -> Result<()> {
+        self.try_run(sql)?.map_err(|error| from_client(doing, &error))
+    }
+
+    /// The same, for callers that want to look at the server's error.
+    ///
+    /// # Errors
+    /// TryLater (75) when stopped.
+    pub fn try_run(&self, sql: &str) -> Result<std::result::Result<(), Error>> {
+        self.wait(self.client.batch_execute(sql))
+    }
+
+    /// Runs a query.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn rows(&self, doing: &str, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+        self.wait(self.client.query(sql, values))?.map_err(|error| from_client(doing, &error))
+    }
+
+    /// Runs a query that gives one row.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn row(&self, doing: &str, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Row> {
+        let row = self.rows(doing, sql, values)?.into_iter().next();
+        row.ok_or_else(|| Failure::new(Exit::Software, doing).because("the server gave no row"))
+    }
+
+    /// Lists the objects of the database.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn objects(&self) -> Result<Objects> {
+        self.runtime.block_on(objects::list(&self.client))
+    }
+
+    fn wait<T>(
+        &self,
+        answer: impl Future<Output = std::result::Result<T, Error>>,
+    ) -> Result<std::result::Result<T, Error>> {
+        self.runtime.block_on(async {
+            let mut answer = pin!(answer);
+            loop {
+                if let Ok(answer) = tokio::time::timeout(GLANCE, &mut answer).await {
+                    return Ok(answer);
+                }
+                self.stop.check()?;
+            }
+        })
+    }
+}

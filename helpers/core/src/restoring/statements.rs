@@ -1,0 +1,199 @@
+//! SQL text into statements and their words, as PostgreSQL's own scanner would see them: enough to know where a
+//! statement ends and whom it is about. (PostgreSQL manual, "Lexical Structure".)
+
+use std::fmt;
+
+/// One word of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A keyword or an unquoted name, in lower case as PostgreSQL folds it.
+    Word(String),
+    /// A quoted name, without its quotes.
+    Quoted(String),
+    /// A string constant of whatever form; its content does not matter here.
+    Text,
+    /// Any other character.
+    Symbol(char),
+}
+
+/// One statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Statement {
+    /// As it is written, without the semicolon.
+    pub(super) text: String,
+    /// Its words, each with where it begins in `text`.
+    pub(super) tokens: Vec<(usize, Token)>,
+}
+
+/// Something that was opened and never closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unclosed {
+    what: &'static str,
+    at: usize,
+}
+
+impl fmt::Display for Unclosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {} is never closed", self.what, self.at)
+    }
+}
+
+impl std::error::Error for Unclosed {}
+
+/// Splits `sql`. Lines that begin with a backslash between statements are psql's, not the server's, and are left out.
+///
+/// # Errors
+/// [`Unclosed`].
+pub(super) fn split(sql: &str) -> Result<Vec<Statement>, Unclosed> {
+    let mut scanner = Scanner { sql, at: 0 };
+    let mut statements = Vec::new();
+    let mut tokens: Vec<(usize, Token)> = Vec::new();
+    while let Some((begin, token)) = scanner.next(tokens.is_empty())? {
+        if token == Token::Symbol(';') {
+            if let Some((first, _)) = tokens.first() {
+                let first = *first;
+                let relative = tokens.drain(..).map(|(at, token)| (at - first, token)).collect();
+                statements
+                    .push(Statement { text: sql[first..begin].trim_end().to_owned(), tokens: relative });
+            }
+        } else {
+            tokens.push((begin, token));
+        }
+    }
+    match tokens.first() {
+        // A statement without its semicolon: the text was cut.
+        Some((at, _)) => Err(Unclosed { what: "the statement", at: *at }),
+        None => Ok(statements),
+    }
+}
+
+struct Scanner<'a> {
+    sql: &'a str,
+    at: usize,
+}
+
+impl Scanner<'_> {
+    fn rest(&self) -> &str {
+        &self.sql[self.at..]
+    }
+
+    /// The next token and where it begins.
+    fn next(&mut self, between_statements: bool) -> Result<Option<(usize, Token)>, Unclosed> {
+        loop {
+            let begin = self.at;
+            let Some(first) = self.rest().chars().next() else { return Ok(None) };
+            if first.is_whitespace() {
+                self.at += first.len_utf8();
+            } else if self.rest().starts_with("--") || (first == '\\' && between_statements) {
+                self.at += self.rest().find('\n').unwrap_or(self.rest().len());
+            } else if self.rest().starts_with("/*") {
+                self.comment()?;
+            } else {
+                return self.token(first).map(|token| Some((begin, token)));
+            }
+        }
+    }
+
+    fn token(&mut self, first: char) -> Result<Token, Unclosed> {
+        let begin = self.at;
+        match first {
+            '\'' => self.quoted('\'', false).map(|_| Token::Text),
+            '"' => self.quoted('"', false).map(Token::Quoted),
+            '$' => self.dollar_quoted(),
+            c if c.is_ascii_digit() || is_name_start(c) => {
+                let length = self.rest().find(|c| !is_name_part(c)).unwrap_or(self.rest().len());
+                self.at += length;
+                let word = self.sql[begin..self.at].to_ascii_lowercase();
+                let prefixes_text = matches!(word.as_str(), "e" | "b" | "x" | "n");
+                if prefixes_text && self.rest().starts_with('\'') {
+                    return self.quoted('\'', word == "e").map(|_| Token::Text);
+                }
+                if word == "u" && self.rest().starts_with("&'") {
+                    self.at += 1;
+                    return self.quoted('\'', false).map(|_| Token::Text);
+                }
+                Ok(Token::Word(word))
+            }
+            other => {
+                self.at += other.len_utf8();
+                Ok(Token::Symbol(other))
+            }
+        }
+    }
+
+    /// What is between `quote`s, of which a doubled one means itself; with `escapes` a backslash covers the next.
+    fn quoted(&mut self, quote: char, escapes: bool) -> Result<String, Unclosed> {
+        let begin = self.at;
+        let mut content = String::new();
+        let mut chars = self.sql[begin + 1..].char_indices().peekable();
+        while let Some((offset, c)) = chars.next() {
+            if c == '\\' && escapes {
+                chars.next();
+            } else if c != quote {
+                content.push(c);
+            } else if chars.next_if(|(_, next)| *next == quote).is_some() {
+                content.push(quote);
+            } else {
+                self.at = begin + 1 + offset + 1;
+                return Ok(content);
+            }
+        }
+        Err(Unclosed { what: if quote == '"' { "the name" } else { "the text" }, at: begin })
+    }
+
+    /// `$tag$ … $tag$`, or a dollar that begins no such text.
+    fn dollar_quoted(&mut self) -> Result<Token, Unclosed> {
+        let begin = self.at;
+        let after = &self.sql[begin + 1..];
+        let is_tag =
+            |tag: &&str| !tag.starts_with(|c: char| c.is_ascii_digit()) && tag.chars().all(is_name_part);
+        let Some(tag) = after.find('$').map(|length| &after[..length]).filter(is_tag) else {
+            self.at += 1;
+            return Ok(Token::Symbol('$'));
+        };
+        let delimiter = format!("${tag}$");
+        let body = begin + delimiter.len();
+        match self.sql[body..].find(&delimiter) {
+            Some(end) => {
+                self.at = body + end + delimiter.len();
+                Ok(Token::Text)
+            }
+            None => Err(Unclosed { what: "the text", at: begin }),
+        }
+    }
+
+    /// `/* … */`, which may hold others.
+    fn comment(&mut self) -> Result<(), Unclosed> {
+        let begin = self.at;
+        let mut depth = 0;
+        loop {
+            if self.rest().starts_with("/*") {
+                depth += 1;
+                self.at += 2;
+            } else if self.rest().starts_with("*/") {
+                depth -= 1;
+                self.at += 2;
+                if depth == 0 {
+                    return Ok(());
+                }
+            } else if let Some(other) = self.rest().chars().next() {
+                self.at += other.len_utf8();
+            } else {
+                return Err(Unclosed { what: "the comment", at: begin });
+            }
+        }
+    }
+}
+
+fn is_name_start(c: char) -> bool {
+    c.is_ascii_alphabetic() || c == '_' || !c.is_ascii()
+}
+
+/// Dollars are told apart from those that quote by standing inside a name.
+fn is_name_part(c: char) -> bool {
+    is_name_start(c) || c.is_ascii_digit() || c == '$'
+}
+
+#[cfg(test)]
+#[path = "statements_tests.rs"]
+mod tests;
