@@ -4,6 +4,7 @@ import os
 import shutil
 
 from faults.signals import is_writing
+from world.disk import SIZE
 from world.machine import run
 
 
@@ -25,7 +26,7 @@ def broken(job, row, case):
 
 
 def fill(disk, rng):
-    leaving = rng.randint(0, 60_000)
+    leaving = rng.randint(0, 30_000)
     disk.fill(leaving)
     return f"{leaving} bytes left"
 
@@ -70,7 +71,7 @@ MEND = {
 
 def thicken(disk):
     """There is room again, and the machine comes up anew: what was said to be stored must be there."""
-    run("mount", "-o", "remount,size=200m", disk.home)
+    run("mount", "-o", f"remount,size={4 * SIZE}", disk.home)
     disk.check_and_mount()
 
 

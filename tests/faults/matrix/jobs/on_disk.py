@@ -20,6 +20,7 @@ class BackupOnDisk(Backup):
         if self.disk.is_spoilt:
             self.disk.make_again()
         super().begin()
+        self.disk.settle()
 
     def close(self):
         self.disk.close()

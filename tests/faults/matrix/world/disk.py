@@ -51,14 +51,14 @@ class Disk:
     def remember(self):
         """What it holds now is what `make_again` makes."""
         self.unmount()
-        shutil.copyfile(self.image, self.pristine)
+        copy_sparse(self.image, self.pristine)
         self.mount()
 
     def make_again(self):
         """As it was remembered."""
         self.unmount()
         run("mount", "-o", f"remount,size={4 * SIZE}", self.home)
-        shutil.copyfile(self.pristine, self.image)
+        copy_sparse(self.pristine, self.image)
         self.mount()
         self.is_spoilt = False
 
@@ -67,6 +67,10 @@ class Disk:
         self.unmount()
         mend(self.image)
         self.mount()
+
+    def settle(self):
+        """What was changed while nothing was tried is on the disk: a case begins with nothing to lose but its own."""
+        run("sync", "--file-system", self.mountpoint)
 
     def fill(self, leaving):
         """Takes up the free space but for so many bytes."""
@@ -106,10 +110,16 @@ class Disk:
         run("umount", self.home)
 
 
+def copy_sparse(image, copy):
+    """A copy that takes up no room where there is nothing."""
+    run("cp", "--sparse=always", image, copy)
+
+
 def make_file_system(image):
     with open(image, "wb") as file:
         file.truncate(SIZE)
-    run("mkfs.ext4", "-q", "-F", image)
+    # -m 0: nothing is kept back for root.
+    run("mkfs.ext4", "-q", "-F", "-m", "0", image)
 
 
 def mend(image):
