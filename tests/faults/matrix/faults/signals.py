@@ -10,7 +10,7 @@ def at_a_moment(job, row, case):
     """`step` says when: at a random moment, or once it writes. `argument` names the signals, one after the other."""
     running = job.start()
     if row.step == "any":
-        moment = case.rng.random() * job.duration
+        moment = case.rng.random() * job.duration * 0.9
         running.wait_until(moment)
         what = f"{row.argument} after {moment:.3f} s"
     else:

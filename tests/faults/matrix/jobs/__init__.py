@@ -5,6 +5,7 @@ import os
 from jobs.backup import Backup
 from jobs.on_disk import BackupOnDisk
 from jobs.restore import Restore, RestoreInto
+from jobs.restore_test import RestoreTest
 from jobs.rotation import Rotation
 from jobs.verify import Verify
 
@@ -17,5 +18,5 @@ def make(name, bench):
     os.makedirs(directory, mode=0o700, exist_ok=True)
     return {
         "backup": Backup, "backup-on-disk": BackupOnDisk, "rotation": Rotation, "restore": Restore,
-        "restore-into": RestoreInto, "verify": Verify,
+        "restore-into": RestoreInto, "verify": Verify, "restore-test": RestoreTest,
     }[kind](bench, directory, own)

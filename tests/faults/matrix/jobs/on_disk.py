@@ -19,6 +19,7 @@ class BackupOnDisk(Backup):
     def begin(self):
         if self.disk.is_spoilt:
             self.disk.make_again()
+        self.disk.empty()
         super().begin()
         self.disk.settle()
 

@@ -1,6 +1,7 @@
 """A small ext4 on a loop device: a disk of one's own to fill, to break, and to take the power from."""
 
 import contextlib
+import errno
 import fcntl
 import filecmp
 import os
@@ -77,7 +78,14 @@ class Disk:
         free = os.statvfs(self.mountpoint)
         size = free.f_bavail * free.f_frsize - leaving
         with open(os.path.join(self.mountpoint, "ballast"), "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(1, size))
+            # The file system needs some of it for its own tables: how much, it says by refusing.
+            while True:
+                try:
+                    return os.posix_fallocate(file.fileno(), 0, max(1, size))
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    size -= 16 << 10
 
     def empty(self):
         with contextlib.suppress(FileNotFoundError):
