@@ -83,6 +83,11 @@ part_restore() {
 	in_machine live/restore.sh
 }
 
+part_proof() {
+	installed
+	in_machine live/restore-test.sh
+}
+
 part_docker() {
 	installed
 	in_machine live/docker-helper.sh
@@ -98,4 +103,5 @@ part_faults() {
 part_bench() {
 	installed
 	in_machine live/backup-bench.sh 100000 1
+	in_machine live/restore-test-bench.sh 20000 1
 }

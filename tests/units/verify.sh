@@ -34,11 +34,13 @@ done
 for file in "$units"/*.service; do
 	check exposed_less_than "$(instance "$file")" 1.5
 done
-check has nexus-backup.service PrivateNetwork yes
-check has nexus-backup.service RestrictAddressFamilies AF_UNIX
-check has nexus-backup.service User nexus
-check has nexus-backup.service CapabilityBoundingSet ""
-check has nexus-backup.service SupplementaryGroups ""
+for job in nexus-backup nexus-restore-test; do
+	check has "$job.service" PrivateNetwork yes
+	check has "$job.service" RestrictAddressFamilies AF_UNIX
+	check has "$job.service" User nexus
+	check has "$job.service" CapabilityBoundingSet ""
+	check has "$job.service" SupplementaryGroups ""
+done
 
 # As the unit would: same user, same sandbox.
 backup_cannot_reach_docker() {
