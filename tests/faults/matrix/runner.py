@@ -9,7 +9,7 @@ import traceback
 
 import faults
 from faults import syscalls
-from world.machine import containers_and_volumes, nothing_is_left
+from world.machine import containers_and_volumes, end_all, nothing_is_left
 from world.wrong import Leftover, Wrong
 
 
@@ -86,6 +86,7 @@ class Runner:
             self.failed(result, row, case.number, wrong, outcome)
             if not isinstance(wrong, Wrong):
                 traceback.print_exc()
+            end_all()
             return outcome
         if outcome.struck:
             result.struck += 1

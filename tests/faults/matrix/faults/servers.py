@@ -36,7 +36,7 @@ def postgres(job, how):
     elif how == "stand-still":
         stand_still({"postgres"})
     elif how == "restart":
-        run("docker", "restart", "--timeout=5", "nexus-postgres")
+        run("docker", "restart", "--time=5", "nexus-postgres")
 
 
 def a_session():
@@ -55,7 +55,7 @@ def redis(job, how):
     elif how == "stand-still":
         stand_still({"redis-server"})
     elif how == "restart":
-        run("docker", "restart", "--timeout=5", "nexus-redis")
+        run("docker", "restart", "--time=5", "nexus-redis")
 
 
 def docker(job, how):
@@ -63,6 +63,7 @@ def docker(job, how):
         run("systemctl", "kill", "--signal=KILL", "docker.service")
     elif how == "stand-still":
         stand_still({"dockerd"})
+        return
     elif how == "restart":
         run("systemctl", "restart", "docker.service")
     # The servers go with a daemon that dies, and come back with the stack.

@@ -2,7 +2,7 @@
 
 import os
 
-from jobs.backup import Backup
+from jobs.backup import Backup, BackupWithRedis
 from jobs.on_disk import BackupOnDisk
 from jobs.restore import Restore, RestoreInto
 from jobs.restore_test import RestoreTest
@@ -17,6 +17,6 @@ def make(name, bench):
     directory = os.path.join(bench.directory, name)
     os.makedirs(directory, mode=0o700, exist_ok=True)
     return {
-        "backup": Backup, "backup-on-disk": BackupOnDisk, "rotation": Rotation, "restore": Restore,
+        "backup": Backup, "backup-with-redis": BackupWithRedis, "backup-on-disk": BackupOnDisk, "rotation": Rotation, "restore": Restore,
         "restore-into": RestoreInto, "verify": Verify, "restore-test": RestoreTest,
     }[kind](bench, directory, own)

@@ -15,9 +15,11 @@ TOO_OLD = {1, 2, 4, 5, 6}
 class Backup(Job):
     """Whoever has a final name is whole; success means a new set with all in it; nothing goes before it is there."""
 
+    redis = "no"
+
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
-        self.command = ["nexus-backup", f"--pg-database={bench.database()}", "--redis=no"]
+        self.command = ["nexus-backup", f"--pg-database={bench.database()}", f"--redis={self.redis}"]
         if own:
             self.command += [f"--pg-dump={TOOLS}/pg_dump", f"--pg-dumpall={TOOLS}/pg_dumpall"]
         self.sets_dir, self.proofs = self.path("sets"), self.path("proofs")
@@ -74,3 +76,13 @@ class Backup(Job):
         if outcome.clock_is_true and gone != TOO_OLD:
             raise NotConverged(f"the next run has rotated {sorted(gone)} away, not {sorted(TOO_OLD)}; {PROVEN} is proven")
         self.nights.require_no_leftovers()
+
+
+class BackupWithRedis(Backup):
+    """The same with Redis's snapshot in it."""
+
+    redis = "yes"
+
+    def settle(self, example, directory):
+        super().settle(example, directory)
+        self.expected["files"] = sorted([*self.expected["files"], "redis.rdb.zst.age"])

@@ -58,11 +58,15 @@ def nothing_is_left(server):
         await_that(is_clear, "nothing of ours lives", 15, Leftover)
     except Leftover as wrong:
         found = list(left)
-        for pid, _ in processes(OURS):
-            # So that the next case is not blamed for it.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        end_all()
         raise Leftover(f"{wrong}: {found}") from None
+
+
+def end_all():
+    """So that the next case is not blamed for what one has left."""
+    for pid, _ in processes(OURS):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def containers_and_volumes():
