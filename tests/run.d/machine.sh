@@ -3,6 +3,8 @@
 
 machine=tests/host/machine
 owner=/root/owner-of-the-test.txt
+# Whether the fault matrix is run whole.
+long=
 seed=${NEXUS_TEST_SEED:-$((RANDOM * 32768 + RANDOM))}
 
 # At the end, however it comes.
@@ -105,8 +107,12 @@ part_docker() {
 part_faults() {
 	installed
 	echo "seed $seed (NEXUS_TEST_SEED=$seed repeats it)"
-	in_machine faults/backup-kill.sh 40 "$seed"
-	in_machine faults/restore-kill.sh 25 "$seed"
+	local options=(--seed "$seed" --markdown /root/faults.md) status=0
+	if [[ -n $long ]]; then options+=(--long); fi
+	"$machine" exec "test-$$" -- env NEXUS_TEST_OWNER="$owner" python3 -B /root/nexus/tests/faults/matrix "${options[@]}" || status=$?
+	"$machine" copy "test-$$" --from /root/faults.md "$bin_dir/../faults.md"
+	echo "the table of results is in $(realpath "$bin_dir/../faults.md")"
+	return "$status"
 }
 
 part_bench() {

@@ -1,5 +1,7 @@
 //! Logging: to the journal with fields when a unit runs the helper, to standard error when a person does.
 
+use std::io::Write;
+
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::JournalLog;
 
@@ -38,7 +40,9 @@ impl Log for Plain {
         if !self.enabled(record.metadata()) {
             return;
         }
-        eprintln!("{}", record.args());
+        // In one write, so that a line stays whole; not `eprintln!`, which panics when nobody reads any more or the disk
+        // that it goes to is full. A job's work is worth more than its words.
+        let _unheard = std::io::stderr().write_all(format!("{}\n", record.args()).as_bytes());
         if let Some(journal) = &self.journal
             && record.key_values().get("MESSAGE_ID".into()).is_some()
         {

@@ -57,7 +57,8 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done>
 
     let server = Server::from_settings(&args.server)?;
     let docker = docker_client(args, stop);
-    let tools = Tools::choose(server.clone(), &docker, args.pg_dump.as_deref(), args.pg_dumpall.as_deref())?;
+    let tools =
+        Tools::choose(server.clone(), &docker, args.pg_dump.as_deref(), args.pg_dumpall.as_deref(), stop)?;
     let redis_facts = redis::facts_if_wanted(args.redis, &args.redis_socket)?;
 
     progress.doing("opening the snapshot");

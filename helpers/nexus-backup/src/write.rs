@@ -92,6 +92,10 @@ pub(crate) fn contents(job: Job<'_>) -> Result<Written> {
         }
     });
     if let Some(failure) = locked(&first_failure)?.take() {
+        if job.stop.is_by_signal() {
+            // Whoever noticed first says it in its own words, such as that a server could not be written to.
+            job.stop.check()?;
+        }
         return Err(failure);
     }
     finish(job, made.into_inner().map_err(|_| panicked())?)
