@@ -110,8 +110,12 @@ part_faults() {
 	local options=(--seed "$seed" --markdown /root/faults.md) status=0
 	if [[ -n $long ]]; then options+=(--long); fi
 	"$machine" exec "test-$$" -- env NEXUS_TEST_OWNER="$owner" python3 -B /root/nexus/tests/faults/matrix "${options[@]}" || status=$?
-	"$machine" copy "test-$$" --from /root/faults.md "$bin_dir/../faults.md"
-	echo "the table of results is in $(realpath "$bin_dir/../faults.md")"
+	if [[ -n $long ]]; then
+		# The table of results takes the place of the last one.
+		"$machine" copy "test-$$" --from /root/faults.md "$logs/.faults.md"
+		sed -i '/^## The last run$/q' docs/FAULTS.md
+		{ echo && cat "$logs/.faults.md"; } >>docs/FAULTS.md
+	fi
 	return "$status"
 }
 

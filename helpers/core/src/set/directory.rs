@@ -70,12 +70,17 @@ impl BackupDirectory {
     /// # Errors
     /// I/O.
     pub fn sets(&self) -> Result<Vec<SetEntry>> {
-        let mut sets: Vec<SetEntry> = self
-            .entries()?
-            .into_iter()
-            .filter_map(|(name, path)| name.parse().ok().map(|name| SetEntry { name, path }))
-            .filter(|set| set.path.is_dir())
-            .collect();
+        let mut sets = Vec::new();
+        for (name, path) in self.entries()? {
+            let Ok(name) = name.parse() else { continue };
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => sets.push(SetEntry { name, path }),
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                // One that cannot be looked at must not count as one that is not there.
+                Err(error) => return Err(error).or_fail_io(|| format!("looking at {}", path.display())),
+            }
+        }
         sets.sort_by_key(|set| set.name);
         Ok(sets)
     }
