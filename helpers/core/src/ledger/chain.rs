@@ -196,7 +196,8 @@ fn covered(previous: Digest, body: &[u8]) -> Vec<u8> {
 fn read_line(line: &[u8], number: u64, previous: Digest, keys: &Keys) -> Result<Line, String> {
     let line = std::str::from_utf8(line).map_err(|_| "it is no UTF-8")?;
     let cut = line.strip_suffix(AFTER_MAC).and_then(|line| line.len().checked_sub(64).map(|at| (line, at)));
-    let (before, mac) = cut.and_then(|(line, at)| line.split_at_checked(at)).ok_or("it ends without a MAC")?;
+    let (before, mac) =
+        cut.and_then(|(line, at)| line.split_at_checked(at)).ok_or("it ends without a MAC")?;
     let mac: Digest = mac.parse().map_err(|_| "it ends without a MAC")?;
     let body = before.strip_suffix(BEFORE_MAC).ok_or("it ends without a MAC")?;
     let read: Body = serde_json::from_str(&format!("{body}}}"))

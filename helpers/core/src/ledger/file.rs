@@ -68,7 +68,10 @@ impl LedgerFile {
             let doing = || format!("cutting an unfinished line off {}", path.display());
             let file = OpenOptions::new().write(true).open(path).or_fail_io(doing)?;
             file.set_len(ledger.bytes()).and_then(|()| file.sync_all()).or_fail_io(doing)?;
-            log::warn!("cut off an unfinished line of {}: a run was killed while it wrote it", path.display());
+            log::warn!(
+                "cut off an unfinished line of {}: a run was killed while it wrote it",
+                path.display()
+            );
         }
         Ok(Self { path: path.to_owned(), keys, ledger, _lock: lock })
     }

@@ -94,7 +94,10 @@ impl Keys {
                 continue;
             }
             if line.len() < SHORTEST {
-                return Err(format!("line {} is no key: a key has {SHORTEST} characters or more", number + 1));
+                return Err(format!(
+                    "line {} is no key: a key has {SHORTEST} characters or more",
+                    number + 1
+                ));
             }
             let key = Key::new(SecretString::from(line.to_owned()));
             if keys.iter().all(|known| known.id != key.id) {

@@ -43,11 +43,8 @@ pub fn merge<'a>(machine: &'a Ledger, set: &'a Ledger) -> Merged<'a> {
     }
     let newest = |ledger: &Ledger| ledger.lines().last().map(|line| line.entry.at);
     // Of two of the same moment the machine's: it is the one that others may have seen.
-    let (wins, winner, other) = if newest(set) > newest(machine) {
-        (Side::Set, set, machine)
-    } else {
-        (Side::Machine, machine, set)
-    };
+    let (wins, winner, other) =
+        if newest(set) > newest(machine) { (Side::Set, set, machine) } else { (Side::Machine, machine, set) };
     let known = origins(winner);
     let adopt = other.lines().iter().filter(|line| origin(line).is_some_and(|o| !known.contains(&o)));
     Merged { wins, adopt: adopt.collect() }
@@ -77,7 +74,8 @@ pub fn outstanding<'a>(machine: &'a Ledger, set: OfSet<'a>) -> Vec<&'a Line> {
             done_by(&machine.lines()[..before])
         }
     };
-    let mut lines: Vec<&Line> = machine.lines().iter().chain(set.ledger.map_or(&[][..], Ledger::lines)).collect();
+    let mut lines: Vec<&Line> =
+        machine.lines().iter().chain(set.ledger.map_or(&[][..], Ledger::lines)).collect();
     // What was taken over is the same decision as the one it was taken from.
     let copies: Vec<_> = lines.iter().filter_map(|line| Some((line.mac, adopted(line)?))).collect();
     let more: Vec<Digest> = copies.iter().filter(|(mac, _)| paid.contains(mac)).map(|(_, of)| *of).collect();

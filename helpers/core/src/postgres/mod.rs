@@ -6,4 +6,5 @@ pub mod failure;
 pub mod quote;
 pub mod raw;
 pub mod server;
+pub mod session;
 pub mod stream;
