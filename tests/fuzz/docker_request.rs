@@ -33,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     // docker's own words and the script, then "sh", the tool and "--no-password", then the fields.
     assert_eq!(argv.len(), 11 + fields);
-    assert_eq!(argv[4..7], ["nexus-postgres", "sh", "-c"]);
+    assert_eq!(argv[4..7], [command::tools_container(&request), "sh", "-c"]);
     assert!(["pg_dump", "pg_dumpall", "pg_restore"].contains(&argv[9].as_str()));
     for word in &argv[10..] {
         assert!(word.starts_with("--"), "{word:?} could be read as a file or a database");

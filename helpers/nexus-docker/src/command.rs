@@ -1,13 +1,15 @@
 //! The docker command lines. Each is a fixed list of words; these are all the places where a field of a
 //! request gets into one: the database (inside a quoted conninfo), the snapshot (hexadecimal digits),
-//! table names (inside a quoted pattern), the section and the service (words of ours).
+//! table names (inside a quoted pattern), the section and the service (words of ours); and those of [`scratch`].
 //!
 //! No shell ever sees a field: the `sh -c` scripts are constants, and what follows them arrives as
 //! positional parameters that they use only as `"$@"` and `"$1"`.
 
-use nexus_core::docker::protocol::{Request, Section, Service, TableName};
+use nexus_core::docker::protocol::{Request, Section, Service, Stand, TableName};
 
 use crate::request::Refusal;
+
+pub mod scratch;
 
 /// The arguments of one `docker` command line.
 pub type Argv = Vec<String>;
@@ -68,16 +70,17 @@ pub fn container(service: Service) -> &'static str {
 /// # Errors
 /// When the names in it do not fit on a command line.
 pub fn tool(request: &Request) -> Option<Result<Argv, Refusal>> {
+    let container = tools_container(request);
     let (tool, fields) = match request {
         Request::Dump { database, snapshot, exclude_table_data } => {
             ("pg_dump", dump(database, snapshot, exclude_table_data))
         }
         Request::DumpRoles {} => ("pg_dumpall", words(&["--roles-only", "--no-role-passwords"])),
-        Request::Restore { database, section } => ("pg_restore", restore(database, *section)),
-        Request::RedisRestore {} | Request::Containers {} | Request::Restart { .. } => return None,
+        Request::Restore { database, section, server: _ } => ("pg_restore", restore(database, *section)),
+        _ => return None,
     };
     let mut argv = exec();
-    argv.extend(words(&["--env", TOOL_ENVIRONMENT, container(Service::Postgres)]));
+    argv.extend(words(&["--env", TOOL_ENVIRONMENT, container]));
     argv.extend(words(&["sh", "-c", HELD, "sh", tool, "--no-password"]));
     argv.extend(fields);
     let bytes: usize = argv.iter().map(|word| word.len() + 1 + size_of::<usize>()).sum();
@@ -103,10 +106,18 @@ fn restore(database: &str, section: Section) -> Argv {
     argv
 }
 
-/// Watches the process `pid` of the container and kills it when its own input ends.
-pub fn lifeline(pid: u32) -> Argv {
+/// The container that the tool of a request runs in.
+pub fn tools_container(request: &Request) -> &'static str {
+    match request {
+        Request::Restore { server: Stand::Scratch, .. } => scratch::name(Service::Postgres),
+        _ => container(Service::Postgres),
+    }
+}
+
+/// Watches the process `pid` of a container and kills it when its own input ends.
+pub fn lifeline(container: &str, pid: u32) -> Argv {
     let mut argv = exec();
-    argv.extend(words(&[container(Service::Postgres), "sh", "-c", LIFELINE, "sh"]));
+    argv.extend(words(&[container, "sh", "-c", LIFELINE, "sh"]));
     argv.push(pid.to_string());
     argv
 }

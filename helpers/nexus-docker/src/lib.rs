@@ -8,7 +8,7 @@
 //! - [`asker`]: the connection, and how a hang-up is noticed;
 //! - [`running`], [`run`] and [`tool`]: running a command, and running one that must not outlive its asker;
 //! - [`containers`]: the list of containers;
-//! - [`redis`]: the one request that takes several steps.
+//! - [`redis`] and [`scratch`]: the requests that take several steps.
 
 pub mod asker;
 pub mod command;
@@ -17,4 +17,5 @@ pub mod redis;
 pub mod request;
 pub mod run;
 pub mod running;
+pub mod scratch;
 pub mod tool;

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use nexus_core::docker::protocol::{Frame, Request};
+use nexus_core::docker::protocol::{Frame, Request, Service};
 use nexus_core::failure::{Exit, Failure, OrFail, Result};
 use nexus_docker::asker::Asker;
+use nexus_docker::command::scratch::Wanted;
 use nexus_docker::run::{Input, Trouble};
-use nexus_docker::{command, containers, redis, request, run, tool};
+use nexus_docker::{command, containers, redis, request, run, scratch, tool};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 /// How long the asker may take over its request line.
@@ -25,8 +26,8 @@ const RESTART: Duration = Duration::from_secs(600);
 /// Answers one request to Docker from a closed list; systemd starts it for each connection.
 ///
 /// The connection is its standard input (nexus-docker.socket), so there is nothing to do with it by hand.
-/// What may be asked: dump, dump-roles, restore, redis-restore, containers, restart. Nothing else of the
-/// asker's reaches a docker command line.
+/// What may be asked: dump, dump-roles, restore, redis-restore, containers, restart, scratch-up, scratch-redis,
+/// scratch-down. Nothing else of the asker's reaches a docker command line.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {}
@@ -93,11 +94,25 @@ fn serve() -> Result<String> {
 fn answer(asker: &Arc<Asker>, request: &Request, input: Input) -> std::result::Result<(), Trouble> {
     if let Some(argv) = command::tool(request) {
         let argv = argv.map_err(|refusal| Trouble::NotRun(refusal.0))?;
-        return tool::run(asker, &argv, request.takes_input().then_some(input));
+        return tool::run(
+            asker,
+            command::tools_container(request),
+            &argv,
+            request.takes_input().then_some(input),
+        );
     }
     match request {
         Request::Restart { service } => run::output(asker, &command::restart(*service), RESTART).map(drop),
         Request::RedisRestore {} => redis::restore(asker, input),
+        Request::ScratchUp { memory_mib } => {
+            let wanted = Wanted { service: Service::Postgres, memory_mib: *memory_mib, bytes: 0 };
+            scratch::hold(asker, wanted, input)
+        }
+        Request::ScratchRedis { bytes, memory_mib } => {
+            let wanted = Wanted { service: Service::Redis, memory_mib: *memory_mib, bytes: *bytes };
+            scratch::hold(asker, wanted, input)
+        }
+        Request::ScratchDown {} => scratch::sweep(asker),
         _ => containers::list(asker),
     }
 }
@@ -110,6 +125,9 @@ fn kind(request: &Request) -> &'static str {
         Request::RedisRestore {} => "redis-restore",
         Request::Containers {} => "containers",
         Request::Restart { .. } => "restart",
+        Request::ScratchUp { .. } => "scratch-up",
+        Request::ScratchRedis { .. } => "scratch-redis",
+        Request::ScratchDown {} => "scratch-down",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
+use std::ops::RangeInclusive;
 
 use nexus_core::docker::protocol::{LONGEST_REQUEST, Request, TableName};
 
@@ -11,6 +12,9 @@ const LONGEST_NAME: usize = 63;
 /// How many tables one dump may leave out. Their names must fit on a command line besides (see
 /// [`command`](crate::command)).
 pub const MOST_TABLES: usize = 30_000;
+
+/// How many MiB of memory a throwaway server may be given.
+const SCRATCH_MEMORY: RangeInclusive<u32> = 64..=65_536;
 
 /// Why a request is not carried out: one line for the asker.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,8 +65,12 @@ pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
             check_snapshot(snapshot)?;
             check_tables(exclude_table_data)?;
         }
-        Request::Restore { database, section: _ } => check_name("database", database)?,
+        Request::Restore { database, section: _, server: _ } => check_name("database", database)?,
+        Request::ScratchUp { memory_mib } | Request::ScratchRedis { memory_mib, bytes: _ } => {
+            check_memory(*memory_mib)?;
+        }
         Request::DumpRoles {}
+        | Request::ScratchDown {}
         | Request::RedisRestore {}
         | Request::Containers {}
         | Request::Restart { service: _ } => {}
@@ -89,6 +97,13 @@ fn check_name(field: &str, name: &str) -> Result<(), Refusal> {
         return refuse(format!("{field}: a name holds no NUL"));
     }
     Ok(())
+}
+
+fn check_memory(mib: u32) -> Result<(), Refusal> {
+    if SCRATCH_MEMORY.contains(&mib) {
+        return Ok(());
+    }
+    refuse(format!("memory_mib: {} to {} are taken", SCRATCH_MEMORY.start(), SCRATCH_MEMORY.end()))
 }
 
 /// As `pg_export_snapshot()` names them: `%08X-%08X-%d` (`snapmgr.c`).

@@ -22,12 +22,17 @@ const START: Duration = Duration::from_secs(60);
 /// How long a tool may take to be gone after its lifeline was let go, and a lifeline after its tool.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// Runs `argv` ([`command::tool`]), its standard output going to the asker; `input`, if any, goes to the
+/// Runs `argv` ([`command::tool`]) in `container`, its standard output going to the asker; `input`, if any, goes to the
 /// tool.
 ///
 /// # Errors
 /// When the tool does not end with status 0, or the asker goes.
-pub fn run(asker: &Arc<Asker>, argv: &[String], input: Option<Input>) -> Result<(), Trouble> {
+pub fn run(
+    asker: &Arc<Asker>,
+    container: &str,
+    argv: &[String],
+    input: Option<Input>,
+) -> Result<(), Trouble> {
     let mut tool = Running::start(argv, asker)?;
     let mut stdout = tool.stdout()?;
     let mut stdin = tool.stdin()?;
@@ -44,7 +49,7 @@ pub fn run(asker: &Arc<Asker>, argv: &[String], input: Option<Input>) -> Result<
         tool.succeeded()?;
         return Err(Trouble::NotRun("the tool's process id did not come".to_owned()));
     };
-    let lifeline = Lifeline::of(pid, asker)?;
+    let lifeline = Lifeline::of(container, pid, asker)?;
     stdin.write_all(b"go\n").map_err(|e| Trouble::NotRun(format!("starting the tool: {e}")))?;
 
     tool.forward(stdout, b'o', asker);
@@ -81,8 +86,8 @@ struct Lifeline {
 
 impl Lifeline {
     /// Ties the process `pid` of the container to this helper's life.
-    fn of(pid: u32, asker: &Arc<Asker>) -> Result<Self, Trouble> {
-        let mut docker = Running::start(&command::lifeline(pid), asker)?;
+    fn of(container: &str, pid: u32, asker: &Arc<Asker>) -> Result<Self, Trouble> {
+        let mut docker = Running::start(&command::lifeline(container, pid), asker)?;
         let mut stdout = docker.stdout()?;
         let stdin = docker.stdin()?;
         match asker.line_of(&mut stdout, START) {

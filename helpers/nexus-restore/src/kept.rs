@@ -2,23 +2,24 @@
 
 use jiff::Timestamp;
 use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::output;
+use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::server::Server;
 use nexus_core::stop::Stop;
+use nexus_core::text::printable;
 
+use crate::APPLICATION;
 use crate::apply::names;
 use crate::apply::{confirm, kept_text, swap, sweep};
 use crate::args::{DropKeptArgs, UndoArgs};
-use crate::output;
 use crate::remove::drop_database;
-use crate::server::Control;
-use crate::text::printable;
 
 /// `nexus-restore undo`: the kept database takes its place again, and what was restored is kept in turn.
 ///
 /// # Errors
 /// Usage (64) when none is kept; else the server's, and nothing is renamed.
 pub(crate) fn undo(args: &UndoArgs, stop: &Stop) -> Result<()> {
-    let server = Server::from_settings(&args.server)?;
+    let server = Server::from_settings(&args.server)?.named(APPLICATION);
     let living = &args.server.database;
     let control = Control::beside(&server, living, stop)?;
     let (all, kept) = (databases(&control)?, kept(&control, living)?);
@@ -57,7 +58,7 @@ pub(crate) fn undo(args: &UndoArgs, stop: &Stop) -> Result<()> {
 /// # Errors
 /// Usage (64) when `args.kept` is none that a restore has kept.
 pub(crate) fn drop_kept(args: &DropKeptArgs, stop: &Stop) -> Result<()> {
-    let server = Server::from_settings(&args.server)?;
+    let server = Server::from_settings(&args.server)?.named(APPLICATION);
     let control = Control::beside(&server, &args.server.database, stop)?;
     let kept = kept(&control, &args.server.database)?;
     let name = find(&kept, &args.kept)?;

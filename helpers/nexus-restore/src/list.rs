@@ -4,16 +4,16 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use nexus_core::failure::{Exit, Result};
+use nexus_core::output;
 use nexus_core::progress::human_bytes;
 use nexus_core::set::directory::{BackupDirectory, SetEntry};
 use nexus_core::set::manifest::Manifest;
+use nexus_core::set::verify::size_of;
+use nexus_core::set::which::Unlock;
+use nexus_core::text::{columns, grouped, moment};
 use serde::{Deserialize, Serialize};
 
 use crate::args::ListArgs;
-use crate::output;
-use crate::text::{columns, grouped, moment};
-use crate::verify::size_of;
-use crate::which::Unlock;
 
 /// One set, as far as it can be known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

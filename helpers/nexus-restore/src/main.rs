@@ -2,17 +2,11 @@
 
 mod apply;
 mod args;
-mod child;
 mod kept;
 mod list;
-mod output;
-mod pg_restore;
 mod remove;
-mod server;
 mod show;
-mod text;
 mod verify;
-mod which;
 
 use std::process::ExitCode;
 
@@ -22,6 +16,9 @@ use nexus_core::journal::{self, message_id};
 use nexus_core::stop::Stop;
 
 use crate::args::{Cli, Command};
+
+/// What our sessions are called in pg_stat_activity.
+pub(crate) const APPLICATION: &str = "nexus-restore";
 
 fn main() -> ExitCode {
     journal::init("nexus-restore");

@@ -1,14 +1,13 @@
 //! Removing a database, with whoever is connected to it.
 
 use nexus_core::failure::Result;
+use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::failure::from_client;
 use nexus_core::postgres::quote;
 use nexus_core::postgres::server::Server;
 use nexus_core::stop::Stop;
+use nexus_core::text::printable;
 use tokio_postgres::error::SqlState;
-
-use crate::server::Control;
-use crate::text::printable;
 
 /// Drops database `name`, if it exists.
 ///

@@ -3,15 +3,15 @@
 use std::fmt::Write;
 
 use nexus_core::failure::Result;
+use nexus_core::output;
 use nexus_core::progress::human_bytes;
 use nexus_core::set::directory::SetEntry;
 use nexus_core::set::manifest::Manifest;
+use nexus_core::set::verify::size_of;
+use nexus_core::set::which::{Unlock, find_set};
+use nexus_core::text::{columns, counted, grouped, moment, printable};
 
 use crate::args::ShowArgs;
-use crate::output;
-use crate::text::{columns, counted, grouped, moment, printable};
-use crate::verify::size_of;
-use crate::which::{Unlock, find_set};
 
 /// Prints the manifest.
 ///

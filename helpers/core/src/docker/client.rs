@@ -3,6 +3,7 @@
 
 mod answer;
 mod feed;
+mod held;
 mod state;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use nix::poll::PollFlags;
 
 pub use answer::Answer;
+pub use held::Held;
 
 use feed::Feed;
 
@@ -122,6 +124,18 @@ impl Client {
         Ok(output)
     }
 
+    /// Sends a request that starts something which lives until the input ends, and what of `input` it begins with;
+    /// returns once it lives, with the line that it said.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub fn hold(&self, request: &Request, input: &mut dyn Read) -> Result<(Held, String)> {
+        debug_assert!(request.takes_input(), "what is held is let go of by the end of its input");
+        let mut held = Held::new(self.start(request)?, Doing(request).to_string());
+        let line = held.first_line(input)?;
+        Ok((held, line))
+    }
+
     fn start(&self, request: &Request) -> Result<Answer> {
         let doing = || Doing(request).to_string();
         let mut line = serde_json::to_vec(request).or_fail(Exit::Software, doing)?;
@@ -181,9 +195,12 @@ impl fmt::Display for Doing<'_> {
         match self.0 {
             Request::Dump { database, .. } => write!(f, "dumping database {database} (pg_dump)"),
             Request::DumpRoles {} => f.write_str("dumping the roles (pg_dumpall)"),
-            Request::Restore { database, section } => {
+            Request::Restore { database, section, server: _ } => {
                 write!(f, "restoring {} into database {database} (pg_restore)", section.as_str())
             }
+            Request::ScratchUp { .. } => f.write_str("running a throwaway PostgreSQL"),
+            Request::ScratchRedis { .. } => f.write_str("running a throwaway Redis"),
+            Request::ScratchDown {} => f.write_str("removing throwaway servers"),
             Request::RedisRestore {} => f.write_str("restoring Redis"),
             Request::Containers {} => f.write_str("looking at the containers"),
             Request::Restart { service } => write!(f, "restarting {}", service.as_str()),

@@ -35,6 +35,9 @@ pub enum Request {
         database: String,
         /// Which part of the archive.
         section: Section,
+        /// Which server.
+        #[serde(default)]
+        server: Stand,
     },
     /// Puts the RDB file that follows as input in the place of Redis's data, keeping the old beside it.
     RedisRestore {},
@@ -45,12 +48,43 @@ pub enum Request {
         /// Which one.
         service: Service,
     },
+    /// Starts a throwaway `PostgreSQL` from the living one's image, says one line of JSON ([`Scratch`]) once it answers,
+    /// and removes it when the input ends. The input is empty.
+    ScratchUp {
+        /// Memory limit, in MiB.
+        memory_mib: u32,
+    },
+    /// The same with Redis; the RDB file it starts from is the input's first `bytes` bytes.
+    ScratchRedis {
+        /// Length of the RDB file.
+        bytes: u64,
+        /// Memory limit, in MiB.
+        memory_mib: u32,
+    },
+    /// Removes what throwaway servers were left behind. Exit status 75 when one is in use.
+    ScratchDown {},
+}
+
+/// What is said of a throwaway server once it answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scratch {
+    /// The image as the stack's settings name it.
+    pub image: String,
+    /// Its digest: of the image's configuration, which names the digests of all its layers.
+    pub image_id: String,
+    /// Digests under which registries know it; none for one that was built or loaded here.
+    pub repository_digests: Vec<String>,
+    /// Free bytes on the disk that its volume is on.
+    pub free: u64,
 }
 
 impl Request {
     /// Whether bytes follow the request line.
     pub fn takes_input(&self) -> bool {
-        matches!(self, Self::Restore { .. } | Self::RedisRestore {})
+        matches!(
+            self,
+            Self::Restore { .. } | Self::RedisRestore {} | Self::ScratchUp { .. } | Self::ScratchRedis { .. }
+        )
     }
 }
 
@@ -85,6 +119,17 @@ impl Section {
             Self::PostData => "post-data",
         }
     }
+}
+
+/// The servers of `PostgreSQL` that a set may be restored into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stand {
+    /// The one of the stack.
+    #[default]
+    Living,
+    /// The throwaway one of [`Request::ScratchUp`].
+    Scratch,
 }
 
 /// The services of the stack.

@@ -10,8 +10,8 @@ use tokio_postgres::error::SqlState;
 use crate::failure::{Exit, Failure, Result};
 use crate::forgetting::references::{Forbidding, OnReference, forbidding, referred};
 use crate::forgetting::{Heap, Table};
+use crate::postgres::blocking::Control;
 use crate::postgres::failure::from_client;
-use crate::postgres::session::Session;
 use crate::progress::Progress;
 use crate::stop::Stop;
 
@@ -45,7 +45,7 @@ pub struct Erased {
 
 /// Takes rows out of one table.
 pub struct Eraser<'a> {
-    session: &'a Session,
+    session: &'a Control,
     table: &'a Table,
     forbidding: Vec<Forbidding>,
     on: OnReference,
@@ -65,7 +65,7 @@ impl<'a> Eraser<'a> {
     /// The server's.
     #[expect(clippy::too_many_arguments, reason = "one caller; each is a thing of its own")]
     pub fn new(
-        session: &'a Session,
+        session: &'a Control,
         table: &'a Table,
         on: OnReference,
         most_rows: u32,
@@ -94,7 +94,7 @@ impl<'a> Eraser<'a> {
                 self.through_pages(heap, conditions, &any, &mut erased)?;
             }
             let left = format!("SELECT EXISTS (SELECT FROM {} WHERE {any})", self.table.qualified());
-            if !self.session.row("looking whether rows are left", &left)?.get::<_, bool>(0) {
+            if !self.session.row("looking whether rows are left", &left, &[])?.get::<_, bool>(0) {
                 break;
             }
         }

@@ -5,8 +5,8 @@
 
 use crate::failure::{Exit, Failure, Result};
 use crate::forgetting::Table;
+use crate::postgres::blocking::Control;
 use crate::postgres::quote;
-use crate::postgres::session::Session;
 
 /// What becomes of rows that refer to a row that goes, where their foreign key forbids that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +55,12 @@ impl Forbidding {
 ///
 /// # Errors
 /// Data (65) naming the table that refers; else the server's.
-pub fn check(session: &Session, table: &Table, condition: &str, on: OnReference) -> Result<()> {
+pub fn check(session: &Control, table: &Table, condition: &str, on: OnReference) -> Result<()> {
     if on == OnReference::Cascade {
         return Ok(());
     }
     for key in forbidding(session, table)? {
-        if session.row("looking for rows that refer to those", &key.exists(table, condition))?.get(0) {
+        if session.row("looking for rows that refer to those", &key.exists(table, condition), &[])?.get(0) {
             return Err(referred(table, &key.table));
         }
     }
@@ -77,7 +77,7 @@ pub(super) fn referred(table: &Table, other: &str) -> Failure {
 }
 
 /// The foreign keys that forbid.
-pub(super) fn forbidding(session: &Session, table: &Table) -> Result<Vec<Forbidding>> {
+pub(super) fn forbidding(session: &Control, table: &Table) -> Result<Vec<Forbidding>> {
     let rows = session.rows(
         "reading who refers to the table",
         &format!(
@@ -91,6 +91,7 @@ pub(super) fn forbidding(session: &Session, table: &Table) -> Result<Vec<Forbidd
              WHERE f.contype = 'f' AND f.confrelid = {} AND f.confdeltype IN ('a', 'r') AND f.conparentid = 0 ORDER BY 1, 2",
             table.oid()
         ),
+        &[],
     )?;
     let quoted = |names: Vec<String>| names.into_iter().map(|name| quote::identifier(&name));
     Ok(rows

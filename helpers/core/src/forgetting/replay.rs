@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::forgetting::erase::ForgetCopies;
-use crate::forgetting::{Eraser, OnReference, Plain, Table, matches};
+use crate::forgetting::{Eraser, OnReference, PINNED, Plain, Table, matches, session};
 use crate::ledger::{Decision, Forget, Hashed, Key, KeyId, Keys, Place, Rows};
 use crate::postgres::quote;
 use crate::postgres::raw::RawSession;
 use crate::postgres::server::Server;
-use crate::postgres::session::Session;
 use crate::progress::Progress;
 use crate::set::hashing::Digest;
 use crate::stop::Stop;
@@ -24,8 +23,6 @@ pub struct Forgetting<'a> {
     pub server: &'a Server,
     /// The database.
     pub database: &'a str,
-    /// What its sessions are called.
-    pub application: &'a str,
     /// The ledger's keys.
     pub keys: &'a Keys,
     /// Texts that hashes may stand for. None: every key, tag and agent of the table is tried.
@@ -74,11 +71,11 @@ pub fn replay(
             places.push(&decision.table);
         }
     }
-    let session = Session::open(on.server, on.database, on.application, on.stop)?;
+    let control = session(on.server, on.database, on.stop)?;
     for place in places {
         let here: Vec<usize> =
             (0..decisions.len()).filter(|index| decisions[*index].table == *place).collect();
-        let Some(table) = Table::find(&session, place)? else {
+        let Some(table) = Table::find(&control, place)? else {
             log::warn!(
                 "there is no table {}.{}: nothing of it is to be forgotten",
                 place.schema,
@@ -88,7 +85,7 @@ pub fn replay(
         };
         let mut copies = |keys: &[String]| copies(keys);
         let mut eraser = Eraser::new(
-            &session,
+            &control,
             &table,
             on.on_reference,
             on.most_rows,
@@ -254,13 +251,8 @@ impl Forgetting<'_> {
             return Ok(());
         }
         let doing = "comparing with the purge ledger";
-        let mut raw = RawSession::connect(self.server, self.database, self.application, self.stop)?;
-        raw.execute(
-            doing,
-            "SET search_path = ''; SET row_security = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
-             SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; \
-             SET client_connection_check_interval = '1s'; SET statement_timeout = 0; BEGIN READ ONLY",
-        )?;
+        let mut raw = RawSession::connect(self.server, self.database, self.server.application, self.stop)?;
+        raw.execute(doing, &format!("{PINNED}; BEGIN READ ONLY"))?;
         // Hexadecimal, so that it is one line of ASCII whatever the text and the database's encoding.
         let sql = format!(
             "COPY (SELECT pg_catalog.encode(pg_catalog.convert_to(q.text, 'UTF8'), 'hex') FROM ({query}) q) TO STDOUT"

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::ledger::Place;
+use crate::postgres::blocking::Control;
 use crate::postgres::quote;
-use crate::postgres::session::Session;
 
 /// A table and its columns, found in a database.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl Table {
     ///
     /// # Errors
     /// Settings (78) when a column is missing that every table must have, or the key names no row; else the server's.
-    pub fn find(session: &Session, place: &Place) -> Result<Option<Self>> {
+    pub fn find(session: &Control, place: &Place) -> Result<Option<Self>> {
         let doing = format!("looking at table {}.{}", place.schema, place.table);
         let found = session.rows(
             &doing,
@@ -82,6 +82,7 @@ impl Table {
                 schema = quote::literal(&place.schema),
                 table = quote::literal(&place.table)
             ),
+            &[],
         )?;
         let Some(row) = found.first() else { return Ok(None) };
         let columns: Vec<String> = row.get(1);
@@ -182,7 +183,7 @@ impl fmt::Display for Table {
     }
 }
 
-fn heaps(session: &Session, oid: u32, doing: &str) -> Result<Vec<Heap>> {
+fn heaps(session: &Control, oid: u32, doing: &str) -> Result<Vec<Heap>> {
     let rows = session.rows(
         doing,
         &format!(
@@ -192,6 +193,7 @@ fn heaps(session: &Session, oid: u32, doing: &str) -> Result<Vec<Heap>> {
              JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.relkind = 'r' ORDER BY 1, 2"
         ),
+        &[],
     )?;
     Ok(rows
         .iter()

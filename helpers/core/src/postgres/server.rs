@@ -36,6 +36,8 @@ pub struct ServerSettings {
 pub struct Server {
     /// How to reach it.
     pub settings: ServerSettings,
+    /// What our sessions are called in pg_stat_activity.
+    pub application: &'static str,
     password: SecretString,
 }
 
@@ -45,7 +47,14 @@ impl Server {
     /// # Errors
     /// As [`credentials::read`].
     pub fn from_settings(settings: &ServerSettings) -> Result<Self> {
-        Ok(Self { settings: settings.clone(), password: credentials::read("postgres_password")? })
+        let password = credentials::read("postgres_password")?;
+        Ok(Self { settings: settings.clone(), application: "nexus", password })
+    }
+
+    /// The same with sessions called `application`.
+    #[must_use]
+    pub fn named(self, application: &'static str) -> Self {
+        Self { application, ..self }
     }
 
     /// The password, for the two modules that log in.

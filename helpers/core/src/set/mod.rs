@@ -12,6 +12,8 @@ pub mod name;
 pub mod open;
 pub mod proof;
 pub mod seal;
+pub mod verify;
+pub mod which;
 
 /// Checksums of every file of the set, in the form of sha256sum(1).
 pub const CHECKSUMS: &str = "SHA256SUMS";

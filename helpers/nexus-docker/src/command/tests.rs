@@ -61,7 +61,7 @@ fn the_other_tools_are_these_command_lines() {
         [HELD, "sh", "pg_dumpall", "--no-password", "--roles-only", "--no-role-passwords"]
     );
     let database = r"it's a \ host=evil".to_owned();
-    let restore = argv(&Request::Restore { database, section: Section::PostData });
+    let restore = argv(&Request::Restore { database, section: Section::PostData, server: Stand::Living });
     assert_eq!(restore[..7], HEAD);
     assert_eq!(
         restore[7..],
@@ -84,7 +84,7 @@ fn what_takes_no_tool_has_no_tool() {
         assert!(tool(&request).is_none());
     }
     assert_eq!(restart(Service::Redis), ["restart", "nexus-redis"]);
-    assert_eq!(lifeline(7).last().unwrap(), "7");
+    assert_eq!(lifeline("nexus-postgres", 7).last().unwrap(), "7");
 }
 
 #[test]

@@ -1,21 +1,14 @@
 //! `nexus-restore apply`: a set becomes a database beside the living one; only when every row has been compared does it
 //! take its place. Until then the living database is not touched, whatever happens.
 
-mod archive;
 mod build;
-mod compare;
 mod confirm;
 pub(crate) mod names;
-mod parallel;
 mod preflight;
 mod redis;
 mod report;
-mod role_plan;
-mod roles;
-mod rows;
 mod safety;
 mod space;
-mod statements;
 pub(crate) mod swap;
 pub(crate) mod sweep;
 
@@ -24,58 +17,40 @@ pub(crate) use report::kept_text;
 
 use std::time::Instant;
 
+use nexus_core::docker::protocol::Stand;
 use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::server::Server;
 use nexus_core::progress::Progress;
-use nexus_core::set::directory::SetEntry;
+use nexus_core::restoring::{Restoring, Tool};
 use nexus_core::set::manifest::Manifest;
+use nexus_core::set::verify::{require_whole, size_of};
+use nexus_core::set::which::{Unlock, find_set};
 use nexus_core::stop::Stop;
 
-use crate::apply::report::{Report, Step};
+use crate::APPLICATION;
+use crate::apply::report::Report;
 use crate::args::ApplyArgs;
-use crate::server::Control;
-use crate::verify;
-use crate::which::{Unlock, find_set};
 
 /// A restore that is under way.
 pub(crate) struct Restore<'a> {
     args: &'a ApplyArgs,
-    server: Server,
-    set: SetEntry,
-    manifest: Manifest,
-    unlock: Unlock,
-    progress: &'a Progress,
-    stop: &'a Stop,
+    /// What is made, under a temporary name.
+    making: Restoring<'a>,
     /// Name the database will have.
     target: String,
-    /// Name it has until then.
-    temporary: String,
-    roles_made: Vec<String>,
-    notes: Vec<String>,
-    steps: Vec<Step>,
 }
 
 impl Restore<'_> {
-    /// Remembers something that a person should know at the end.
-    fn note(&mut self, note: String) {
-        self.notes.push(note);
-    }
-
-    /// Does one step and takes its time.
-    fn step<T>(&mut self, name: &'static str, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.stop.check()?;
-        self.progress.doing(name);
+    /// Does one step that is more than making the database, and takes its time.
+    fn step<T>(&mut self, name: &str, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.making.stop.check()?;
+        self.making.progress.doing(name);
         let began = Instant::now();
-        let outcome =
-            work(self).map_err(|failure| failure.while_doing(format!("restoring set {}", self.id())))?;
-        let usec = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.steps.push(Step { name, usec });
+        let outcome = work(self)
+            .map_err(|failure| failure.while_doing(format!("restoring set {}", self.making.id())))?;
+        self.making.took(name, began);
         Ok(outcome)
-    }
-
-    /// `000042`
-    fn id(&self) -> String {
-        format!("{:06}", self.set.name.sequence)
     }
 }
 
@@ -98,29 +73,29 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
     let set = find_set(&args.common.backup_dir, &args.set)?;
     let unlock = Unlock::with(args.key.identity.as_deref());
     let manifest = Manifest::read(&set.path, &unlock.identities()?)?;
-    let server = Server::from_settings(&args.server)?;
-    let temporary = names::restoring(&target, set.name.sequence);
-    let mut restore = Restore {
-        args,
+    let server = Server::from_settings(&args.server)?.named(APPLICATION);
+    let making = Restoring {
         server,
+        database: names::restoring(&target, set.name.sequence),
         set,
         manifest,
         unlock,
+        tool: tool(args),
+        jobs: args.jobs,
         progress,
         stop,
-        target,
-        temporary,
         roles_made: Vec::new(),
         notes: Vec::new(),
         steps: Vec::new(),
     };
-    let control = Control::beside(&restore.server, &restore.target, stop)?;
+    let mut restore = Restore { args, making, target };
+    let control = Control::beside(&restore.making.server, &restore.target, stop)?;
     let plan = preflight::check(&mut restore, &control)?;
     if let Some(question) = plan.question(&restore) {
         confirm(&question, args.yes)?;
     }
     expect_bytes(&restore);
-    restore.step("check", check_files)?;
+    restore.making.step("check", |making| require_whole(&making.set, making.progress, making.stop))?;
     sweep::lock(&control)?;
     sweep::leftovers(&restore, &control)?;
     let built = build::beside(&mut restore, &control, plan);
@@ -142,26 +117,21 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
 
 /// Every byte is moved in, and out again to compare.
 fn expect_bytes(restore: &Restore<'_>) {
-    let rows: u64 = restore.manifest.tables.iter().map(|table| table.bytes).sum();
-    restore.progress.expect(verify::size_of(&restore.set.path) + 2 * rows);
+    let rows: u64 = restore.making.manifest.tables.iter().map(|table| table.bytes).sum();
+    restore.making.progress.expect(size_of(&restore.making.set.path) + 2 * rows);
 }
 
-fn check_files(restore: &mut Restore<'_>) -> Result<()> {
-    let checked = verify::check(&restore.set, restore.progress, restore.stop)?;
-    let Some(first) = checked.damaged.first() else { return Ok(()) };
-    let others = match checked.damaged.len() {
-        1 => String::new(),
-        more => format!(" (and {} more files)", more - 1),
-    };
-    Err(Failure::new(Exit::Data, format!("checking {}", restore.set.path.display()))
-        .because(format!("{}: {}{others}", first.file, first.what))
-        .advise("The set is damaged: use another one (nexus-restore verify all finds which are whole)"))
+fn tool(args: &ApplyArgs) -> Tool {
+    match &args.pg_restore {
+        Some(command) => Tool::Command(command.clone()),
+        None => Tool::Docker { socket: args.docker_socket.clone(), stand: Stand::Living },
+    }
 }
 
 /// A stop in the middle is said in the words of a restore.
 fn explain_stop(failure: Failure, restore: &Restore<'_>) -> Failure {
-    if restore.stop.is_by_signal() {
-        Failure::new(Exit::TryLater, format!("restoring set {}: stopped by a signal", restore.id()))
+    if restore.making.stop.is_by_signal() {
+        Failure::new(Exit::TryLater, format!("restoring set {}: stopped by a signal", restore.making.id()))
             .advise("Nothing was replaced, what had been restored is removed again")
     } else {
         failure

@@ -1,14 +1,12 @@
 //! Whether the set can be restored on this server, before anything is made there.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
-
 use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::postgres::blocking::Control;
+use nexus_core::restoring::{archive, requirements};
+use nexus_core::text::{counted, moment, printable};
 
 use crate::apply::names::LONGEST;
-use crate::apply::{Restore, archive, redis, safety, space};
-use crate::server::Control;
-use crate::text::{counted, moment, printable};
+use crate::apply::{Restore, redis, safety, space};
 
 /// What will be done, where there was a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +30,10 @@ impl Plan {
         };
         Some(format!(
             "Set {} of {} ({}) will replace {what} at {}; what is there now is kept.",
-            restore.id(),
-            moment(restore.manifest.taken),
-            counted(restore.manifest.rows(), "row"),
-            restore.server.address()
+            restore.making.id(),
+            moment(restore.making.manifest.taken),
+            counted(restore.making.manifest.rows(), "row"),
+            restore.making.server.address()
         ))
     }
 }
@@ -45,8 +43,8 @@ impl Plan {
 /// # Errors
 /// What is missing, and how to get it.
 pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Plan> {
-    let server_version = check_server(restore, control)?;
-    check_extensions(restore, control)?;
+    let server_version = requirements::check_server(&restore.making, control)?;
+    requirements::check_extensions(&mut restore.making, control)?;
     let exists = control
         .row(
             "looking for the database",
@@ -68,7 +66,7 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Plan
             safety::rehearse(restore)?;
         }
     }
-    archive::check(restore)?;
+    archive::check(&restore.making)?;
     space::check(restore, control)?;
     Ok(Plan { replaces: exists, redis: redis::is_wanted(restore), server_version })
 }
@@ -83,73 +81,6 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     }
     Err(Failure::new(Exit::Usage, format!("database name \"{}\"", printable(name)))
         .because(format!("a name has 1 to {LONGEST} bytes")))
-}
-
-fn check_server(restore: &Restore<'_>, control: &Control) -> Result<u32> {
-    let row = control.row(
-        "looking at the server",
-        "SELECT pg_catalog.current_setting('server_version'), \
-         pg_catalog.current_setting('server_version_num')::integer, pg_catalog.pg_is_in_recovery(), \
-         (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)",
-        &[],
-    )?;
-    let (version, number): (String, i32) = (row.get(0), row.get(1));
-    let number = number.cast_unsigned();
-    let of_set = &restore.manifest.postgres;
-    if number / 10_000 < of_set.server_version_num / 10_000 {
-        return Err(Failure::new(Exit::Unavailable, "looking at the server")
-            .because(format!("it is PostgreSQL {version}, the set is of {}", of_set.server_version))
-            .advise("Restore on a server of that version or newer"));
-    }
-    if row.get(2) {
-        return Err(Failure::new(Exit::Unavailable, "looking at the server")
-            .because("it is a standby")
-            .advise("Restore on its primary"));
-    }
-    if !row.get::<_, bool>(3) {
-        return Err(Failure::new(Exit::Permission, "looking at the server")
-            .because(format!("role {} is no superuser", restore.server.settings.user))
-            .advise("Set NEXUS_PG_USER to a superuser (postgres in the shipped stack)"));
-    }
-    Ok(number)
-}
-
-fn check_extensions(restore: &mut Restore<'_>, control: &Control) -> Result<()> {
-    let rows = control.rows(
-        "reading which extensions the server offers",
-        "SELECT name::text, default_version FROM pg_catalog.pg_available_extensions",
-        &[],
-    )?;
-    let offered: BTreeMap<String, Option<String>> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-    for (name, version) in restore.manifest.postgres.extensions.clone() {
-        let refused = |why: String| {
-            Failure::new(Exit::Unavailable, format!("looking for extension {name} {version}"))
-                .because(why)
-                .advise("Install it on the server, in that version or a newer one")
-        };
-        // pg_dump does not say which version: the server's default one is made.
-        let Some(default) = offered.get(&name).cloned().flatten() else {
-            return Err(refused("the server does not have it".to_owned()));
-        };
-        match compare_versions(&default, &version) {
-            Ordering::Less => return Err(refused(format!("the server has {default}"))),
-            Ordering::Equal => {}
-            Ordering::Greater => {
-                restore.note(format!("extension {name}: {version} in the set, {default} here"));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// `0.8.10` is newer than `0.8.7`.
-fn compare_versions(one: &str, other: &str) -> Ordering {
-    let parts = |version: &str| -> Vec<(u64, String)> {
-        version.split(['.', '-']).map(|part| (part.parse().unwrap_or(0), part.to_owned())).collect()
-    };
-    let (one, other) = (parts(one), parts(other));
-    let numbers = |parts: &[(u64, String)]| parts.iter().map(|(number, _)| *number).collect::<Vec<_>>();
-    numbers(&one).cmp(&numbers(&other)).then_with(|| one.len().cmp(&other.len()))
 }
 
 /// A prepared transaction holds its database's name for as long as it lives.
@@ -168,19 +99,5 @@ fn check_prepared(restore: &Restore<'_>, control: &Control) -> Result<()> {
                     "End them: SELECT gid FROM pg_prepared_xacts, then COMMIT PREPARED or ROLLBACK PREPARED",
                 ))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_compared_by_their_numbers() {
-        for (older, newer) in [("0.8.7", "0.8.10"), ("1.6", "1.6.1"), ("1.9", "1.10"), ("2", "10")] {
-            assert_eq!(compare_versions(older, newer), Ordering::Less, "{older} {newer}");
-            assert_eq!(compare_versions(newer, older), Ordering::Greater);
-        }
-        assert_eq!(compare_versions("1.0", "1.0"), Ordering::Equal);
     }
 }

@@ -2,21 +2,15 @@
 
 use nexus_core::failure::Result;
 use nexus_core::journal::message_id;
+use nexus_core::output;
 use nexus_core::progress::human_bytes;
+use nexus_core::restoring::Step;
+use nexus_core::restoring::compare::Compared;
+use nexus_core::text::{columns, counted, grouped, moment, printable};
 use serde::Serialize;
 
 use crate::apply::Restore;
 use crate::apply::build::Built;
-use crate::apply::compare::Compared;
-use crate::output;
-use crate::text::{columns, counted, grouped, moment, printable};
-
-/// One step and what it took.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Step {
-    pub(crate) name: &'static str,
-    pub(crate) usec: u64,
-}
 
 /// What was done.
 #[derive(Clone, Debug, Serialize)]
@@ -40,16 +34,16 @@ impl Report {
     /// Of a restore that is done.
     pub(crate) fn of(restore: Restore<'_>, built: Built, redis: Option<String>) -> Self {
         Self {
-            set: restore.set.name.to_string(),
-            taken: moment(restore.manifest.taken),
+            set: restore.making.set.name.to_string(),
+            taken: moment(restore.making.manifest.taken),
             database: restore.target,
             kept: built.kept,
             safety_backup: built.safety_backup,
             compared: built.compared,
             redis,
-            usec: restore.steps.iter().map(|step| step.usec).sum(),
-            steps: restore.steps,
-            notes: restore.notes,
+            usec: restore.making.steps.iter().map(|step| step.usec).sum(),
+            steps: restore.making.steps,
+            notes: restore.making.notes,
         }
     }
 
@@ -94,12 +88,16 @@ impl Report {
         let mut text = format!("\n{}\n", columns(&lines));
 
         let mut lines = vec![vec!["step".to_owned(), "time".to_owned()]];
-        lines.extend(self.steps.iter().map(|step| vec![step.name.to_owned(), seconds(step.usec)]));
+        lines.extend(self.steps.iter().map(|step| vec![step.name.clone(), seconds(step.usec)]));
         lines.push(vec!["together".to_owned(), seconds(self.usec)]);
         text.push_str(&columns(&lines));
 
         for note in &self.notes {
             text.push_str(&format!("\nNote: {note}\n"));
+        }
+        if self.kept.is_some() {
+            // pg_dump carries no LEAKPROOF mark, and an older set has older tables.
+            text.push_str("\nThen let the stack look it over:  systemctl reload nexus-stack\n");
         }
         if let Some(redis) = &self.redis {
             text.push_str(&format!(

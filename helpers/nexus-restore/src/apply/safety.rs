@@ -5,11 +5,11 @@ use std::process::{Command, Stdio};
 use std::thread::{self, ScopedJoinHandle};
 
 use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_core::restoring::child;
 use nix::sys::signal::Signal;
 use serde::Deserialize;
 
 use crate::apply::Restore;
-use crate::child;
 
 /// Of its answer, what is told on.
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ pub(crate) fn back_up(restore: &Restore<'_>) -> Result<String> {
 /// Runs nexus-backup; gives its standard output.
 fn run(restore: &Restore<'_>, arguments: &[&str], doing: &str) -> Result<String> {
     let program = find()?;
-    let server = &restore.server.settings;
+    let server = &restore.making.server.settings;
     let mut child = Command::new(&program)
         .args(arguments)
         .env("NEXUS_PG_HOST", &server.host)
@@ -77,7 +77,7 @@ fn run(restore: &Restore<'_>, arguments: &[&str], doing: &str) -> Result<String>
         let answer = scope.spawn(|| stdout.map(std::io::read_to_string));
         let said = scope.spawn(|| stderr.map(std::io::read_to_string));
         // So that it takes away what it has begun.
-        let status = child::wait(&mut child, Signal::SIGTERM, restore.stop);
+        let status = child::wait(&mut child, Signal::SIGTERM, restore.making.stop);
         (status, text_of(answer), text_of(said))
     });
     let status = status?;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::postgres::blocking::Control;
 use nexus_core::progress::human_bytes;
 use nix::sys::statvfs::statvfs;
 
 use crate::apply::Restore;
-use crate::server::Control;
 
 /// Where Docker keeps the volume of the shipped stack; only root can look.
 const VOLUME: &str = "/var/lib/docker/volumes/nexus_postgres_data/_data";
@@ -20,7 +20,7 @@ const VOLUME: &str = "/var/lib/docker/volumes/nexus_postgres_data/_data";
 /// # Errors
 /// CannotCreate (73).
 pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<()> {
-    if !restore.server.is_local() {
+    if !restore.making.server.is_local() {
         return Ok(());
     }
     let row = control.row(
@@ -35,7 +35,7 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<()> 
     }) else {
         return Ok(());
     };
-    let rows: u64 = restore.manifest.tables.iter().map(|table| table.bytes).sum();
+    let rows: u64 = restore.making.manifest.tables.iter().map(|table| table.bytes).sum();
     if free < rows / 2 {
         return Err(Failure::new(Exit::CannotCreate, format!("checking the space in {}", place.display()))
             .because(format!("the rows alone are {}, free are {}", human_bytes(rows), human_bytes(free)))

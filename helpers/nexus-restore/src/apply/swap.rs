@@ -5,14 +5,13 @@ use std::thread;
 use std::time::Duration;
 
 use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::failure::from_client;
 use nexus_core::postgres::quote;
 use nexus_core::postgres::server::Server;
 use nexus_core::stop::Stop;
+use nexus_core::text::printable;
 use tokio_postgres::error::SqlState;
-
-use crate::server::Control;
-use crate::text::printable;
 
 const DOING: &str = "renaming the databases";
 

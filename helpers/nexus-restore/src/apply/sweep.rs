@@ -1,13 +1,14 @@
 //! One restore at a time, and nothing left behind by those that were killed.
 
 use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::postgres::blocking::Control;
+use nexus_core::restoring::roles;
 use nexus_core::stop::Stop;
+use nexus_core::text::printable;
 
-use crate::apply::{Restore, names, roles};
+use crate::apply::{Restore, names};
 use crate::kept::databases;
 use crate::remove::drop_database;
-use crate::server::Control;
-use crate::text::printable;
 
 /// Key of the advisory lock that a restore holds: "nexusrst" in ASCII.
 const LOCK: i64 = 0x6e65_7875_7372_7374;
@@ -46,7 +47,7 @@ pub(crate) fn lock(control: &Control) -> Result<()> {
 /// The server's.
 pub(crate) fn leftovers(restore: &Restore<'_>, control: &Control) -> Result<()> {
     for name in databases(control)?.into_iter().filter(|name| names::is_restoring(name)) {
-        drop_database(&restore.server, control, &name)?;
+        drop_database(&restore.making.server, control, &name)?;
         log::info!("removed {}, left by a restore that was killed", printable(&name));
     }
     Ok(())
@@ -54,12 +55,12 @@ pub(crate) fn leftovers(restore: &Restore<'_>, control: &Control) -> Result<()> 
 
 /// Takes away what a failed restore has made. It goes on whatever happens; what stays is swept by the next restore.
 pub(crate) fn discard(restore: &Restore<'_>) {
-    restore.progress.doing("removing what was restored");
+    restore.making.progress.doing("removing what was restored");
     // The job was stopped; this must be done all the same.
-    let control = Control::beside(&restore.server, &restore.target, &Stop::default());
+    let control = Control::beside(&restore.making.server, &restore.target, &Stop::default());
     let dropped = control.and_then(|control| {
-        drop_database(&restore.server, &control, &restore.temporary)?;
-        roles::remove(&control, &restore.roles_made);
+        drop_database(&restore.making.server, &control, &restore.making.database)?;
+        roles::remove(&control, &restore.making.roles_made);
         Ok(())
     });
     if let Err(failure) = dropped {

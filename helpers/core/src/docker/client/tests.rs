@@ -7,10 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::docker::protocol::{Frame, Section};
+use crate::docker::protocol::{Frame, Section, Stand};
 
 const DUMP: fn() -> Request = || Request::DumpRoles {};
-const RESTORE: fn() -> Request = || Request::Restore { database: "nexus".to_owned(), section: Section::Data };
+const RESTORE: fn() -> Request =
+    || Request::Restore { database: "nexus".to_owned(), section: Section::Data, server: Stand::Living };
 
 /// A helper that answers one connection with `serve`, which gets what follows the request line.
 fn helper(

@@ -4,10 +4,11 @@ use std::process::{Child, ExitStatus};
 use std::thread;
 use std::time::Duration;
 
-use nexus_core::failure::{OrFailIo, Result};
-use nexus_core::stop::Stop;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use crate::failure::{OrFailIo, Result};
+use crate::stop::Stop;
 
 /// How often it is looked at whether it has ended.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -16,7 +17,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// TryLater (75) when stopped; the child has ended then.
-pub(crate) fn wait(child: &mut Child, signal: Signal, stop: &Stop) -> Result<ExitStatus> {
+pub fn wait(child: &mut Child, signal: Signal, stop: &Stop) -> Result<ExitStatus> {
     let mut told = false;
     loop {
         if let Some(status) = child.try_wait().or_fail_io(|| "waiting for a program to end")? {

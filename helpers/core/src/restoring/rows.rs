@@ -3,24 +3,24 @@
 use std::io::{ErrorKind, Read};
 
 use age::Identity;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::raw::RawSession;
-use nexus_core::set::hashing::Hasher;
-use nexus_core::set::manifest::Table;
-use nexus_core::set::open;
 
-use crate::apply::{Restore, parallel};
+use crate::failure::{Exit, Failure, Result};
+use crate::postgres::raw::RawSession;
+use crate::restoring::{Restoring, parallel};
+use crate::set::hashing::Hasher;
+use crate::set::manifest::Table;
+use crate::set::open;
 use crate::text::printable;
 
 /// Loads every table.
 ///
 /// # Errors
 /// Data (65) when a file does not hold what the manifest says; else the server's.
-pub(crate) fn load(restore: &mut Restore<'_>) -> Result<()> {
-    let restore = &*restore;
-    let identities = || restore.unlock.identities();
-    parallel::each_table(restore, identities, |identities, session, table| {
-        load_table(restore, identities, session, table)
+pub fn load(making: &mut Restoring<'_>) -> Result<()> {
+    let making = &*making;
+    let identities = || making.unlock.identities();
+    parallel::each_table(making, identities, |identities, session, table| {
+        load_table(making, identities, session, table)
     })
     .map(|_| ())
 }
@@ -29,24 +29,24 @@ pub(crate) fn load(restore: &mut Restore<'_>) -> Result<()> {
 /// looking for free room in earlier pages, so that reading it again gives the rows in this order (COPY, "FREEZE";
 /// `TABLE_INSERT_SKIP_FSM` in the source).
 fn load_table(
-    restore: &Restore<'_>,
+    making: &Restoring<'_>,
     identities: &[Box<dyn Identity>],
     session: &mut RawSession,
     table: &Table,
 ) -> Result<()> {
     let name = printable(&format!("{}.{}", table.schema, table.table));
     let doing = format!("restoring {name}");
-    restore.progress.doing(&doing);
+    making.progress.doing(&doing);
     session.execute(&doing, "BEGIN")?;
     session.execute(&doing, &format!("TRUNCATE ONLY {}", table.qualified()))?;
-    let path = restore.set.path.join(&table.file);
+    let path = making.set.path.join(&table.file);
     let mut input = open::open(&path, identities)?;
     let mut hasher = Hasher::default();
     let copied = session.copy_in(&doing, &table.copy_in(), |buffer| {
-        restore.stop.check()?;
+        making.stop.check()?;
         let read = read_some(&mut input, buffer).map_err(|cause| open::damaged(&path, cause))?;
         hasher.update(&buffer[..read]);
-        restore.progress.advance(read as u64);
+        making.progress.advance(read as u64);
         Ok(read)
     })?;
     let digest = hasher.finish();

@@ -4,47 +4,45 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::raw::RawSession;
-use nexus_core::set::manifest::{Table, pin_session};
-
-use crate::apply::Restore;
-use crate::server::APPLICATION;
+use crate::failure::{Exit, Failure, Result};
+use crate::postgres::raw::RawSession;
+use crate::restoring::Restoring;
+use crate::set::manifest::{Table, pin_session};
 
 /// Does `work` for every table of the set, the largest first, so that no thread ends long after the others. Each
 /// thread begins with what `begin` gives and a session in the new database.
 ///
 /// # Errors
 /// The first failure of any; the other threads are stopped.
-pub(crate) fn each_table<S, T: Send>(
-    restore: &Restore<'_>,
+pub(super) fn each_table<S, T: Send>(
+    making: &Restoring<'_>,
     begin: impl Fn() -> Result<S> + Sync,
     work: impl Fn(&S, &mut RawSession, &Table) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
-    let mut tables: Vec<&Table> = restore.manifest.tables.iter().collect();
+    let mut tables: Vec<&Table> = making.manifest.tables.iter().collect();
     tables.sort_by_key(|table| std::cmp::Reverse(table.bytes));
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(tables.len()));
     let first_failure = Mutex::new(None);
     let run = || -> Result<()> {
         let state = begin()?;
-        let mut session = session(restore)?;
+        let mut session = session(making)?;
         while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
-            restore.stop.check()?;
+            making.stop.check()?;
             let result = work(&state, &mut session, table)?;
             done.lock().map_err(|_| panicked())?.push(result);
         }
         Ok(())
     };
     thread::scope(|scope| {
-        for _ in 0..usize::from(restore.args.jobs).clamp(1, tables.len().max(1)) {
+        for _ in 0..usize::from(making.jobs).clamp(1, tables.len().max(1)) {
             scope.spawn(|| {
                 if let Err(failure) = run() {
                     // The first is the cause; the others only fail because they are stopped.
                     if let Ok(mut first) = first_failure.lock() {
                         first.get_or_insert(failure);
                     }
-                    restore.stop.because_another_failed();
+                    making.stop.because_another_failed();
                 }
             });
         }
@@ -59,9 +57,10 @@ pub(crate) fn each_table<S, T: Send>(
 ///
 /// # Errors
 /// The server's.
-pub(crate) fn session(restore: &Restore<'_>) -> Result<RawSession> {
-    let mut session = RawSession::connect(&restore.server, &restore.temporary, APPLICATION, restore.stop)?;
-    session.execute("preparing the session", &pin_session(&restore.manifest.postgres.properties.encoding))?;
+pub(super) fn session(making: &Restoring<'_>) -> Result<RawSession> {
+    let mut session =
+        RawSession::connect(&making.server, &making.database, making.server.application, making.stop)?;
+    session.execute("preparing the session", &pin_session(&making.manifest.postgres.properties.encoding))?;
     Ok(session)
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// One word of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Token {
+pub(super) enum Token {
     /// A keyword or an unquoted name, in lower case as PostgreSQL folds it.
     Word(String),
     /// A quoted name, without its quotes.
@@ -18,16 +18,16 @@ pub(crate) enum Token {
 
 /// One statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Statement {
+pub(super) struct Statement {
     /// As it is written, without the semicolon.
-    pub(crate) text: String,
+    pub(super) text: String,
     /// Its words, each with where it begins in `text`.
-    pub(crate) tokens: Vec<(usize, Token)>,
+    pub(super) tokens: Vec<(usize, Token)>,
 }
 
 /// Something that was opened and never closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unclosed {
+pub(super) struct Unclosed {
     what: &'static str,
     at: usize,
 }
@@ -44,7 +44,7 @@ impl std::error::Error for Unclosed {}
 ///
 /// # Errors
 /// [`Unclosed`].
-pub(crate) fn split(sql: &str) -> Result<Vec<Statement>, Unclosed> {
+pub(super) fn split(sql: &str) -> Result<Vec<Statement>, Unclosed> {
     let mut scanner = Scanner { sql, at: 0 };
     let mut statements = Vec::new();
     let mut tokens: Vec<(usize, Token)> = Vec::new();

@@ -3,37 +3,37 @@
 
 use std::collections::BTreeSet;
 
-use crate::apply::statements::{Statement, Token};
+use crate::restoring::statements::{Statement, Token};
 
 /// What the server has.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Existing {
-    pub(crate) roles: BTreeSet<String>,
+pub(super) struct Existing {
+    pub(super) roles: BTreeSet<String>,
     /// `(role, member)`
-    pub(crate) memberships: BTreeSet<(String, String)>,
+    pub(super) memberships: BTreeSet<(String, String)>,
 }
 
 /// What is to be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RolePlan {
+pub(super) struct RolePlan {
     /// Roles that will be made, in order.
-    pub(crate) create: Vec<String>,
+    pub(super) create: Vec<String>,
     /// Those of them that may log in, and have no password yet.
-    pub(crate) login: Vec<String>,
+    pub(super) login: Vec<String>,
     /// Statements to run, in order.
-    pub(crate) run: Vec<Run>,
+    pub(super) run: Vec<Run>,
     /// `(role, member)` that the set has, the server has not, though both roles exist.
-    pub(crate) missing: Vec<(String, String)>,
+    pub(super) missing: Vec<(String, String)>,
 }
 
 /// One statement to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
-    pub(crate) text: String,
+pub(super) struct Run {
+    pub(super) text: String,
     /// The same without GRANTED BY, where it has one: the grantor may be none here.
-    pub(crate) without_grantor: Option<String>,
+    pub(super) without_grantor: Option<String>,
     /// Role it makes.
-    pub(crate) creates: Option<String>,
+    pub(super) creates: Option<String>,
 }
 
 /// Whom a statement is about.
@@ -47,7 +47,7 @@ enum About {
 }
 
 /// Decides over the statements of pg_dumpall --roles-only.
-pub(crate) fn plan(statements: &[Statement], existing: &Existing) -> RolePlan {
+pub(super) fn plan(statements: &[Statement], existing: &Existing) -> RolePlan {
     let mut plan = RolePlan::default();
     for statement in statements {
         let is_new = |plan: &RolePlan, name: &String| plan.create.contains(name);
@@ -132,7 +132,7 @@ fn name(token: &Token) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::statements::split;
+    use crate::restoring::statements::split;
 
     /// As pg_dumpall of PostgreSQL 18 writes it, shortened.
     const DUMP: &str = r#"

@@ -2,14 +2,14 @@
 
 use std::io::{ErrorKind, Write};
 
-use nexus_core::failure::{Exit, OrFail, OrFailIo, Result};
+use crate::failure::{Exit, OrFail, OrFailIo, Result};
 use serde::Serialize;
 
 /// Writes text. A reader that has gone away (`| head`) is no failure.
 ///
 /// # Errors
 /// I/O.
-pub(crate) fn print(text: &str) -> Result<()> {
+pub fn print(text: &str) -> Result<()> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.or_fail_io(|| "writing to standard output"),
@@ -20,7 +20,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
 ///
 /// # Errors
 /// I/O.
-pub(crate) fn json(object: &impl Serialize) -> Result<()> {
+pub fn json(object: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(object).or_fail(Exit::Software, || "writing JSON")?;
     print(&format!("{text}\n"))
 }

@@ -2,15 +2,14 @@
 
 use std::io::Read;
 
-use nexus_core::failure::{Exit, OrFail, Result};
-use nexus_core::postgres::failure::from_client;
-use nexus_core::postgres::quote;
-use nexus_core::set::{ROLES, open};
-
-use crate::apply::Restore;
-use crate::apply::role_plan::{Existing, RolePlan, plan};
-use crate::apply::statements::split;
-use crate::server::Control;
+use crate::failure::{Exit, OrFail, Result};
+use crate::postgres::blocking::Control;
+use crate::postgres::failure::from_client;
+use crate::postgres::quote;
+use crate::restoring::Restoring;
+use crate::restoring::role_plan::{Existing, RolePlan, plan};
+use crate::restoring::statements::split;
+use crate::set::{ROLES, open};
 use crate::text::printable;
 
 /// The longest roles file, in bytes: some 30,000 roles.
@@ -20,17 +19,17 @@ const LONGEST: u64 = 16 << 20;
 ///
 /// # Errors
 /// Data (65) when the file is damaged, else the server's.
-pub(crate) fn restore(restore: &mut Restore<'_>, control: &Control) -> Result<()> {
-    let path = restore.set.path.join(ROLES);
+pub fn restore(making: &mut Restoring<'_>, control: &Control) -> Result<()> {
+    let path = making.set.path.join(ROLES);
     let mut sql = String::new();
-    open::open(&path, &restore.unlock.identities()?)?
+    open::open(&path, &making.unlock.identities()?)?
         .take(LONGEST)
         .read_to_string(&mut sql)
         .map_err(|cause| open::damaged(&path, cause))?;
     let statements = split(&sql).or_fail(Exit::Data, || format!("reading {}", path.display()))?;
     let plan = plan(&statements, &existing(control)?);
-    run(restore, control, &plan)?;
-    remark(restore, &plan);
+    run(making, control, &plan)?;
+    remark(making, &plan);
     Ok(())
 }
 
@@ -49,7 +48,7 @@ fn existing(control: &Control) -> Result<Existing> {
     })
 }
 
-fn run(restore: &mut Restore<'_>, control: &Control, plan: &RolePlan) -> Result<()> {
+fn run(making: &mut Restoring<'_>, control: &Control, plan: &RolePlan) -> Result<()> {
     // pg_dumpall writes backslashes for this.
     control.run("preparing for the roles", "SET standard_conforming_strings = on")?;
     for step in &plan.run {
@@ -58,10 +57,10 @@ fn run(restore: &mut Restore<'_>, control: &Control, plan: &RolePlan) -> Result<
             outcome = control.try_run(without)?;
         }
         match outcome {
-            Ok(()) => restore.roles_made.extend(step.creates.clone()),
+            Ok(()) => making.roles_made.extend(step.creates.clone()),
             // What a newer or older server calls otherwise must not keep a person from the data.
             Err(error) if step.creates.is_none() => {
-                restore
+                making
                     .note(from_client(printable(&format!("not applied: {}", step.text)), &error).to_string());
             }
             Err(error) => {
@@ -72,9 +71,9 @@ fn run(restore: &mut Restore<'_>, control: &Control, plan: &RolePlan) -> Result<
     Ok(())
 }
 
-fn remark(restore: &mut Restore<'_>, plan: &RolePlan) {
+fn remark(making: &mut Restoring<'_>, plan: &RolePlan) {
     for role in &plan.login {
-        restore.note(format!(
+        making.note(format!(
             "role {} was made without its password: give it one in psql with \\password {}",
             printable(role),
             printable(&quote::identifier(role))
@@ -82,14 +81,14 @@ fn remark(restore: &mut Restore<'_>, plan: &RolePlan) {
     }
     for (role, member) in &plan.missing {
         let (role, member) = (quote::identifier(role), quote::identifier(member));
-        restore.note(printable(&format!(
+        making.note(printable(&format!(
             "{member} was a member of {role} in the set and is not now; if it should be: GRANT {role} TO {member}"
         )));
     }
 }
 
 /// Takes away roles that this run has made. They own nothing by then; one that does stays.
-pub(crate) fn remove(control: &Control, made: &[String]) {
+pub fn remove(control: &Control, made: &[String]) {
     for role in made.iter().rev() {
         let outcome = control.try_run(&format!("DROP ROLE IF EXISTS {}", quote::identifier(role)));
         if !matches!(outcome, Ok(Ok(()))) {

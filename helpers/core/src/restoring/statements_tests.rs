@@ -1,5 +1,6 @@
-use super::*;
 use proptest::prelude::*;
+
+use super::*;
 
 fn texts(sql: &str) -> Vec<String> {
     split(sql).unwrap().into_iter().map(|statement| statement.text).collect()
@@ -67,8 +68,8 @@ fn what_is_cut_is_refused() {
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z_][a-z0-9_$]{0,8}",
-        "\\PC{0,12}".prop_map(|text| nexus_core::postgres::quote::identifier(&text)),
-        "\\PC{0,12}".prop_map(|text| nexus_core::postgres::quote::literal(&text)),
+        "\\PC{0,12}".prop_map(|text| crate::postgres::quote::identifier(&text)),
+        "\\PC{0,12}".prop_map(|text| crate::postgres::quote::literal(&text)),
         "[a-z;' \"]{0,12}".prop_map(|text| format!("$q${text}$q$")),
         "[a-z;' \"]{0,12}".prop_map(|text| format!("/* {text} */ x")),
         "[a-z;' \"]{0,12}".prop_map(|text| format!("-- {text}\nx")),

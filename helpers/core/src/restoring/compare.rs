@@ -2,53 +2,55 @@
 
 use std::collections::BTreeMap;
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::quote;
-use nexus_core::postgres::raw::{Copied, RawSession};
-use nexus_core::set::hashing::{Digest, Hasher};
-use nexus_core::set::manifest::{LARGE_OBJECT_QUERY, SequenceState, Table};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::apply::{Restore, parallel};
-use crate::server::Control;
+use crate::failure::{Exit, Failure, Result};
+use crate::postgres::blocking::Control;
+use crate::postgres::quote;
+use crate::postgres::raw::{Copied, RawSession};
+use crate::restoring::{Restoring, parallel};
+use crate::set::hashing::{Digest, Hasher};
+use crate::set::manifest::{LARGE_OBJECT_QUERY, SequenceState, Table};
 use crate::text::printable;
 
 /// Sequences asked for in one query.
 const SEQUENCES_AT_ONCE: usize = 100;
 
 /// What was compared and found equal.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct Compared {
-    pub(crate) tables: u64,
-    pub(crate) rows: u64,
-    pub(crate) bytes: u64,
-    pub(crate) sequences: u64,
-    pub(crate) large_objects: u64,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Tables.
+    pub tables: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Bytes of their COPY streams.
+    pub bytes: u64,
+    /// Sequences.
+    pub sequences: u64,
+    /// Large objects.
+    pub large_objects: u64,
 }
 
 /// Compares everything the manifest has a measure of.
 ///
 /// # Errors
 /// Data (65) naming what differs.
-pub(crate) fn all(restore: &mut Restore<'_>) -> Result<Compared> {
-    let restore = &*restore;
-    let differences: Vec<String> = parallel::each_table(
-        restore,
-        || Ok(()),
-        |(), session, table| compare_table(restore, session, table),
-    )?
-    .into_iter()
-    .flatten()
-    .collect();
+pub fn all(making: &mut Restoring<'_>) -> Result<Compared> {
+    let making = &*making;
+    let differences: Vec<String> =
+        parallel::each_table(making, || Ok(()), |(), session, table| compare_table(making, session, table))?
+            .into_iter()
+            .flatten()
+            .collect();
     refuse(&differences, "table")?;
-    refuse(&compare_sequences(restore)?, "sequence")?;
-    let large_objects = compare_large_objects(restore)?;
-    let tables = &restore.manifest.tables;
+    refuse(&compare_sequences(making)?, "sequence")?;
+    let large_objects = compare_large_objects(making)?;
+    let tables = &making.manifest.tables;
     Ok(Compared {
         tables: tables.len() as u64,
-        rows: restore.manifest.rows(),
+        rows: making.manifest.rows(),
         bytes: tables.iter().map(|table| table.bytes).sum(),
-        sequences: restore.manifest.sequences.len() as u64,
+        sequences: making.manifest.sequences.len() as u64,
         large_objects,
     })
 }
@@ -65,11 +67,11 @@ fn refuse(differences: &[String], what: &str) -> Result<()> {
 }
 
 /// What differs in a table; nothing when it is equal.
-fn compare_table(restore: &Restore<'_>, session: &mut RawSession, table: &Table) -> Result<Option<String>> {
+fn compare_table(making: &Restoring<'_>, session: &mut RawSession, table: &Table) -> Result<Option<String>> {
     let name = printable(&format!("{}.{}", table.schema, table.table));
     let doing = format!("comparing {name}");
-    restore.progress.doing(&doing);
-    let (copied, digest) = digest(restore, session, &doing, &table.copy_out())?;
+    making.progress.doing(&doing);
+    let (copied, digest) = digest(making, session, &doing, &table.copy_out())?;
     let expected = (Copied { rows: table.rows, bytes: table.bytes }, table.sha256);
     Ok((expected != (copied, digest)).then(|| {
         format!(
@@ -80,7 +82,7 @@ fn compare_table(restore: &Restore<'_>, session: &mut RawSession, table: &Table)
 }
 
 fn digest(
-    restore: &Restore<'_>,
+    making: &Restoring<'_>,
     session: &mut RawSession,
     doing: &str,
     sql: &str,
@@ -88,17 +90,17 @@ fn digest(
     let mut hasher = Hasher::default();
     let copied = session.copy_out(doing, sql, |piece| {
         hasher.update(piece);
-        restore.progress.advance(piece.len() as u64);
+        making.progress.advance(piece.len() as u64);
         Ok(())
     })?;
     Ok((copied, hasher.finish()))
 }
 
-fn compare_sequences(restore: &Restore<'_>) -> Result<Vec<String>> {
+fn compare_sequences(making: &Restoring<'_>) -> Result<Vec<String>> {
     let doing = "comparing sequences";
-    restore.progress.doing(doing);
-    let control = Control::open(&restore.server, &restore.temporary, restore.stop)?;
-    let names: Vec<&String> = restore.manifest.sequences.keys().collect();
+    making.progress.doing(doing);
+    let control = Control::open(&making.server, &making.database, making.stop)?;
+    let names: Vec<&String> = making.manifest.sequences.keys().collect();
     let mut states = BTreeMap::new();
     for names in names.chunks(SEQUENCES_AT_ONCE) {
         let parts: Vec<_> = names
@@ -110,7 +112,7 @@ fn compare_sequences(restore: &Restore<'_>) -> Result<Vec<String>> {
             states.insert(row.get::<_, String>(0), state);
         }
     }
-    let differs = restore.manifest.sequences.iter().filter_map(|(name, range)| {
+    let differs = making.manifest.sequences.iter().filter_map(|(name, range)| {
         let state = states.get(name);
         let is_equal = state.is_some_and(|state| range.allows(*state));
         (!is_equal).then(|| {
@@ -123,13 +125,13 @@ fn compare_sequences(restore: &Restore<'_>) -> Result<Vec<String>> {
 }
 
 /// How many large objects there are, when they are equal.
-fn compare_large_objects(restore: &Restore<'_>) -> Result<u64> {
+fn compare_large_objects(making: &Restoring<'_>) -> Result<u64> {
     let doing = "comparing large objects";
-    restore.progress.doing(doing);
-    let mut session = parallel::session(restore)?;
-    let expected = restore.manifest.large_objects.as_ref();
+    making.progress.doing(doing);
+    let mut session = parallel::session(making)?;
+    let expected = making.manifest.large_objects.as_ref();
     let (copied, digest) =
-        digest(restore, &mut session, doing, &format!("COPY ({LARGE_OBJECT_QUERY}) TO STDOUT"))?;
+        digest(making, &mut session, doing, &format!("COPY ({LARGE_OBJECT_QUERY}) TO STDOUT"))?;
     let is_equal = match expected {
         Some(expected) => digest == expected.sha256,
         None => copied.rows == 0,

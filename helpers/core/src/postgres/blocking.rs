@@ -3,23 +3,21 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::postgres::control;
-use nexus_core::postgres::failure::from_client;
-use nexus_core::postgres::server::Server;
-use nexus_core::stop::Stop;
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row};
 
-/// What our sessions are called in pg_stat_activity.
-pub(crate) const APPLICATION: &str = "nexus-restore";
+use crate::failure::{Exit, Failure, OrFail, Result};
+use crate::postgres::control;
+use crate::postgres::failure::from_client;
+use crate::postgres::server::Server;
+use crate::stop::Stop;
 
 /// How long an answer is waited for before a stop is looked for.
 const GLANCE: Duration = Duration::from_millis(250);
 
 /// A session.
-pub(crate) struct Control {
+pub struct Control {
     runtime: Runtime,
     client: Client,
     stop: Stop,
@@ -30,12 +28,12 @@ impl Control {
     ///
     /// # Errors
     /// As [`control::connect`].
-    pub(crate) fn open(server: &Server, database: &str, stop: &Stop) -> Result<Self> {
+    pub fn open(server: &Server, database: &str, stop: &Stop) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .or_fail(Exit::Software, || "starting the runtime")?;
-        let client = runtime.block_on(control::connect(server, database, APPLICATION))?;
+        let client = runtime.block_on(control::connect(server, database, server.application))?;
         Ok(Self { runtime, client, stop: stop.clone() })
     }
 
@@ -43,7 +41,7 @@ impl Control {
     ///
     /// # Errors
     /// As [`Control::open`].
-    pub(crate) fn beside(server: &Server, avoid: &str, stop: &Stop) -> Result<Self> {
+    pub fn beside(server: &Server, avoid: &str, stop: &Stop) -> Result<Self> {
         Self::open(server, if avoid == "postgres" { "template1" } else { "postgres" }, stop)
     }
 
@@ -51,7 +49,7 @@ impl Control {
     ///
     /// # Errors
     /// The server's.
-    pub(crate) fn run(&self, doing: &str, sql: &str) -> Result<()> {
+    pub fn run(&self, doing: &str, sql: &str) -> Result<()> {
         self.try_run(sql)?.map_err(|error| from_client(doing, &error))
     }
 
@@ -59,7 +57,7 @@ impl Control {
     ///
     /// # Errors
     /// TryLater (75) when stopped.
-    pub(crate) fn try_run(&self, sql: &str) -> Result<std::result::Result<(), Error>> {
+    pub fn try_run(&self, sql: &str) -> Result<std::result::Result<(), Error>> {
         self.wait(self.client.batch_execute(sql))
     }
 
@@ -67,15 +65,32 @@ impl Control {
     ///
     /// # Errors
     /// The server's.
-    pub(crate) fn rows(&self, doing: &str, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+    pub fn rows(&self, doing: &str, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
         self.wait(self.client.query(sql, values))?.map_err(|error| from_client(doing, &error))
+    }
+
+    /// Runs a query, for callers that want to look at the server's error.
+    ///
+    /// # Errors
+    /// TryLater (75) when stopped.
+    pub fn try_rows(&self, sql: &str) -> Result<std::result::Result<Vec<Row>, Error>> {
+        self.wait(self.client.query(sql, &[]))
+    }
+
+    /// Runs statements, and calls `meanwhile` four times a second until they are done.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn run_while(&self, doing: &str, sql: &str, meanwhile: impl FnMut()) -> Result<()> {
+        let outcome = self.wait_while(self.client.batch_execute(sql), meanwhile)?;
+        outcome.map_err(|error| from_client(doing, &error))
     }
 
     /// Runs a query that gives one row.
     ///
     /// # Errors
     /// The server's.
-    pub(crate) fn row(&self, doing: &str, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Row> {
+    pub fn row(&self, doing: &str, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Row> {
         let row = self.rows(doing, sql, values)?.into_iter().next();
         row.ok_or_else(|| Failure::new(Exit::Software, doing).because("the server gave no row"))
     }
@@ -84,6 +99,14 @@ impl Control {
         &self,
         answer: impl Future<Output = std::result::Result<T, Error>>,
     ) -> Result<std::result::Result<T, Error>> {
+        self.wait_while(answer, || ())
+    }
+
+    fn wait_while<T>(
+        &self,
+        answer: impl Future<Output = std::result::Result<T, Error>>,
+        mut meanwhile: impl FnMut(),
+    ) -> Result<std::result::Result<T, Error>> {
         self.runtime.block_on(async {
             let mut answer = pin!(answer);
             loop {
@@ -91,6 +114,7 @@ impl Control {
                     return Ok(answer);
                 }
                 self.stop.check()?;
+                meanwhile();
             }
         })
     }

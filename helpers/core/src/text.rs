@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// Rows of cells as lines whose columns line up; a column whose cells below the head are all numbers goes right.
-pub(crate) fn columns(rows: &[Vec<String>]) -> String {
+pub fn columns(rows: &[Vec<String>]) -> String {
     let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..).map_while(width).collect();
     let is_number = |cell: &String| {
@@ -28,7 +28,7 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> String {
 }
 
 /// `1 234 567`
-pub(crate) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -41,7 +41,7 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// `2026-11-22 03:00:12 UTC`
-pub(crate) fn moment(at: Timestamp) -> String {
+pub fn moment(at: Timestamp) -> String {
     let at = at.to_zoned(TimeZone::UTC).datetime();
     format!(
         "{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC",
@@ -55,12 +55,12 @@ pub(crate) fn moment(at: Timestamp) -> String {
 }
 
 /// A name from a database as a terminal may show it: control characters are escaped.
-pub(crate) fn printable(name: &str) -> String {
+pub fn printable(name: &str) -> String {
     name.chars().flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
 }
 
 /// `{count} {one}`, with an s unless there is one.
-pub(crate) fn counted(count: u64, one: &str) -> String {
+pub fn counted(count: u64, one: &str) -> String {
     format!("{} {one}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 

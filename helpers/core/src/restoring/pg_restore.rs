@@ -4,22 +4,22 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::process::{ChildStdin, Command, Stdio};
 use std::thread;
 
-use nexus_core::docker::client::failure_of;
-use nexus_core::docker::protocol::Section;
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_core::postgres::server::Server;
-use nexus_core::stop::Stop;
 use nix::sys::signal::Signal;
 use tempfile::NamedTempFile;
 
-use crate::child;
+use crate::docker::client::failure_of;
+use crate::docker::protocol::Section;
+use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use crate::postgres::server::Server;
+use crate::restoring::child;
+use crate::stop::Stop;
 
 /// How much of what it says is kept.
 const KEPT: u64 = 64 << 10;
 
 /// The command and its first arguments.
 #[derive(Clone, Debug)]
-pub(crate) struct PgRestore {
+pub(super) struct PgRestore {
     words: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ impl PgRestore {
     ///
     /// # Errors
     /// Settings (78) when there is none.
-    pub(crate) fn parse(command: &str) -> Result<Self> {
+    pub(super) fn parse(command: &str) -> Result<Self> {
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
         if words.is_empty() {
             return Err(refused(command).because("it names no command").advise(ADVICE));
@@ -46,7 +46,7 @@ impl PgRestore {
     ///
     /// # Errors
     /// Settings (78).
-    pub(crate) fn require_version(&self, major: u32) -> Result<()> {
+    pub(super) fn require_version(&self, major: u32) -> Result<()> {
         let refused = || refused(&self.words.join(" "));
         let output = self
             .command()
@@ -70,7 +70,7 @@ impl PgRestore {
     ///
     /// # Errors
     /// What reading `archive` gives, else CannotCreate (73) with what pg_restore said.
-    pub(crate) fn run(
+    pub(super) fn run(
         &self,
         server: &Server,
         database: &str,

@@ -1,0 +1,129 @@
+//! Making a database of a set, step by step, and comparing it with what was backed up. nexus-restore does it beside the
+//! living database, nexus-restore-test in a throwaway server.
+
+pub mod archive;
+pub mod child;
+pub mod compare;
+pub mod database;
+mod parallel;
+mod pg_restore;
+pub mod redis;
+pub mod requirements;
+mod role_plan;
+pub mod roles;
+pub mod rows;
+mod statements;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::docker::protocol::{Section, Stand};
+use crate::failure::Result;
+use crate::postgres::blocking::Control;
+use crate::postgres::server::Server;
+use crate::progress::Progress;
+use crate::set::directory::SetEntry;
+use crate::set::manifest::Manifest;
+use crate::set::which::Unlock;
+use crate::stop::Stop;
+
+/// A database that is being made of a set.
+#[derive(Debug)]
+pub struct Restoring<'a> {
+    /// Where it is made.
+    pub server: Server,
+    /// Name of the database that is made.
+    pub database: String,
+    /// Of what it is made.
+    pub set: SetEntry,
+    /// What the set says it holds.
+    pub manifest: Manifest,
+    /// Who decrypts.
+    pub unlock: Unlock,
+    /// Who runs pg_restore.
+    pub tool: Tool,
+    /// Tables at once.
+    pub jobs: u8,
+    /// Whom to tell how far it is.
+    pub progress: &'a Progress,
+    /// Asked in between.
+    pub stop: &'a Stop,
+    /// Roles that were made for it.
+    pub roles_made: Vec<String>,
+    /// What a person should know at the end.
+    pub notes: Vec<String>,
+    /// What was done so far.
+    pub steps: Vec<Step>,
+}
+
+/// Who runs pg_restore.
+#[derive(Clone, Debug)]
+pub enum Tool {
+    /// nexus-docker, in the container of a server.
+    Docker {
+        /// Where it listens.
+        socket: PathBuf,
+        /// Which server's container.
+        stand: Stand,
+    },
+    /// A command of the owner's (setting `NEXUS_PG_RESTORE`), for a server outside Compose.
+    Command(String),
+}
+
+/// One step and what it took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What was done.
+    pub name: String,
+    /// Microseconds.
+    pub usec: u64,
+}
+
+impl Restoring<'_> {
+    /// `000042`
+    pub fn id(&self) -> String {
+        format!("{:06}", self.set.name.sequence)
+    }
+
+    /// Remembers something that a person should know at the end.
+    pub fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// Does one step and takes its time.
+    ///
+    /// # Errors
+    /// TryLater (75) when stopped, else the step's.
+    pub fn step<T>(&mut self, name: &str, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.stop.check()?;
+        self.progress.doing(name);
+        let began = Instant::now();
+        let outcome =
+            work(self).map_err(|failure| failure.while_doing(format!("restoring set {}", self.id())))?;
+        self.took(name, began);
+        Ok(outcome)
+    }
+
+    /// Remembers that a step which began at `began` is done.
+    pub fn took(&mut self, name: &str, began: Instant) {
+        let usec = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.steps.push(Step { name: name.to_owned(), usec });
+    }
+
+    /// Makes the database and fills it. It lets in nobody but superusers until [`database::finish`].
+    ///
+    /// `control` is a session in another database of the server.
+    ///
+    /// # Errors
+    /// Data (65) when the set is damaged, else the server's.
+    pub fn fill(&mut self, control: &Control, server_version: u32) -> Result<()> {
+        self.step("roles", |making| roles::restore(making, control))?;
+        self.step("create", |making| database::create(making, control, server_version))?;
+        self.step("pre-data", |making| archive::restore(making, Section::PreData))?;
+        self.step("rows", rows::load)?;
+        self.step("data", |making| archive::restore(making, Section::Data))?;
+        self.step("post-data", |making| archive::restore(making, Section::PostData))
+    }
+}

@@ -1,0 +1,190 @@
+//! Throwaway servers, for a restore test: of the images that the stack runs, without a network, with a volume of their
+//! own, and gone when nobody wants them any more.
+//!
+//! A throwaway server ends with its standard input, which dockerd closes however its docker CLI dies (see
+//! [`tool`](crate::tool)); `--rm` then removes container and volume. So nothing is left when the asker dies, or this
+//! helper, or both. What a dockerd leaves that was killed itself is swept by label before the next one starts.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::ChildStdin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nexus_core::docker::protocol::Scratch;
+use nexus_core::failure::Exit;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::asker::{Asker, Wake};
+use crate::command::scratch::{self, Living, Wanted};
+use crate::run::{self, Input, Trouble};
+use crate::running::{Running, read_some};
+
+/// For questions to dockerd, and for it to start or remove a container with its volume.
+const SHORT: Duration = Duration::from_secs(60);
+
+/// For a new cluster to be made on a slow disk, or for Redis to read all of its file.
+const START: Duration = Duration::from_secs(1800);
+
+/// How often it is looked at whether dockerd has removed what it removes.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Every process of ours can open this directory, and nobody else has a reason to lock it.
+const LOCK: &str = "/etc/nexus";
+
+/// Runs a throwaway server until the input ends or the asker goes.
+///
+/// # Errors
+/// When another one is in use, it does not start, or ends by itself.
+pub fn hold(asker: &Arc<Asker>, wanted: Wanted, input: Input) -> Result<(), Trouble> {
+    let _lock = only_one(asker)?;
+    remove_all(asker)?;
+    let said = run::output(asker, &scratch::living(wanted.service), SHORT)?;
+    let living = Living::parse(&said).map_err(|refusal| Trouble::NotRun(refusal.0))?;
+    let digests = run::output(asker, &scratch::digests(&living), SHORT)?;
+    let mut server = Running::start(&scratch::server(wanted, &living), asker)?;
+    let let_go = feed(wanted.bytes, input, server.stdin()?, asker);
+    let lives = wait_until_it_answers(asker, wanted, &mut server);
+    if let Ok(free) = lives {
+        let scratch = Scratch {
+            image: living.image,
+            image_id: living.image_id,
+            repository_digests: serde_json::from_str(digests.trim()).unwrap_or_default(),
+            free,
+        };
+        let line = serde_json::to_string(&scratch).map_err(|e| Trouble::NotRun(e.to_string()))?;
+        let _ = asker.frame(b'o', format!("{line}\n").as_bytes());
+        // It ends with the input, and that with the asker.
+        server.wait(None, None);
+    }
+    let wanted_to_end = let_go.load(Ordering::Acquire);
+    // Kills the docker CLI of one that lives and does not answer; dockerd then ends its input.
+    drop(server);
+    remove_all(asker)?;
+    match lives {
+        Err(trouble) => Err(trouble),
+        Ok(_) if wanted_to_end => Ok(()),
+        Ok(_) => Err(Trouble::NotRun("the throwaway server ended by itself".to_owned())),
+    }
+}
+
+/// Removes what throwaway servers were left behind.
+///
+/// # Errors
+/// When one is in use.
+pub fn sweep(asker: &Arc<Asker>) -> Result<(), Trouble> {
+    let _lock = only_one(asker)?;
+    remove_all(asker)
+}
+
+/// Whoever holds the lock runs the only throwaway server; any other is a leftover. The lock goes with the process.
+fn only_one(asker: &Asker) -> Result<Flock<File>, Trouble> {
+    let directory = File::open(LOCK).map_err(|e| Trouble::NotRun(format!("opening {LOCK}: {e}")))?;
+    Flock::lock(directory, FlockArg::LockExclusiveNonblock).map_err(|_| {
+        asker.say("error: another restore test is using a throwaway server");
+        Trouble::Failed(i32::from(Exit::TryLater as u8))
+    })
+}
+
+/// Removes containers and volumes by their label, until there are none.
+fn remove_all(asker: &Arc<Asker>) -> Result<(), Trouble> {
+    let deadline = Instant::now() + SHORT;
+    loop {
+        let containers = ids(&run::output(asker, &scratch::containers(), SHORT)?)?;
+        let volumes = ids(&run::output(asker, &scratch::volumes(), SHORT)?)?;
+        if containers.is_empty() && volumes.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Trouble::TooLate(SHORT));
+        }
+        // Either may be gone by now, or be on its way: what counts is the list.
+        let removal = if containers.is_empty() {
+            scratch::remove_volumes(&volumes)
+        } else {
+            scratch::remove_containers(&containers)
+        };
+        run::silent(&removal, SHORT);
+        thread::sleep(AGAIN);
+    }
+}
+
+/// Gives the server the first `bytes` of the input, in a thread of its own, and lets go of its input when the rest,
+/// which is nothing, has ended. What it gives is set then.
+fn feed(bytes: u64, mut input: Input, mut stdin: ChildStdin, asker: &Arc<Asker>) -> Arc<AtomicBool> {
+    let ended = Arc::new(AtomicBool::new(false));
+    let (asker, tell) = (Arc::clone(asker), Arc::clone(&ended));
+    thread::spawn(move || {
+        let mut buffer = vec![0; 64 << 10];
+        let mut first = (&mut input).take(bytes);
+        while let Some(got) = read_some(&mut first, &mut buffer) {
+            if stdin.write_all(&buffer[..got]).is_err() {
+                return;
+            }
+            asker.count_received(got);
+        }
+        while read_some(&mut input, &mut buffer).is_some() {}
+        tell.store(true, Ordering::Release);
+        drop(stdin);
+    });
+    ended
+}
+
+/// Waits until the server answers; gives the free bytes on its disk.
+fn wait_until_it_answers(asker: &Arc<Asker>, wanted: Wanted, server: &mut Running) -> Result<u64, Trouble> {
+    let mut stdout = server.stdout()?;
+    let line = asker.line_of(&mut stdout, START).map_err(|wake| match wake {
+        Wake::TooLate => Trouble::TooLate(START),
+        _ => Trouble::HungUp,
+    })?;
+    server.forward(stdout, b'e', asker);
+    if line != "started" {
+        server.wait(Some(asker), Some(Instant::now() + SHORT));
+        server.succeeded()?;
+        return Err(Trouble::NotRun("the throwaway server did not say that it starts".to_owned()));
+    }
+    let said = run::output(asker, &scratch::ready(wanted.service), START)?;
+    free(&said).ok_or_else(|| Trouble::NotRun("df did not say how much room there is".to_owned()))
+}
+
+/// Available bytes, of the last line of `df -Pk` (POSIX): `/dev/sda1 1000 200 800 20% /data`.
+fn free(said: &str) -> Option<u64> {
+    said.lines().last()?.split_whitespace().nth(3)?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Docker's ids, and its names of volumes that were given none, one a line. They go back onto a command line, so they
+/// are checked.
+fn ids(listed: &str) -> Result<Vec<String>, Trouble> {
+    let is_id = |id: &str| id.len() == 64 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if listed.lines().all(is_id) {
+        Ok(listed.lines().map(str::to_owned).collect())
+    } else {
+        Err(Trouble::NotRun("docker listed something that is no id".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_is_the_fourth_column_of_the_last_line() {
+        let said =
+            "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda 100 20 80 20% /data\n";
+        assert_eq!(free(said), Some(80 << 10));
+        for bad in ["", "x", "/dev/vda 100 20 -1 20% /data", "/dev/vda 1 1 99999999999999999 1% /"] {
+            assert_eq!(free(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_what_docker_names_by_itself_is_removed() {
+        let id = "0123456789abcdef".repeat(4);
+        assert_eq!(ids(&format!("{id}\n")).unwrap(), [id]);
+        for bad in ["nexus_postgres_data", "--help", "\n"] {
+            assert!(ids(bad).is_err(), "{bad:?}");
+        }
+    }
+}
