@@ -11,6 +11,7 @@ use super::chain::{Head, Ledger, Line};
 use super::entry::{Entry, What};
 use super::key::Keys;
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use crate::set::directory::sync_directory;
 use crate::set::lock::Lock;
 use crate::set::seal::{NewFile, give_to_owner_of};
 
@@ -177,12 +178,6 @@ fn remove_if_there(path: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn sync_directory(path: &Path) -> Result<()> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .or_fail_io(|| format!("bringing directory {} to the disk", path.display()))
 }
 
 #[cfg(test)]
