@@ -58,6 +58,10 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
     pub(crate) proofs_dir: PathBuf,
 
+    /// The ledger of what nexus-purge has forgotten; part of each set
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    pub(crate) purge_ledger: PathBuf,
+
     /// Socket of nexus-docker, which runs pg_dump in the database's container
     #[arg(
         long,
