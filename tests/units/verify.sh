@@ -34,11 +34,13 @@ done
 for file in "$units"/*.service; do
 	check exposed_less_than "$(instance "$file")" 1.5
 done
-check has nexus-backup.service PrivateNetwork yes
-check has nexus-backup.service RestrictAddressFamilies AF_UNIX
-check has nexus-backup.service User nexus
-check has nexus-backup.service CapabilityBoundingSet ""
-check has nexus-backup.service SupplementaryGroups ""
+for unit in nexus-backup.service nexus-purge.service; do
+	check has "$unit" PrivateNetwork yes
+	check has "$unit" RestrictAddressFamilies AF_UNIX
+	check has "$unit" User nexus
+	check has "$unit" CapabilityBoundingSet ""
+	check has "$unit" SupplementaryGroups ""
+done
 
 # As the unit would: same user, same sandbox.
 backup_cannot_reach_docker() {

@@ -2,6 +2,7 @@
 //! the backup set on disk, what is forgotten and the ledger of it, and the way to the one helper that may talk to Docker.
 
 pub mod cli;
+pub mod confirm;
 pub mod credentials;
 pub mod docker;
 pub mod failure;

@@ -119,11 +119,11 @@ impl Forgetting<'_> {
             }
         }
         self.progress.doing(format!("purging {table}"));
-        let erased = eraser.by_conditions(&conditions)?;
-        for (index, rows) in numbers.into_iter().zip(erased.rows) {
+        let gone = eraser.by_conditions(&conditions)?;
+        for (index, rows) in numbers.into_iter().zip(gone.rows) {
             replayed.rows[index] += rows;
         }
-        replayed.bytes += erased.bytes;
+        replayed.bytes += gone.bytes;
         Ok(())
     }
 
@@ -155,9 +155,9 @@ impl Forgetting<'_> {
         self.progress.doing(format!("purging {table}"));
         let mut found: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         let mut erase = |index: usize, keys: &mut Vec<String>| -> Result<()> {
-            let erased = eraser.by_keys(keys)?;
-            replayed.rows[index] += erased.rows.iter().sum::<u64>();
-            replayed.bytes += erased.bytes;
+            let gone = eraser.by_keys(keys)?;
+            replayed.rows[index] += gone.rows.iter().sum::<u64>();
+            replayed.bytes += gone.bytes;
             keys.clear();
             Ok(())
         };

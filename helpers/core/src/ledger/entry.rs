@@ -23,7 +23,7 @@ pub struct Entry {
 #[serde(rename_all = "kebab-case")]
 pub enum What {
     /// Rows that are to be forgotten, now and in whatever is restored.
-    Decision(Decision),
+    Decision(Box<Decision>),
     /// A decision was carried out: its rows are gone, from the table and from its pages.
     Done(Done),
 }

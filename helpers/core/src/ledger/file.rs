@@ -121,7 +121,7 @@ impl LedgerFile {
     /// I/O; what was there stays then.
     pub fn replace(&mut self, text: &[u8], ledger: Ledger, keys: Keys) -> Result<()> {
         let new = self.path.with_extension("new");
-        self.write_whole(&new, text)?;
+        write_whole(&new, text)?;
         // Both, until it is certain which of the two is there.
         self.write_heads(&[self.ledger.head(), ledger.head()])?;
         self.give_name(&new, &self.path)?;
@@ -135,15 +135,8 @@ impl LedgerFile {
         let doing = || format!("writing {}", path.display());
         let json = serde_json::to_vec(&heads).or_fail(Exit::Software, doing)?;
         let new = path.with_extension("head.new");
-        self.write_whole(&new, &json)?;
+        write_whole(&new, &json)?;
         self.give_name(&new, &path)
-    }
-
-    fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        remove_if_there(path)?;
-        let mut file = NewFile::create(path)?;
-        file.write_all(bytes).or_fail_io(|| format!("writing {}", path.display()))?;
-        file.finish().map(|_| ())
     }
 
     fn give_name(&self, from: &Path, to: &Path) -> Result<()> {
@@ -154,6 +147,13 @@ impl LedgerFile {
     fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
     }
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    remove_if_there(path)?;
+    let mut file = NewFile::create(path)?;
+    file.write_all(bytes).or_fail_io(|| format!("writing {}", path.display()))?;
+    file.finish().map(|_| ())
 }
 
 /// `purge-ledger.head`

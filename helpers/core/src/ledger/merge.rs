@@ -64,16 +64,13 @@ pub struct OfSet<'a> {
 /// The decisions that a database restored from the set owes, the oldest first: all of both ledgers, but for those that were
 /// done before the set's snapshot was opened. By lines, not by clocks; only for a set without a ledger by its time.
 pub fn outstanding<'a>(machine: &'a Ledger, set: OfSet<'a>) -> Vec<&'a Line> {
-    let mut paid: BTreeSet<Digest> = match set.ledger {
-        Some(ledger) => {
-            let settled = usize::try_from(set.settled).unwrap_or(usize::MAX).min(ledger.lines().len());
-            done_by(&ledger.lines()[..settled])
-        }
-        None => {
-            let before = machine.lines().partition_point(|line| line.entry.at < set.taken);
-            done_by(&machine.lines()[..before])
-        }
+    let settled = if let Some(ledger) = set.ledger {
+        let settled = usize::try_from(set.settled).unwrap_or(usize::MAX);
+        &ledger.lines()[..settled.min(ledger.lines().len())]
+    } else {
+        &machine.lines()[..machine.lines().partition_point(|line| line.entry.at < set.taken)]
     };
+    let mut paid: BTreeSet<Digest> = done_by(settled);
     let mut lines: Vec<&Line> =
         machine.lines().iter().chain(set.ledger.map_or(&[][..], Ledger::lines)).collect();
     // What was taken over is the same decision as the one it was taken from.
