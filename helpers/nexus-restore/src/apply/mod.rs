@@ -2,6 +2,7 @@
 //! take its place. Until then the living database is not touched, whatever happens.
 
 mod build;
+mod forget;
 pub(crate) mod names;
 mod preflight;
 mod redis;

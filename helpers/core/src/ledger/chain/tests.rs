@@ -73,7 +73,7 @@ fn an_unfinished_line_does_not_count() {
     let torn = Ledger::parse(&text.as_bytes()[..text.len() - 1], &for_tests('a')).unwrap();
     assert!(torn.is_torn());
     assert_eq!(torn.lines(), &ledger.lines()[..2]);
-    assert_eq!(torn.bytes() as usize, text.lines().take(2).map(|line| line.len() + 1).sum::<usize>());
+    assert_eq!(torn.bytes(), text.lines().take(2).map(|line| line.len() as u64 + 1).sum::<u64>());
 }
 
 #[test]

@@ -42,8 +42,8 @@ fn what_was_appended_is_there_and_closed_to_others() {
 fn lines_cut_off_at_the_end_are_missed() {
     let (_directory, path) = three();
     let text = fs::read_to_string(&path).unwrap();
-    let two: String = text.lines().take(2).map(|line| format!("{line}\n")).collect();
-    fs::write(&path, two).unwrap();
+    let two: Vec<_> = text.split_inclusive('\n').take(2).collect();
+    fs::write(&path, two.concat()).unwrap();
     let failure = read(&path, &for_tests('a')).unwrap_err();
     assert_eq!(failure.exit(), Exit::Data);
     assert!(failure.to_string().contains("it had 3 lines, and now it has fewer"), "{failure}");
