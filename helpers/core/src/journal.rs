@@ -1,5 +1,7 @@
 //! Logging: to the journal with fields when a unit runs the helper, to standard error when a person does.
 
+use std::io::Write;
+
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::JournalLog;
 
@@ -44,7 +46,8 @@ impl Log for Plain {
         if !self.enabled(record.metadata()) {
             return;
         }
-        eprintln!("{}", record.args());
+        // A reader that has gone away (`2>&1 | grep -q`) must not end the work.
+        let _nobody_reads = writeln!(std::io::stderr().lock(), "{}", record.args());
         if let Some(journal) = &self.journal
             && record.key_values().get("MESSAGE_ID".into()).is_some()
         {

@@ -34,24 +34,49 @@ struct Copy {
     ledger: Ledger,
 }
 
+/// Both ledgers and all keys for them.
+struct Ledgers {
+    keys: Keys,
+    machine: Ledger,
+    copy: Option<Copy>,
+    /// Whether this machine lacks some of the keys.
+    has_new_keys: bool,
+}
+
+/// Reads the ledgers, so that one that is damaged is known before anything is made.
+///
+/// # Errors
+/// Data (65).
+pub(crate) fn check(restore: &Restore<'_>) -> Result<()> {
+    ledgers(restore).map(|_| ())
+}
+
+/// Nothing when neither the machine nor the set has a ledger: then nothing was ever forgotten.
+fn ledgers(restore: &Restore<'_>) -> Result<Option<Ledgers>> {
+    let making = &restore.making;
+    let of_set = keys_of_set(&making.set.path, &making.unlock.identities()?)?;
+    let of_machine = keys_of_machine(&restore.args.purge_ledger)?;
+    let has_new_keys = match (&of_machine, &of_set) {
+        (Some(machine), Some(set)) => !machine.contain(set),
+        (machine, set) => machine.is_none() && set.is_some(),
+    };
+    let keys = match (of_machine, of_set) {
+        (Some(machine), Some(set)) => machine.with(&set),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => return Ok(None),
+    };
+    let copy = copy_of_set(restore, &keys)?;
+    let machine = read(&restore.args.purge_ledger, &keys)?;
+    Ok(Some(Ledgers { keys, machine, copy, has_new_keys }))
+}
+
 /// Forgets in the restored copy what the ledgers of this machine and of the set forbid; gives how many rows that were.
 ///
 /// # Errors
 /// Data (65) when a ledger is damaged; else the server's. Nothing was replaced then.
 pub(crate) fn again(restore: &mut Restore<'_>) -> Result<u64> {
-    let making = &restore.making;
-    let of_set = keys_of_set(&making.set.path, &making.unlock.identities()?)?;
-    let of_machine = keys_of_machine(&restore.args.purge_ledger)?;
-    let Some(keys) = (match (&of_machine, &of_set) {
-        (Some(machine), Some(set)) => Some(machine.with(set)),
-        (Some(one), None) | (None, Some(one)) => Some(one.clone()),
-        (None, None) => None,
-    }) else {
-        // Neither has a ledger: nothing was ever forgotten.
-        return Ok(0);
-    };
-    let copy = copy_of_set(restore, &keys)?;
-    let machine = read(&restore.args.purge_ledger, &keys)?;
+    let Some(ledgers) = ledgers(restore)? else { return Ok(0) };
+    let Ledgers { keys, machine, copy, has_new_keys } = ledgers;
     let set = OfSet {
         ledger: copy.as_ref().map(|copy| &copy.ledger),
         settled: restore.making.manifest.ledger.as_ref().map_or(0, |ledger| ledger.settled),
@@ -73,7 +98,7 @@ pub(crate) fn again(restore: &mut Restore<'_>) -> Result<u64> {
     if restore.args.into.is_none()
         && let Some(copy) = copy
     {
-        take_over(restore, &keys, of_machine.as_ref(), copy)?;
+        take_over(restore, &keys, has_new_keys, &copy)?;
     }
     Ok(rows)
 }
@@ -117,7 +142,7 @@ fn carry_out(restore: &Restore<'_>, keys: &Keys, owed: &[&Decision]) -> Result<u
 
 /// The longer ledger, or of two that have gone different ways the newer with what only the other decided, becomes this
 /// machine's; and so do the set's keys. Before the swap: a ledger that knows more than it must forbids nothing too much.
-fn take_over(restore: &mut Restore<'_>, keys: &Keys, of_machine: Option<&Keys>, copy: Copy) -> Result<()> {
+fn take_over(restore: &mut Restore<'_>, keys: &Keys, has_new_keys: bool, copy: &Copy) -> Result<()> {
     let path = restore.args.purge_ledger.clone();
     if !path.parent().is_some_and(Path::is_dir) {
         restore.making.note(format!(
@@ -126,7 +151,7 @@ fn take_over(restore: &mut Restore<'_>, keys: &Keys, of_machine: Option<&Keys>, 
         ));
         return Ok(());
     }
-    if !of_machine.is_some_and(|machine| machine.contain(keys)) {
+    if has_new_keys {
         write_keys(keys)?;
     }
     let mut file = LedgerFile::open(&path, keys.clone(), APPLICATION)?;
