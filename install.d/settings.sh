@@ -27,7 +27,7 @@ write_settings() {
 			# After a change: systemctl restart nexus-stack
 		TEXT
 	fi
-	let_backup_write
+	let_jobs_write
 }
 
 # setting NAME: its value in nexus.env.
@@ -84,30 +84,48 @@ put_default() {
 	put_if_new "$shipped" 0600 root:root <<<"$new"
 }
 
-drop_in=/etc/systemd/system/nexus-backup.service.d/10-nexus-backup-dir.conf
+# drop_in UNIT: what install.sh adds to it.
+drop_in() { printf '/etc/systemd/system/%s.service.d/10-nexus-places.conf' "$1"; }
 
-# The backup's unit may write below /var/lib/nexus/backups alone; a person may want the sets on another disk.
-let_backup_write() {
+# The units may write below /var/lib/nexus alone; a person may want the sets on another disk.
+let_jobs_write() {
+	local sets proofs
+	sets=$(place_of NEXUS_BACKUP_DIR)
+	proofs=$(place_of NEXUS_PROOFS_DIR)
+	let_write nexus-backup "$sets" "$proofs"
+	let_write nexus-restore-test "$proofs" "$sets"
+}
+
+place_of() {
 	local place
-	place=$(setting NEXUS_BACKUP_DIR)
-	[[ $place == /* ]] || stop 78 "NEXUS_BACKUP_DIR=$place in $settings: it must be a path that begins with /"
-	if [[ $place == /var/lib/nexus/backups || $place == /var/lib/nexus/backups/* ]]; then
-		remove_drop_in
+	place=$(setting "$1")
+	[[ $place == /* ]] || stop 78 "$1=$place in $settings: it must be a path that begins with /"
+	[[ -d $place ]] || install -d --mode=0700 --owner=nexus --group=nexus "$place"
+	printf '%s' "$place"
+}
+
+# let_write UNIT PLACE READ: it writes in PLACE and needs READ to be mounted.
+let_write() {
+	local file
+	file=$(drop_in "$1")
+	if [[ $2 == /var/lib/nexus/* && $3 == /var/lib/nexus/* ]]; then
+		remove_drop_in "$1"
 		return
 	fi
-	[[ -d $place ]] || install -d --mode=0700 --owner=nexus --group=nexus "$place"
-	install -d --mode=0755 "${drop_in%/*}"
-	put "$drop_in" 0644 root:root <<-TEXT
-		# Written by install.sh, because NEXUS_BACKUP_DIR in $settings is elsewhere.
+	install -d --mode=0755 "${file%/*}"
+	put "$file" 0644 root:root <<-TEXT
+		# Written by install.sh, because NEXUS_BACKUP_DIR or NEXUS_PROOFS_DIR in $settings is elsewhere.
 		[Unit]
-		RequiresMountsFor=$place
+		RequiresMountsFor=$2 $3
 		[Service]
-		ReadWritePaths=$place
+		ReadWritePaths=$2
 	TEXT
 }
 
 # Its directory stays where the person has a file of their own in it.
 remove_drop_in() {
-	rm -f "$drop_in"
-	if [[ -d ${drop_in%/*} ]]; then rmdir --ignore-fail-on-non-empty "${drop_in%/*}"; fi
+	local file
+	file=$(drop_in "$1")
+	rm -f "$file"
+	if [[ -d ${file%/*} ]]; then rmdir --ignore-fail-on-non-empty "${file%/*}"; fi
 }

@@ -75,7 +75,8 @@ remove_files() {
 		rm -f -- "$list_of_files"
 	fi
 	rm -rf -- "$share"
-	remove_drop_in
+	remove_drop_in nexus-backup
+	remove_drop_in nexus-restore-test
 	systemctl daemon-reload
 	systemctl reset-failed 'nexus-*'
 }

@@ -13,7 +13,9 @@ if [[ ! -s $PGDATA/PG_VERSION ]]; then
 	mkdir -p "$(dirname "$PGDATA")"
 	# The builtin collation changes neither with the C library nor with the image's Debian, so no index on text ever
 	# goes stale by an upgrade of the image. Every login needs its password, also over the socket.
-	initdb --pgdata="$new" --username=postgres --pwfile=/run/secrets/postgres_password \
+	# NEXUS_INITDB_OPTIONS: a throwaway server need not wait for the disk.
+	# shellcheck disable=SC2086 # it is a list of words
+	initdb ${NEXUS_INITDB_OPTIONS-} --pgdata="$new" --username=postgres --pwfile=/run/secrets/postgres_password \
 		--auth-local=scram-sha-256 --auth-host=scram-sha-256 --data-checksums \
 		--encoding=UTF8 --locale=C.UTF-8 --locale-provider=builtin --builtin-locale=C.UTF-8
 	if [[ -d $PGDATA ]]; then

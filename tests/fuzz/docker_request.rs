@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nexus_core::docker::protocol::Request;
+use nexus_core::docker::protocol::{Request, Stand};
 use nexus_docker::{command, request};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -28,6 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(argv.iter().all(|word| !word.contains('\0')));
     let fields = match &request {
         Request::Dump { exclude_table_data, .. } => exclude_table_data.len() + 4,
+        Request::Restore { server: Stand::Scratch, .. } => 5,
         Request::Restore { .. } => 4,
         _ => 2,
     };

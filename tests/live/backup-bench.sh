@@ -8,27 +8,15 @@ shopt -s inherit_errexit
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/sets.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/episodes.sh"
 
 episodes=${1:-100000}
 rounds=${2:-3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"; docker exec nexus-postgres dropdb --if-exists --force bench_backup' EXIT
 
-docker exec nexus-postgres createdb --template=nexus bench_backup 2>/dev/null || {
-	docker exec nexus-postgres createdb bench_backup
-	docker exec nexus-postgres pg_dump --schema-only nexus | docker exec -i nexus-postgres psql -Xq --dbname=bench_backup >/dev/null
-}
-# Vectors with structure: a hundred directions, each row near one of them, and of length 1, as embeddings are.
-docker exec -i nexus-postgres psql -Xq --set=ON_ERROR_STOP=1 --set=n="$episodes" --dbname=bench_backup <<'SQL'
-DROP INDEX nexus_memory.zep_embedding_hnsw;
-SELECT setseed(0.42) \g /dev/null
-CREATE TEMP TABLE direction AS SELECT c, array_agg(random() - 0.5) AS v FROM generate_series(0, 99) c, generate_series(1, 384) GROUP BY c;
-INSERT INTO nexus_memory.zep_episodic_memory (content, tags, embedding, metadata)
-SELECT (SELECT string_agg(md5(i::text || w), ' ') FROM generate_series(1, 6) w), ARRAY['bench', 'c' || i % 100],
-  (SELECT l2_normalize(array_agg((d + 0.3 * (random() - 0.5))::real)::public.vector) FROM unnest(v) d), '{"action_type": "bench"}'
-FROM generate_series(1, :n) i JOIN direction ON c = i % 100;
-VACUUM ANALYZE;
-SQL
+episodes_in bench_backup "$episodes"
 
 recipient=$(grep -m1 '^age1' /etc/nexus/recipients.txt)
 # What a script would do; the same compression and the same encryption.

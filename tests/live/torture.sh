@@ -56,6 +56,13 @@ nexus_restore_brings_it_back() {
 	same "the digest of pg_dump" "$(everything dbname=back)" "$(everything "$conninfo")"
 }
 
+a_restore_test_proves_it() {
+	install -d "$work/proofs"
+	NEXUS_PROOFS_DIR=$work/proofs nexus-restore-test "$work/sets/$(newest "$work/sets")" --json >"$work/proof.json"
+	same "the verdict" "$(jq .proven "$work/proof.json")" true
+	(($(jq '.counts.policy + .counts.view + .counts.function + .counts.trigger' "$work/proof.json") > 5))
+}
+
 stock_tools_bring_it_back() {
 	cd "$work/sets/$(newest "$work/sets")"
 	export PGHOST=/run/nexus/postgres PGUSER=postgres
@@ -84,6 +91,7 @@ database_settings_come_back() {
 check torture_is_backed_up
 check some_tables_go_as_text_and_some_binary
 check nexus_restore_brings_it_back
+check a_restore_test_proves_it
 check stock_tools_bring_it_back
 check database_settings_come_back
 report

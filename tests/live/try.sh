@@ -114,6 +114,17 @@ same "their digest" "$after" "$before"
 ((after_rows > 1000)) || { echo "only $after_rows episodes were loaded: are Debian's fortunes installed?" >&2 && exit 1; }
 same "what a program sees" "$(as_program --command="SELECT count(*) FROM $memory")" "$before_rows"
 
+heading "The next night: a backup, and does it prove itself?"
+systemctl start nexus-backup
+timed proof systemctl start nexus-restore-test
+show "journalctl --lines=45 --output=cat -u nexus-restore-test"
+proof=$(find /var/lib/nexus/proofs -name '*.json' | sort | tail -n 1)
+digests='[.tables[] | {schema, table, rows, sha256}]'
+same "digests of the proof" "$(jq "$digests" "$proof")" \
+	"$(nexus-restore show "$(jq --raw-output .set "$proof")" --json | jq "$digests")"
+same "episodes in the proof" "$(jq ".counts.rows" "$proof")" "$((before_rows + 1))"
+show "nexus-restore list"
+
 heading "Summary"
 printf '  %-22s %s\n' \
 	"installed in" "${took[install]}" \
@@ -121,4 +132,5 @@ printf '  %-22s %s\n' \
 	"database" "$(as_owner --command='SELECT pg_size_pretty(pg_database_size(current_database()))')" \
 	"backup set" "$(size_of "$set"), made in ${took[backup]}" \
 	"wiped and restored in" "${took[restore]}" \
-	"rows and digest" "the same as before"
+	"rows and digest" "the same as before" \
+	"proven in" "${took[proof]}"

@@ -83,6 +83,16 @@ part_restore() {
 	in_machine live/restore.sh
 }
 
+part_proof() {
+	installed
+	in_machine live/restore-test.sh
+}
+
+part_purge() {
+	installed
+	in_machine live/purge.sh
+}
+
 part_docker() {
 	installed
 	in_machine live/docker-helper.sh
@@ -93,9 +103,12 @@ part_faults() {
 	echo "seed $seed (NEXUS_TEST_SEED=$seed repeats it)"
 	in_machine faults/backup-kill.sh 40 "$seed"
 	in_machine faults/restore-kill.sh 25 "$seed"
+	in_machine faults/purge-kill.sh 200 "$seed"
 }
 
 part_bench() {
 	installed
 	in_machine live/backup-bench.sh 100000 1
+	in_machine live/restore-test-bench.sh 20000 1
+	in_machine live/purge-bench.sh 10000 30
 }

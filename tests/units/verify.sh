@@ -34,12 +34,12 @@ done
 for file in "$units"/*.service; do
 	check exposed_less_than "$(instance "$file")" 1.5
 done
-for unit in nexus-backup.service nexus-purge.service; do
-	check has "$unit" PrivateNetwork yes
-	check has "$unit" RestrictAddressFamilies AF_UNIX
-	check has "$unit" User nexus
-	check has "$unit" CapabilityBoundingSet ""
-	check has "$unit" SupplementaryGroups ""
+for job in nexus-backup nexus-restore-test nexus-purge; do
+	check has "$job.service" PrivateNetwork yes
+	check has "$job.service" RestrictAddressFamilies AF_UNIX
+	check has "$job.service" User nexus
+	check has "$job.service" CapabilityBoundingSet ""
+	check has "$job.service" SupplementaryGroups ""
 done
 
 # As the unit would: same user, same sandbox.

@@ -104,6 +104,13 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
+/// Carries it through what knows I/O errors only, a reader for instance; [`OrFailIo`] takes it out again.
+impl From<Failure> for std::io::Error {
+    fn from(failure: Failure) -> Self {
+        Self::other(failure)
+    }
+}
+
 /// Adds context to another library's error.
 pub trait OrFail<T> {
     /// Turns the error into a [`Failure`] with `exit`, `doing` computed only when it failed.
@@ -117,7 +124,7 @@ impl<T, E: Into<Box<dyn Error + Send + Sync>>> OrFail<T> for std::result::Result
 }
 
 /// Adds context to an I/O error, choosing the exit code by its kind: 77 for permission, 73 for a full
-/// disk, 74 otherwise.
+/// disk, 74 otherwise. An I/O error that carries a [`Failure`] is that failure.
 pub trait OrFailIo<T> {
     /// Turns the I/O error into a [`Failure`]; `doing` is computed only when it failed.
     fn or_fail_io<D: Into<String>>(self, doing: impl FnOnce() -> D) -> Result<T>;
@@ -127,6 +134,10 @@ impl<T> OrFailIo<T> for std::io::Result<T> {
     fn or_fail_io<D: Into<String>>(self, doing: impl FnOnce() -> D) -> Result<T> {
         use std::io::ErrorKind;
         self.map_err(|error| {
+            let error = match error.downcast::<Failure>() {
+                Ok(carried) => return carried,
+                Err(error) => error,
+            };
             let (exit, advice) = match error.kind() {
                 ErrorKind::PermissionDenied => (Exit::Permission, None),
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
@@ -169,5 +180,12 @@ mod tests {
         let failure = Err::<(), _>(full).or_fail_io(|| "writing x").unwrap_err();
         assert_eq!(failure.exit(), Exit::CannotCreate);
         assert!(failure.to_string().contains("Free some space"));
+    }
+
+    #[test]
+    fn a_failure_that_came_through_a_reader_is_itself_again() {
+        let error = std::io::Error::from(Failure::new(Exit::TryLater, "stopped by a signal"));
+        let failure = Err::<(), _>(error).or_fail_io(|| "reading x").unwrap_err();
+        assert_eq!((failure.exit(), failure.to_string().as_str()), (Exit::TryLater, "stopped by a signal"));
     }
 }

@@ -19,6 +19,10 @@ pub mod message_id {
     pub const RESTORE_DONE: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a64";
     /// A restore failed; the living database is untouched.
     pub const RESTORE_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a65";
+    /// A restore test has proven a set.
+    pub const TEST_PROVEN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a66";
+    /// A restore test failed.
+    pub const TEST_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a67";
     /// A purge has run.
     pub const PURGE_DONE: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a70";
     /// A purge failed.

@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod output;
 pub mod postgres;
 pub mod progress;
+pub mod redis;
 pub mod restoring;
 pub mod set;
 pub mod stop;

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::postgres::control;
 use nexus_core::postgres::failure::from_client;
+use nexus_core::postgres::objects;
 use nexus_core::postgres::server::Server;
 use nexus_core::set::manifest::{Postgres, SequenceState};
+use nexus_core::set::objects::Objects;
 use tokio_postgres::Client;
 
 use crate::catalog::tables::TablePlan;
@@ -24,6 +26,7 @@ pub(crate) struct Snapshot {
     client: Client,
     pub(crate) taken: Timestamp,
     pub(crate) postgres: Postgres,
+    pub(crate) objects: Objects,
     pub(crate) tables: Vec<TablePlan>,
     pub(crate) sequences: BTreeMap<String, SequenceState>,
     pub(crate) large_objects: u64,
@@ -73,6 +76,7 @@ impl Snapshot {
         Ok(Self {
             taken,
             postgres,
+            objects: objects::list(&client).await?,
             tables: tables::read(&client).await?,
             sequences: database::sequences(&client).await?,
             large_objects: database::large_object_count(&client).await?,

@@ -160,6 +160,7 @@ fn finish(job: Job<'_>, mut made: Made) -> Result<Written> {
     let before = job.snapshot.sequences.clone();
     let (taken, postgres) = (job.snapshot.taken, job.snapshot.postgres.clone());
     let ledger = ledger::back_up(&job.args.purge_ledger, job.settled, job.staging, &mut made.files)?;
+    let objects = job.snapshot.objects.clone();
     let after = job.runtime.block_on(job.snapshot.close())?;
     made.timings.insert("all".to_owned(), u64::try_from(job.began.elapsed().as_millis()).unwrap_or(u64::MAX));
     let manifest = Manifest {
@@ -170,6 +171,7 @@ fn finish(job: Job<'_>, mut made: Made) -> Result<Written> {
         postgres,
         tables: made.tables.into_iter().map(|(_, table)| table).collect(),
         sequences: ranges(&before, &after),
+        objects: Some(objects),
         large_objects: made.large_objects,
         redis: made.redis,
         ledger,

@@ -76,7 +76,9 @@ pub fn tool(request: &Request) -> Option<Result<Argv, Refusal>> {
             ("pg_dump", dump(database, snapshot, exclude_table_data))
         }
         Request::DumpRoles {} => ("pg_dumpall", words(&["--roles-only", "--no-role-passwords"])),
-        Request::Restore { database, section, server: _ } => ("pg_restore", restore(database, *section)),
+        Request::Restore { database, section, server } => {
+            ("pg_restore", restore(database, *section, *server))
+        }
         _ => return None,
     };
     let mut argv = exec();
@@ -99,8 +101,12 @@ fn dump(database: &str, snapshot: &str, exclude_table_data: &[TableName]) -> Arg
     argv
 }
 
-fn restore(database: &str, section: Section) -> Argv {
+fn restore(database: &str, section: Section, server: Stand) -> Argv {
     let mut argv = words(&["--format=custom", "--exit-on-error"]);
+    if server == Stand::Scratch {
+        // A throwaway server has one volume and no other place.
+        argv.push("--no-tablespaces".to_owned());
+    }
     argv.push(format!("--section={}", section.as_str()));
     argv.push(dbname(database));
     argv

@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether they are gone.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// As gentle as autovacuum (`vacuum_cost_limit` at its default): it rests after every 200 points of work.
-const GENTLY: &str = "SET vacuum_cost_delay = '2ms'; SET lock_timeout = '5s'";
+/// It rests after every 1000 points of work, autovacuum after 200: repairing a vector index touches many pages for each row.
+const GENTLY: &str = "SET vacuum_cost_delay = '2ms'; SET vacuum_cost_limit = 1000; SET lock_timeout = '5s'";
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]

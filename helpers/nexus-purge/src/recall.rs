@@ -1,8 +1,6 @@
 //! Whether the vector index still finds what it should: the same searches by the index and without it, before the purge and
 //! after. An index that a VACUUM has damaged loses neighbours without an error (pgvector#988, #993).
 
-use std::collections::BTreeSet;
-
 use nexus_core::failure::Result;
 use nexus_core::forgetting::Table;
 use nexus_core::postgres::blocking::Control;
@@ -14,6 +12,9 @@ const NEIGHBOURS: usize = 10;
 
 /// Rows that are compared without the index, over all searches: it bounds the time.
 const WORK: u64 = 2_000_000;
+
+/// A difference of distances that is only rounding.
+const EQUALLY_NEAR: f64 = 1e-9;
 
 /// Percentage points that recall may fall by; searches differ a little by chance.
 const MAY_FALL: f64 = 5.0;
@@ -89,8 +90,10 @@ impl Probe {
                  SET LOCAL hnsw.iterative_scan = 'strict_order'",
                 doing,
             )?;
+            // By distance: of rows that are equally near, any will do.
+            let farthest = exact.iter().copied().fold(0.0, f64::max) + EQUALLY_NEAR;
             expected += exact.len();
-            found += exact.intersection(&indexed).count();
+            found += indexed.iter().filter(|distance| **distance <= farthest).count().min(exact.len());
         }
         #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
         let recall = (expected > 0).then(|| found as f64 * 100.0 / expected as f64);
@@ -105,15 +108,15 @@ impl Probe {
         key: &str,
         how: &str,
         doing: &str,
-    ) -> Result<BTreeSet<String>> {
+    ) -> Result<Vec<f64>> {
         let own = format!("{} = {}", table.key_text(), quote::literal(key));
         let by_key = format!("{} = ANY ({})", quote::identifier(&table.place().key), table.key_array(&[key]));
         control.run(doing, &format!("BEGIN; {how}"))?;
         let sql = format!(
-            "SELECT {} FROM {table_name} WHERE {column} IS NOT NULL AND NOT ({own}) AND NOT ({goes}) \
-             ORDER BY {column} {} (SELECT {column} FROM {table_name} WHERE {by_key}) LIMIT {NEIGHBOURS}",
-            table.key_text(),
-            self.operator,
+            "SELECT ({column} {operator} (SELECT {column} FROM {table_name} WHERE {by_key}))::float8 \
+             FROM {table_name} WHERE {column} IS NOT NULL AND NOT ({own}) AND NOT ({goes}) \
+             ORDER BY {column} {operator} (SELECT {column} FROM {table_name} WHERE {by_key}) LIMIT {NEIGHBOURS}",
+            operator = self.operator,
             table_name = table.qualified(),
             column = self.column
         );

@@ -8,10 +8,11 @@ use nexus_core::output;
 use nexus_core::progress::human_bytes;
 use nexus_core::set::directory::{BackupDirectory, SetEntry};
 use nexus_core::set::manifest::Manifest;
+use nexus_core::set::proof::{self, Verdict};
 use nexus_core::set::verify::size_of;
 use nexus_core::set::which::Unlock;
 use nexus_core::text::{columns, grouped, moment};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::args::ListArgs;
 
@@ -27,14 +28,8 @@ struct Row {
     rows: Option<u64>,
     /// Whether the manifest is damaged.
     damaged: bool,
-    /// When a restore test proved it.
-    proven: Option<Timestamp>,
-}
-
-/// Of a proof, what is shown here.
-#[derive(Deserialize)]
-struct Proof {
-    proven: Timestamp,
+    /// Whether the last restore test proved it, and when that was; nothing when there was none.
+    tested: Option<Verdict>,
 }
 
 /// Prints the table.
@@ -77,14 +72,16 @@ fn row_of(set: &SetEntry, manifest: Option<Result<Manifest>>, proofs: &Path) -> 
         tables: manifest.as_ref().map(|m| m.tables.len()),
         rows: manifest.as_ref().map(Manifest::rows),
         damaged,
-        proven: proof_of(set, proofs),
+        tested: tested(set, proofs),
     }
 }
 
-/// When the set was proven, if it was.
-fn proof_of(set: &SetEntry, proofs: &Path) -> Option<Timestamp> {
-    let text = std::fs::read(proofs.join(format!("{:06}.json", set.name.sequence))).ok()?;
-    serde_json::from_slice::<Proof>(&text).ok().map(|proof| proof.proven)
+/// A list is there to be seen: of a proof that cannot be read it only says so.
+fn tested(set: &SetEntry, proofs: &Path) -> Option<Verdict> {
+    proof::read(proofs, set.name).unwrap_or_else(|failure| {
+        log::warn!("{failure}");
+        None
+    })
 }
 
 impl Row {
@@ -96,7 +93,11 @@ impl Row {
             human_bytes(self.bytes),
             self.tables.map_or_else(unknown, |tables| grouped(tables as u64)),
             self.rows.map_or_else(unknown, grouped),
-            self.proven.map_or_else(|| "no".to_owned(), moment),
+            match &self.tested {
+                None => "no".to_owned(),
+                Some(verdict) if verdict.proven => moment(verdict.at),
+                Some(verdict) => format!("FAILED {}", moment(verdict.at)),
+            },
         ]
     }
 }

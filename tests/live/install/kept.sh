@@ -80,6 +80,6 @@ backups_may_be_elsewhere() {
 	same "its drop-in" "$(systemctl show --property=ReadWritePaths --value nexus-backup.service)" "/var/lib/nexus/backups /srv/nexus-sets"
 	sed -i 's,^NEXUS_BACKUP_DIR=.*,NEXUS_BACKUP_DIR=/var/lib/nexus/backups,' /etc/nexus/nexus.env
 	install_now >/dev/null
-	test ! -e /etc/systemd/system/nexus-backup.service.d/10-nexus-backup-dir.conf
+	test ! -e /etc/systemd/system/nexus-backup.service.d/10-nexus-places.conf
 	rm -r /srv/nexus-sets
 }

@@ -10,7 +10,9 @@ use tokio_postgres::{Client, Error, Row};
 use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::postgres::control;
 use crate::postgres::failure::from_client;
+use crate::postgres::objects;
 use crate::postgres::server::Server;
+use crate::set::objects::Objects;
 use crate::stop::Stop;
 
 /// How long an answer is waited for before a stop is looked for.
@@ -93,6 +95,14 @@ impl Control {
     pub fn row(&self, doing: &str, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Row> {
         let row = self.rows(doing, sql, values)?.into_iter().next();
         row.ok_or_else(|| Failure::new(Exit::Software, doing).because("the server gave no row"))
+    }
+
+    /// Lists the objects of the database.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn objects(&self) -> Result<Objects> {
+        self.runtime.block_on(objects::list(&self.client))
     }
 
     fn wait<T>(

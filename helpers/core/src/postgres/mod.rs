@@ -4,7 +4,9 @@
 pub mod blocking;
 pub mod control;
 pub mod failure;
+pub mod objects;
 pub mod quote;
 pub mod raw;
+pub mod recall;
 pub mod server;
 pub mod stream;

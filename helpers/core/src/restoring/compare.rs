@@ -1,6 +1,6 @@
 //! Whether the restored database is the one that was backed up: every row, sequence and large object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use crate::text::printable;
 const SEQUENCES_AT_ONCE: usize = 100;
 
 /// What was compared and found equal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Compared {
     /// Tables.
     pub tables: u64,
@@ -29,6 +29,22 @@ pub struct Compared {
     pub sequences: u64,
     /// Large objects.
     pub large_objects: u64,
+    /// What was found in each table, in the manifest's order.
+    #[serde(skip)]
+    pub digests: Vec<TableDigest>,
+}
+
+/// What was found in a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableDigest {
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub table: String,
+    /// Rows.
+    pub rows: u64,
+    /// SHA-256 of its COPY stream.
+    pub sha256: Digest,
 }
 
 /// Compares everything the manifest has a measure of.
@@ -37,11 +53,9 @@ pub struct Compared {
 /// Data (65) naming what differs.
 pub fn all(making: &mut Restoring<'_>) -> Result<Compared> {
     let making = &*making;
-    let differences: Vec<String> =
-        parallel::each_table(making, || Ok(()), |(), session, table| compare_table(making, session, table))?
-            .into_iter()
-            .flatten()
-            .collect();
+    let found =
+        parallel::each_table(making, || Ok(()), |(), session, table| compare_table(making, session, table))?;
+    let differences: Vec<String> = found.iter().filter_map(|(_, difference)| difference.clone()).collect();
     refuse(&differences, "table")?;
     refuse(&compare_sequences(making)?, "sequence")?;
     let large_objects = compare_large_objects(making)?;
@@ -52,6 +66,7 @@ pub fn all(making: &mut Restoring<'_>) -> Result<Compared> {
         bytes: tables.iter().map(|table| table.bytes).sum(),
         sequences: making.manifest.sequences.len() as u64,
         large_objects,
+        digests: in_order(tables, found.into_iter().map(|(digest, _)| digest)),
     })
 }
 
@@ -66,19 +81,34 @@ fn refuse(differences: &[String], what: &str) -> Result<()> {
     ))
 }
 
-/// What differs in a table; nothing when it is equal.
-fn compare_table(making: &Restoring<'_>, session: &mut RawSession, table: &Table) -> Result<Option<String>> {
+/// What is found in a table, and how that differs from what was backed up.
+fn compare_table(
+    making: &Restoring<'_>,
+    session: &mut RawSession,
+    table: &Table,
+) -> Result<(TableDigest, Option<String>)> {
     let name = printable(&format!("{}.{}", table.schema, table.table));
     let doing = format!("comparing {name}");
     making.progress.doing(&doing);
     let (copied, digest) = digest(making, session, &doing, &table.copy_out())?;
     let expected = (Copied { rows: table.rows, bytes: table.bytes }, table.sha256);
-    Ok((expected != (copied, digest)).then(|| {
+    let difference = (expected != (copied, digest)).then(|| {
         format!(
             "{name}: {} rows, {} bytes, SHA-256 {digest}; it was backed up with {} rows, {} bytes, {}",
             copied.rows, copied.bytes, table.rows, table.bytes, table.sha256
         )
-    }))
+    });
+    let (schema, table) = (table.schema.clone(), table.table.clone());
+    Ok((TableDigest { schema, table, rows: copied.rows, sha256: digest }, difference))
+}
+
+/// The threads have them in any order.
+fn in_order(tables: &[Table], found: impl Iterator<Item = TableDigest>) -> Vec<TableDigest> {
+    let place: HashMap<(&str, &str), usize> =
+        tables.iter().enumerate().map(|(place, t)| ((t.schema.as_str(), t.table.as_str()), place)).collect();
+    let mut found: Vec<TableDigest> = found.collect();
+    found.sort_by_key(|f| place.get(&(f.schema.as_str(), f.table.as_str())).copied());
+    found
 }
 
 fn digest(

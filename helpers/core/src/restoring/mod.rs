@@ -12,7 +12,7 @@ pub mod requirements;
 mod role_plan;
 pub mod roles;
 pub mod rows;
-mod statements;
+pub mod statements;
 
 use std::path::PathBuf;
 use std::time::Instant;

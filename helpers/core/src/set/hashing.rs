@@ -36,6 +36,16 @@ impl Digest {
         hasher.finish()
     }
 
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The digest that has these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The digest and length of all that `input` gives.
     pub fn of_stream(mut input: impl Read) -> io::Result<(Self, u64)> {
         let mut hasher = Hasher::default();

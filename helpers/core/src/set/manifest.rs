@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure, Result};
 use crate::postgres::quote::ascii_identifier;
+use crate::set::directory::SetEntry;
 use crate::set::hashing::Digest;
+use crate::set::name::SetName;
+use crate::set::objects::Objects;
 use crate::set::{MANIFEST, open};
 
 /// The format this code writes and reads.
@@ -36,6 +39,9 @@ pub struct Manifest {
     pub tables: Vec<Table>,
     /// Sequences, by quoted qualified name.
     pub sequences: BTreeMap<String, SequenceRange>,
+    /// Schemas, views, policies, functions, roles and the like; `None` in sets of NEXUS before these were listed.
+    #[serde(default)]
+    pub objects: Option<Objects>,
     /// Large objects; `None` when there are none.
     pub large_objects: Option<LargeObjects>,
     /// Redis's snapshot; `None` when the set holds none.
@@ -231,6 +237,21 @@ impl Manifest {
             .map_err(|failure| failure.while_doing(format!("reading {}", path.display())))
     }
 
+    /// The same, and refuses one that belongs to another set: every file of it might be whole.
+    ///
+    /// # Errors
+    /// As [`Manifest::read`], and Data (65).
+    pub fn of(set: &SetEntry, identities: &[Box<dyn Identity>]) -> Result<Self> {
+        let manifest = Self::read(&set.path, identities)?;
+        let name = SetName::new(manifest.sequence, manifest.taken);
+        if name == set.name {
+            return Ok(manifest);
+        }
+        Err(Failure::new(Exit::Data, format!("reading {}", set.path.join(MANIFEST).display()))
+            .because(format!("it is the manifest of set {name}"))
+            .advise("Use another set (nexus-restore list)"))
+    }
+
     /// Parses a manifest.
     ///
     /// # Errors
@@ -254,7 +275,7 @@ impl Manifest {
 
     /// Rows of all tables.
     pub fn rows(&self) -> u64 {
-        self.tables.iter().map(|t| t.rows).sum()
+        self.tables.iter().fold(0, |sum, table| sum.saturating_add(table.rows))
     }
 }
 

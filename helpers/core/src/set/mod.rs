@@ -9,6 +9,7 @@ pub mod keys;
 pub mod lock;
 pub mod manifest;
 pub mod name;
+pub mod objects;
 pub mod open;
 pub mod proof;
 pub mod rotation;

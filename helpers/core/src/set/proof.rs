@@ -1,24 +1,102 @@
-//! Which sets a restore has proven: `proofs/000042.json`, which nexus-restore-test writes.
+//! What a restore test has found: `proofs/000042.json`, which nexus-restore-test writes, and rotation, the list and the
+//! health check read.
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
+use crate::docker::protocol::Scratch;
 use crate::failure::{Exit, OrFail, OrFailIo, Result};
+use crate::postgres::recall::Searched;
+use crate::redis::rdb::Summary;
+use crate::restoring::Step;
+use crate::restoring::compare::TableDigest;
 use crate::set::name::SetName;
+use crate::set::seal::give_to_owner_of;
+
+/// The format this code writes.
+pub const FORMAT: u32 = 1;
 
 /// The largest proof that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// What rotation needs of a proof.
-#[derive(Deserialize)]
-struct Verdict {
+/// What a restore test has found. Serialized it is the proof.
+#[derive(Clone, Debug, Serialize)]
+pub struct Proof {
+    /// What there is of every proof.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// When the set was taken.
+    pub taken: Timestamp,
+    /// Version of NEXUS that tested it.
+    pub nexus_version: String,
+    /// Why it is not proven.
+    pub failure: Option<String>,
+    /// `server_version` of the throwaway server.
+    pub server_version: Option<String>,
+    /// Image of the throwaway server.
+    pub image: Option<Scratch>,
+    /// Extensions in it and their versions.
+    pub extensions: BTreeMap<String, String>,
+    /// Every table with what was found in it, which is what the manifest says.
+    pub tables: Vec<TableDigest>,
+    /// How many of what else were compared or checked: sequences, views, policies, constraints …
+    pub counts: BTreeMap<String, u64>,
+    /// What searching by each vector index has shown.
+    pub searches: Vec<Searched>,
+    /// What Redis held after it had read the snapshot, which is what the snapshot holds; `None` for a set without.
+    pub redis: Option<Summary>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// What each step took.
+    pub steps: Vec<Step>,
+    /// Microseconds of all.
+    pub usec: u64,
+}
+
+/// What rotation, the list and the health check need of a proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// [`FORMAT`].
+    pub format: u32,
     /// Name of the set, with its time: a sequence number that was used twice proves nothing.
-    set: String,
-    proven: bool,
+    pub set: String,
+    /// Whether all that came back was what went in.
+    pub proven: bool,
+    /// When that was found.
+    pub at: Timestamp,
+}
+
+impl Proof {
+    /// Puts the proof in its place, by one rename, on the disk when this returns.
+    ///
+    /// # Errors
+    /// I/O (74), CannotCreate (73) on a full disk, Permission (77).
+    pub fn write(&self, proofs: &Path, set: SetName) -> Result<PathBuf> {
+        let path = path_of(proofs, set);
+        let partial = path.with_extension("json.partial");
+        let doing = || format!("writing the proof {}", path.display());
+        let json = serde_json::to_vec_pretty(self).or_fail(Exit::Software, doing)?;
+        let written = (|| {
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&partial)?;
+            give_to_owner_of(proofs, &file)?;
+            file.write_all(&json)?;
+            file.sync_all()?;
+            std::fs::rename(&partial, &path)?;
+            File::open(proofs)?.sync_all()
+        })();
+        if written.is_err() {
+            // Nothing reads it by this name, and the next proof of the set replaces it.
+            let _left = std::fs::remove_file(&partial);
+        }
+        written.or_fail_io(doing).map(|()| path)
+    }
 }
 
 /// Where the proof of a set is.
@@ -26,23 +104,31 @@ pub fn path_of(proofs: &Path, set: SetName) -> PathBuf {
     proofs.join(format!("{:06}.json", set.sequence))
 }
 
+/// The proof of a set, if there is one.
+///
+/// # Errors
+/// I/O, or Data (65) for a proof that cannot be understood.
+pub fn read(proofs: &Path, set: SetName) -> Result<Option<Verdict>> {
+    let path = path_of(proofs, set);
+    let doing = || format!("reading the proof {}", path.display());
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.or_fail_io(doing)?,
+    };
+    let verdict: Verdict = serde_json::from_reader(BufReader::new(file.take(LARGEST)))
+        .or_fail(Exit::Data, doing)
+        .map_err(|failure| failure.advise("Remove it and run: systemctl start nexus-restore-test"))?;
+    Ok((verdict.set == set.to_string()).then_some(verdict))
+}
+
 /// Those of `sets` that a restore has proven.
 ///
 /// # Errors
-/// I/O, or Data (65) for a proof that cannot be understood: whoever removes sets must not take it for none.
+/// As [`read`]: whoever removes sets must not take a damaged proof for none.
 pub fn proven(proofs: &Path, sets: &[SetName]) -> Result<BTreeSet<SetName>> {
     let mut proven = BTreeSet::new();
     for set in sets {
-        let path = path_of(proofs, *set);
-        let doing = || format!("reading the proof {}", path.display());
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            other => other.or_fail_io(doing)?,
-        };
-        let verdict: Verdict = serde_json::from_reader(BufReader::new(file.take(LARGEST)))
-            .or_fail(Exit::Data, doing)
-            .map_err(|failure| failure.advise("Remove it and run: systemctl start nexus-restore-test"))?;
-        if verdict.proven && verdict.set == set.to_string() {
+        if read(proofs, *set)?.is_some_and(|verdict| verdict.proven) {
             proven.insert(*set);
         }
     }
@@ -53,20 +139,53 @@ pub fn proven(proofs: &Path, sets: &[SetName]) -> Result<BTreeSet<SetName>> {
 mod tests {
     use super::*;
 
+    fn set() -> SetName {
+        "000042-20261122T030012Z".parse().unwrap()
+    }
+
+    fn proof(proven: bool) -> Proof {
+        let at: Timestamp = "2026-11-22T04:00:00Z".parse().unwrap();
+        Proof {
+            verdict: Verdict { format: FORMAT, set: set().to_string(), proven, at },
+            taken: at,
+            nexus_version: "0.1.0".to_owned(),
+            failure: None,
+            server_version: None,
+            image: None,
+            extensions: BTreeMap::new(),
+            tables: Vec::new(),
+            counts: BTreeMap::new(),
+            searches: Vec::new(),
+            redis: None,
+            notes: Vec::new(),
+            steps: Vec::new(),
+            usec: 1,
+        }
+    }
+
     #[test]
     fn a_proof_counts_for_its_own_set_only_and_a_damaged_one_is_no_silence() {
         let proofs = tempfile::tempdir().unwrap();
-        let set: SetName = "000042-20261122T030012Z".parse().unwrap();
-        let found = || proven(proofs.path(), &[set]).map(|sets| sets.len());
+        let found = || proven(proofs.path(), &[set()]).map(|sets| sets.len());
         assert_eq!(found().unwrap(), 0);
-        let write = |text: &str| std::fs::write(path_of(proofs.path(), set), text).unwrap();
-        write(r#"{"set": "000042-20261122T030012Z", "proven": true, "more": 1}"#);
+        let path = proof(true).write(proofs.path(), set()).unwrap();
         assert_eq!(found().unwrap(), 1);
-        write(r#"{"set": "000042-20261122T030012Z", "proven": false}"#);
+        let other = std::fs::read_to_string(&path).unwrap().replace("20261122T03", "20251122T03");
+        std::fs::write(&path, other).unwrap();
         assert_eq!(found().unwrap(), 0);
-        write(r#"{"set": "000042-20251122T030012Z", "proven": true}"#);
+        proof(false).write(proofs.path(), set()).unwrap();
         assert_eq!(found().unwrap(), 0);
-        write("{");
+        std::fs::write(&path, "{").unwrap();
         assert_eq!(found().unwrap_err().exit(), Exit::Data);
+    }
+
+    #[test]
+    fn a_proof_that_cannot_be_written_leaves_the_one_before() {
+        let proofs = tempfile::tempdir().unwrap();
+        let path = proof(true).write(proofs.path(), set()).unwrap();
+        // A directory in the place of the temporary name.
+        std::fs::create_dir(path.with_extension("json.partial")).unwrap();
+        assert!(proof(false).write(proofs.path(), set()).is_err());
+        assert_eq!(read(proofs.path(), set()).unwrap(), Some(proof(true).verdict));
     }
 }

@@ -1,14 +1,14 @@
 //! Redis's part of a set: whether it is wanted, and its snapshot, which Redis itself sends over its socket.
 
 mod facts;
-mod replica;
-mod reply;
 
+use std::io::Read;
 use std::path::Path;
 
 use nexus_core::credentials;
-use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_core::progress::Progress;
+use nexus_core::redis::snapshot::{Login, Snapshot};
 use nexus_core::set::REDIS;
 use nexus_core::set::manifest::Redis;
 use nexus_core::set::seal::Stored;
@@ -22,6 +22,9 @@ pub(crate) use facts::Facts;
 
 /// How every RDB file begins.
 const MAGIC: &[u8] = b"REDIS";
+
+/// Bytes read at once.
+const BUFFER: usize = 256 << 10;
 
 /// What Redis holds when it is to be backed up; `None` when it is not.
 ///
@@ -47,17 +50,27 @@ pub(crate) fn back_up(
     progress: &Progress,
     stop: &Stop,
 ) -> Result<(Redis, Stored)> {
-    let password = credentials::read("redis_password")?;
+    let login = Login { user: None, password: credentials::read("redis_password")? };
     let doing = "taking Redis's snapshot";
     progress.doing(doing);
     let mut head = Vec::new();
     let ((), passed) = pipeline::run(staging.seal(REDIS)?, REDIS, |intake| {
-        replica::receive_snapshot(socket, &password, stop, |piece| {
-            let missing = MAGIC.len().saturating_sub(head.len()).min(piece.len());
-            head.extend_from_slice(&piece[..missing]);
-            progress.advance(piece.len() as u64);
-            intake.take(piece)
-        })
+        let advised = |failure: Failure| match failure.exit() {
+            Exit::Unavailable => failure.advise("See: docker logs nexus-redis; or set NEXUS_BACKUP_REDIS=no"),
+            _ => failure,
+        };
+        let mut snapshot = Snapshot::ask(socket, Some(&login), stop).map_err(advised)?;
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            let read = snapshot.read(&mut buffer).or_fail_io(|| doing).map_err(advised)?;
+            if read == 0 {
+                return Ok(());
+            }
+            let missing = MAGIC.len().saturating_sub(head.len()).min(read);
+            head.extend_from_slice(&buffer[..missing]);
+            progress.advance(read as u64);
+            intake.take(&buffer[..read])?;
+        }
     })?;
     if head != MAGIC {
         return Err(Failure::new(Exit::Unavailable, doing).because("what Redis sent is no RDB file"));

@@ -112,9 +112,12 @@ fn postgres(argv: &mut Argv, mib: u32, image: &str) {
     for secret in ["postgres_password", "postgres_pgpass"] {
         argv.extend(mount(&format!("/etc/nexus/credentials/{secret}"), &format!("/run/secrets/{secret}")));
     }
-    for variable in
-        ["PGUSER=postgres", "PGPASSFILE=/run/secrets/postgres_pgpass", "PGDATA=/var/lib/postgresql/18/docker"]
-    {
+    for variable in [
+        "PGUSER=postgres",
+        "PGPASSFILE=/run/secrets/postgres_pgpass",
+        "PGDATA=/var/lib/postgresql/18/docker",
+        "NEXUS_INITDB_OPTIONS=--no-sync",
+    ] {
         argv.extend(words(&["--env", variable]));
     }
     argv.extend(words(&["--entrypoint", "sh", image, "-c", POSTGRES, "sh", "postgres"]));

@@ -72,7 +72,7 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
     preflight::check_name(&target)?;
     let set = find_set(&args.common.backup_dir, &args.set)?;
     let unlock = Unlock::with(args.key.identity.as_deref());
-    let manifest = Manifest::read(&set.path, &unlock.identities()?)?;
+    let manifest = Manifest::of(&set, &unlock.identities()?)?;
     let server = Server::from_settings(&args.server)?.named(APPLICATION);
     let making = Restoring {
         server,

@@ -3,12 +3,13 @@
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 
-use nexus_core::stop::Stop;
+use crate::stop::Stop;
 
 /// The longest line that is waited for, in bytes.
 const LONGEST_LINE: usize = 64 << 10;
 
 /// A connection that is read in pieces; its reads time out now and then, to look whether the job is to stop.
+#[derive(Debug)]
 pub(super) struct Input {
     stream: UnixStream,
     stop: Stop,
@@ -39,12 +40,10 @@ impl Input {
         Self { stream, stop }
     }
 
-    /// Reads some bytes, at least one.
+    /// Reads some bytes, at least one; a [`crate::failure::Failure`] when the job is to stop.
     pub(super) fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            if self.stop.is_set() {
-                return Err(io::Error::new(ErrorKind::Interrupted, "stopped"));
-            }
+            self.stop.check()?;
             match self.stream.read(buffer) {
                 Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "Redis closed the connection")),
                 Ok(read) => return Ok(read),

@@ -1,0 +1,6 @@
+//! Redis as a replica sees it: its snapshot over its own socket, and what such a snapshot holds.
+
+mod marked;
+pub mod rdb;
+mod reply;
+pub mod snapshot;

@@ -1,0 +1,204 @@
+//! The job: choose, check, start a throwaway server, restore, compare, remove it, write the proof.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use nexus_core::docker::protocol::Stand;
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::postgres::blocking::Control;
+use nexus_core::postgres::recall;
+use nexus_core::postgres::server::{Server, ServerSettings};
+use nexus_core::progress::Progress;
+use nexus_core::restoring::{Restoring, Tool, compare, database, requirements};
+use nexus_core::set::directory::SetEntry;
+use nexus_core::set::lock::Lock;
+use nexus_core::set::manifest::Manifest;
+use nexus_core::set::proof::{FORMAT, Proof, Verdict};
+use nexus_core::set::verify::{require_whole, size_of};
+use nexus_core::set::which::Unlock;
+use nexus_core::stop::Stop;
+
+use crate::args::Args;
+use crate::check::{indexes, objects};
+use crate::scratch::{DATABASE, Throwaway};
+use crate::{APPLICATION, redis, which};
+
+/// Tests a set and writes its proof.
+///
+/// # Errors
+/// Data (65) when the set does not prove itself, and the proof says so; any other failure says nothing about the set
+/// and leaves the proof that there was.
+pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof> {
+    let began = Instant::now();
+    let _lock = Lock::take(&args.proofs_dir, "nexus-restore-test")?;
+    let set = which::choose(args)?;
+    let unlock = Unlock::with(args.identity.as_deref());
+    let manifest = match read_manifest(&set, &unlock) {
+        Err(failure) if failure.exit() == Exit::Data => return Err(not_proven(args, &set, failure)),
+        other => other?,
+    };
+    let mut proof = blank(&set, manifest.taken);
+    let mut making = Restoring {
+        server: nowhere(args)?,
+        database: DATABASE.to_owned(),
+        set,
+        manifest,
+        unlock,
+        tool: Tool::Docker { socket: args.docker_socket.clone(), stand: Stand::Scratch },
+        jobs: args.jobs,
+        progress,
+        stop,
+        roles_made: Vec::new(),
+        notes: Vec::new(),
+        steps: Vec::new(),
+    };
+    let rows: u64 = making.manifest.tables.iter().map(|table| table.bytes).sum();
+    progress.expect(size_of(&making.set.path) + 2 * rows);
+    let outcome = examine(args, &mut making, &mut proof);
+    proof.verdict.at = Timestamp::now();
+    proof.verdict.proven = outcome.is_ok();
+    proof.notes = std::mem::take(&mut making.notes);
+    proof.steps = std::mem::take(&mut making.steps);
+    proof.usec = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    match outcome {
+        Ok(()) => {
+            proof.write(&args.proofs_dir, making.set.name)?;
+            Ok(proof)
+        }
+        Err(failure) if failure.exit() == Exit::Data => Err(refuse(args, &making.set, proof, failure)),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Everything that can speak against the set.
+fn examine(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Result<()> {
+    making.step("check", |making| require_whole(&making.set, making.progress, making.stop))?;
+    let throwaway = making.step("start", |making| Throwaway::start(args, &making.manifest, making.stop))?;
+    making.server = throwaway.server.clone();
+    proof.image = Some(throwaway.scratch.clone());
+    let outcome = in_postgres(args, making, proof);
+    // One that is told to go is gone in a moment; when nobody can tell it, nexus-docker removes it all the same.
+    let ended = making.step("remove", |_| throwaway.end());
+    outcome?;
+    ended?;
+    proof.redis = making.step("redis", |making| redis::test(args, making))?;
+    Ok(())
+}
+
+fn in_postgres(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Result<()> {
+    let control = Control::beside(&making.server, DATABASE, making.stop)?;
+    let version = requirements::check_server(making, &control)?;
+    requirements::check_extensions(making, &control)?;
+    making.fill(&control, version)?;
+    // What has been remarked so far is for a person who restores, such as which role needs a new password.
+    making.notes.clear();
+    let compared = making.step("compare", compare::all)?;
+    let inside = Control::open(&making.server, DATABASE, making.stop)?;
+    proof.server_version =
+        Some(inside.row("looking at the server", "SHOW server_version", &[])?.get::<_, String>(0));
+    let constraints = making.step("validity", |making| indexes::validity(making, &inside))?;
+    let kinds = making.step("objects", |making| objects::compare(making, &inside, version))?;
+    proof.extensions = objects::check_extensions(making, &inside)?;
+    let checked = making.step("amcheck", |making| indexes::amcheck(making, &inside, constraints))?;
+    making.step("statistics", database::analyze)?;
+    making.step("properties", |making| database::finish(making, &control, version))?;
+    // A session of its own: it begins with the settings that the database has now.
+    let searching = Control::open(&making.server, DATABASE, making.stop)?;
+    proof.searches = making.step("search", |_| recall::probe(&searching, args.recall))?;
+    proof.counts = kinds;
+    for (what, count) in [
+        ("rows", compared.rows),
+        ("bytes", compared.bytes),
+        ("sequences", compared.sequences),
+        ("large objects", compared.large_objects),
+        ("constraints", checked.constraints),
+        ("indexes", checked.indexes),
+        ("indexes checked with amcheck", checked.by_amcheck),
+    ] {
+        proof.counts.insert(what.to_owned(), count);
+    }
+    proof.tables = compared.digests;
+    require_recall(args, making, proof)
+}
+
+/// An index that finds little with the database's settings is a remark; one that finds little however wide the search
+/// is broken.
+fn require_recall(args: &Args, making: &mut Restoring<'_>, proof: &Proof) -> Result<()> {
+    for searched in &proof.searches {
+        let (name, recall, best) = (&searched.index, searched.recall, searched.best());
+        if best < args.recall {
+            return Err(Failure::new(Exit::Data, format!("searching by index {name}")).because(format!(
+                "it finds {best:.2} of the ten nearest, {:.2} are expected (NEXUS_RESTORE_TEST_RECALL)",
+                args.recall
+            )));
+        }
+        if searched.widest_recall.is_some() {
+            making.note(format!(
+                "index {name} finds {recall:.2} of the ten nearest with the database's settings, and {best:.2} when it \
+                 searches more widely (hnsw.ef_search, ivfflat.probes)"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The set's manifest. That this machine may not read it says nothing about the set.
+fn read_manifest(set: &SetEntry, unlock: &Unlock) -> Result<Manifest> {
+    Manifest::of(set, &unlock.identities()?).map_err(|failure| match failure.exit() {
+        Exit::Permission => Failure::new(Exit::Permission, format!("testing set {}", set.name))
+            .because("it is encrypted for others than this machine, such as its owner alone")
+            .advise(format!(
+                "It is not damaged for that. To test it: nexus-restore-test {:06} --identity FILE, with the owner's key",
+                set.name.sequence
+            )),
+        _ => failure,
+    })
+}
+
+/// Before there is a server.
+fn nowhere(args: &Args) -> Result<Server> {
+    let settings = ServerSettings {
+        host: args.scratch_dir.display().to_string(),
+        port: 5432,
+        user: "postgres".to_owned(),
+        database: DATABASE.to_owned(),
+    };
+    Ok(Server::from_settings(&settings)?.named(APPLICATION))
+}
+
+fn blank(set: &SetEntry, taken: Timestamp) -> Proof {
+    Proof {
+        verdict: Verdict { format: FORMAT, set: set.name.to_string(), proven: false, at: Timestamp::now() },
+        taken,
+        nexus_version: env!("CARGO_PKG_VERSION").to_owned(),
+        failure: None,
+        server_version: None,
+        image: None,
+        extensions: BTreeMap::new(),
+        tables: Vec::new(),
+        counts: BTreeMap::new(),
+        searches: Vec::new(),
+        redis: None,
+        notes: Vec::new(),
+        steps: Vec::new(),
+        usec: 0,
+    }
+}
+
+fn not_proven(args: &Args, set: &SetEntry, failure: Failure) -> Failure {
+    refuse(args, set, blank(set, set.name.taken), failure)
+}
+
+/// Writes that the set is not proven, and why.
+fn refuse(args: &Args, set: &SetEntry, mut proof: Proof, failure: Failure) -> Failure {
+    let failure = failure.while_doing(format!("set {} is NOT PROVEN", set.name));
+    proof.failure = Some(failure.to_string());
+    match proof.write(&args.proofs_dir, set.name) {
+        Ok(_) => failure,
+        // Both are to be known, and the set's is the graver one.
+        Err(unwritten) => {
+            Failure::new(failure.exit(), failure.to_string()).advise(format!("Besides: {unwritten}"))
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! nexus-restore-test: restores a set into a throwaway server, compares what came back with what went in, and writes a
+//! proof. Parses, calls the job, reports.
+
+mod args;
+mod check;
+mod job;
+mod redis;
+mod report;
+mod room;
+mod scratch;
+mod which;
+
+use std::process::ExitCode;
+
+use nexus_core::cli;
+use nexus_core::failure::{Exit, Result};
+use nexus_core::journal::{self, message_id};
+use nexus_core::progress::Progress;
+use nexus_core::stop::Stop;
+
+use crate::args::Args;
+
+/// What our sessions are called in pg_stat_activity.
+const APPLICATION: &str = "nexus-restore-test";
+
+fn main() -> ExitCode {
+    journal::init("nexus-restore-test");
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if failure.exit() == Exit::Usage {
+                log::error!("nexus-restore-test: {failure}");
+            } else {
+                log::error!(
+                    MESSAGE_ID = message_id::TEST_FAILED,
+                    NEXUS_JOB = "restore-test";
+                    "nexus-restore-test: {failure}"
+                );
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let args: Args = cli::parse()?;
+    let stop = Stop::on_signals()?;
+    let progress = Progress::new(!args.json);
+    let outcome = job::run(&args, &progress, &stop);
+    progress.finish();
+    report::tell(&outcome?, args.json)
+}

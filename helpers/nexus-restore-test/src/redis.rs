@@ -1,0 +1,83 @@
+//! Redis's part of a set: its snapshot is read by a throwaway Redis, and what that holds then is compared with what the
+//! snapshot holds.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use nexus_core::credentials;
+use nexus_core::docker::protocol::Request;
+use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_core::redis::rdb::{Summary, summarize};
+use nexus_core::redis::snapshot::{Login, Snapshot};
+use nexus_core::restoring::archive::client;
+use nexus_core::restoring::{Restoring, redis};
+use nexus_core::set::manifest::Redis;
+use nexus_core::set::{REDIS, open};
+
+use crate::args::Args;
+use crate::room;
+
+/// Keys that end sooner are not compared: they may end while the test runs.
+const SOON: SignedDuration = SignedDuration::from_hours(2);
+
+/// Restores and compares; nothing for a set without Redis.
+///
+/// # Errors
+/// Data (65) naming what differs; Unavailable (69) when the throwaway Redis does not start.
+pub(crate) fn test(args: &Args, making: &Restoring<'_>) -> Result<Option<Summary>> {
+    let Some(redis) = &making.manifest.redis else { return Ok(None) };
+    let cutoff = Timestamp::now().checked_add(SOON).or_fail(Exit::Software, || "reading the clock")?;
+    let mut snapshot = redis::check(making)?;
+    let expected =
+        summarize(open::open(&making.set.path.join(REDIS), &making.unlock.identities()?)?, cutoff)?;
+    require_counts(redis, &expected)?;
+
+    let request = Request::ScratchRedis { bytes: redis.bytes, memory_mib: room::memory(args.memory)? };
+    let (held, _) = client(&args.docker_socket, making.stop).hold(&request, &mut *snapshot)?;
+    let login = Login { user: None, password: credentials::read("redis_password")? };
+    let socket = args.scratch_dir.join("redis.sock");
+    making.progress.doing("comparing Redis");
+    let answer = Snapshot::ask(&socket, Some(&login), making.stop)?;
+    let found = summarize(answer, cutoff)?;
+    held.end()?;
+    if Timestamp::now() > cutoff {
+        return Err(Failure::new(Exit::TryLater, "comparing Redis").because("it took longer than two hours"));
+    }
+    match difference(&expected, &found) {
+        None => Ok(Some(found)),
+        Some(what) => Err(Failure::new(Exit::Data, "comparing what was restored").because(what)),
+    }
+}
+
+/// The snapshot may hold fewer keys than Redis counted, for those that have ended or will soon; never more databases.
+fn require_counts(redis: &Redis, expected: &Summary) -> Result<()> {
+    let unknown = expected.databases.keys().find(|number| !redis.keys.contains_key(number));
+    match unknown {
+        None => Ok(()),
+        Some(number) => Err(Failure::new(Exit::Data, "reading Redis's snapshot")
+            .because(format!("it holds database {number}, which the manifest does not have"))),
+    }
+}
+
+/// What is not equal, in words.
+fn difference(expected: &Summary, found: &Summary) -> Option<String> {
+    let numbers: BTreeSet<&u32> = expected.databases.keys().chain(found.databases.keys()).collect();
+    for number in numbers {
+        let (was, is) = (expected.databases.get(number), found.databases.get(number));
+        let (was, is) = (was.cloned().unwrap_or_default(), is.cloned().unwrap_or_default());
+        if was.by_type != is.by_type || was.with_ttl != is.with_ttl {
+            return Some(format!(
+                "database {number} of Redis holds {:?}, {} with a time to live; in the snapshot are {:?}, {}",
+                is.by_type, is.with_ttl, was.by_type, was.with_ttl
+            ));
+        }
+        if was != is {
+            return Some(format!(
+                "database {number} of Redis: digest of all keys, values and times to live {}; of the snapshot {}",
+                is.keys.digest, was.keys.digest
+            ));
+        }
+    }
+    (expected.functions != found.functions)
+        .then(|| "Redis's functions are not those of the snapshot".to_owned())
+}

@@ -1,0 +1,37 @@
+//! Which set is tested.
+
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::set::directory::{BackupDirectory, SetEntry};
+use nexus_core::set::proof;
+use nexus_core::set::which::find_set;
+
+use crate::args::Args;
+
+/// The set that was asked for; else the newest that is not proven; else, when all are, the newest.
+///
+/// # Errors
+/// Usage (64) when there is no such set, Data (65) when there is none at all.
+pub(crate) fn choose(args: &Args) -> Result<SetEntry> {
+    if let Some(id) = &args.set {
+        return find_set(&args.backup_dir, id);
+    }
+    let mut sets = BackupDirectory::at(&args.backup_dir)?.sets()?;
+    let unproven = sets.iter().rposition(|set| !is_proven(args, set));
+    let index = unproven.or_else(|| sets.len().checked_sub(1)).ok_or_else(|| {
+        Failure::new(Exit::Unavailable, format!("looking for a set in {}", args.backup_dir.display()))
+            .because("there is none")
+            .advise("Make the first one with: systemctl start nexus-backup")
+    })?;
+    Ok(sets.swap_remove(index))
+}
+
+/// One whose proof cannot be read is not proven: the test that follows writes it anew.
+fn is_proven(args: &Args, set: &SetEntry) -> bool {
+    match proof::read(&args.proofs_dir, set.name) {
+        Ok(proof) => proof.is_some_and(|proof| proof.proven),
+        Err(failure) => {
+            log::warn!("{failure}");
+            false
+        }
+    }
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Damages a restored database between restore and comparison, at no other moment: usage gate.py SQL.
+
+Holds a lock on table m.gate from when its rows are there. The comparison begins with that table, so when it is seen to
+wait for the lock, everything has been restored and nothing has been compared.
+"""
+
+import subprocess
+import sys
+import time
+
+PSQL = ["docker", "exec", "-i", "nexus-scratch-postgres", "psql", "-XAtq", "--set=ON_ERROR_STOP=1",
+        "--dbname=restore_test"]
+# Of other sessions; the test's COPY asks for the weakest lock there is.
+WAITING = ("SELECT count(*) FROM pg_locks WHERE relation = 'm.gate'::regclass AND NOT granted "
+           "AND mode = 'AccessShareLock'")
+
+
+def ask(session, sql):
+    """The one line that sql gives."""
+    session.stdin.write(sql + ";\n")
+    session.stdin.flush()
+    return session.stdout.readline().strip()
+
+
+def main():
+    end = time.monotonic() + 60
+    with subprocess.Popen(PSQL, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+        while True:
+            if time.monotonic() > end:
+                sys.exit("the rows did not come")
+            # Queues behind the transaction that loads the rows, if that has begun.
+            rows = ask(session, "BEGIN; LOCK TABLE m.gate; SELECT count(*) FROM m.gate")
+            if rows == "400":
+                break
+            ask(session, "ROLLBACK; SELECT 0")
+        while ask(session, WAITING) != "1":
+            if time.monotonic() > end:
+                sys.exit("the comparison was not seen to wait: the lock came too late")
+            time.sleep(0.02)
+        ask(session, sys.argv[1] + "; COMMIT; SELECT 'done'")
+        session.stdin.close()
+        if session.wait() != 0:
+            sys.exit("the damage could not be done")
+
+
+if __name__ == "__main__":
+    main()
