@@ -99,6 +99,11 @@ part_proof() {
 	in_machine live/restore-test.sh
 }
 
+part_purge() {
+	installed
+	in_machine live/purge.sh
+}
+
 part_docker() {
 	installed
 	in_machine live/docker-helper.sh
@@ -116,6 +121,7 @@ part_faults() {
 		sed -i '/^## The last run$/q' docs/FAULTS.md
 		{ echo && cat "$logs/.faults.md"; } >>docs/FAULTS.md
 	fi
+	in_machine faults/purge-kill.sh 200 "$seed" || status=$?
 	return "$status"
 }
 
@@ -123,4 +129,5 @@ part_bench() {
 	installed
 	in_machine live/backup-bench.sh 100000 1
 	in_machine live/restore-test-bench.sh 20000 1
+	in_machine live/purge-bench.sh 10000 30
 }

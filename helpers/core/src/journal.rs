@@ -23,6 +23,16 @@ pub mod message_id {
     pub const TEST_PROVEN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a66";
     /// A restore test failed.
     pub const TEST_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a67";
+    /// A purge has run.
+    pub const PURGE_DONE: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a70";
+    /// A purge failed.
+    pub const PURGE_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a71";
+    /// More would have gone than a run may take that nobody watches.
+    pub const PURGE_TOO_MUCH: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a72";
+    /// A backup set was removed because it held something forgotten.
+    pub const SET_EXPUNGED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a73";
+    /// A restore forgot again what the ledger forbids.
+    pub const REPLAYED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a74";
 }
 
 /// Plain lines on standard error, for terminals and pipes; what has a MESSAGE_ID goes to the journal as well, so that

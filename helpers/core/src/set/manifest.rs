@@ -46,6 +46,9 @@ pub struct Manifest {
     pub large_objects: Option<LargeObjects>,
     /// Redis's snapshot; `None` when the set holds none.
     pub redis: Option<Redis>,
+    /// The ledger of what was forgotten; `None` when there is none yet.
+    #[serde(default)]
+    pub ledger: Option<Ledger>,
     /// The age recipients that can read the set.
     pub recipients: Vec<String>,
     /// Milliseconds each step took.
@@ -209,6 +212,17 @@ pub struct Redis {
     /// Bytes of the RDB file.
     pub bytes: u64,
     /// SHA-256 of the RDB file.
+    pub sha256: Digest,
+}
+
+/// The copy of the purge ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Lines that were there before the snapshot was opened: what they say is done is not in the set.
+    pub settled: u64,
+    /// Lines of the copy, which was taken after the snapshot was opened.
+    pub lines: u64,
+    /// SHA-256 of the copy.
     pub sha256: Digest,
 }
 

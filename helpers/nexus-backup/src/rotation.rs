@@ -1,7 +1,5 @@
 //! Rotation: the plan says which sets have become too old, this removes them.
 
-mod plan;
-
 use std::fs;
 use std::path::Path;
 
@@ -9,11 +7,9 @@ use nexus_core::failure::{OrFailIo, Result};
 use nexus_core::journal::message_id;
 use nexus_core::set::directory::{BackupDirectory, SetEntry};
 use nexus_core::set::proof;
+use nexus_core::set::rotation::{Decision, decide};
 
 use crate::args::Args;
-use crate::staging::sync_directory;
-
-pub(crate) use plan::{Decision, Retention};
 
 /// What rotation makes of every set in the directory, oldest first.
 ///
@@ -26,12 +22,12 @@ pub(crate) fn plan(directory: &BackupDirectory, args: &Args) -> Result<Vec<(SetE
     let decisions = if directory.newest_failed() {
         vec![Decision::KeepAfterFailure; sets.len()]
     } else {
-        plan::decide(&names, &proven, args.retention())
+        decide(&names, &proven, args.retention)
     };
     Ok(sets.into_iter().zip(decisions).collect())
 }
 
-/// Removes the sets that the plan names. The name goes first, so that no half-removed set looks complete.
+/// Removes the sets that the plan names.
 ///
 /// # Errors
 /// I/O; what was not removed is tried again next time.
@@ -41,14 +37,10 @@ pub(crate) fn rotate(directory: &BackupDirectory, args: &Args) -> Result<Vec<Set
         if decision != Decision::Remove {
             continue;
         }
-        let hidden = directory.path().join(format!(".{}.removing", set.name));
-        fs::rename(&set.path, &hidden)
-            .or_fail_io(|| format!("removing the old set {}", set.path.display()))?;
-        sync_directory(directory.path())?;
-        remove(&hidden)?;
+        directory.remove(&set)?;
         log::info!(
             MESSAGE_ID = message_id::SET_ROTATED, NEXUS_JOB = "backup", NEXUS_BACKUP = set.name.to_string().as_str();
-            "removed set {}, older than {} days", set.name, args.keep_days
+            "removed set {}, older than {} days", set.name, args.retention.days
         );
         removed.push(set);
     }

@@ -2,13 +2,13 @@
 
 use std::io::{IsTerminal, Write};
 
-use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
+use crate::failure::{Exit, Failure, OrFailIo, Result};
 
 /// Asks `question` on the terminal; only `yes` lets the work go on.
 ///
 /// # Errors
 /// Usage (64) when there is no terminal to ask on, or the answer is another.
-pub(crate) fn confirm(question: &str, yes: bool) -> Result<()> {
+pub fn confirm(question: &str, yes: bool) -> Result<()> {
     if yes {
         return Ok(());
     }

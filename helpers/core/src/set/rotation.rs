@@ -6,26 +6,38 @@
 
 use std::collections::BTreeSet;
 
+use crate::set::name::SetName;
+use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use nexus_core::set::name::SetName;
 
 /// How long sets are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Retention {
-    /// Days for which every set is kept.
-    pub(crate) days: u32,
-    /// Sets that are kept whatever their age.
-    pub(crate) at_least: u32,
-    /// Weeks of which the last set is kept beyond that.
-    pub(crate) weekly: u32,
-    /// Months of which the last set is kept beyond that.
-    pub(crate) monthly: u32,
+#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Days for which sets are kept, 7 to 3650
+    #[arg(long = "keep-days", env = "NEXUS_KEEP_DAYS", value_name = "DAYS", default_value_t = 14,
+          value_parser = clap::value_parser!(u32).range(7..=3650))]
+    pub days: u32,
+
+    /// Sets that are kept whatever their age, at least 1
+    #[arg(long = "keep-min", env = "NEXUS_KEEP_MIN", value_name = "NUMBER", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub at_least: u32,
+
+    /// Weeks of which the last set is kept beyond that, 0 to 520
+    #[arg(long = "keep-weekly", env = "NEXUS_KEEP_WEEKLY", value_name = "NUMBER", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=520))]
+    pub weekly: u32,
+
+    /// Months of which the last set is kept beyond that, 0 to 120
+    #[arg(long = "keep-monthly", env = "NEXUS_KEEP_MONTHLY", value_name = "NUMBER", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=120))]
+    pub monthly: u32,
 }
 
 /// Why a set stays, or that it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Decision {
+pub enum Decision {
     /// One of the newest.
     KeepNewest,
     /// The newest that a restore has proven.
@@ -44,7 +56,7 @@ pub(crate) enum Decision {
 
 impl Decision {
     /// For a person, after the set's name.
-    pub(crate) fn reason(self, retention: Retention) -> String {
+    pub fn reason(self, retention: Retention) -> String {
         match self {
             Self::KeepNewest => format!("keep: one of the newest {}", retention.at_least.max(1)),
             Self::KeepProven => "keep: the newest that a restore has proven".to_owned(),
@@ -61,7 +73,7 @@ impl Decision {
 const ALWAYS_PLAUSIBLE: SignedDuration = SignedDuration::from_hours(48);
 
 /// A decision for every set; `sets` are ordered by sequence number, and so are the decisions.
-pub(crate) fn decide(sets: &[SetName], proven: &BTreeSet<SetName>, retention: Retention) -> Vec<Decision> {
+pub fn decide(sets: &[SetName], proven: &BTreeSet<SetName>, retention: Retention) -> Vec<Decision> {
     let keep_for = SignedDuration::from_hours(24 * i64::from(retention.days));
     let newest = sets.len().saturating_sub(retention.at_least.max(1) as usize);
     let newest_proven = sets.iter().rposition(|set| proven.contains(set));
@@ -83,6 +95,40 @@ pub(crate) fn decide(sets: &[SetName], proven: &BTreeSet<SetName>, retention: Re
         }
     };
     ages(sets).into_iter().enumerate().map(decide).collect()
+}
+
+/// When a set will be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaves {
+    /// On that day.
+    On(Timestamp),
+    /// Not before that day, and only once a restore has proven a newer set.
+    OnceProven(Timestamp),
+    /// In more than a hundred years.
+    Never,
+}
+
+/// When `set`, one of `sets`, will be rotated away if one backup a day is made from now on.
+pub fn leaves(sets: &[SetName], proven: &BTreeSet<SetName>, retention: Retention, set: SetName) -> Leaves {
+    let is_proven = sets.iter().rfind(|set| proven.contains(set)) == Some(&set);
+    let none = BTreeSet::new();
+    let mut sets = sets.to_vec();
+    for _ in 0..36_525 {
+        let Some(newest) = sets.last().copied() else { return Leaves::Never };
+        let decisions = decide(&sets, &none, retention);
+        let gone = |name: &SetName| {
+            let index = sets.iter().position(|other| other == name);
+            index.is_some_and(|index| decisions[index] == Decision::Remove)
+        };
+        if gone(&set) {
+            return if is_proven { Leaves::OnceProven(newest.taken) } else { Leaves::On(newest.taken) };
+        }
+        let mut left: Vec<_> = sets.iter().copied().filter(|name| !gone(name)).collect();
+        let Ok(tomorrow) = newest.taken.checked_add(SignedDuration::from_hours(24)) else { break };
+        left.push(SetName::new(newest.sequence + 1, tomorrow));
+        sets = left;
+    }
+    Leaves::Never
 }
 
 /// The age of each set, as of the newest.

@@ -133,3 +133,37 @@ proptest! {
         prop_assert!(again.last() != Some(&Decision::Remove));
     }
 }
+
+/// What is told of a set is what happens to it, whatever is kept by weeks and months.
+#[test]
+fn the_day_on_which_a_set_leaves_is_the_day_on_which_it_is_removed() {
+    for retention in [RETENTION, Retention { weekly: 4, ..RETENTION }, Retention { monthly: 3, ..RETENTION }]
+    {
+        let now = sets(&nightly(10));
+        let set = now[4];
+        let Leaves::On(day) = leaves(&now, &BTreeSet::new(), retention, set) else { panic!("it leaves") };
+        let days = (day.as_second() - now[0].taken.as_second()) / DAY + 1;
+        assert!(!removed_in(&nightly(days - 1), retention, set), "{retention:?}");
+        assert!(removed_in(&nightly(days), retention, set), "{retention:?}");
+    }
+}
+
+/// Whether `set` is gone when the sets of `times` were made one by one.
+fn removed_in(times: &[i64], retention: Retention, set: SetName) -> bool {
+    let mut there: Vec<SetName> = Vec::new();
+    for name in sets(times) {
+        there.push(name);
+        let decisions = decide(&there, &BTreeSet::new(), retention);
+        let kept = there.iter().zip(decisions).filter(|(_, decision)| *decision != Decision::Remove);
+        there = kept.map(|(name, _)| *name).collect();
+    }
+    !there.contains(&set)
+}
+
+#[test]
+fn the_newest_proven_set_stays_until_a_newer_one_is_proven() {
+    let now = sets(&nightly(10));
+    let proven = BTreeSet::from([now[4]]);
+    assert!(matches!(leaves(&now, &proven, RETENTION, now[4]), Leaves::OnceProven(_)));
+    assert!(matches!(leaves(&now, &proven, RETENTION, now[3]), Leaves::On(_)));
+}
