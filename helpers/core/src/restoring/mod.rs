@@ -5,6 +5,7 @@ pub mod archive;
 pub mod child;
 pub mod compare;
 pub mod database;
+pub mod forget;
 mod parallel;
 mod pg_restore;
 pub mod redis;
