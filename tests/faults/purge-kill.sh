@@ -43,11 +43,16 @@ words() {
 	esac
 }
 
-# How long a run takes that nobody kills, in milliseconds: the kills are spread over that.
-add
-began=$(date +%s%3N)
-purge --ttl goes=5d 2>/dev/null
-whole=$(($(date +%s%3N) - began))
+# How long a run takes that nobody kills, in milliseconds: the kills are spread over that. The shortest of three, since the
+# first finds nothing in any cache.
+whole=999999
+for _ in 1 2 3; do
+	add
+	began=$(date +%s%3N)
+	purge --ttl goes=5d 2>/dev/null
+	took=$(($(date +%s%3N) - began))
+	whole=$((took < whole ? took : whole))
+done
 
 killed_and_finished() {
 	local number=$1 milliseconds=$2 pid words

@@ -264,7 +264,7 @@ expunge_brings_it_forward() {
 	install -d "$work/proofs"
 	backup_of oblivion "$work/sets" 2>/dev/null
 	newer=$(newest "$work/sets")
-	printf '{"set": "%s", "proven": true}' "$(sets "$work/sets" | head -n 1)" >"$work/proofs/000001.json"
+	printf '{"format": 1, "set": "%s", "proven": true, "at": "2026-01-01T00:00:00Z"}' "$(sets "$work/sets" | head -n 1)" >"$work/proofs/000001.json"
 	refuses 64 'is the only one that a restore has proven' nexus-purge --expunge --backup-dir "$work/sets" --proofs-dir "$work/proofs"
 	nexus-purge --expunge --dry-run --backup-dir "$work/sets" | grep -q 'would be removed: 000001-'
 	nexus-purge --expunge --backup-dir "$work/sets" --proofs-dir "$work/proofs" --yes 2>/dev/null
