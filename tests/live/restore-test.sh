@@ -50,7 +50,7 @@ the_unit_proves_the_newest_set() {
 # Before there is any proof it comes soon; after, only every month.
 the_first_comes_soon_after_installation() {
 	install -d "$work/aside"
-	find /var/lib/nexus/proofs -name '*.json' -exec mv {} "$work/aside" +
+	find /var/lib/nexus/proofs -name '*.json' -exec mv -t "$work/aside" {} +
 	systemctl restart nexus-first-proof.timer
 	same "without a proof the timer" "$(systemctl is-active nexus-first-proof.timer)" active
 	systemctl list-timers --no-legend nexus-first-proof.timer | grep -E 'nexus-restore-test\.service'

@@ -31,15 +31,16 @@ fresh() {
 	rm -rf "$luggage"
 }
 
-# installed: a machine with NEXUS installed, shared by the parts that leave it well.
+# installed [NAME]: a machine with NEXUS installed, shared by the parts that leave it well, or for one that does not.
 installed() {
-	local name=test-$$
+	local name=${1:-test}-$$
 	if ! grep -qx "$name" "$logs/.installed" 2>/dev/null; then
 		fresh "$name"
 		"$machine" exec "$name" -- bash -c "cd /root/nexus && ./install.sh --bin-dir bin --yes --owner-identity $owner"
 		echo "$name" >>"$logs/.installed"
 	fi
-	in_machine() { "$machine" exec "test-$$" -- env NEXUS_TEST_OWNER="$owner" bash "/root/nexus/tests/$1" "${@:2}"; }
+	installed_machine=$name
+	in_machine() { "$machine" exec "$installed_machine" -- env NEXUS_TEST_OWNER="$owner" bash "/root/nexus/tests/$1" "${@:2}"; }
 }
 
 # Everything that two lanes would otherwise install or build at the same time.
@@ -110,18 +111,18 @@ part_docker() {
 }
 
 part_faults() {
-	installed
+	installed faults
 	echo "seed $seed (NEXUS_TEST_SEED=$seed repeats it)"
-	local options=(--seed "$seed" --markdown /root/faults.md) status=0
-	if [[ -n $long ]]; then options+=(--long); fi
-	"$machine" exec "test-$$" -- env NEXUS_TEST_OWNER="$owner" python3 -B /root/nexus/tests/faults/matrix "${options[@]}" || status=$?
+	local options=(--seed "$seed" --markdown /root/faults.md) kills=60 status=0
+	if [[ -n $long ]]; then options+=(--long) kills=200; fi
+	"$machine" exec "$installed_machine" -- env NEXUS_TEST_OWNER="$owner" python3 -B /root/nexus/tests/faults/matrix "${options[@]}" || status=$?
 	if [[ -n $long ]]; then
 		# The table of results takes the place of the last one.
-		"$machine" copy "test-$$" --from /root/faults.md "$logs/.faults.md"
+		"$machine" copy "$installed_machine" --from /root/faults.md "$logs/.faults.md"
 		sed -i '/^## The last run$/q' docs/FAULTS.md
 		{ echo && cat "$logs/.faults.md"; } >>docs/FAULTS.md
 	fi
-	in_machine faults/purge-kill.sh 200 "$seed" || status=$?
+	in_machine faults/purge-kill.sh "$kills" "$seed" || status=$?
 	return "$status"
 }
 
