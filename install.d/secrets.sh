@@ -27,6 +27,8 @@ make_secrets() {
 	if [[ ! -s $keys/nexus_app_password ]]; then random_password | put "$keys/nexus_app_password" 0600 999:999; fi
 
 	if [[ ! -s $keys/redis_password ]]; then random_password | put "$keys/redis_password" 0600 root:root; fi
+	# With it the purge ledger hides ids; one a line, the first for what is new. Sets carry it, encrypted.
+	if [[ ! -s $keys/ledger_key ]]; then random_password | put "$keys/ledger_key" 0600 root:root; fi
 	password=$(<"$keys/redis_password")
 	hash=$(printf '%s' "$password" | sha256sum | cut -d' ' -f1)
 	# A person may add users here; only one that does not know the password any more is written anew.

@@ -84,6 +84,8 @@ postgres_settings() {
 		checkpoint_completion_target = 0.9
 		max_wal_size = 2GB
 		min_wal_size = 256MB
+		# Old segments of the log are removed, not kept to be used again: they hold what was forgotten since.
+		wal_recycle = off
 
 		# ---- Planning, for SSDs
 		random_page_cost = 1.1

@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(argv) = argv else { return };
     assert!(argv.iter().all(|word| !word.contains('\0')));
     let fields = match &request {
-        Request::Dump { exclude_table_data, .. } => exclude_table_data.len() + 4,
+        Request::Dump { exclude_table_data, .. } => exclude_table_data.len() + 5,
         Request::Restore { server: Stand::Scratch, .. } => 5,
         Request::Restore { .. } => 4,
         _ => 2,

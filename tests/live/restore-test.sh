@@ -47,6 +47,18 @@ the_unit_proves_the_newest_set() {
 	same "its owner and mode" "$(stat --format '%U %a' "$proof")" "nexus 640"
 	nothing_is_left
 }
+# Before there is any proof it comes soon; after, only every month.
+the_first_comes_soon_after_installation() {
+	install -d "$work/aside"
+	find /var/lib/nexus/proofs -name '*.json' -exec mv -t "$work/aside" {} +
+	systemctl restart nexus-first-proof.timer
+	same "without a proof the timer" "$(systemctl is-active nexus-first-proof.timer)" active
+	systemctl list-timers --no-legend nexus-first-proof.timer | grep -E 'nexus-restore-test\.service'
+	mv "$work"/aside/* /var/lib/nexus/proofs
+	systemctl restart nexus-first-proof.timer
+	same "with one it" "$(systemctl is-active nexus-first-proof.timer || true)" inactive
+	same "the monthly timer" "$(systemctl is-active nexus-restore-test.timer)" active
+}
 the_journal_has_its_fields() {
 	local line
 	line=$(journalctl --unit=nexus-restore-test --output=json | jq --compact-output 'select(.MESSAGE_ID == "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a66")' | tail -n 1)
@@ -168,6 +180,7 @@ leftovers_are_swept() {
 }
 
 check the_unit_proves_the_newest_set
+check the_first_comes_soon_after_installation
 check the_journal_has_its_fields
 check the_list_says_when
 make_the_database

@@ -3,6 +3,8 @@
 
 machine=tests/host/machine
 owner=/root/owner-of-the-test.txt
+# Whether the fault matrix is run whole.
+long=
 seed=${NEXUS_TEST_SEED:-$((RANDOM * 32768 + RANDOM))}
 
 # At the end, however it comes.
@@ -29,23 +31,33 @@ fresh() {
 	rm -rf "$luggage"
 }
 
-# installed: a machine with NEXUS installed, shared by the parts that leave it well.
+# installed [NAME]: a machine with NEXUS installed, shared by the parts that leave it well, or for one that does not.
 installed() {
-	local name=test-$$
+	local name=${1:-test}-$$
 	if ! grep -qx "$name" "$logs/.installed" 2>/dev/null; then
 		fresh "$name"
 		"$machine" exec "$name" -- bash -c "cd /root/nexus && ./install.sh --bin-dir bin --yes --owner-identity $owner"
 		echo "$name" >>"$logs/.installed"
 	fi
-	in_machine() { "$machine" exec "test-$$" -- env NEXUS_TEST_OWNER="$owner" bash "/root/nexus/tests/$1" "${@:2}"; }
+	installed_machine=$name
+	in_machine() { "$machine" exec "$installed_machine" -- env NEXUS_TEST_OWNER="$owner" bash "/root/nexus/tests/$1" "${@:2}"; }
+}
+
+# Everything that two lanes would otherwise install or build at the same time.
+prepare_machines() {
+	build_binaries
+	need_for_outside
+	"$machine" build
 }
 
 part_host() { tests/host/selftest; }
 
+need_for_outside() { need age=age zstd=zstd jq=jq postgresql-client=psql; }
+
 # On this machine itself, below a directory of its own.
 part_outside() {
 	build_binaries
-	need age=age zstd=zstd jq=jq postgresql-client=psql
+	need_for_outside
 	tests/live/outside-compose.sh "$bin_dir"
 }
 
@@ -95,20 +107,35 @@ part_alert() {
 	in_machine live/alert.sh after-reboot
 }
 
+part_purge() {
+	installed
+	in_machine live/purge.sh
+}
+
 part_docker() {
 	installed
 	in_machine live/docker-helper.sh
 }
 
 part_faults() {
-	installed
+	installed faults
 	echo "seed $seed (NEXUS_TEST_SEED=$seed repeats it)"
-	in_machine faults/backup-kill.sh 40 "$seed"
-	in_machine faults/restore-kill.sh 25 "$seed"
+	local options=(--seed "$seed" --markdown /root/faults.md) kills=60 status=0
+	if [[ -n $long ]]; then options+=(--long) kills=200; fi
+	"$machine" exec "$installed_machine" -- env NEXUS_TEST_OWNER="$owner" python3 -B /root/nexus/tests/faults/matrix "${options[@]}" || status=$?
+	if [[ -n $long ]]; then
+		# The table of results takes the place of the last one.
+		"$machine" copy "$installed_machine" --from /root/faults.md "$logs/.faults.md"
+		sed -i '/^## The last run$/q' docs/FAULTS.md
+		{ echo && cat "$logs/.faults.md"; } >>docs/FAULTS.md
+	fi
+	in_machine faults/purge-kill.sh "$kills" "$seed" || status=$?
+	return "$status"
 }
 
 part_bench() {
 	installed
 	in_machine live/backup-bench.sh 100000 1
 	in_machine live/restore-test-bench.sh 20000 1
+	in_machine live/purge-bench.sh 10000 30
 }

@@ -2,22 +2,73 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # what one part sets, another reads
 
 logs=$(mktemp -d)
-rows=()
-total_passed=0
-total_failed=0
 
-# run_part NAME: its output is shown and kept; a part that dies counts as one failure.
+# Parts of one lane follow each other, lanes run side by side: those that have a machine of their own, or none, beside those
+# that share the installed one. What builds, and what measures, has everything for itself.
+lane_of() {
+	case $1 in
+	code | bench | fuzz) echo alone ;;
+	host | outside | install | faults) echo second ;;
+	*) echo first ;;
+	esac
+}
+
+# run_parts NAME…
+run_parts() {
+	local name first=() second=()
+	for name; do
+		case $(lane_of "$name") in
+		first) first+=("$name") ;;
+		second) second+=("$name") ;;
+		alone)
+			run_lanes
+			run_part shown "$name"
+			;;
+		esac
+	done
+	run_lanes
+}
+
+# The parts gathered in first and second so far.
+run_lanes() {
+	if ((${#first[@]} == 0 || ${#second[@]} == 0)); then
+		for name in "${first[@]}" "${second[@]}"; do run_part shown "$name"; done
+	else
+		# What both lanes install and build is there before they begin.
+		prepare_machines
+		run_lane "${first[@]}" &
+		run_lane "${second[@]}" &
+		wait
+	fi
+	first=() second=()
+}
+
+run_lane() {
+	local name
+	for name; do run_part later "$name"; done
+}
+
+# run_part shown|later NAME: its output is kept, and shown as it comes or when it has ended. A part that dies counts as one
+# failure.
 run_part() {
-	local name=$1 log=$logs/$1 began=$SECONDS status=0 passed failed
-	printf '\n=== %s\n' "$name"
+	local how=$1 name=$2 log=$logs/$2 began=$SECONDS status=0 passed failed pid shown
 	: >"$log"
+	echo "$name" >>"$logs/.order"
 	# In the background, because bash forgets `set -e` in whatever is part of a condition.
 	(set -euo pipefail && "part_$name") >"$log" 2>&1 &
-	local pid=$!
-	tail --quiet --lines=+1 --follow --pid="$pid" "$log" &
-	local shown=$!
+	pid=$!
+	if [[ $how == shown ]]; then
+		printf '\n=== %s\n' "$name"
+		tail --quiet --lines=+1 --follow --pid="$pid" "$log" &
+		shown=$!
+	fi
 	wait "$pid" || status=$?
-	wait "$shown" || true
+	if [[ $how == shown ]]; then
+		wait "$shown" || true
+	else
+		# In one go, so that two lanes do not mix.
+		{ printf '\n=== %s\n' "$name" && cat "$log"; } | flock "$logs/.order" cat
+	fi
 	# Both kinds of closing lines: of the scripts, and of the Rust test runner.
 	passed=$(sed -nE 's/^([0-9]+) passed, [0-9]+ failed$/\1/p; s/^test result: .* ([0-9]+) passed;.*/\1/p' "$log" | paste -sd+ | bc)
 	failed=$(sed -nE 's/^[0-9]+ passed, ([0-9]+) failed$/\1/p; s/^test result: .* ([0-9]+) failed;.*/\1/p' "$log" | paste -sd+ | bc)
@@ -27,20 +78,23 @@ run_part() {
 		echo "part $name has run no test"
 		failed=1
 	fi
-	total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed))
-	rows+=("$(printf '%-10s %7d %7d %6d s' "$name" "$passed" "$failed" $((SECONDS - began)))")
+	printf '%s %d %d %d\n' "$name" "$passed" "$failed" $((SECONDS - began)) >>"$logs/.results"
 }
 
 # The table, what failed, the Rust test runner's closing lines, and the sum.
 summary() {
+	local name passed failed seconds total_passed=0 total_failed=0
 	printf '\n%-10s %7s %7s %8s\n' part passed failed time
-	printf '%s\n' "${rows[@]}"
+	while read -r name passed failed seconds; do
+		printf '%-10s %7d %7d %6d s\n' "$name" "$passed" "$failed" "$seconds"
+		total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed))
+	done <"$logs/.results"
 	if ((total_failed)); then
 		echo
 		grep -hE '^FAILED |^test .* FAILED$|^error' "$logs"/* || true
 	fi
 	echo
 	grep -hE '^test result: ' "$logs"/* | grep -v ' 0 passed; 0 failed; 0 ignored' || true
-	printf '%d passed, %d failed\n' "$total_passed" "$total_failed"
+	printf '%d passed, %d failed, in %d min %d s\n' "$total_passed" "$total_failed" $((SECONDS / 60)) $((SECONDS % 60))
 	((total_failed == 0))
 }

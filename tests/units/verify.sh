@@ -36,7 +36,7 @@ most_of() { if [[ $1 == nexus-alert-programs.service ]]; then echo 4.5; else ech
 for file in "$units"/*.service; do
 	check exposed_less_than "$(instance "$file")" "$(most_of "$(basename "$file")")"
 done
-for job in nexus-backup nexus-restore-test; do
+for job in nexus-backup nexus-restore-test nexus-purge; do
 	check has "$job.service" PrivateNetwork yes
 	check has "$job.service" RestrictAddressFamilies AF_UNIX
 	check has "$job.service" User nexus

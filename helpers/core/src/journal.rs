@@ -1,5 +1,7 @@
 //! Logging: to the journal with fields when a unit runs the helper, to standard error when a person does.
 
+use std::io::Write;
+
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::JournalLog;
 
@@ -21,6 +23,16 @@ pub mod message_id {
     pub const TEST_PROVEN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a66";
     /// A restore test failed.
     pub const TEST_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a67";
+    /// A purge has run.
+    pub const PURGE_DONE: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a70";
+    /// A purge failed.
+    pub const PURGE_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a71";
+    /// More would have gone than a run may take that nobody watches.
+    pub const PURGE_TOO_MUCH: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a72";
+    /// A backup set was removed because it held something forgotten.
+    pub const SET_EXPUNGED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a73";
+    /// A restore forgot again what the ledger forbids.
+    pub const REPLAYED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a74";
     /// A unit has failed.
     pub const ALERT_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a80";
     /// A unit still fails, a day after that was last told.
@@ -48,7 +60,9 @@ impl Log for Plain {
         if !self.enabled(record.metadata()) {
             return;
         }
-        eprintln!("{}", record.args());
+        // In one write, so that a line stays whole; not `eprintln!`, which panics when nobody reads any more or the disk
+        // that it goes to is full. A job's work is worth more than its words.
+        let _unheard = std::io::stderr().write_all(format!("{}\n", record.args()).as_bytes());
         if let Some(journal) = &self.journal
             && record.key_values().get("MESSAGE_ID".into()).is_some()
         {

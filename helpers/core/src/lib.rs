@@ -1,11 +1,14 @@
 //! What the NEXUS helpers share: how they fail and report, the settings and credentials they read,
-//! the backup set on disk, and the way to the one helper that may talk to Docker.
+//! the backup set on disk, what is forgotten and the ledger of it, and the way to the one helper that may talk to Docker.
 
 pub mod cli;
+pub mod confirm;
 pub mod credentials;
 pub mod docker;
 pub mod failure;
+pub mod forgetting;
 pub mod journal;
+pub mod ledger;
 pub mod output;
 pub mod postgres;
 pub mod progress;

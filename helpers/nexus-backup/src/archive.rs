@@ -10,6 +10,7 @@ use nexus_core::postgres::server::Server;
 use nexus_core::progress::Progress;
 use nexus_core::set::seal::Stored;
 use nexus_core::set::{DATABASE, ROLES};
+use nexus_core::stop::Stop;
 
 use crate::pipeline::{self, Passed};
 use crate::snapshot::Snapshot;
@@ -24,6 +25,8 @@ pub(crate) struct Tools {
     pub(crate) server: Server,
     pub(crate) pg_dump: Tool,
     pub(crate) pg_dumpall: Tool,
+    /// Ends the wait for a tool that says nothing.
+    pub(crate) stop: Stop,
 }
 
 impl Tools {
@@ -36,11 +39,13 @@ impl Tools {
         docker: &Client,
         pg_dump: Option<&str>,
         pg_dumpall: Option<&str>,
+        stop: &Stop,
     ) -> Result<Self> {
         Ok(Self {
             server,
             pg_dump: Tool::choose(pg_dump, docker)?,
             pg_dumpall: Tool::choose(pg_dumpall, docker)?,
+            stop: stop.clone(),
         })
     }
 
@@ -97,7 +102,7 @@ impl Tools {
         begins_with: &[u8],
     ) -> Result<Passed> {
         let doing = || format!("dumping into {file}");
-        let mut output = tool.start(request, arguments, &self.server)?;
+        let mut output = tool.start(request, arguments, &self.server, &self.stop)?;
         let mut head = Vec::new();
         let ((), passed) = pipeline::run(staging.seal(file)?, file, |intake| {
             let mut buffer = vec![0; 256 << 10];

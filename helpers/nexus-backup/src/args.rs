@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use nexus_core::postgres::server::ServerSettings;
-
-use crate::rotation::Retention;
+use nexus_core::set::rotation::Retention;
 
 /// Writes one encrypted backup set, then rotates old ones away
 ///
@@ -52,29 +51,16 @@ pub(crate) struct Args {
     )]
     pub(crate) redis_socket: PathBuf,
 
-    /// Days for which sets are kept, 7 to 3650
-    #[arg(long, env = "NEXUS_KEEP_DAYS", value_name = "DAYS", default_value_t = 14,
-          value_parser = clap::value_parser!(u32).range(7..=3650))]
-    pub(crate) keep_days: u32,
-
-    /// Sets that are kept whatever their age, at least 1
-    #[arg(long, env = "NEXUS_KEEP_MIN", value_name = "NUMBER", default_value_t = 3,
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) keep_min: u32,
-
-    /// Weeks of which the last set is kept beyond that, 0 to 520
-    #[arg(long, env = "NEXUS_KEEP_WEEKLY", value_name = "NUMBER", default_value_t = 0,
-          value_parser = clap::value_parser!(u32).range(0..=520))]
-    pub(crate) keep_weekly: u32,
-
-    /// Months of which the last set is kept beyond that, 0 to 120
-    #[arg(long, env = "NEXUS_KEEP_MONTHLY", value_name = "NUMBER", default_value_t = 0,
-          value_parser = clap::value_parser!(u32).range(0..=120))]
-    pub(crate) keep_monthly: u32,
+    #[command(flatten)]
+    pub(crate) retention: Retention,
 
     /// Directory of the proofs that nexus-restore-test writes; the newest proven set is never removed
     #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
     pub(crate) proofs_dir: PathBuf,
+
+    /// The ledger of what nexus-purge has forgotten; part of each set
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    pub(crate) purge_ledger: PathBuf,
 
     /// Socket of nexus-docker, which runs pg_dump in the database's container
     #[arg(
@@ -104,18 +90,6 @@ pub(crate) struct Args {
     /// One JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-impl Args {
-    /// How long sets are kept.
-    pub(crate) fn retention(&self) -> Retention {
-        Retention {
-            days: self.keep_days,
-            at_least: self.keep_min,
-            weekly: self.keep_weekly,
-            monthly: self.keep_monthly,
-        }
-    }
 }
 
 /// When Redis is backed up.

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::archive::Tools;
 use crate::args::Args;
+use crate::ledger;
 use crate::redis;
 use crate::rotation;
 use crate::snapshot::Snapshot;
@@ -57,11 +58,13 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done>
 
     let server = Server::from_settings(&args.server)?;
     let docker = docker_client(args, stop);
-    let tools = Tools::choose(server.clone(), &docker, args.pg_dump.as_deref(), args.pg_dumpall.as_deref())?;
+    let tools =
+        Tools::choose(server.clone(), &docker, args.pg_dump.as_deref(), args.pg_dumpall.as_deref(), stop)?;
     let redis_facts = redis::facts_if_wanted(args.redis, &args.redis_socket)?;
 
     progress.doing("opening the snapshot");
     let runtime = runtime()?;
+    let settled = ledger::lines(&args.purge_ledger)?;
     let snapshot = runtime.block_on(Snapshot::open(&server))?;
     let stored_bytes = snapshot.stored_bytes();
     space::measure(directory.path(), stored_bytes, directory.last()?)?.require(directory.path())?;
@@ -79,6 +82,7 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done>
         name,
         redis: redis_facts,
         snapshot,
+        settled,
         runtime: &runtime,
         began,
     })?;

@@ -5,6 +5,7 @@ mod args;
 mod catalog;
 mod copy;
 mod job;
+mod ledger;
 mod pipeline;
 mod plan;
 mod redis;

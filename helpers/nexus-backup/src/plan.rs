@@ -5,12 +5,13 @@ use nexus_core::postgres::server::Server;
 use nexus_core::progress::human_bytes;
 use nexus_core::set::directory::BackupDirectory;
 use nexus_core::set::keys;
+use nexus_core::set::rotation::Decision;
 use serde::Serialize;
 
 use crate::args::Args;
 use crate::job::runtime;
 use crate::redis;
-use crate::rotation::{self, Decision};
+use crate::rotation;
 use crate::snapshot::Snapshot;
 use crate::space;
 
@@ -102,7 +103,7 @@ pub(crate) fn rotation_plan(args: &Args) -> Result<Vec<PlannedSet>> {
     let planned = rotation::plan(&directory, args)?.into_iter().map(|(set, decision)| PlannedSet {
         set: set.name.to_string(),
         removed: decision == Decision::Remove,
-        reason: decision.reason(args.retention()),
+        reason: decision.reason(args.retention),
     });
     Ok(planned.collect())
 }

@@ -1,7 +1,7 @@
 //! The set while it is being made: a directory with a leading dot, which a rename publishes whole or which disappears.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use age::x25519::Recipient;
 use nexus_core::failure::{OrFailIo, Result};
 use nexus_core::set::CHECKSUMS;
 use nexus_core::set::checksums::Checksums;
+use nexus_core::set::directory::sync_directory;
 use nexus_core::set::name::SetName;
 use nexus_core::set::seal::{NewFile, Sealed, Stored, create_directory};
 
@@ -105,14 +106,4 @@ impl Drop for Staging {
             log::warn!("removing {}: {error}. The next backup removes it", self.path.display());
         }
     }
-}
-
-/// Brings a directory's entries to the disk.
-///
-/// # Errors
-/// I/O.
-pub(crate) fn sync_directory(path: &Path) -> Result<()> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .or_fail_io(|| format!("bringing directory {} to the disk", path.display()))
 }

@@ -1,14 +1,25 @@
 //! PostgreSQL's own tools: run in the database's container by nexus-docker, so that versions always match, or by a command
 //! of the owner's for a server outside Compose.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::thread::{self, JoinHandle};
 
 use nexus_core::docker::client::{Answer, Client};
 use nexus_core::docker::protocol::Request;
 use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_core::postgres::server::Server;
+use nexus_core::stop::Stop;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 use tempfile::NamedTempFile;
+
+/// How long a read waits before it looks whether the job is to stop, in milliseconds.
+const GLANCE: u8 = 250;
+
+/// The longest piece of a line that is kept of what a tool says, in bytes.
+const LONGEST_LINE: u64 = 8 << 10;
 
 /// How a tool is run.
 pub(crate) enum Tool {
@@ -41,10 +52,16 @@ impl Tool {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(crate) fn start(&self, request: &Request, arguments: &[String], server: &Server) -> Result<Output> {
+    pub(crate) fn start(
+        &self,
+        request: &Request,
+        arguments: &[String],
+        server: &Server,
+        stop: &Stop,
+    ) -> Result<Output> {
         match self {
             Self::InContainer(client) => Ok(Output::Answer(client.ask(request)?)),
-            Self::Command(words) => LocalRun::start(words, arguments, server).map(Output::Local),
+            Self::Command(words) => LocalRun::start(words, arguments, server, stop).map(Output::Local),
         }
     }
 }
@@ -69,13 +86,15 @@ pub(crate) struct LocalRun {
     program: String,
     child: Child,
     stdout: ChildStdout,
-    stderr: Option<ChildStderr>,
+    /// Reads what it says, all the time: a tool that says more than a pipe holds must not wait for us.
+    said: Option<JoinHandle<String>>,
+    stop: Stop,
     /// The password, for as long as the tool runs (libpq, "The Password File").
     _passfile: NamedTempFile,
 }
 
 impl LocalRun {
-    fn start(words: &[String], arguments: &[String], server: &Server) -> Result<Self> {
+    fn start(words: &[String], arguments: &[String], server: &Server, stop: &Stop) -> Result<Self> {
         let settings = &server.settings;
         let doing = || format!("starting {}", words[0]);
         let mut passfile = NamedTempFile::new().or_fail_io(|| "making a password file")?;
@@ -94,33 +113,57 @@ impl LocalRun {
             .spawn()
             .or_fail(Exit::Unavailable, doing)?;
         let stdout = child.stdout.take().ok_or_else(|| Failure::new(Exit::Software, doing()))?;
-        let stderr = child.stderr.take();
-        Ok(Self { program: words[0].clone(), child, stdout, stderr, _passfile: passfile })
+        let said = child.stderr.take().map(|stderr| thread::spawn(move || last_line(stderr)));
+        Ok(Self { program: words[0].clone(), child, stdout, said, stop: stop.clone(), _passfile: passfile })
+    }
+
+    /// Waits until there is something to read, or the end; a tool that hangs does not keep a stop waiting.
+    fn await_output(&self) -> io::Result<()> {
+        loop {
+            if let Err(stopped) = self.stop.check() {
+                return Err(io::Error::other(stopped));
+            }
+            match poll(&mut [PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN)], GLANCE) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(()),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
     }
 
     /// The tool's end: success, or what it said last.
     fn ended(&mut self) -> io::Result<usize> {
-        let mut said = String::new();
-        if let Some(stderr) = self.stderr.take() {
-            stderr.take(8 << 10).read_to_string(&mut said)?;
-        }
         let status = self.child.wait()?;
+        let said = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
         if status.success() {
             return Ok(0);
         }
-        let last = said.lines().last().unwrap_or("it said nothing");
+        let last = if said.is_empty() { "it said nothing".to_owned() } else { said };
         Err(io::Error::other(
-            Failure::new(Exit::Unavailable, format!("running {} ({status})", self.program))
-                .because(last.to_owned()),
+            Failure::new(Exit::Unavailable, format!("running {} ({status})", self.program)).because(last),
         ))
     }
 }
 
 impl Read for LocalRun {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.await_output()?;
         match self.stdout.read(buffer)? {
             0 if !buffer.is_empty() => self.ended(),
             read => Ok(read),
+        }
+    }
+}
+
+/// The last line of what a tool says, as far as a line can be long.
+fn last_line(stderr: ChildStderr) -> String {
+    let mut stderr = BufReader::new(stderr);
+    let mut last = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        match stderr.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return String::from_utf8_lossy(&last).into_owned(),
+            Ok(_) => last = line,
         }
     }
 }
@@ -131,5 +174,43 @@ impl Drop for LocalRun {
         if self.child.kill().is_ok() {
             let _reaped = self.child.wait();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    fn started(script: &str, stop: &Stop) -> LocalRun {
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let said = child.stderr.take().map(|stderr| thread::spawn(move || last_line(stderr)));
+        let passfile = NamedTempFile::new().unwrap();
+        LocalRun { program: "sh".to_owned(), child, stdout, said, stop: stop.clone(), _passfile: passfile }
+    }
+
+    #[test]
+    fn a_tool_that_says_more_than_a_pipe_holds_is_not_kept_waiting() {
+        let mut run =
+            started("head -c 300000 /dev/zero >&2; echo; echo out; echo last >&2; exit 3", &Stop::default());
+        let mut out = String::new();
+        let error = run.read_to_string(&mut out).unwrap_err();
+        assert_eq!(out, "\nout\n");
+        assert!(error.to_string().ends_with("last"), "{error}");
+    }
+
+    #[test]
+    fn a_tool_that_hangs_does_not_keep_a_stop_waiting() {
+        let stop = Stop::default();
+        let mut run = started("exec sleep 60", &stop);
+        let began = Instant::now();
+        stop.because_another_failed();
+        assert!(run.read(&mut [0; 10]).is_err() && began.elapsed().as_secs() < 30);
     }
 }

@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 use crate::archive::Tools;
 use crate::args::Args;
 use crate::copy::{copy_table, digest_large_objects, session};
+use crate::ledger;
 use crate::redis;
 use crate::redis::Facts;
 use crate::snapshot::Snapshot;
@@ -35,6 +36,8 @@ pub(crate) struct Job<'a> {
     pub(crate) name: SetName,
     pub(crate) redis: Option<Facts>,
     pub(crate) snapshot: Snapshot,
+    /// Lines of the purge ledger before the snapshot was opened.
+    pub(crate) settled: u64,
     pub(crate) runtime: &'a Runtime,
     pub(crate) began: Instant,
 }
@@ -92,6 +95,10 @@ pub(crate) fn contents(job: Job<'_>) -> Result<Written> {
         }
     });
     if let Some(failure) = locked(&first_failure)?.take() {
+        if job.stop.is_by_signal() {
+            // Whoever noticed first says it in its own words, such as that a server could not be written to.
+            job.stop.check()?;
+        }
         return Err(failure);
     }
     finish(job, made.into_inner().map_err(|_| panicked())?)
@@ -156,6 +163,7 @@ fn finish(job: Job<'_>, mut made: Made) -> Result<Written> {
     made.tables.sort_by_key(|(index, _)| *index);
     let before = job.snapshot.sequences.clone();
     let (taken, postgres) = (job.snapshot.taken, job.snapshot.postgres.clone());
+    let ledger = ledger::back_up(&job.args.purge_ledger, job.settled, job.staging, &mut made.files)?;
     let objects = job.snapshot.objects.clone();
     let after = job.runtime.block_on(job.snapshot.close())?;
     made.timings.insert("all".to_owned(), u64::try_from(job.began.elapsed().as_millis()).unwrap_or(u64::MAX));
@@ -170,6 +178,7 @@ fn finish(job: Job<'_>, mut made: Made) -> Result<Written> {
         objects: Some(objects),
         large_objects: made.large_objects,
         redis: made.redis,
+        ledger,
         recipients: job.staging.recipients().iter().map(ToString::to_string).collect(),
         timings: made.timings,
     };

@@ -27,6 +27,10 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
     pub(crate) proofs_dir: PathBuf,
 
+    /// The ledger of what nexus-purge has forgotten: none of it may come back with a set
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    pub(crate) purge_ledger: PathBuf,
+
     /// File with the age identity to decrypt with [default: this machine's own]
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,

@@ -10,7 +10,7 @@ use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::recall;
 use nexus_core::postgres::server::{Server, ServerSettings};
 use nexus_core::progress::Progress;
-use nexus_core::restoring::{Restoring, Tool, compare, database, requirements};
+use nexus_core::restoring::{Restoring, Tool, compare, database, forget, requirements};
 use nexus_core::set::directory::SetEntry;
 use nexus_core::set::lock::Lock;
 use nexus_core::set::manifest::Manifest;
@@ -18,6 +18,7 @@ use nexus_core::set::proof::{FORMAT, Proof, Verdict};
 use nexus_core::set::verify::{require_whole, size_of};
 use nexus_core::set::which::Unlock;
 use nexus_core::stop::Stop;
+use nexus_core::text::counted;
 
 use crate::args::Args;
 use crate::check::{indexes, objects};
@@ -119,7 +120,24 @@ fn in_postgres(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Re
         proof.counts.insert(what.to_owned(), count);
     }
     proof.tables = compared.digests;
-    require_recall(args, making, proof)
+    require_recall(args, making, proof)?;
+    if let Some(rows) = making.step("forget", |making| forget_again(args, making))? {
+        proof.counts.insert("rows forgotten again".to_owned(), rows);
+    }
+    Ok(())
+}
+
+/// A restore forgets again what the purge ledger forbids. Here it is seen that this leaves nothing of it; gives how many
+/// rows that were, or nothing where nothing was ever forgotten.
+fn forget_again(args: &Args, making: &Restoring<'_>) -> Result<Option<u64>> {
+    let Some(ledgers) = forget::ledgers(making, &args.purge_ledger)? else { return Ok(None) };
+    let rows = forget::again(making, &ledgers)?;
+    match forget::again(making, &ledgers)? {
+        0 => Ok(Some(rows)),
+        left => Err(Failure::new(Exit::Data, "forgetting again what the purge ledger forbids")
+            .because(format!("{} were left", counted(left, "row")))
+            .advise("Restoring this set would bring them back: please report this")),
+    }
 }
 
 /// An index that finds little with the database's settings is a remark; one that finds little however wide the search

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use nexus_core::credentials;
 use nexus_core::docker::protocol::Request;
 use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_core::redis::facts;
 use nexus_core::redis::rdb::{Summary, summarize};
 use nexus_core::redis::snapshot::{Login, Snapshot};
 use nexus_core::restoring::archive::client;
@@ -24,18 +25,19 @@ const SOON: SignedDuration = SignedDuration::from_hours(2);
 ///
 /// # Errors
 /// Data (65) naming what differs; Unavailable (69) when the throwaway Redis does not start.
-pub(crate) fn test(args: &Args, making: &Restoring<'_>) -> Result<Option<Summary>> {
-    let Some(redis) = &making.manifest.redis else { return Ok(None) };
+pub(crate) fn test(args: &Args, making: &mut Restoring<'_>) -> Result<Option<Summary>> {
+    let Some(redis) = making.manifest.redis.clone() else { return Ok(None) };
     let cutoff = Timestamp::now().checked_add(SOON).or_fail(Exit::Software, || "reading the clock")?;
     let mut snapshot = redis::check(making)?;
     let expected =
         summarize(open::open(&making.set.path.join(REDIS), &making.unlock.identities()?)?, cutoff)?;
-    require_counts(redis, &expected)?;
+    require_counts(&redis, &expected)?;
 
     let request = Request::ScratchRedis { bytes: redis.bytes, memory_mib: room::memory(args.memory)? };
     let (held, _) = client(&args.docker_socket, making.stop).hold(&request, &mut *snapshot)?;
     let login = Login { user: None, password: credentials::read("redis_password")? };
     let socket = args.scratch_dir.join("redis.sock");
+    let version = facts::read(&socket, &login.password)?.version;
     making.progress.doing("comparing Redis");
     let answer = Snapshot::ask(&socket, Some(&login), making.stop)?;
     let found = summarize(answer, cutoff)?;
@@ -45,7 +47,16 @@ pub(crate) fn test(args: &Args, making: &Restoring<'_>) -> Result<Option<Summary
     }
     match difference(&expected, &found) {
         None => Ok(Some(found)),
-        Some(what) => Err(Failure::new(Exit::Data, "comparing what was restored").because(what)),
+        Some(Difference::OfDigest(what)) if !same_release(&redis.version, &version) => {
+            making.note(format!(
+                "Redis {version} keeps what Redis {} wrote in another form: {what}",
+                redis.version
+            ));
+            Ok(Some(found))
+        }
+        Some(Difference::OfCount(what) | Difference::OfDigest(what)) => {
+            Err(Failure::new(Exit::Data, "comparing what was restored").because(what))
+        }
     }
 }
 
@@ -60,24 +71,51 @@ fn require_counts(redis: &Redis, expected: &Summary) -> Result<()> {
 }
 
 /// What is not equal, in words.
-fn difference(expected: &Summary, found: &Summary) -> Option<String> {
+enum Difference {
+    /// Keys, of a type, or with a time to live.
+    OfCount(String),
+    /// What is in them.
+    OfDigest(String),
+}
+
+/// Whether two versions write the same form: since 7.0 and again since 7.2 more is kept of a stream, and since 7.4 of a
+/// hash, than before.
+fn same_release(one: &str, other: &str) -> bool {
+    let release = |version: &str| version.splitn(3, '.').take(2).map(str::to_owned).collect::<Vec<_>>();
+    release(one) == release(other)
+}
+
+/// The first difference.
+fn difference(expected: &Summary, found: &Summary) -> Option<Difference> {
     let numbers: BTreeSet<&u32> = expected.databases.keys().chain(found.databases.keys()).collect();
     for number in numbers {
         let (was, is) = (expected.databases.get(number), found.databases.get(number));
         let (was, is) = (was.cloned().unwrap_or_default(), is.cloned().unwrap_or_default());
         if was.by_type != is.by_type || was.with_ttl != is.with_ttl {
-            return Some(format!(
+            return Some(Difference::OfCount(format!(
                 "database {number} of Redis holds {:?}, {} with a time to live; in the snapshot are {:?}, {}",
                 is.by_type, is.with_ttl, was.by_type, was.with_ttl
-            ));
+            )));
         }
         if was != is {
-            return Some(format!(
+            return Some(Difference::OfDigest(format!(
                 "database {number} of Redis: digest of all keys, values and times to live {}; of the snapshot {}",
                 is.keys.digest, was.keys.digest
-            ));
+            )));
         }
     }
-    (expected.functions != found.functions)
-        .then(|| "Redis's functions are not those of the snapshot".to_owned())
+    let functions = "Redis's functions are not those of the snapshot";
+    (expected.functions != found.functions).then(|| Difference::OfDigest(functions.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_release_writes_the_same_form() {
+        assert!(same_release("8.0.6", "8.0.7"));
+        assert!(!same_release("8.0.6", "8.2.0"));
+        assert!(!same_release("7.2.5", "8.0.0"));
+    }
 }

@@ -116,6 +116,10 @@ pub(crate) struct ApplyArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) jobs: u8,
 
+    /// The ledger of what nexus-purge has forgotten, which is forgotten again
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    pub(crate) purge_ledger: PathBuf,
+
     #[command(flatten)]
     pub(crate) server: ServerSettings,
 

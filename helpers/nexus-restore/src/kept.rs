@@ -47,6 +47,9 @@ pub(crate) fn undo(args: &UndoArgs, stop: &Stop) -> Result<()> {
     let mut text =
         format!("Database {} is again what was kept as \"{}\".\n", printable(living), printable(back));
     text.push_str("Redis is as it is: the swap is of the database alone.\n");
+    text.push_str(
+        "If something was forgotten since that was kept, forget it here too: nexus-purge --replay\n",
+    );
     if lives {
         text.push_str(&kept_text(&aside));
     }

@@ -71,6 +71,23 @@ impl Control {
         self.wait(self.client.query(sql, values))?.map_err(|error| from_client(doing, &error))
     }
 
+    /// Runs a query, for callers that want to look at the server's error.
+    ///
+    /// # Errors
+    /// TryLater (75) when stopped.
+    pub fn try_rows(&self, sql: &str) -> Result<std::result::Result<Vec<Row>, Error>> {
+        self.wait(self.client.query(sql, &[]))
+    }
+
+    /// Runs statements, and calls `meanwhile` four times a second until they are done.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn run_while(&self, doing: &str, sql: &str, meanwhile: impl FnMut()) -> Result<()> {
+        let outcome = self.wait_while(self.client.batch_execute(sql), meanwhile)?;
+        outcome.map_err(|error| from_client(doing, &error))
+    }
+
     /// Runs a query that gives one row.
     ///
     /// # Errors
@@ -92,6 +109,14 @@ impl Control {
         &self,
         answer: impl Future<Output = std::result::Result<T, Error>>,
     ) -> Result<std::result::Result<T, Error>> {
+        self.wait_while(answer, || ())
+    }
+
+    fn wait_while<T>(
+        &self,
+        answer: impl Future<Output = std::result::Result<T, Error>>,
+        mut meanwhile: impl FnMut(),
+    ) -> Result<std::result::Result<T, Error>> {
         self.runtime.block_on(async {
             let mut answer = pin!(answer);
             loop {
@@ -99,6 +124,7 @@ impl Control {
                     return Ok(answer);
                 }
                 self.stop.check()?;
+                meanwhile();
             }
         })
     }

@@ -47,14 +47,18 @@ impl Server {
     /// # Errors
     /// As [`credentials::read`].
     pub fn from_settings(settings: &ServerSettings) -> Result<Self> {
-        let password = credentials::read("postgres_password")?;
-        Ok(Self { settings: settings.clone(), application: "nexus", password })
+        Ok(Self::with_password(settings, credentials::read("postgres_password")?))
     }
 
     /// The same with sessions called `application`.
     #[must_use]
     pub fn named(self, application: &'static str) -> Self {
         Self { application, ..self }
+    }
+
+    /// A server whose password is known already.
+    pub fn with_password(settings: &ServerSettings, password: SecretString) -> Self {
+        Self { settings: settings.clone(), application: "nexus", password }
     }
 
     /// The password, for the two modules that log in.

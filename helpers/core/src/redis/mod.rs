@@ -1,5 +1,6 @@
 //! Redis as a replica sees it: its snapshot over its own socket, and what such a snapshot holds.
 
+pub mod facts;
 mod marked;
 pub mod rdb;
 mod reply;

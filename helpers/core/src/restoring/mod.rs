@@ -5,6 +5,7 @@ pub mod archive;
 pub mod child;
 pub mod compare;
 pub mod database;
+pub mod forget;
 mod parallel;
 mod pg_restore;
 pub mod redis;
@@ -12,7 +13,7 @@ pub mod requirements;
 mod role_plan;
 pub mod roles;
 pub mod rows;
-mod statements;
+pub mod statements;
 
 use std::path::PathBuf;
 use std::time::Instant;

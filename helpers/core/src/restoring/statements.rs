@@ -5,7 +5,7 @@ use std::fmt;
 
 /// One word of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Token {
+pub enum Token {
     /// A keyword or an unquoted name, in lower case as PostgreSQL folds it.
     Word(String),
     /// A quoted name, without its quotes.
@@ -18,16 +18,16 @@ pub(super) enum Token {
 
 /// One statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Statement {
+pub struct Statement {
     /// As it is written, without the semicolon.
-    pub(super) text: String,
+    pub text: String,
     /// Its words, each with where it begins in `text`.
-    pub(super) tokens: Vec<(usize, Token)>,
+    pub tokens: Vec<(usize, Token)>,
 }
 
 /// Something that was opened and never closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unclosed {
+pub struct Unclosed {
     what: &'static str,
     at: usize,
 }
@@ -44,7 +44,7 @@ impl std::error::Error for Unclosed {}
 ///
 /// # Errors
 /// [`Unclosed`].
-pub(super) fn split(sql: &str) -> Result<Vec<Statement>, Unclosed> {
+pub fn split(sql: &str) -> Result<Vec<Statement>, Unclosed> {
     let mut scanner = Scanner { sql, at: 0 };
     let mut statements = Vec::new();
     let mut tokens: Vec<(usize, Token)> = Vec::new();

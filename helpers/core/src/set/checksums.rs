@@ -1,7 +1,7 @@
 //! SHA256SUMS: one line a file, as sha256sum(1) writes and checks it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -24,10 +24,15 @@ impl Checksums {
     pub fn read(set: &Path) -> Result<Self> {
         let path = set.join(CHECKSUMS);
         let doing = || format!("reading {}", path.display());
-        let file = File::open(&path).or_fail_io(doing)?;
-        Self::parse(file.take(LONGEST)).map_err(|why| {
+        let damaged = |why: String| {
             Failure::new(Exit::Data, doing()).because(why).advise("The set is damaged: use another one")
-        })
+        };
+        // A pipe would be waited for, and what a link leads to is no part of the set.
+        if !fs::symlink_metadata(&path).or_fail_io(doing)?.is_file() {
+            return Err(damaged("it is no plain file".to_owned()));
+        }
+        let file = File::open(&path).or_fail_io(doing)?;
+        Self::parse(file.take(LONGEST)).map_err(damaged)
     }
 
     /// Parses the text of a checksum file.
@@ -36,9 +41,14 @@ impl Checksums {
     /// What is wrong, with the line's number.
     pub fn parse(text: impl Read) -> std::result::Result<Self, String> {
         let mut sums = BTreeMap::new();
-        for (number, line) in BufReader::new(text).lines().enumerate() {
-            let number = number + 1;
-            let line = line.map_err(|e| format!("line {number}: {e}"))?;
+        let mut text = BufReader::new(text);
+        let mut whole_line = String::new();
+        for number in 1.. {
+            whole_line.clear();
+            if text.read_line(&mut whole_line).map_err(|e| format!("line {number}: {e}"))? == 0 {
+                break;
+            }
+            let line = whole_line.strip_suffix('\n').ok_or(format!("line {number} is cut off"))?;
             let (digest, name) = line.split_once("  ").ok_or(format!("line {number} has no two columns"))?;
             let digest = digest.parse().map_err(|e| format!("line {number}: {e}"))?;
             if !is_plain(name) {
@@ -83,6 +93,24 @@ mod tests {
             assert!(!is_plain(name), "{name}");
         }
         assert!(is_plain("data/0001.copy.zst.age"));
+    }
+
+    #[test]
+    fn a_text_that_lacks_its_last_byte_is_refused() {
+        let sums = Checksums([("a".to_owned(), Digest::of(b"a"))].into());
+        let text = sums.to_text();
+        let why = Checksums::parse(text.trim_end().as_bytes()).unwrap_err();
+        assert_eq!(why, "line 1 is cut off");
+        assert!(Checksums::parse(text.replace('\n', "\r\n").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_link_is_no_checksum_file() {
+        let set = tempfile::tempdir().unwrap();
+        let elsewhere = set.path().join("elsewhere");
+        fs::write(&elsewhere, Checksums([("a".to_owned(), Digest::of(b"a"))].into()).to_text()).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, set.path().join(CHECKSUMS)).unwrap();
+        assert_eq!(Checksums::read(set.path()).unwrap_err().exit(), Exit::Data);
     }
 
     proptest! {

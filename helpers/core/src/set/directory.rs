@@ -31,6 +31,16 @@ pub struct Last {
     pub set_bytes: u64,
 }
 
+/// Brings a directory's entries to the disk.
+///
+/// # Errors
+/// I/O.
+pub fn sync_directory(path: &Path) -> Result<()> {
+    fs::File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .or_fail_io(|| format!("bringing directory {} to the disk", path.display()))
+}
+
 /// A backup directory.
 #[derive(Clone, Debug)]
 pub struct BackupDirectory {
@@ -70,12 +80,17 @@ impl BackupDirectory {
     /// # Errors
     /// I/O.
     pub fn sets(&self) -> Result<Vec<SetEntry>> {
-        let mut sets: Vec<SetEntry> = self
-            .entries()?
-            .into_iter()
-            .filter_map(|(name, path)| name.parse().ok().map(|name| SetEntry { name, path }))
-            .filter(|set| set.path.is_dir())
-            .collect();
+        let mut sets = Vec::new();
+        for (name, path) in self.entries()? {
+            let Ok(name) = name.parse() else { continue };
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => sets.push(SetEntry { name, path }),
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                // One that cannot be looked at must not count as one that is not there.
+                Err(error) => return Err(error).or_fail_io(|| format!("looking at {}", path.display())),
+            }
+        }
         sets.sort_by_key(|set| set.name);
         Ok(sets)
     }
@@ -106,6 +121,18 @@ impl BackupDirectory {
                 .because(if sets.is_empty() { "there is no set" } else { "there is no such set" })
                 .advise("See: nexus-restore list")
         })
+    }
+
+    /// Removes a complete set; the caller holds the lock. The name goes first, so that no half-removed set looks complete.
+    ///
+    /// # Errors
+    /// I/O; what is left is a leftover then.
+    pub fn remove(&self, set: &SetEntry) -> Result<()> {
+        let hidden = self.path.join(format!(".{}.removing", set.name));
+        let doing = || format!("removing the set {}", set.path.display());
+        fs::rename(&set.path, &hidden).or_fail_io(doing)?;
+        sync_directory(&self.path)?;
+        fs::remove_dir_all(&hidden).or_fail_io(doing)
     }
 
     /// Notes that a backup has begun; until [`Self::finished`] the newest backup counts as failed.

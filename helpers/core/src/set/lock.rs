@@ -14,7 +14,16 @@ use crate::set::seal::give_to_owner_of;
 /// The lock; released when dropped, also by a kill.
 #[derive(Debug)]
 pub struct Lock {
-    _held: Flock<File>,
+    held: Option<Flock<File>>,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Where it cannot be given back, the end of the process does it; dropping it as it is would panic.
+        if let Some(Err((held, _))) = self.held.take().map(Flock::unlock) {
+            std::mem::forget(held);
+        }
+    }
 }
 
 impl Lock {
@@ -40,7 +49,7 @@ impl Lock {
                 held.set_len(0).and_then(|()| held.rewind()).or_fail_io(doing)?;
                 write!(held, "{job}, process {}, since {}", std::process::id(), jiff::Timestamp::now())
                     .or_fail_io(doing)?;
-                Ok(Self { _held: held })
+                Ok(Self { held: Some(held) })
             }
             Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut holder = String::new();

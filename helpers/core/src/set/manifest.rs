@@ -46,6 +46,9 @@ pub struct Manifest {
     pub large_objects: Option<LargeObjects>,
     /// Redis's snapshot; `None` when the set holds none.
     pub redis: Option<Redis>,
+    /// The ledger of what was forgotten; `None` when there is none yet.
+    #[serde(default)]
+    pub ledger: Option<Ledger>,
     /// The age recipients that can read the set.
     pub recipients: Vec<String>,
     /// Milliseconds each step took.
@@ -212,6 +215,17 @@ pub struct Redis {
     pub sha256: Digest,
 }
 
+/// The copy of the purge ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Lines that were there before the snapshot was opened: what they say is done is not in the set.
+    pub settled: u64,
+    /// Lines of the copy, which was taken after the snapshot was opened.
+    pub lines: u64,
+    /// SHA-256 of the copy.
+    pub sha256: Digest,
+}
+
 impl Manifest {
     /// Reads and decrypts the manifest of the set in directory `set`.
     ///
@@ -261,7 +275,7 @@ impl Manifest {
 
     /// Rows of all tables.
     pub fn rows(&self) -> u64 {
-        self.tables.iter().map(|t| t.rows).sum()
+        self.tables.iter().fold(0, |sum, table| sum.saturating_add(table.rows))
     }
 }
 

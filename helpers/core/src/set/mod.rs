@@ -12,6 +12,7 @@ pub mod name;
 pub mod objects;
 pub mod open;
 pub mod proof;
+pub mod rotation;
 pub mod seal;
 pub mod verify;
 pub mod which;
@@ -28,5 +29,9 @@ pub const ROLES: &str = "roles.sql.zst.age";
 pub const DATABASE: &str = "database.dump.zst.age";
 /// A shell script that restores the set with stock tools.
 pub const RESTORE_SCRIPT: &str = "restore.sh.age";
+/// The ledger of what was forgotten.
+pub const LEDGER: &str = "ledger.jsonl.age";
+/// The keys of that ledger.
+pub const LEDGER_KEY: &str = "ledger.key.age";
 /// Redis's snapshot.
 pub const REDIS: &str = "redis.rdb.zst.age";

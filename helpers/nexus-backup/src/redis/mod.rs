@@ -1,13 +1,12 @@
 //! Redis's part of a set: whether it is wanted, and its snapshot, which Redis itself sends over its socket.
 
-mod facts;
-
 use std::io::Read;
 use std::path::Path;
 
 use nexus_core::credentials;
 use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_core::progress::Progress;
+use nexus_core::redis::facts;
 use nexus_core::redis::snapshot::{Login, Snapshot};
 use nexus_core::set::REDIS;
 use nexus_core::set::manifest::Redis;
@@ -18,7 +17,7 @@ use crate::args::WhenRedis;
 use crate::pipeline;
 use crate::staging::Staging;
 
-pub(crate) use facts::Facts;
+pub(crate) use nexus_core::redis::facts::Facts;
 
 /// How every RDB file begins.
 const MAGIC: &[u8] = b"REDIS";
@@ -34,7 +33,7 @@ pub(crate) fn facts_if_wanted(when: WhenRedis, socket: &Path) -> Result<Option<F
     if when == WhenRedis::No {
         return Ok(None);
     }
-    let facts = facts::read(socket, &credentials::read("redis_password")?)?;
+    let facts = facts::read(socket, &credentials::read("redis_password")?).map_err(advised)?;
     let wanted = when == WhenRedis::Yes || facts.some_key_lives_for_ever();
     Ok(wanted.then_some(facts))
 }
@@ -55,10 +54,6 @@ pub(crate) fn back_up(
     progress.doing(doing);
     let mut head = Vec::new();
     let ((), passed) = pipeline::run(staging.seal(REDIS)?, REDIS, |intake| {
-        let advised = |failure: Failure| match failure.exit() {
-            Exit::Unavailable => failure.advise("See: docker logs nexus-redis; or set NEXUS_BACKUP_REDIS=no"),
-            _ => failure,
-        };
         let mut snapshot = Snapshot::ask(socket, Some(&login), stop).map_err(advised)?;
         let mut buffer = vec![0; BUFFER];
         loop {
@@ -82,4 +77,12 @@ pub(crate) fn back_up(
         sha256: passed.sha256,
     };
     Ok((redis, passed.stored))
+}
+
+/// A Redis that does not answer need not keep a person from a backup.
+fn advised(failure: Failure) -> Failure {
+    match failure.exit() {
+        Exit::Unavailable => failure.advise("See: docker logs nexus-redis; or set NEXUS_BACKUP_REDIS=no"),
+        _ => failure,
+    }
 }

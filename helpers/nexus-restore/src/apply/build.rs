@@ -10,12 +10,14 @@ use nexus_core::restoring::compare::{self, Compared};
 use nexus_core::restoring::{database, redis};
 
 use crate::apply::preflight::Plan;
-use crate::apply::{Restore, names, safety, swap};
+use crate::apply::{Restore, forget, names, safety, swap};
 use crate::kept::databases;
 
 /// What came of it.
 pub(crate) struct Built {
     pub(crate) compared: Compared,
+    /// Rows that had been forgotten since the set was taken, and were forgotten again.
+    pub(crate) forgotten: u64,
     /// Name of the database that was there before.
     pub(crate) kept: Option<String>,
     /// Name of the set that was made of it.
@@ -32,6 +34,7 @@ pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -
     restore.making.fill(control, plan.server_version)?;
     let compared = restore.making.step("compare", compare::all)?;
     restore.making.step("statistics", database::analyze)?;
+    let forgotten = restore.step("forget again", forget::again)?;
     restore.making.step("properties", |making| database::finish(making, control, plan.server_version))?;
     let redis = if plan.redis {
         Some(restore.making.step("check redis", |making| redis::check(making))?)
@@ -44,7 +47,7 @@ pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -
         None
     };
     let kept = restore.step("swap", |restore| into_place(restore, control, plan))?;
-    Ok(Built { compared, kept, safety_backup, redis })
+    Ok(Built { compared, forgotten, kept, safety_backup, redis })
 }
 
 /// Gives the new database its name; gives the name under which the old one is kept.

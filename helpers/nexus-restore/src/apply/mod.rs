@@ -2,7 +2,7 @@
 //! take its place. Until then the living database is not touched, whatever happens.
 
 mod build;
-mod confirm;
+mod forget;
 pub(crate) mod names;
 mod preflight;
 mod redis;
@@ -12,7 +12,7 @@ mod space;
 pub(crate) mod swap;
 pub(crate) mod sweep;
 
-pub(crate) use confirm::confirm;
+pub(crate) use nexus_core::confirm::confirm;
 pub(crate) use report::kept_text;
 
 use std::time::Instant;

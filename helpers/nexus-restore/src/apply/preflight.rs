@@ -6,7 +6,7 @@ use nexus_core::restoring::{archive, requirements};
 use nexus_core::text::{counted, moment, printable};
 
 use crate::apply::names::LONGEST;
-use crate::apply::{Restore, redis, safety, space};
+use crate::apply::{Restore, forget, redis, safety, space};
 
 /// What will be done, where there was a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,7 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Plan
             safety::rehearse(restore)?;
         }
     }
+    forget::check(restore)?;
     archive::check(&restore.making)?;
     space::check(restore, control)?;
     Ok(Plan { replaces: exists, redis: redis::is_wanted(restore), server_version })

@@ -23,6 +23,8 @@ pub(crate) struct Report {
     /// Set that was made of it.
     safety_backup: Option<String>,
     compared: Compared,
+    /// Rows that had been forgotten since the set was taken, and were forgotten again.
+    forgotten: u64,
     /// What nexus-docker said of Redis; nothing when Redis was left alone.
     redis: Option<String>,
     usec: u64,
@@ -40,6 +42,7 @@ impl Report {
             kept: built.kept,
             safety_backup: built.safety_backup,
             compared: built.compared,
+            forgotten: built.forgotten,
             redis,
             usec: restore.making.steps.iter().map(|step| step.usec).sum(),
             steps: restore.making.steps,
@@ -55,12 +58,14 @@ impl Report {
             NEXUS_BACKUP = self.set.as_str(),
             NEXUS_ROWS = self.compared.rows,
             NEXUS_BYTES = self.compared.bytes,
-            NEXUS_USEC = self.usec;
-            "backup {} is restored as database {}: {} in {}, all equal, {}",
+            NEXUS_USEC = self.usec,
+            NEXUS_FORGOTTEN = self.forgotten;
+            "backup {} is restored as database {}: {} in {}, all equal{}, {}",
             self.set,
             printable(&self.database),
             counted(self.compared.rows, "row"),
             counted(self.compared.tables, "table"),
+            if self.forgotten > 0 { format!("; then {} forgotten again", counted(self.forgotten, "row")) } else { String::new() },
             seconds(self.usec)
         );
     }

@@ -102,3 +102,49 @@ impl Lzf {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unpack(mut packed: &[u8], length: u64) -> io::Result<Vec<u8>> {
+        let mut lzf = Lzf::new(packed.len() as u64, length);
+        let mut source = Source::new(&mut packed);
+        let mut unpacked = Vec::new();
+        while (unpacked.len() as u64) < length {
+            let some = lzf.some(&mut source)?;
+            unpacked.extend_from_slice(some);
+            let taken = some.len();
+            lzf.take(taken);
+        }
+        assert!(lzf.is_at_end());
+        Ok(unpacked)
+    }
+
+    #[test]
+    fn literals_and_references_are_unpacked() {
+        // "abc", then nine bytes from three back, which reach into what they write.
+        assert_eq!(unpack(b"\x02abc\xe0\x00\x02", 12).unwrap(), b"abcabcabcabc");
+        // One byte, 264 times for each instruction, over many windows.
+        let packed = [b"\x00x".to_vec(), b"\xe0\xff\x00".repeat(1000)].concat();
+        assert_eq!(unpack(&packed, 264_001).unwrap(), vec![b'x'; 264_001]);
+    }
+
+    #[test]
+    fn the_farthest_reference_reaches_over_the_windows_edge() {
+        let first: Vec<u8> = (0..8192_u32).flat_map(|n| [(n % 251) as u8]).collect();
+        let mut packed: Vec<u8> = first.chunks(32).flat_map(|run| [&[31], run].concat()).collect();
+        packed.extend(b"\xff\xff\xff".repeat(100));
+        let unpacked = unpack(&packed, 8192 + 26_400).unwrap();
+        assert!(unpacked.iter().zip(&unpacked[8192..]).all(|(before, after)| before == after));
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        for (packed, length) in
+            [(&b"\x20\x00"[..], 3), (b"\x00a\x20\x01", 4), (b"\x05abc", 6), (b"\x00a\xe0", 10), (b"\x00a", 2)]
+        {
+            assert!(unpack(packed, length).is_err(), "{packed:?}");
+        }
+    }
+}

@@ -145,3 +145,6 @@ impl Reader<'_> {
         (0..count).try_for_each(|_| self.source.length().map(drop))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ mod collection;
 mod list;
 mod module;
 mod stream;
+mod vector_set;
 
 use std::io;
 

@@ -5,11 +5,12 @@ use std::io;
 
 use crate::redis::rdb::content;
 use crate::redis::rdb::source::{Source, damaged};
+use crate::redis::rdb::value::vector_set;
 use crate::set::hashing::{Digest, Hasher};
 
 /// One thing that a module wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Item {
+pub(super) enum Item {
     Integer(u64),
     Float([u8; 4]),
     Double([u8; 8]),
@@ -17,7 +18,7 @@ enum Item {
 }
 
 /// The next item; `None` at the end.
-fn item(source: &mut Source<'_>) -> io::Result<Option<Item>> {
+pub(super) fn item(source: &mut Source<'_>) -> io::Result<Option<Item>> {
     Ok(Some(match source.length()? {
         0 => return Ok(None),
         // Signed or not: the same bits.
@@ -40,10 +41,14 @@ impl Item {
     }
 }
 
-/// The module's id with its version, then its items in their order.
+/// The module's id with its version, then its items: in their order, where we do not know better.
 pub(super) fn read(source: &mut Source<'_>) -> io::Result<Digest> {
+    let id = source.length()?;
+    if id == vector_set::ID {
+        return vector_set::read(source);
+    }
     let mut hasher = Hasher::default();
-    hasher.update(&source.length()?.to_le_bytes());
+    hasher.update(&id.to_le_bytes());
     while let Some(item) = item(source)? {
         item.feed(&mut hasher);
     }

@@ -1,0 +1,29 @@
+//! Asking before something is replaced or removed.
+
+use std::io::{IsTerminal, Write};
+
+use crate::failure::{Exit, Failure, OrFailIo, Result};
+
+/// Asks `question` on the terminal; only `yes` lets the work go on.
+///
+/// # Errors
+/// Usage (64) when there is no terminal to ask on, or the answer is another.
+pub fn confirm(question: &str, yes: bool) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(Exit::Usage, format!("{question} There is no terminal to ask on"))
+            .advise("Give --yes if that is what you want"));
+    }
+    let doing = || "asking on the terminal";
+    let mut terminal = std::io::stderr().lock();
+    write!(terminal, "{question}\nType yes to go on: ").and_then(|()| terminal.flush()).or_fail_io(doing)?;
+    drop(terminal);
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).or_fail_io(doing)?;
+    if answer.trim() == "yes" {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Usage, "the answer was not yes").advise("Nothing was changed"))
+}

@@ -1,0 +1,34 @@
+//! Forgetting rows: where they are, which they are, who refers to them, and taking them out in small steps.
+//! nexus-purge does it in the living database, a restore in the one it has just made.
+
+mod condition;
+mod erase;
+mod references;
+mod replay;
+mod table;
+
+use crate::failure::Result;
+use crate::postgres::blocking::Control;
+use crate::postgres::server::Server;
+use crate::stop::Stop;
+pub use condition::{Plain, matches};
+pub use erase::{Erased, Eraser, ForgetCopies};
+pub use references::{OnReference, check as check_references};
+pub use replay::{Forgetting, Replayed, replay};
+pub use table::{Heap, Table, parse_kind, parse_table};
+
+/// What a session that looks for rows sets: texts of keys and times are the same whatever the server's settings,
+/// row-level security hides nothing without a word, and what the session waits for ends when this process does.
+const PINNED: &str = "SET search_path = ''; SET row_security = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
+    SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; SET statement_timeout = 0; \
+    SET client_connection_check_interval = '1s'";
+
+/// A session for what is done here.
+///
+/// # Errors
+/// As [`Control::open`].
+pub fn session(server: &Server, database: &str, stop: &Stop) -> Result<Control> {
+    let control = Control::open(server, database, stop)?;
+    control.run("preparing the session", PINNED)?;
+    Ok(control)
+}

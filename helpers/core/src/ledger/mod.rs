@@ -1,0 +1,23 @@
+//! The ledger of what was forgotten: `purge-ledger.jsonl`, one line a decision, written before the first row goes.
+//!
+//! It holds no content: ages, cutoffs and the names of types are in the clear, what could tell of a person (ids, tags,
+//! agents) is a keyed hash. Each line's MAC covers the line before it, so that a change, a line taken out and a cut in
+//! the middle show; `purge-ledger.head` beside it remembers how long it was, so that a cut at the end shows.
+//!
+//! A decision is *open* until a line says that it is done. Whoever is killed in between leaves it open, and the next run
+//! finishes it. The same lines, read from a backup set, say what must be forgotten again after a restore.
+
+mod chain;
+mod entry;
+mod file;
+mod key;
+mod merge;
+
+pub use chain::{Broken, Head, Ledger, Line};
+pub use entry::{Decision, Done, Entry, Forget, Hashed, Hashes, Place, Rows, Types, What};
+pub use file::{LedgerFile, read};
+pub use key::{Key, KeyId, Keys};
+pub use merge::{Merged, OfSet, Side, merge, outstanding};
+
+/// Where the ledger is.
+pub const DEFAULT_PATH: &str = "/var/lib/nexus/purge-ledger.jsonl";

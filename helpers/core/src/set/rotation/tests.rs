@@ -1,0 +1,169 @@
+//! The plan's promises: what is kept for the days that are set, and that no clock and no history makes it remove what it
+//! must not.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const DAY: i64 = 86_400;
+const RETENTION: Retention = Retention { days: 14, at_least: 3, weekly: 0, monthly: 0 };
+
+/// One set a time given in seconds, numbered from 1.
+fn sets(times: &[i64]) -> Vec<SetName> {
+    let name =
+        |(index, time): (usize, &i64)| SetName::new(index as u64 + 1, Timestamp::from_second(*time).unwrap());
+    times.iter().enumerate().map(name).collect()
+}
+
+fn removed(times: &[i64], proven: &[u64], retention: Retention) -> Vec<u64> {
+    let sets = sets(times);
+    let proven = sets.iter().filter(|set| proven.contains(&set.sequence)).copied().collect();
+    let decisions = decide(&sets, &proven, retention);
+    let pairs = sets.iter().zip(decisions);
+    pairs.filter(|(_, decision)| *decision == Decision::Remove).map(|(set, _)| set.sequence).collect()
+}
+
+fn nightly(days: i64) -> Vec<i64> {
+    // 2026-01-01, a Thursday, at three.
+    (0..days).map(|day| 1_767_236_400 + day * DAY).collect()
+}
+
+#[test]
+fn nightly_sets_are_kept_for_the_days_that_are_set() {
+    assert_eq!(removed(&nightly(20), &[], RETENTION), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn weekly_sets_are_kept_for_the_days_that_are_set() {
+    let weekly: Vec<i64> = (0..8).map(|week| week * 7 * DAY).collect();
+    assert_eq!(removed(&weekly, &[], RETENTION), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn the_newest_proven_set_is_never_removed() {
+    assert_eq!(removed(&nightly(20), &[1, 3], RETENTION), [1, 2, 4, 5]);
+    assert_eq!(removed(&nightly(20), &[3, 19], RETENTION), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn the_last_of_each_week_and_month_is_kept_when_asked() {
+    let weekly = Retention { weekly: 6, ..RETENTION };
+    // Sundays of January and February 2026: the 4th is set 4, then every seventh.
+    assert_eq!(removed(&nightly(46), &[], weekly), without(1..=31, &[11, 18, 25]));
+    let monthly = Retention { monthly: 3, ..RETENTION };
+    // The last of January and of February, and the newest set for March.
+    assert_eq!(removed(&nightly(80), &[], monthly), without(1..=65, &[31, 59]));
+}
+
+fn without(range: std::ops::RangeInclusive<u64>, kept: &[u64]) -> Vec<u64> {
+    range.filter(|sequence| !kept.contains(sequence)).collect()
+}
+
+#[test]
+fn a_clock_that_leaps_ten_years_and_back_removes_nothing_young() {
+    let mut times = nightly(10);
+    times.push(times[9] + 3650 * DAY);
+    assert_eq!(removed(&times, &[], RETENTION), Vec::<u64>::new());
+    times.push(times[9] + DAY);
+    assert_eq!(removed(&times, &[], RETENTION), Vec::<u64>::new());
+    times.push(times[9] - 3650 * DAY);
+    assert_eq!(removed(&times, &[], RETENTION), Vec::<u64>::new());
+}
+
+/// Histories as clocks make them: mostly a day between two sets, now and then a leap anywhere.
+fn histories() -> impl Strategy<Value = Vec<i64>> {
+    let step = prop_oneof![
+        8 => (DAY / 2..2 * DAY).boxed(),
+        1 => (-4000 * DAY..4000 * DAY).boxed(),
+        1 => (0..DAY).boxed(),
+    ];
+    prop::collection::vec(step, 0..50).prop_map(|steps| {
+        let mut now = 1_767_236_400_i64;
+        steps
+            .into_iter()
+            .map(|step| {
+                now = (now + step).clamp(0, 7_000_000_000);
+                now
+            })
+            .collect()
+    })
+}
+
+proptest! {
+    // The promise of the issue that brought it: a hundred thousand histories with random clocks.
+    #![proptest_config(ProptestConfig::with_cases(100_000))]
+
+    #[test]
+    fn whatever_the_history_and_the_clock(
+        times in histories(),
+        proven in prop::collection::btree_set(0u64..50, 0..4),
+        days in 7u32..60, at_least in 0u32..10, weekly in 0u32..8, monthly in 0u32..8,
+    ) {
+        let sets = sets(&times);
+        let proven: BTreeSet<SetName> = sets.iter().filter(|set| proven.contains(&set.sequence)).copied().collect();
+        let retention = Retention { days, at_least, weekly, monthly };
+        let decisions = decide(&sets, &proven, retention);
+        prop_assert_eq!(decisions.len(), sets.len());
+        let removed = |index: usize| decisions[index] == Decision::Remove;
+
+        // The newest stay, and the newest proven one.
+        for index in sets.len().saturating_sub(at_least.max(1) as usize)..sets.len() {
+            prop_assert!(!removed(index));
+        }
+        if let Some(newest_proven) = sets.iter().rposition(|set| proven.contains(set)) {
+            prop_assert!(!removed(newest_proven));
+        }
+        // A removed set has as many nights after it as make it old, counting each step no longer than is plausible.
+        let mut steps: Vec<i64> = times.windows(2).map(|pair| (pair[1] - pair[0]).max(0)).collect();
+        steps.sort_unstable();
+        let most = steps.get(steps.len() / 2).map_or(0, |usual| usual * 2).max(2 * DAY);
+        for index in (0..sets.len()).filter(|index| removed(*index)) {
+            let later = i64::try_from(sets.len() - 1 - index).unwrap();
+            prop_assert!(later * most > i64::from(days) * DAY);
+        }
+        // One more proof, one more day, one more week: never removes more.
+        let more = Retention { days: days + 1, at_least: at_least + 1, weekly: weekly + 1, monthly: monthly + 1 };
+        for (index, decision) in decide(&sets, &proven, more).into_iter().enumerate() {
+            prop_assert!(decision != Decision::Remove || removed(index));
+        }
+        // What is left is left again: a second run removes nothing that the first has kept but for being old by a
+        // plausible step, and never the newest or the newest proven.
+        let left: Vec<SetName> = (0..sets.len()).filter(|index| !removed(*index)).map(|index| sets[index]).collect();
+        let again = decide(&left, &proven, retention);
+        prop_assert!(again.last() != Some(&Decision::Remove));
+    }
+}
+
+/// What is told of a set is what happens to it, whatever is kept by weeks and months.
+#[test]
+fn the_day_on_which_a_set_leaves_is_the_day_on_which_it_is_removed() {
+    for retention in [RETENTION, Retention { weekly: 4, ..RETENTION }, Retention { monthly: 3, ..RETENTION }]
+    {
+        let now = sets(&nightly(10));
+        let set = now[4];
+        let Leaves::On(day) = leaves(&now, &BTreeSet::new(), retention, set) else { panic!("it leaves") };
+        let days = (day.as_second() - now[0].taken.as_second()) / DAY + 1;
+        assert!(!removed_in(&nightly(days - 1), retention, set), "{retention:?}");
+        assert!(removed_in(&nightly(days), retention, set), "{retention:?}");
+    }
+}
+
+/// Whether `set` is gone when the sets of `times` were made one by one.
+fn removed_in(times: &[i64], retention: Retention, set: SetName) -> bool {
+    let mut there: Vec<SetName> = Vec::new();
+    for name in sets(times) {
+        there.push(name);
+        let decisions = decide(&there, &BTreeSet::new(), retention);
+        let kept = there.iter().zip(decisions).filter(|(_, decision)| *decision != Decision::Remove);
+        there = kept.map(|(name, _)| *name).collect();
+    }
+    !there.contains(&set)
+}
+
+#[test]
+fn the_newest_proven_set_stays_until_a_newer_one_is_proven() {
+    let now = sets(&nightly(10));
+    let proven = BTreeSet::from([now[4]]);
+    assert!(matches!(leaves(&now, &proven, RETENTION, now[4]), Leaves::OnceProven(_)));
+    assert!(matches!(leaves(&now, &proven, RETENTION, now[3]), Leaves::On(_)));
+}

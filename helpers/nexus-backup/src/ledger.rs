@@ -1,0 +1,87 @@
+//! The purge ledger's part of a set: without it a restore on a new machine would bring back what was forgotten.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+
+use age::secrecy::ExposeSecret;
+use nexus_core::failure::{OrFailIo, Result};
+use nexus_core::ledger::Keys;
+use nexus_core::set::hashing::Hasher;
+use nexus_core::set::manifest::Ledger;
+use nexus_core::set::seal::Stored;
+use nexus_core::set::{LEDGER, LEDGER_KEY};
+
+use crate::staging::Staging;
+
+/// How many lines the ledger has by now. Asked before the snapshot is opened: what those say is done is not in the set.
+///
+/// # Errors
+/// I/O.
+pub(crate) fn lines(path: &Path) -> Result<u64> {
+    let mut lines = 0;
+    each_line(path, |_| {
+        lines += 1;
+        Ok(())
+    })?;
+    Ok(lines)
+}
+
+/// Copies the ledger and its keys into the set, after the snapshot was opened. It is not checked: a backup is made of what
+/// there is, and nexus-purge complains of a ledger that is damaged.
+///
+/// # Errors
+/// I/O.
+pub(crate) fn back_up(
+    path: &Path,
+    settled: u64,
+    staging: &Staging,
+    files: &mut BTreeMap<String, Stored>,
+) -> Result<Option<Ledger>> {
+    let mut sealed = None;
+    let (mut lines, mut hasher) = (0, Hasher::default());
+    each_line(path, |line| {
+        if sealed.is_none() {
+            sealed = Some(staging.seal(LEDGER)?);
+        }
+        if let Some(sealed) = &mut sealed {
+            sealed.write_all(line).or_fail_io(|| format!("writing {LEDGER}"))?;
+        }
+        hasher.update(line);
+        lines += 1;
+        Ok(())
+    })?;
+    let Some(sealed) = sealed else { return Ok(None) };
+    files.insert(LEDGER.to_owned(), sealed.finish()?);
+    match Keys::read() {
+        Ok(keys) => {
+            let text = keys.to_text();
+            files.insert(
+                LEDGER_KEY.to_owned(),
+                staging.write_sealed(LEDGER_KEY, text.expose_secret().as_bytes())?,
+            );
+        }
+        // A set without it is better than no set: the ledger's cutoffs are in the clear.
+        Err(failure) => log::warn!("{failure}. The set has the purge ledger, but not its key"),
+    }
+    Ok(Some(Ledger { settled, lines, sha256: hasher.finish() }))
+}
+
+/// Hands each line that is finished to `take`, with its line feed. A ledger that was never written has none.
+fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let doing = || format!("reading the purge ledger {}", path.display());
+    let mut input = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => BufReader::new(other.or_fail_io(doing)?),
+    };
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        input.read_until(b'\n', &mut line).or_fail_io(doing)?;
+        if line.last() != Some(&b'\n') {
+            return Ok(());
+        }
+        take(&line)?;
+    }
+}

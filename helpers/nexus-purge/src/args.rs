@@ -1,0 +1,247 @@
+//! What nexus-purge can be told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use nexus_core::forgetting::{OnReference, parse_kind, parse_table};
+use nexus_core::ledger::Place;
+use nexus_core::postgres::server::ServerSettings;
+use nexus_core::set::rotation::Retention;
+
+use crate::rules::{self, KeyRules, Rules};
+
+/// Forgets episodes: by type and age as NEXUS_TTL says, or those that are named here
+///
+/// Started every day by nexus-purge.timer; by hand: systemctl start nexus-purge. Before anything goes, the ledger says so;
+/// what it says is forgotten again whenever a backup is restored.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "nexus-purge", version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
+pub(crate) struct Args {
+    /// Forget these episodes
+    #[arg(long, value_name = "ID", num_args = 1.., conflicts_with_all = ["kind", "older_than", "tag", "before", "agent", "all"])]
+    pub(crate) episode: Vec<String>,
+
+    /// Forget episodes of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+
+    /// Forget episodes older than this (90d, 12h, 5y)
+    #[arg(long, value_name = "AGE", value_parser = rules::age, conflicts_with = "before")]
+    pub(crate) older_than: Option<Duration>,
+
+    /// Forget episodes with this tag
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+
+    /// Forget episodes from before this day or moment (2026-01-31, 2026-01-31T12:00:00Z)
+    #[arg(long, value_name = "DATE", value_parser = moment)]
+    pub(crate) before: Option<Timestamp>,
+
+    /// Forget episodes of this agent; what is said besides narrows it down
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) agent: Option<String>,
+
+    /// Forget every episode; asks
+    #[arg(long, conflicts_with_all = ["kind", "older_than", "tag", "before", "agent"])]
+    pub(crate) all: bool,
+
+    /// Carry out every decision of the ledger again: after a restore by hand, or an undo
+    #[arg(long, conflicts_with_all = ["episode", "kind", "older_than", "tag", "before", "agent", "all", "dry_run"])]
+    pub(crate) replay: bool,
+
+    /// Show the ledger, and when the last backup that still holds what each line forgot will be gone
+    #[arg(long, conflicts_with_all = ["episode", "kind", "older_than", "tag", "before", "agent", "all", "dry_run", "replay"])]
+    pub(crate) ledger: bool,
+
+    /// Remove the backup sets that still hold something forgotten; asks
+    #[arg(long, conflicts_with_all = ["episode", "kind", "older_than", "tag", "before", "agent", "all", "replay", "ledger"])]
+    pub(crate) expunge: bool,
+
+    /// Only say what would go
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Do not ask, and do not stop at NEXUS_PURGE_MAX_SHARE
+    #[arg(long)]
+    pub(crate) yes: bool,
+
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Age by type: "conversation=90d, observation=30d, *=5y"; keep = never; * = every type not named
+    #[arg(long, env = "NEXUS_TTL", value_name = "RULES", default_value = "", value_parser = Rules::parse, hide_default_value = true)]
+    pub(crate) ttl: Rules,
+
+    /// Percent of the table that may go in one run without --yes, 1 to 100
+    #[arg(long, env = "NEXUS_PURGE_MAX_SHARE", value_name = "PERCENT", default_value_t = 20,
+          value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub(crate) max_share: u64,
+
+    /// Rewrite the table afterwards, so that no page of it holds a forgotten text; locks it for as long as that takes
+    #[arg(long, env = "NEXUS_PURGE_REWRITE", value_name = "WHEN", default_value = "no", default_missing_value = "yes", num_args = 0..=1)]
+    pub(crate) rewrite: YesNo,
+
+    /// What becomes of rows of other tables that refer to one that goes, where their foreign key forbids that
+    #[arg(long, env = "NEXUS_PURGE_REFERRING", value_name = "WHAT", default_value = "stop")]
+    pub(crate) referring: Referring,
+
+    /// The most rows of one transaction, 10 to 100000
+    #[arg(long, env = "NEXUS_PURGE_BATCH", value_name = "ROWS", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    pub(crate) batch: u32,
+
+    /// Purge although pgvector is older than 0.8.4, whose VACUUM can damage an HNSW index that is written to meanwhile
+    #[arg(long, env = "NEXUS_PURGE_OLD_PGVECTOR", value_name = "WHEN", default_value = "no", default_missing_value = "yes", num_args = 0..=1)]
+    pub(crate) old_pgvector: YesNo,
+
+    /// The table: schema.table
+    #[arg(long, env = "NEXUS_PURGE_TABLE", value_name = "TABLE", default_value = "nexus_memory.zep_episodic_memory",
+          value_parser = parse_table)]
+    pub(crate) table: (String, String),
+
+    /// Its column that names a row for ever
+    #[arg(long, env = "NEXUS_PURGE_KEY", value_name = "COLUMN", default_value = "episode_id")]
+    pub(crate) key_column: String,
+
+    /// Its column whose age counts
+    #[arg(long, env = "NEXUS_PURGE_TIME", value_name = "COLUMN", default_value = "timestamp")]
+    pub(crate) time_column: String,
+
+    /// Where its type is: column, or column->>member
+    #[arg(long, env = "NEXUS_PURGE_TYPE", value_name = "WHERE", default_value = "metadata->>action_type", value_parser = kind_place)]
+    pub(crate) type_column: String,
+
+    /// Its column with the tags
+    #[arg(long, env = "NEXUS_PURGE_TAGS", value_name = "COLUMN", default_value = "tags")]
+    pub(crate) tags_column: String,
+
+    /// Its column with the agent
+    #[arg(long, env = "NEXUS_PURGE_AGENT", value_name = "COLUMN", default_value = "agent_id")]
+    pub(crate) agent_column: String,
+
+    /// How keys of Redis begin that hold copies of episodes, before the episode's id; none = there are none
+    #[arg(
+        long,
+        env = "NEXUS_REDIS_COPIES",
+        value_name = "PREFIXES",
+        default_value = "episode:",
+        value_delimiter = ','
+    )]
+    pub(crate) redis_copies: Vec<String>,
+
+    /// Time to live for keys of Redis that have none, by prefix: "session:=1d, scratch:=2h"
+    #[arg(long, env = "NEXUS_REDIS_TTL", value_name = "RULES", default_value = "", value_parser = KeyRules::parse, hide_default_value = true)]
+    pub(crate) redis_ttl: KeyRules,
+
+    /// Redis's socket
+    #[arg(
+        long,
+        env = "NEXUS_REDIS_SOCKET",
+        value_name = "SOCKET",
+        default_value = "/run/nexus/redis/redis.sock"
+    )]
+    pub(crate) redis_socket: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) server: ServerSettings,
+
+    /// The ledger
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    pub(crate) purge_ledger: PathBuf,
+
+    /// Directory that holds the backup sets
+    #[arg(
+        long,
+        env = "NEXUS_BACKUP_DIR",
+        value_name = "DIRECTORY",
+        default_value = "/var/lib/nexus/backups"
+    )]
+    pub(crate) backup_dir: PathBuf,
+
+    /// Directory of the proofs that nexus-restore-test writes
+    #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
+    pub(crate) proofs_dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) retention: Retention,
+}
+
+/// Yes or no.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum YesNo {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+}
+
+/// What becomes of rows that refer to one that goes.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Referring {
+    /// Nothing is deleted, and it is said which table refers.
+    Stop,
+    /// They go too.
+    Cascade,
+}
+
+impl Args {
+    /// Whether a person names what is to be forgotten, rather than the rules.
+    pub(crate) fn names_rows(&self) -> bool {
+        self.all || !self.episode.is_empty() || self.describes_rows()
+    }
+
+    /// Whether a person describes it.
+    pub(crate) fn describes_rows(&self) -> bool {
+        self.kind.is_some()
+            || self.older_than.is_some()
+            || self.tag.is_some()
+            || self.before.is_some()
+            || self.agent.is_some()
+    }
+
+    /// Where the rows live.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            schema: self.table.0.clone(),
+            table: self.table.1.clone(),
+            key: self.key_column.clone(),
+            time: self.time_column.clone(),
+            kind: self.type_column.clone(),
+            tags: self.tags_column.clone(),
+            agent: self.agent_column.clone(),
+        }
+    }
+
+    /// How keys of Redis with copies begin.
+    pub(crate) fn copies(&self) -> Vec<String> {
+        let prefixes = self.redis_copies.iter().map(|prefix| prefix.trim().to_owned());
+        prefixes.filter(|prefix| !prefix.is_empty() && prefix != "none").collect()
+    }
+
+    /// What becomes of rows that refer to one that goes.
+    pub(crate) fn on_reference(&self) -> OnReference {
+        match self.referring {
+            Referring::Stop => OnReference::Stop,
+            Referring::Cascade => OnReference::Cascade,
+        }
+    }
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    let day = text.parse::<Date>().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+    day.map(|day| day.timestamp())
+        .ok_or_else(|| "it looks like 2026-01-31 or 2026-01-31T12:00:00Z".to_owned())
+}
+
+fn kind_place(text: &str) -> Result<String, String> {
+    parse_kind(text).map(|_| text.to_owned())
+}

@@ -1,0 +1,96 @@
+//! `--expunge`: removes the backup sets that still hold something forgotten, before rotation would.
+
+use nexus_core::confirm::confirm;
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::journal::message_id;
+use nexus_core::ledger::{Keys, read};
+use nexus_core::set::directory::SetEntry;
+use nexus_core::set::lock::Lock;
+use nexus_core::text::counted;
+use serde::Serialize;
+
+use crate::APPLICATION;
+use crate::args::Args;
+use crate::ledger_view::{Sets, done};
+
+/// What was, or would be, removed.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Expunged {
+    /// Sets, the oldest first.
+    pub(crate) sets: Vec<String>,
+    /// The newest of them that a restore has proven, when no set that stays is proven.
+    pub(crate) only_proven: Option<String>,
+    /// Sets that stay.
+    pub(crate) stay: u64,
+}
+
+/// Removes them, after asking.
+///
+/// # Errors
+/// TryLater (75) when a decision is not carried out, or no newer set is there; Usage (64) when the answer is not yes; I/O.
+pub(crate) fn expunge(args: &Args) -> Result<Expunged> {
+    let ledger = read(&args.purge_ledger, &Keys::read()?)?;
+    let doing = "removing the backup sets that hold something forgotten";
+    if !ledger.open().is_empty() {
+        return Err(Failure::new(Exit::TryLater, doing)
+            .because("the ledger has decisions that are not carried out yet")
+            .advise("First: systemctl start nexus-purge"));
+    }
+    let sets = Sets::read(args)?;
+    let _lock = (!args.dry_run).then(|| Lock::take(sets.directory.path(), APPLICATION)).transpose()?;
+    let last = ledger.lines().iter().filter_map(|line| done(&ledger, line)).map(|(at, _)| at).max();
+    let (goes, stays): (Vec<&SetEntry>, Vec<&SetEntry>) =
+        sets.there.iter().partition(|set| last.is_some_and(|last| set.name.taken <= last));
+    let newest_proven = goes.iter().rfind(|set| sets.proven.contains(&set.name));
+    let only_proven = newest_proven.filter(|_| !stays.iter().any(|set| sets.proven.contains(&set.name)));
+    let expunged = Expunged {
+        sets: goes.iter().map(|set| set.name.to_string()).collect(),
+        only_proven: only_proven.map(|set| set.name.to_string()),
+        stay: stays.len() as u64,
+    };
+    if goes.is_empty() || args.dry_run {
+        return Ok(expunged);
+    }
+    if stays.is_empty() {
+        return Err(Failure::new(Exit::TryLater, doing)
+            .because("every set there is holds something forgotten: there would be no backup left")
+            .advise("First make a new one: systemctl start nexus-backup"));
+    }
+    confirm(&expunged.question(), args.yes)?;
+    for set in goes {
+        sets.directory.remove(set)?;
+        log::info!(
+            MESSAGE_ID = message_id::SET_EXPUNGED, NEXUS_JOB = "purge", NEXUS_BACKUP = set.name.to_string().as_str();
+            "removed set {}, which held something that was forgotten since", set.name
+        );
+    }
+    if let Some(set) = &expunged.only_proven {
+        log::warn!(
+            "set {set} was the only one that a restore had proven: systemctl start nexus-restore-test proves the newest"
+        );
+    }
+    Ok(expunged)
+}
+
+impl Expunged {
+    fn question(&self) -> String {
+        let proven = self.only_proven.as_ref().map_or_else(String::new, |set| {
+            format!(" Set {set} is the only one that a restore has proven: none of those that stay is.")
+        });
+        format!(
+            "{} will be removed for good: {}. {} newer will stay.{proven}",
+            counted(self.sets.len() as u64, "backup set"),
+            self.sets.join(", "),
+            self.stay
+        )
+    }
+
+    /// For a person.
+    pub(crate) fn to_text(&self, is_dry: bool) -> String {
+        if self.sets.is_empty() {
+            return "No backup set holds anything that was forgotten.\n".to_owned();
+        }
+        let word = if is_dry { "would be removed" } else { "removed" };
+        self.sets.iter().fold(String::new(), |text, set| text + &format!("{word}: {set}\n"))
+    }
+}

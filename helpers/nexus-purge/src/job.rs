@@ -1,0 +1,251 @@
+//! The job: lock, look, say what would go, stop where that is too much, write the decisions, carry them out, clean up.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use nexus_core::confirm::confirm;
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::forgetting::{Forgetting, Replayed, Table, check_references, replay, session};
+use nexus_core::journal::message_id;
+use nexus_core::ledger::{Decision, Done, Keys, LedgerFile, Line, What};
+use nexus_core::postgres::blocking::Control;
+use nexus_core::postgres::server::Server;
+use nexus_core::progress::Progress;
+use nexus_core::stop::Stop;
+use nexus_core::text::{counted, printable};
+
+use crate::args::{Args, YesNo};
+use crate::cleaning::{self, Cleaned};
+use crate::recall;
+use crate::redis::Redis;
+use crate::report::Purged;
+use crate::survey::{Survey, survey};
+use crate::wishes::{self, Wish};
+use crate::{APPLICATION, preflight};
+
+/// All that a run needs.
+struct Job<'a> {
+    args: &'a Args,
+    server: Server,
+    control: Control,
+    table: Table,
+    progress: &'a Progress,
+    stop: &'a Stop,
+}
+
+/// What would go; nothing is written and nothing is locked.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn dry_run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Survey> {
+    let job = Job::begin(args, progress, stop)?;
+    let wishes = job.wishes(&Keys::read()?)?;
+    let survey = survey(&job.control, &job.table, &wishes)?;
+    job.warn_of_unknown_types(&survey);
+    Ok(survey)
+}
+
+/// Forgets what the rules or the person name, and what a killed run has left open.
+///
+/// # Errors
+/// The first failure. What is gone by then stays gone, and the next run finishes what was decided.
+pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purged> {
+    let began = Instant::now();
+    let mut ledger = LedgerFile::open(&args.purge_ledger, Keys::read()?, APPLICATION)?;
+    let job = Job::begin(args, progress, stop)?;
+    let mut redis = job.redis()?;
+    let wishes = if args.replay { Vec::new() } else { job.wishes(ledger.keys())? };
+
+    let survey = survey(&job.control, &job.table, &wishes)?;
+    job.warn_of_unknown_types(&survey);
+    job.guard(&survey)?;
+    // What a person names may be in a backup, though no row is left; a rule that touches no row needs no line.
+    let wishes: Vec<Wish> = wishes
+        .into_iter()
+        .zip(&survey.by_wish)
+        .filter(|(_, rows)| **rows > 0 || args.names_rows())
+        .map(|(wish, _)| wish)
+        .collect();
+    let goes = any_of(&wishes);
+    check_references(&job.control, &job.table, &goes, args.on_reference())?;
+
+    let old: Vec<Line> = if args.replay {
+        ledger.ledger().lines().iter().filter(|line| line.decision().is_some()).cloned().collect()
+    } else {
+        ledger.ledger().open().into_iter().cloned().collect()
+    };
+    let mut purged = Purged::default();
+    if !wishes.is_empty() || !old.is_empty() {
+        let probe = recall::choose(&job.control, &job.table, &goes, survey.of)?;
+        if let Some(probe) = &probe {
+            purged.recall_before = probe.recall(&job.control, &job.table, &goes, progress)?;
+        }
+        progress.expect(job.table.bytes());
+        let mut lines = Vec::new();
+        for wish in &wishes {
+            for decision in &wish.decisions {
+                lines.push(ledger.append(&wish.by, What::Decision(Box::new(decision.clone())))?);
+            }
+        }
+        let hints: Vec<String> = wishes.iter().flat_map(|wish| wish.hints.iter().cloned()).collect();
+        // The old ones are looked for among all rows; what they hashed is known no more.
+        let finished = job.carry_out(&ledger, &old, &[], &mut redis, &mut purged)?;
+        let done = job.carry_out(&ledger, &lines, &hints, &mut redis, &mut purged)?;
+        let cleaned = job.clean(&mut redis, &mut purged)?;
+        if cleaned.held_by.is_none() {
+            // Only now: until then a killed run leaves the decision open, and the next one does all of this again.
+            for (line, rows) in old.iter().zip(finished.rows).chain(lines.iter().zip(done.rows)) {
+                ledger.append(APPLICATION, What::Done(Done { of: line.mac, rows }))?;
+            }
+        }
+        if let Some(probe) = &probe {
+            purged.recall_after = probe.recall(&job.control, &job.table, "false", progress)?;
+            purged.notes.extend(recall::complaint(purged.recall_before, purged.recall_after));
+        }
+        purged.decisions = lines.len() as u64;
+        purged.finished = old.len() as u64;
+    }
+    if let Some(redis) = &mut redis {
+        purged.keys_given_an_end = redis.give_ends(&args.redis_ttl, progress, stop)?;
+    }
+    purged.of = survey.of;
+    purged.usec = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Ok(purged)
+}
+
+impl<'a> Job<'a> {
+    fn begin(args: &'a Args, progress: &'a Progress, stop: &'a Stop) -> Result<Self> {
+        let server = Server::from_settings(&args.server)?.named(APPLICATION);
+        progress.doing("looking at the table");
+        let control = session(&server, &args.server.database, stop)?;
+        preflight::refuse_partial_sight(&control)?;
+        let place = args.place();
+        let table = Table::find(&control, &place)?.ok_or_else(|| {
+            Failure::new(Exit::Settings, format!("looking for table {}.{}", place.schema, place.table))
+                .because(format!("database {} has no such table", args.server.database))
+                .advise("Check NEXUS_PURGE_TABLE and NEXUS_PG_DATABASE in /etc/nexus/nexus.env")
+        })?;
+        preflight::refuse_unsafe_vacuum(&control, &table, args)?;
+        Ok(Self { args, server, control, table, progress, stop })
+    }
+
+    fn redis(&self) -> Result<Option<Redis>> {
+        let is_needed = !self.args.copies().is_empty() || !self.args.redis_ttl.0.is_empty();
+        is_needed.then(|| Redis::connect(&self.args.redis_socket)).transpose()
+    }
+
+    fn wishes(&self, keys: &Keys) -> Result<Vec<Wish>> {
+        let now = Timestamp::now();
+        if self.args.names_rows() {
+            wishes::of_words(self.args, &self.table, &self.control, keys, now)
+        } else {
+            wishes::of_rules(self.args, &self.table, now)
+        }
+    }
+
+    /// A rule about a type of which there is no row may be a slip of the pen.
+    fn warn_of_unknown_types(&self, survey: &Survey) {
+        let named = if self.args.names_rows() {
+            self.args.kind.iter().cloned().collect()
+        } else {
+            self.args.ttl.kinds()
+        };
+        for kind in named.iter().filter(|kind| !survey.kinds.contains(kind)) {
+            let there: Vec<String> = survey.kinds.iter().take(20).map(|kind| printable(kind)).collect();
+            let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+            log::warn!("no row is of type {}; the types there are: {there}", printable(kind));
+        }
+    }
+
+    /// Stops where more would go than a run may take that nobody watches.
+    fn guard(&self, survey: &Survey) -> Result<()> {
+        let what = format!(
+            "{} of {} ({} %) would be forgotten",
+            counted(survey.rows, "row"),
+            self.table,
+            survey.share()
+        );
+        if self.args.all {
+            return confirm(&format!("{what}."), self.args.yes);
+        }
+        if self.args.yes || survey.rows * 100 <= survey.of * self.args.max_share {
+            return Ok(());
+        }
+        if self.args.names_rows() && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+            return confirm(&format!("{what}."), false);
+        }
+        let failure = Failure::new(Exit::TryLater, "purging")
+            .because(format!(
+                "{what}, more than NEXUS_PURGE_MAX_SHARE={} %; nothing was",
+                self.args.max_share
+            ))
+            .advise("See it with nexus-purge --dry-run, and if it is right: nexus-purge --yes");
+        log::error!(MESSAGE_ID = message_id::PURGE_TOO_MUCH, NEXUS_JOB = "purge", NEXUS_ROWS = survey.rows; "{what}: that is more than a run may take");
+        Err(failure)
+    }
+
+    fn carry_out(
+        &self,
+        ledger: &LedgerFile,
+        lines: &[Line],
+        hints: &[String],
+        redis: &mut Option<Redis>,
+        purged: &mut Purged,
+    ) -> Result<Replayed> {
+        let decisions: Vec<&Decision> = lines.iter().filter_map(Line::decision).collect();
+        if decisions.is_empty() {
+            return Ok(Replayed::default());
+        }
+        let prefixes = self.args.copies();
+        let mut copies_gone = 0;
+        let on = Forgetting {
+            server: &self.server,
+            database: &self.args.server.database,
+            keys: ledger.keys(),
+            hints,
+            on_reference: self.args.on_reference(),
+            most_rows: self.args.batch,
+            gently: true,
+            progress: self.progress,
+            stop: self.stop,
+        };
+        let began = Instant::now();
+        let replayed = replay(&on, &decisions, &mut |keys| {
+            if let Some(redis) = redis.as_mut() {
+                copies_gone += redis.forget_copies(&prefixes, keys)?;
+            }
+            Ok(())
+        })?;
+        purged.deleting_usec += u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        purged.rows += replayed.total();
+        purged.bytes += replayed.bytes;
+        purged.copies += copies_gone;
+        Ok(replayed)
+    }
+
+    fn clean(&self, redis: &mut Option<Redis>, purged: &mut Purged) -> Result<Cleaned> {
+        let rewrite = self.args.rewrite == YesNo::Yes;
+        let cleaned = cleaning::clean(&self.control, &self.table, rewrite, self.progress)?;
+        if let Some(redis) = redis
+            && purged.copies > 0
+        {
+            redis.rewrite_file(self.progress, self.stop)?;
+        }
+        purged.given_back = cleaned.given_back;
+        purged.notes.extend(cleaned.notes.iter().cloned());
+        if let Some(who) = &cleaned.held_by {
+            purged.notes.push(format!(
+                "{who} still sees the rows, so their pages keep them; the next run takes them out"
+            ));
+        }
+        Ok(cleaned)
+    }
+}
+
+/// The rows of all wishes, in SQL.
+fn any_of(wishes: &[Wish]) -> String {
+    if wishes.is_empty() {
+        return "false".to_owned();
+    }
+    wishes.iter().map(|wish| format!("({})", wish.condition)).collect::<Vec<_>>().join(" OR ")
+}

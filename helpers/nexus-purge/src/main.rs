@@ -1,0 +1,84 @@
+//! nexus-purge: forgets by type and age, or what a person names, and keeps the ledger of it. Parses, calls the job, reports.
+
+mod args;
+mod cleaning;
+mod expunge;
+mod job;
+mod ledger_view;
+mod preflight;
+mod recall;
+mod redis;
+mod report;
+mod rules;
+mod survey;
+mod wishes;
+
+use std::process::ExitCode;
+
+use nexus_core::cli;
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::journal::{self, message_id};
+use nexus_core::output;
+use nexus_core::progress::Progress;
+use nexus_core::stop::Stop;
+
+use crate::args::Args;
+
+/// The job's name: of its sessions, in the ledger, and of its locks.
+const APPLICATION: &str = "nexus-purge";
+
+fn main() -> ExitCode {
+    journal::init(APPLICATION);
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            log::error!(MESSAGE_ID = message_id::PURGE_FAILED, NEXUS_JOB = "purge"; "nexus-purge: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let args: Args = cli::parse()?;
+    if args.ledger {
+        let shown = ledger_view::show(&args)?;
+        return if args.json { output::json(&shown) } else { output::print(&ledger_view::to_text(&shown)) };
+    }
+    if args.expunge {
+        let expunged = expunge::expunge(&args)?;
+        return if args.json {
+            output::json(&expunged)
+        } else {
+            output::print(&expunged.to_text(args.dry_run))
+        };
+    }
+    let stop = Stop::on_signals()?;
+    let progress = Progress::new(!args.json);
+    let outcome =
+        if args.dry_run { dry_run(&args, &progress, &stop) } else { purge(&args, &progress, &stop) };
+    progress.finish();
+    outcome.map_err(|failure| explain_stop(failure, &stop))
+}
+
+fn dry_run(args: &Args, progress: &Progress, stop: &Stop) -> Result<()> {
+    let survey = job::dry_run(args, progress, stop)?;
+    progress.finish();
+    if args.json { output::json(&survey) } else { output::print(&survey.to_text()) }
+}
+
+fn purge(args: &Args, progress: &Progress, stop: &Stop) -> Result<()> {
+    let purged = job::run(args, progress, stop)?;
+    progress.finish();
+    purged.log();
+    if args.json { output::json(&purged) } else { Ok(()) }
+}
+
+/// A stop in the middle is said in the words of a purge.
+fn explain_stop(failure: Failure, stop: &Stop) -> Failure {
+    if stop.is_by_signal() {
+        Failure::new(Exit::TryLater, "purging: stopped by a signal")
+            .advise("What is gone stays gone; the next run finishes what was decided")
+    } else {
+        failure
+    }
+}

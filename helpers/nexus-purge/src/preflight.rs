@@ -1,0 +1,81 @@
+//! What must be so before anything is deleted: the role sees every row, and VACUUM is safe with the indexes there are.
+
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::forgetting::Table;
+use nexus_core::postgres::blocking::Control;
+
+use crate::args::{Args, YesNo};
+
+/// The first pgvector whose VACUUM leaves an HNSW index whole that is written to meanwhile (pgvector#988, #993).
+const SAFE: [u32; 3] = [0, 8, 4];
+
+/// Refuses a role that row-level security could hide rows from: it would leave rows that are to be forgotten.
+///
+/// # Errors
+/// Permission (77).
+pub(crate) fn refuse_partial_sight(control: &Control) -> Result<()> {
+    let doing = "checking that the role sees every row";
+    let row = control.row(
+        doing,
+        "SELECT rolname::text, rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user",
+        &[],
+    )?;
+    if row.get(1) {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Permission, doing)
+        .because(format!(
+            "role {} is neither superuser nor BYPASSRLS, rows could stay unseen",
+            row.get::<_, String>(0)
+        ))
+        .advise("Set NEXUS_PG_USER to a superuser (postgres in the shipped stack)"))
+}
+
+/// Refuses a pgvector with which it is not.
+///
+/// # Errors
+/// Unavailable (69).
+pub(crate) fn refuse_unsafe_vacuum(control: &Control, table: &Table, args: &Args) -> Result<()> {
+    let doing = format!("looking at the vector indexes of {table}");
+    let rows = control.rows(
+        &doing,
+        &format!(
+            "SELECT (SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'vector') \
+             FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+             JOIN pg_catalog.pg_am m ON m.oid = c.relam WHERE m.amname = 'hnsw' AND i.indrelid IN \
+             (SELECT {oid}::oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree({oid})) LIMIT 1",
+            oid = table.oid()
+        ),
+        &[],
+    )?;
+    let Some(version) = rows.first().and_then(|row| row.get::<_, Option<String>>(0)) else { return Ok(()) };
+    if is_safe(&version) || args.old_pgvector == YesNo::Yes {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Unavailable, doing)
+        .because(format!(
+            "pgvector is {version}; before 0.8.4 VACUUM can damage an HNSW index that is written to meanwhile"
+        ))
+        .advise(
+            "Update pgvector (ALTER EXTENSION vector UPDATE), or, if nothing writes now, give --old-pgvector",
+        ))
+}
+
+fn is_safe(version: &str) -> bool {
+    let number =
+        |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
+    let mut parts: Vec<u32> = version.split('.').map(number).collect();
+    parts.resize(3, 0);
+    parts.as_slice() >= SAFE.as_slice()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        assert!(["0.8.4", "0.8.7", "0.8.10", "0.9", "1.0.0-dev"].into_iter().all(is_safe));
+        assert!(!["0.8.3", "0.8", "0.7.9", "x"].into_iter().any(is_safe));
+    }
+}

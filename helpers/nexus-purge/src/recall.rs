@@ -1,0 +1,150 @@
+//! Whether the vector index still finds what it should: the same searches by the index and without it, before the purge and
+//! after. An index that a VACUUM has damaged loses neighbours without an error (pgvector#988, #993).
+
+use nexus_core::failure::Result;
+use nexus_core::forgetting::Table;
+use nexus_core::postgres::blocking::Control;
+use nexus_core::postgres::quote;
+use nexus_core::progress::Progress;
+
+/// Neighbours that are asked for.
+const NEIGHBOURS: usize = 10;
+
+/// Rows that are compared without the index, over all searches: it bounds the time.
+const WORK: u64 = 2_000_000;
+
+/// A difference of distances that is only rounding.
+const EQUALLY_NEAR: f64 = 1e-9;
+
+/// Percentage points that recall may fall by; searches differ a little by chance.
+const MAY_FALL: f64 = 5.0;
+
+/// Searches that can be made again.
+pub(crate) struct Probe {
+    column: String,
+    operator: String,
+    /// Keys of the rows whose neighbours are looked for.
+    keys: Vec<String>,
+}
+
+/// Chooses searches among the rows that stay; nothing when there is no HNSW index.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn choose(control: &Control, table: &Table, goes: &str, rows: u64) -> Result<Option<Probe>> {
+    let doing = "choosing searches to probe the vector index with";
+    let found = control.rows(
+        doing,
+        &format!(
+            "SELECT a.attname::text, n.nspname::text, o.oprname::text FROM pg_catalog.pg_index i \
+             JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam AND m.amname = 'hnsw' \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+             JOIN pg_catalog.pg_opclass k ON k.oid = i.indclass[0] \
+             JOIN pg_catalog.pg_amop p ON p.amopfamily = k.opcfamily AND p.amopstrategy = 1 AND p.amoppurpose = 'o' \
+             JOIN pg_catalog.pg_operator o ON o.oid = p.amopopr JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace \
+             WHERE i.indrelid = {} AND i.indisvalid AND i.indpred IS NULL LIMIT 1",
+            table.oid()
+        ),
+        &[],
+    )?;
+    let Some(row) = found.first() else { return Ok(None) };
+    let column = quote::identifier(row.get(0));
+    let operator = format!("OPERATOR({}.{})", quote::identifier(row.get(1)), row.get::<_, String>(2));
+    let searches = (WORK / rows.max(1)).clamp(3, 20);
+    // A sample of pages where the table is large: sorting it all by chance would read it all.
+    let sample = if rows > 20_000 { "TABLESAMPLE SYSTEM (1)" } else { "" };
+    let sql = format!(
+        "SELECT {} FROM {} {sample} WHERE {column} IS NOT NULL AND NOT ({goes}) ORDER BY random() LIMIT {searches}",
+        table.key_text(),
+        table.qualified()
+    );
+    let keys = control.rows(doing, &sql, &[])?.iter().map(|row| row.get(0)).collect();
+    Ok(Some(Probe { column, operator, keys }))
+}
+
+impl Probe {
+    /// Recall in percent, among the rows that stay; nothing when no row was there to search for.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(crate) fn recall(
+        &self,
+        control: &Control,
+        table: &Table,
+        goes: &str,
+        progress: &Progress,
+    ) -> Result<Option<f64>> {
+        let doing = "probing the vector index";
+        progress.doing(doing);
+        let (mut found, mut expected) = (0, 0);
+        for key in &self.keys {
+            progress.advance(0);
+            let exact = self.search(control, table, goes, key, "SET LOCAL enable_indexscan = off", doing)?;
+            let indexed = self.search(
+                control,
+                table,
+                goes,
+                key,
+                // Iterative: rows that go are passed over, and there must be ten others all the same.
+                "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL hnsw.ef_search = 100; \
+                 SET LOCAL hnsw.iterative_scan = 'strict_order'",
+                doing,
+            )?;
+            // By distance: of rows that are equally near, any will do.
+            let farthest = exact.iter().copied().fold(0.0, f64::max) + EQUALLY_NEAR;
+            expected += exact.len();
+            found += indexed.iter().filter(|distance| **distance <= farthest).count().min(exact.len());
+        }
+        #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+        let recall = (expected > 0).then(|| found as f64 * 100.0 / expected as f64);
+        Ok(recall)
+    }
+
+    fn search(
+        &self,
+        control: &Control,
+        table: &Table,
+        goes: &str,
+        key: &str,
+        how: &str,
+        doing: &str,
+    ) -> Result<Vec<f64>> {
+        let own = format!("{} = {}", table.key_text(), quote::literal(key));
+        let by_key = format!("{} = ANY ({})", quote::identifier(&table.place().key), table.key_array(&[key]));
+        control.run(doing, &format!("BEGIN; {how}"))?;
+        let sql = format!(
+            "SELECT ({column} {operator} (SELECT {column} FROM {table_name} WHERE {by_key}))::float8 \
+             FROM {table_name} WHERE {column} IS NOT NULL AND NOT ({own}) AND NOT ({goes}) \
+             ORDER BY {column} {operator} (SELECT {column} FROM {table_name} WHERE {by_key}) LIMIT {NEIGHBOURS}",
+            operator = self.operator,
+            table_name = table.qualified(),
+            column = self.column
+        );
+        let rows = control.rows(doing, &sql, &[]);
+        control.run(doing, "ROLLBACK")?;
+        Ok(rows?.iter().map(|row| row.get(0)).collect())
+    }
+}
+
+/// What to say of an index that finds less than before.
+pub(crate) fn complaint(before: Option<f64>, after: Option<f64>) -> Option<String> {
+    let (before, after) = (before?, after?);
+    (after + MAY_FALL < before).then(|| {
+        format!(
+            "the vector index finds less than before: recall@{NEIGHBOURS} was {before:.0} % and is {after:.0} %. \
+             Build it anew: REINDEX INDEX CONCURRENTLY"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_real_fall_is_complained_of() {
+        assert_eq!(complaint(Some(98.0), Some(96.0)), None);
+        assert_eq!(complaint(None, Some(96.0)), None);
+        assert!(complaint(Some(98.0), Some(80.0)).is_some_and(|text| text.contains("was 98 % and is 80 %")));
+    }
+}

@@ -1,0 +1,143 @@
+//! What would go: by type, how many rows, from when to when, how large, and what share of the table that is.
+
+use jiff::Timestamp;
+use nexus_core::failure::Result;
+use nexus_core::forgetting::Table;
+use nexus_core::postgres::blocking::Control;
+use nexus_core::postgres::quote;
+use nexus_core::progress::human_bytes;
+use nexus_core::text::{columns, grouped, printable};
+use serde::Serialize;
+
+use crate::wishes::Wish;
+
+/// The most types that are told apart: a column with more is no type.
+const MOST_TYPES: usize = 10_000;
+
+/// What would go.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Survey {
+    /// By type, the most rows first.
+    pub(crate) goes: Vec<Going>,
+    /// Rows that go.
+    pub(crate) rows: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// Rows of the table.
+    pub(crate) of: u64,
+    /// Every type there is.
+    #[serde(skip)]
+    pub(crate) kinds: Vec<String>,
+    /// Rows that go, by the number of their wish.
+    #[serde(skip)]
+    pub(crate) by_wish: Vec<u64>,
+}
+
+/// Rows of one type that go.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Going {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    rows: u64,
+    oldest: Option<Timestamp>,
+    newest: Option<Timestamp>,
+    bytes: u64,
+    by: String,
+}
+
+/// Looks at the whole table, once.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn survey(control: &Control, table: &Table, wishes: &[Wish]) -> Result<Survey> {
+    let whens: Vec<String> = wishes
+        .iter()
+        .enumerate()
+        .map(|(number, wish)| format!("WHEN {} THEN {number}", wish.condition))
+        .collect();
+    let which =
+        if whens.is_empty() { "NULL::integer".to_owned() } else { format!("CASE {} END", whens.join(" ")) };
+    let time = quote::identifier(&table.place().time);
+    let moment = |function: &str| {
+        format!(
+            "(extract(epoch FROM {function}(at) FILTER (WHERE which IS NOT NULL AND pg_catalog.isfinite(at))) * 1000000)::bigint"
+        )
+    };
+    let sql = format!(
+        "SELECT kind, which, count(*), {}, {}, coalesce(sum(bytes) FILTER (WHERE which IS NOT NULL), 0)::bigint \
+         FROM (SELECT {} AS kind, {time} AS at, {which} AS which, {} AS bytes FROM {}) rows \
+         GROUP BY kind, which ORDER BY which NULLS LAST, count(*) DESC LIMIT {MOST_TYPES}",
+        moment("min"),
+        moment("max"),
+        table.kind_text(),
+        table.row_bytes(),
+        table.qualified()
+    );
+    let mut survey = Survey { by_wish: vec![0; wishes.len()], ..Survey::default() };
+    let number = |value: i64| u64::try_from(value).unwrap_or(0);
+    for row in control.rows("counting what would go", &sql, &[])? {
+        let kind: Option<String> = row.get(0);
+        let rows = number(row.get(2));
+        survey.of += rows;
+        survey.kinds.extend(kind.clone());
+        let Some(wish) = row.get::<_, Option<i32>>(1).and_then(|which| usize::try_from(which).ok()) else {
+            continue;
+        };
+        let at =
+            |column| row.get::<_, Option<i64>>(column).and_then(|at| Timestamp::from_microsecond(at).ok());
+        let bytes = number(row.get(5));
+        survey.rows += rows;
+        survey.bytes += bytes;
+        survey.by_wish[wish] += rows;
+        survey.goes.push(Going {
+            kind,
+            rows,
+            oldest: at(3),
+            newest: at(4),
+            bytes,
+            by: wishes[wish].by.clone(),
+        });
+    }
+    survey.kinds.sort();
+    survey.kinds.dedup();
+    Ok(survey)
+}
+
+impl Survey {
+    /// Percent of the table that goes, rounded up.
+    pub(crate) fn share(&self) -> u64 {
+        (self.rows * 100).div_ceil(self.of.max(1))
+    }
+
+    /// For a person.
+    pub(crate) fn to_text(&self) -> String {
+        if self.rows == 0 {
+            return format!("Nothing would go; the table has {} rows.\n", grouped(self.of));
+        }
+        let mut lines =
+            vec![["type", "rows", "oldest", "newest", "size", "because of"].map(str::to_owned).to_vec()];
+        for going in &self.goes {
+            lines.push(vec![
+                going.kind.as_deref().map_or_else(|| "(none)".to_owned(), printable),
+                grouped(going.rows),
+                day(going.oldest),
+                day(going.newest),
+                human_bytes(going.bytes),
+                printable(&going.by),
+            ]);
+        }
+        lines.push(vec![
+            "together".to_owned(),
+            grouped(self.rows),
+            String::new(),
+            String::new(),
+            human_bytes(self.bytes),
+        ]);
+        format!("{}{} % of {} rows would go.\n", columns(&lines), self.share(), grouped(self.of))
+    }
+}
+
+/// `2026-11-22`
+fn day(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "-".to_owned(), |at| at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string())
+}

@@ -1,0 +1,111 @@
+//! What was forgotten since the set was taken is forgotten again, in the restored copy and before it takes its place; and the
+//! ledger that says so becomes this machine's.
+
+use std::io::Write;
+use std::path::Path;
+
+use age::secrecy::ExposeSecret;
+use nexus_core::credentials;
+use nexus_core::failure::{OrFailIo, Result};
+use nexus_core::journal::message_id;
+use nexus_core::ledger::{Decision, Keys, LedgerFile, Line, Side, What, merge};
+use nexus_core::restoring::forget::{self, Copy, Ledgers};
+use nexus_core::set::seal::NewFile;
+use nexus_core::text::counted;
+
+use crate::APPLICATION;
+use crate::apply::Restore;
+
+/// Reads the ledgers, so that one that is damaged is known before anything is made.
+///
+/// # Errors
+/// Data (65).
+pub(crate) fn check(restore: &Restore<'_>) -> Result<()> {
+    forget::ledgers(&restore.making, &restore.args.purge_ledger).map(|_| ())
+}
+
+/// Forgets in the restored copy what the ledgers of this machine and of the set forbid; gives how many rows that were.
+///
+/// # Errors
+/// Data (65) when a ledger is damaged; else the server's. Nothing was replaced then.
+pub(crate) fn again(restore: &mut Restore<'_>) -> Result<u64> {
+    let Some(ledgers) = forget::ledgers(&restore.making, &restore.args.purge_ledger)? else { return Ok(0) };
+    let rows = forget::again(&restore.making, &ledgers)?;
+    let Ledgers { keys, copy, has_new_keys, .. } = ledgers;
+    if rows > 0 {
+        let set = restore.making.set.name.to_string();
+        log::info!(
+            MESSAGE_ID = message_id::REPLAYED, NEXUS_JOB = "restore", NEXUS_BACKUP = set.as_str(), NEXUS_ROWS = rows;
+            "forgot {} of set {set} again, as the purge ledger says", counted(rows, "row")
+        );
+        restore.making.note(format!(
+            "{} of the set had been forgotten since and were forgotten again",
+            counted(rows, "row")
+        ));
+    }
+    if restore.args.into.is_none()
+        && let Some(copy) = copy
+    {
+        take_over(restore, &keys, has_new_keys, &copy)?;
+    }
+    Ok(rows)
+}
+
+/// The longer ledger, or of two that have gone different ways the newer with what only the other decided, becomes this
+/// machine's; and so do the set's keys. Before the swap: a ledger that knows more than it must forbids nothing too much.
+fn take_over(restore: &mut Restore<'_>, keys: &Keys, has_new_keys: bool, copy: &Copy) -> Result<()> {
+    let path = restore.args.purge_ledger.clone();
+    if !path.parent().is_some_and(Path::is_dir) {
+        restore.making.note(format!(
+            "the set's purge ledger was carried out, but not kept: there is no directory for {}",
+            path.display()
+        ));
+        return Ok(());
+    }
+    if has_new_keys {
+        write_keys(keys)?;
+    }
+    let mut file = LedgerFile::open(&path, keys.clone(), APPLICATION)?;
+    let machine = file.ledger().clone();
+    let merged = merge(&machine, &copy.ledger);
+    let set = format!("set {}", restore.making.id());
+    let loser = if merged.wins == Side::Set { "this machine" } else { set.as_str() };
+    let adopted: Vec<Decision> = merged.adopt.iter().filter_map(|line| adopt(line)).collect();
+    if merged.wins == Side::Set {
+        file.replace(&copy.text, copy.ledger.clone(), keys.clone())?;
+    }
+    if !adopted.is_empty() {
+        let by = format!("{APPLICATION}: taken over from the ledger of {loser}");
+        restore.making.note(format!(
+            "the purge ledgers of this machine and of {set} had gone different ways: the newer goes on, and {} taken over from that of {loser}",
+            counted(adopted.len() as u64, "decision was").replace("decision wass", "decisions were")
+        ));
+        for decision in adopted {
+            file.append(&by, What::Decision(Box::new(decision)))?;
+        }
+    }
+    Ok(())
+}
+
+/// The decision of a line, saying where it was first written.
+fn adopt(line: &Line) -> Option<Decision> {
+    let mut decision = line.decision()?.clone();
+    decision.adopted.get_or_insert(line.mac);
+    Some(decision)
+}
+
+/// Writes credential `ledger_key` anew, in one step.
+fn write_keys(keys: &Keys) -> Result<()> {
+    let path = credentials::path_of("ledger_key");
+    let new = path.with_extension("new");
+    let doing = || format!("writing credential {}", path.display());
+    if let Err(error) = std::fs::remove_file(&new)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(error).or_fail_io(doing);
+    }
+    let mut file = NewFile::create(&new)?;
+    file.write_all(keys.to_text().expose_secret().as_bytes()).or_fail_io(doing)?;
+    file.finish()?;
+    std::fs::rename(&new, &path).or_fail_io(doing)
+}

@@ -1,0 +1,25 @@
+"""The faults, by the names that the table uses. Each takes the job, the row and the case, runs the job under the fault,
+mends what it has broken of the machine, and gives the outcome."""
+
+from faults import (clock, damage, disks, forgery, keys, memory, power, servers, signals, syscalls, together, tools, versions)
+
+BY_NAME = {
+    "error": syscalls.error,
+    "signal-at": syscalls.signal,
+    "signal": signals.at_a_moment,
+    "limit": memory.limit,
+    "server": servers.disturbed,
+    "tool": tools.disturbed,
+    "tool-lies": tools.lies,
+    "disk": disks.broken,
+    "directory": disks.directory,
+    "power": power.cut,
+    "clock": clock.wrong,
+    "history": clock.history,
+    "damage": damage.done,
+    "forgery": forgery.done,
+    "key": keys.wrong,
+    "version": versions.other,
+    "at-once": together.two,
+    "none": signals.none,
+}

@@ -1,0 +1,36 @@
+"""A signal at a moment of the run."""
+
+import contextlib
+import os
+
+from world import sets
+
+
+def at_a_moment(job, row, case):
+    """`step` says when: at a random moment, or once it writes. `argument` names the signals, one after the other."""
+    running = job.start()
+    if row.step == "any":
+        moment = case.rng.random() * job.duration * 0.9
+        running.wait_until(moment)
+        what = f"{row.argument} after {moment:.3f} s"
+    else:
+        running.wait_for(lambda: is_writing(job))
+        what = f"{row.argument} while it writes"
+    struck = False
+    for name in row.argument.split("+"):
+        struck = running.send(name) or struck
+    return running.end(what, struck)
+
+
+def is_writing(job):
+    """Whether a set is being made: some of its files are there."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(job.nights.directory):
+            if name.endswith(".partial") and len(sets.files(job.nights.path(name))) > 1:
+                return True
+    return False
+
+
+def none(job, row, case):
+    """Nothing is broken."""
+    return job.start().end("undisturbed")

@@ -1,0 +1,44 @@
+"""A system call fails, or the process dies at it: the n-th of its kind, by strace."""
+
+import collections
+import re
+import tempfile
+
+from world.machine import PATIENCE
+from world.running import Outcome
+
+STRACE = ["strace", "--follow-forks", "--quiet=all"]
+
+# Only the calls that are meant stop the process; all others run at full speed. Signals do not come with it.
+QUICK = "--seccomp-bpf"
+
+
+def error(job, row, case):
+    """`step` names the calls, `argument` the error. Each thread counts its own calls."""
+    return injected(job, row.step, f"error={row.argument}", case.number)
+
+
+def signal(job, row, case):
+    """`argument` names the signal that comes at the call."""
+    return injected(job, row.step, f"signal={row.argument}", case.number)
+
+
+def injected(job, calls, what, number):
+    with tempfile.NamedTemporaryFile("r", prefix="strace-", errors="replace") as trace:
+        quick = [QUICK] if what.startswith("error") else []
+        prefix = [*STRACE, *quick, f"--output={trace.name}", f"--trace={calls}", f"--inject={calls}:{what}:when={number}"]
+        outcome: Outcome = job.start(prefix).end(f"{calls}:{what}:when={number}", patience=PATIENCE)
+        text = trace.read()
+    outcome.struck = "(INJECTED)" in text or bool(re.search(r"^\d+ +(---|\+\+\+ killed by) SIG(KILL|TERM)", text, re.M))
+    return outcome
+
+
+def how_many(job, calls):
+    """The most calls of these kinds that one thread makes in a run that nobody disturbs."""
+    job.begin()
+    with tempfile.NamedTemporaryFile("r", prefix="strace-", errors="replace") as trace:
+        outcome = job.start([*STRACE, QUICK, f"--output={trace.name}", f"--trace={calls}"]).end()
+        if outcome.exit != 0:
+            raise AssertionError(f"under strace it ends with {outcome.exit}: {outcome.said}")
+        by_thread = collections.Counter(re.findall(r"^(\d+) +(?:%s)\(" % calls.replace(",", "|"), trace.read(), re.M))
+    return max(by_thread.values(), default=0)

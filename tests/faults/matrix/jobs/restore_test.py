@@ -1,0 +1,68 @@
+"""nexus-restore-test: a set into a throwaway server, and a proof."""
+
+import json
+import os
+import shutil
+import time
+
+from jobs.job import Job
+from world import sets
+from world.machine import await_that, run
+from world.wrong import FalseSuccess, Leftover, NotConverged, SetLost
+
+SCRATCH = ["--filter", "label=nexus.scratch"]
+
+
+class RestoreTest(Job):
+    """A proof only of what was compared and found equal; and no throwaway server, however it ends."""
+
+    def __init__(self, bench, directory, own):
+        super().__init__(bench, directory, own)
+        self.set, self.proofs = bench.example(), self.path("proofs")
+        self.digest = sets.digest(self.set)
+        self.proof = os.path.join(self.proofs, f"{os.path.basename(self.set).split('-')[0]}.json")
+        self.command = ["nexus-restore-test", "latest", f"--backup-dir={bench.sets_dir}", f"--proofs-dir={self.proofs}"]
+        self.begin()
+        began = time.monotonic()
+        self.undisturbed()
+        self.duration = time.monotonic() - began
+
+    def begin(self):
+        """Nothing is proven yet."""
+        shutil.rmtree(self.proofs, ignore_errors=True)
+        os.makedirs(self.proofs, mode=0o700)
+
+    def verdict(self):
+        """`proven` of the proof; nothing when there is none. A half one cannot be read, and must not be there."""
+        if not os.path.exists(self.proof):
+            return None
+        with open(self.proof, encoding="utf-8") as file:
+            return json.load(file)["proven"]
+
+    def holds(self, outcome):
+        if sets.digest(self.set) != self.digest:
+            raise SetLost("the set that was tested is not what it was")
+        await_that(lambda: not scratch(), "the throwaway server and its volume are gone", 30, Leftover)
+        try:
+            verdict = self.verdict()
+        except ValueError as error:
+            raise FalseSuccess(f"the proof is half written: {error}") from error
+        ends = [outcome.exit] + ([outcome.other.exit] if outcome.other else [])
+        if 0 in ends and verdict is not True:
+            raise FalseSuccess(f"it says that it succeeded, and the proof says {verdict}")
+        if verdict is True and all(end in (65, 64, 77, 78) for end in ends):
+            raise FalseSuccess(f"it ended with {outcome.exit}, and the proof says that the set is proven")
+        if verdict is False and 65 not in ends:
+            raise SetLost(f"it ended with {outcome.exit}, which is not the set's fault, and the proof says that it is")
+
+    def converges(self, outcome):
+        self.undisturbed()
+        if self.verdict() is not True:
+            raise NotConverged(f"the next test succeeded, and the proof says {self.verdict()}")
+        if [name for name in os.listdir(self.proofs) if not name.endswith(".json") and name != ".lock"]:
+            raise NotConverged(f"left among the proofs: {os.listdir(self.proofs)}")
+
+
+def scratch():
+    """Throwaway servers and their volumes."""
+    return (run("docker", "ps", "--all", "--quiet", *SCRATCH) + run("docker", "volume", "ls", "--quiet", *SCRATCH)).split()

@@ -1,0 +1,103 @@
+"""Runs the cases of a row and counts them."""
+
+import collections
+import dataclasses
+import random
+import subprocess
+import time
+import traceback
+
+import faults
+from faults import syscalls
+from world.machine import containers_and_volumes, end_all, nothing_is_left
+from world.wrong import Leftover, Wrong
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One case of a row; with the same seed the same number gives the same random numbers."""
+
+    number: int
+    rng: random.Random
+
+
+@dataclasses.dataclass
+class Result:
+    """What came of a row."""
+
+    row: object
+    struck: int = 0
+    missed: int = 0
+    detected: int = 0
+    seconds: float = 0.0
+    wrong: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    ends: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+
+    @property
+    def failed(self):
+        return sum(self.wrong.values())
+
+
+class Runner:
+    """Runs rows on a bench; prints each case that fails, with the words that repeat it."""
+
+    def __init__(self, bench, seed, long):
+        self.bench, self.seed, self.long = bench, seed, long
+
+    def row(self, row, only=None):
+        result, began = Result(row), time.monotonic()
+        there = containers_and_volumes()
+        job = self.bench.job(row.job)
+        for number in [only] if only else self.numbers(row, job):
+            outcome = self.case(row, job, Case(number, random.Random(f"{self.seed} {row} {number}")), result)
+            if row.cases(self.long) == "every" and outcome and not outcome.struck:
+                break
+        if there != containers_and_volumes():
+            self.failed(result, row, 0, Leftover(f"containers and volumes were {there}, are {containers_and_volumes()}"))
+        # A row whose fault hardly ever meets the job shows nothing.
+        if not only and result.struck < result.missed and result.missed > 2:
+            self.failed(result, row, 0, Wrong(f"only {result.struck} of {result.struck + result.missed} met the job"))
+        result.seconds = time.monotonic() - began
+        return result
+
+    def numbers(self, row, job):
+        often = row.cases(self.long)
+        if often == "every":
+            # One more than there may be, to see a clean run.
+            return range(1, 10_000)
+        if row.fault not in ("error", "signal-at"):
+            return range(1, int(often) + 1)
+        calls = max(1, syscalls.how_many(job, row.step))
+        rng = random.Random(f"{self.seed} {row}")
+        return sorted(rng.sample(range(1, calls + 1), min(calls, int(often))))
+
+    def case(self, row, job, case, result):
+        """Runs one case; gives the outcome, nothing when something was wrong."""
+        outcome = None
+        try:
+            job.begin()
+            outcome = faults.BY_NAME[row.fault](job, row, case)
+            row.expectation.judge(outcome)
+            job.holds(outcome)
+            nothing_is_left(self.bench.server)
+            job.converges(outcome)
+            nothing_is_left(self.bench.server)
+        except (Wrong, AssertionError, OSError, ValueError, subprocess.SubprocessError) as wrong:
+            self.failed(result, row, case.number, wrong, outcome)
+            if not isinstance(wrong, Wrong):
+                traceback.print_exc()
+            end_all()
+            return outcome
+        if outcome.struck:
+            result.struck += 1
+            result.detected += row.expectation.word == "detected"
+        else:
+            result.missed += 1
+        result.ends[outcome.exit] += 1
+        return outcome
+
+    def failed(self, result, row, number, wrong, outcome=None):
+        result.wrong[type(wrong) if isinstance(wrong, Wrong) else Wrong] += 1
+        what = f" ({outcome.what})" if outcome and outcome.what else ""
+        said = f" [ended with {outcome.exit}: {outcome.said.strip()[-300:]}]" if outcome else ""
+        print(f"FAILED {row}{what}: {wrong}{said}; again: --seed {self.seed} --only '{row}' --case {number}", flush=True)

@@ -1,0 +1,89 @@
+"""What all cases share: the server, a small database, two sets of it."""
+
+import os
+import shutil
+import tempfile
+
+import jobs
+from jobs.job import TOOLS
+from world import sets
+from world.machine import run
+from world.server import Server
+
+DATABASE = "fault_matrix"
+
+CONTENTS = """
+CREATE TABLE a_table AS SELECT i, repeat(md5(i::text), 8) AS text FROM generate_series(1, 2000) i;
+CREATE INDEX ON a_table (i); CREATE INDEX ON a_table (text);
+CREATE TABLE b_table AS SELECT generate_series(1, 10) AS i;
+CREATE TABLE state AS SELECT 'of the set' AS name;
+CREATE SEQUENCE a_sequence; SELECT nextval('a_sequence');
+SELECT lo_from_bytea(0, convert_to(repeat('x', 10000), 'UTF8'));
+"""
+
+# So that no file of the second set is like one of the first.
+OTHERWISE = """
+UPDATE a_table SET text = text || 'otherwise'; UPDATE b_table SET i = i + 1; UPDATE state SET name = 'otherwise';
+SELECT nextval('a_sequence'); SELECT lo_from_bytea(0, convert_to(repeat('y', 10000), 'UTF8'));
+"""
+
+
+class Bench:
+    """Made once; taken away at the end."""
+
+    def __init__(self):
+        # On the disk, not in memory: what is asked of the disk here is to be asked of one.
+        self.directory = tempfile.mkdtemp(prefix="faults-", dir="/var/tmp")
+        self.sets_dir = os.path.join(self.directory, "example")
+        self.server = Server()
+        self.jobs, self.made = {}, {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for job in self.jobs.values():
+            job.close()
+        self.server.drop(*self.server.databases("fault_"))
+        self.server.close()
+        shutil.rmtree(self.directory)
+
+    def job(self, name):
+        if name not in self.jobs:
+            self.jobs[name] = jobs.make(name, self)
+        return self.jobs[name]
+
+    def database(self):
+        """A small database with something of each kind in it."""
+        if DATABASE not in self.made:
+            self.server.drop(*self.server.databases("fault_"))
+            self.fill(DATABASE, CONTENTS)
+        return DATABASE
+
+    def fill(self, name, contents):
+        self.server.sql(f"CREATE DATABASE {name}")
+        self.server.sql(contents, name)
+        self.server.leave(name)
+        self.made[name] = True
+
+    def example(self):
+        """A set of that database."""
+        return self.set_of(self.database(), self.sets_dir)
+
+    def other_example(self):
+        """A set of a database whose every row, object and sequence is another."""
+        name = "fault_otherwise"
+        if name not in self.made:
+            self.fill(name, CONTENTS + OTHERWISE)
+        # The numbers of sets differ, as they do in one directory.
+        return self.set_of(name, os.path.join(self.directory, "other"), number=2)
+
+    def set_of(self, database, directory, number=1):
+        key = (database, directory)
+        if key not in self.made:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            for _ in range(number):
+                run("nexus-backup", f"--pg-database={database}", f"--backup-dir={directory}", "--redis=no",
+                    f"--pg-dump={TOOLS}/pg_dump", f"--pg-dumpall={TOOLS}/pg_dumpall")
+            self.made[key] = os.path.join(directory, sets.names(directory)[-1])
+        return self.made[key]

@@ -1,0 +1,97 @@
+"""A job that runs, and how it ended."""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import time
+
+from world.machine import PATIENCE, processes
+
+
+@dataclasses.dataclass
+class Outcome:
+    """How a run under a fault ended."""
+
+    # Exit code, or minus the signal's number.
+    exit: int
+    # What it said on standard error, and on standard output.
+    said: str
+    answer: str = ""
+    # Whether the fault has met it.
+    struck: bool = True
+    # What was done, in the words that name the case.
+    what: str = ""
+    # Whether the times in the names of sets can be believed.
+    clock_is_true: bool = True
+    # How it ended, of another run that went on at the same time.
+    other: "Outcome | None" = None
+
+
+class Running:
+    """A job's process."""
+
+    def __init__(self, command, env=None):
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True, errors="replace", env={**os.environ, **(env or {})})
+
+    def runs(self):
+        return self.process.poll() is None
+
+    def wait_until(self, moment):
+        """Waits for a moment, in seconds after the start; sooner when it ends. This is the one place where time is what
+        is wanted, and not a condition."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(0.0, self.began + moment - time.monotonic()))
+        return self.runs()
+
+    def wait_for(self, condition):
+        """Waits for something to be so while it runs; says whether it became so."""
+        while self.runs():
+            if condition():
+                return True
+            time.sleep(0.0005)
+        return condition()
+
+    def send(self, name):
+        """Sends it a signal; says whether there was anybody to get it."""
+        if not self.runs():
+            return False
+        self.process.send_signal(getattr(signal, "SIG" + name))
+        return True
+
+    def hold(self):
+        """Stops it until `go_on`, when it has come to rest; says whether it still runs."""
+        if not self.send("STOP"):
+            return False
+        state = f"/proc/{self.process.pid}/stat"
+        while self.runs():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(state, encoding="utf-8") as file:
+                if file.read().rsplit(")", 1)[1].split()[0] == "T":
+                    return True
+            time.sleep(0.0005)
+        return False
+
+    def go_on(self):
+        self.send("CONT")
+
+    def end(self, what="", struck=True, patience=PATIENCE):
+        """Its end. One that does not end within a minute has broken its promise, and is killed."""
+        try:
+            answer, said = self.process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            _, said = self.process.communicate()
+            return Outcome(-signal.SIGALRM, f"did not end within {patience} s; {said}", "", struck, what)
+        return Outcome(self.process.returncode, said, answer, struck, what)
+
+
+def signal_all(names, how):
+    """Sends a signal to every process of these names; says how many there were."""
+    found = processes(names)
+    for pid, _ in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, getattr(signal, "SIG" + how))
+    return len(found)

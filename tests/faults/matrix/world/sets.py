@@ -1,0 +1,103 @@
+"""Sets as anybody can read them: with sha256, age and zstd. Nothing of NEXUS's own code is used to judge them."""
+
+import hashlib
+import os
+import re
+import subprocess
+
+from world.machine import run
+from world.wrong import FalseSuccess
+
+OWNER = os.environ.get("NEXUS_TEST_OWNER", "/root/owner-of-the-test.txt")
+SUMS = "SHA256SUMS"
+NAME = re.compile(r"\d{6,}-\d{8}T\d{6}Z")
+
+
+def names(directory):
+    """The names of the complete sets, oldest first."""
+    return sorted((n for n in os.listdir(directory) if NAME.fullmatch(n)), key=lambda n: int(n.split("-")[0]))
+
+
+def files(path):
+    """Paths of a set's files, relative to it."""
+    found = []
+    for folder, _, inside in os.walk(path):
+        found += [os.path.relpath(os.path.join(folder, name), path) for name in inside]
+    return sorted(found)
+
+
+def sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(path):
+    """One digest of all files of a set, with their names."""
+    whole = hashlib.sha256()
+    for name in files(path):
+        whole.update(f"{name}\0{sha256(os.path.join(path, name))}\n".encode())
+    return whole.hexdigest()
+
+
+def sums(path):
+    """SHA256SUMS as a dictionary."""
+    with open(os.path.join(path, SUMS), encoding="ascii") as file:
+        return {line.rstrip("\n")[66:]: line[:64] for line in file}
+
+
+def write_sums(path):
+    """SHA256SUMS anew, of what is there now."""
+    lines = [f"{sha256(os.path.join(path, name))}  {name}\n" for name in files(path) if name != SUMS]
+    with open(os.path.join(path, SUMS), "w", encoding="ascii") as file:
+        file.writelines(lines)
+
+
+def require_whole(path):
+    """Every file is there, is what SHA256SUMS says, and there is no other."""
+    try:
+        listed = sums(path)
+        there = {name: sha256(os.path.join(path, name)) for name in files(path) if name != SUMS}
+    except OSError as error:
+        raise FalseSuccess(f"set {path} has its final name and cannot be read: {error}") from error
+    if listed != there or not listed:
+        differing = {name for name in listed.keys() | there.keys() if listed.get(name) != there.get(name)}
+        raise FalseSuccess(f"set {path} has its final name and is not whole: {differing or 'it is empty'}")
+
+
+def plain(path, identity=OWNER):
+    """What is in an encrypted file."""
+    words = f'age -d -i "$1" "$2" {"| zstd -dcq" if path.endswith(".zst.age") else ""}'
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", words, "plain", identity, path], capture_output=True)
+    if done.returncode != 0:
+        raise FalseSuccess(f"{path} cannot be decrypted: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
+
+
+def seal(path, content, recipients="/etc/nexus/recipients.txt"):
+    """Writes an encrypted file as a set has it."""
+    words = f'{"zstd -cq |" if path.endswith(".zst.age") else ""} age -R "$1"'
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", words, "seal", recipients], input=content, capture_output=True, check=True)
+    with open(path, "wb") as file:
+        file.write(done.stdout)
+
+
+def contents(path):
+    """What is in a set, as far as it is the same in each set of the same database: digests of the rows and the roles,
+    and the length of pg_dump's archive, which holds the time too."""
+    found = {}
+    for name in files(path):
+        if name.startswith("data/"):
+            found[name] = hashlib.sha256(plain(os.path.join(path, name))).hexdigest()
+        elif name.startswith("roles"):
+            # `\\restrict` has a new key each time.
+            found[name] = [line for line in plain(os.path.join(path, name)).splitlines() if b"restrict " not in line]
+        elif name.startswith("database"):
+            archive = plain(os.path.join(path, name))
+            found[name] = (archive[:5], len(archive))
+    found["files"] = [name for name in files(path)]
+    return found
+
+
+def copy(source, target):
+    """A set under another name; quicker than a tree of copies one by one."""
+    run("cp", "--archive", "--no-target-directory", source, target)

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# kill -9 at many moments of a purge, inside an installed machine: no row that should stay is ever gone, the ledger is whole,
+# and the next run takes out all that should go, with its copies in Redis, and leaves no decision open.
+# usage: purge-kill.sh [KILLS [SEED]]
+set -euo pipefail
+shopt -s inherit_errexit
+live=$(dirname "${BASH_SOURCE[0]}")/../live
+# shellcheck source-path=SCRIPTDIR source=../live/checks.sh
+. "$live/checks.sh"
+
+kills=${1:-200}
+seed=${2:-$(date +%s)}
+RANDOM=$((seed % 32768))
+echo "seed $seed"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"; docker exec nexus-postgres dropdb --if-exists --force kill_me; redis EVAL "\"for _, k in ipairs(redis.call(\x27KEYS\x27, \x27kill:*\x27)) do redis.call(\x27DEL\x27, k) end\"" 0 >/dev/null' EXIT
+
+kill_me() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=kill_me "$@"; }
+purge() {
+	nexus-purge --pg-database=kill_me --purge-ledger="$work/ledger.jsonl" --table public.episode --key-column id --time-column at --type-column kind \
+		--agent-column agent --redis-copies kill: --batch 100 --yes "$@"
+}
+count() { kill_me --command="SELECT count(*) FROM episode WHERE $1"; }
+
+docker exec nexus-postgres createdb kill_me
+kill_me --command="CREATE TABLE episode (id bigint PRIMARY KEY, at timestamptz, kind text, tags text[], agent text, text text)" \
+	--command="INSERT INTO episode SELECT i, now(), 'stays', '{}', 'a', repeat(md5(i::text), 20) FROM generate_series(1, 3000) i"
+stays=$(kill_me --command="SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM episode e")
+
+# What is to go: of every kind of decision in turn. New ones each time, between those that stay.
+add() {
+	kill_me --command="INSERT INTO episode SELECT i, now() - interval '9 days', 'goes', '{gone}', 'b', repeat(md5(i::text), 20) FROM generate_series(1000001, 1002000) i"
+	redis SET kill:1000001 copy >/dev/null
+	redis SET kill:1 copy >/dev/null
+}
+words() {
+	case $(($1 % 4)) in
+	0) echo '--ttl goes=5d' ;;
+	1) echo '--tag gone' ;;
+	2) echo '--agent b' ;;
+	3) echo "--episode $(seq -s ' ' 1000001 1000400)" ;;
+	esac
+}
+
+# How long a run takes that nobody kills, in milliseconds: the kills are spread over that. The shortest of three, since the
+# first finds nothing in any cache.
+whole=999999
+for _ in 1 2 3; do
+	add
+	began=$(date +%s%3N)
+	purge --ttl goes=5d 2>/dev/null
+	took=$(($(date +%s%3N) - began))
+	whole=$((took < whole ? took : whole))
+done
+
+killed_and_finished() {
+	local number=$1 milliseconds=$2 pid words
+	words=$(words "$number")
+	add
+	# shellcheck disable=SC2086 # several words
+	purge $words >/dev/null 2>&1 &
+	pid=$!
+	# The one place where a moment is what is wanted, not a condition.
+	sleep "$((milliseconds / 1000)).$(printf '%03d' $((milliseconds % 1000)))"
+	if pkill -KILL -x nexus-purge; then echo killed >>"$work/kills"; fi
+	wait "$pid" || true
+	if (($(kill_me --command="SELECT count(*) FROM episode WHERE kind = 'goes'") > 0 && $(wc -l <"$work/ledger.jsonl") > 0)); then echo midway >>"$work/midway"; fi
+	same "the rows that stay" "$(kill_me --command="SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM episode e WHERE kind = 'stays'")" "$stays"
+	purge --ledger >/dev/null
+	# The next run is one that nobody asked for anything: it finishes what was decided.
+	purge 2>"$work/said"
+	same "open decisions" "$(purge --ledger --json | jq '[.[] | select(.rows == null)] | length')" 0
+	if [[ $(decided) == yes ]]; then
+		same "rows that should be gone" "$(count "$(gone "$number")")" 0
+		same "the copy of one that is gone" "$(redis EXISTS kill:1000001)" 0
+	else
+		# Killed before it was decided: then nothing may have gone.
+		same "rows that nobody decided about" "$(count "kind = 'goes'")" 2000
+	fi
+	same "another copy" "$(redis GET kill:1)" copy
+	# shellcheck disable=SC2086 # several words
+	purge --ttl goes=5d 2>/dev/null
+	same "rows left in the end" "$(count "kind = 'goes'")" 0
+	same "the rows that stay" "$(kill_me --command="SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM episode e")" "$stays"
+	purge --ledger --json | jq length >"$work/decisions"
+}
+gone() { if (($1 % 4 == 3)); then echo 'id BETWEEN 1000001 AND 1000400'; else echo "kind = 'goes'"; fi; }
+# Whether the run that was killed had written its decision.
+decided() { if (($(purge --ledger --json | jq length) > $(<"$work/decisions"))); then echo yes; else echo no; fi; }
+
+purge --ledger --json | jq length >"$work/decisions"
+touch "$work/kills" "$work/midway"
+for ((i = 1; i <= kills; i++)); do
+	check killed_and_finished "$i" $((RANDOM * whole / 32768))
+done
+most_kills_hit_a_running_purge() { (($(wc -l <"$work/kills") * 2 > kills)); }
+some_kills_left_rows() { (($(wc -l <"$work/midway") > 0)); }
+check most_kills_hit_a_running_purge
+check some_kills_left_rows
+printf '%d of %d kills hit a running purge, %d left rows that were to go\n' "$(wc -l <"$work/kills")" "$kills" "$(wc -l <"$work/midway")"
+report

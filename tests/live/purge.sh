@@ -1,0 +1,305 @@
+#!/usr/bin/env bash
+# nexus-purge, inside an installed machine: what is past its time goes and nothing else, for every agent; what was forgotten
+# does not come back with a backup; no file holds it any more; and every refusal leaves all as it was.
+set -euo pipefail
+shopt -s inherit_errexit
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/sets.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/restored.sh"
+
+work=$(mktemp -d)
+settings=/etc/nexus/nexus.env
+cp -a "$settings" "$work/nexus.env"
+trap 'cat "$work/nexus.env" >"$settings"; docker exec nexus-postgres dropdb --if-exists --force oblivion; rm -rf "$work" /var/lib/nexus/oblivion-*' EXIT
+
+# A database of the test's own, as the installation makes one: three types, two agents, old and young.
+fill() {
+	docker exec nexus-postgres dropdb --if-exists --force oblivion
+	docker exec nexus-postgres createdb oblivion
+	docker exec --env NEXUS_PG_DATABASE=oblivion nexus-postgres bash /nexus/migrate.sh
+	memory --file=- <<-'SQL'
+		INSERT INTO nexus_memory.zep_episodic_memory ("timestamp", content, tags, metadata, agent_id, embedding)
+		SELECT now() - make_interval(days => i % 200), format('episode %s: %s', i, repeat(md5(i::text), 6)), ARRAY['t' || i % 50],
+			CASE i % 4 WHEN 0 THEN '{"action_type": "conversation"}' WHEN 1 THEN '{"action_type": "observation"}' WHEN 2 THEN '{"action_type": "note"}' ELSE '{}' END::jsonb,
+			CASE WHEN i % 3 = 0 THEN 'other' ELSE 'nexus' END,
+			(SELECT array_agg((random() - 0.5)::real) FROM generate_series(1, 384) WHERE i > 0)::public.vector
+		FROM generate_series(1, 4000) i;
+	SQL
+}
+memory() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=oblivion "$@"; }
+set_to() {
+	local line
+	for line; do sed -i "s|^${line%%=*}=.*|$line|" "$settings"; done
+}
+purge() { nexus-purge --json "$@" 2>"$work/said"; }
+# A ledger of the test's own: the machine's is not touched, and decisions about rows that fill made anew do not count.
+begin_ledger() {
+	ledger=/var/lib/nexus/oblivion-$1.jsonl
+	set_to NEXUS_PURGE_LEDGER="$ledger"
+}
+# How many rows there are of each type and agent, and how old the oldest is.
+by_type() {
+	memory --command="SELECT metadata->>'action_type', agent_id, count(*), max(date_part('day', now() - \"timestamp\")) FROM nexus_memory.zep_episodic_memory GROUP BY 1, 2 ORDER BY 1, 2"
+}
+rows() { memory --command="SELECT count(*) FROM nexus_memory.zep_episodic_memory WHERE ${1:-true}"; }
+by_rule() { journalctl --output=json --unit=nexus-purge MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a70 --lines=1; }
+
+unit_forgets_by_type_and_age_for_every_agent() {
+	local kept past
+	set_to 'NEXUS_TTL=conversation=90d, observation=30d, note=keep, *=150d' NEXUS_PURGE_MAX_SHARE=60
+	past="coalesce(metadata->>'action_type' = 'conversation' AND \"timestamp\" < now() - interval '90 days' OR metadata->>'action_type' = 'observation' AND \"timestamp\" < now() - interval '30 days'
+		OR metadata->>'action_type' IS NULL AND \"timestamp\" < now() - interval '150 days', false)"
+	kept=$(memory --command="SELECT count(*), md5(string_agg(t::text, '' ORDER BY episode_id)) FROM nexus_memory.zep_episodic_memory t WHERE NOT $past")
+	expected=$(rows "$past")
+	((expected > 1000))
+	systemctl start nexus-purge
+	same "rows past their time" "$(rows "$past")" 0
+	same "the rows that stay" "$(memory --command="SELECT count(*), md5(string_agg(t::text, '' ORDER BY episode_id)) FROM nexus_memory.zep_episodic_memory t")" "$kept"
+	same "the agents that have rows" "$(memory --command='SELECT DISTINCT agent_id FROM nexus_memory.zep_episodic_memory ORDER BY 1' | tr '\n' ' ')" 'nexus other '
+	same "rows in the journal" "$(by_rule | jq -r .NEXUS_ROWS)" "$expected"
+	journalctl --catalog --unit=nexus-purge --lines=5 | grep -q 'nexus-purge --ledger'
+	same "open decisions" "$(nexus-purge --ledger --json | jq '[.[] | select(.rows == null)] | length')" 0
+	same "owner and mode of the ledger" "$(stat -c '%U %a' "$ledger")" 'nexus 600'
+	# Again: nothing is left to do, and no line is written.
+	kept=$(wc -l <"$ledger")
+	systemctl start nexus-purge
+	same "lines of the ledger" "$(wc -l <"$ledger")" "$kept"
+}
+
+by_hand() {
+	local id
+	id=$(memory --command='SELECT episode_id FROM nexus_memory.zep_episodic_memory LIMIT 1')
+	redis SET "episode:$id" copy >/dev/null
+	redis SET "episode:other" stays >/dev/null
+	same "rows by id" "$(purge --episode "$id" | jq '[.rows, .copies]' -c)" '[1,1]'
+	same "its copy" "$(redis EXISTS "episode:$id")" 0
+	same "another key" "$(redis GET episode:other)" stays
+	redis DEL episode:other >/dev/null
+	expected=$(rows "'t7' = ANY (tags)")
+	((expected > 0))
+	same "rows by tag" "$(purge --tag t7 | jq .rows)" "$expected"
+	same "rows with it" "$(rows "'t7' = ANY (tags)")" 0
+	expected=$(rows "agent_id = 'other' AND \"timestamp\" < now() - interval '120 days'")
+	((expected > 0))
+	same "rows of an agent" "$(purge --agent other --older-than 120d | jq .rows)" "$expected"
+	expected=$(rows "\"timestamp\" < '$(date -u -d '-140 days' +%F)'")
+	same "rows before a day" "$(purge --before "$(date -u -d '-140 days' +%F)" | jq .rows)" "$expected"
+	# It says nothing of a person.
+	same "ids and tags in the ledger" "$(grep -cE "$id|\"t7\"|\"other\"" "$ledger")" 0
+}
+
+dry_run_writes_nothing() {
+	local before
+	before=$(sha256sum "$ledger")
+	nexus-purge --dry-run --all | grep -q '100 % of .* rows would go'
+	nexus-purge --dry-run --type conversation --json | jq -e '.goes[0].type == "conversation" and .rows > 0 and .bytes > 0' >/dev/null
+	same "the ledger" "$(sha256sum "$ledger")" "$before"
+}
+
+# Two sets: one from before all of it, one whose snapshot is older than a decision that is done before the set is.
+restored_set_forgets_again() {
+	local id kept
+	fill
+	set_to NEXUS_TTL= NEXUS_PURGE_MAX_SHARE=60
+	backup_of oblivion "$work/sets" 2>/dev/null
+	set_to 'NEXUS_TTL=conversation=90d, observation=30d'
+	systemctl start nexus-purge
+	id=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE metadata->>'action_type' = 'note' LIMIT 1")
+	purge --episode "$id" >/dev/null
+	purge --tag t9 >/dev/null
+	kept=$(contents oblivion)
+	nexus-restore apply 1 --backup-dir "$work/sets" --no-safety-backup --no-redis --yes --json >"$work/restored.json" 2>"$work/said"
+	same "what is restored" "$(contents oblivion)" "$kept"
+	expected=$(jq .forgotten "$work/restored.json")
+	((expected > 1000))
+	same "rows in the journal" "$(journalctl --output=json --identifier=nexus-restore MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a74 --lines=1 | jq -r .NEXUS_ROWS)" "$expected"
+	# What came after a decision by tag is not forgotten with it.
+	memory --command="INSERT INTO nexus_memory.zep_episodic_memory (content, tags) VALUES ('new', '{t9}')"
+	same "rows of a replay" "$(purge --replay --yes | jq .rows)" 0
+	same "rows with the tag" "$(rows "'t9' = ANY (tags)")" 1
+	docker exec nexus-postgres dropdb "$(jq -r .kept "$work/restored.json")"
+}
+
+# A new machine has the set and the owner's key, and neither ledger nor its key.
+new_machine_forgets_too() {
+	backup_of oblivion "$work/newer" 2>/dev/null
+	install -d -m 700 "$work/keys" "$work/state"
+	cp -a "$keys/postgres_password" "$work/keys"
+	memory --command="CREATE TABLE public.was AS SELECT count(*) AS n FROM nexus_memory.zep_episodic_memory"
+	NEXUS_CREDENTIALS=$work/keys nexus-restore apply "$work/newer/$(newest "$work/newer")" --identity "$owner" --purge-ledger "$work/state/ledger.jsonl" --no-safety-backup --no-redis --yes >/dev/null 2>"$work/said"
+	same "the ledger that is kept there" "$(sha256sum <"$work/state/ledger.jsonl")" "$(sha256sum <"$ledger")"
+	same "its key" "$(<"$work/keys/ledger_key")" "$(<"$keys/ledger_key")"
+	# The older set, on that machine: its ledger is the one that came with the newer set.
+	NEXUS_CREDENTIALS=$work/keys nexus-restore apply "$work/sets/$(newest "$work/sets")" --identity "$owner" --purge-ledger "$work/state/ledger.jsonl" --no-safety-backup --no-redis --yes --json >"$work/restored.json" 2>"$work/said"
+	(($(jq .forgotten "$work/restored.json") > 1000))
+	drop_others
+}
+drop_others() {
+	local name
+	while read -r name; do docker exec nexus-postgres dropdb --force "$name"; done < <(server --command="SELECT datname FROM pg_database WHERE datname ~ '^oblivion '")
+}
+
+damaged_ledger_stops_everything() {
+	cp -a "$ledger" "$work/ledger"
+	sed -i '2s/"at":"20/"at":"21/' "$ledger"
+	refuses 65 'line 2: its MAC is not right' nexus-purge --replay --yes
+	refuses 65 'line 2: its MAC is not right' nexus-restore apply "$work/newer/$(newest "$work/newer")" --into oblivion_copy --identity "$owner"
+	head -n -1 "$work/ledger" >"$ledger"
+	refuses 65 'and now it has fewer' nexus-purge --ledger
+	cat "$work/ledger" >"$ledger"
+	nexus-purge --ledger >/dev/null
+}
+# refuses CODE WORDS COMMAND…
+refuses() {
+	local code=$1 words=$2 said status=0
+	shift 2
+	said=$("$@" 2>&1 >/dev/null </dev/null) || status=$?
+	same "the exit code of $* ($said)" "$status" "$code"
+	[[ $said == *"$words"* ]] || {
+		printf '"%s" does not say "%s"\n' "$said" "$words" >&2
+		return 1
+	}
+}
+
+too_much_stops_with_75() {
+	local before
+	before=$(by_type)
+	set_to 'NEXUS_TTL=*=1d' NEXUS_PURGE_MAX_SHARE=20
+	refuses 75 'more than NEXUS_PURGE_MAX_SHARE=20 %' nexus-purge
+	fails '' systemctl start nexus-purge
+	same "the rows" "$(by_type)" "$before"
+	journalctl --output=json --unit=nexus-purge MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a72 --lines=1 | jq -e '.NEXUS_ROWS' >/dev/null
+	refuses 64 'There is no terminal to ask on' nexus-purge --all
+	set_to NEXUS_TTL=
+	systemctl reset-failed nexus-purge
+}
+
+unknown_type_is_warned_of() {
+	nexus-purge --ttl 'conversatoin=90d, note=keep' 2>&1 | grep -q 'no row is of type conversatoin; the types there are: conversation, note, observation'
+}
+
+who_refers_is_named() {
+	local id
+	id=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory LIMIT 1")
+	memory --command="CREATE TABLE public.quote (n serial, episode uuid REFERENCES nexus_memory.zep_episodic_memory)" --command="INSERT INTO public.quote (episode) VALUES ('$id')"
+	refuses 65 'rows of "public"."quote" refer to them' nexus-purge --episode "$id"
+	same "the row" "$(rows "episode_id = '$id'")" 1
+	purge --episode "$id" --referring cascade >/dev/null
+	same "the row and who referred" "$(rows "episode_id = '$id'")$(memory --command='SELECT count(*) FROM public.quote')" 00
+	id=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory LIMIT 1")
+	memory --command="DROP TABLE public.quote" --command="CREATE TABLE public.quote (episode uuid REFERENCES nexus_memory.zep_episodic_memory ON DELETE SET NULL)" --command="INSERT INTO public.quote VALUES ('$id')"
+	purge --episode "$id" >/dev/null
+	same "who referred" "$(memory --command='SELECT count(*) FROM public.quote WHERE episode IS NULL')" 1
+	memory --command="DROP TABLE public.quote"
+}
+
+old_pgvector_is_refused() {
+	memory --command="UPDATE pg_extension SET extversion = '0.8.3' WHERE extname = 'vector'"
+	refuses 69 'pgvector is 0.8.3' nexus-purge --tag none
+	nexus-purge --tag none --old-pgvector 2>/dev/null
+	memory --command="UPDATE pg_extension SET extversion = '0.8.7' WHERE extname = 'vector'"
+}
+
+other_schemas_work() {
+	memory --command="CREATE TABLE public.log (id bigint PRIMARY KEY, at date, kind text)" \
+		--command="INSERT INTO public.log SELECT i, current_date - i, 'k' || i % 2 FROM generate_series(1, 100) i"
+	purge --table public.log --key-column id --time-column at --type-column kind --ttl 'k1=50d' --yes >/dev/null
+	same "rows left" "$(memory --command="SELECT kind, count(*), max(id) FROM public.log GROUP BY 1 ORDER BY 1" | tr '\n' ' ')" 'k0|50|100 k1|25|49 '
+	refuses 78 'has no column nope' nexus-purge --table public.log --key-column id --time-column nope
+	refuses 78 'has no such table' nexus-purge --table public.nope
+	purge --table public.log --key-column id --time-column at --type-column kind --episode 4 >/dev/null
+	same "rows left" "$(memory --command="SELECT count(*) FROM public.log")" 74
+	memory --command="DROP TABLE public.log"
+}
+
+keys_of_redis_are_given_an_end() {
+	redis SET 'session:a' 1 >/dev/null
+	redis SET 'session:b' 1 EX 50 >/dev/null
+	redis SET 'sessions' 1 >/dev/null
+	same "keys given an end" "$(purge --redis-ttl 'session:=1h' | jq .keys_given_an_end)" 1
+	(($(redis TTL session:a) > 3500 && $(redis TTL session:b) <= 50 && $(redis TTL sessions) == -1))
+	redis DEL session:a session:b sessions >/dev/null
+}
+
+# A sentence that stood in a row, in Redis and in the log.
+no_file_holds_it_any_more() {
+	local id data redis_data sentence='the sentence that nobody must find again' files
+	data=$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)
+	redis_data=$(docker volume inspect --format '{{.Mountpoint}}' nexus_redis_data)
+	fill
+	memory --command="INSERT INTO nexus_memory.zep_episodic_memory (content, metadata, \"timestamp\") SELECT '$sentence, ' || i, '{\"action_type\": \"secret\"}', now() - interval '9 days' FROM generate_series(1, 300) i"
+	memory --command='ANALYZE' --command='CHECKPOINT'
+	id=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE content ~ '$sentence' LIMIT 1")
+	redis SET "episode:$id" "\"$sentence\"" >/dev/null
+	# They were there, so that finding none means something.
+	grep -rqa "$sentence" "$data" && grep -rqa "$sentence" "$redis_data"
+	purge --type secret --older-than 7d --rewrite >"$work/done.json"
+	same "rows" "$(jq .rows "$work/done.json")" 300
+	same "notes" "$(jq -c .notes "$work/done.json")" '[]'
+	files=$(grep -rla "$sentence" "$data" "$redis_data" || true)
+	same "files of the servers that hold it" "$files" ""
+	install -d -m 700 "$work/after"
+	nexus-backup --backup-dir="$work/after" --redis=yes 2>/dev/null
+	for file in "$work/after/$(newest "$work/after")"/{,data/}*.zst.age; do
+		age -d -i "$owner" "$file" | zstd -dc | grep -qa "$sentence" && echo "$file holds it" >&2 && return 1
+	done
+	return 0
+}
+
+ledger_says_when_the_last_backup_goes() {
+	local set
+	nexus-purge --ledger --backup-dir "$work/sets" --json >"$work/ledger.json"
+	set=$(newest "$work/sets")
+	# The newest line was done after that set; each is gone when it is older than the days that are set.
+	jq -e --arg set "$set" 'last | .last_backup == $set and (.gone | test("^20[0-9-]{8}$"))' "$work/ledger.json" >/dev/null
+	nexus-purge --ledger --backup-dir "$work/sets" | grep -q "last backup with it"
+}
+
+expunge_brings_it_forward() {
+	local newer
+	refuses 75 'there would be no backup left' nexus-purge --expunge --backup-dir "$work/sets" --yes
+	install -d "$work/proofs"
+	backup_of oblivion "$work/sets" 2>/dev/null
+	newer=$(newest "$work/sets")
+	printf '{"format": 1, "set": "%s", "proven": true, "at": "2026-01-01T00:00:00Z"}' "$(sets "$work/sets" | head -n 1)" >"$work/proofs/000001.json"
+	refuses 64 'is the only one that a restore has proven' nexus-purge --expunge --backup-dir "$work/sets" --proofs-dir "$work/proofs"
+	nexus-purge --expunge --dry-run --backup-dir "$work/sets" | grep -q 'would be removed: 000001-'
+	nexus-purge --expunge --backup-dir "$work/sets" --proofs-dir "$work/proofs" --yes 2>/dev/null
+	same "the sets left" "$(sets "$work/sets")" "$newer"
+	same "what the ledger says" "$(nexus-purge --ledger --backup-dir "$work/sets" --json | jq -r 'last | .gone')" 'no backup holds it'
+}
+
+stopped_servers_are_69() {
+	docker stop nexus-redis >/dev/null
+	refuses 69 'speaking to Redis' nexus-purge || { docker start nexus-redis && return 1; } >/dev/null
+	docker start nexus-redis >/dev/null
+	docker stop nexus-postgres >/dev/null
+	refuses 69 'systemctl status nexus-stack' nexus-purge || { docker start nexus-postgres && return 1; } >/dev/null
+	docker start nexus-postgres >/dev/null
+	await 60 healthy
+}
+
+set_to NEXUS_PG_DATABASE=oblivion
+begin_ledger 1
+fill
+check unit_forgets_by_type_and_age_for_every_agent
+check by_hand
+check dry_run_writes_nothing
+begin_ledger 2
+check restored_set_forgets_again
+check new_machine_forgets_too
+check damaged_ledger_stops_everything
+check too_much_stops_with_75
+check unknown_type_is_warned_of
+check who_refers_is_named
+check old_pgvector_is_refused
+check other_schemas_work
+check keys_of_redis_are_given_an_end
+check no_file_holds_it_any_more
+check ledger_says_when_the_last_backup_goes
+check expunge_brings_it_forward
+check stopped_servers_are_69
+report

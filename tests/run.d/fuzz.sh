@@ -1,0 +1,31 @@
+# The fuzz targets: rubbish for whatever parses bytes that another program or another time wrote.
+# shellcheck shell=bash disable=SC2154 # what one part sets, another reads
+
+# cargo-fuzz wants options of the compiler that only a nightly one takes, or a stable one that is told so.
+fuzz_cargo() { if rustup toolchain list 2>/dev/null | grep -q '^nightly'; then cargo +nightly "$@"; else RUSTC_BOOTSTRAP=1 cargo "$@"; fi; }
+
+# More, already written, for one target: real servers' files are also the data of unit tests.
+fuzz_seeds() {
+	echo "tests/fuzz/seeds/$1"
+	[[ $1 != rdb ]] || echo helpers/core/src/redis/rdb/testdata
+}
+
+# What was found in earlier runs stays in tests/fuzz/corpus. No allocation may be larger than any that the code means to make.
+fuzz_target() {
+	local seeds
+	mapfile -t seeds < <(fuzz_seeds "$1")
+	install -d "tests/fuzz/corpus/$1"
+	fuzz_cargo fuzz run --fuzz-dir tests/fuzz "$1" "tests/fuzz/corpus/$1" "${seeds[@]}" -- \
+		-max_total_time="${NEXUS_FUZZ_SECONDS:-300}" -timeout=10 -malloc_limit_mb=64 -max_len=8192 -print_final_stats=1 -verbosity=0
+}
+
+part_fuzz() {
+	local passed=0 failed=0 target targets
+	PATH=$PATH:$tools/bin
+	[[ -n $(type -P cargo-fuzz) ]] || cargo install --quiet --locked --root "$tools" cargo-fuzz@0.13.2
+	fuzz_cargo fuzz build --fuzz-dir tests/fuzz
+	mapfile -t targets < <(fuzz_cargo fuzz list --fuzz-dir tests/fuzz)
+	for target in "${targets[@]}"; do one "$target" fuzz_target "$target"; done
+	printf '%d passed, %d failed\n' "$passed" "$failed"
+	((failed == 0))
+}
