@@ -102,9 +102,9 @@ other_encodings_come_back() {
 }
 a_locale_that_is_missing_is_named() {
 	local said status=0
-	cp -r "$(find "$work/sets" -maxdepth 1 -name '000001-*')" "$work/changed"
-	install -d "$work/stick" && mv "$work/changed" "$work/stick/000001-20260101T000000Z"
-	cd "$work/stick/000001-20260101T000000Z"
+	install -d "$work/stick"
+	cp -r "$work"/sets/000001-* "$work/stick"
+	cd "$work"/stick/000001-*
 	age -d -i "$work/owner.key" manifest.json.age | sed -E 's/("collate": )"[^"]*"/\1"tlh_KX.UTF-8"/' | age -R "$work/recipients.txt" >"$work/new"
 	cat "$work/new" >manifest.json.age
 	find . -type f ! -name SHA256SUMS -printf '%P\n' | xargs sha256sum >"$work/sums"
