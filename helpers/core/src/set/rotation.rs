@@ -139,7 +139,11 @@ fn ages(sets: &[SetName]) -> Vec<SignedDuration> {
         .collect();
     let mut sorted = steps.clone();
     sorted.sort_unstable();
-    let usual = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+    // Of one or two steps either may be the leap; of an even number the shorter of the two in the middle counts.
+    let usual = match sorted.len() {
+        0..=2 => SignedDuration::ZERO,
+        steps => sorted[(steps - 1) / 2],
+    };
     let longest_step = usual.saturating_mul(2).max(ALWAYS_PLAUSIBLE);
     let mut age = SignedDuration::ZERO;
     let mut ages = vec![age; sets.len()];

@@ -83,9 +83,11 @@ def zeroed(path, _, rng):
 
 
 def doubled(path, _, rng):
-    at = rng.randrange(os.path.getsize(path))
-    rewrite(path, lambda content: content[:at] + content[max(0, at - 512):])
-    return f"512 bytes before byte {at} are there twice", None
+    # From the second byte on: before the first there is nothing to double.
+    at = rng.randrange(1, os.path.getsize(path))
+    length = min(at, 512)
+    rewrite(path, lambda content: content[:at] + content[at - length:])
+    return f"{length} bytes before byte {at} are there twice", None
 
 
 def emptied(path, *_):

@@ -167,3 +167,20 @@ fn the_newest_proven_set_stays_until_a_newer_one_is_proven() {
     assert!(matches!(leaves(&now, &proven, RETENTION, now[4]), Leaves::OnceProven(_)));
     assert!(matches!(leaves(&now, &proven, RETENTION, now[3]), Leaves::On(_)));
 }
+
+#[test]
+fn one_leap_ages_no_set_by_years_however_few_there_are() {
+    let retention = Retention { days: 14, at_least: 1, weekly: 0, monthly: 0 };
+    for sets in 2..6 {
+        for leap in 1..sets {
+            let names: Vec<SetName> = (0..sets)
+                .map(|number: u64| {
+                    let years = if number >= leap { 10 } else { 0 };
+                    format!("{:06}-{}1115T03{:02}00Z", number + 1, 2016 + years, number).parse().unwrap()
+                })
+                .collect();
+            let decisions = decide(&names, &BTreeSet::new(), retention);
+            assert!(!decisions.contains(&Decision::Remove), "{sets} sets, leap before {leap}: {decisions:?}");
+        }
+    }
+}
