@@ -6,7 +6,8 @@ set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-here=$(dirname "${BASH_SOURCE[0]}")
+# In full: systemd starts the web server somewhere else.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # Where the person's server, mail program and command put what they get. Kept over the reboot.
 work=/var/lib/alert-test
@@ -51,9 +52,9 @@ make_command() {
 	COMMAND
 }
 
+# It says itself when it can be reached, and systemd says why when it cannot.
 server_up() {
-	systemd-run --quiet --collect --unit=alert-test-server python3 "$here/webhook.py" 8099 "$work/posts"
-	await 20 curl --silent --fail http://127.0.0.1:8099/
+	systemd-run --quiet --collect --unit=alert-test-server --property=Type=notify python3 "$here/webhook.py" 8099 "$work/posts"
 }
 server_down() { systemctl stop alert-test-server.service; }
 

@@ -1,5 +1,7 @@
-"""A web server that keeps what is posted to it: webhook.py PORT FILE, one body a line."""
+"""A web server that keeps what is posted to it: webhook.py PORT FILE, one body a line. It tells systemd when it is ready."""
 
+import os
+import socket
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -7,13 +9,9 @@ port, file = int(sys.argv[1]), sys.argv[2]
 
 
 class Keeper(BaseHTTPRequestHandler):
-    """Answers 204 to everything; the bodies of posts are added to the file."""
+    """Answers 204 to every post, and adds its body to the file first."""
 
-    def do_GET(self):  # noqa: N802 (the library's name)
-        self.send_response(204)
-        self.end_headers()
-
-    def do_POST(self):  # noqa: N802
+    def do_POST(self):  # noqa: N802 (the library's name)
         body = self.rfile.read(int(self.headers["Content-Length"]))
         with open(file, "ab") as kept:
             kept.write(body.replace(b"\n", b" ") + b"\n")
@@ -24,4 +22,7 @@ class Keeper(BaseHTTPRequestHandler):
         """Nothing: the URL is a secret."""
 
 
-ThreadingHTTPServer(("127.0.0.1", port), Keeper).serve_forever()
+server = ThreadingHTTPServer(("127.0.0.1", port), Keeper)
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+    systemd.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+server.serve_forever()
