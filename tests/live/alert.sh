@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# nexus-alert inside an installed machine: a unit that fails is told by every way, once, and so is its end; what cannot be
-# sent is kept. Usage: alert.sh [before-reboot|after-reboot]; the first leaves an alert in the queue, which the second,
-# after the machine was booted again, wants to see delivered.
+# nexus-alert inside an installed machine: a unit that fails, or what nexus-health finds, is told by every way, once, and so
+# is its end; what cannot be sent is kept. Usage: alert.sh [before-reboot|after-reboot]; the first leaves an alert in the
+# queue, which the second, after the machine was booted again, wants to see delivered.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -33,18 +33,6 @@ make_the_unit() {
 	systemctl daemon-reload
 }
 
-# A mail program that keeps what it gets. It is a stand-in for dma or msmtp-mta, with their command line, unless the
-# machine has one of its own.
-make_sendmail() {
-	[[ -e /usr/sbin/sendmail ]] && return
-	install -m 755 /dev/stdin /usr/sbin/sendmail <<-SENDMAIL
-		#!/bin/sh
-		[ "\$*" = "-t -i" ] || exit 64
-		cat >"$work/mail.\$\$"
-		id --user --name >"$work/mail-user"
-		grep ^NoNewPrivs: /proc/self/status >"$work/mail-rights"
-	SENDMAIL
-}
 make_command() {
 	install -m 755 /dev/stdin "$work/tell" <<-COMMAND
 		#!/bin/sh
@@ -52,20 +40,22 @@ make_command() {
 	COMMAND
 }
 
-# It says itself when it can be reached, and systemd says why when it cannot.
-server_up() {
-	systemd-run --quiet --collect --unit=alert-test-server --property=Type=notify python3 "$here/webhook.py" 8099 "$work/posts"
-}
+# server NAME PROGRAM ARGUMENT…: it says itself when it can be reached, and systemd says why when it cannot.
+server() { systemd-run --quiet --collect --unit="alert-test-$1" --property=Type=notify python3 "$here/$2" "${@:3}"; }
+server_up() { server server webhook.py 8099 "$work/posts"; }
 server_down() { systemctl stop alert-test-server.service; }
 
-posts() { cat "$work/posts" 2>/dev/null || true; }
+# Of this test alone: a machine may have problems of its own.
+posts() { if [[ -e $work/posts ]]; then jq --compact-output 'select((.unit // .problem // "alert-test") | startswith("alert-test"))' "$work/posts"; fi; }
 # count KIND: how many alerts of that kind the server has got.
 count() { posts | jq --raw-output .kind | grep -cx "$1" || true; }
-mails() { find "$work" -name 'mail.*' | wc -l; }
+# What dma has delivered.
+mailbox=/var/mail/root
+mails() { if [[ -e $mailbox ]]; then grep -c '^Subject: NEXUS: ' "$mailbox" || true; else echo 0; fi; }
 commands() { find "$work" -name 'command.*' | wc -l; }
-queue_is_empty() { ! compgen -G "$alerts/*.json" >/dev/null; }
+queue_is_empty() { ! compgen -G "$alerts/alert-test*.json" >/dev/null; }
 owes() { jq --exit-status ".owed.$1" "$alerts/alert-test.service.json"; }
-owes_nothing() { jq --exit-status '.owed == {}' "$alerts/alert-test.service.json"; }
+owes_nothing() { jq --exit-status '.owed == {}' "$alerts/${1-alert-test.service}.json"; }
 
 break_it() { touch "$work/broken" && fails '' systemctl start alert-test; }
 mend_it() { rm -f "$work/broken" && systemctl start alert-test; }
@@ -90,9 +80,8 @@ one_without_a_way_is_told_so() { fails "no way is set" nexus-alert --test; }
 # ---- By every way
 
 set_all_ways() {
-	make_sendmail
 	make_command
-	setting NEXUS_ALERT_MAIL root@localhost
+	setting NEXUS_ALERT_MAIL root
 	setting NEXUS_ALERT_WEBHOOK_FORMAT json
 	setting NEXUS_ALERT_COMMAND "$work/tell"
 	printf 'http://127.0.0.1:8099/hook-%s\n' "$secret" | install -m 600 /dev/stdin "$keys/alert_webhook"
@@ -103,8 +92,7 @@ a_test_alert_goes_every_way() {
 	same "posts" "$(count test)" 1
 	same "mails" "$(mails)" 1
 	same "commands" "$(commands)" 1
-	same "who ran sendmail" "$(cat "$work/mail-user")" nexus
-	rm -f "$work"/mail.* "$work"/command.* "$work/posts"
+	rm -f "$mailbox" "$work"/command.* "$work/posts"
 }
 
 a_failure_is_told_by_every_way() {
@@ -117,17 +105,15 @@ a_failure_is_told_by_every_way() {
 	same "its result" "$(posts | jq --raw-output .result)" exit-code
 	same "its exit" "$(posts | jq --raw-output .exit)" "exited, status 1"
 	posts | jq --raw-output '.lines[]' | grep 'marked line' >/dev/null
-	# The machine's own would be setuid or setgid.
-	same "whether it may be setuid" "$(cut -f2 "$work/mail-rights")" 0
-	grep -q '^Subject: NEXUS: alert-test.service on .* has failed$' "$work"/mail.*
-	grep -q 'marked line' "$work"/mail.*
+	grep -q '^Subject: NEXUS: alert-test.service on .* has failed$' "$mailbox"
+	grep -q 'marked line' "$mailbox"
 	same "what the command got" "$(jq --raw-output .unit "$work"/command.*)" alert-test.service
 }
 the_planted_secret_is_nowhere() {
 	journalctl --sync
 	journalctl --unit=alert-test.service | grep -F "$secret" >/dev/null
 	posts | grep -F '[masked]' >/dev/null
-	if grep -rlF "$secret" "$work" "$alerts" --include='mail.*' --include='command.*' --include='posts' --include='*.json'; then return 1; fi
+	if grep -rlF "$secret" "$mailbox" "$work" "$alerts" --include=root --include='command.*' --include=posts --include='*.json'; then return 1; fi
 	# Nor is the URL, in a line of the alert's own.
 	if journalctl --identifier=nexus-alert --unit='nexus-alert*' | grep -F "$secret"; then return 1; fi
 }
@@ -179,6 +165,158 @@ a_stack_that_fails_is_told_and_so_is_its_start() {
 	await 30 queue_is_empty
 	systemctl stop alert-test-stays
 }
+
+# ---- What nexus-health finds
+
+# health_finds [LEVEL…]: writes its list as it does, by one rename; one problem of each level.
+health_finds() {
+	local list=/run/nexus/health/problems.json level problems=()
+	for level; do
+		problems+=("$(jq --null-input --compact-output --arg level "$level" \
+			'{id: "alert-test-disk", level: $level, sentence: "The disk is full.", advice: "Empty it", since: "2026-01-01T00:00:00Z"}')")
+	done
+	printf '%s\n' "${problems[@]}" | jq --slurp '{version: 1, problems: .}' | install -o nexus -g nexus -m 640 /dev/stdin "$list.partial"
+	mv "$list.partial" "$list"
+}
+posted() { [[ $(posts | jq --raw-output "select(.problem == \"alert-test-disk\") | [.kind, .level] | join(\" \")" | paste --serial --delimiters=,) == "$1" ]]; }
+
+what_health_finds_is_told_once() {
+	rm -f "$work/posts"
+	health_finds warning
+	await 30 posted 'failed warning'
+	await 30 owes_nothing alert-test-disk.health
+	# The list is written again, and looked at by the timer too.
+	health_finds warning
+	systemctl start nexus-alert-health
+	posted 'failed warning'
+	grep -q '^Subject: NEXUS: warning on .*: The disk is full.$' "$mailbox"
+	grep -q '^what to do .*Empty it' "$mailbox"
+}
+it_is_told_again_when_it_is_critical() {
+	health_finds critical
+	await 30 posted 'failed warning,worse critical'
+	await 30 owes_nothing alert-test-disk.health
+	health_finds warning
+	systemctl start nexus-alert-health
+	health_finds critical
+	systemctl start nexus-alert-health
+	posted 'failed warning,worse critical'
+}
+it_is_told_again_each_day() {
+	local file=$alerts/alert-test-disk.health.json
+	jq '.told = "2026-01-01T00:00:00Z"' "$file" >"$work/changed"
+	cat "$work/changed" >"$file"
+	systemctl start nexus-alert-retry
+	posted 'failed warning,worse critical,still critical'
+	systemctl start nexus-alert-retry nexus-alert-health
+	posted 'failed warning,worse critical,still critical'
+}
+nothing_is_over_for_want_of_a_list() {
+	mv /run/nexus/health/problems.json "$work/problems.json"
+	fails "there is none" nexus-alert --health
+	echo '{' >/run/nexus/health/problems.json
+	fails "reading the list of problems" nexus-alert --health
+	rm /run/nexus/health/problems.json
+	posted 'failed warning,worse critical,still critical'
+	[[ -e $alerts/alert-test-disk.health.json ]]
+}
+its_end_is_told_too() {
+	health_finds
+	await 30 posted 'failed warning,worse critical,still critical,over critical'
+	await 30 queue_is_empty
+	health_finds
+	systemctl start nexus-alert-health
+	posted 'failed warning,worse critical,still critical,over critical'
+}
+
+# ---- The test of every month
+
+tested() { [[ $(jq --compact-output .ways "$alerts/tested.json") == "$1" ]]; }
+is_tested_now() { (($(date +%s) - $(date --date="$(jq --raw-output .at "$alerts/tested.json")" +%s) < 60)); }
+every_month_a_test_goes_the_whole_way() {
+	rm -f "$work"/command.* "$work/posts" "$alerts/tested.json"
+	systemctl start nexus-alert-test
+	await 30 tested '{"mail":null,"command":null,"webhook":null}'
+	is_tested_now
+	same "tests" "$(count test)" 1
+	same "commands" "$(commands)" 1
+	systemctl is-enabled nexus-alert-test.timer nexus-alert-health.timer nexus-alert-health.path
+}
+a_way_that_fails_the_test_is_kept_and_so_is_its_mending() {
+	server_down
+	rm "$alerts/tested.json"
+	systemctl start nexus-alert-test
+	await 30 has_failed_the_test
+	same "the others" "$(jq --compact-output '.ways | del(.webhook)' "$alerts/tested.json")" '{"mail":null,"command":null}'
+	server_up
+	await 200 tested '{"mail":null,"command":null,"webhook":null}'
+	[[ ! -e $alerts/monthly.test.json ]]
+	# By hand too.
+	server_down
+	fails "could not be sent" nexus-alert --test
+	has_failed_the_test
+	server_up
+	nexus-alert --test
+	tested '{"mail":null,"command":null,"webhook":null}'
+}
+has_failed_the_test() { [[ $(jq --raw-output .ways.webhook "$alerts/tested.json") == *"posting to the webhook"*refused* ]]; }
+
+# ---- Ways of other kinds
+
+ntfy_has_a_title() {
+	setting NEXUS_ALERT_WEBHOOK_FORMAT ntfy
+	rm -f "$work/posts"
+	nexus-alert --test
+	same "the title" "$(jq --raw-output .headers.Title "$work/posts")" "NEXUS: test alert from NEXUS on $(hostname): nothing has failed"
+}
+healthchecks_hears_a_failure_and_its_end() {
+	setting NEXUS_ALERT_WEBHOOK_FORMAT healthchecks
+	rm -f "$work/posts"
+	break_it
+	await 30 paths_are fail
+	mend_it
+	await 30 paths_are "fail,hook-$secret"
+	await 30 queue_is_empty
+	setting NEXUS_ALERT_WEBHOOK_FORMAT json
+	rm -f "$work/posts"
+}
+paths_are() { [[ $(jq --raw-output .path "$work/posts" | paste --serial --delimiters=,) == "$1" ]]; }
+
+# with_sendmail COMMAND…: /usr/sbin/sendmail is another one; "$work/sendmail" is what it is.
+with_sendmail() {
+	local status=0 own
+	own=$(readlink /usr/sbin/sendmail)
+	ln -sfn "$work/sendmail" /usr/sbin/sendmail
+	(set -e && "$@") || status=$?
+	ln -sfn "$own" /usr/sbin/sendmail
+	return "$status"
+}
+# A mail program that speaks to a server itself, with a password that only its group may read.
+msmtp_works_in_the_sandbox() {
+	printf 'account default\nhost 127.0.0.1\nport 8025\nfrom nexus@localhost\n' | install -m 640 -g msmtp /dev/stdin /etc/msmtprc
+	server mail mailserver.py 8025 "$work"
+	ln -sfn /usr/bin/msmtp "$work/sendmail"
+	with_sendmail test_by_the_units
+	systemctl stop alert-test-mail.service
+	same "mails" "$(find "$work" -name 'smtp.*' -exec grep -l '^Subject: NEXUS: test alert' {} + | wc -l)" 1
+	rm -f "$work"/smtp.*
+}
+# As exim's: nothing here may become root.
+a_setuid_sendmail_is_not_run_and_its_server_is_spoken_to() {
+	install -m 4755 /bin/false "$work/sendmail.setuid"
+	ln -sfn "$work/sendmail.setuid" "$work/sendmail"
+	server mail mailserver.py 25 "$work"
+	with_sendmail test_by_the_units
+	systemctl stop alert-test-mail.service
+	same "mails" "$(find "$work" -name 'smtp.*' -exec grep -l '^Subject: NEXUS: test alert' {} + | wc -l)" 1
+	rm -f "$work"/smtp.*
+}
+test_by_the_units() {
+	rm -f "$alerts/tested.json"
+	systemctl start nexus-alert-test
+	await 30 tested '{"mail":null,"command":null,"webhook":null}'
+}
+
 a_line_reaches_every_terminal() {
 	local person
 	setting NEXUS_ALERT_WALL yes
@@ -230,15 +368,17 @@ it_is_delivered_after_the_reboot() {
 forget_all_ways() {
 	for name in NEXUS_ALERT_MAIL NEXUS_ALERT_WEBHOOK_FORMAT NEXUS_ALERT_COMMAND; do setting "$name" ''; done
 	setting NEXUS_ALERT_WALL no
-	rm -rf "${work:?}"/* "$keys/alert_webhook"
+	rm -rf "${work:?}"/* "$keys/alert_webhook" "$mailbox"
 }
 
 case ${1-} in
 before-reboot)
 	# Of a run before this one.
-	systemctl stop alert-test-server.service alert-test-stays.service 2>/dev/null || true
+	systemctl stop alert-test-server.service alert-test-mail.service alert-test-stays.service 2>/dev/null || true
+	# The list is written by this test.
+	systemctl stop nexus-health.service 2>/dev/null || true
 	forget_all_ways
-	rm -f "$alerts"/*.json
+	rm -f "$alerts"/*.json /run/nexus/health/problems.json
 	make_the_unit
 	check one_without_a_way_is_told_so
 	check nothing_leaves_the_machine_unless_asked
@@ -251,17 +391,29 @@ before-reboot)
 	check it_is_told_again_after_a_day
 	check its_end_is_told_once
 	check a_stack_that_fails_is_told_and_so_is_its_start
+	check what_health_finds_is_told_once
+	check it_is_told_again_when_it_is_critical
+	check it_is_told_again_each_day
+	check nothing_is_over_for_want_of_a_list
+	check its_end_is_told_too
+	check every_month_a_test_goes_the_whole_way
+	check a_way_that_fails_the_test_is_kept_and_so_is_its_mending
+	check ntfy_has_a_title
+	check healthchecks_hears_a_failure_and_its_end
+	check msmtp_works_in_the_sandbox
+	check a_setuid_sendmail_is_not_run_and_its_server_is_spoken_to
 	check a_line_reaches_every_terminal
 	check an_alert_waits_for_its_server
 	check an_alert_is_queued_before_the_reboot
 	;;
 after-reboot)
+	systemctl stop nexus-health.service 2>/dev/null || true
 	check it_is_delivered_after_the_reboot
 	server_down
 	forget_all_ways
 	rm -rf "$work" /etc/systemd/system/alert-test{,-stays}.service
-	if [[ $(head -c 2 /usr/sbin/sendmail) == '#!' ]]; then rm /usr/sbin/sendmail; fi
 	systemctl daemon-reload
+	if systemctl cat nexus-health.service >/dev/null 2>&1; then systemctl start nexus-health.service; fi
 	;;
 *)
 	sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}" >&2

@@ -28,13 +28,11 @@ exposed_less_than() {
 # No process that holds rows or keys may open Docker's socket or a connection.
 has() { same "$2 of $1" "$(systemctl show --value --property="$2" "$1")" "$3"; }
 
-for file in "$units"/*.{service,socket,timer,target,slice}; do
+for file in "$units"/*.{service,socket,timer,path,target,slice}; do
 	check verify_prints_nothing "$(instance "$file")"
 done
-# It runs the machine's own mail program, and says in itself what that needs.
-most_of() { if [[ $1 == nexus-alert-programs.service ]]; then echo 4.5; else echo 1.5; fi; }
 for file in "$units"/*.service; do
-	check exposed_less_than "$(instance "$file")" "$(most_of "$(basename "$file")")"
+	check exposed_less_than "$(instance "$file")" 1.5
 done
 for job in nexus-backup nexus-restore-test nexus-purge; do
 	check has "$job.service" PrivateNetwork yes

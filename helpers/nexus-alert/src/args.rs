@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::problems;
 
 use crate::unit::UnitName;
 use crate::ways::{Address, Format, Program, Way};
 
-/// Tells the owner which unit failed, with the journal's last lines: once a problem, once when it is over, and once a
-/// day as long as it lasts
+/// Tells the owner which unit failed, with the journal's last lines, and what nexus-health has found: once a problem, once
+/// when it is over, and once a day as long as it lasts
 ///
-/// Started by `OnFailure=nexus-alert@%N.service` of the other units. Each way to be told is a setting, and none is set
+/// Started by `OnFailure=nexus-alert@%N.service` of the other units, and when nexus-health's list changes. Each way to be told is a setting, and none is set
 /// until a person sets it; the journal always has a line. Try what is set with: nexus-alert --test
 #[derive(Parser, Clone, Debug)]
 #[command(name = "nexus-alert", version)]
@@ -22,26 +23,30 @@ pub(crate) struct Args {
     pub(crate) unit: Option<UnitName>,
 
     /// The problem of this unit is over, whatever systemd says
-    #[arg(long, value_name = "UNIT", conflicts_with_all = ["unit", "retry", "test"])]
+    #[arg(long, value_name = "UNIT", conflicts_with_all = ["unit", "health", "retry", "test"])]
     over: Option<UnitName>,
+
+    /// Tell what is new in the list of nexus-health, and what is gone from it
+    #[arg(long, conflicts_with_all = ["unit", "retry", "test"])]
+    health: bool,
 
     /// Send what could not be sent, and remind of what lasts
     #[arg(long, conflicts_with_all = ["unit", "test"])]
     retry: bool,
 
-    /// Send a test alert through every way that is set
+    /// Send a test alert through every way that is set, and keep what has become of it for nexus-health
     #[arg(long, conflicts_with = "unit")]
     test: bool,
 
     /// Send nothing now: leave it in the queue, from which nexus-alert-retry sends
-    #[arg(long, conflicts_with_all = ["by", "retry", "test"])]
+    #[arg(long, conflicts_with_all = ["by", "retry"])]
     queue: bool,
 
     /// Ways that this run may use, separated by commas; what the others owe stays in the queue [default: all that are set]
     #[arg(long, value_name = "WAY", value_delimiter = ',')]
     by: Vec<Way>,
 
-    /// Address to mail to, by /usr/sbin/sendmail; empty = no mail
+    /// Address to mail to, by /usr/sbin/sendmail, or by port 25 of this machine where that is setuid; empty = no mail
     #[arg(long, env = "NEXUS_ALERT_MAIL", value_name = "ADDRESS")]
     pub(crate) mail: Option<Address>,
 
@@ -67,6 +72,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIRECTORY", default_value = "/var/lib/nexus/alerts", hide = true)]
     pub(crate) dir: PathBuf,
 
+    /// The list of nexus-health
+    #[arg(long, value_name = "FILE", default_value = problems::PATH, hide = true)]
+    pub(crate) problems: PathBuf,
+
+    /// How long a webhook may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=300), hide = true)]
+    pub(crate) patience: u64,
+
     /// The program that sends mail
     #[arg(long, value_name = "FILE", default_value = "/usr/sbin/sendmail", hide = true)]
     pub(crate) sendmail: PathBuf,
@@ -82,8 +95,10 @@ pub(crate) enum Task {
     Tell { unit: UnitName, is_over: bool },
     /// Work off the queue.
     Retry,
-    /// Try every way.
-    Test,
+    /// Look at nexus-health's list.
+    Health,
+    /// Try every way, at once or by the queue.
+    Test { by_queue: bool },
 }
 
 impl Args {
@@ -94,9 +109,13 @@ impl Args {
             (_, Some(unit)) => Ok(Task::Tell { unit: unit.clone(), is_over: true }),
             (Some(unit), _) => Ok(Task::Tell { unit: unit.clone(), is_over: false }),
             _ if self.retry => Ok(Task::Retry),
-            _ if self.test => Ok(Task::Test),
-            _ => Err(Failure::new(Exit::Usage, "neither a unit nor --over, --retry or --test was given")
-                .advise("See: nexus-alert --help")),
+            _ if self.health => Ok(Task::Health),
+            _ if self.test => Ok(Task::Test { by_queue: self.queue }),
+            _ => Err(Failure::new(
+                Exit::Usage,
+                "neither a unit nor --over, --health, --retry or --test was given",
+            )
+            .advise("See: nexus-alert --help")),
         }
     }
 

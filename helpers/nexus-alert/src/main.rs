@@ -1,6 +1,8 @@
-//! nexus-alert: tells the owner which unit failed, with the journal's last lines, once a problem, and when it is over.
+//! nexus-alert: tells the owner which unit failed, with the journal's last lines, and what nexus-health has found: once a
+//! problem, and when it is over.
 //! Parses, calls the work, reports.
 
+mod about;
 mod alert;
 mod args;
 mod deliver;
@@ -10,6 +12,7 @@ mod problem;
 mod report;
 mod store;
 mod tell;
+mod tested;
 mod unit;
 mod ways;
 
@@ -37,18 +40,15 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let args: Args = cli::parse()?;
-    let report = match args.task()? {
-        Task::Test => deliver::test(&Ways::of(&args)?, args.ways())?,
-        Task::Tell { unit, is_over } => {
-            let (store, ways) = (Store::at(&args.dir)?, Ways::of(&args)?);
-            let told = tell::about(&store, &ways, &args, &unit, is_over)?;
-            Report { told, ..deliver::owed(&store, &ways, args.ways(), Timestamp::now())? }
-        }
-        Task::Retry => {
-            let (store, ways) = (Store::at(&args.dir)?, Ways::of(&args)?);
-            let told = tell::look_again(&store, &ways)?;
-            Report { told, ..deliver::owed(&store, &ways, args.ways(), Timestamp::now())? }
-        }
+    let task = args.task()?;
+    ways::wait_for_what_programs_leave()?;
+    let (store, ways) = (Store::at(&args.dir)?, Ways::of(&args)?);
+    let told = match task {
+        Task::Test { by_queue: false } => return deliver::test(&store, &ways, args.ways())?.tell(args.json),
+        Task::Test { by_queue: true } => tell::test(&store, &ways)?,
+        Task::Tell { unit, is_over } => Report::of(tell::about(&store, &ways, &args, &unit, is_over)?),
+        Task::Health => tell::health(&store, &ways, &args.problems)?,
+        Task::Retry => tell::look_again(&store, &ways)?,
     };
-    report.tell(args.json)
+    told.and(deliver::owed(&store, &ways, args.ways(), Timestamp::now())?).tell(args.json)
 }

@@ -1,4 +1,4 @@
-//! A unit's problem, from its first failure until everyone has heard that it is over: who is to be told what, and when.
+//! A problem, from its beginning until everyone has heard that it is over: who is to be told what, and when.
 //!
 //! No more than one message is ever owed to a way: what it has not heard is told by the newest, which says when the
 //! problem began, how often it came back, and whether it is over. So the queue cannot grow while a network is down.
@@ -9,10 +9,11 @@ mod tests;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use nexus_core::problems::Level;
 use serde::{Deserialize, Serialize};
 
+use crate::about::About;
 use crate::facts::Facts;
-use crate::unit::UnitName;
 use crate::ways::Way;
 
 /// A problem that lasts is told again after this.
@@ -31,13 +32,15 @@ const GIVE_UP: SignedDuration = SignedDuration::from_hours(7 * 24);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
-    /// A unit has failed.
+    /// A unit has failed, or nexus-health has found something.
     Failed,
-    /// It has been failing for a day, or another one.
+    /// A warning has become critical.
+    Worse,
+    /// It has lasted for a day, or another one.
     Still,
     /// It is over.
     Over,
-    /// A person tries the ways.
+    /// The ways are tried.
     Test,
 }
 
@@ -45,58 +48,104 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owed {
     pub(crate) kind: Kind,
+    /// Which message of the problem it is, from 1.
+    pub(crate) number: u64,
     /// How often it could not be sent.
     pub(crate) tries: u32,
     /// Not tried before.
     pub(crate) not_before: Timestamp,
 }
 
-/// What is on the disk: one file a unit, for as long as its problem lasts or something is owed.
+/// What is on the disk: one file a problem, for as long as it lasts or something is owed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Problem {
-    pub(crate) unit: UnitName,
-    /// When it first failed.
+    pub(crate) about: About,
+    /// When it began.
     pub(crate) began: Timestamp,
-    /// When it last failed.
+    /// When the unit last failed.
     pub(crate) last: Timestamp,
-    /// How often it has failed since it began.
+    /// How often the unit has failed since it began.
     pub(crate) failures: u64,
     /// When it was last told.
     pub(crate) told: Timestamp,
+    /// How many messages there were.
+    pub(crate) messages: u64,
+    /// The worst that was told of what nexus-health found.
+    pub(crate) worst: Option<Level>,
     /// When it was over; `None` while it lasts.
     pub(crate) over: Option<Timestamp>,
-    /// What was found at its last failure.
+    /// What was found last.
     pub(crate) facts: Facts,
     pub(crate) owed: BTreeMap<Way, Owed>,
+    /// Of a test: what has become of it, by each way that was tried; `None` for one that took it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) outcomes: BTreeMap<Way, Option<String>>,
 }
 
 impl Problem {
-    /// A unit has failed that was well before.
-    pub(crate) fn begins(unit: UnitName, facts: Facts, ways: &[Way], now: Timestamp) -> Self {
-        let mut problem = Self {
-            unit,
-            began: now,
+    /// All was well before.
+    pub(crate) fn begins(about: About, facts: Facts, ways: &[Way], now: Timestamp) -> Self {
+        let mut problem = Self::unheard_of(about, facts, now);
+        problem.told(Kind::Failed, ways, now);
+        problem
+    }
+
+    /// The test alert: there is no problem, and so it is over.
+    pub(crate) fn test(ways: &[Way], now: Timestamp) -> Self {
+        let mut problem = Self::unheard_of(About::Test, Facts::default(), now);
+        problem.over = Some(now);
+        problem.told(Kind::Test, ways, now);
+        problem
+    }
+
+    /// One whose file was damaged, `why`: what was told of it is not known, so it is told, as lasting or as over.
+    pub(crate) fn recovered(about: About, why: &str, now: Timestamp) -> Self {
+        let lines = vec![format!("(its record was damaged: {why})")];
+        let mut problem = Self::unheard_of(about, Facts { lines, ..Facts::default() }, now);
+        problem.told = Timestamp::UNIX_EPOCH;
+        problem.last = Timestamp::UNIX_EPOCH;
+        problem
+    }
+
+    fn unheard_of(about: About, facts: Facts, now: Timestamp) -> Self {
+        Self {
+            about,
+            began: facts.since().map_or(now, |since| since.min(now)),
             last: now,
             failures: 1,
             told: now,
+            messages: 0,
+            worst: None,
             over: None,
             facts,
             owed: BTreeMap::new(),
-        };
-        problem.owe(Kind::Failed, ways, now);
-        problem
+            outcomes: BTreeMap::new(),
+        }
     }
 
     /// The unit has failed once more. Says what is to be told, if anything.
     pub(crate) fn fails_again(&mut self, facts: Facts, ways: &[Way], now: Timestamp) -> Option<Kind> {
+        self.failures = self.failures.saturating_add(1);
+        self.last = now;
+        self.lasts(facts, ways, now)
+    }
+
+    /// It is there as before, or worse. Says what is to be told, if anything.
+    pub(crate) fn lasts(&mut self, facts: Facts, ways: &[Way], now: Timestamp) -> Option<Kind> {
         if self.over.is_some() {
-            // The one before was over, and only the news of it was still under way: this is another problem.
-            *self = Self::begins(self.unit.clone(), facts, ways, now);
+            // The one before was over, and only the news of it was still under way: this is another problem, whose
+            // messages are numbered on.
+            let messages = self.messages;
+            *self = Self::unheard_of(self.about.clone(), facts, now);
+            self.messages = messages;
+            self.told(Kind::Failed, ways, now);
             return Some(Kind::Failed);
         }
         self.facts = facts;
-        self.last = now;
-        self.failures += 1;
+        if self.worst.is_some() && self.facts.level() > self.worst {
+            self.told(Kind::Worse, ways, now);
+            return Some(Kind::Worse);
+        }
         self.remind(ways, now)
     }
 
@@ -106,7 +155,7 @@ impl Problem {
         // A clock that was set back must not silence it: then the day begins anew.
         let is_due = self.over.is_none() && (since >= REMINDER || since.is_negative());
         is_due.then(|| {
-            self.owe(Kind::Still, ways, now);
+            self.told(Kind::Still, ways, now);
             Kind::Still
         })
     }
@@ -115,43 +164,45 @@ impl Problem {
     pub(crate) fn ends(&mut self, ways: &[Way], now: Timestamp) -> Option<Kind> {
         self.over.is_none().then(|| {
             self.over = Some(now);
-            self.owe(Kind::Over, ways, now);
+            self.told(Kind::Over, ways, now);
             Kind::Over
         })
     }
 
-    fn owe(&mut self, kind: Kind, ways: &[Way], now: Timestamp) {
+    fn told(&mut self, kind: Kind, ways: &[Way], now: Timestamp) {
         self.told = now;
+        self.messages = self.messages.saturating_add(1);
+        self.worst = self.worst.max(self.facts.level());
         for way in ways {
-            // Who has not heard of the failure yet hears of it first of all, and not of a reminder.
+            // Who has not heard of it yet hears of it first of all, and not of a reminder.
             let unheard = self.owed.get(way).is_some_and(|owed| owed.kind == Kind::Failed);
-            let kind = if unheard && kind == Kind::Still { Kind::Failed } else { kind };
-            self.owed.insert(*way, Owed { kind, tries: 0, not_before: now });
+            let kind = if unheard && matches!(kind, Kind::Still | Kind::Worse) { Kind::Failed } else { kind };
+            self.owed.insert(*way, Owed { kind, number: self.messages, tries: 0, not_before: now });
         }
     }
 
     /// What is to be sent by `way` now.
-    pub(crate) fn due(&self, way: Way, now: Timestamp) -> Option<Kind> {
+    pub(crate) fn due(&self, way: Way, now: Timestamp) -> Option<&Owed> {
         let owed = self.owed.get(&way)?;
         let wait = owed.not_before.duration_since(now);
         // Longer than any pause: the clock was set back.
-        (!wait.is_positive() || wait > LONGEST_PAUSE).then_some(owed.kind)
+        (!wait.is_positive() || wait > LONGEST_PAUSE).then_some(owed)
     }
 
-    /// `way` has taken its message.
-    pub(crate) fn sent(&mut self, way: Way, kind: Kind) {
-        // While it was sent, another one may have taken its place.
-        if self.owed.get(&way).is_some_and(|owed| owed.kind == kind) {
+    /// `way` has taken the message of this number. While it was sent, another one may have taken its place.
+    pub(crate) fn sent(&mut self, way: Way, number: u64) {
+        if self.owed.get(&way).is_some_and(|owed| owed.number == number) {
             self.owed.remove(&way);
         }
     }
 
-    /// `way` has not taken it. Says whether that is given up.
-    pub(crate) fn not_sent(&mut self, way: Way, now: Timestamp) -> bool {
+    /// `way` has not taken the message of this number. Says whether that is given up.
+    pub(crate) fn not_sent(&mut self, way: Way, number: u64, now: Timestamp) -> bool {
+        let Some(owed) = self.owed.get_mut(&way).filter(|owed| owed.number == number) else { return false };
         let is_too_late = self.over.is_some_and(|over| now.duration_since(over) >= GIVE_UP);
         if is_too_late {
             self.owed.remove(&way);
-        } else if let Some(owed) = self.owed.get_mut(&way) {
+        } else {
             owed.tries = owed.tries.saturating_add(1);
             let pause = FIRST_PAUSE.checked_mul(1 << (owed.tries - 1).min(20)).unwrap_or(LONGEST_PAUSE);
             owed.not_before = now + pause.min(LONGEST_PAUSE);

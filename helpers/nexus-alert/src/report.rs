@@ -5,6 +5,7 @@ use nexus_core::output;
 use nexus_core::text::counted;
 use serde::Serialize;
 
+use crate::about::About;
 use crate::alert::Alert;
 use crate::ways::Way;
 
@@ -15,20 +16,22 @@ pub(crate) struct Report {
     pub(crate) told: Vec<Alert>,
     pub(crate) sent: Vec<Sent>,
     pub(crate) unsent: Vec<Unsent>,
+    /// What else went wrong, with one problem or another.
+    #[serde(skip)]
+    failures: Vec<Failure>,
 }
 
 /// A message that was taken.
 #[derive(Serialize)]
 pub(crate) struct Sent {
-    /// `None` for a test.
-    pub(crate) unit: Option<String>,
+    pub(crate) about: About,
     pub(crate) way: Way,
 }
 
 /// A message that was not.
 #[derive(Serialize)]
 pub(crate) struct Unsent {
-    unit: Option<String>,
+    about: About,
     way: Way,
     why: String,
     #[serde(skip)]
@@ -36,21 +39,49 @@ pub(crate) struct Unsent {
 }
 
 impl Unsent {
-    pub(crate) fn new(unit: Option<String>, way: Way, failure: &Failure) -> Self {
-        Self { unit, way, why: failure.to_string(), exit: failure.exit() }
+    pub(crate) fn new(about: About, way: Way, failure: &Failure) -> Self {
+        Self { about, way, why: failure.to_string(), exit: failure.exit() }
     }
 }
 
 impl Report {
+    /// Of what is new.
+    pub(crate) fn of(told: Vec<Alert>) -> Self {
+        Self { told, ..Self::default() }
+    }
+
+    /// Adds what is new of one problem, or what went wrong with it, and says the latter.
+    pub(crate) fn note(&mut self, news: Result<Vec<Alert>>) {
+        match news {
+            Ok(alerts) => self.told.extend(alerts),
+            Err(failure) => {
+                log::error!("{failure}");
+                self.failures.push(failure);
+            }
+        }
+    }
+
+    /// This and what came of sending it.
+    pub(crate) fn and(mut self, sent: Self) -> Self {
+        self.told.extend(sent.told);
+        self.sent.extend(sent.sent);
+        self.unsent.extend(sent.unsent);
+        self.failures.extend(sent.failures);
+        self
+    }
+
     /// Tells standard output.
     ///
     /// # Errors
-    /// What kept the first message from being sent; each has been said already.
-    pub(crate) fn tell(&self, json: bool) -> Result<()> {
+    /// What else went wrong first, or what kept the first message from being sent; each has been said already.
+    pub(crate) fn tell(mut self, json: bool) -> Result<()> {
         if json {
-            output::json(self)?;
+            output::json(&self)?;
         } else {
             output::print(&self.text())?;
+        }
+        if !self.failures.is_empty() {
+            return Err(self.failures.swap_remove(0));
         }
         match self.unsent.first() {
             None => Ok(()),
@@ -66,8 +97,11 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let what = |unit: &Option<String>| unit.clone().unwrap_or_else(|| "test alert".to_owned());
-        let line = |sent: &Sent| format!("sent by {}: {}\n", sent.way, what(&sent.unit));
+        let what = |about: &About| match about {
+            About::Test => "test alert".to_owned(),
+            other => other.to_string(),
+        };
+        let line = |sent: &Sent| format!("sent by {}: {}\n", sent.way, what(&sent.about));
         self.sent.iter().map(line).collect::<Vec<_>>().concat()
     }
 }

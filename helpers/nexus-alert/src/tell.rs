@@ -1,15 +1,22 @@
-//! From what has happened to a unit to what is told of it: the journal's line now, the other ways by the queue.
+//! From what has happened to what is told of it: the journal's line now, the other ways by the queue.
+
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 use nexus_core::failure::{Exit, Result};
+use nexus_core::problems;
 
+use crate::about::About;
 use crate::alert::Alert;
 use crate::args::Args;
 use crate::facts::{self, Facts, Health};
 use crate::problem::{Kind, Problem};
+use crate::report::Report;
 use crate::store::{Held, Store};
+use crate::tested;
 use crate::unit::UnitName;
-use crate::ways::{Way, Ways, journal};
+use crate::ways::{Ways, journal};
 
 /// Looks at `unit` and tells what is new; `is_over` takes its problem for over without looking.
 ///
@@ -29,64 +36,90 @@ pub(crate) fn about(
     let facts = failure.map(|state| facts::facts(unit, state, args.lines));
     let now = Timestamp::now();
     let held = store.hold()?;
-    let is_well = matches!(health, Health::Well(_));
-    match change(held.problem(unit)?, unit, facts, is_well, &ways.set(), now) {
-        None => Ok(Vec::new()),
-        Some((problem, Some(kind))) => tell(&held, ways, &problem, kind).map(|alert| vec![alert]),
-        Some((problem, None)) => {
-            log::info!("{unit}: nothing new since {}, when it was told", problem.told);
-            held.keep(&problem).map(|()| Vec::new())
-        }
-    }
-}
-
-/// What becomes of the problem that there was, and what is told of it; `None` when there is none, before and after.
-fn change(
-    problem: Option<Problem>,
-    unit: &UnitName,
-    facts: Option<Facts>,
-    is_well: bool,
-    ways: &[Way],
-    now: Timestamp,
-) -> Option<(Problem, Option<Kind>)> {
+    let about = About::Unit(unit.clone());
+    let problem = held.problem(&about)?;
     match (problem, facts) {
-        (None, Some(facts)) => Some((Problem::begins(unit.clone(), facts, ways, now), Some(Kind::Failed))),
+        (None, Some(facts)) => begins(&held, ways, about, facts, now).map(|alert| vec![alert]),
         (Some(mut problem), Some(facts)) => {
-            let kind = problem.fails_again(facts, ways, now);
-            Some((problem, kind))
+            let kind = problem.fails_again(facts, &ways.set(), now);
+            settle(&held, ways, &problem, kind)
         }
-        (Some(mut problem), None) if is_well => {
-            let kind = problem.ends(ways, now);
-            Some((problem, kind))
+        (Some(mut problem), None) if matches!(health, Health::Well(_)) => {
+            let kind = problem.ends(&ways.set(), now);
+            settle(&held, ways, &problem, kind)
         }
-        _ => None,
+        _ => Ok(Vec::new()),
     }
 }
 
-/// Looks at every unit that has a problem: it may be well by now without having said so (a service that stays active has
-/// no end that systemd would report), or have failed for another day.
+/// Compares what nexus-health finds with what is known: what is new in its list begins, what is gone from it is over. What
+/// goes wrong with one problem keeps no other from being told; it is in the report.
 ///
 /// # Errors
-/// I/O; that systemd does not answer is said and no reason not to remind.
-pub(crate) fn look_again(store: &Store, ways: &Ways) -> Result<Vec<Alert>> {
-    let mut told = Vec::new();
-    let units = store.hold()?.units()?;
-    for unit in units {
-        let lasts = |problem: &Problem| problem.over.is_none();
-        if !store.hold()?.problem(&unit)?.as_ref().is_some_and(lasts) {
-            continue;
-        }
-        let ended = well_since(&unit);
-        let now = Timestamp::now();
-        let held = store.hold()?;
-        let Some(mut problem) = held.problem(&unit)? else { continue };
-        let is_over = ended.is_some_and(|since| since > problem.last);
-        let news = if is_over { problem.ends(&ways.set(), now) } else { problem.remind(&ways.set(), now) };
-        if let Some(kind) = news {
-            told.push(tell(&held, ways, &problem, kind)?);
-        }
+/// As [`problems::read`], and then nothing is over; I/O of the queue.
+pub(crate) fn health(store: &Store, ways: &Ways, list: &Path) -> Result<Report> {
+    let list = problems::read(list)?;
+    let mut report = Report::default();
+    let known = store.hold()?.all()?;
+    let is_there = |about: &About| list.iter().any(|found| About::Health(found.id.clone()) == *about);
+    let gone = known.into_iter().filter(|about| matches!(about, About::Health(_)) && !is_there(about));
+    for about in gone.collect::<Vec<_>>() {
+        report.note(ends(store, ways, &about));
     }
-    Ok(told)
+    for found in list {
+        report.note(lasts(store, ways, found));
+    }
+    Ok(report)
+}
+
+fn ends(store: &Store, ways: &Ways, about: &About) -> Result<Vec<Alert>> {
+    let held = store.hold()?;
+    let Some(mut problem) = held.problem(about)? else { return Ok(Vec::new()) };
+    let kind = problem.ends(&ways.set(), Timestamp::now());
+    settle(&held, ways, &problem, kind)
+}
+
+fn lasts(store: &Store, ways: &Ways, found: problems::Problem) -> Result<Vec<Alert>> {
+    let (about, facts, now) = (About::Health(found.id.clone()), Facts::from(found), Timestamp::now());
+    let held = store.hold()?;
+    let Some(mut problem) = held.problem(&about)? else {
+        return begins(&held, ways, about, facts, now).map(|alert| vec![alert]);
+    };
+    let before = problem.clone();
+    let kind = problem.lasts(facts, &ways.set(), now);
+    // The list is looked at every few minutes: what is as it was needs no write.
+    if problem == before { Ok(Vec::new()) } else { settle(&held, ways, &problem, kind) }
+}
+
+/// Looks at everything that has a problem: a unit may be well by now without having said so (a service that stays active has
+/// no end that systemd would report), and what lasts for another day is told again. What goes wrong with one keeps no other
+/// from being told; it is in the report.
+///
+/// # Errors
+/// I/O of the queue.
+pub(crate) fn look_again(store: &Store, ways: &Ways) -> Result<Report> {
+    let mut report = Report::default();
+    for about in store.hold()?.all()? {
+        report.note(look_at(store, ways, &about));
+    }
+    Ok(report)
+}
+
+fn look_at(store: &Store, ways: &Ways, about: &About) -> Result<Vec<Alert>> {
+    let lasts = |problem: &Problem| problem.over.is_none();
+    if !store.hold()?.problem(about)?.as_ref().is_some_and(lasts) {
+        return Ok(Vec::new());
+    }
+    // Of what nexus-health has found only its list says that it is over.
+    let ended = about.unit().and_then(well_since);
+    let now = Timestamp::now();
+    let held = store.hold()?;
+    let Some(mut problem) = held.problem(about)? else { return Ok(Vec::new()) };
+    let is_over = ended.is_some_and(|since| since > problem.last);
+    match if is_over { problem.ends(&ways.set(), now) } else { problem.remind(&ways.set(), now) } {
+        None => Ok(Vec::new()),
+        kind => settle(&held, ways, &problem, kind),
+    }
 }
 
 /// Since when a unit is well, if it is. One that is there no more cannot fail any more.
@@ -101,10 +134,45 @@ fn well_since(unit: &UnitName) -> Option<Timestamp> {
     }
 }
 
+fn begins(held: &Held<'_>, ways: &Ways, about: About, facts: Facts, now: Timestamp) -> Result<Alert> {
+    let problem = Problem::begins(about, facts, &ways.set(), now);
+    match held.keep(&problem) {
+        Ok(()) => tell(ways, &problem, Kind::Failed),
+        Err(failure) => {
+            // Where nothing can be kept the journal is the last who can tell.
+            tell(ways, &problem, Kind::Failed)?;
+            Err(failure)
+        }
+    }
+}
+
 /// On the disk first: what is told and then forgotten would be told again.
-fn tell(held: &Held<'_>, ways: &Ways, problem: &Problem, kind: Kind) -> Result<Alert> {
+fn settle(held: &Held<'_>, ways: &Ways, problem: &Problem, kind: Option<Kind>) -> Result<Vec<Alert>> {
     held.keep(problem)?;
-    let alert = Alert::of(problem, kind);
+    let Some(kind) = kind else {
+        log::info!("{}: nothing new since {}, when it was told", problem.about, problem.told);
+        return Ok(Vec::new());
+    };
+    tell(ways, problem, kind).map(|alert| vec![alert])
+}
+
+fn tell(ways: &Ways, problem: &Problem, kind: Kind) -> Result<Alert> {
+    let alert = Alert::of(problem, kind, problem.messages, 0);
     journal::tell(&alert, ways.wall)?;
     Ok(alert)
+}
+
+/// Puts the test alert into the queue. Without a way there is nothing to test, which is no failure of a timer's.
+///
+/// # Errors
+/// I/O.
+pub(crate) fn test(store: &Store, ways: &Ways) -> Result<Report> {
+    let (set, now) = (ways.set(), Timestamp::now());
+    if set.is_empty() {
+        tested::write(store.directory(), now, &BTreeMap::new())?;
+        return Ok(Report::default());
+    }
+    let problem = Problem::test(&set, now);
+    store.hold()?.keep(&problem)?;
+    tell(ways, &problem, Kind::Test).map(|alert| Report::of(vec![alert]))
 }

@@ -14,6 +14,9 @@ use crate::unit::UnitName;
 /// Longer lines are cut, in characters.
 const LONGEST: usize = 500;
 
+/// Longer names of who wrote a line are cut, in characters.
+const LONGEST_NAME: usize = 64;
+
 /// One entry as `journalctl --output=json` writes it (systemd.journal-fields(7)).
 #[derive(Deserialize)]
 struct Entry {
@@ -58,7 +61,9 @@ fn shown(entries: &str) -> std::result::Result<Vec<String>, serde_json::Error> {
     for entry in entries.lines() {
         let entry: Entry = serde_json::from_str(entry)?;
         count += 1;
-        let head = format!("{} {}: ", time_of(&entry.usec), text(entry.identifier));
+        // Whoever writes to the journal chooses it.
+        let identifier: String = printable(&text(entry.identifier)).chars().take(LONGEST_NAME).collect();
+        let head = format!("{} {identifier}: ", time_of(&entry.usec));
         for line in text(entry.message).lines() {
             let line = printable(&mask.line(line));
             let cut: String = line.chars().take(LONGEST).collect();

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::facts::Found;
 
 const WAYS: [Way; 2] = [Way::Mail, Way::Webhook];
 
@@ -11,7 +12,27 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn begun() -> Problem {
-    Problem::begins("nexus-backup".parse().unwrap(), Facts::default(), &WAYS, at(0))
+    Problem::begins("nexus-backup.service".parse().unwrap(), Facts::default(), &WAYS, at(0))
+}
+
+fn about() -> About {
+    "disk-backups.health".parse().unwrap()
+}
+
+fn finding(level: Level) -> Facts {
+    let (sentence, advice) = ("It is full.".to_owned(), "Empty it".to_owned());
+    Facts { found: Some(Found { level, sentence, advice, since: at(0) }), ..Facts::default() }
+}
+
+fn due(problem: &Problem, way: Way, seconds: i64) -> Option<Kind> {
+    problem.due(way, at(seconds)).map(|owed| owed.kind)
+}
+
+/// Every way takes what it is owed.
+fn deliver(problem: &mut Problem) {
+    for (way, owed) in problem.owed.clone() {
+        problem.sent(way, owed.number);
+    }
 }
 
 #[test]
@@ -19,18 +40,16 @@ fn the_second_failure_of_a_day_is_not_told() {
     let mut problem = begun();
     assert_eq!(problem.fails_again(Facts::default(), &WAYS, at(3600)), None);
     assert_eq!((problem.failures, problem.last), (2, at(3600)));
-    assert_eq!(problem.due(Way::Mail, at(3600)), Some(Kind::Failed));
+    assert_eq!(due(&problem, Way::Mail, 3600), Some(Kind::Failed));
 }
 
 #[test]
 fn a_problem_that_lasts_is_told_once_a_day() {
     let mut problem = begun();
-    for way in WAYS {
-        problem.sent(way, Kind::Failed);
-    }
+    deliver(&mut problem);
     assert_eq!(problem.remind(&WAYS, at(86_399)), None);
     assert_eq!(problem.remind(&WAYS, at(86_400)), Some(Kind::Still));
-    assert_eq!(problem.due(Way::Webhook, at(86_400)), Some(Kind::Still));
+    assert_eq!(due(&problem, Way::Webhook, 86_400), Some(Kind::Still));
     assert_eq!(problem.remind(&WAYS, at(86_401)), None);
     assert_eq!(problem.remind(&WAYS, at(2 * 86_400)), Some(Kind::Still));
 }
@@ -42,11 +61,9 @@ fn that_it_is_over_is_told_once_and_then_it_is_done() {
     assert_eq!(problem.ends(&WAYS, at(61)), None);
     assert_eq!(problem.remind(&WAYS, at(200_000)), None);
     // Whoever has not heard that it began hears only that it is over; the message says when it began.
-    assert_eq!(problem.due(Way::Mail, at(61)), Some(Kind::Over));
+    assert_eq!(due(&problem, Way::Mail, 61), Some(Kind::Over));
     assert!(!problem.is_done());
-    for way in WAYS {
-        problem.sent(way, Kind::Over);
-    }
+    deliver(&mut problem);
     assert!(problem.is_done());
 }
 
@@ -61,9 +78,53 @@ fn a_failure_after_the_end_is_another_problem() {
 #[test]
 fn what_came_while_the_last_was_sent_is_still_owed() {
     let mut problem = begun();
+    let first = problem.owed[&Way::Mail].number;
     problem.ends(&WAYS, at(60));
-    problem.sent(Way::Mail, Kind::Failed);
-    assert_eq!(problem.due(Way::Mail, at(60)), Some(Kind::Over));
+    problem.sent(Way::Mail, first);
+    assert_eq!(due(&problem, Way::Mail, 60), Some(Kind::Over));
+}
+
+#[test]
+fn what_came_while_another_of_its_kind_was_sent_is_still_owed() {
+    let mut problem = begun();
+    let first = problem.owed[&Way::Mail].number;
+    problem.ends(&WAYS, at(60));
+    problem.fails_again(Facts::default(), &WAYS, at(120));
+    problem.sent(Way::Mail, first);
+    assert_eq!(due(&problem, Way::Mail, 120), Some(Kind::Failed));
+    assert!(!problem.not_sent(Way::Mail, first, at(120)) && problem.owed[&Way::Mail].tries == 0);
+}
+
+#[test]
+fn a_warning_that_becomes_critical_is_told_again_and_only_then() {
+    let mut problem = Problem::begins(about(), finding(Level::Warning), &WAYS, at(0));
+    deliver(&mut problem);
+    assert_eq!(problem.lasts(finding(Level::Warning), &WAYS, at(1)), None);
+    assert_eq!(problem.lasts(finding(Level::Critical), &WAYS, at(2)), Some(Kind::Worse));
+    deliver(&mut problem);
+    for level in [Level::Critical, Level::Warning, Level::Critical] {
+        assert_eq!(problem.lasts(finding(level), &WAYS, at(3)), None);
+    }
+    assert_eq!(problem.ends(&WAYS, at(4)), Some(Kind::Over));
+    assert_eq!(problem.lasts(finding(Level::Warning), &WAYS, at(5)), Some(Kind::Failed));
+    assert_eq!(problem.lasts(finding(Level::Critical), &WAYS, at(6)), Some(Kind::Worse));
+}
+
+#[test]
+fn one_whose_record_was_damaged_is_told_as_lasting_or_as_over() {
+    let mut problem = Problem::recovered(about(), "it is empty", at(0));
+    assert_eq!(problem.clone().ends(&WAYS, at(0)), Some(Kind::Over));
+    assert_eq!(problem.lasts(finding(Level::Warning), &WAYS, at(0)), Some(Kind::Still));
+    assert_eq!(problem.remind(&WAYS, at(0)), None);
+}
+
+#[test]
+fn a_test_is_done_once_every_way_has_taken_it() {
+    let mut problem = Problem::test(&WAYS, at(0));
+    assert_eq!(due(&problem, Way::Mail, 0), Some(Kind::Test));
+    assert_eq!(problem.remind(&WAYS, at(200_000)), None);
+    deliver(&mut problem);
+    assert!(problem.is_done());
 }
 
 #[test]
@@ -72,24 +133,24 @@ fn a_way_that_does_not_answer_is_tried_ever_more_rarely_and_for_a_week_after_the
     let mut now = at(0);
     let mut pauses = Vec::new();
     for _ in 0..9 {
-        assert!(!problem.not_sent(Way::Webhook, now));
+        assert!(!problem.not_sent(Way::Webhook, 1, now));
         assert_eq!(problem.due(Way::Webhook, now), None);
         let next = problem.owed[&Way::Webhook].not_before;
-        assert_eq!(problem.due(Way::Webhook, next), Some(Kind::Failed));
+        assert!(problem.due(Way::Webhook, next).is_some_and(|owed| owed.kind == Kind::Failed));
         pauses.push(next.duration_since(now).as_secs());
         now = next;
     }
     assert_eq!(pauses, [45, 90, 180, 360, 720, 1440, 2880, 3600, 3600]);
     problem.ends(&WAYS, at(0));
-    assert!(!problem.not_sent(Way::Webhook, at(7 * 86_400 - 1)));
-    assert!(problem.not_sent(Way::Webhook, at(7 * 86_400)));
-    assert_eq!(problem.due(Way::Webhook, at(8 * 86_400)), None);
+    assert!(!problem.not_sent(Way::Webhook, 2, at(7 * 86_400 - 1)));
+    assert!(problem.not_sent(Way::Webhook, 2, at(7 * 86_400)));
+    assert_eq!(due(&problem, Way::Webhook, 8 * 86_400), None);
 }
 
 #[test]
 fn a_clock_that_is_set_back_silences_nobody() {
     let mut problem = begun();
-    assert_eq!(problem.due(Way::Mail, at(-90_000)), Some(Kind::Failed));
+    assert_eq!(due(&problem, Way::Mail, -90_000), Some(Kind::Failed));
     assert_eq!(problem.remind(&WAYS, at(-90_000)), Some(Kind::Still));
     assert_eq!(problem.remind(&WAYS, at(-90_000 + 86_400)), Some(Kind::Still));
 }
@@ -154,13 +215,14 @@ proptest! {
                     }
                 }
                 Step::Delivers(way) => {
-                    if let Some(kind) = problem.due(way, now) {
-                        problem.sent(way, kind);
+                    if let Some(number) = problem.due(way, now).map(|owed| owed.number) {
+                        problem.sent(way, number);
                         prop_assert_eq!(problem.due(way, now), None);
                     }
                 }
                 Step::DoesNotDeliver(way) => {
-                    if problem.due(way, now).is_some() && !problem.not_sent(way, now) {
+                    let number = problem.due(way, now).map(|owed| owed.number);
+                    if number.is_some_and(|number| !problem.not_sent(way, number, now)) {
                         prop_assert!(problem.owed[&way].not_before.duration_since(now) <= LONGEST_PAUSE);
                     }
                 }

@@ -1,12 +1,18 @@
 //! Mail, handed to the machine's own mail program, `sendmail -t`, which every Debian mail server has.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use nexus_core::failure::Result;
+use jiff::Timestamp;
+use nexus_core::failure::{Exit, OrFail, Result};
 
 use super::program::{RunAs, feed};
+use super::smtp;
 use crate::alert::Alert;
+
+/// Where a mail server listens.
+const PORT: u16 = 25;
 
 /// Where mail goes: an address, or a user of this machine.
 #[derive(Clone, Debug)]
@@ -45,18 +51,33 @@ impl Mail {
     pub(crate) fn send(&self, alert: &Alert, run_as: &RunAs) -> Result<()> {
         let advice =
             "Install a mail program that has sendmail (such as dma or msmtp-mta), or empty NEXUS_ALERT_MAIL";
+        let message = self.message(alert, Timestamp::now());
+        if self.is_setuid() {
+            return smtp::send(PORT, alert.host(), &self.to.0, &message)
+                .or_fail(Exit::Unavailable, || "handing mail to port 25 of this machine")
+                .map_err(|failure| failure.advise(advice));
+        }
         // -i: a line with a dot alone does not end it.
-        feed(&self.sendmail, &["-t".to_owned(), "-i".to_owned()], self.message(alert).as_bytes(), run_as)
+        feed(&self.sendmail, &["-t".to_owned(), "-i".to_owned()], message.as_bytes(), run_as)
             .map_err(|failure| failure.advise(advice))
     }
 
+    /// Whether the mail program becomes root, which the unit does not let it.
+    fn is_setuid(&self) -> bool {
+        // One that is not there is said by whoever runs it.
+        std::fs::metadata(&self.sendmail).is_ok_and(|file| file.permissions().mode() & 0o4000 != 0)
+    }
+
     /// The mail with its headers (RFC 5322; RFC 3834 for the one that keeps holiday replies away).
-    fn message(&self, alert: &Alert) -> String {
+    fn message(&self, alert: &Alert, now: Timestamp) -> String {
         format!(
-            "To: {}\nSubject: {}\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n\
+            "To: {}\nSubject: {}\nDate: {}\nMessage-ID: <{}@{}>\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n\
              Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{}",
             self.to.0,
             alert.ascii_subject(),
+            now.strftime("%a, %d %b %Y %H:%M:%S +0000"),
+            alert.id,
+            alert.host(),
             alert.text()
         )
     }
@@ -65,6 +86,7 @@ impl Mail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::{Kind, Problem};
 
     #[test]
     fn an_address_cannot_be_an_option_or_a_header() {
@@ -79,9 +101,11 @@ mod tests {
     #[test]
     fn the_mail_has_its_headers_and_then_the_text() {
         let mail = Mail { to: Address("root".to_owned()), sendmail: PathBuf::new() };
-        let message = mail.message(&Alert::test());
+        let test = Problem::test(&[], Timestamp::UNIX_EPOCH);
+        let message = mail.message(&Alert::of(&test, Kind::Test, 1, 0), Timestamp::UNIX_EPOCH);
         let (headers, body) = message.split_once("\n\n").unwrap();
         assert!(headers.starts_with("To: root\nSubject: NEXUS: test alert from NEXUS on "));
+        assert!(headers.contains("\nDate: Thu, 01 Jan 1970 00:00:00 +0000\nMessage-ID: <monthly.test.0.1@"));
         assert!(headers.contains("\nAuto-Submitted: auto-generated\n"));
         assert!(body.starts_with("test alert from NEXUS"));
     }

@@ -4,9 +4,11 @@ mod command;
 pub(crate) mod journal;
 mod mail;
 mod program;
+mod smtp;
 mod webhook;
 
 use std::fmt;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use nexus_core::failure::Result;
@@ -17,7 +19,7 @@ use crate::args::Args;
 
 pub(crate) use command::Program;
 pub(crate) use mail::Address;
-pub(crate) use program::RunAs;
+pub(crate) use program::{RunAs, wait_for_what_programs_leave};
 pub(crate) use webhook::Format;
 
 /// A way to the owner.
@@ -52,6 +54,7 @@ pub(crate) struct Ways {
     mail: Option<mail::Mail>,
     command: Option<Program>,
     webhook: Option<Format>,
+    patience: Duration,
     /// Whether every terminal gets a line.
     pub(crate) wall: bool,
     run_as: RunAs,
@@ -66,6 +69,7 @@ impl Ways {
             mail,
             command: args.command.clone(),
             webhook: args.webhook,
+            patience: Duration::from_secs(args.patience),
             wall: args.wall,
             run_as: RunAs::owner_of(&args.dir)?,
         })
@@ -89,7 +93,7 @@ impl Ways {
         let sent = match way {
             Way::Mail => self.mail.as_ref().map(|mail| mail.send(alert, &self.run_as)),
             Way::Command => self.command.as_ref().map(|command| command.send(alert, &self.run_as)),
-            Way::Webhook => self.webhook.map(|format| webhook::send(format, alert)),
+            Way::Webhook => self.webhook.map(|format| webhook::send(format, alert, self.patience)),
         };
         sent.unwrap_or(Ok(()))
     }

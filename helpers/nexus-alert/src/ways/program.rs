@@ -7,10 +7,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nix::errno::Errno;
+use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::wait;
 use nix::unistd::{Pid, Uid, User};
 
 use crate::mask;
@@ -58,7 +61,14 @@ pub(crate) fn feed(path: &Path, arguments: &[String], input: &[u8], run_as: &Run
     let group = i32::try_from(child.id()).map(Pid::from_raw).or_fail(Exit::Software, doing)?;
     let input = input.to_owned();
     let (done, ended) = channel();
-    thread::spawn(move || done.send(attend(child, &input)));
+    let began = Instant::now();
+    thread::spawn(move || {
+        let outcome = attend(child, &input);
+        // Nobody waits any more when the patience is over.
+        let _heard = done.send(outcome);
+        wait_for_the_rest();
+        let _heard = done.send(Ok(()));
+    });
     let outcome = match ended.recv_timeout(PATIENCE) {
         Ok(outcome) => outcome,
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
@@ -67,7 +77,27 @@ pub(crate) fn feed(path: &Path, arguments: &[String], input: &[u8], run_as: &Run
             Err(format!("it took longer than {} s and was ended", PATIENCE.as_secs()))
         }
     };
+    // A mail program may go on in the background (dma delivers there): what is half done when the unit ends is ended with it.
+    // What stays for good is none of that, and no failure.
+    let _rest = ended.recv_timeout(PATIENCE.saturating_sub(began.elapsed()));
     outcome.map_err(|why| Failure::new(Exit::Unavailable, doing()).because(why))
+}
+
+/// Makes this process the one that has to wait for what the programs it runs leave in the background (prctl(2),
+/// `PR_SET_CHILD_SUBREAPER`).
+///
+/// # Errors
+/// Software (70).
+pub(crate) fn wait_for_what_programs_leave() -> Result<()> {
+    prctl::set_child_subreaper(true)
+        .or_fail(Exit::Software, || "asking to be told of the ends of background processes")
+}
+
+/// Waits for all that is left of a program.
+fn wait_for_the_rest() {
+    if prctl::get_child_subreaper().is_ok_and(|is_one| is_one) {
+        while matches!(wait(), Ok(_) | Err(Errno::EINTR)) {}
+    }
 }
 
 /// Feeds the program, hears it out, and waits for its end.

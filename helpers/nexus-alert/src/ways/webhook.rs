@@ -8,17 +8,14 @@ use std::time::Duration;
 use clap::ValueEnum;
 use nexus_core::credentials;
 use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_core::problems::Level;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
 use crate::alert::Alert;
-use crate::problem::Kind;
 
 /// The credential with the URL.
 const CREDENTIAL: &str = "alert_webhook";
-
-/// For all of it: name, connection, request, answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How the webhook is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -27,7 +24,7 @@ pub(crate) enum Format {
     Json,
     /// ntfy.sh: the text, with title, priority and tag in headers.
     Ntfy,
-    /// healthchecks.io: URL/fail when a unit fails, URL when it is well again.
+    /// healthchecks.io: URL/fail when something fails, URL when all is well again.
     Healthchecks,
 }
 
@@ -39,14 +36,14 @@ struct Post {
     body: String,
 }
 
-/// Posts `alert`; a status of 200 to 299 means that it is taken.
+/// Posts `alert`; a status of 200 to 299 means that it is taken. `patience` is for all of it: name, connection, request, answer.
 ///
 /// # Errors
 /// Settings (78) without a URL, Unavailable (69) when it is not taken.
-pub(crate) fn send(format: Format, alert: &Alert) -> Result<()> {
+pub(crate) fn send(format: Format, alert: &Alert, patience: Duration) -> Result<()> {
     let url = url()?;
     let post = post(format, &url, alert)?;
-    let agent = agent();
+    let agent = agent(patience);
     let mut request = agent.post(&post.url);
     for (name, value) in &post.headers {
         request = request.header(*name, value);
@@ -56,7 +53,7 @@ pub(crate) fn send(format: Format, alert: &Alert) -> Result<()> {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) => Err(failed(format!("it answered {}", answer.status().as_u16()))
             .advise("Check the URL in /etc/nexus/credentials/alert_webhook")),
-        Err(error) => Err(failed(why(&error))),
+        Err(error) => Err(failed(why(&error, patience))),
     }
 }
 
@@ -87,7 +84,7 @@ fn url() -> Result<String> {
     }
 }
 
-fn agent() -> Agent {
+fn agent(patience: Duration) -> Agent {
     let tls = TlsConfig::builder()
         // What this machine trusts, so that a server of one's own with a certificate of one's own works.
         .root_certs(RootCerts::PlatformVerifier)
@@ -95,7 +92,7 @@ fn agent() -> Agent {
         .build();
     let config = Agent::config_builder()
         .tls_config(tls)
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(patience))
         // A redirected POST loses its body: that is to be said, not followed.
         .max_redirects(0)
         .http_status_as_error(false)
@@ -106,7 +103,13 @@ fn agent() -> Agent {
 
 fn post(format: Format, url: &str, alert: &Alert) -> Result<Post> {
     let text = |name, value: &str| (name, value.to_owned());
-    let is_bad = matches!(alert.kind, Kind::Failed | Kind::Still);
+    let is_bad = alert.is_bad();
+    let is_urgent = is_bad && alert.level != Some(Level::Warning);
+    let tag = match (is_bad, is_urgent) {
+        (_, true) => "rotating_light",
+        (true, _) => "warning",
+        _ => "white_check_mark",
+    };
     let plain = text("Content-Type", "text/plain; charset=utf-8");
     Ok(match format {
         Format::Json => Post {
@@ -119,24 +122,35 @@ fn post(format: Format, url: &str, alert: &Alert) -> Result<Post> {
             headers: vec![
                 plain,
                 ("Title", alert.ascii_subject()),
-                text("Priority", if is_bad { "high" } else { "default" }),
-                text("Tags", if is_bad { "rotating_light" } else { "white_check_mark" }),
+                text("Priority", if is_urgent { "high" } else { "default" }),
+                text("Tags", tag),
             ],
             body: alert.text(),
         },
         Format::Healthchecks => Post {
-            url: if is_bad { format!("{}/fail", url.trim_end_matches('/')) } else { url.to_owned() },
+            url: healthchecks(url, is_bad, alert.others > 0),
             headers: vec![plain],
             body: alert.text(),
         },
     })
 }
 
+/// The URL for a failure, for an end, and for an end while something else still lasts, which is only written down there
+/// (<https://healthchecks.io/docs/http_api/>): one check stands for all problems.
+fn healthchecks(url: &str, is_bad: bool, others_last: bool) -> String {
+    let url = url.trim_end_matches('/');
+    match (is_bad, others_last) {
+        (true, _) => format!("{url}/fail"),
+        (false, true) => format!("{url}/log"),
+        (false, false) => url.to_owned(),
+    }
+}
+
 /// The client's error in words of its own: some of its own words quote the URL.
-fn why(error: &Error) -> String {
+fn why(error: &Error, patience: Duration) -> String {
     match error {
         Error::Io(error) => error.to_string(),
-        Error::Timeout(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+        Error::Timeout(_) => format!("no answer within {} s", patience.as_secs()),
         Error::HostNotFound => "its host is not known (is the network up?)".to_owned(),
         Error::Rustls(error) => error.to_string(),
         Error::Tls(what) => (*what).to_owned(),
@@ -150,12 +164,12 @@ fn why(error: &Error) -> String {
 mod tests {
     use super::*;
     use crate::facts::Facts;
-    use crate::problem::Problem;
+    use crate::problem::{Kind, Problem};
     use jiff::Timestamp;
 
     fn alert(kind: Kind) -> Alert {
-        let unit = "nexus-backup".parse().unwrap();
-        Alert::of(&Problem::begins(unit, Facts::default(), &[], Timestamp::UNIX_EPOCH), kind)
+        let about = "nexus-backup.service".parse().unwrap();
+        Alert::of(&Problem::begins(about, Facts::default(), &[], Timestamp::UNIX_EPOCH), kind, 1, 0)
     }
 
     #[test]
@@ -163,8 +177,15 @@ mod tests {
         let url = |kind| post(Format::Healthchecks, "https://hc/x/", &alert(kind)).unwrap().url;
         assert_eq!(url(Kind::Failed), "https://hc/x/fail");
         assert_eq!(url(Kind::Still), "https://hc/x/fail");
-        assert_eq!(url(Kind::Over), "https://hc/x/");
-        assert_eq!(url(Kind::Test), "https://hc/x/");
+        assert_eq!(url(Kind::Over), "https://hc/x");
+        assert_eq!(url(Kind::Test), "https://hc/x");
+    }
+
+    #[test]
+    fn healthchecks_does_not_hear_that_all_is_well_while_something_else_lasts() {
+        let mut alert = alert(Kind::Over);
+        alert.others = 1;
+        assert_eq!(post(Format::Healthchecks, "https://hc/x", &alert).unwrap().url, "https://hc/x/log");
     }
 
     #[test]
@@ -188,7 +209,8 @@ mod tests {
 
     #[test]
     fn no_error_quotes_the_url() {
-        let error = agent().post("https://[secret-topic/x").send("x").unwrap_err();
-        assert!(!why(&error).contains("secret"), "{}", why(&error));
+        let patience = Duration::from_secs(1);
+        let error = agent(patience).post("https://[secret-topic/x").send("x").unwrap_err();
+        assert!(!why(&error, patience).contains("secret"), "{}", why(&error, patience));
     }
 }

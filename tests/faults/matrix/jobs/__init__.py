@@ -2,6 +2,7 @@
 
 import os
 
+from jobs.alert import Alert
 from jobs.backup import Backup, BackupWithRedis
 from jobs.on_disk import BackupOnDisk
 from jobs.restore import Restore, RestoreInto
@@ -18,5 +19,5 @@ def make(name, bench):
     os.makedirs(directory, mode=0o700, exist_ok=True)
     return {
         "backup": Backup, "backup-with-redis": BackupWithRedis, "backup-on-disk": BackupOnDisk, "rotation": Rotation, "restore": Restore,
-        "restore-into": RestoreInto, "verify": Verify, "restore-test": RestoreTest,
+        "restore-into": RestoreInto, "verify": Verify, "restore-test": RestoreTest, "alert": Alert,
     }[kind](bench, directory, own)
