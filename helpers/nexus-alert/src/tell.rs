@@ -99,8 +99,10 @@ fn lasts(store: &Store, ways: &Ways, found: problems::Problem) -> Result<Vec<Ale
 /// I/O of the queue.
 pub(crate) fn look_again(store: &Store, ways: &Ways) -> Result<Report> {
     let mut report = Report::default();
-    for about in store.hold()?.all()? {
-        report.note(look_at(store, ways, &about));
+    // Not in the loop's own line: the lock would be held as long as the loop.
+    let all = store.hold()?.all()?;
+    for about in &all {
+        report.note(look_at(store, ways, about));
     }
     Ok(report)
 }
