@@ -16,7 +16,8 @@ class Keeper(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if self.headers["Content-Type"] != "application/json":
             # Not the whole path: the rest of it is a secret.
-            body = json.dumps({"path": self.path.rpartition("/")[2], "headers": dict(self.headers), "text": body})
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = json.dumps({"path": self.path.rpartition("/")[2], "headers": headers, "text": body})
         with open(file, "a", encoding="utf-8") as kept:
             kept.write(body + "\n")
         self.send_response(204)

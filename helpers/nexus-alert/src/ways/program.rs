@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nix::errno::Errno;
@@ -20,6 +20,10 @@ use crate::mask;
 
 /// How long a program may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long what it leaves in the background is waited for. A mail program that cannot deliver at once keeps the mail in its
+/// spool, and tries again by itself.
+const REST: Duration = Duration::from_secs(10);
 
 /// How much of what it says on standard error is looked at, in bytes.
 const LONGEST: u64 = 4096;
@@ -61,7 +65,6 @@ pub(crate) fn feed(path: &Path, arguments: &[String], input: &[u8], run_as: &Run
     let group = i32::try_from(child.id()).map(Pid::from_raw).or_fail(Exit::Software, doing)?;
     let input = input.to_owned();
     let (done, ended) = channel();
-    let began = Instant::now();
     thread::spawn(move || {
         let outcome = attend(child, &input);
         // Nobody waits any more when the patience is over.
@@ -79,7 +82,7 @@ pub(crate) fn feed(path: &Path, arguments: &[String], input: &[u8], run_as: &Run
     };
     // A mail program may go on in the background (dma delivers there): what is half done when the unit ends is ended with it.
     // What stays for good is none of that, and no failure.
-    let _rest = ended.recv_timeout(PATIENCE.saturating_sub(began.elapsed()));
+    let _rest = ended.recv_timeout(REST);
     outcome.map_err(|why| Failure::new(Exit::Unavailable, doing()).because(why))
 }
 
