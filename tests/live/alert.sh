@@ -188,7 +188,7 @@ posted() { [[ $(posts | jq --raw-output "select(.problem == \"alert-test-disk\")
 what_health_finds_is_told_once() {
 	rm -f "$work/posts"
 	health_finds warning
-	await 30 posted 'failed warning'
+	await 90 posted 'failed warning'
 	await 90 owes_nothing alert-test-disk.health
 	# The list is written again, and looked at by the timer too.
 	health_finds warning
@@ -199,7 +199,7 @@ what_health_finds_is_told_once() {
 }
 it_is_told_again_when_it_is_critical() {
 	health_finds critical
-	await 30 posted 'failed warning,worse critical'
+	await 90 posted 'failed warning,worse critical'
 	await 90 owes_nothing alert-test-disk.health
 	health_finds warning
 	systemctl start nexus-alert-health
@@ -227,7 +227,7 @@ nothing_is_over_for_want_of_a_list() {
 }
 its_end_is_told_too() {
 	health_finds
-	await 30 posted 'failed warning,worse critical,still critical,over critical'
+	await 90 posted 'failed warning,worse critical,still critical,over critical'
 	await 90 queue_is_empty
 	health_finds
 	systemctl start nexus-alert-health

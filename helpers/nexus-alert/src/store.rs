@@ -5,13 +5,16 @@ mod tests;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_core::set::seal::give_to_owner_of;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::FlockArg;
+#[expect(deprecated, reason = "see its use")]
+use nix::fcntl::flock;
 
 use crate::about::About;
 use crate::problem::Problem;
@@ -31,12 +34,12 @@ pub(crate) struct Store {
 /// The right to change what is in the store; it lasts for a moment only, never while something is sent.
 pub(crate) struct Held<'a> {
     store: &'a Store,
-    _lock: Flock<File>,
+    _lock: File,
 }
 
 /// The right to send by one way, so that two runs do not send the same.
 pub(crate) struct Turn {
-    _lock: Flock<File>,
+    _lock: File,
 }
 
 impl Store {
@@ -70,15 +73,19 @@ impl Store {
         Ok(Turn { _lock: self.lock(&format!(".{way}.lock"))? })
     }
 
-    fn lock(&self, name: &str) -> Result<Flock<File>> {
+    /// Waits for a lock; it ends with the file.
+    fn lock(&self, name: &str) -> Result<File> {
         let path = self.directory.join(name);
         let doing = || format!("locking {}", path.display());
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.or_fail_io(doing)?;
         give_to_owner_of(&self.directory, &file).or_fail_io(doing)?;
-        Flock::lock(file, FlockArg::LockExclusive)
-            .map_err(|(_, errno)| io::Error::from(errno))
-            .or_fail_io(doing)
+        #[expect(
+            deprecated,
+            reason = "the other one panics where a lock cannot be given back, which closing does anyway"
+        )]
+        flock(file.as_raw_fd(), FlockArg::LockExclusive).map_err(io::Error::from).or_fail_io(doing)?;
+        Ok(file)
     }
 
     fn path_of(&self, about: &About) -> PathBuf {

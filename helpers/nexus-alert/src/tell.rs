@@ -87,7 +87,7 @@ fn lasts(store: &Store, ways: &Ways, found: problems::Problem) -> Result<Vec<Ale
     };
     let before = problem.clone();
     let kind = problem.lasts(facts, &ways.set(), now);
-    // The list is looked at every few minutes: what is as it was needs no write.
+    // The list is looked at every minute: what is as it was needs no write.
     if problem == before { Ok(Vec::new()) } else { settle(&held, ways, &problem, kind) }
 }
 

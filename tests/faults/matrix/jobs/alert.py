@@ -31,9 +31,10 @@ class Alert(Job):
         os.makedirs(keys, mode=0o700)
         with open(os.path.join(keys, "alert_webhook"), "w", encoding="utf-8") as file:
             file.write(self.web.url())
-        self.env = {"NEXUS_CREDENTIALS": keys}
-        self.command = ["nexus-alert", "--health", f"--problems={self.list}", f"--dir={self.state}", "--webhook=json", "--mail=",
-                        "--command=", "--wall=no", "--patience=1"]
+        # No other way is set.
+        self.env = {"NEXUS_CREDENTIALS": keys, "NEXUS_SETTINGS": "/dev/null"}
+        self.command = ["nexus-alert", "--health", f"--problems={self.list}", f"--dir={self.state}", "--webhook=json",
+                        "--patience=1"]
         # What a case has damaged, of which nobody knows what was told.
         self.damaged = set()
         os.makedirs(self.state, mode=0o700)
