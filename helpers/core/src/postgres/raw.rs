@@ -116,17 +116,7 @@ impl RawSession {
     }
 
     /// Reads until the server is ready again; gives the last command tag.
-    fn until_ready(&mut self, doing: &str, take: impl FnMut(&[u8]) -> Result<()>) -> Result<String> {
-        self.until_ready_or(doing, take, from_server)
-    }
-
-    /// The same; `refuse` makes a failure of what was being done, SQLSTATE and message.
-    fn until_ready_or(
-        &mut self,
-        doing: &str,
-        mut take: impl FnMut(&[u8]) -> Result<()>,
-        refuse: impl Fn(&str, &str, &str) -> Failure,
-    ) -> Result<String> {
+    fn until_ready(&mut self, doing: &str, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<String> {
         let mut tag = String::new();
         let mut refused = None;
         loop {
@@ -137,7 +127,7 @@ impl RawSession {
                     let body = self.body(length)?;
                     tag = String::from_utf8_lossy(body.strip_suffix(b"\0").unwrap_or(&body)).into_owned();
                 }
-                b'E' => refused = Some(error_of(doing, &self.body(length)?, &refuse)),
+                b'E' => refused = Some(error_of(doing, &self.body(length)?)),
                 b'Z' => {
                     self.body(length)?;
                     return refused.map_or(Ok(tag), Err);
@@ -156,7 +146,7 @@ impl RawSession {
             let body = self.body(length)?;
             let broken = |e: std::io::Error| unreachable(doing.clone(), e.to_string());
             match (kind, body.first_chunk::<4>().map(|code| u32::from_be_bytes(*code))) {
-                (b'E', _) => return Err(error_of(&doing, &body, from_server)),
+                (b'E', _) => return Err(error_of(&doing, &body)),
                 (b'Z', _) => return Ok(()),
                 // AuthenticationOk and all that is told before the server is ready.
                 (b'R', Some(0)) | (b'S' | b'K' | b'N' | b'v', _) => {}
@@ -270,11 +260,11 @@ impl RawSession {
 }
 
 /// The failure in an ErrorResponse: fields of one letter and a zero-terminated text.
-fn error_of(doing: &str, body: &[u8], refuse: impl Fn(&str, &str, &str) -> Failure) -> Failure {
+fn error_of(doing: &str, body: &[u8]) -> Failure {
     let field = |letter: u8| {
         body.split(|byte| *byte == 0)
             .find(|field| field.first() == Some(&letter))
             .map_or_else(String::new, |field| String::from_utf8_lossy(&field[1..]).into_owned())
     };
-    refuse(doing, &field(b'C'), &field(b'M'))
+    from_server(doing, &field(b'C'), &field(b'M'))
 }

@@ -4,7 +4,7 @@ use postgres_protocol::message::frontend;
 
 use super::{BUFFER, Copied, Header, RawSession, error_of};
 use crate::failure::{Exit, Failure, Result};
-use crate::postgres::failure::{from_server, rows_refused, unreachable};
+use crate::postgres::failure::unreachable;
 
 /// Kind and length of a CopyData message.
 const HEAD: usize = 5;
@@ -14,7 +14,7 @@ impl RawSession {
     /// the stream.
     ///
     /// # Errors
-    /// The server's, noticed between two pieces and not only at the end, Data (65) when it is the rows that it refuses; or the first that `next` returns, after
+    /// The server's, noticed between two pieces and not only at the end; or the first that `next` returns, after
     /// the server was told to forget what it got.
     pub fn copy_in(
         &mut self,
@@ -32,7 +32,7 @@ impl RawSession {
                 let Header { kind, length } = self.header()?;
                 let body = self.body(length)?;
                 if kind == b'E' {
-                    return Err(error_of(doing, &body, rows_refused));
+                    return Err(error_of(doing, &body));
                 }
                 continue;
             }
@@ -54,7 +54,7 @@ impl RawSession {
             frontend::copy_done(out);
             Ok(())
         })?;
-        let tag = self.until_ready_or(doing, |_| Ok(()), rows_refused)?;
+        let tag = self.until_ready(doing, |_| Ok(()))?;
         let rows = tag.strip_prefix("COPY ").and_then(|rows| rows.parse().ok()).ok_or_else(|| {
             Failure::new(Exit::Unavailable, doing).because(format!("the server ended COPY with {tag:?}"))
         })?;
@@ -68,7 +68,7 @@ impl RawSession {
             let body = self.body(length)?;
             match kind {
                 b'G' => return Ok(()),
-                b'E' => return Err(error_of(doing, &body, from_server)),
+                b'E' => return Err(error_of(doing, &body)),
                 b'Z' => {
                     return Err(Failure::new(Exit::Software, doing).because("the statement takes no rows"));
                 }
