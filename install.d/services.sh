@@ -64,6 +64,7 @@ say_what_is_next() {
 		2. A backup now:      systemctl start nexus-backup     what there is: nexus-restore list
 		3. Look at it:        systemctl list-timers 'nexus-*'; journalctl -u 'nexus-*'; systemctl status nexus.slice
 		4. Change a setting:  edit $settings, then systemctl reload nexus-stack
-		5. Copy $place to another machine now and then, and keep the owner's identity on neither.
+		5. Be told:           set NEXUS_ALERT_… in $settings, then nexus-alert --test
+		6. Copy $place to another machine now and then, and keep the owner's identity on neither.
 	TEXT
 }

@@ -101,6 +101,13 @@ part_proof() {
 	in_machine live/restore-test.sh
 }
 
+part_alert() {
+	installed
+	in_machine live/alert.sh before-reboot
+	"$machine" reboot "test-$$"
+	in_machine live/alert.sh after-reboot
+}
+
 part_purge() {
 	installed
 	in_machine live/purge.sh

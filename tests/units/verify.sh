@@ -28,7 +28,7 @@ exposed_less_than() {
 # No process that holds rows or keys may open Docker's socket or a connection.
 has() { same "$2 of $1" "$(systemctl show --value --property="$2" "$1")" "$3"; }
 
-for file in "$units"/*.{service,socket,timer,target,slice}; do
+for file in "$units"/*.{service,socket,timer,path,target,slice}; do
 	check verify_prints_nothing "$(instance "$file")"
 done
 for file in "$units"/*.service; do
@@ -41,6 +41,11 @@ for job in nexus-backup nexus-restore-test nexus-purge; do
 	check has "$job.service" CapabilityBoundingSet ""
 	check has "$job.service" SupplementaryGroups ""
 done
+# The one that reads journals cannot carry them away, and the one with a network cannot read them.
+check has nexus-alert@x.service PrivateNetwork yes
+check has nexus-alert@x.service RestrictAddressFamilies AF_UNIX
+check has nexus-alert-retry.service SupplementaryGroups ""
+check has nexus-alert-programs.service SupplementaryGroups ""
 
 # As the unit would: same user, same sandbox.
 backup_cannot_reach_docker() {

@@ -33,6 +33,22 @@ pub mod message_id {
     pub const SET_EXPUNGED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a73";
     /// A restore forgot again what the ledger forbids.
     pub const REPLAYED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a74";
+    /// A unit has failed.
+    pub const ALERT_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a80";
+    /// A unit still fails, a day after that was last told.
+    pub const ALERT_STILL: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a81";
+    /// A unit that had failed is well again.
+    pub const ALERT_OVER: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a82";
+    /// An alert could not be sent and is kept.
+    pub const ALERT_KEPT: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a83";
+    /// An alert could not be sent for a week and is not tried any more.
+    pub const ALERT_GIVEN_UP: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a84";
+    /// The owner is told what nexus-health has found, or that it is worse now.
+    pub const PROBLEM_FOUND: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a85";
+    /// It lasts, a day after that was last told.
+    pub const PROBLEM_LASTS: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a86";
+    /// It is over.
+    pub const PROBLEM_OVER: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a87";
 }
 
 /// Plain lines on standard error, for terminals and pipes; what has a MESSAGE_ID goes to the journal as well, so that

@@ -91,7 +91,7 @@ impl Write for NewFile {
 }
 
 /// Gives `file` to the owner of `directory`, when root made it.
-pub(crate) fn give_to_owner_of(directory: &Path, file: &File) -> io::Result<()> {
+pub fn give_to_owner_of(directory: &Path, file: &File) -> io::Result<()> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(());
     }

@@ -1,7 +1,8 @@
 """The faults, by the names that the table uses. Each takes the job, the row and the case, runs the job under the fault,
 mends what it has broken of the machine, and gives the outcome."""
 
-from faults import (clock, damage, disks, forgery, keys, media, memory, power, servers, signals, syscalls, together, tools, versions)
+from faults import (alerts, clock, damage, disks, forgery, keys, media, memory, power, servers, signals, syscalls, together, tools,
+                    versions)
 
 BY_NAME = {
     "error": syscalls.error,
@@ -22,6 +23,8 @@ BY_NAME = {
     "key": keys.wrong,
     "version": versions.other,
     "at-once": together.two,
+    "webhook": alerts.webhook,
+    "queue": alerts.queue,
     "none": signals.none,
 }
 

@@ -2,6 +2,7 @@
 
 import os
 
+from jobs.alert import Alert
 from jobs.backup import Backup, BackupWithRedis
 from jobs.on_disk import BackupOnDisk
 from jobs.on_medium import BackupOnMedium, RestoreFromMedium
@@ -11,14 +12,25 @@ from jobs.rotation import Rotation
 from jobs.verify import Verify
 
 
+KINDS = {
+    "alert": Alert,
+    "backup": Backup,
+    "backup-on-disk": BackupOnDisk,
+    "backup-on-medium": BackupOnMedium,
+    "backup-with-redis": BackupWithRedis,
+    "restore": Restore,
+    "restore-from-medium": RestoreFromMedium,
+    "restore-into": RestoreInto,
+    "restore-test": RestoreTest,
+    "rotation": Rotation,
+    "verify": Verify,
+}
+
+
 def make(name, bench):
     """The job of a row. `-own` runs PostgreSQL's tools as commands of this machine, as for a server outside Compose:
     quicker, and strace sees them too. Else they run in the container, by nexus-docker."""
     kind, own = name.removesuffix("-own"), name.endswith("-own")
     directory = os.path.join(bench.directory, name)
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    return {
-        "backup": Backup, "backup-with-redis": BackupWithRedis, "backup-on-disk": BackupOnDisk,
-        "backup-on-medium": BackupOnMedium, "rotation": Rotation, "restore": Restore, "restore-into": RestoreInto,
-        "restore-from-medium": RestoreFromMedium, "verify": Verify, "restore-test": RestoreTest,
-    }[kind](bench, directory, own)
+    return KINDS[kind](bench, directory, own)

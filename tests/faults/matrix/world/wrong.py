@@ -31,6 +31,18 @@ class DamageMissed(Wrong):
     kind = "damage not detected"
 
 
+class AlertLost(Wrong):
+    """The owner has not heard of something, and nothing in the queue will tell."""
+
+    kind = "alerts lost"
+
+
+class ToldTwice(Wrong):
+    """The owner has heard the same thing twice though the first time was confirmed."""
+
+    kind = "alerts told twice"
+
+
 class WrongEnd(Wrong):
     """It ended otherwise than the table says."""
 
@@ -49,4 +61,4 @@ class NotConverged(Wrong):
     kind = "next run did not converge"
 
 
-KINDS = [FalseSuccess, ProvenSetLost, SetLost, DamageMissed, WrongEnd, Leftover, NotConverged, Wrong]
+KINDS = [FalseSuccess, ProvenSetLost, SetLost, DamageMissed, AlertLost, ToldTwice, WrongEnd, Leftover, NotConverged, Wrong]

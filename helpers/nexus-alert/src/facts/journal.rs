@@ -1,0 +1,128 @@
+//! The last lines of a unit's journal, read by `journalctl`, with every secret masked.
+
+use std::process::{Command, Stdio};
+
+use jiff::Timestamp;
+use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_core::text::printable;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::mask::Mask;
+use crate::unit::UnitName;
+
+/// Longer lines are cut, in characters.
+const LONGEST: usize = 500;
+
+/// Longer names of who wrote a line are cut, in characters.
+const LONGEST_NAME: usize = 64;
+
+/// One entry as `journalctl --output=json` writes it (systemd.journal-fields(7)).
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(rename = "__REALTIME_TIMESTAMP")]
+    usec: String,
+    #[serde(rename = "SYSLOG_IDENTIFIER")]
+    identifier: Option<Value>,
+    /// Text; numbers where it is not UTF-8; null where it is too long for journalctl.
+    #[serde(rename = "MESSAGE")]
+    message: Option<Value>,
+}
+
+/// The last `count` lines of `unit`, systemd's own about it among them. By the unit's name and not by its run: journald does
+/// not know the run of a process that was gone before its line was read.
+///
+/// # Errors
+/// Unavailable (69) when journalctl fails.
+pub(super) fn last_lines(unit: &UnitName, count: u16) -> Result<Vec<String>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let doing = || format!("reading the journal of {unit}");
+    let output = Command::new("journalctl")
+        .args(["--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE,SYSLOG_IDENTIFIER"])
+        .arg(format!("--lines={count}"))
+        .arg(format!("--unit={unit}"))
+        .stdin(Stdio::null())
+        .output()
+        .or_fail_io(doing)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Failure::new(Exit::Unavailable, doing()).because(said));
+    }
+    shown(&String::from_utf8_lossy(&output.stdout)).or_fail(Exit::Software, doing)
+}
+
+/// Entries, one JSON object a line, as an alert shows them: the last of their lines, as many as there are entries.
+fn shown(entries: &str) -> std::result::Result<Vec<String>, serde_json::Error> {
+    let mut mask = Mask::default();
+    let mut lines = Vec::new();
+    let mut count = 0;
+    for entry in entries.lines() {
+        let entry: Entry = serde_json::from_str(entry)?;
+        count += 1;
+        // Whoever writes to the journal chooses it.
+        let identifier: String = printable(&text(entry.identifier)).chars().take(LONGEST_NAME).collect();
+        let head = format!("{} {identifier}: ", time_of(&entry.usec));
+        for line in text(entry.message).lines() {
+            let line = printable(&mask.line(line));
+            let cut: String = line.chars().take(LONGEST).collect();
+            let end = if cut.len() < line.len() { "…" } else { "" };
+            lines.push(format!("{head}{cut}{end}"));
+        }
+    }
+    Ok(lines.split_off(lines.len().saturating_sub(count)))
+}
+
+/// `03:00:12`, UTC
+fn time_of(usec: &str) -> String {
+    let at = usec.parse().ok().and_then(|usec| Timestamp::from_microsecond(usec).ok());
+    at.map_or_else(|| "-".to_owned(), |at| at.strftime("%H:%M:%S").to_string())
+}
+
+fn text(value: Option<Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text,
+        Some(Value::Array(bytes)) => {
+            let byte = |value: Value| value.as_u64().and_then(|byte| u8::try_from(byte).ok());
+            // A field that is there several times is an array of texts: what it says is said.
+            if let Some(Value::String(first)) = bytes.first() {
+                return first.clone();
+            }
+            String::from_utf8_lossy(&bytes.into_iter().filter_map(byte).collect::<Vec<_>>()).into_owned()
+        }
+        _ => "(too long to show)".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_of_every_form_become_lines() {
+        let entries = r#"{"__REALTIME_TIMESTAMP":"1700000000000000","SYSLOG_IDENTIFIER":"a","MESSAGE":"PASSWORD=hunter2 x"}
+{"__REALTIME_TIMESTAMP":"1700000001000000","SYSLOG_IDENTIFIER":"b","MESSAGE":[255,104,105]}
+{"__REALTIME_TIMESTAMP":"1700000002000000","MESSAGE":null}
+{"__REALTIME_TIMESTAMP":"1700000003000000","SYSLOG_IDENTIFIER":["c","c"],"MESSAGE":"\u001b[2Jx"}"#;
+        assert_eq!(
+            shown(entries).unwrap(),
+            [
+                "22:13:20 a: PASSWORD=[masked] x",
+                "22:13:21 b: \u{fffd}hi",
+                "22:13:22 (too long to show): (too long to show)",
+                "22:13:23 c: \\u{1b}[2Jx",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_flood_in_one_entry_is_cut() {
+        let message = format!("{}\\n{}", "x\\n".repeat(100), "word ".repeat(1000));
+        let entry =
+            format!(r#"{{"__REALTIME_TIMESTAMP":"0","SYSLOG_IDENTIFIER":"a","MESSAGE":"{message}"}}"#);
+        let lines = shown(&entry).unwrap();
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].chars().count() < LONGEST + 30 && lines[0].ends_with('…'));
+    }
+}

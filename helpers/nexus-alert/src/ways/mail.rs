@@ -1,0 +1,112 @@
+//! Mail, handed to the machine's own mail program, `sendmail -t`, which every Debian mail server has.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use nexus_core::failure::{Exit, OrFail, Result};
+
+use super::program::{RunAs, feed};
+use super::smtp;
+use crate::alert::Alert;
+
+/// Where a mail server listens.
+const PORT: u16 = 25;
+
+/// Where mail goes: an address, or a user of this machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Address(String);
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "@.!#$%&'*+/=?^_`{|}~-".contains(c);
+        if !text.is_empty()
+            && text.chars().all(is_allowed)
+            && !text.starts_with(['-', '@'])
+            && !text.ends_with('@')
+        {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("it is one address, such as me@example.org, or a user of this machine, such as root"
+                .to_owned())
+        }
+    }
+}
+
+/// The way.
+#[derive(Clone, Debug)]
+pub(crate) struct Mail {
+    pub(crate) to: Address,
+    pub(crate) sendmail: PathBuf,
+}
+
+impl Mail {
+    /// Hands the mail over.
+    ///
+    /// # Errors
+    /// Unavailable (69) when the mail program is not there or does not take it.
+    pub(crate) fn send(&self, alert: &Alert, run_as: &RunAs) -> Result<()> {
+        let advice =
+            "Install a mail program that has sendmail (such as dma or msmtp-mta), or empty NEXUS_ALERT_MAIL";
+        let message = self.message(alert, Timestamp::now());
+        if self.is_setuid() {
+            return smtp::send(PORT, alert.host(), &self.to.0, &message)
+                .or_fail(Exit::Unavailable, || "handing mail to port 25 of this machine")
+                .map_err(|failure| failure.advise(advice));
+        }
+        // -i: a line with a dot alone does not end it.
+        feed(&self.sendmail, &["-t".to_owned(), "-i".to_owned()], message.as_bytes(), run_as)
+            .map_err(|failure| failure.advise(advice))
+    }
+
+    /// Whether the mail program becomes root, which the unit does not let it.
+    fn is_setuid(&self) -> bool {
+        // One that is not there is said by whoever runs it.
+        std::fs::metadata(&self.sendmail).is_ok_and(|file| file.permissions().mode() & 0o4000 != 0)
+    }
+
+    /// The mail with its headers (RFC 5322; RFC 3834 for the one that keeps holiday replies away).
+    fn message(&self, alert: &Alert, now: Timestamp) -> String {
+        format!(
+            "To: {}\nSubject: {}\nDate: {}\nMessage-ID: <{}@{}>\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n\
+             Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{}",
+            self.to.0,
+            alert.ascii_subject(),
+            now.strftime("%a, %d %b %Y %H:%M:%S +0000"),
+            alert.id,
+            alert.host(),
+            alert.text()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::{Kind, Problem};
+
+    #[test]
+    fn an_address_cannot_be_an_option_or_a_header() {
+        for right in ["root", "me@example.org", "a.b+c@x"] {
+            assert!(right.parse::<Address>().is_ok(), "{right}");
+        }
+        for wrong in ["", "-X/tmp/x", "a b", "a\nBcc: b", "a,b@c", "@x", "x@", "<a@b>"] {
+            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_mail_has_its_headers_and_then_the_text() {
+        let mail = Mail { to: Address("root".to_owned()), sendmail: PathBuf::new() };
+        let test = Problem::test(&[], Timestamp::UNIX_EPOCH);
+        let message = mail.message(&Alert::of(&test, Kind::Test, 1, 0), Timestamp::UNIX_EPOCH);
+        let (headers, body) = message.split_once("\n\n").unwrap();
+        assert!(headers.starts_with("To: root\nSubject: NEXUS: test alert from NEXUS on "));
+        assert!(headers.contains("\nDate: Thu, 01 Jan 1970 00:00:00 +0000\nMessage-ID: <monthly.test.0.1@"));
+        assert!(headers.contains("\nAuto-Submitted: auto-generated\n"));
+        assert!(body.starts_with("test alert from NEXUS"));
+    }
+}

@@ -1,0 +1,65 @@
+"""The owner's web server, which takes alerts, or does not."""
+
+import collections
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Web:
+    """Keeps what it has said yes to. `mode`: `well`, `500`, `hangs` (until it is set otherwise), `hangs-up`."""
+
+    def __init__(self):
+        self.confirmed, self.mode, self.released = [], "well", threading.Event()
+        self.lock = threading.Lock()
+        web = self
+
+        class Keeper(BaseHTTPRequestHandler):
+            def do_POST(self):  # noqa: N802 (the library's name)
+                web.post(self, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+            def log_message(self, *_):
+                """Nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Keeper)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def post(self, request, alert):
+        mode = self.mode
+        if mode == "hangs":
+            self.released.wait()
+        if mode in ("hangs", "hangs-up"):
+            request.close_connection = True
+            return
+        if mode == "well":
+            with self.lock:
+                self.confirmed.append(alert)
+        request.send_response(204 if mode == "well" else int(mode))
+        request.end_headers()
+
+    def set(self, mode):
+        self.mode = mode
+        if mode != "hangs":
+            self.released.set()
+            self.released = threading.Event()
+
+    def url(self):
+        return f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+
+    def told(self):
+        """What it has heard of each problem: the names of the messages, as often as they came."""
+        told = collections.defaultdict(list)
+        with self.lock:
+            for alert in self.confirmed:
+                told[alert["problem"]].append(alert["id"])
+        return told
+
+    def forget(self):
+        with self.lock:
+            self.confirmed.clear()
+
+    def close(self):
+        self.set("well")
+        self.server.shutdown()
+        self.server.server_close()

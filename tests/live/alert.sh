@@ -1,0 +1,423 @@
+#!/usr/bin/env bash
+# nexus-alert inside an installed machine: a unit that fails, or what nexus-health finds, is told by every way, once, and so
+# is its end; what cannot be sent is kept. Usage: alert.sh [before-reboot|after-reboot]; the first leaves an alert in the
+# queue, which the second, after the machine was booted again, wants to see delivered.
+set -euo pipefail
+shopt -s inherit_errexit
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
+# In full: systemd starts the web server somewhere else.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# Where the person's server, mail program and command put what they get. Kept over the reboot.
+work=/var/lib/alert-test
+alerts=/var/lib/nexus/alerts
+settings=/etc/nexus/nexus.env
+secret=hunter2-Planted
+install -d -m 1777 "$work"
+
+# setting NAME VALUE
+setting() { sed -i "s|^$1=.*|$1=$2|" "$settings"; }
+
+# The units of the test: one that fails while a file says so, and has a secret in its journal.
+make_the_unit() {
+	cat >/etc/systemd/system/alert-test.service <<-UNIT
+		[Unit]
+		StartLimitIntervalSec=0
+		OnFailure=nexus-alert@%N.service
+		OnSuccess=nexus-alert-over@%N.service
+		[Service]
+		Type=oneshot
+		ExecStart=/bin/sh -c 'echo "connecting with password=$secret to postgresql://nexus:$secret@db/x"; echo "Authorization: Bearer $secret"; echo marked line; test ! -e $work/broken'
+	UNIT
+	systemctl daemon-reload
+}
+
+make_command() {
+	install -m 755 /dev/stdin "$work/tell" <<-COMMAND
+		#!/bin/sh
+		cat >"$work/command.\$\$"
+	COMMAND
+}
+
+# server NAME PROGRAM ARGUMENT…: it says itself when it can be reached, and systemd says why when it cannot.
+server() { systemd-run --quiet --collect --unit="alert-test-$1" --property=Type=notify python3 "$here/$2" "${@:3}"; }
+server_up() { server server webhook.py 8099 "$work/posts"; }
+server_down() { systemctl stop alert-test-server.service; }
+
+# Of this test alone: a machine may have problems of its own.
+posts() { if [[ -e $work/posts ]]; then jq --compact-output 'select((.unit // .problem // "alert-test") | startswith("alert-test"))' "$work/posts"; fi; }
+# count KIND: how many alerts of that kind the server has got.
+count() { posts | jq --raw-output .kind | grep -cx "$1" || true; }
+# What dma has delivered.
+mailbox=/var/mail/root
+mails() { if [[ -e $mailbox ]]; then grep -c '^Subject: NEXUS: ' "$mailbox" || true; else echo 0; fi; }
+commands() { find "$work" -name 'command.*' | wc -l; }
+queue_is_empty() { ! compgen -G "$alerts/alert-test*.json" >/dev/null; }
+owes() { jq --exit-status ".owed.$1" "$alerts/alert-test.service.json"; }
+owes_nothing() { jq --exit-status '.owed == {}' "$alerts/${1-alert-test.service}.json"; }
+
+break_it() { touch "$work/broken" && fails '' systemctl start alert-test; }
+mend_it() { rm -f "$work/broken" && systemctl start alert-test; }
+has_seen() { [[ $(jq .failures "$alerts/alert-test.service.json") == "$1" ]]; }
+counted_is() { [[ $(count "$1") == "$2" ]]; }
+
+# ---- By default
+
+nothing_leaves_the_machine_unless_asked() {
+	break_it
+	await 20 owes_nothing
+	journalctl --sync
+	same "the priority of its line" "$(journalctl --identifier=nexus-alert --output=json --lines=50 |
+		jq --raw-output 'select(.NEXUS_UNIT == "alert-test.service" and .MESSAGE_ID == "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a80") | .PRIORITY' | tail -n 1)" 1
+	mend_it
+	await 20 queue_is_empty
+	[[ ! -e $work/posts ]]
+	same "mails" "$(mails)" 0
+}
+one_without_a_way_is_told_so() { fails "no way is set" nexus-alert --test; }
+
+# ---- By every way
+
+set_all_ways() {
+	make_command
+	setting NEXUS_ALERT_MAIL root
+	setting NEXUS_ALERT_WEBHOOK_FORMAT json
+	setting NEXUS_ALERT_COMMAND "$work/tell"
+	printf 'http://127.0.0.1:8099/hook-%s\n' "$secret" | install -m 600 /dev/stdin "$keys/alert_webhook"
+}
+
+a_test_alert_goes_every_way() {
+	nexus-alert --test
+	same "posts" "$(count test)" 1
+	same "mails" "$(mails)" 1
+	same "commands" "$(commands)" 1
+	rm -f "$mailbox" "$work"/command.* "$work/posts"
+}
+
+a_failure_is_told_by_every_way() {
+	break_it
+	await 30 counted_is failed 1
+	await 30 owes_nothing
+	same "mails" "$(mails)" 1
+	same "commands" "$(commands)" 1
+	same "the unit" "$(posts | jq --raw-output .unit)" alert-test.service
+	same "its result" "$(posts | jq --raw-output .result)" exit-code
+	same "its exit" "$(posts | jq --raw-output .exit)" "exited, status 1"
+	posts | jq --raw-output '.lines[]' | grep 'marked line' >/dev/null
+	grep -q '^Subject: NEXUS: alert-test.service on .* has failed$' "$mailbox"
+	grep -q 'marked line' "$mailbox"
+	same "what the command got" "$(jq --raw-output .unit "$work"/command.*)" alert-test.service
+}
+the_planted_secret_is_nowhere() {
+	journalctl --sync
+	journalctl --unit=alert-test.service | grep -F "$secret" >/dev/null
+	posts | grep -F '[masked]' >/dev/null
+	if grep -rlF "$secret" "$mailbox" "$work" "$alerts" --include=root --include='command.*' --include=posts --include='*.json'; then return 1; fi
+	# Nor is the URL, in a line of the alert's own.
+	if journalctl --identifier=nexus-alert --unit='nexus-alert*' | grep -F "$secret"; then return 1; fi
+}
+a_second_failure_of_the_day_is_not_told() {
+	break_it
+	await 20 has_seen 2
+	systemctl start nexus-alert-retry nexus-alert-programs
+	same "failures told" "$(count failed)" 1
+	same "mails" "$(mails)" 1
+}
+# A day later, as the queue sees it.
+it_is_told_again_after_a_day() {
+	jq '.told = "2026-01-01T00:00:00Z"' "$alerts/alert-test.service.json" >"$work/changed"
+	cat "$work/changed" >"$alerts/alert-test.service.json"
+	systemctl start nexus-alert-retry nexus-alert-programs
+	same "reminders" "$(count still)" 1
+	same "mails" "$(mails)" 2
+	systemctl start nexus-alert-retry nexus-alert-programs
+	same "reminders" "$(count still)" 1
+}
+its_end_is_told_once() {
+	mend_it
+	await 30 counted_is over 1
+	await 30 queue_is_empty
+	same "mails" "$(mails)" 3
+	mend_it
+	systemctl start nexus-alert-retry nexus-alert-programs
+	same "ends told" "$(count over)" 1
+}
+a_stack_that_fails_is_told_and_so_is_its_start() {
+	# What stays active has no end that systemd would report.
+	cat >/etc/systemd/system/alert-test-stays.service <<-UNIT
+		[Unit]
+		StartLimitIntervalSec=0
+		OnFailure=nexus-alert@%N.service
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=test ! -e $work/stays-broken
+	UNIT
+	systemctl daemon-reload
+	touch "$work/stays-broken"
+	fails '' systemctl start alert-test-stays
+	await 30 counted_is failed 2
+	rm "$work/stays-broken"
+	systemctl start alert-test-stays
+	await 30 systemctl start nexus-alert-retry
+	await 30 counted_is over 2
+	await 30 queue_is_empty
+	systemctl stop alert-test-stays
+}
+
+# ---- What nexus-health finds
+
+# health_finds [LEVEL…]: writes its list as it does, by one rename; one problem of each level.
+health_finds() {
+	local list=/run/nexus/health/problems.json level problems=()
+	for level; do
+		problems+=("$(jq --null-input --compact-output --arg level "$level" \
+			'{id: "alert-test-disk", level: $level, sentence: "The disk is full.", advice: "Empty it", since: "2026-01-01T00:00:00Z"}')")
+	done
+	printf '%s\n' "${problems[@]}" | jq --slurp '{version: 1, problems: .}' | install -o nexus -g nexus -m 640 /dev/stdin "$list.partial"
+	mv "$list.partial" "$list"
+}
+posted() { [[ $(posts | jq --raw-output "select(.problem == \"alert-test-disk\") | [.kind, .level] | join(\" \")" | paste --serial --delimiters=,) == "$1" ]]; }
+
+what_health_finds_is_told_once() {
+	rm -f "$work/posts"
+	health_finds warning
+	await 30 posted 'failed warning'
+	await 30 owes_nothing alert-test-disk.health
+	# The list is written again, and looked at by the timer too.
+	health_finds warning
+	systemctl start nexus-alert-health
+	posted 'failed warning'
+	grep -q '^Subject: NEXUS: warning on .*: The disk is full.$' "$mailbox"
+	grep -q '^what to do .*Empty it' "$mailbox"
+}
+it_is_told_again_when_it_is_critical() {
+	health_finds critical
+	await 30 posted 'failed warning,worse critical'
+	await 30 owes_nothing alert-test-disk.health
+	health_finds warning
+	systemctl start nexus-alert-health
+	health_finds critical
+	systemctl start nexus-alert-health
+	posted 'failed warning,worse critical'
+}
+it_is_told_again_each_day() {
+	local file=$alerts/alert-test-disk.health.json
+	jq '.told = "2026-01-01T00:00:00Z"' "$file" >"$work/changed"
+	cat "$work/changed" >"$file"
+	systemctl start nexus-alert-retry
+	posted 'failed warning,worse critical,still critical'
+	systemctl start nexus-alert-retry nexus-alert-health
+	posted 'failed warning,worse critical,still critical'
+}
+nothing_is_over_for_want_of_a_list() {
+	mv /run/nexus/health/problems.json "$work/problems.json"
+	fails "there is none" nexus-alert --health
+	echo '{' >/run/nexus/health/problems.json
+	fails "reading the list of problems" nexus-alert --health
+	rm /run/nexus/health/problems.json
+	posted 'failed warning,worse critical,still critical'
+	[[ -e $alerts/alert-test-disk.health.json ]]
+}
+its_end_is_told_too() {
+	health_finds
+	await 30 posted 'failed warning,worse critical,still critical,over critical'
+	await 30 queue_is_empty
+	health_finds
+	systemctl start nexus-alert-health
+	posted 'failed warning,worse critical,still critical,over critical'
+}
+
+# ---- The test of every month
+
+tested() { [[ $(jq --compact-output .ways "$alerts/tested.json") == "$1" ]]; }
+is_tested_now() { (($(date +%s) - $(date --date="$(jq --raw-output .at "$alerts/tested.json")" +%s) < 60)); }
+every_month_a_test_goes_the_whole_way() {
+	rm -f "$work"/command.* "$work/posts" "$alerts/tested.json"
+	systemctl start nexus-alert-test
+	await 30 tested '{"mail":null,"command":null,"webhook":null}'
+	is_tested_now
+	same "tests" "$(count test)" 1
+	same "commands" "$(commands)" 1
+	systemctl is-enabled nexus-alert-test.timer nexus-alert-health.timer nexus-alert-health.path
+}
+a_way_that_fails_the_test_is_kept_and_so_is_its_mending() {
+	server_down
+	rm "$alerts/tested.json"
+	systemctl start nexus-alert-test
+	await 30 has_failed_the_test
+	same "the others" "$(jq --compact-output '.ways | del(.webhook)' "$alerts/tested.json")" '{"mail":null,"command":null}'
+	server_up
+	await 200 tested '{"mail":null,"command":null,"webhook":null}'
+	[[ ! -e $alerts/monthly.test.json ]]
+	# By hand too.
+	server_down
+	fails "could not be sent" nexus-alert --test
+	has_failed_the_test
+	server_up
+	nexus-alert --test
+	tested '{"mail":null,"command":null,"webhook":null}'
+}
+has_failed_the_test() { [[ $(jq --raw-output .ways.webhook "$alerts/tested.json") == *"posting to the webhook"*refused* ]]; }
+
+# ---- Ways of other kinds
+
+ntfy_has_a_title() {
+	setting NEXUS_ALERT_WEBHOOK_FORMAT ntfy
+	rm -f "$work/posts"
+	nexus-alert --test
+	same "the title" "$(jq --raw-output .headers.Title "$work/posts")" "NEXUS: test alert from NEXUS on $(hostname): nothing has failed"
+}
+healthchecks_hears_a_failure_and_its_end() {
+	setting NEXUS_ALERT_WEBHOOK_FORMAT healthchecks
+	rm -f "$work/posts"
+	break_it
+	await 30 paths_are fail
+	mend_it
+	await 30 paths_are "fail,hook-$secret"
+	await 30 queue_is_empty
+	setting NEXUS_ALERT_WEBHOOK_FORMAT json
+	rm -f "$work/posts"
+}
+paths_are() { [[ $(jq --raw-output .path "$work/posts" | paste --serial --delimiters=,) == "$1" ]]; }
+
+# with_sendmail COMMAND…: /usr/sbin/sendmail is another one; "$work/sendmail" is what it is.
+with_sendmail() {
+	local status=0 own
+	own=$(readlink /usr/sbin/sendmail)
+	ln -sfn "$work/sendmail" /usr/sbin/sendmail
+	(set -e && "$@") || status=$?
+	ln -sfn "$own" /usr/sbin/sendmail
+	return "$status"
+}
+# A mail program that speaks to a server itself, with a password that only its group may read.
+msmtp_works_in_the_sandbox() {
+	printf 'account default\nhost 127.0.0.1\nport 8025\nfrom nexus@localhost\n' | install -m 640 -g msmtp /dev/stdin /etc/msmtprc
+	server mail mailserver.py 8025 "$work"
+	ln -sfn /usr/bin/msmtp "$work/sendmail"
+	with_sendmail test_by_the_units
+	systemctl stop alert-test-mail.service
+	same "mails" "$(find "$work" -name 'smtp.*' -exec grep -l '^Subject: NEXUS: test alert' {} + | wc -l)" 1
+	rm -f "$work"/smtp.*
+}
+# As exim's: nothing here may become root.
+a_setuid_sendmail_is_not_run_and_its_server_is_spoken_to() {
+	install -m 4755 /bin/false "$work/sendmail.setuid"
+	ln -sfn "$work/sendmail.setuid" "$work/sendmail"
+	server mail mailserver.py 25 "$work"
+	with_sendmail test_by_the_units
+	systemctl stop alert-test-mail.service
+	same "mails" "$(find "$work" -name 'smtp.*' -exec grep -l '^Subject: NEXUS: test alert' {} + | wc -l)" 1
+	rm -f "$work"/smtp.*
+}
+test_by_the_units() {
+	rm -f "$alerts/tested.json"
+	systemctl start nexus-alert-test
+	await 30 tested '{"mail":null,"command":null,"webhook":null}'
+}
+
+a_line_reaches_every_terminal() {
+	local person
+	setting NEXUS_ALERT_WALL yes
+	python3 "$here/terminal.py" "$work/terminal" &
+	person=$!
+	await 20 has_a_terminal
+	nexus-alert --test
+	setting NEXUS_ALERT_WALL no
+	wait "$person"
+	grep -q 'test alert from NEXUS' "$work/terminal"
+}
+has_a_terminal() { loginctl list-sessions --no-legend | grep pts/ >/dev/null; }
+
+# ---- Without a network
+
+an_alert_waits_for_its_server() {
+	server_down
+	break_it
+	await 30 owes webhook
+	await 30 owes_nothing_but_the_webhook
+	systemctl is-failed nexus-alert-retry
+	# By the timer, and by nobody else: a minute is its first pause.
+	server_up
+	before=$(count failed)
+	await 200 counted_is failed $((before + 1))
+	await 30 owes_nothing
+	mend_it
+	await 30 queue_is_empty
+}
+owes_nothing_but_the_webhook() { jq --exit-status '.owed | keys == ["webhook"] and .webhook.tries > 0' "$alerts/alert-test.service.json"; }
+
+# ---- Over a reboot
+
+an_alert_is_queued_before_the_reboot() {
+	server_down
+	break_it
+	await 30 owes_nothing_but_the_webhook
+	count failed >"$work/failed-before"
+}
+it_is_delivered_after_the_reboot() {
+	owes webhook
+	server_up
+	await 200 counted_is failed $(($(cat "$work/failed-before") + 1))
+	await 30 owes_nothing
+	mend_it
+	await 30 queue_is_empty
+}
+
+forget_all_ways() {
+	for name in NEXUS_ALERT_MAIL NEXUS_ALERT_WEBHOOK_FORMAT NEXUS_ALERT_COMMAND; do setting "$name" ''; done
+	setting NEXUS_ALERT_WALL no
+	rm -rf "${work:?}"/* "$keys/alert_webhook" "$mailbox"
+}
+
+case ${1-} in
+before-reboot)
+	# Of a run before this one.
+	systemctl stop alert-test-server.service alert-test-mail.service alert-test-stays.service 2>/dev/null || true
+	# The list is written by this test.
+	systemctl stop nexus-health.service 2>/dev/null || true
+	forget_all_ways
+	rm -f "$alerts"/*.json /run/nexus/health/problems.json
+	make_the_unit
+	check one_without_a_way_is_told_so
+	check nothing_leaves_the_machine_unless_asked
+	set_all_ways
+	server_up
+	check a_test_alert_goes_every_way
+	check a_failure_is_told_by_every_way
+	check the_planted_secret_is_nowhere
+	check a_second_failure_of_the_day_is_not_told
+	check it_is_told_again_after_a_day
+	check its_end_is_told_once
+	check a_stack_that_fails_is_told_and_so_is_its_start
+	check what_health_finds_is_told_once
+	check it_is_told_again_when_it_is_critical
+	check it_is_told_again_each_day
+	check nothing_is_over_for_want_of_a_list
+	check its_end_is_told_too
+	check every_month_a_test_goes_the_whole_way
+	check a_way_that_fails_the_test_is_kept_and_so_is_its_mending
+	check ntfy_has_a_title
+	check healthchecks_hears_a_failure_and_its_end
+	check msmtp_works_in_the_sandbox
+	check a_setuid_sendmail_is_not_run_and_its_server_is_spoken_to
+	check a_line_reaches_every_terminal
+	check an_alert_waits_for_its_server
+	check an_alert_is_queued_before_the_reboot
+	;;
+after-reboot)
+	systemctl stop nexus-health.service 2>/dev/null || true
+	check it_is_delivered_after_the_reboot
+	server_down
+	forget_all_ways
+	rm -rf "$work" /etc/systemd/system/alert-test{,-stays}.service
+	systemctl daemon-reload
+	if systemctl cat nexus-health.service >/dev/null 2>&1; then systemctl start nexus-health.service; fi
+	;;
+*)
+	sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}" >&2
+	exit 64
+	;;
+esac
+report

@@ -1,0 +1,21 @@
+"""A person logged in on a terminal of their own: terminal.py FILE puts what appears there first into FILE, and logs out."""
+
+import os
+import pty
+import subprocess
+import sys
+
+PATIENCE = 30
+
+master, slave = pty.openpty()
+name = os.ttyname(slave)
+run = ["systemd-run", "--quiet", "--collect", "--unit=alert-test-person", "--property=PAMName=login", "--property=User=root"]
+run += ["--property=StandardInput=tty", f"--property=TTYPath={name}", "sleep", str(PATIENCE)]
+subprocess.run(run, check=True)
+seen = b""
+with open(sys.argv[1], "wb") as kept:
+    while b"NEXUS" not in seen:
+        # Ends with an error when the person's time is over and nothing came.
+        seen += os.read(master, 4096)
+    kept.write(seen)
+subprocess.run(["systemctl", "stop", "alert-test-person.service"], check=True)
