@@ -83,7 +83,11 @@ pub(crate) struct Args {
           value_parser = clap::value_parser!(u64).range(1..=100))]
     pub(crate) max_share: u64,
 
-    /// Rewrite the table afterwards, so that no page of it holds a forgotten text; locks it for as long as that takes
+    /// Overwrite the room that the rows leave in the table's pages, while others work
+    #[arg(long, env = "NEXUS_PURGE_SCRUB", value_name = "WHEN", default_value = "yes", default_missing_value = "yes", num_args = 0..=1)]
+    pub(crate) scrub: YesNo,
+
+    /// Rewrite the table afterwards instead; locks it for as long as that takes
     #[arg(long, env = "NEXUS_PURGE_REWRITE", value_name = "WHEN", default_value = "no", default_missing_value = "yes", num_args = 0..=1)]
     pub(crate) rewrite: YesNo,
 
