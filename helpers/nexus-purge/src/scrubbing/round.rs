@@ -24,6 +24,9 @@ const SMALLEST_ROOM: usize = 2 * GRAIN + page::POINTER;
 /// Pieces that one value has at most.
 const PIECES: usize = 8;
 
+/// Whole pieces that take up a page: what is written after them goes where the map says, not into the page with them.
+const A_PAGE: usize = 4;
+
 /// One round.
 pub(super) struct Round<'a> {
     pub(super) control: &'a Control,
@@ -114,7 +117,7 @@ impl<'a> Round<'a> {
         let whole = (0..pieces.div_ceil(PIECES)).map(|_| PIECES * PIECE);
         let rests = rests.iter().enumerate().rev().flat_map(|(grains, count)| {
             let text = (grains * GRAIN).saturating_sub(BESIDE_PIECE);
-            std::iter::repeat_n(PIECE + text, if text > 0 { *count } else { 0 })
+            std::iter::repeat_n(A_PAGE * PIECE + text, if text > 0 { *count } else { 0 })
         });
         let mut lengths = whole.chain(rests).peekable();
         while lengths.peek().is_some() && !self.some_rows.is_empty() {
