@@ -123,6 +123,29 @@ restored_set_forgets_again() {
 	docker exec nexus-postgres dropdb "$(jq -r .kept "$work/restored.json")"
 }
 
+# A snapshot of Redis in an older set has copies of what was forgotten since, by rule and by id.
+restored_redis_forgets_again() {
+	local by_rule by_id stays
+	fill
+	by_rule=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE tags @> '{t9}' LIMIT 1")
+	by_id=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE tags @> '{t8}' LIMIT 1")
+	stays=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE tags @> '{t7}' LIMIT 1")
+	for id in "$by_rule" "$by_id" "$stays"; do redis SET "episode:$id" copy >/dev/null; done
+	# That one's row is gone before the set is made: only the ledger knows it.
+	memory --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$by_id'"
+	install -d -m 700 "$work/with-redis"
+	nexus-backup --backup-dir="$work/with-redis" --redis=yes 2>/dev/null
+	purge --tag t9 >/dev/null
+	purge --episode "$by_id" >/dev/null
+	same "copies that are gone" "$(redis EXISTS "episode:$by_rule" "episode:$by_id")" 0
+	nexus-restore apply 1 --backup-dir "$work/with-redis" --no-safety-backup --yes --json >"$work/restored.json" 2>"$work/said"
+	same "copies that came back" "$(redis EXISTS "episode:$by_rule" "episode:$by_id")" 0
+	same "another copy" "$(redis GET "episode:$stays")" copy
+	jq -e '.notes | any(startswith("2 copies of forgotten episodes"))' "$work/restored.json" >/dev/null
+	redis DEL "episode:$stays" >/dev/null
+	drop_others
+}
+
 # A new machine has the set and the owner's key, and neither ledger nor its key.
 new_machine_forgets_too() {
 	backup_of oblivion "$work/newer" 2>/dev/null
@@ -299,6 +322,7 @@ check dry_run_writes_nothing
 begin_ledger 2
 check restored_set_forgets_again
 check new_machine_forgets_too
+check restored_redis_forgets_again
 check damaged_ledger_stops_everything
 check too_much_stops_with_75
 check unknown_type_is_warned_of

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use nexus_core::forgetting::{OnReference, parse_kind, parse_table};
 use nexus_core::ledger::Place;
 use nexus_core::postgres::server::ServerSettings;
+use nexus_core::redis::copies;
 use nexus_core::set::rotation::Retention;
 
 use crate::rules::{self, KeyRules, Rules};
@@ -224,8 +225,7 @@ impl Args {
 
     /// How keys of Redis with copies begin.
     pub(crate) fn copies(&self) -> Vec<String> {
-        let prefixes = self.redis_copies.iter().map(|prefix| prefix.trim().to_owned());
-        prefixes.filter(|prefix| !prefix.is_empty() && prefix != "none").collect()
+        copies::prefixes(&self.redis_copies)
     }
 
     /// What becomes of rows that refer to one that goes.

@@ -78,8 +78,10 @@ pub(crate) fn clean(control: &Control, table: &Table, room: Room, progress: &Pro
             let scrubbed = scrubbing::scrub(control, table, progress)?;
             overwritten = scrubbed.bytes;
             notes.extend(scrubbed.notes);
-            // The filler goes, too.
-            vacuum()?;
+            if overwritten > 0 {
+                // The filler goes, too.
+                vacuum()?;
+            }
         }
         Room::Rewritten => {
             let doing = format!("rewriting {table}");
