@@ -1,7 +1,7 @@
 """The faults, by the names that the table uses. Each takes the job, the row and the case, runs the job under the fault,
 mends what it has broken of the machine, and gives the outcome."""
 
-from faults import (clock, damage, disks, forgery, keys, memory, power, servers, signals, syscalls, together, tools, versions)
+from faults import (clock, damage, disks, forgery, keys, ledger, memory, power, servers, signals, syscalls, together, tools, versions)
 
 BY_NAME = {
     "error": syscalls.error,
@@ -20,6 +20,7 @@ BY_NAME = {
     "forgery": forgery.done,
     "key": keys.wrong,
     "version": versions.other,
+    "ledger": ledger.wrong,
     "at-once": together.two,
     "none": signals.none,
 }

@@ -4,6 +4,7 @@ import os
 
 from jobs.backup import Backup, BackupWithRedis
 from jobs.on_disk import BackupOnDisk
+from jobs.purge import Purge
 from jobs.restore import Restore, RestoreInto
 from jobs.restore_test import RestoreTest
 from jobs.rotation import Rotation
@@ -18,5 +19,5 @@ def make(name, bench):
     os.makedirs(directory, mode=0o700, exist_ok=True)
     return {
         "backup": Backup, "backup-with-redis": BackupWithRedis, "backup-on-disk": BackupOnDisk, "rotation": Rotation, "restore": Restore,
-        "restore-into": RestoreInto, "verify": Verify, "restore-test": RestoreTest,
+        "restore-into": RestoreInto, "purge": Purge, "verify": Verify, "restore-test": RestoreTest,
     }[kind](bench, directory, own)
