@@ -82,7 +82,7 @@ impl Filler {
         let mut filler = Self {
             heap: heap.to_owned(),
             column: column.name.clone(),
-            emptied: emptied.map(|other| format!(", {} = NULL", other.name)).collect(),
+            emptied: emptied.fold(String::new(), |text, other| text + ", " + &other.name + " = NULL"),
             empty_row: String::new(),
             least: 0,
         };

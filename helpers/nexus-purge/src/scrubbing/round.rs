@@ -154,7 +154,7 @@ impl<'a> Round<'a> {
                     Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => {}
                     _ => {
                         self.refused =
-                            Some(error.as_db_error().map_or(error.to_string(), |e| e.message().to_owned()))
+                            Some(error.as_db_error().map_or(error.to_string(), |e| e.message().to_owned()));
                     }
                 }
             }
