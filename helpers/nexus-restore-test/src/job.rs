@@ -128,8 +128,8 @@ fn in_postgres(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Re
 /// rows that were, or nothing where nothing was ever forgotten.
 fn forget_again(args: &Args, making: &Restoring<'_>) -> Result<Option<u64>> {
     let Some(ledgers) = forget::ledgers(making, &args.purge_ledger)? else { return Ok(None) };
-    let rows = forget::again(making, &ledgers)?;
-    match forget::again(making, &ledgers)? {
+    let rows = forget::again(making, &ledgers, &mut |_| Ok(()))?;
+    match forget::again(making, &ledgers, &mut |_| Ok(()))? {
         0 => Ok(Some(rows)),
         left => Err(Failure::new(Exit::Data, "forgetting again what the purge ledger forbids")
             .because(format!("{} were left", counted(left, "row")))

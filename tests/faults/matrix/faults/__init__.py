@@ -1,8 +1,8 @@
 """The faults, by the names that the table uses. Each takes the job, the row and the case, runs the job under the fault,
 mends what it has broken of the machine, and gives the outcome."""
 
-from faults import (alerts, clock, damage, disks, forgery, keys, media, memory, power, servers, signals, syscalls, together, tools,
-                    versions)
+from faults import (alerts, clock, damage, disks, forgery, keys, ledger, media, memory, power, servers, signals, syscalls, together,
+                    tools, versions)
 
 BY_NAME = {
     "error": syscalls.error,
@@ -22,6 +22,7 @@ BY_NAME = {
     "forgery": forgery.done,
     "key": keys.wrong,
     "version": versions.other,
+    "ledger": ledger.wrong,
     "at-once": together.two,
     "webhook": alerts.webhook,
     "queue": alerts.queue,

@@ -6,6 +6,7 @@ from jobs.alert import Alert
 from jobs.backup import Backup, BackupWithRedis
 from jobs.on_disk import BackupOnDisk
 from jobs.on_medium import BackupOnMedium, RestoreFromMedium
+from jobs.purge import Purge
 from jobs.restore import Restore, RestoreInto
 from jobs.restore_test import RestoreTest
 from jobs.rotation import Rotation
@@ -18,6 +19,7 @@ KINDS = {
     "backup-on-disk": BackupOnDisk,
     "backup-on-medium": BackupOnMedium,
     "backup-with-redis": BackupWithRedis,
+    "purge": Purge,
     "restore": Restore,
     "restore-from-medium": RestoreFromMedium,
     "restore-into": RestoreInto,
