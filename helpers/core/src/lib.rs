@@ -11,6 +11,7 @@ pub mod journal;
 pub mod ledger;
 pub mod output;
 pub mod postgres;
+pub mod problems;
 pub mod progress;
 pub mod redis;
 pub mod restoring;
