@@ -1,7 +1,7 @@
 """The faults, by the names that the table uses. Each takes the job, the row and the case, runs the job under the fault,
 mends what it has broken of the machine, and gives the outcome."""
 
-from faults import (clock, damage, disks, forgery, keys, memory, power, servers, signals, syscalls, together, tools, versions)
+from faults import (clock, damage, disks, forgery, keys, media, memory, power, servers, signals, syscalls, together, tools, versions)
 
 BY_NAME = {
     "error": syscalls.error,
@@ -11,6 +11,7 @@ BY_NAME = {
     "server": servers.disturbed,
     "tool": tools.disturbed,
     "tool-lies": tools.lies,
+    "medium": media.wrong,
     "disk": disks.broken,
     "directory": disks.directory,
     "power": power.cut,
@@ -23,3 +24,6 @@ BY_NAME = {
     "at-once": together.two,
     "none": signals.none,
 }
+
+# Of those that meet the n-th of something: how many there are in a run.
+HOW_MANY = {"error": syscalls.how_many, "signal-at": syscalls.how_many, "medium": media.how_many}

@@ -4,6 +4,7 @@ import os
 
 from jobs.backup import Backup, BackupWithRedis
 from jobs.on_disk import BackupOnDisk
+from jobs.on_medium import BackupOnMedium, RestoreFromMedium
 from jobs.restore import Restore, RestoreInto
 from jobs.restore_test import RestoreTest
 from jobs.rotation import Rotation
@@ -17,6 +18,7 @@ def make(name, bench):
     directory = os.path.join(bench.directory, name)
     os.makedirs(directory, mode=0o700, exist_ok=True)
     return {
-        "backup": Backup, "backup-with-redis": BackupWithRedis, "backup-on-disk": BackupOnDisk, "rotation": Rotation, "restore": Restore,
-        "restore-into": RestoreInto, "verify": Verify, "restore-test": RestoreTest,
+        "backup": Backup, "backup-with-redis": BackupWithRedis, "backup-on-disk": BackupOnDisk,
+        "backup-on-medium": BackupOnMedium, "rotation": Rotation, "restore": Restore, "restore-into": RestoreInto,
+        "restore-from-medium": RestoreFromMedium, "verify": Verify, "restore-test": RestoreTest,
     }[kind](bench, directory, own)
