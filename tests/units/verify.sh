@@ -28,7 +28,7 @@ exposed_less_than() {
 # No process that holds rows or keys may open Docker's socket or a connection.
 has() { same "$2 of $1" "$(systemctl show --value --property="$2" "$1")" "$3"; }
 
-for file in "$units"/*.{service,socket,timer,target,slice}; do
+for file in "$units"/*.{service,socket,timer,path,target,slice}; do
 	check verify_prints_nothing "$(instance "$file")"
 done
 for file in "$units"/*.service; do

@@ -122,6 +122,13 @@ pub(crate) struct Args {
     pub(crate) alert_tested: PathBuf,
 }
 
+impl Args {
+    /// Whether it looks once, and changes nothing.
+    pub(crate) fn is_one_look(&self) -> bool {
+        self.once || self.json
+    }
+}
+
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnOff {

@@ -116,7 +116,7 @@ impl Daemon {
         let overdue = self.rounds.overdue();
         self.observe(overdue);
         self.mend();
-        if self.known.is_pressing() {
+        if self.known.is_pressing() || self.budget.is_fresh(Instant::now()) {
             self.rounds.press();
         }
         // Those that were sent off together are told of together.

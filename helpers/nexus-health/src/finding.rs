@@ -46,7 +46,12 @@ pub(crate) struct Finding {
     pub(crate) measured: Option<(f64, Limits)>,
     /// How many looks in a row must say that it has become worse before it counts.
     pub(crate) patience: u32,
+    /// How many must say that it has become better.
+    pub(crate) calm: u32,
 }
+
+/// So many looks of a frequent check must say that it is better.
+pub(crate) const CALM: u32 = 3;
 
 impl Finding {
     /// It is well.
@@ -108,7 +113,7 @@ impl Finding {
         advice: impl Into<String>,
     ) -> Self {
         let (id, sentence, advice) = (id.into(), sentence.into(), advice.into());
-        Self { id, level, sentence, advice, measured: None, patience: 1 }
+        Self { id, level, sentence, advice, measured: None, patience: 1, calm: CALM }
     }
 }
 

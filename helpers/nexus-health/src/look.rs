@@ -1,9 +1,6 @@
 //! What a check gives back, and what it is given.
 
 use std::sync::Mutex;
-use std::time::Instant;
-
-use jiff::Timestamp;
 
 use crate::args::Args;
 use crate::check::docker::containers::Container;
@@ -94,8 +91,6 @@ pub(crate) enum StackState {
 pub(crate) struct Ctx {
     /// The settings.
     pub(crate) args: Args,
-    /// When this process began.
-    pub(crate) began: (Timestamp, Instant),
     /// Where the servers say that they keep their data.
     pub(crate) directories: Mutex<Directories>,
 }
@@ -110,10 +105,9 @@ pub(crate) struct Directories {
 }
 
 impl Ctx {
-    /// What all checks are given, from now on.
+    /// What all checks are given.
     pub(crate) fn new(args: Args) -> Self {
-        let began = (Timestamp::now(), Instant::now());
-        Self { args, began, directories: Mutex::default() }
+        Self { args, directories: Mutex::default() }
     }
 
     /// Where the servers keep their data.

@@ -43,7 +43,7 @@ fn run() -> Result<ExitCode> {
     if let Some(path) = &args.note_ports {
         return ports::note(path).map(|()| ExitCode::SUCCESS);
     }
-    if args.once || args.json {
+    if args.is_one_look() {
         return once::look(args).map(as_plugins_exit);
     }
     daemon::run(args).map(|()| ExitCode::SUCCESS)

@@ -86,6 +86,10 @@ impl Rounds {
         if std::mem::take(&mut slot.hangs) {
             slot.due = slot.due.min(Instant::now() + PRESSING);
         }
+        if slot.group.every > 1 {
+            // Between two of its looks minutes pass: what it says then is no trembling.
+            look.findings.iter_mut().for_each(|finding| finding.calm = 1);
+        }
         look.found(Finding::ok(id_of(slot.group.name), format!("The check of {} answers.", slot.group.name)));
         look
     }

@@ -8,9 +8,6 @@ use nexus_core::problems;
 
 use crate::finding::{Finding, Level};
 
-/// So many looks in a row must say that it is better before it counts as better.
-const CALM: u32 = 3;
-
 /// What is so of one thing.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State {
@@ -77,11 +74,14 @@ impl Verdict {
         let Some(state) = self.states.get_mut(&finding.id) else { return self.first(finding, now) };
         let wanted = wanted(state.level, &finding);
         state.is_seen = true;
-        state.sentence.clone_from(&finding.sentence);
-        state.advice.clone_from(&finding.advice);
+        // One look that says otherwise does not yet speak for it.
+        if wanted == state.level {
+            state.sentence.clone_from(&finding.sentence);
+            state.advice.clone_from(&finding.advice);
+        }
         state.worse = if wanted > state.level { state.worse + 1 } else { 0 };
         state.better = if wanted < state.level { state.better + 1 } else { 0 };
-        if state.worse < finding.patience && state.better < CALM {
+        if state.worse < finding.patience && state.better < finding.calm {
             return None;
         }
         if wanted == state.level {

@@ -43,7 +43,7 @@ pub(crate) fn all() -> Vec<Group> {
         group("redis", 1, true, 12, Box::new(redis::Redis::default())),
         group("systemd", 1, true, 10, Box::new(systemd::Systemd)),
         group("docker", 10, true, 20, Box::new(docker::Docker::default())),
-        group("backups", 10, false, 20, Box::new(backups::Backups)),
+        group("backups", 4, false, 20, Box::new(backups::Backups)),
         group("database", 20, false, 30, Box::new(postgres::database::Database)),
         group("exposure", 20, false, 30, Box::new(exposure::Exposure)),
         group("clock", 20, false, 10, Box::new(machine::clock::Clock::default())),

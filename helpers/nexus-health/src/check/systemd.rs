@@ -83,11 +83,11 @@ impl Asked {
 fn ask() -> zbus::Result<Asked> {
     let connection = Connection::system()?;
     let manager = proxy(&connection, "/org/freedesktop/systemd1", "Manager")?;
-    let none: [&str; 0] = [];
-    let patterns = ["nexus-*", "nexus.*"];
-    let rows: Vec<Row> = manager.call("ListUnitsByPatterns", &(none, patterns))?;
+    // Slices: an array of fixed length would go over the bus as a structure.
+    let (states, patterns): (&[&str], &[&str]) = (&[], &["nexus-*", "nexus.*"]);
+    let rows: Vec<Row> = manager.call("ListUnitsByPatterns", &(states, patterns))?;
     let units: Vec<Unit> = rows.into_iter().map(|row| (row.0, row.3, row.6)).collect();
-    let files: Vec<(String, String)> = manager.call("ListUnitFilesByPatterns", &(none, patterns))?;
+    let files: Vec<(String, String)> = manager.call("ListUnitFilesByPatterns", &(states, patterns))?;
     let files = files
         .into_iter()
         .map(|(path, state)| (path.rsplit('/').next().unwrap_or_default().to_owned(), state))

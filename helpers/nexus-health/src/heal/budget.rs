@@ -46,6 +46,11 @@ impl Budget {
         self.done.push((now, action));
     }
 
+    /// Whether something was done just now, so that it is to be seen soon whether it helped.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        self.done.iter().any(|(at, _)| now.duration_since(*at) < REST)
+    }
+
     /// How many were done within the last hour.
     pub(crate) fn count(&self, now: Instant) -> usize {
         self.done.iter().filter(|(at, _)| now.duration_since(*at) < HOUR).count()

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::finding::CALM;
 use crate::threshold::{Limits, Threshold};
 
 fn now() -> Timestamp {

@@ -64,7 +64,8 @@ fn age(at: Timestamp) -> f64 {
 fn newest(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
     let advice = "Take one: systemctl start nexus-backup; why there was none: journalctl -u nexus-backup";
     let Some(set) = sets.last() else {
-        look.found(Finding::critical("backup-age", "There is no backup.", advice));
+        // Installation takes the first one after it has started us.
+        look.found(Finding::critical("backup-age", "There is no backup.", advice).patient(2));
         return;
     };
     let age = age(set.name.taken);
