@@ -46,10 +46,6 @@ pub(crate) fn look(args: Args) -> Result<Level> {
     let (mut verdict, now) = (Verdict::default(), Timestamp::now());
     verdict.observe(findings, now);
     let document = Document::new(&verdict, &metrics, healing, now);
-    if as_json {
-        output::json(&document)?
-    } else {
-        output::print(&table::text(&document))?
-    }
-    Ok(document.level)
+    let printed = if as_json { output::json(&document) } else { output::print(&table::text(&document)) };
+    printed.map(|()| document.level)
 }

@@ -38,15 +38,15 @@ pub(crate) fn all() -> Vec<Group> {
         check: Some(check),
     };
     vec![
-        group("machine", 1, false, 10, Box::new(machine::Machine::default())),
+        group("machine", 1, false, 10, Box::<machine::Machine>::default()),
         group("postgres", 1, true, 12, Box::new(postgres::Postgres)),
-        group("redis", 1, true, 12, Box::new(redis::Redis::default())),
+        group("redis", 1, true, 12, Box::<redis::Redis>::default()),
         group("systemd", 1, true, 10, Box::new(systemd::Systemd)),
-        group("docker", 10, true, 20, Box::new(docker::Docker::default())),
+        group("docker", 10, true, 20, Box::<docker::Docker>::default()),
         group("backups", 4, false, 20, Box::new(backups::Backups)),
         group("database", 20, false, 30, Box::new(postgres::database::Database)),
         group("exposure", 20, false, 30, Box::new(exposure::Exposure)),
-        group("clock", 20, false, 10, Box::new(machine::clock::Clock::default())),
+        group("clock", 20, false, 10, Box::<machine::clock::Clock>::default()),
         group("alerts", 20, false, 10, Box::new(alerts::Alerts)),
     ]
 }

@@ -21,6 +21,9 @@ const NEEDED: [&str; 6] = [
     "nexus.target",
 ];
 
+/// Those of them that must run; others may have had their one run.
+const TIMERS: [&str; 3] = ["nexus-backup.timer", "nexus-purge.timer", "nexus-restore-test.timer"];
+
 /// A unit that is loaded: name, active state, object.
 type Unit = (String, String, OwnedObjectPath);
 
@@ -94,8 +97,7 @@ fn ask() -> zbus::Result<Asked> {
         .collect();
     let mut unscheduled = Vec::new();
     for (name, state, path) in &units {
-        // Those that must run; others may have had their one run.
-        if state == "active" && name.ends_with(".timer") && NEEDED.contains(&name.as_str()) {
+        if state == "active" && TIMERS.contains(&name.as_str()) {
             let timer = proxy(&connection, path.as_str(), "Timer")?;
             let next: u64 = timer.get_property("NextElapseUSecRealtime")?;
             // While its job runs a timer has no next run yet.
@@ -155,9 +157,7 @@ fn masked(asked: &Asked) -> Finding {
 }
 
 fn timers(asked: &Asked, is_wanted: bool) -> Finding {
-    let stopped = NEEDED
-        .iter()
-        .filter(|name| is_wanted && name.ends_with(".timer") && asked.active(name) != Some("active"));
+    let stopped = TIMERS.iter().filter(|name| is_wanted && asked.active(name) != Some("active"));
     let not_running: Vec<&str> =
         stopped.copied().chain(asked.unscheduled.iter().map(String::as_str)).collect();
     match not_running.as_slice() {

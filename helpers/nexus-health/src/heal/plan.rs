@@ -70,10 +70,10 @@ struct Lasting<T> {
 
 impl<T: PartialEq> Lasting<T> {
     /// What goes on keeps its beginning.
-    fn follow(before: Option<Self>, what: T, now: Instant) -> Option<Self> {
+    fn follow(before: Option<Self>, what: T, now: Instant) -> Self {
         match before {
-            Some(before) if before.what == what => Some(before),
-            _ => Some(Self { what, since: now }),
+            Some(before) if before.what == what => before,
+            _ => Self { what, since: now },
         }
     }
 }
@@ -94,9 +94,9 @@ impl Known {
     /// Takes a fact.
     pub(crate) fn note(&mut self, fact: Fact, now: Instant) {
         match fact {
-            Fact::Postgres(answer) => self.postgres = Lasting::follow(self.postgres, answer, now),
-            Fact::Redis(answer) => self.redis = Lasting::follow(self.redis, answer, now),
-            Fact::Stack(stack) => self.stack = Lasting::follow(self.stack, stack, now),
+            Fact::Postgres(answer) => self.postgres = Some(Lasting::follow(self.postgres, answer, now)),
+            Fact::Redis(answer) => self.redis = Some(Lasting::follow(self.redis, answer, now)),
+            Fact::Stack(stack) => self.stack = Some(Lasting::follow(self.stack, stack, now)),
             Fact::Containers(containers) => {
                 for (index, service) in [Service::Postgres, Service::Redis].into_iter().enumerate() {
                     let is = containers.iter().flatten().any(|container| {
@@ -176,14 +176,16 @@ impl Known {
         let lasts = now.duration_since(answer.since);
         let seconds = lasts.as_secs();
         let name = name(service);
+        // Docker may be out of reach then too: its helper's socket was in the same place.
+        if answer.what == Answer::NoDirectory {
+            let why = format!("the directory of {name}'s socket is gone");
+            return (lasts >= ABSENT).then_some((Action::AskForStack, why));
+        }
         let container = self.container(service, now)?;
         match answer.what {
             Answer::Silent if lasts >= HUNG && container.is_running() => {
                 let why = format!("{name} takes connections and has not answered for {seconds} seconds");
                 Some((Action::RestartHung(service), why))
-            }
-            Answer::NoDirectory if lasts >= ABSENT => {
-                Some((Action::AskForStack, format!("the directory of {name}'s socket is gone")))
             }
             // Docker starts it, or it starts; paused by a person.
             Answer::Absent if matches!(container.state.as_str(), "restarting" | "paused" | "removing") => {

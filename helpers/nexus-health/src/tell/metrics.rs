@@ -5,6 +5,8 @@
 use super::document::{Document, Number};
 use crate::finding::Level;
 
+const LEVELS: &str = "How it is: 0 well, 1 warning, 2 critical, 3 unknown.";
+
 /// The whole file.
 pub(crate) fn text(document: &Document) -> String {
     let mut text = String::new();
@@ -20,7 +22,6 @@ pub(crate) fn text(document: &Document) -> String {
         label: None,
         value,
     };
-    const LEVELS: &str = "How it is: 0 well, 1 warning, 2 critical, 3 unknown.";
     let findings = document.findings.iter().map(|row| Number {
         label: Some(("finding", row.id.clone())),
         ..own("finding_level", LEVELS, level(row.level))

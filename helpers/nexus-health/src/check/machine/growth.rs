@@ -133,7 +133,7 @@ fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let points: Vec<_> = points.iter().rev().step_by(step).collect();
     let mut slopes = Vec::new();
     for (index, (x, y)) in points.iter().enumerate() {
-        let later = points[index + 1..].iter().filter(|(other, _)| other != x);
+        let later = points[index + 1..].iter().filter(|(other, _)| (other - x).abs() > 0.0);
         slopes.extend(later.map(|(other_x, other_y)| (other_y - y) / (other_x - x)));
     }
     slopes.sort_by(f64::total_cmp);
@@ -153,7 +153,7 @@ mod tests {
     fn the_history_is_bounded_survives_a_restart_and_damage_costs_only_the_damaged_line() {
         let directory = tempfile::tempdir().unwrap();
         let mut growth = Growth::read(directory.path());
-        for hour in 0..2000 {
+        for hour in 0..2000i64 {
             growth.note(&[("backups", hour.unsigned_abs() * 1000, 0)], at(hour));
         }
         assert_eq!(growth.samples.len(), MOST);
@@ -167,7 +167,7 @@ mod tests {
     fn full_is_when_the_free_bytes_are_used_up_at_the_growth_there_was() {
         let directory = tempfile::tempdir().unwrap();
         let mut growth = Growth::read(directory.path());
-        for hour in 0..=200 {
+        for hour in 0..=200i64 {
             growth.note(&[("backups", 3600 * hour.unsigned_abs(), 0), ("still", 7, 0)], at(hour));
             assert_eq!(growth.until_full("backups", 1000).is_some(), hour >= 24, "{hour}");
         }

@@ -90,13 +90,13 @@ fn connections(there: f64, most: f64, ctx: &Ctx, look: &mut Look) {
     look.found(Finding::measured("postgres-connections", share, limits, sentence, advice));
 }
 
-fn waiting(transaction: f64, lock: f64, ctx: &Ctx, look: &mut Look) {
+fn waiting(transaction: f64, blocked: f64, ctx: &Ctx, look: &mut Look) {
     look.metric(Metric::one(
         "postgres_oldest_transaction_seconds",
         "Age of the oldest transaction of a program.",
         transaction,
     ));
-    look.metric(Metric::one("postgres_longest_lock_wait_seconds", "Longest wait for a lock.", lock));
+    look.metric(Metric::one("postgres_longest_lock_wait_seconds", "Longest wait for a lock.", blocked));
     let sentence = match transaction {
         t if t < 1.0 => "No program has a long transaction open.".to_owned(),
         t => format!("The oldest transaction of a program has been open for {}.", in_words(t)),
@@ -105,14 +105,14 @@ fn waiting(transaction: f64, lock: f64, ctx: &Ctx, look: &mut Look) {
                   pg_stat_activity ORDER BY xact_start; end it: SELECT pg_terminate_backend(PID)";
     let limits = ctx.args.thresholds.pg_transaction;
     look.found(Finding::measured("postgres-transaction", transaction, limits, sentence, advice));
-    let sentence = match lock {
+    let sentence = match blocked {
         l if l < 1.0 => "Nobody waits for a lock.".to_owned(),
         l => format!("Somebody has been waiting for a lock for {}.", in_words(l)),
     };
     let advice = "Who waits for whom: SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity WHERE \
                   wait_event_type = 'Lock'";
     let limits = ctx.args.thresholds.pg_lock;
-    look.found(Finding::measured("postgres-lock", lock, limits, sentence, advice));
+    look.found(Finding::measured("postgres-lock", blocked, limits, sentence, advice));
 }
 
 fn log_and_numbers(wal: f64, idle_slots: f64, age: f64, ctx: &Ctx, look: &mut Look) {

@@ -78,10 +78,10 @@ fn listens(settings: &ServerSettings) -> Result<(), Trouble> {
     let directory = Path::new(&settings.host);
     let socket = directory.join(format!(".s.PGSQL.{}", settings.port));
     if !directory.exists() {
-        return Err(Trouble::absent(Answer::NoDirectory, format!("{} is gone", directory.display())));
+        return Err(Trouble::absent(Answer::NoDirectory, &format!("{} is gone", directory.display())));
     }
     match socket.try_exists() {
-        Ok(false) => Err(Trouble::absent(Answer::Absent, format!("there is no {}", socket.display()))),
+        Ok(false) => Err(Trouble::absent(Answer::Absent, &format!("there is no {}", socket.display()))),
         _ => Ok(()),
     }
 }
@@ -102,7 +102,7 @@ impl Trouble {
         }
     }
 
-    fn absent(answer: Answer, why: String) -> Self {
+    fn absent(answer: Answer, why: &str) -> Self {
         let sentence = format!("PostgreSQL is not there: {why}.");
         Self { answer, sentence, advice: "See: systemctl status nexus-stack; docker ps --all" }
     }

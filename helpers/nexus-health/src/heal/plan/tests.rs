@@ -65,6 +65,8 @@ fn a_container_that_was_killed_is_started() {
 #[test]
 fn a_directory_that_is_gone_is_made_by_systemd() {
     assert_eq!(after(15, &postgres(Answer::NoDirectory, "running", "healthy")), Some(Action::AskForStack));
+    let all_is_gone = [Fact::Stack(WANTED), Fact::Postgres(Answer::NoDirectory), Fact::Containers(None)];
+    assert_eq!(after(15, &all_is_gone), Some(Action::AskForStack));
 }
 
 #[test]
