@@ -84,7 +84,7 @@ leftovers_are_swept() {
 	from_here
 	image=$(docker inspect --format '{{.Image}}' nexus-postgres)
 	docker create --name nexus-scratch-left --label nexus.scratch --network none "$image" >/dev/null
-	install -d -o nexus -g nexus "$backups/.000099-20200101T000000Z.partial/data"
+	install -d -o nexus -g nexus "$backups/.000099-20200101T000000Z.partial" "$backups/.000099-20200101T000000Z.partial/data"
 	await 100 gone "$backups/.000099-20200101T000000Z.partial"
 	await 200 no_scratch
 	same "what was mended" "$(mended | grep -c '^removing')" 2

@@ -47,7 +47,6 @@ prepare() {
 	as_owner --command='CREATE TABLE health_rows (a int) WITH (autovacuum_enabled = off)' \
 		--command='INSERT INTO health_rows SELECT generate_series(1, 20000)' --command='CREATE TABLE health_lock ()' --command=CHECKPOINT
 	redis SET health:ballast "$(head -c 4000000 /dev/zero | tr '\0' x)" >/dev/null
-	touch /var/lib/nexus/alerts-tested 2>/dev/null && rm /var/lib/nexus/alerts-tested
 }
 
 # A file system of 64 MiB and 200 files, in the place of the backups.
@@ -64,24 +63,22 @@ make_disk() {
 	python3 - "$disk" >/var/lib/nexus/health/history.jsonl <<-'PYTHON'
 		import datetime, json, os, sys
 		s = os.statvfs(sys.argv[1])
-		free, used = s.f_bavail * s.f_frsize, (s.f_blocks - s.f_bfree) * s.f_frsize
+		free = s.f_bavail * s.f_frsize
 		now = datetime.datetime.now(datetime.timezone.utc)
 		for hour in range(240, -1, -1):
 		    at = now - datetime.timedelta(hours=hour)
-		    there = max(0, used - free * hour // (24 * 90))
-		    print(json.dumps({"at": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "used": [["backups", 10**9 - free * hour // (24 * 90)]]}))
+		    there = 10**9 - free * hour // (24 * 90)
+		    print(json.dumps({"at": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "used": [["backups", there]]}))
 	PYTHON
 	chown nexus:nexus /var/lib/nexus/health/history.jsonl
 }
 # filled PERCENT: of its bytes and of its files.
 filled() {
-	local total used files
-	read -r total used < <(stat --file-system --format='%b %a' "$disk")
-	used=$((total - used))
-	fallocate --length $(((total * $1 / 100 - used) * 4096)) "$disk/.fill-$1" 2>/dev/null || fallocate --length $(((total * $1 / 100 - used) * $(stat --file-system --format=%S "$disk"))) "$disk/.fill-$1"
-	read -r total files < <(stat --file-system --format='%c %d' "$disk")
-	used=$((total - files))
-	while ((used * 100 < total * $1)); do touch "$disk/.file-$used" && used=$((used + 1)); done
+	local block total free files
+	read -r block total free < <(stat --file-system --format='%S %b %a' "$disk")
+	fallocate --length $(((total * $1 / 100 - (total - free)) * block)) "$disk/.fill-$1"
+	read -r total free < <(stat --file-system --format='%c %d' "$disk")
+	for ((files = total - free; files * 100 < total * $1; files++)); do touch "$disk/.file-$files" || return; done
 }
 
 # set_taken WHEN: a set that was taken then is the newest.
@@ -164,7 +161,7 @@ first_step() {
 	touch "$disk/.unfinished"
 	systemctl stop nexus-purge.timer
 	systemctl disable --quiet nexus-restore-test.timer
-	systemctl mask --quiet nexus-health-ports.timer 2>/dev/null || ln -s /dev/null /etc/systemd/system/nexus-masked.service
+	ln -s /dev/null /etc/systemd/system/nexus-masked.service
 	systemctl daemon-reload
 	tested '"refused"'
 	as_owner --command="UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'nexus_memory.zep_embedding_hnsw'::regclass" \
@@ -184,8 +181,6 @@ second_step() {
 	set_taken "4 days ago"
 	proven true "80 days ago"
 	# One that was tested since, and failed.
-	cp "/var/lib/nexus/proofs/000007.json" "$work/proof-of-7"
-	newest_set_before=$newest_set
 	install -d -o nexus -g nexus -m 700 "$disk/000008-${newest_set#*-}"
 	printf '{"format":1,"set":"000008-%s","proven":false,"at":"%s"}\n' "${newest_set#*-}" "$(date --utc +%Y-%m-%dT%H:%M:%SZ)" >/var/lib/nexus/proofs/000008.json
 	chmod 500 "$(docker volume inspect --format '{{.Mountpoint}}' nexus_redis_data)"
@@ -213,10 +208,9 @@ way_back() {
 	chmod 700 "$(docker volume inspect --format '{{.Mountpoint}}' nexus_redis_data)"
 	redis BGSAVE >/dev/null
 	rm -f /etc/systemd/system/nexus-masked.service
-	systemctl unmask --quiet nexus-health-ports.timer
 	systemctl daemon-reload
 	systemctl reset-failed nexus-test-failed
-	systemctl enable --quiet --now nexus-restore-test.timer nexus-purge.timer nexus-health-ports.timer
+	systemctl enable --quiet --now nexus-restore-test.timer nexus-purge.timer
 	systemctl start nexus-health-ports
 	chmod 640 "$settings"
 	tested null
