@@ -203,7 +203,10 @@ impl fmt::Display for Doing<'_> {
             Request::ScratchDown {} => f.write_str("removing throwaway servers"),
             Request::RedisRestore {} => f.write_str("restoring Redis"),
             Request::Containers {} => f.write_str("looking at the containers"),
-            Request::Restart { service } => write!(f, "restarting {}", service.as_str()),
+            Request::Restart { service } | Request::RestartHung { service } => {
+                write!(f, "restarting {}", service.as_str())
+            }
+            Request::Daemon {} => f.write_str("looking at Docker"),
         }
     }
 }
