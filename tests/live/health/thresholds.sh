@@ -107,6 +107,7 @@ hold() {
 	docker exec -i nexus-postgres psql -XAtq --dbname=nexus >/dev/null 2>&1 < <(printf '%s\n' "$2" && exec sleep infinity) &
 	holders[$1]=$!
 }
+locked() { [[ $(as_owner --command="SELECT count(*) FROM pg_locks WHERE relation = 'health_lock'::regclass AND granted") == 1 ]]; }
 connections() {
 	local number
 	for number in $(seq "$1" "$2"); do hold "connection$number" 'SELECT 1;'; done
@@ -146,12 +147,16 @@ tested() {
 # ---- Over the thresholds and back
 
 first_step() {
+	# First, because restarts are counted from its first look on.
+	setting NEXUS_REDIS_IMAGE=redis:another
+	restart_health
 	restart_by_docker
 	filled 90
 	hog 1
 	connections 1 22
 	hold transaction 'BEGIN; SELECT pg_current_xact_id();'
 	hold owner 'BEGIN; LOCK TABLE health_lock;'
+	await 20 locked
 	hold waiter 'SELECT * FROM health_lock;'
 	more_log 230
 	update_rows
@@ -166,8 +171,6 @@ first_step() {
 	tested '"refused"'
 	as_owner --command="UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'nexus_memory.zep_embedding_hnsw'::regclass" \
 		--command="UPDATE pg_database SET datcollversion = '0' WHERE datname = 'nexus'"
-	setting NEXUS_REDIS_IMAGE=redis:another
-	restart_health
 }
 second_step() {
 	restart_by_docker
