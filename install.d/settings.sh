@@ -94,6 +94,7 @@ let_jobs_write() {
 	proofs=$(place_of NEXUS_PROOFS_DIR)
 	let_write nexus-backup "$sets" "$proofs"
 	let_write nexus-restore-test "$proofs" "$sets"
+	let_write nexus-health "$sets" "$proofs"
 }
 
 place_of() {

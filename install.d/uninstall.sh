@@ -77,6 +77,7 @@ remove_files() {
 	rm -rf -- "$share"
 	remove_drop_in nexus-backup
 	remove_drop_in nexus-restore-test
+	remove_drop_in nexus-health
 	systemctl daemon-reload
 	systemctl reset-failed 'nexus-*'
 }

@@ -123,6 +123,29 @@ restored_set_forgets_again() {
 	docker exec nexus-postgres dropdb "$(jq -r .kept "$work/restored.json")"
 }
 
+# A snapshot of Redis in an older set has copies of what was forgotten since, by rule and by id.
+restored_redis_forgets_again() {
+	local by_rule by_id stays
+	fill
+	by_rule=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE tags @> '{t9}' LIMIT 1")
+	by_id=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE tags @> '{t8}' LIMIT 1")
+	stays=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE tags @> '{t7}' LIMIT 1")
+	for id in "$by_rule" "$by_id" "$stays"; do redis SET "episode:$id" copy >/dev/null; done
+	# That one's row is gone before the set is made: only the ledger knows it.
+	memory --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$by_id'"
+	install -d -m 700 "$work/with-redis"
+	nexus-backup --backup-dir="$work/with-redis" --redis=yes 2>/dev/null
+	purge --tag t9 >/dev/null
+	purge --episode "$by_id" >/dev/null
+	same "copies that are gone" "$(redis EXISTS "episode:$by_rule" "episode:$by_id")" 0
+	nexus-restore apply 1 --backup-dir "$work/with-redis" --no-safety-backup --yes --json >"$work/restored.json" 2>"$work/said"
+	same "copies that came back" "$(redis EXISTS "episode:$by_rule" "episode:$by_id")" 0
+	same "another copy" "$(redis GET "episode:$stays")" copy
+	jq -e '.notes | any(startswith("2 copies of forgotten episodes"))' "$work/restored.json" >/dev/null
+	redis DEL "episode:$stays" >/dev/null
+	drop_others
+}
+
 # A new machine has the set and the owner's key, and neither ledger nor its key.
 new_machine_forgets_too() {
 	backup_of oblivion "$work/newer" 2>/dev/null
@@ -226,19 +249,27 @@ keys_of_redis_are_given_an_end() {
 
 # A sentence that stood in a row, in Redis and in the log.
 no_file_holds_it_any_more() {
-	local id data redis_data sentence='the sentence that nobody must find again' files
+	local id data redis_data sentence='the sentence that nobody must find again' files kept
 	data=$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)
 	redis_data=$(docker volume inspect --format '{{.Mountpoint}}' nexus_redis_data)
 	fill
 	memory --command="INSERT INTO nexus_memory.zep_episodic_memory (content, metadata, \"timestamp\") SELECT '$sentence, ' || i, '{\"action_type\": \"secret\"}', now() - interval '9 days' FROM generate_series(1, 300) i"
+	# Between others that stay; and so long that it is kept outside the table.
+	memory --command="UPDATE nexus_memory.zep_episodic_memory SET content = '$sentence', metadata = '{\"action_type\": \"secret\"}' WHERE tags && '{t3,t13,t23}' AND \"timestamp\" < now() - interval '8 days'" \
+		--command="UPDATE nexus_memory.zep_episodic_memory SET content = (SELECT string_agg(CASE j WHEN 40 THEN '$sentence' ELSE md5(episode_id::text || j) END, ' ') FROM generate_series(1, 150) j), metadata = CASE WHEN tags && '{t33}' THEN metadata ELSE '{\"action_type\": \"secret\"}' END WHERE tags && '{t33,t43}' AND \"timestamp\" < now() - interval '8 days'" \
+		--command="UPDATE nexus_memory.zep_episodic_memory SET content = replace(content, '$sentence', 'another') WHERE tags && '{t33}'" --command=VACUUM
+	expected=$(rows "metadata->>'action_type' = 'secret'")
+	((expected > 500))
+	kept=$(memory --command="SELECT count(*), md5(string_agg(t::text, '' ORDER BY episode_id)) FROM nexus_memory.zep_episodic_memory t WHERE metadata->>'action_type' IS DISTINCT FROM 'secret'")
 	memory --command='ANALYZE' --command='CHECKPOINT'
 	id=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE content ~ '$sentence' LIMIT 1")
 	redis SET "episode:$id" "\"$sentence\"" >/dev/null
 	# They were there, so that finding none means something.
 	grep -rqa "$sentence" "$data" && grep -rqa "$sentence" "$redis_data"
-	purge --type secret --older-than 7d --rewrite >"$work/done.json"
-	same "rows" "$(jq .rows "$work/done.json")" 300
-	same "notes" "$(jq -c .notes "$work/done.json")" '[]'
+	purge --type secret --older-than 7d --yes >"$work/done.json"
+	same "rows" "$(jq .rows "$work/done.json")" "$expected"
+	((0 < $(jq .overwritten "$work/done.json")))
+	same "the rows that stay" "$(memory --command="SELECT count(*), md5(string_agg(t::text, '' ORDER BY episode_id)) FROM nexus_memory.zep_episodic_memory t")" "$kept"
 	files=$(grep -rla "$sentence" "$data" "$redis_data" || true)
 	same "files of the servers that hold it" "$files" ""
 	install -d -m 700 "$work/after"
@@ -291,6 +322,7 @@ check dry_run_writes_nothing
 begin_ledger 2
 check restored_set_forgets_again
 check new_machine_forgets_too
+check restored_redis_forgets_again
 check damaged_ledger_stops_everything
 check too_much_stops_with_75
 check unknown_type_is_warned_of

@@ -49,6 +49,20 @@ pub mod message_id {
     pub const PROBLEM_LASTS: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a86";
     /// It is over.
     pub const PROBLEM_OVER: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a87";
+    /// Something is well again.
+    pub const HEALTH_WELL: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a90";
+    /// Something will be bad if nobody looks at it.
+    pub const HEALTH_WARNING: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a91";
+    /// Something is bad.
+    pub const HEALTH_CRITICAL: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a92";
+    /// Something cannot be looked at.
+    pub const HEALTH_UNKNOWN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a93";
+    /// Something is being mended.
+    pub const HEALTH_MENDS: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a94";
+    /// Something could not be mended.
+    pub const HEALTH_NOT_MENDED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a95";
+    /// What is known could not be written to its files.
+    pub const HEALTH_NOT_TOLD: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a96";
 }
 
 /// Plain lines on standard error, for terminals and pipes; what has a MESSAGE_ID goes to the journal as well, so that

@@ -54,8 +54,15 @@ const CONTAINER_LINE: &str = concat!(
     r#""image":{{json .Config.Image}},"image_id":{{json .Image}},"#,
     r#""state":{{json .State.Status}},"#,
     r#""health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"#,
-    r#""restart_count":{{json .RestartCount}},"started_at":{{json .State.StartedAt}}}"#,
+    r#""restart_count":{{json .RestartCount}},"started_at":{{json .State.StartedAt}},"#,
+    r#""mounts":{{json .Mounts}},"ports":{{json .HostConfig.PortBindings}}}"#,
 );
+
+/// Version and warnings of the daemon, in one object.
+const DAEMON: &str = r#"{"version":{{json .ServerVersion}},"warnings":{{json .Warnings}}}"#;
+
+/// Of an image, by its name: the digest that the name stands for.
+const IMAGE: &str = "{{.Id}}";
 
 /// The container of a service, as the compose file names it.
 pub fn container(service: Service) -> &'static str {
@@ -143,6 +150,29 @@ pub fn describe(ids: &[String]) -> Argv {
 /// Restarts a service. How long it may take to stop is the compose file's word (`stop_grace_period`).
 pub fn restart(service: Service) -> Argv {
     words(&["restart", container(service)])
+}
+
+/// The same for one that does not answer. Docker sends the stop signal, so that a server that still reacts ends in order,
+/// and kills it after ten seconds; both servers come back from that with all they had confirmed.
+pub fn restart_hung(service: Service) -> Argv {
+    words(&["restart", "-t", "10", container(service)])
+}
+
+/// Asks the daemon about itself.
+pub fn daemon() -> Argv {
+    words(&["info", "--format", DAEMON])
+}
+
+/// Names the images that the stack's containers run, one a line.
+pub fn images(ids: &[String]) -> Argv {
+    let mut argv = words(&["inspect", "--type", "container", "--format", "{{.Config.Image}}"]);
+    argv.extend_from_slice(ids);
+    argv
+}
+
+/// Asks which digest the name of an image stands for.
+pub fn image(name: &str) -> Argv {
+    words(&["image", "inspect", "--format", IMAGE, "--", name])
 }
 
 fn exec() -> Argv {

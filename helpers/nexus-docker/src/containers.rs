@@ -8,7 +8,7 @@ use crate::command;
 use crate::run::{self, Trouble};
 
 /// dockerd answers both questions from memory.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Sends the list to the asker. No container is no line.
 ///
@@ -34,7 +34,7 @@ pub fn list(asker: &Arc<Asker>) -> Result<(), Trouble> {
 }
 
 /// Docker's container ids, one a line. They go back onto a command line, so they are checked.
-fn ids(listed: &str) -> Result<Vec<String>, Trouble> {
+pub(crate) fn ids(listed: &str) -> Result<Vec<String>, Trouble> {
     let is_id = |id: &str| id.len() == 64 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     if listed.lines().all(is_id) {
         Ok(listed.lines().map(str::to_owned).collect())

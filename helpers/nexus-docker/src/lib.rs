@@ -7,12 +7,13 @@
 //! - [`command`]: the command lines, and the few places where a field gets into one;
 //! - [`asker`]: the connection, and how a hang-up is noticed;
 //! - [`running`], [`run`] and [`tool`]: running a command, and running one that must not outlive its asker;
-//! - [`containers`]: the list of containers;
+//! - [`containers`] and [`daemon`]: the list of containers, and Docker itself;
 //! - [`redis`] and [`scratch`]: the requests that take several steps.
 
 pub mod asker;
 pub mod command;
 pub mod containers;
+pub mod daemon;
 pub mod redis;
 pub mod request;
 pub mod run;

@@ -14,7 +14,7 @@ use nexus_core::failure::{Exit, Failure, OrFail, Result};
 use nexus_docker::asker::Asker;
 use nexus_docker::command::scratch::Wanted;
 use nexus_docker::run::{Input, Trouble};
-use nexus_docker::{command, containers, redis, request, run, scratch, tool};
+use nexus_docker::{command, containers, daemon, redis, request, run, scratch, tool};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 /// How long the asker may take over its request line.
@@ -26,8 +26,8 @@ const RESTART: Duration = Duration::from_secs(600);
 /// Answers one request to Docker from a closed list; systemd starts it for each connection.
 ///
 /// The connection is its standard input (nexus-docker.socket), so there is nothing to do with it by hand.
-/// What may be asked: dump, dump-roles, restore, redis-restore, containers, restart, scratch-up, scratch-redis,
-/// scratch-down. Nothing else of the asker's reaches a docker command line.
+/// What may be asked: dump, dump-roles, restore, redis-restore, containers, daemon, restart, restart-hung, scratch-up,
+/// scratch-redis, scratch-down. Nothing else of the asker's reaches a docker command line.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {}
@@ -102,7 +102,9 @@ fn answer(asker: &Arc<Asker>, request: &Request, input: Input) -> std::result::R
         );
     }
     match request {
-        Request::Restart { service } => run::output(asker, &command::restart(*service), RESTART).map(drop),
+        Request::Restart { service } => restart(asker, *service, &command::restart(*service)),
+        Request::RestartHung { service } => restart(asker, *service, &command::restart_hung(*service)),
+        Request::Daemon {} => daemon::describe(asker),
         Request::RedisRestore {} => redis::restore(asker, input),
         Request::ScratchUp { memory_mib } => {
             let wanted = Wanted { service: Service::Postgres, memory_mib: *memory_mib, bytes: 0 };
@@ -117,6 +119,15 @@ fn answer(asker: &Arc<Asker>, request: &Request, input: Input) -> std::result::R
     }
 }
 
+/// Redis is left alone while its data are being exchanged: it is stopped then, and must not be started.
+fn restart(asker: &Arc<Asker>, service: Service, argv: &[String]) -> std::result::Result<(), Trouble> {
+    let _lock = match service {
+        Service::Redis => Some(redis::only_one(asker)?),
+        Service::Postgres => None,
+    };
+    run::output(asker, argv, RESTART).map(drop)
+}
+
 fn kind(request: &Request) -> &'static str {
     match request {
         Request::Dump { .. } => "dump",
@@ -125,6 +136,8 @@ fn kind(request: &Request) -> &'static str {
         Request::RedisRestore {} => "redis-restore",
         Request::Containers {} => "containers",
         Request::Restart { .. } => "restart",
+        Request::RestartHung { .. } => "restart-hung",
+        Request::Daemon {} => "daemon",
         Request::ScratchUp { .. } => "scratch-up",
         Request::ScratchRedis { .. } => "scratch-redis",
         Request::ScratchDown {} => "scratch-down",

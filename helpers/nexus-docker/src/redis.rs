@@ -65,7 +65,7 @@ sync";
 /// When Redis cannot be stopped, the file is no RDB file or not whole, or Redis does not become healthy
 /// with it; Redis has its old data then.
 pub fn restore(asker: &Arc<Asker>, input: Input) -> Result<(), Trouble> {
-    let _lock = only_one().inspect_err(|_| asker.say("error: another restore of Redis is running"))?;
+    let _lock = only_one(asker)?;
     let image = image(&run::output(asker, &inspect("{{.Image}}"), SHORT)?)?;
     run::output_fed(asker, &in_volume(&image, LOAD_SCRIPT, None), input, LOAD)?;
     // An asker that dies while it sends ends the stream too. The file was whole, but nobody said so.
@@ -111,11 +111,16 @@ fn start(asker: &Arc<Asker>) -> Result<(), Trouble> {
 
 /// Two restores at once would swap each other's data. The lock is on this program's own file, which every
 /// process of ours can open and which needs no directory to be made; it goes with the process.
-fn only_one() -> Result<Flock<File>, Trouble> {
+///
+/// # Errors
+/// `Failed` with 75 when a restore of Redis, or a restart of it, is running.
+pub fn only_one(asker: &Asker) -> Result<Flock<File>, Trouble> {
     let file =
         File::open("/proc/self/exe").map_err(|e| Trouble::NotRun(format!("opening its own file: {e}")))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock)
-        .map_err(|_| Trouble::Failed(i32::from(Exit::TryLater as u8)))
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
+        asker.say("error: another restore of Redis is running");
+        Trouble::Failed(i32::from(Exit::TryLater as u8))
+    })
 }
 
 fn inspect(template: &str) -> Argv {
@@ -189,9 +194,10 @@ mod tests {
 
     #[test]
     fn only_one_restore_at_a_time() {
-        let first = only_one().unwrap();
-        assert!(matches!(only_one(), Err(Trouble::Failed(75))));
+        let asker = Asker::new(std::os::unix::net::UnixStream::pair().unwrap().0);
+        let first = only_one(&asker).unwrap();
+        assert!(matches!(only_one(&asker), Err(Trouble::Failed(75))));
         drop(first);
-        assert!(only_one().is_ok());
+        assert!(only_one(&asker).is_ok());
     }
 }

@@ -73,7 +73,9 @@ pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
         | Request::ScratchDown {}
         | Request::RedisRestore {}
         | Request::Containers {}
-        | Request::Restart { service: _ } => {}
+        | Request::Daemon {}
+        | Request::Restart { service: _ }
+        | Request::RestartHung { service: _ } => {}
     }
     Ok(request)
 }

@@ -79,6 +79,16 @@ pub fn sweep(asker: &Arc<Asker>) -> Result<(), Trouble> {
     remove_all(asker)
 }
 
+/// How many containers and volumes of throwaway servers there are, whether left or in use.
+///
+/// # Errors
+/// When docker cannot be asked.
+pub fn count(asker: &Arc<Asker>) -> Result<usize, Trouble> {
+    let containers = ids(&run::output(asker, &scratch::containers(), SHORT)?)?;
+    let volumes = ids(&run::output(asker, &scratch::volumes(), SHORT)?)?;
+    Ok(containers.len() + volumes.len())
+}
+
 /// Whoever holds the lock runs the only throwaway server; any other is a leftover. The lock goes with the process.
 fn only_one(asker: &Asker) -> Result<Flock<File>, Trouble> {
     let directory = File::open(LOCK).map_err(|e| Trouble::NotRun(format!("opening {LOCK}: {e}")))?;

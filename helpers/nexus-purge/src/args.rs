@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use nexus_core::forgetting::{OnReference, parse_kind, parse_table};
 use nexus_core::ledger::Place;
 use nexus_core::postgres::server::ServerSettings;
+use nexus_core::redis::copies;
 use nexus_core::set::rotation::Retention;
 
 use crate::rules::{self, KeyRules, Rules};
@@ -83,7 +84,11 @@ pub(crate) struct Args {
           value_parser = clap::value_parser!(u64).range(1..=100))]
     pub(crate) max_share: u64,
 
-    /// Rewrite the table afterwards, so that no page of it holds a forgotten text; locks it for as long as that takes
+    /// Overwrite the room that the rows leave in the table's pages, while others work
+    #[arg(long, env = "NEXUS_PURGE_SCRUB", value_name = "WHEN", default_value = "yes", default_missing_value = "yes", num_args = 0..=1)]
+    pub(crate) scrub: YesNo,
+
+    /// Rewrite the table afterwards instead; locks it for as long as that takes
     #[arg(long, env = "NEXUS_PURGE_REWRITE", value_name = "WHEN", default_value = "no", default_missing_value = "yes", num_args = 0..=1)]
     pub(crate) rewrite: YesNo,
 
@@ -220,8 +225,7 @@ impl Args {
 
     /// How keys of Redis with copies begin.
     pub(crate) fn copies(&self) -> Vec<String> {
-        let prefixes = self.redis_copies.iter().map(|prefix| prefix.trim().to_owned());
-        prefixes.filter(|prefix| !prefix.is_empty() && prefix != "none").collect()
+        copies::prefixes(&self.redis_copies)
     }
 
     /// What becomes of rows that refer to one that goes.

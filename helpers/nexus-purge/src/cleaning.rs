@@ -1,8 +1,8 @@
 //! After the rows are gone for everybody: taking them out of the table's pages and indexes, and out of the log.
 //!
-//! VACUUM makes their room free for new rows, gently, and waits for nobody. It does not overwrite that room: where no row
-//! moves into it, bytes of a forgotten text stay in the file until a new row takes their place. Only a rewrite of the table
-//! (VACUUM FULL) leaves none, and locks it for that time: whoever wants it says so.
+//! VACUUM makes their room free for new rows, gently, and waits for nobody. It does not overwrite that room: that is done
+//! next, as gently (see scrubbing). A rewrite of the table (VACUUM FULL) leaves nothing either, and locks it for that time:
+//! whoever wants it says so.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +11,8 @@ use nexus_core::failure::Result;
 use nexus_core::forgetting::Table;
 use nexus_core::postgres::blocking::Control;
 use nexus_core::progress::Progress;
+
+use crate::scrubbing;
 
 /// How long sessions are waited for that may still see the rows.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -26,59 +28,100 @@ const GENTLY: &str = "SET vacuum_cost_delay = '2ms'; SET vacuum_cost_limit = 100
 pub(crate) struct Cleaned {
     /// Bytes that the file system has again.
     pub(crate) given_back: u64,
+    /// Bytes of free room that were overwritten.
+    pub(crate) overwritten: u64,
     /// Who still sees the rows, so that they could not be taken out yet.
     pub(crate) held_by: Option<String>,
     /// What a person should know.
     pub(crate) notes: Vec<String>,
 }
 
+/// What becomes of the room that was freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// It is left as it is.
+    Left,
+    /// It is overwritten.
+    Overwritten,
+    /// The table is written anew without it.
+    Rewritten,
+}
+
 /// Takes out what was deleted.
 ///
 /// # Errors
 /// The server's.
-pub(crate) fn clean(control: &Control, table: &Table, rewrite: bool, progress: &Progress) -> Result<Cleaned> {
+pub(crate) fn clean(control: &Control, table: &Table, room: Room, progress: &Progress) -> Result<Cleaned> {
     let before = size(control, table)?;
     let held_by = wait_for_older_sessions(control, progress)?;
     let doing = format!("vacuuming {table}");
-    progress.doing(&doing);
     control.run(&doing, GENTLY)?;
-    let tell = || progress.advance(0);
-    control.run_while(&doing, &format!("VACUUM (ANALYZE, INDEX_CLEANUP ON) {}", table.qualified()), tell)?;
-    let mut notes = Vec::new();
-    if rewrite {
-        let doing = format!("rewriting {table}");
+    let vacuum = || -> Result<()> {
         progress.doing(&doing);
-        control.run_while(&doing, &format!("VACUUM (FULL) {}", table.qualified()), tell)?;
-        // The planner's statistics hold samples of the rows, and so do their own old pages.
-        control.run_while(&doing, "VACUUM (FULL) pg_catalog.pg_statistic", tell)?;
+        let sql = format!("VACUUM (ANALYZE, INDEX_CLEANUP ON) {}", table.qualified());
+        control.run_while(&doing, &sql, || progress.advance(0))
+    };
+    vacuum()?;
+    let mut notes = Vec::new();
+    let mut overwritten = 0;
+    let is_superuser = is_superuser(control)?;
+    match room {
+        Room::Left => {}
+        // What somebody still sees is not free yet: the next run comes for it.
+        Room::Overwritten if held_by.is_some() => {}
+        Room::Overwritten if !is_superuser => {
+            notes.push(
+                "the role is no superuser: the free room of the table's pages was not overwritten".into(),
+            );
+        }
+        Room::Overwritten => {
+            let scrubbed = scrubbing::scrub(control, table, progress)?;
+            overwritten = scrubbed.bytes;
+            notes.extend(scrubbed.notes);
+            if overwritten > 0 {
+                // The filler goes, too.
+                vacuum()?;
+            }
+        }
+        Room::Rewritten => {
+            let doing = format!("rewriting {table}");
+            progress.doing(&doing);
+            let sql = format!("VACUUM (FULL) {}", table.qualified());
+            control.run_while(&doing, &sql, || progress.advance(0))?;
+        }
     }
-    notes.extend(leave_the_log(control, progress)?);
-    Ok(Cleaned { given_back: before.saturating_sub(size(control, table)?), held_by, notes })
+    if room != Room::Left && is_superuser {
+        // The planner's statistics hold samples of the rows, and so do their own old pages: a small table, soon written.
+        let doing = "rewriting the planner's statistics";
+        control.run_while(doing, "VACUUM (FULL) pg_catalog.pg_statistic", || progress.advance(0))?;
+    }
+    notes.extend(leave_the_log(control, is_superuser, progress)?);
+    Ok(Cleaned { given_back: before.saturating_sub(size(control, table)?), overwritten, held_by, notes })
 }
 
 /// A new segment of the log and a checkpoint: the segments before it are then removed, with what they say of the rows.
-fn leave_the_log(control: &Control, progress: &Progress) -> Result<Option<String>> {
-    let doing = "leaving the log behind that still has the rows";
-    progress.doing(doing);
-    let row = control.row(
-        doing,
-        "SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), \
-         pg_catalog.current_setting('wal_recycle')::boolean",
-        &[],
-    )?;
-    if !row.get::<_, bool>(0) {
+fn leave_the_log(control: &Control, is_superuser: bool, progress: &Progress) -> Result<Option<String>> {
+    if !is_superuser {
         return Ok(Some(
             "the role is no superuser: the log keeps what it says of the rows until checkpoints drop it"
                 .into(),
         ));
     }
+    let doing = "leaving the log behind that still has the rows";
+    progress.doing(doing);
     control.run(doing, "SELECT pg_catalog.pg_switch_wal()")?;
     control.run_while(doing, "CHECKPOINT", || progress.advance(0))?;
-    let recycles: bool = row.get(1);
+    let recycles: bool =
+        control.row(doing, "SELECT pg_catalog.current_setting('wal_recycle')::boolean", &[])?.get(0);
     Ok(recycles.then(|| {
         "wal_recycle is on: segments of the log that are kept to be used again still hold the rows (install.sh sets it off)"
             .to_owned()
     }))
+}
+
+fn is_superuser(control: &Control) -> Result<bool> {
+    let sql = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
+    Ok(control.row("asking whether the role is a superuser", sql, &[])?.get(0))
 }
 
 /// Waits until no session of this database has a snapshot from before now; gives who still has one in the end.

@@ -15,7 +15,7 @@ use nexus_core::stop::Stop;
 use nexus_core::text::{counted, printable};
 
 use crate::args::{Args, YesNo};
-use crate::cleaning::{self, Cleaned};
+use crate::cleaning::{self, Cleaned, Room};
 use crate::recall;
 use crate::redis::Redis;
 use crate::report::Purged;
@@ -224,14 +224,19 @@ impl<'a> Job<'a> {
     }
 
     fn clean(&self, redis: &mut Option<Redis>, purged: &mut Purged) -> Result<Cleaned> {
-        let rewrite = self.args.rewrite == YesNo::Yes;
-        let cleaned = cleaning::clean(&self.control, &self.table, rewrite, self.progress)?;
+        let room = match (self.args.rewrite, self.args.scrub) {
+            (YesNo::Yes, _) => Room::Rewritten,
+            (YesNo::No, YesNo::Yes) => Room::Overwritten,
+            (YesNo::No, YesNo::No) => Room::Left,
+        };
+        let cleaned = cleaning::clean(&self.control, &self.table, room, self.progress)?;
         if let Some(redis) = redis
             && purged.copies > 0
         {
             redis.rewrite_file(self.progress, self.stop)?;
         }
         purged.given_back = cleaned.given_back;
+        purged.overwritten = cleaned.overwritten;
         purged.notes.extend(cleaned.notes.iter().cloned());
         if let Some(who) = &cleaned.held_by {
             purged.notes.push(format!(

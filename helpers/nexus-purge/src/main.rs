@@ -10,6 +10,7 @@ mod recall;
 mod redis;
 mod report;
 mod rules;
+mod scrubbing;
 mod survey;
 mod wishes;
 

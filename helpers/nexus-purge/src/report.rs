@@ -16,6 +16,8 @@ pub(crate) struct Purged {
     pub(crate) bytes: u64,
     /// Bytes that the file system has again.
     pub(crate) given_back: u64,
+    /// Bytes of the table's free room that were overwritten.
+    pub(crate) overwritten: u64,
     /// Copies in Redis that went.
     pub(crate) copies: u64,
     /// Keys of Redis that would have lived for ever and were given an end.
@@ -60,9 +62,10 @@ impl Purged {
             return format!("nothing to forget; the table has {}", counted(self.of, "row"));
         }
         let mut line = format!(
-            "forgot {} ({} of room, {} given back to the disk)",
+            "forgot {} ({} of room, {} overwritten, {} given back to the disk)",
             counted(self.rows, "row"),
             human_bytes(self.bytes),
+            human_bytes(self.overwritten),
             human_bytes(self.given_back)
         );
         if let Some(per_second) = (self.rows * 1_000_000).checked_div(self.deleting_usec) {

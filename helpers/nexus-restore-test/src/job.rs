@@ -1,6 +1,5 @@
 //! The job: choose, check, start a throwaway server, restore, compare, remove it, write the proof.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -8,13 +7,12 @@ use nexus_core::docker::protocol::Stand;
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::recall;
-use nexus_core::postgres::server::{Server, ServerSettings};
 use nexus_core::progress::Progress;
 use nexus_core::restoring::{Restoring, Tool, compare, database, forget, requirements};
 use nexus_core::set::directory::SetEntry;
 use nexus_core::set::lock::Lock;
 use nexus_core::set::manifest::Manifest;
-use nexus_core::set::proof::{FORMAT, Proof, Verdict};
+use nexus_core::set::proof::Proof;
 use nexus_core::set::verify::{require_whole, size_of};
 use nexus_core::set::which::Unlock;
 use nexus_core::stop::Stop;
@@ -22,8 +20,8 @@ use nexus_core::text::counted;
 
 use crate::args::Args;
 use crate::check::{indexes, objects};
-use crate::scratch::{DATABASE, Throwaway};
-use crate::{APPLICATION, redis, which};
+use crate::scratch::{self, DATABASE, Throwaway};
+use crate::{redis, which};
 
 /// Tests a set and writes its proof.
 ///
@@ -39,9 +37,9 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof
         Err(failure) if failure.exit() == Exit::Data => return Err(not_proven(args, &set, failure)),
         other => other?,
     };
-    let mut proof = blank(&set, manifest.taken);
+    let mut proof = Proof::of(set.name, manifest.taken);
     let mut making = Restoring {
-        server: nowhere(args)?,
+        server: scratch::server(args)?,
         database: DATABASE.to_owned(),
         set,
         manifest,
@@ -76,7 +74,6 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof
 fn examine(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Result<()> {
     making.step("check", |making| require_whole(&making.set, making.progress, making.stop))?;
     let throwaway = making.step("start", |making| Throwaway::start(args, &making.manifest, making.stop))?;
-    making.server = throwaway.server.clone();
     proof.image = Some(throwaway.scratch.clone());
     let outcome = in_postgres(args, making, proof);
     // One that is told to go is gone in a moment; when nobody can tell it, nexus-docker removes it all the same.
@@ -131,8 +128,8 @@ fn in_postgres(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Re
 /// rows that were, or nothing where nothing was ever forgotten.
 fn forget_again(args: &Args, making: &Restoring<'_>) -> Result<Option<u64>> {
     let Some(ledgers) = forget::ledgers(making, &args.purge_ledger)? else { return Ok(None) };
-    let rows = forget::again(making, &ledgers)?;
-    match forget::again(making, &ledgers)? {
+    let rows = forget::again(making, &ledgers, &mut |_| Ok(()))?;
+    match forget::again(making, &ledgers, &mut |_| Ok(()))? {
         0 => Ok(Some(rows)),
         left => Err(Failure::new(Exit::Data, "forgetting again what the purge ledger forbids")
             .because(format!("{} were left", counted(left, "row")))
@@ -174,38 +171,8 @@ fn read_manifest(set: &SetEntry, unlock: &Unlock) -> Result<Manifest> {
     })
 }
 
-/// Before there is a server.
-fn nowhere(args: &Args) -> Result<Server> {
-    let settings = ServerSettings {
-        host: args.scratch_dir.display().to_string(),
-        port: 5432,
-        user: "postgres".to_owned(),
-        database: DATABASE.to_owned(),
-    };
-    Ok(Server::from_settings(&settings)?.named(APPLICATION))
-}
-
-fn blank(set: &SetEntry, taken: Timestamp) -> Proof {
-    Proof {
-        verdict: Verdict { format: FORMAT, set: set.name.to_string(), proven: false, at: Timestamp::now() },
-        taken,
-        nexus_version: env!("CARGO_PKG_VERSION").to_owned(),
-        failure: None,
-        server_version: None,
-        image: None,
-        extensions: BTreeMap::new(),
-        tables: Vec::new(),
-        counts: BTreeMap::new(),
-        searches: Vec::new(),
-        redis: None,
-        notes: Vec::new(),
-        steps: Vec::new(),
-        usec: 0,
-    }
-}
-
 fn not_proven(args: &Args, set: &SetEntry, failure: Failure) -> Failure {
-    refuse(args, set, blank(set, set.name.taken), failure)
+    refuse(args, set, Proof::of(set.name, set.name.taken), failure)
 }
 
 /// Writes that the set is not proven, and why.

@@ -20,8 +20,6 @@ pub(crate) struct Throwaway {
     held: Held,
     /// What it runs.
     pub(crate) scratch: Scratch,
-    /// How to reach it.
-    pub(crate) server: Server,
 }
 
 impl Throwaway {
@@ -35,14 +33,7 @@ impl Throwaway {
         let (held, line) = client(&args.docker_socket, stop).hold(&request, &mut std::io::empty())?;
         let scratch = parse(&line)?;
         room::require_disk(manifest, scratch.free)?;
-        let settings = ServerSettings {
-            host: args.scratch_dir.display().to_string(),
-            port: 5432,
-            user: "postgres".to_owned(),
-            database: DATABASE.to_owned(),
-        };
-        let server = Server::from_settings(&settings)?.named(APPLICATION);
-        Ok(Self { held, scratch, server })
+        Ok(Self { held, scratch })
     }
 
     /// Ends it, and waits until it is gone with all its data.
@@ -52,6 +43,20 @@ impl Throwaway {
     pub(crate) fn end(self) -> Result<()> {
         self.held.end()
     }
+}
+
+/// How the throwaway server is reached, once it is there.
+///
+/// # Errors
+/// Settings (78), Permission (77): the credential.
+pub(crate) fn server(args: &Args) -> Result<Server> {
+    let settings = ServerSettings {
+        host: args.scratch_dir.display().to_string(),
+        port: 5432,
+        user: "postgres".to_owned(),
+        database: DATABASE.to_owned(),
+    };
+    Ok(Server::from_settings(&settings)?.named(APPLICATION))
 }
 
 /// What nexus-docker says of a throwaway server.

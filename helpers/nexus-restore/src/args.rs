@@ -120,6 +120,25 @@ pub(crate) struct ApplyArgs {
     #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
 
+    /// How keys of Redis begin that hold copies of episodes, before the episode's id; none = there are none
+    #[arg(
+        long,
+        env = "NEXUS_REDIS_COPIES",
+        value_name = "PREFIXES",
+        default_value = "episode:",
+        value_delimiter = ','
+    )]
+    pub(crate) redis_copies: Vec<String>,
+
+    /// Redis's socket
+    #[arg(
+        long,
+        env = "NEXUS_REDIS_SOCKET",
+        value_name = "SOCKET",
+        default_value = "/run/nexus/redis/redis.sock"
+    )]
+    pub(crate) redis_socket: PathBuf,
+
     #[command(flatten)]
     pub(crate) server: ServerSettings,
 

@@ -8,7 +8,6 @@ import time
 import traceback
 
 import faults
-from faults import syscalls
 from world.machine import containers_and_volumes, end_all, nothing_is_left
 from world.wrong import Leftover, Wrong
 
@@ -65,9 +64,9 @@ class Runner:
         if often == "every":
             # One more than there may be, to see a clean run.
             return range(1, 10_000)
-        if row.fault not in ("error", "signal-at"):
+        if row.fault not in faults.HOW_MANY:
             return range(1, int(often) + 1)
-        calls = max(1, syscalls.how_many(job, row.step))
+        calls = max(1, faults.HOW_MANY[row.fault](job, row.step))
         rng = random.Random(f"{self.seed} {row}")
         return sorted(rng.sample(range(1, calls + 1), min(calls, int(often))))
 

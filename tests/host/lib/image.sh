@@ -37,7 +37,10 @@ hold_image() {
 	local image
 	image=$(image_directory)
 	lock_image --shared
-	image_is_made "$image" && return
+	if image_is_made "$image"; then
+		touch "$image"
+		return
+	fi
 	build_image ''
 	lock_image --shared
 	image_is_made "$image" || die "another checkout put its own image into $cache just now: try again, or set NEXUS_TEST_CACHE"
@@ -84,6 +87,12 @@ end_build_jobs() {
 	for cage in $(build_cages); do cage_kill "$cage"; done
 }
 
+# Its summary first: without, it counts as not made.
+remove_image() {
+	rm -f "$1/summary"
+	rm -rf --one-file-system "$1"
+}
+
 make_image() {
 	local image=$1 part=$cache/.partial from mirror begun=$SECONDS old
 	end_build_jobs
@@ -121,10 +130,10 @@ make_image() {
 	end_build_jobs
 	trap - EXIT INT TERM HUP
 
-	for old in "$cache"/*/; do
-		rm -f "$old/summary"
-		rm -rf --one-file-system "$old"
-	done
+	remove_image "$image"
+	# One is kept beside it, the last that was used: two checkouts may need different ones.
+	find "$cache" -mindepth 1 -maxdepth 1 -type d -regex '.*/[0-9a-f]+' -printf '%T@ %p\n' | sort -rn | cut -d' ' -f2- | tail -n +2 |
+		while read -r old; do remove_image "$old"; done
 	mkdir "$image"
 	mv "$part/root" "$image/root"
 	echo "$from" >"$image/from"

@@ -107,6 +107,9 @@ impl Client {
             let ready = answer.wait(PollFlags::POLLIN | wanted).map_err(|e| failure_of(e, doing))?;
             if !feed.closed && ready.contains(PollFlags::POLLOUT) {
                 feed.drain_into(answer.stream()).or_fail_io(doing)?;
+                if feed.closed {
+                    answer.must_end_soon();
+                }
             }
             if ready.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) {
                 match answer.read_ready(&mut bytes).map_err(|e| failure_of(e, doing))? {
@@ -146,7 +149,7 @@ impl Client {
         }
         let stream = UnixStream::connect(&self.socket).map_err(|error| self.not_reached(request, error))?;
         stream.set_nonblocking(true).or_fail_io(doing)?;
-        let answer = Answer::new(stream, doing(), Arc::clone(&self.check));
+        let mut answer = Answer::new(stream, doing(), Arc::clone(&self.check));
         let mut line = line.as_slice();
         let mut feed = Feed::new(&mut line);
         // A helper that hangs up on the request itself has said why, or is cut off: reading shows it.
@@ -154,6 +157,9 @@ impl Client {
             feed.fill().or_fail_io(doing)?;
             answer.wait(PollFlags::POLLOUT).map_err(|e| failure_of(e, doing))?;
             feed.drain_into(answer.stream()).or_fail_io(doing)?;
+        }
+        if feed.closed {
+            answer.must_end_soon();
         }
         Ok(answer)
     }
@@ -203,7 +209,10 @@ impl fmt::Display for Doing<'_> {
             Request::ScratchDown {} => f.write_str("removing throwaway servers"),
             Request::RedisRestore {} => f.write_str("restoring Redis"),
             Request::Containers {} => f.write_str("looking at the containers"),
-            Request::Restart { service } => write!(f, "restarting {}", service.as_str()),
+            Request::Restart { service } | Request::RestartHung { service } => {
+                write!(f, "restarting {}", service.as_str())
+            }
+            Request::Daemon {} => f.write_str("looking at Docker"),
         }
     }
 }

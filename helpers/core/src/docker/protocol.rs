@@ -4,6 +4,7 @@
 //! down its writing half. The answer is a row of frames: one byte kind, four bytes length (big-endian),
 //! payload.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,13 @@ pub enum Request {
         /// Which one.
         service: Service,
     },
+    /// The same for one that does not answer: it is given ten seconds to stop in order.
+    RestartHung {
+        /// Which one.
+        service: Service,
+    },
+    /// One JSON line about Docker itself ([`Daemon`]).
+    Daemon {},
     /// Starts a throwaway `PostgreSQL` from the living one's image, says one line of JSON ([`Scratch`]) once it answers,
     /// and removes it when the input ends. The input is empty.
     ScratchUp {
@@ -76,6 +84,19 @@ pub struct Scratch {
     pub repository_digests: Vec<String>,
     /// Free bytes on the disk that its volume is on.
     pub free: u64,
+}
+
+/// What is said of Docker itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Daemon {
+    /// Its version.
+    pub version: String,
+    /// What it warns of, such as an API that is open on the network.
+    pub warnings: Vec<String>,
+    /// Of the images that the stack's containers run: their names, and the digests they stand for now.
+    pub images: BTreeMap<String, String>,
+    /// How many containers and volumes throwaway servers have left or have in use.
+    pub scratch: usize,
 }
 
 impl Request {

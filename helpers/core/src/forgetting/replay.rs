@@ -184,25 +184,16 @@ impl Forgetting<'_> {
         let place = table.place();
         let mut plain =
             Plain { types: rows.types.clone(), before: rows.before, until: rows.until, ..Plain::default() };
-        if let Some(tag) = &rows.tag {
-            let column = quote::identifier(&place.tags);
-            let every = format!(
-                "SELECT DISTINCT word::text AS text FROM {}, pg_catalog.unnest({column}) AS word WHERE word IS NOT NULL",
-                table.qualified()
-            );
-            plain.tag = self.find(table, &place.tags, "tag", tag, &every)?;
-            if plain.tag.is_none() {
-                return Ok(None);
-            }
-        }
-        if let Some(agent) = &rows.agent {
-            let column = quote::identifier(&place.agent);
-            let every = format!(
-                "SELECT DISTINCT {column}::text AS text FROM {} WHERE {column} IS NOT NULL",
-                table.qualified()
-            );
-            plain.agent = self.find(table, &place.agent, "agent", agent, &every)?;
-            if plain.agent.is_none() {
+        let (tags, agents) = (quote::identifier(&place.tags), quote::identifier(&place.agent));
+        let words = format!("{}, pg_catalog.unnest({tags}) AS word", table.qualified());
+        for (hashed, column, purpose, text, from, found) in [
+            (&rows.tag, &place.tags, "tag", "word", words, &mut plain.tag),
+            (&rows.agent, &place.agent, "agent", agents.as_str(), table.qualified(), &mut plain.agent),
+        ] {
+            let Some(hashed) = hashed else { continue };
+            let every = format!("SELECT DISTINCT {text}::text AS text FROM {from} WHERE {text} IS NOT NULL");
+            *found = self.find(table, column, purpose, hashed, &every)?;
+            if found.is_none() {
                 return Ok(None);
             }
         }

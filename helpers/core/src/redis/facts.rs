@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+
+use age::secrecy::SecretString;
 
 use crate::failure::{Exit, Failure, Result};
-use ::redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError};
-use age::secrecy::{ExposeSecret, SecretString};
-
-/// How long Redis may take to answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::redis::client::{connect, failed};
 
 /// What Redis holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,33 +51,15 @@ impl Facts {
 /// # Errors
 /// Unavailable (69), or Permission (77) when it refuses the password.
 pub fn read(socket: &Path, password: &SecretString) -> Result<Facts> {
-    let doing = || format!("asking Redis at {}", socket.display());
-    let failed = |error: RedisError| {
-        let refused = matches!(error.kind(), ::redis::ErrorKind::AuthenticationFailed)
-            || error.code().is_some_and(|code| matches!(code, "WRONGPASS" | "NOAUTH" | "NOPERM"));
-        if refused {
-            Failure::new(Exit::Permission, doing())
-                .because("it refuses the password")
-                .advise("Check the credential redis_password against the file redis_acl beside it")
-        } else {
-            Failure::new(Exit::Unavailable, doing())
-                .because(error)
-                .advise("Is the stack up? systemctl status nexus-stack")
-        }
-    };
-    let login = RedisConnectionInfo::default().set_password(password.expose_secret()).set_skip_set_lib_name();
-    let info = ConnectionAddr::Unix(socket.to_owned())
-        .into_connection_info()
-        .map_err(failed)?
-        .set_redis_settings(login);
-    let mut connection = ::redis::Client::open(info)
-        .and_then(|client| client.get_connection_with_timeout(PATIENCE))
-        .map_err(failed)?;
-    connection.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-    let text: String =
-        ::redis::cmd("INFO").arg("server").arg("keyspace").query(&mut connection).map_err(failed)?;
+    let doing = format!("asking Redis at {}", socket.display());
+    let mut connection = connect(socket, password, &doing)?;
+    let text: String = ::redis::cmd("INFO")
+        .arg("server")
+        .arg("keyspace")
+        .query(&mut connection)
+        .map_err(|error| failed(&doing, error))?;
     Facts::parse(&text)
-        .ok_or_else(|| Failure::new(Exit::Unavailable, doing()).because("its INFO cannot be understood"))
+        .ok_or_else(|| Failure::new(Exit::Unavailable, doing).because("its INFO cannot be understood"))
 }
 
 #[cfg(test)]

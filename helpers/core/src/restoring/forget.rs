@@ -1,17 +1,20 @@
 //! What was forgotten since a set was taken is forgotten again in a database that is made of it: read from the purge
 //! ledgers of this machine and of the set.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 use age::Identity;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::forgetting::{Forgetting, OnReference, replay};
-use crate::ledger::{Decision, Keys, Ledger, Line, OfSet, outstanding, read};
+use crate::forgetting::{ForgetCopies, Forgetting, OnReference, replay};
+use crate::ledger::{Decision, Forget, KeyId, Keys, Ledger, Line, OfSet, outstanding, read};
 use crate::postgres::blocking::Control;
 use crate::postgres::quote;
 use crate::restoring::Restoring;
+use crate::set::hashing::Digest;
 use crate::set::{LEDGER, LEDGER_KEY, open};
 
 /// The largest ledger and the largest file of keys that are read, in bytes.
@@ -42,6 +45,49 @@ pub struct Ledgers {
     pub has_new_keys: bool,
 }
 
+/// Ids of episodes whose copies may not come back either.
+#[derive(Debug)]
+pub struct Forbidden {
+    keys: Keys,
+    /// What the ledgers' decisions name, by the key they are hashed with.
+    named: BTreeMap<KeyId, BTreeSet<Digest>>,
+    /// What went when the decisions were carried out: 64 bits of each, since they may be millions.
+    gone: BTreeSet<u64>,
+}
+
+impl Forbidden {
+    /// What the decisions of both ledgers name.
+    pub fn named(ledgers: &Ledgers) -> Self {
+        let mut named: BTreeMap<KeyId, BTreeSet<Digest>> = BTreeMap::new();
+        let of_set = ledgers.copy.iter().flat_map(|copy| copy.ledger.lines());
+        for decision in ledgers.machine.lines().iter().chain(of_set).filter_map(Line::decision) {
+            if let Forget::Keys(keys) = &decision.forget {
+                named.entry(keys.key.clone()).or_default().extend(&keys.hashes);
+            }
+        }
+        Self { keys: ledgers.keys.clone(), named, gone: BTreeSet::new() }
+    }
+
+    /// These, too.
+    pub fn add(&mut self, ids: &[String]) {
+        self.gone.extend(ids.iter().map(|id| short(id)));
+    }
+
+    /// Whether the episode with this id is one.
+    pub fn contains(&self, id: &str) -> bool {
+        let is_named = |(key, hashes): (&KeyId, &BTreeSet<Digest>)| {
+            self.keys.find(key).is_some_and(|key| hashes.contains(&key.hash("id", id.as_bytes())))
+        };
+        self.gone.contains(&short(id)) || self.named.iter().any(is_named)
+    }
+}
+
+fn short(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Both ledgers, this machine's being in file `ledger`; nothing when there is none: then nothing was ever forgotten.
 ///
 /// # Errors
@@ -63,11 +109,11 @@ pub fn ledgers(making: &Restoring<'_>, ledger: &Path) -> Result<Option<Ledgers>>
     Ok(Some(Ledgers { keys, machine, copy, has_new_keys }))
 }
 
-/// Forgets what the ledgers forbid; gives how many rows that were.
+/// Forgets what the ledgers forbid, and tells `copies` the ids; gives how many rows that were.
 ///
 /// # Errors
 /// Data (65) when a decision was hashed with a key that is not there; else the server's.
-pub fn again(making: &Restoring<'_>, ledgers: &Ledgers) -> Result<u64> {
+pub fn again(making: &Restoring<'_>, ledgers: &Ledgers, copies: &mut ForgetCopies<'_>) -> Result<u64> {
     let set = OfSet {
         ledger: ledgers.copy.as_ref().map(|copy| &copy.ledger),
         settled: making.manifest.ledger.as_ref().map_or(0, |ledger| ledger.settled),
@@ -75,10 +121,15 @@ pub fn again(making: &Restoring<'_>, ledgers: &Ledgers) -> Result<u64> {
     };
     let owed: Vec<&Decision> =
         outstanding(&ledgers.machine, set).into_iter().filter_map(Line::decision).collect();
-    carry_out(making, &ledgers.keys, &owed)
+    carry_out(making, &ledgers.keys, &owed, copies)
 }
 
-fn carry_out(making: &Restoring<'_>, keys: &Keys, owed: &[&Decision]) -> Result<u64> {
+fn carry_out(
+    making: &Restoring<'_>,
+    keys: &Keys,
+    owed: &[&Decision],
+    copies: &mut ForgetCopies<'_>,
+) -> Result<u64> {
     if owed.is_empty() {
         return Ok(0);
     }
@@ -94,7 +145,7 @@ fn carry_out(making: &Restoring<'_>, keys: &Keys, owed: &[&Decision]) -> Result<
         progress: making.progress,
         stop: making.stop,
     };
-    let replayed = replay(&on, owed, &mut |_| Ok(()))?;
+    let replayed = replay(&on, owed, copies)?;
     if replayed.total() > 0 {
         let control = Control::open(&making.server, &making.database, making.stop)?;
         let mut tables: Vec<_> =

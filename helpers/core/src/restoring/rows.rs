@@ -1,15 +1,17 @@
 //! Rows into the new database, in the order in which they were read.
 
 use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
 
 use age::Identity;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::postgres::raw::RawSession;
 use crate::restoring::{Restoring, parallel};
-use crate::set::hashing::Hasher;
+use crate::set::hashing::{Digest, Hasher};
 use crate::set::manifest::Table;
 use crate::set::open;
+use crate::stop::Stop;
 use crate::text::printable;
 
 /// Loads every table.
@@ -39,17 +41,16 @@ fn load_table(
     making.progress.doing(&doing);
     session.execute(&doing, "BEGIN")?;
     session.execute(&doing, &format!("TRUNCATE ONLY {}", table.qualified()))?;
-    let path = making.set.path.join(&table.file);
-    let mut input = open::open(&path, identities)?;
-    let mut hasher = Hasher::default();
-    let copied = session.copy_in(&doing, &table.copy_in(), |buffer| {
-        making.stop.check()?;
-        let read = read_some(&mut input, buffer).map_err(|cause| open::damaged(&path, cause))?;
-        hasher.update(&buffer[..read]);
-        making.progress.advance(read as u64);
-        Ok(read)
-    })?;
-    let digest = hasher.finish();
+    let mut file = TableFile::open(making, identities, table)?;
+    let copied = session
+        .copy_in(&doing, &table.copy_in(), |buffer| {
+            making.stop.check()?;
+            let read = file.read(buffer)?;
+            making.progress.advance(read as u64);
+            Ok(read)
+        })
+        .map_err(|refusal| file.or_damaged(making.stop, &doing, table, refusal))?;
+    let digest = file.hasher.finish();
     if digest != table.sha256 || copied.bytes != table.bytes || copied.rows != table.rows {
         // Nothing was committed: the session ends with this failure.
         return Err(Failure::new(Exit::Data, doing).because(format!(
@@ -58,6 +59,47 @@ fn load_table(
         )));
     }
     session.execute(&doing, "COMMIT")
+}
+
+/// The rows of a table in the set, hashed as they are read.
+struct TableFile {
+    path: PathBuf,
+    input: Box<dyn Read>,
+    hasher: Hasher,
+}
+
+impl TableFile {
+    fn open(making: &Restoring<'_>, identities: &[Box<dyn Identity>], table: &Table) -> Result<Self> {
+        let path = making.set.path.join(&table.file);
+        let input = Box::new(open::open(&path, identities)?);
+        Ok(Self { path, input, hasher: Hasher::default() })
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let read = read_some(&mut self.input, buffer).map_err(|cause| open::damaged(&self.path, cause))?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+
+    /// Why a COPY was refused: the server's word, unless these are not the rows that were backed up, which is the graver
+    /// finding and may be what the server means by it.
+    fn or_damaged(&mut self, stop: &Stop, doing: &str, table: &Table, refusal: Failure) -> Failure {
+        match self.read_to_end(stop) {
+            Err(unreadable) if unreadable.exit() == Exit::Data => unreadable,
+            Ok(digest) if digest != table.sha256 => Failure::new(Exit::Data, doing)
+                .because(format!("{} has SHA-256 {digest}; the manifest says {}", table.file, table.sha256))
+                .advise(format!("PostgreSQL says: {refusal}")),
+            _ => refusal,
+        }
+    }
+
+    fn read_to_end(&mut self, stop: &Stop) -> Result<Digest> {
+        let mut buffer = vec![0; 256 << 10];
+        while self.read(&mut buffer)? > 0 {
+            stop.check()?;
+        }
+        Ok(std::mem::take(&mut self.hasher).finish())
+    }
 }
 
 fn read_some(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {

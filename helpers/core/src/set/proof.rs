@@ -73,6 +73,26 @@ pub struct Verdict {
 }
 
 impl Proof {
+    /// Of a set that nothing is known of yet but its name and when it was taken: not proven.
+    pub fn of(set: SetName, taken: Timestamp) -> Self {
+        Self {
+            verdict: Verdict { format: FORMAT, set: set.to_string(), proven: false, at: Timestamp::now() },
+            taken,
+            nexus_version: env!("CARGO_PKG_VERSION").to_owned(),
+            failure: None,
+            server_version: None,
+            image: None,
+            extensions: BTreeMap::new(),
+            tables: Vec::new(),
+            counts: BTreeMap::new(),
+            searches: Vec::new(),
+            redis: None,
+            notes: Vec::new(),
+            steps: Vec::new(),
+            usec: 0,
+        }
+    }
+
     /// Puts the proof in its place, by one rename, on the disk when this returns.
     ///
     /// # Errors
@@ -144,23 +164,9 @@ mod tests {
     }
 
     fn proof(proven: bool) -> Proof {
-        let at: Timestamp = "2026-11-22T04:00:00Z".parse().unwrap();
-        Proof {
-            verdict: Verdict { format: FORMAT, set: set().to_string(), proven, at },
-            taken: at,
-            nexus_version: "0.1.0".to_owned(),
-            failure: None,
-            server_version: None,
-            image: None,
-            extensions: BTreeMap::new(),
-            tables: Vec::new(),
-            counts: BTreeMap::new(),
-            searches: Vec::new(),
-            redis: None,
-            notes: Vec::new(),
-            steps: Vec::new(),
-            usec: 1,
-        }
+        let mut proof = Proof::of(set(), set().taken);
+        proof.verdict.proven = proven;
+        proof
     }
 
     #[test]
@@ -182,10 +188,11 @@ mod tests {
     #[test]
     fn a_proof_that_cannot_be_written_leaves_the_one_before() {
         let proofs = tempfile::tempdir().unwrap();
-        let path = proof(true).write(proofs.path(), set()).unwrap();
+        let before = proof(true);
+        let path = before.write(proofs.path(), set()).unwrap();
         // A directory in the place of the temporary name.
         std::fs::create_dir(path.with_extension("json.partial")).unwrap();
         assert!(proof(false).write(proofs.path(), set()).is_err());
-        assert_eq!(read(proofs.path(), set()).unwrap(), Some(proof(true).verdict));
+        assert_eq!(read(proofs.path(), set()).unwrap(), Some(before.verdict));
     }
 }

@@ -1,8 +1,8 @@
 //! Which sets go and which stay, and why: sets in, decisions out, nothing else.
 //!
 //! Sets are ordered by sequence number. A set's age is the time that passed from set to set after it, where a
-//! step back of the clock counts as nothing and one leap no more than twice the usual distance between sets: a clock
-//! that jumps by years ages no set by years.
+//! step back of the clock counts as nothing and a leap no more than twice the usual distance between sets: a clock
+//! that jumps by years, now and then, ages no set by years.
 
 use std::collections::BTreeSet;
 
@@ -139,10 +139,11 @@ fn ages(sets: &[SetName]) -> Vec<SignedDuration> {
         .collect();
     let mut sorted = steps.clone();
     sorted.sort_unstable();
-    // Of one or two steps either may be the leap; of an even number the shorter of the two in the middle counts.
+    // The lower quartile, not the median: clocks leap more than once, and of a few sets half of the steps may be leaps.
+    // Four steps say too little of what is usual.
     let usual = match sorted.len() {
-        0..=2 => SignedDuration::ZERO,
-        steps => sorted[(steps - 1) / 2],
+        0..=4 => SignedDuration::ZERO,
+        steps => sorted[(steps - 1) / 4],
     };
     let longest_step = usual.saturating_mul(2).max(ALWAYS_PLAUSIBLE);
     let mut age = SignedDuration::ZERO;

@@ -1,7 +1,7 @@
 //! Writing a file of a set: bytes in, through zstd and age, onto the disk; fsynced, read back, hashed.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,9 @@ pub struct Stored {
 /// A new file that hashes what is written to it.
 #[derive(Debug)]
 pub struct NewFile {
-    file: File,
+    // age writes its header in pieces of some bytes, each by one call of write() that it takes for whole (age 0.12,
+    // cookie-factory): a short one would break the file off, and an error would lose its kind. Chunks go past the buffer.
+    file: BufWriter<File>,
     path: PathBuf,
     hasher: Hasher,
     bytes: u64,
@@ -45,7 +47,7 @@ impl NewFile {
         if let Some(parent) = path.parent() {
             give_to_owner_of(parent, &file).or_fail_io(doing)?;
         }
-        Ok(Self { file, path: path.to_owned(), hasher: Hasher::default(), bytes: 0 })
+        Ok(Self { file: BufWriter::new(file), path: path.to_owned(), hasher: Hasher::default(), bytes: 0 })
     }
 
     /// Brings the file to the disk, reads it back from there and compares.
@@ -54,7 +56,9 @@ impl NewFile {
     /// The I/O error, or Io (74) when what comes back is not what was written.
     pub fn finish(self) -> Result<Stored> {
         let path = &self.path;
-        self.file.sync_all().or_fail_io(|| format!("bringing {} to the disk", path.display()))?;
+        let file = self.file.into_inner().map_err(IntoInnerError::into_error);
+        file.and_then(|file| file.sync_all())
+            .or_fail_io(|| format!("bringing {} to the disk", path.display()))?;
         let written = Stored { bytes: self.bytes, sha256: self.hasher.finish() };
         let reading = || format!("reading {} back", path.display());
         let back = File::open(path).or_fail_io(reading)?;

@@ -4,17 +4,13 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use age::secrecy::ExposeSecret;
 use nexus_core::credentials;
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::progress::Progress;
+use nexus_core::redis::client::{connect, escaped, failed};
 use nexus_core::stop::Stop;
-use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError};
 
 use crate::rules::KeyRules;
-
-/// How long Redis may take to answer.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Keys that are looked at in one step.
 const AT_ONCE: usize = 1000;
@@ -36,18 +32,8 @@ impl Redis {
     pub(crate) fn connect(socket: &Path) -> Result<Self> {
         let doing = format!("speaking to Redis at {}", socket.display());
         let password = credentials::read("redis_password")?;
-        let login =
-            RedisConnectionInfo::default().set_password(password.expose_secret()).set_skip_set_lib_name();
-        let connection = ConnectionAddr::Unix(socket.to_owned())
-            .into_connection_info()
-            .map(|info| info.set_redis_settings(login))
-            .and_then(redis::Client::open)
-            .and_then(|client| client.get_connection_with_timeout(PATIENCE))
-            .and_then(|connection| connection.set_read_timeout(Some(PATIENCE)).map(|()| connection));
-        match connection {
-            Ok(connection) => Ok(Self { connection, doing }),
-            Err(error) => Err(failed(&doing, error)),
-        }
+        let connection = connect(socket, &password, &doing)?;
+        Ok(Self { connection, doing })
     }
 
     /// Removes the copies of the episodes `ids`: keys that are one of `prefixes` and then an id. Gives how many there were.
@@ -147,33 +133,5 @@ impl Redis {
             .arg("persistence")
             .query(&mut self.connection)
             .map_err(|error| failed(&self.doing, error))
-    }
-}
-
-fn failed(doing: &str, error: RedisError) -> Failure {
-    let refused = matches!(error.kind(), redis::ErrorKind::AuthenticationFailed)
-        || error.code().is_some_and(|code| matches!(code, "WRONGPASS" | "NOAUTH" | "NOPERM"));
-    if refused {
-        return Failure::new(Exit::Permission, doing)
-            .because("it refuses the password")
-            .advise("Check the credential redis_password against the file redis_acl beside it");
-    }
-    Failure::new(Exit::Unavailable, doing)
-        .because(error)
-        .advise("Is the stack up? systemctl status nexus-stack; without Redis set NEXUS_REDIS_COPIES=none and no NEXUS_REDIS_TTL")
-}
-
-/// A prefix in a pattern of SCAN, where some characters mean more than themselves.
-fn escaped(prefix: &str) -> String {
-    prefix.chars().flat_map(|c| if "*?[]\\^-".contains(c) { vec!['\\', c] } else { vec![c] }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_stands_for_itself_in_a_pattern() {
-        assert_eq!(escaped("a*[b]?:"), "a\\*\\[b\\]\\?:");
     }
 }

@@ -9,6 +9,7 @@ use nexus_core::postgres::quote;
 use nexus_core::restoring::compare::{self, Compared};
 use nexus_core::restoring::{database, redis};
 
+use crate::apply::forget::Forgotten;
 use crate::apply::preflight::Plan;
 use crate::apply::{Restore, forget, names, safety, swap};
 use crate::kept::databases;
@@ -17,7 +18,7 @@ use crate::kept::databases;
 pub(crate) struct Built {
     pub(crate) compared: Compared,
     /// Rows that had been forgotten since the set was taken, and were forgotten again.
-    pub(crate) forgotten: u64,
+    pub(crate) forgotten: Forgotten,
     /// Name of the database that was there before.
     pub(crate) kept: Option<String>,
     /// Name of the set that was made of it.

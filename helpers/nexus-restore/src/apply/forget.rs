@@ -9,7 +9,7 @@ use nexus_core::credentials;
 use nexus_core::failure::{OrFailIo, Result};
 use nexus_core::journal::message_id;
 use nexus_core::ledger::{Decision, Keys, LedgerFile, Line, Side, What, merge};
-use nexus_core::restoring::forget::{self, Copy, Ledgers};
+use nexus_core::restoring::forget::{self, Copy, Forbidden, Ledgers};
 use nexus_core::set::seal::NewFile;
 use nexus_core::text::counted;
 
@@ -24,13 +24,28 @@ pub(crate) fn check(restore: &Restore<'_>) -> Result<()> {
     forget::ledgers(&restore.making, &restore.args.purge_ledger).map(|_| ())
 }
 
-/// Forgets in the restored copy what the ledgers of this machine and of the set forbid; gives how many rows that were.
+/// What was forgotten again.
+#[derive(Default)]
+pub(crate) struct Forgotten {
+    /// Rows.
+    pub(crate) rows: u64,
+    /// Both ledgers and the ids of those rows, for the copies in Redis; nothing where nothing was ever forgotten.
+    pub(crate) forbidden: Option<Forbidden>,
+}
+
+/// Forgets in the restored copy what the ledgers of this machine and of the set forbid.
 ///
 /// # Errors
 /// Data (65) when a ledger is damaged; else the server's. Nothing was replaced then.
-pub(crate) fn again(restore: &mut Restore<'_>) -> Result<u64> {
-    let Some(ledgers) = forget::ledgers(&restore.making, &restore.args.purge_ledger)? else { return Ok(0) };
-    let rows = forget::again(&restore.making, &ledgers)?;
+pub(crate) fn again(restore: &mut Restore<'_>) -> Result<Forgotten> {
+    let Some(ledgers) = forget::ledgers(&restore.making, &restore.args.purge_ledger)? else {
+        return Ok(Forgotten::default());
+    };
+    let mut forbidden = Forbidden::named(&ledgers);
+    let rows = forget::again(&restore.making, &ledgers, &mut |ids| {
+        forbidden.add(ids);
+        Ok(())
+    })?;
     let Ledgers { keys, copy, has_new_keys, .. } = ledgers;
     if rows > 0 {
         let set = restore.making.set.name.to_string();
@@ -48,7 +63,7 @@ pub(crate) fn again(restore: &mut Restore<'_>) -> Result<u64> {
     {
         take_over(restore, &keys, has_new_keys, &copy)?;
     }
-    Ok(rows)
+    Ok(Forgotten { rows, forbidden: Some(forbidden) })
 }
 
 /// The longer ledger, or of two that have gone different ways the newer with what only the other decided, becomes this

@@ -107,7 +107,8 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
     // The database is in its place: from here on nothing is taken back.
     let redis = match built.redis.take() {
         Some(mut snapshot) => {
-            let outcome = restore.step("redis", |restore| redis::send(restore, &mut *snapshot));
+            let forgotten = &built.forgotten;
+            let outcome = restore.step("redis", |restore| redis::send(restore, &mut *snapshot, forgotten));
             Some(outcome.map_err(|failure| redis::after_the_swap(&failure))?)
         }
         None => None,

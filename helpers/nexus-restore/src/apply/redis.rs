@@ -4,9 +4,12 @@ use std::io::Read;
 
 use nexus_core::docker::protocol::Request;
 use nexus_core::failure::{Failure, Result};
+use nexus_core::redis::copies;
 use nexus_core::restoring::archive::client;
+use nexus_core::text::counted;
 
 use crate::apply::Restore;
+use crate::apply::forget::Forgotten;
 
 /// Whether Redis is restored too: with a swap, when the set holds it and nexus-docker can do it.
 pub(crate) fn is_wanted(restore: &mut Restore<'_>) -> bool {
@@ -21,14 +24,30 @@ pub(crate) fn is_wanted(restore: &mut Restore<'_>) -> bool {
     can
 }
 
-/// Puts the snapshot in the place of Redis's data; gives what nexus-docker says of where the old data is kept.
+/// Puts the snapshot in the place of Redis's data, and takes out of it the copies of episodes that the purge ledger forbids;
+/// gives what nexus-docker says of where the old data is kept.
 ///
 /// # Errors
-/// nexus-docker's.
-pub(crate) fn send(restore: &Restore<'_>, snapshot: &mut dyn Read) -> Result<String> {
+/// nexus-docker's and Redis's.
+pub(crate) fn send(
+    restore: &mut Restore<'_>,
+    snapshot: &mut dyn Read,
+    forgotten: &Forgotten,
+) -> Result<String> {
     restore.making.progress.doing("restoring Redis");
     let said =
         client(&restore.args.docker_socket, restore.making.stop).send(&Request::RedisRestore {}, snapshot)?;
+    let prefixes = copies::prefixes(&restore.args.redis_copies);
+    if let Some(forbidden) = forgotten.forbidden.as_ref().filter(|_| !prefixes.is_empty()) {
+        let is_forbidden = |id: &str| forbidden.contains(id);
+        let gone = copies::forget(&restore.args.redis_socket, &prefixes, is_forbidden, restore.making.stop)?;
+        if gone > 0 {
+            restore.making.note(format!(
+                "{} of forgotten episodes in Redis's snapshot went again",
+                counted(gone, "copy").replace("copys", "copies")
+            ));
+        }
+    }
     Ok(String::from_utf8_lossy(&said).trim().to_owned())
 }
 

@@ -42,7 +42,7 @@ impl Report {
             kept: built.kept,
             safety_backup: built.safety_backup,
             compared: built.compared,
-            forgotten: built.forgotten,
+            forgotten: built.forgotten.rows,
             redis,
             usec: restore.making.steps.iter().map(|step| step.usec).sum(),
             steps: restore.making.steps,

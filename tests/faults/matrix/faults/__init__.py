@@ -1,7 +1,8 @@
 """The faults, by the names that the table uses. Each takes the job, the row and the case, runs the job under the fault,
 mends what it has broken of the machine, and gives the outcome."""
 
-from faults import (alerts, clock, damage, disks, forgery, keys, memory, power, servers, signals, syscalls, together, tools, versions)
+from faults import (alerts, clock, damage, disks, forgery, keys, ledger, media, memory, power, servers, signals, syscalls, together,
+                    tools, versions)
 
 BY_NAME = {
     "error": syscalls.error,
@@ -11,6 +12,7 @@ BY_NAME = {
     "server": servers.disturbed,
     "tool": tools.disturbed,
     "tool-lies": tools.lies,
+    "medium": media.wrong,
     "disk": disks.broken,
     "directory": disks.directory,
     "power": power.cut,
@@ -20,8 +22,12 @@ BY_NAME = {
     "forgery": forgery.done,
     "key": keys.wrong,
     "version": versions.other,
+    "ledger": ledger.wrong,
     "at-once": together.two,
     "webhook": alerts.webhook,
     "queue": alerts.queue,
     "none": signals.none,
 }
+
+# Of those that meet the n-th of something: how many there are in a run.
+HOW_MANY = {"error": syscalls.how_many, "signal-at": syscalls.how_many, "medium": media.how_many}

@@ -14,6 +14,7 @@ def two(job, row, case):
     outcome = first.end(f"{row.argument} after {moment:.3f} s", struck)
     # Of one that does not do the same nothing is asked but how it ended.
     outcome.other = other if row.argument == row.job else None
+    outcome.rotated_by_another = row.argument == "rotation" and other.exit == 0
     for one in (outcome, other):
         if one.exit not in (0, 75):
             raise WrongEnd(f"one of the two ends with {one.exit}: {one.said.strip()}")

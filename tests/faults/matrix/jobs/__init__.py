@@ -5,10 +5,28 @@ import os
 from jobs.alert import Alert
 from jobs.backup import Backup, BackupWithRedis
 from jobs.on_disk import BackupOnDisk
+from jobs.on_medium import BackupOnMedium, RestoreFromMedium
+from jobs.purge import Purge
 from jobs.restore import Restore, RestoreInto
 from jobs.restore_test import RestoreTest
 from jobs.rotation import Rotation
 from jobs.verify import Verify
+
+
+KINDS = {
+    "alert": Alert,
+    "backup": Backup,
+    "backup-on-disk": BackupOnDisk,
+    "backup-on-medium": BackupOnMedium,
+    "backup-with-redis": BackupWithRedis,
+    "purge": Purge,
+    "restore": Restore,
+    "restore-from-medium": RestoreFromMedium,
+    "restore-into": RestoreInto,
+    "restore-test": RestoreTest,
+    "rotation": Rotation,
+    "verify": Verify,
+}
 
 
 def make(name, bench):
@@ -17,7 +35,4 @@ def make(name, bench):
     kind, own = name.removesuffix("-own"), name.endswith("-own")
     directory = os.path.join(bench.directory, name)
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    return {
-        "backup": Backup, "backup-with-redis": BackupWithRedis, "backup-on-disk": BackupOnDisk, "rotation": Rotation, "restore": Restore,
-        "restore-into": RestoreInto, "verify": Verify, "restore-test": RestoreTest, "alert": Alert,
-    }[kind](bench, directory, own)
+    return KINDS[kind](bench, directory, own)

@@ -50,7 +50,7 @@ class Backup(Job):
         new, gone = self.nights.new(), self.nights.gone()
         if len(new) > (2 if outcome.other else 1):
             raise FalseSuccess(f"there are {len(new)} new sets")
-        if gone and not new:
+        if gone and not new and not outcome.rotated_by_another:
             raise SetLost(f"sets {sorted(gone)} were rotated away, and no new one is there")
         succeeded = [o for o in (outcome, outcome.other) if o and o.exit == 0]
         if len(new) < len(succeeded):

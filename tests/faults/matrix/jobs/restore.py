@@ -1,5 +1,6 @@
 """nexus-restore apply: into a new database, or in the place of a living one."""
 
+import os
 import time
 
 from jobs.job import TOOLS, Job
@@ -19,14 +20,18 @@ class Restore(Job):
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
-        self.sets_dir, self.set = bench.sets_dir, bench.example()
-        self.command = ["nexus-restore", "apply", "latest", f"--backup-dir={bench.sets_dir}", "--yes", *self.arguments()]
+        self.set = self.place(bench.example())
+        self.command = ["nexus-restore", "apply", "latest", f"--backup-dir={os.path.dirname(self.set)}", "--yes", *self.arguments()]
         if own:
             self.command.append(f"--pg-restore={TOOLS}/pg_restore")
         self.expected = self.rows_of(bench.database())
         self.set_digest = sets.digest(self.set)
         self.begin()
         self.duration = min(self.timed() for _ in range(2))
+
+    def place(self, example):
+        """Where the set lies that is restored."""
+        return example
 
     def arguments(self):
         return [f"--pg-database={LIVING}", "--no-redis", "--no-safety-backup"]

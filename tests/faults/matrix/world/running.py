@@ -27,6 +27,8 @@ class Outcome:
     clock_is_true: bool = True
     # How it ended, of another run that went on at the same time.
     other: "Outcome | None" = None
+    # Whether another run, at the same time, has removed what is too old and made nothing.
+    rotated_by_another: bool = False
 
 
 class Running:

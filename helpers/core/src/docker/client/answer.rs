@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -13,6 +14,9 @@ use crate::failure::{Exit, Failure};
 
 /// How long a wait lasts before the check is called again, in milliseconds.
 const TICK: u16 = 250;
+
+/// How long one that takes no more input may go on.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How much of the command's standard error is kept: its end.
 const KEPT_STDERR: usize = 8 << 10;
@@ -29,11 +33,13 @@ pub struct Answer {
     check: Check,
     state: State,
     stderr: Vec<u8>,
+    /// When it must have ended, of one that takes no more input.
+    by: Option<Instant>,
 }
 
 impl Answer {
     pub(super) fn new(stream: UnixStream, doing: String, check: Check) -> Self {
-        Self { stream, doing, check, state: START, stderr: Vec::new() }
+        Self { stream, doing, check, state: START, stderr: Vec::new(), by: None }
     }
 
     /// The end (8 KiB) of what the command said on its standard error so far: warnings, when it went well.
@@ -54,12 +60,24 @@ impl Answer {
         &self.stream
     }
 
+    /// The other side takes no more input, so it has ended or is about to, and its answer says why.
+    pub(super) fn must_end_soon(&mut self) {
+        self.by.get_or_insert_with(|| Instant::now() + PATIENCE);
+    }
+
     /// Waits until one of `events` is there, calling the check in between.
     pub(super) fn wait(&self, events: PollFlags) -> io::Result<PollFlags> {
         loop {
             (self.check)().map_err(|f| io::Error::other(f.while_doing(&self.doing)))?;
             let mut fds = [PollFd::new(self.stream.as_fd(), events)];
             match nix::poll::poll(&mut fds, PollTimeout::from(TICK)) {
+                Ok(0) | Err(Errno::EINTR) if self.by.is_some_and(|by| Instant::now() > by) => {
+                    return Err(io::Error::other(
+                        Failure::new(Exit::Unavailable, &*self.doing)
+                            .because("it takes no more input, and does not end")
+                            .advise(LOOK),
+                    ));
+                }
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(fds[0].revents().unwrap_or(PollFlags::empty())),
                 Err(error) => return Err(error.into()),

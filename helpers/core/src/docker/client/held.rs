@@ -38,6 +38,9 @@ impl Held {
             let ready = answer.wait(PollFlags::POLLIN | wanted).map_err(|e| failure_of(e, || doing))?;
             if ready.contains(PollFlags::POLLOUT) {
                 feed.drain_into(answer.stream()).or_fail_io(|| doing.clone())?;
+                if feed.closed {
+                    answer.must_end_soon();
+                }
             }
             if !ready.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) {
                 continue;

@@ -1,0 +1,146 @@
+//! What nexus-health can be told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use nexus_core::postgres::server::ServerSettings;
+use nexus_core::set::rotation::Retention;
+
+use crate::thresholds::Thresholds;
+
+/// Watches the servers, the backups and the machine, mends what it safely can, and says the rest in one sentence
+///
+/// nexus-health.service runs it all the time: systemctl status nexus-health. By hand: nexus-health --once
+#[derive(Parser, Clone, Debug)]
+#[command(name = "nexus-health", version)]
+pub(crate) struct Args {
+    /// Look once, print a table, mend nothing; exit 0 well, 1 warning, 2 critical, 3 unknown
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// Look once, and one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Write down which addresses are listened on, into FILE, and nothing else; nexus-health-ports.service does
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["once", "json"], hide = true)]
+    pub(crate) note_ports: Option<PathBuf>,
+
+    /// Time between two looks, 1s to 1h
+    #[arg(long, env = "NEXUS_HEALTH_INTERVAL", value_name = "TIME", default_value = "30s", value_parser = interval)]
+    pub(crate) interval: Duration,
+
+    /// Mend what can be mended without losing anything: on or off
+    #[arg(long, env = "NEXUS_HEAL", value_name = "ON|OFF", default_value = "on")]
+    pub(crate) heal: OnOff,
+
+    /// How often within an hour the same thing is mended, 1 to 60
+    #[arg(long, env = "NEXUS_HEAL_PER_HOUR", value_name = "NUMBER", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub(crate) heal_per_hour: u32,
+
+    /// PostgreSQL
+    #[command(flatten)]
+    pub(crate) server: ServerSettings,
+
+    /// Socket of Redis
+    #[arg(
+        long,
+        env = "NEXUS_REDIS_SOCKET",
+        value_name = "SOCKET",
+        default_value = "/run/nexus/redis/redis.sock"
+    )]
+    pub(crate) redis_socket: PathBuf,
+
+    /// Socket of nexus-docker
+    #[arg(
+        long,
+        env = "NEXUS_DOCKER_SOCKET",
+        value_name = "SOCKET",
+        default_value = "/run/nexus/docker.sock"
+    )]
+    pub(crate) docker_socket: PathBuf,
+
+    /// Directory that holds the backup sets
+    #[arg(
+        long,
+        env = "NEXUS_BACKUP_DIR",
+        value_name = "DIRECTORY",
+        default_value = "/var/lib/nexus/backups"
+    )]
+    pub(crate) backup_dir: PathBuf,
+
+    /// Directory of the proofs
+    #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
+    pub(crate) proofs_dir: PathBuf,
+
+    /// A directory on the file system that holds the database
+    #[arg(long, env = "NEXUS_HEALTH_DATA_DIR", value_name = "DIRECTORY", default_value = "/var/lib/docker")]
+    pub(crate) data_dir: PathBuf,
+
+    /// How long sets are kept
+    #[command(flatten)]
+    pub(crate) retention: Retention,
+
+    /// Image of PostgreSQL [default: the one of docker-compose.yml]
+    #[arg(long, env = "NEXUS_POSTGRES_IMAGE", value_name = "IMAGE")]
+    pub(crate) postgres_image: Option<String>,
+
+    /// Image of Redis [default: the one of docker-compose.yml]
+    #[arg(long, env = "NEXUS_REDIS_IMAGE", value_name = "IMAGE")]
+    pub(crate) redis_image: Option<String>,
+
+    /// Ports that may be listened on by this machine alone
+    #[arg(
+        long,
+        env = "NEXUS_HEALTH_PORTS",
+        value_name = "PORTS",
+        default_value = "5432,6379,8003",
+        value_delimiter = ','
+    )]
+    pub(crate) ports: Vec<u16>,
+
+    /// Where warnings begin
+    #[command(flatten)]
+    pub(crate) thresholds: Thresholds,
+
+    /// Directory for what is told: health.json, problems.json
+    #[arg(long, value_name = "DIRECTORY", default_value = "/run/nexus/health", hide = true)]
+    pub(crate) run_dir: PathBuf,
+
+    /// Directory for what is remembered: the growth of the disks, requests to systemd
+    #[arg(long, value_name = "DIRECTORY", default_value = "/var/lib/nexus/health", hide = true)]
+    pub(crate) state_dir: PathBuf,
+
+    /// The file for Prometheus
+    #[arg(long, value_name = "FILE", default_value = "/var/lib/nexus/metrics/nexus.prom", hide = true)]
+    pub(crate) metrics: PathBuf,
+
+    /// What the monthly test alert came to
+    #[arg(long, value_name = "FILE", default_value = "/var/lib/nexus/alerts/tested.json", hide = true)]
+    pub(crate) alert_tested: PathBuf,
+}
+
+impl Args {
+    /// Whether it looks once, and changes nothing.
+    pub(crate) fn is_one_look(&self) -> bool {
+        self.once || self.json
+    }
+}
+
+/// A switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnOff {
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&time) => Ok(time),
+        _ => Err("it is a time from 1s to 1h, such as 30s".to_owned()),
+    }
+}

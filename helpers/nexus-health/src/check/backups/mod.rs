@@ -1,0 +1,214 @@
+//! Backups: how old the newest set and the newest proven set are, whether rotation keeps up, whether the next one fits.
+
+mod lock;
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use nexus_core::failure::Result;
+use nexus_core::progress::human_bytes;
+use nexus_core::set::directory::{BackupDirectory, Last, SetEntry};
+use nexus_core::set::proof;
+use nexus_core::set::rotation::{Decision, decide};
+use nix::sys::statvfs::statvfs;
+
+use crate::check::postgres::in_words;
+use crate::finding::{Finding, Metric};
+use crate::look::{Check, Ctx, Fact, Look};
+
+/// A backup that has begun is given a day before it is said not to have ended.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Looks at the directory and at the proofs; what is in a set it cannot read.
+pub(crate) struct Backups;
+
+impl Check for Backups {
+    fn look(&mut self, ctx: &Ctx) -> Look {
+        let mut look = Look::default();
+        if let Err(failure) = see(ctx, &mut look) {
+            let advice = "Without it there are no backups: is the disk mounted, and whose is the directory?";
+            look.found(Finding::critical(
+                "backups",
+                format!("The backups cannot be looked at: {failure}"),
+                advice,
+            ));
+        }
+        look
+    }
+}
+
+fn see(ctx: &Ctx, look: &mut Look) -> Result<()> {
+    let directory = BackupDirectory::at(&ctx.args.backup_dir)?;
+    let sets = directory.sets()?;
+    let count = sets.len();
+    look.found(Finding::ok("backups", format!("{count} backup sets are in {}.", directory.path().display())));
+    #[expect(clippy::cast_precision_loss, reason = "a count")]
+    look.metric(Metric::one("backup_sets", "Complete backup sets.", count as f64));
+    let is_running = lock::is_held(&directory.path().join(".lock"));
+    newest(&sets, ctx, look);
+    proven(&sets, ctx, look);
+    look.found(last_run(&directory, is_running));
+    look.found(rotation(&directory, &sets, ctx, is_running));
+    look.found(room(&directory, directory.last()?));
+    // While one runs, its own directory is among them.
+    let partial = if is_running { 0 } else { directory.leftovers()?.len() };
+    look.facts.push(Fact::PartialSets(partial));
+    Ok(())
+}
+
+/// Seconds since then; a time to come counts as now.
+fn age(at: Timestamp) -> f64 {
+    Timestamp::now().duration_since(at).as_secs_f64().max(0.0)
+}
+
+fn newest(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
+    let advice = "Take one: systemctl start nexus-backup; why there was none: journalctl -u nexus-backup";
+    let Some(set) = sets.last() else {
+        // Installation takes the first one after it has started us.
+        look.found(Finding::critical("backup-age", "There is no backup.", advice).patient(2));
+        return;
+    };
+    let age = age(set.name.taken);
+    look.metric(Metric::one("backup_newest_age_seconds", "Age of the newest complete backup set.", age));
+    let sentence = format!("The newest backup is {} old.", in_words(age));
+    look.found(Finding::measured("backup-age", age, ctx.args.thresholds.backup_age, sentence, advice));
+}
+
+fn proven(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
+    let advice = "Have it proven: systemctl start nexus-restore-test; why it was not: journalctl -u nexus-restore-test";
+    let limits = ctx.args.thresholds.proof_age;
+    let mut newest = None;
+    for set in sets.iter().rev() {
+        match proof::read(&ctx.args.proofs_dir, set.name) {
+            Ok(Some(verdict)) if verdict.proven => {
+                newest = Some(verdict);
+                break;
+            }
+            // The newest verdict of all: what says "not proven" is worse than age.
+            Ok(Some(_)) => {
+                let sentence = format!("The restore test did not prove set {}.", set.name);
+                look.found(Finding::critical("proof", sentence, advice));
+                newest_before(sets, ctx, look);
+                return;
+            }
+            Ok(None) => {}
+            Err(failure) => {
+                look.found(Finding::warning("proof", format!("A proof cannot be read: {failure}"), advice));
+                return;
+            }
+        }
+    }
+    look.found(Finding::ok("proof", "No restore test has failed since the last proof."));
+    let age = match &newest {
+        Some(verdict) => proof_age(verdict, look),
+        // None yet: from the first set on, which is what is not proven.
+        None => sets.first().map_or(0.0, |set| age(set.name.taken)),
+    };
+    let sentence = match &newest {
+        Some(verdict) => format!("Set {} was proven {} ago.", verdict.set, in_words(age)),
+        None => "No backup set is proven yet.".to_owned(),
+    };
+    look.found(Finding::measured("proof-age", age, limits, sentence, advice));
+}
+
+/// Of the sets before one that is not proven.
+fn newest_before(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
+    let verdicts =
+        sets.iter().rev().filter_map(|set| proof::read(&ctx.args.proofs_dir, set.name).ok().flatten());
+    if let Some(verdict) = verdicts.into_iter().find(|verdict| verdict.proven) {
+        proof_age(&verdict, look);
+    }
+}
+
+fn proof_age(verdict: &proof::Verdict, look: &mut Look) -> f64 {
+    let age = age(verdict.at);
+    look.metric(Metric::one(
+        "backup_newest_proof_age_seconds",
+        "Time since a backup set was last proven.",
+        age,
+    ));
+    age
+}
+
+fn last_run(directory: &BackupDirectory, is_running: bool) -> Finding {
+    let id = "backup-last";
+    match (directory.newest_failed(), is_running) {
+        (false, _) => Finding::ok(id, "The last backup that was begun is complete."),
+        (true, true) => Finding::ok(id, "A backup is being taken."),
+        (true, false) => Finding::warning(
+            id,
+            "The last backup that was begun was not completed.",
+            "See why: journalctl -u nexus-backup; try again: systemctl start nexus-backup",
+        ),
+    }
+}
+
+/// What should have gone and is still there: either backups fail, after which nothing goes, or removing does.
+fn rotation(directory: &BackupDirectory, sets: &[SetEntry], ctx: &Ctx, is_running: bool) -> Finding {
+    let id = "backup-rotation";
+    let names: Vec<_> = sets.iter().map(|set| set.name).collect();
+    let proven = proof::proven(&ctx.args.proofs_dir, &names).unwrap_or_default();
+    let due = decide(&names, &proven, ctx.args.retention);
+    let due = due.into_iter().filter(|decision| *decision == Decision::Remove).count();
+    let rested = sets.last().and_then(|set| set.path.metadata().ok()).and_then(|m| m.modified().ok());
+    let rested = rested.and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
+    // The next backup removes them; a day after the newest one had its chance.
+    if due == 0 || is_running || (rested < DAY && !directory.newest_failed()) {
+        return Finding::ok(id, "No set is kept longer than it should be.");
+    }
+    Finding::warning(
+        id,
+        format!("{due} sets are older than they should become, and rotation does not remove them."),
+        "It removes nothing after a failed backup: journalctl -u nexus-backup; what it would do: nexus-backup \
+         --rotate-only --dry-run",
+    )
+}
+
+/// Whether the next set fits: as large as the last one, and a tenth more.
+fn room(directory: &BackupDirectory, last: Last) -> Finding {
+    let id = "backup-room";
+    let free = match statvfs(directory.path()) {
+        Ok(stat) => stat.blocks_available().saturating_mul(stat.fragment_size()),
+        Err(error) => {
+            return Finding::unknown(
+                id,
+                format!("How much is free for backups cannot be seen: {error}."),
+                "",
+            );
+        }
+    };
+    let needed = last.set_bytes.saturating_add(last.set_bytes / 10);
+    if free >= needed {
+        return Finding::ok(id, format!("The next backup fits: {} are free.", human_bytes(free)));
+    }
+    Finding::critical(
+        id,
+        format!("The next backup needs about {} and free are {}.", human_bytes(needed), human_bytes(free)),
+        "Free some space, keep fewer sets (NEXUS_KEEP_DAYS), or set NEXUS_BACKUP_DIR to a larger disk",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+
+    #[test]
+    fn a_backup_that_was_begun_and_not_completed_is_said_unless_it_runs() {
+        let backups = tempfile::tempdir().unwrap();
+        let directory = BackupDirectory::at(backups.path()).unwrap();
+        assert_eq!(last_run(&directory, false).level, Level::Ok);
+        directory.began().unwrap();
+        assert_eq!(last_run(&directory, true).level, Level::Ok);
+        assert_eq!(last_run(&directory, false).level, Level::Warning);
+    }
+
+    #[test]
+    fn the_next_set_may_be_a_tenth_larger_than_the_last() {
+        let backups = tempfile::tempdir().unwrap();
+        let directory = BackupDirectory::at(backups.path()).unwrap();
+        let last = |set_bytes| Last { sequence: 1, database_bytes: 1, set_bytes };
+        assert_eq!(room(&directory, last(1000)).level, Level::Ok);
+        assert_eq!(room(&directory, last(u64::MAX / 2)).level, Level::Critical);
+    }
+}

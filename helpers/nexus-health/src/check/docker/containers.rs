@@ -1,0 +1,247 @@
+//! The containers of the stack: what they are doing, and whether their data is where it survives.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use crate::finding::Finding;
+
+/// Restarts are counted over this time.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A container of the stack, as nexus-docker describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Container {
+    /// Its name.
+    pub(crate) name: String,
+    /// As the compose file calls it.
+    pub(crate) service: String,
+    /// The image by its name.
+    pub(crate) image: String,
+    /// The image by its digest.
+    pub(crate) image_id: String,
+    /// `running`, `exited`, `paused`, `restarting`, …
+    pub(crate) state: String,
+    /// `healthy`, `unhealthy`, `starting`; nothing without a health check.
+    pub(crate) health: Option<String>,
+    /// How often Docker has started it again.
+    pub(crate) restart_count: u64,
+    /// Volumes and directories in it.
+    #[serde(default)]
+    pub(crate) mounts: Vec<Mount>,
+    /// Addresses of the host that lead into it, by port.
+    #[serde(default)]
+    pub(crate) ports: Option<BTreeMap<String, Option<Vec<Published>>>>,
+}
+
+/// A volume or directory in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Mount {
+    /// `volume`, `bind`, `tmpfs`.
+    #[serde(rename = "Type")]
+    pub(crate) kind: String,
+    /// Name of the volume.
+    #[serde(default)]
+    pub(crate) name: String,
+    /// Where it is in the container.
+    pub(crate) destination: String,
+}
+
+/// An address of the host that leads into a container.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Published {
+    /// Empty means every address.
+    #[serde(default)]
+    pub(crate) host_ip: String,
+    /// Its port.
+    #[serde(default)]
+    pub(crate) host_port: String,
+}
+
+/// One object a line.
+pub(super) fn parse(said: &[u8]) -> serde_json::Result<Vec<Container>> {
+    said.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect()
+}
+
+/// What is wrong with what they are doing.
+pub(super) fn states(containers: &[Container]) -> Finding {
+    let id = "containers";
+    let mut wrong = Vec::new();
+    for name in ["nexus-postgres", "nexus-redis"] {
+        if !containers.iter().any(|container| container.name == name) {
+            wrong.push(format!("{name} does not exist"));
+        }
+    }
+    for Container { name, state, health, .. } in containers {
+        match (state.as_str(), health.as_deref()) {
+            ("running", Some("unhealthy")) => wrong.push(format!("{name} is unhealthy")),
+            ("running", _) => {}
+            ("paused", _) => wrong.push(format!("{name} is paused (docker unpause {name})")),
+            (state, _) => wrong.push(format!("{name} is {state}")),
+        }
+    }
+    if wrong.is_empty() {
+        return Finding::ok(id, "All containers run.");
+    }
+    let sentence = format!("Of the containers, {}.", wrong.join(", "));
+    Finding::critical(
+        id,
+        sentence,
+        "See: docker ps --all; bring them up: systemctl reload-or-restart nexus-stack",
+    )
+}
+
+/// Addresses of the host that lead into the stack. There should be none, and never one that others reach.
+pub(super) fn published(containers: &[Container]) -> Finding {
+    let id = "ports-published";
+    let mut open = Vec::new();
+    for container in containers {
+        for published in container.published() {
+            if !is_loopback(&published.host_ip) {
+                let ip = if published.host_ip.is_empty() { "0.0.0.0" } else { &published.host_ip };
+                open.push(format!("{ip}:{} ({})", published.host_port, container.name));
+            }
+        }
+    }
+    if open.is_empty() {
+        return Finding::ok(id, "Docker publishes no port of the stack to others.");
+    }
+    Finding::critical(
+        id,
+        format!("Docker publishes ports of the stack to everybody: {}.", open.join(", ")),
+        "Write 127.0.0.1: before the port in /etc/nexus/compose.override.yml, then systemctl reload nexus-stack; a \
+         firewall such as ufw does not close them",
+    )
+}
+
+fn is_loopback(address: &str) -> bool {
+    address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+impl Container {
+    /// Whether Docker says that it runs.
+    pub(crate) fn is_running(&self) -> bool {
+        self.state == "running"
+    }
+
+    /// The addresses of the host that lead into it.
+    pub(super) fn published(&self) -> impl Iterator<Item = &Published> {
+        self.ports.iter().flat_map(BTreeMap::values).flatten().flatten()
+    }
+
+    /// Whether the server's `directory` is on the named volume. In the container's own layer everything would be lost
+    /// with it, and in a volume without a name with `docker compose down --volumes`.
+    pub(super) fn on_its_volume(&self, directory: &str) -> Finding {
+        let id = format!("{}-volume", self.service);
+        let wanted = format!("nexus_{}_data", self.service);
+        let within = |mount: &&Mount| Path::new(directory).starts_with(&mount.destination);
+        // The innermost of those that it is in.
+        let mount = self.mounts.iter().filter(within).max_by_key(|mount| mount.destination.len());
+        let server = &self.name;
+        let where_it_is = match mount {
+            Some(mount) if mount.kind == "volume" && mount.name == wanted => {
+                return Finding::ok(id, format!("{server} keeps its data on the volume {wanted}."));
+            }
+            Some(mount) if mount.kind == "bind" => {
+                return Finding::ok(id, format!("{server} keeps its data in a directory of the host."));
+            }
+            Some(mount) => format!("on {} {}", mount.kind, mount.name),
+            None => "in the container itself".to_owned(),
+        };
+        Finding::critical(
+            id,
+            format!("{server} keeps its data ({directory}) {where_it_is}: it is lost with the container."),
+            "Take a backup now (systemctl start nexus-backup), then look at what /etc/nexus/compose.override.yml says of \
+             volumes",
+        )
+    }
+}
+
+/// How often Docker has started containers again, look by look.
+#[derive(Default)]
+pub(super) struct Restarts {
+    /// When how many, all containers together; a new container counts from 0.
+    last: BTreeMap<String, u64>,
+    seen: Vec<(Instant, u64)>,
+}
+
+impl Restarts {
+    /// How often within the last hour.
+    pub(super) fn within_an_hour(&mut self, containers: &[Container]) -> u64 {
+        let now = Instant::now();
+        let mut new = 0;
+        for container in containers {
+            let count = container.restart_count;
+            let before = self.last.insert(container.name.clone(), count);
+            new += before.map_or(0, |before| if count >= before { count - before } else { count });
+        }
+        if new > 0 {
+            self.seen.push((now, new));
+        }
+        self.seen.retain(|(at, _)| now.duration_since(*at) <= HOUR);
+        self.seen.iter().map(|(_, count)| count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+
+    fn container(extra: &str) -> Container {
+        let line = format!(
+            r#"{{"name":"nexus-postgres","service":"postgres","image":"i","image_id":"sha256:0","state":"running",
+            "health":"healthy","restart_count":0,"started_at":"x"{extra}}}"#
+        );
+        serde_json::from_str(&line.replace('\n', "")).unwrap()
+    }
+
+    #[test]
+    fn data_in_the_containers_own_layer_is_critical() {
+        let mounts = |kind: &str, name: &str, at: &str| {
+            container(&format!(
+                r#","mounts":[{{"Type":"{kind}","Name":"{name}","Destination":"{at}","RW":true}}]"#
+            ))
+        };
+        let level = |container: Container| container.on_its_volume("/var/lib/postgresql/18/docker").level;
+        assert_eq!(level(mounts("volume", "nexus_postgres_data", "/var/lib/postgresql")), Level::Ok);
+        assert_eq!(level(mounts("volume", "0a1b", "/var/lib/postgresql")), Level::Critical);
+        assert_eq!(
+            level(mounts("volume", "nexus_postgres_data", "/var/lib/postgresql/data")),
+            Level::Critical
+        );
+        assert_eq!(level(container("")), Level::Critical);
+    }
+
+    #[test]
+    fn a_port_for_everybody_is_critical_and_one_for_this_machine_is_not() {
+        let ports = |ip: &str| {
+            published(&[container(&format!(
+                r#","ports":{{"5432/tcp":[{{"HostIp":"{ip}","HostPort":"5432"}}],"80/tcp":null}}"#
+            ))])
+            .level
+        };
+        assert_eq!(ports("127.0.0.1"), Level::Ok);
+        assert_eq!(ports("::1"), Level::Ok);
+        assert_eq!(ports(""), Level::Critical);
+        assert_eq!(ports("0.0.0.0"), Level::Critical);
+        assert_eq!(published(&[container(r#","ports":null"#)]).level, Level::Ok);
+    }
+
+    #[test]
+    fn a_missing_container_is_as_bad_as_one_that_does_not_run() {
+        let finding = states(&[container("")]);
+        assert_eq!(finding.sentence, "Of the containers, nexus-redis does not exist.");
+    }
+
+    #[test]
+    fn restarts_count_from_the_first_look_on() {
+        let mut restarts = Restarts::default();
+        let with = |restart_count| [Container { restart_count, ..container("") }];
+        assert_eq!([5, 5, 7, 1].map(|count| restarts.within_an_hour(&with(count))), [0, 0, 2, 3]);
+    }
+}

@@ -1,0 +1,94 @@
+//! Docker itself: a version with known exposures, an API on the network, images that were replaced, leftovers.
+
+use nexus_core::docker::client::Client;
+use nexus_core::docker::protocol::{Daemon, Request};
+
+use super::LONGEST;
+use super::containers::Container;
+use crate::finding::Finding;
+use crate::look::{Fact, Look};
+
+/// Before it, ports published on 127.0.0.1 can be reached from the same network (moby#45610).
+const LOOPBACK_IS_CLOSED: u32 = 28;
+
+pub(super) fn look(client: &Client, containers: &[Container], look: &mut Look) {
+    let said = client
+        .collect(&Request::Daemon {}, LONGEST)
+        .map_err(|failure| failure.to_string())
+        .and_then(|said| serde_json::from_slice::<Daemon>(&said).map_err(|error| error.to_string()));
+    let daemon = match said {
+        Ok(daemon) => daemon,
+        Err(why) => {
+            let sentence = format!("Docker cannot be asked about itself: {why}");
+            look.found(Finding::unknown("docker-exposure", sentence, "See: journalctl -u 'nexus-docker@*'"));
+            return;
+        }
+    };
+    let publishes = containers.iter().any(|container| container.published().next().is_some());
+    look.found(exposure(&daemon, publishes));
+    look.found(replaced(&daemon, containers));
+    look.facts.push(Fact::Scratch(daemon.scratch));
+}
+
+fn exposure(daemon: &Daemon, publishes: bool) -> Finding {
+    let id = "docker-exposure";
+    if daemon.warnings.iter().any(|warning| warning.contains("API is accessible")) {
+        return Finding::critical(
+            id,
+            "Docker's API is open on the network, and with it root on this machine.",
+            "Remove -H tcp://… from the daemon's options, then systemctl restart docker",
+        );
+    }
+    let version = &daemon.version;
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok()).unwrap_or(0);
+    if publishes && major < LOOPBACK_IS_CLOSED {
+        return Finding::warning(
+            id,
+            format!("Docker {version} lets others on the same network reach ports published on 127.0.0.1."),
+            "Upgrade Docker to 28, or take the ports out of /etc/nexus/compose.override.yml (moby#45610)",
+        );
+    }
+    Finding::ok(id, format!("Docker {version} exposes nothing of the stack."))
+}
+
+/// A tag that was pulled again names another image than the one that runs.
+fn replaced(daemon: &Daemon, containers: &[Container]) -> Finding {
+    let id = "images-replaced";
+    let others: Vec<&str> = containers
+        .iter()
+        .filter(|container| daemon.images.get(&container.image).is_some_and(|now| *now != container.image_id))
+        .map(|container| container.name.as_str())
+        .collect();
+    if others.is_empty() {
+        return Finding::ok(id, "The images that run are those their names stand for.");
+    }
+    Finding::warning(
+        id,
+        format!(
+            "Since it was started, the image of {} was replaced by another of its name.",
+            others.join(", ")
+        ),
+        "Start it anew when it suits: systemctl reload nexus-stack",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+
+    #[test]
+    fn an_old_docker_matters_only_where_ports_are_published() {
+        let daemon = |version: &str, warning: &str| Daemon {
+            version: version.to_owned(),
+            warnings: vec![warning.to_owned()],
+            images: std::collections::BTreeMap::new(),
+            scratch: 0,
+        };
+        assert_eq!(exposure(&daemon("26.1.5+dfsg1", ""), false).level, Level::Ok);
+        assert_eq!(exposure(&daemon("26.1.5+dfsg1", ""), true).level, Level::Warning);
+        assert_eq!(exposure(&daemon("28.0.1", ""), true).level, Level::Ok);
+        let open = "WARNING: API is accessible on http://0.0.0.0:2375 without encryption.";
+        assert_eq!(exposure(&daemon("29.0.0", open), false).level, Level::Critical);
+    }
+}

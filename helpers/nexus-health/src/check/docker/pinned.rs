@@ -1,0 +1,83 @@
+//! Whether the containers run the images that the settings name.
+
+use std::fs;
+
+use super::containers::Container;
+use crate::args::Args;
+use crate::finding::Finding;
+
+/// The shipped file, from source and from a package.
+const COMPOSE: [&str; 2] =
+    ["/usr/local/share/nexus/compose/docker-compose.yml", "/usr/share/nexus/compose/docker-compose.yml"];
+
+/// Where a person may have chosen other images.
+const OVERRIDE: &str = "/etc/nexus/compose.override.yml";
+
+/// Compares.
+pub(super) fn images(containers: &[Container], args: &Args) -> Finding {
+    let compose = COMPOSE.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    let overrides = fs::read_to_string(OVERRIDE).unwrap_or_default();
+    let of = |setting: &Option<String>, name| setting.clone().or_else(|| default_of(&compose, name));
+    let pinned = [
+        ("postgres", of(&args.postgres_image, "NEXUS_POSTGRES_IMAGE")),
+        ("redis", of(&args.redis_image, "NEXUS_REDIS_IMAGE")),
+    ];
+    compare(containers, &pinned, &overrides)
+}
+
+fn compare(containers: &[Container], pinned: &[(&str, Option<String>)], overrides: &str) -> Finding {
+    let id = "images";
+    if overrides.lines().any(|line| line.trim_start().starts_with("image:")) {
+        return Finding::ok(id, format!("Images are chosen by {OVERRIDE}."));
+    }
+    let mut others = Vec::new();
+    for (service, image) in pinned {
+        let running = containers.iter().find(|container| container.service == *service);
+        if let (Some(image), Some(running)) = (image, running)
+            && running.image != *image
+        {
+            others.push(format!("{} runs {} and not {image}", running.name, running.image));
+        }
+    }
+    if others.is_empty() {
+        return Finding::ok(id, "The containers run the images that the settings name.");
+    }
+    Finding::warning(
+        id,
+        format!("{}.", others.join("; ")),
+        "Bring them up to date: systemctl reload nexus-stack",
+    )
+}
+
+/// `image: ${NAME:-default}`
+fn default_of(compose: &str, name: &str) -> Option<String> {
+    let begin = format!("${{{name}:-");
+    let rest = compose.split_once(&begin)?.1;
+    rest.split_once('}').map(|(image, _)| image.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+
+    #[test]
+    fn the_shipped_compose_file_names_its_images_where_they_are_looked_for() {
+        let compose = include_str!("../../../../../compose/docker-compose.yml");
+        assert!(default_of(compose, "NEXUS_POSTGRES_IMAGE").unwrap().starts_with("pgvector/pgvector:"));
+        assert!(default_of(compose, "NEXUS_REDIS_IMAGE").unwrap().starts_with("redis:"));
+        assert_eq!(default_of(compose, "NEXUS_OTHER_IMAGE"), None);
+    }
+
+    #[test]
+    fn another_image_is_said_unless_the_person_chose_it() {
+        let line = br#"{"name":"n","service":"redis","image":"redis:7","image_id":"","state":"running","health":null,"restart_count":0}"#;
+        let containers = super::super::containers::parse(line).unwrap();
+        let level = |image: &str, overrides: &str| {
+            compare(&containers, &[("redis", Some(image.to_owned()))], overrides).level
+        };
+        assert_eq!(level("redis:7", ""), Level::Ok);
+        assert_eq!(level("redis:8", ""), Level::Warning);
+        assert_eq!(level("redis:8", "services:\n  redis:\n    image: redis:7\n"), Level::Ok);
+    }
+}

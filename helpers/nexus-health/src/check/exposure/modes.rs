@@ -1,0 +1,77 @@
+//! Modes and owners of what is secret. The keys themselves are below a directory that is root's alone, so it is the gate.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nexus_core::credentials;
+
+use crate::args::Args;
+use crate::finding::Finding;
+
+/// A path, and the permissions that nobody may have on it.
+type Rule = (PathBuf, u32);
+
+/// All that may not be open wider.
+pub(super) fn look(args: &Args) -> Finding {
+    let path = PathBuf::from;
+    let settings =
+        std::env::var_os("NEXUS_SETTINGS").map_or_else(|| path("/etc/nexus/nexus.env"), PathBuf::from);
+    let mut rules: Vec<Rule> = vec![
+        (path(credentials::DEFAULT_DIRECTORY), 0o077),
+        (settings, 0o027),
+        (path("/etc/nexus/recipients.txt"), 0o022),
+        (path("/run/nexus"), 0o027),
+        (args.docker_socket.clone(), 0o077),
+        (args.backup_dir.clone(), 0o077),
+    ];
+    // What root can see when it looks by hand; for the service they are behind the gate.
+    if let Ok(entries) = fs::read_dir(credentials::DEFAULT_DIRECTORY) {
+        rules.extend(entries.filter_map(Result::ok).map(|entry| (entry.path(), 0o077)));
+    }
+    judge(&rules)
+}
+
+fn judge(rules: &[Rule]) -> Finding {
+    let id = "modes";
+    let open: Vec<(&Path, u32)> = rules
+        .iter()
+        .filter_map(|(path, forbidden)| {
+            // What is not there exposes nothing.
+            let mode = fs::symlink_metadata(path).ok()?.mode() & 0o7777;
+            (mode & forbidden != 0).then_some((path.as_path(), mode))
+        })
+        .collect();
+    let Some((first, mode)) = open.first() else {
+        return Finding::ok(id, "No secret is open to others.");
+    };
+    let all: Vec<String> = open.iter().map(|(path, mode)| format!("{} ({mode:o})", path.display())).collect();
+    let forbidden = rules.iter().find(|(path, _)| path == first).map_or(0, |(_, forbidden)| *forbidden);
+    Finding::critical(
+        id,
+        format!("Others may look into or change: {}.", all.join(", ")),
+        format!("Close it: chmod {:o} {}", mode & !forbidden, first.display()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_mode_that_is_too_wide_is_critical_and_the_advice_closes_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("nexus.env");
+        fs::write(&file, "").unwrap();
+        let level_of = |mode| {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            judge(&[(file.clone(), 0o027), (directory.path().join("none"), 0o777)])
+        };
+        assert_eq!(level_of(0o640).level, Level::Ok);
+        let finding = level_of(0o664);
+        assert_eq!(finding.level, Level::Critical);
+        assert!(finding.advice.starts_with("Close it: chmod 640 "), "{}", finding.advice);
+    }
+}

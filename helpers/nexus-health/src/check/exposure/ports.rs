@@ -1,0 +1,130 @@
+//! Addresses that are listened on. nexus-health has no network, so not even a view of it: nexus-health-ports.service, which
+//! can open no socket at all, writes down what the kernel lists.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use nexus_core::failure::{OrFailIo, Result};
+
+use crate::args::Args;
+use crate::finding::Finding;
+use crate::tell::file;
+
+/// Both lists of the kernel (proc(5)).
+const LISTS: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
+
+/// The list is written every few minutes; an older one says nothing.
+const OLDEST: Duration = Duration::from_secs(3600);
+
+/// State TCP_LISTEN of the kernel (include/net/tcp_states.h).
+const LISTENING: &str = "0A";
+
+/// Writes the addresses that are listened on into `path`, one a line.
+///
+/// # Errors
+/// I/O.
+pub(crate) fn note(path: &Path) -> Result<()> {
+    let mut lines = String::new();
+    for list in LISTS {
+        match fs::read_to_string(list) {
+            // A kernel without IPv6 has no such list.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            text => {
+                let text = text.or_fail_io(|| format!("reading {list}"))?;
+                listening(&text).for_each(|address| lines.push_str(&format!("{address}\n")));
+            }
+        }
+    }
+    file::replace(path, lines.as_bytes())
+}
+
+/// Looks at what was written down.
+pub(super) fn look(args: &Args) -> Finding {
+    let path = args.run_dir.join("ports");
+    let advice =
+        "Write them down: systemctl start nexus-health-ports; see: systemctl status nexus-health-ports.timer";
+    let read = fs::read_to_string(&path).and_then(|text| Ok((text, path.metadata()?.modified()?)));
+    match read {
+        Ok((text, at)) if SystemTime::now().duration_since(at).unwrap_or_default() < OLDEST => {
+            judge(&text, &args.ports)
+        }
+        Ok(_) => {
+            Finding::unknown("ports", format!("{} was not written for an hour.", path.display()), advice)
+        }
+        Err(error) => Finding::unknown("ports", format!("{}: {error}.", path.display()), advice),
+    }
+}
+
+fn judge(text: &str, ports: &[u16]) -> Finding {
+    let addresses = text.lines().filter_map(|line| line.parse::<SocketAddr>().ok());
+    let open: Vec<String> = addresses
+        .filter(|address| ports.contains(&address.port()) && !address.ip().to_canonical().is_loopback())
+        .map(|address| address.to_string())
+        .collect();
+    if open.is_empty() {
+        return Finding::ok("ports", "No port of ours is open to others.");
+    }
+    Finding::critical(
+        "ports",
+        format!("Open to others: {}.", open.join(", ")),
+        format!(
+            "See who listens: ss -tlnp 'sport = :{}'; let it listen on 127.0.0.1 alone",
+            port_of(&open[0])
+        ),
+    )
+}
+
+fn port_of(address: &str) -> &str {
+    address.rsplit(':').next().unwrap_or_default()
+}
+
+/// `  0: 0100007F:1538 00000000:0000 0A …`: address and port in hexadecimal, the address in words of the machine's order.
+fn listening(table: &str) -> impl Iterator<Item = SocketAddr> {
+    table.lines().filter_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (local, _, state) = (words.next()?, words.next()?, words.next()?);
+        if state != LISTENING {
+            return None;
+        }
+        let (address, port) = local.split_once(':')?;
+        let words: Vec<[u8; 4]> = address
+            .as_bytes()
+            .chunks(8)
+            .map(|word| u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok().map(u32::to_ne_bytes))
+            .collect::<Option<_>>()?;
+        let bytes = words.concat();
+        let ip = match bytes.len() {
+            4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+            _ => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+        };
+        Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn the_kernels_list_is_read() {
+        let table = "  sl  local_address rem_address   st\n   0: 0100007F:1538 00000000:0000 0A 0\n\
+                     1: 00000000:1F43 00000000:0000 0A 0\n   2: 0100007F:1F44 0100007F:9999 01 0\n";
+        let found: Vec<String> = listening(table).map(|address| address.to_string()).collect();
+        assert_eq!(found, ["127.0.0.1:5432", "0.0.0.0:8003"]);
+        let table = "0: 00000000000000000000000001000000:0277 00000000000000000000000000000000:0000 0A\n";
+        assert_eq!(listening(table).next().map(|address| address.to_string()).as_deref(), Some("[::1]:631"));
+    }
+
+    #[test]
+    fn only_a_port_of_ours_that_others_reach_is_said() {
+        let level = |text: &str| judge(text, &[5432]).level;
+        assert_eq!(level("127.0.0.1:5432\n[::1]:5432\n0.0.0.0:22\n[::ffff:127.0.0.1]:5432\n"), Level::Ok);
+        assert_eq!(level("0.0.0.0:5432\n"), Level::Critical);
+        assert_eq!(level("[::]:5432\n"), Level::Critical);
+    }
+}

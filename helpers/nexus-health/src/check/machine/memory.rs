@@ -1,0 +1,39 @@
+//! How much memory programs can still have.
+
+use super::in_percent;
+use crate::finding::{Finding, Metric};
+use crate::look::{Ctx, Look};
+
+pub(super) fn look(ctx: &Ctx, look: &mut Look) {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let Some(used) = used(&text) else {
+        look.found(Finding::unknown("memory", "The memory in use cannot be seen in /proc/meminfo.", ""));
+        return;
+    };
+    look.metric(Metric::one("memory_used_ratio", "Memory that no program can have any more.", used));
+    let sentence = format!("{} of the memory is in use.", in_percent(used));
+    let advice = "See what uses it: systemd-cgtop --order=memory; less for PostgreSQL: NEXUS_POSTGRES_MEMORY";
+    look.found(Finding::measured("memory", used, ctx.args.thresholds.memory, sentence, advice).patient(2));
+}
+
+/// What `MemAvailable` leaves of `MemTotal` (proc(5)).
+fn used(meminfo: &str) -> Option<f64> {
+    let field = |name: &str| {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()
+    };
+    let total = field("MemTotal").filter(|&total| total > 0.0)?;
+    Some((1.0 - field("MemAvailable")? / total).clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_had_is_not_in_use() {
+        let text = "MemTotal:        1000 kB\nMemFree:          10 kB\nMemAvailable:    250 kB\n";
+        assert_eq!(used(text), Some(0.75));
+        assert_eq!(used("MemTotal: 0 kB\nMemAvailable: 0 kB\n"), None);
+    }
+}

@@ -1,0 +1,52 @@
+//! The checks, one file or folder each, and how often each looks.
+
+pub(crate) mod alerts;
+pub(crate) mod backups;
+pub(crate) mod docker;
+pub(crate) mod exposure;
+pub(crate) mod machine;
+pub(crate) mod postgres;
+pub(crate) mod redis;
+pub(crate) mod systemd;
+
+use std::time::Duration;
+
+use crate::look::Check;
+
+/// A check, and how it is run.
+pub(crate) struct Group {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// It looks at every so-manieth round.
+    pub(crate) every: u32,
+    /// Whether it looks at every round, and the rounds are short, while something is to be mended.
+    pub(crate) is_urgent: bool,
+    /// When it takes longer, it is said to hang.
+    pub(crate) limit: Duration,
+    /// The check itself; it is away while it looks.
+    pub(crate) check: Option<Box<dyn Check>>,
+}
+
+/// All checks. What costs little, or tells of what must be mended soon, looks at every round; at the usual 30 seconds
+/// 10 rounds are 5 minutes.
+pub(crate) fn all() -> Vec<Group> {
+    let group = |name, every, is_urgent, seconds, check| Group {
+        name,
+        every,
+        is_urgent,
+        limit: Duration::from_secs(seconds),
+        check: Some(check),
+    };
+    vec![
+        group("machine", 1, false, 10, Box::<machine::Machine>::default()),
+        group("postgres", 1, true, 12, Box::new(postgres::Postgres)),
+        group("redis", 1, true, 12, Box::<redis::Redis>::default()),
+        group("systemd", 1, true, 10, Box::new(systemd::Systemd)),
+        group("docker", 10, true, 20, Box::<docker::Docker>::default()),
+        group("backups", 4, false, 20, Box::new(backups::Backups)),
+        group("database", 20, false, 30, Box::new(postgres::database::Database)),
+        group("exposure", 20, false, 30, Box::new(exposure::Exposure)),
+        group("clock", 20, false, 10, Box::<machine::clock::Clock>::default()),
+        group("alerts", 20, false, 10, Box::new(alerts::Alerts)),
+    ]
+}

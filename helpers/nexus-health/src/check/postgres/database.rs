@@ -1,0 +1,163 @@
+//! What changes slowly and costs more to look at: size, dead rows, indexes, collations, pgvector.
+
+use super::session::{Session, Trouble};
+use super::{bytes_in_words, in_words};
+use crate::finding::{Finding, Metric};
+use crate::look::{Check, Ctx, Look};
+
+/// The first pgvector whose VACUUM leaves an HNSW index whole that is written to meanwhile (pgvector#988, #993).
+const SAFE: [u32; 3] = [0, 8, 4];
+
+/// Less dead rows than this are no matter, however small the table.
+const MANY: &str = "10000";
+
+const INVALID: &str = "\
+SELECT i.indexrelid::regclass::text FROM pg_catalog.pg_index i \
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+WHERE NOT i.indisvalid AND c.relkind = 'i' AND NOT EXISTS \
+ (SELECT FROM pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid) ORDER BY 1";
+
+const COLLATIONS: &str = "\
+SELECT 'database ' || datname FROM pg_catalog.pg_database \
+ WHERE datallowconn AND datcollversion <> pg_catalog.pg_database_collation_actual_version(oid) \
+UNION ALL SELECT 'collation ' || collname FROM pg_catalog.pg_collation \
+ WHERE collversion <> pg_catalog.pg_collation_actual_version(oid) ORDER BY 1";
+
+/// Looks into the database with the memory.
+pub(crate) struct Database;
+
+impl Check for Database {
+    fn look(&mut self, ctx: &Ctx) -> Look {
+        let mut look = Look::default();
+        // That it does not answer is said by the other check already.
+        let _said = ask(ctx, &mut look);
+        look
+    }
+}
+
+fn ask(ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
+    let session = Session::open(&ctx.args.server)?;
+    let names = |sql: &str| -> Result<Vec<String>, Trouble> {
+        Ok(session.rows(sql)?.iter().map(|row| row.get(0)).collect())
+    };
+    look.found(indexes(&names(INVALID)?));
+    look.found(collations(&names(COLLATIONS)?));
+    let versions = names("SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector'")?;
+    look.found(pgvector(versions.first().map(String::as_str)));
+    size(&session, look)?;
+    dead_rows(&session, ctx, look)
+}
+
+fn indexes(invalid: &[String]) -> Finding {
+    match invalid {
+        [] => Finding::ok("postgres-indexes", "All indexes are valid."),
+        names => Finding::warning(
+            "postgres-indexes",
+            format!("Indexes that are invalid and used by no query: {}.", names.join(", ")),
+            format!("Build them again: REINDEX INDEX CONCURRENTLY {}", names[0]),
+        ),
+    }
+}
+
+fn collations(changed: &[String]) -> Finding {
+    match changed {
+        [] => {
+            Finding::ok("postgres-collation", "Texts are ordered as they were when the indexes were built.")
+        }
+        names => Finding::warning(
+            "postgres-collation",
+            format!("The rules by which texts are ordered have changed under {}.", names.join(", ")),
+            "Indexes on texts may be wrong: REINDEX DATABASE, then ALTER DATABASE … REFRESH COLLATION VERSION",
+        ),
+    }
+}
+
+fn pgvector(version: Option<&str>) -> Finding {
+    match version {
+        None => Finding::warning(
+            "pgvector",
+            "The database has no pgvector.",
+            "Run: systemctl reload nexus-stack, which makes what is missing",
+        ),
+        Some(version) if is_safe(version) => {
+            Finding::ok("pgvector", format!("pgvector is {version}, with no known damage."))
+        }
+        Some(version) => Finding::critical(
+            "pgvector",
+            format!(
+                "pgvector is {version}; before 0.8.4 VACUUM can damage an HNSW index that is written to."
+            ),
+            "Use a newer image (NEXUS_POSTGRES_IMAGE), then ALTER EXTENSION vector UPDATE and REINDEX the vector indexes",
+        ),
+    }
+}
+
+fn is_safe(version: &str) -> bool {
+    let number =
+        |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
+    let mut parts: Vec<u32> = version.split('.').map(number).collect();
+    parts.resize(3, 0);
+    parts.as_slice() >= SAFE.as_slice()
+}
+
+fn size(session: &Session, look: &mut Look) -> Result<(), Trouble> {
+    let rows = session.rows("SELECT pg_catalog.pg_database_size(current_database())::float8")?;
+    if let Some(row) = rows.first() {
+        let bytes: f64 = row.get(0);
+        look.metric(Metric::one("database_size_bytes", "Size of the database with the memory.", bytes));
+        look.found(Finding::ok("database-size", format!("The database has {}.", bytes_in_words(bytes))));
+    }
+    Ok(())
+}
+
+fn dead_rows(session: &Session, ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
+    let sql = format!(
+        "SELECT relid::regclass::text, n_dead_tup::float8 / (n_dead_tup + n_live_tup), \
+         coalesce(extract(epoch FROM clock_timestamp() - greatest(last_autovacuum, last_vacuum)), -1)::float8 \
+         FROM pg_catalog.pg_stat_user_tables WHERE n_dead_tup > {MANY} ORDER BY 2 DESC LIMIT 1"
+    );
+    let rows = session.rows(&sql)?;
+    let (share, sentence) = match rows.first() {
+        None => (0.0, "No table has many dead rows.".to_owned()),
+        Some(row) => {
+            let (table, share, since): (String, f64, f64) = (row.get(0), row.get(1), row.get(2));
+            let vacuumed = if since < 0.0 {
+                "has not been vacuumed yet".to_owned()
+            } else {
+                format!("was vacuumed {} ago", in_words(since))
+            };
+            (share, format!("{:.0} % of the rows of {table} are dead; it {vacuumed}.", share * 100.0))
+        }
+    };
+    look.metric(Metric::one(
+        "postgres_dead_rows_ratio",
+        "Dead rows of the table that has most of them.",
+        share,
+    ));
+    let advice =
+        "Look for old transactions, which keep VACUUM from clearing away; then: VACUUM (VERBOSE) the table";
+    let limits = ctx.args.thresholds.pg_dead_rows;
+    look.found(Finding::measured("postgres-dead-rows", share, limits, sentence, advice));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+
+    #[test]
+    fn a_pgvector_known_to_damage_is_critical() {
+        assert_eq!(pgvector(Some("0.8.3")).level, Level::Critical);
+        assert_eq!(pgvector(Some("0.8.4")).level, Level::Ok);
+        assert_eq!(pgvector(Some("0.10.0")).level, Level::Ok);
+        assert_eq!(pgvector(None).level, Level::Warning);
+    }
+
+    #[test]
+    fn an_invalid_index_is_named() {
+        let finding = indexes(&["nexus_memory.x".to_owned()]);
+        assert_eq!(finding.level, Level::Warning);
+        assert!(finding.sentence.contains("nexus_memory.x") && finding.advice.contains("nexus_memory.x"));
+    }
+}

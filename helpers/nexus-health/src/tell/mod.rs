@@ -1,0 +1,54 @@
+//! Telling: the journal on every change, files for programs, a table for people.
+
+pub(crate) mod document;
+pub(crate) mod file;
+pub(crate) mod journal;
+pub(crate) mod metrics;
+pub(crate) mod table;
+
+use std::collections::BTreeSet;
+
+use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_core::problems;
+
+use crate::args::Args;
+use document::Document;
+
+/// Writes the files. One that cannot be written is said once, and the others are written all the same.
+#[derive(Default)]
+pub(crate) struct Files {
+    unwritten: BTreeSet<&'static str>,
+}
+
+impl Files {
+    /// Writes all of them; says which cannot be written, with why, for those that could before.
+    pub(crate) fn write(
+        &mut self,
+        document: &Document,
+        problems: Vec<problems::Problem>,
+        args: &Args,
+    ) -> Vec<Failure> {
+        let json = serde_json::to_vec_pretty(document).or_fail(Exit::Software, || "writing JSON");
+        let outcomes = [
+            ("health.json", json.and_then(|json| file::replace(&args.run_dir.join("health.json"), &json))),
+            ("problems.json", problems::write(&args.run_dir.join("problems.json"), problems).map(drop)),
+            ("nexus.prom", file::replace(&args.metrics, metrics::text(document).as_bytes())),
+        ];
+        outcomes.into_iter().filter_map(|(name, outcome)| self.note(name, outcome)).collect()
+    }
+
+    /// How many of them cannot be written.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.unwritten.len()
+    }
+
+    fn note(&mut self, name: &'static str, outcome: Result<()>) -> Option<Failure> {
+        match outcome {
+            Ok(()) => {
+                self.unwritten.remove(name);
+                None
+            }
+            Err(failure) => self.unwritten.insert(name).then_some(failure),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A table's files, read page by page through the server.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nexus_core::failure::Result;
+use nexus_core::postgres::blocking::Control;
+use nexus_core::postgres::quote;
+
+/// Pages that are read at once.
+pub(super) const AT_ONCE: usize = 128;
+
+/// The longest rest.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+/// The files of a table.
+pub(super) struct Files {
+    /// Its rows.
+    pub(super) own: File,
+    /// Pieces of its long texts, if it may have any.
+    pub(super) outside: Option<File>,
+}
+
+/// A file of pages; a large one is in segments.
+pub(super) struct File {
+    path: String,
+    bytes: i64,
+    segment: i64,
+    page: i64,
+}
+
+impl Files {
+    /// Of table `heap`, as they are now.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn of(control: &Control, heap: &str) -> Result<Self> {
+        let doing = format!("looking for the files of {heap}");
+        let sql = format!(
+            "SELECT pg_catalog.pg_relation_filepath(f.oid), pg_catalog.pg_relation_size(f.oid), \
+             pg_catalog.current_setting('block_size')::bigint, \
+             (SELECT s.setting::bigint FROM pg_catalog.pg_settings s WHERE s.name = 'segment_size') \
+             FROM pg_catalog.pg_class c, LATERAL (VALUES (0, c.oid), (1, c.reltoastrelid)) f (number, oid) \
+             WHERE c.oid = {}::regclass AND f.oid <> 0 ORDER BY f.number",
+            quote::literal(heap)
+        );
+        let rows = control.rows(&doing, &sql, &[])?;
+        let mut files = rows.iter().map(|row| {
+            let page: i64 = row.get(2);
+            File { path: row.get(0), bytes: row.get(1), segment: page * row.get::<_, i64>(3), page }
+        });
+        let none = File { path: String::new(), bytes: 0, segment: 1, page: 1 };
+        Ok(Self { own: files.next().unwrap_or(none), outside: files.next() })
+    }
+}
+
+impl File {
+    /// Hands its pages to `take`, some at a time with the number of the first, and rests as long as that took.
+    ///
+    /// # Errors
+    /// The server's, and those of `take`.
+    pub(super) fn read(
+        &self,
+        control: &Control,
+        mut take: impl FnMut(u64, std::slice::Chunks<'_, u8>) -> Result<()>,
+    ) -> Result<()> {
+        let page = usize::try_from(self.page).unwrap_or(1);
+        let most = self.page * i64::try_from(AT_ONCE).unwrap_or(1);
+        let mut at = 0;
+        while at < self.bytes {
+            let began = Instant::now();
+            let (segment, offset) = (at / self.segment, at % self.segment);
+            let path = if segment == 0 { self.path.clone() } else { format!("{}.{segment}", self.path) };
+            let length = most.min(self.segment - offset).min(self.bytes - at);
+            let sql = "SELECT pg_catalog.pg_read_binary_file($1, $2, $3, true)";
+            let row = control.row(&format!("reading {path}"), sql, &[&path, &offset, &length])?;
+            // One that is not there was truncated meanwhile.
+            let Some(bytes) = row.get::<_, Option<&[u8]>>(0) else { return Ok(()) };
+            take(u64::try_from(at / self.page).unwrap_or(0), bytes.chunks(page))?;
+            at += length;
+            thread::sleep(began.elapsed().min(LONGEST_REST));
+        }
+        Ok(())
+    }
+}

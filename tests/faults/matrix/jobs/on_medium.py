@@ -1,0 +1,34 @@
+"""Jobs whose sets lie on a file system that fails or lies."""
+
+import os
+
+from jobs.backup import Backup
+from jobs.restore import RestoreInto
+from world import sets
+from world.medium import Medium
+
+
+class BackupOnMedium(Backup):
+    """As `backup`."""
+
+    def settle(self, example, directory):
+        self.medium = Medium(self.path("medium"), directory)
+        super().settle(example, directory)
+
+    def close(self):
+        self.medium.close()
+
+
+class RestoreFromMedium(RestoreInto):
+    """As `restore-into`."""
+
+    target = "fault_from_medium"
+
+    def place(self, example):
+        there = self.path("sets", os.path.basename(example))
+        self.medium = Medium(self.path("medium"), self.path("sets"))
+        sets.copy(example, there)
+        return there
+
+    def close(self):
+        self.medium.close()

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# nexus-health inside an installed machine: it mends what is broken, tells each thing once, and lives through being broken
+# itself. Everything is done to it for real.
+set -euo pipefail
+shopt -s inherit_errexit
+here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source-path=SCRIPTDIR
+. "$here/checks.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$here/health/health.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$here/health/mending.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$here/health/thresholds.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$here/health/itself.sh"
+
+work=$(mktemp -d)
+trap put_back EXIT
+keep_settings
+
+# ---- At the interval that is shipped
+restart_health
+check serves_again_after hang postgres 90
+
+# ---- Faster from here on, and what the machine beside us does to the processor is none of our business
+setting NEXUS_HEALTH_INTERVAL=1s NEXUS_HEAL_PER_HOUR=20 NEXUS_HEALTH_PRESSURE=off NEXUS_HEALTH_CPU=off
+restart_health
+check serves_again_after hang redis 90
+check serves_again_after kill postgres 90
+check serves_again_after kill redis 90
+check docker_stopped_and_started
+check the_socket_directory_is_made_again
+check a_stack_that_is_down_is_started
+check what_a_person_stopped_stays_down
+check leftovers_are_swept
+check no_more_often_than_allowed
+check nothing_is_mended_when_it_is_off
+
+thresholds
+
+check the_watchdog_ends_a_loop_that_hangs
+check a_restart_tells_nothing_twice
+check its_files_cannot_be_written
+check once_says_it_with_its_exit_code
+check the_metrics_pass_promtool
+check the_catalog_explains_each_message
+cat "$work/times"
+report

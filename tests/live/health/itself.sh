@@ -1,0 +1,80 @@
+# nexus-health itself is broken, and what it tells is read by others.
+# shellcheck shell=bash disable=SC2154 # work and here are the caller's
+
+the_watchdog_ends_a_loop_that_hangs() {
+	local pid limit
+	pid=$(systemctl show --property=MainPID --value nexus-health)
+	limit=$(systemctl show --property=WatchdogUSec --value nexus-health)
+	same "its watchdog" "$limit" 1min
+	kill -STOP "$pid"
+	await 70 another_than "$pid"
+	await 30 systemctl is-active --quiet nexus-health
+}
+another_than() {
+	local now
+	now=$(systemctl show --property=MainPID --value nexus-health)
+	[[ $now != 0 && $now != "$1" ]]
+}
+
+a_restart_tells_nothing_twice() {
+	local before
+	setting NEXUS_HEALTH_DISK=0%:100%
+	restart_health
+	await 20 is_level disk-root warning
+	before=$(</run/nexus/health/problems.json)
+	from_here
+	pkill -KILL --exact nexus-health
+	await 20 systemctl is-active --quiet nexus-health
+	await 20 newer_than "$(date +%s)"
+	same "what was told again" "$(told disk-root)" ""
+	same "the list of problems" "$(</run/nexus/health/problems.json)" "$before"
+	setting NEXUS_HEALTH_DISK=85%:99%
+	restart_health
+	await 20 is_level disk-root ok
+}
+newer_than() { (($(stat --format=%Y "$health") > $1)); }
+
+its_files_cannot_be_written() {
+	from_here
+	# A directory in the place of the file, with something in it.
+	rm /var/lib/nexus/metrics/nexus.prom
+	install -d -o nexus -g nexus /var/lib/nexus/metrics/nexus.prom/x
+	await 20 said 'nexus.prom'
+	newer_than_now
+	systemctl show --property=StatusText nexus-health | grep -q 'cannot be written'
+	rm -rf /var/lib/nexus/metrics/nexus.prom
+	await 20 test -f /var/lib/nexus/metrics/nexus.prom
+	same "how often it was said" "$(said_since | grep -c 'nexus.prom')" 1
+}
+said() { said_since | grep -q "$1"; }
+newer_than_now() { await 20 newer_than "$(date +%s)"; }
+
+once_says_it_with_its_exit_code() {
+	local status=0
+	setting NEXUS_HEALTH_MEMORY=off NEXUS_HEALTH_DISK=off NEXUS_HEALTH_INODES=off NEXUS_HEALTH_CLOCK=off NEXUS_HEALTH_BACKUP_AGE=off NEXUS_HEALTH_PROOF_AGE=off
+	nexus-health --once >"$work/table" || status=$?
+	grep -q '^ok ' "$work/table"
+	same "exit code and level" "$status $(tail -n 1 "$work/table" | grep -oE 'ok|warning|critical|unknown' | head -n 1)" "0 ok"
+	setting NEXUS_HEALTH_DISK=0%:100%
+	status=0
+	nexus-health --once >/dev/null || status=$?
+	same "exit code of a warning" "$status" 1
+	setting NEXUS_HEALTH_DISK=0%:0%
+	status=0
+	nexus-health --json >"$work/json" || status=$?
+	same "exit code and level" "$status $(jq --raw-output '.version, .level' "$work/json" | paste -sd' ')" "2 1 critical"
+	# As it was.
+	setting NEXUS_HEALTH_DISK=85%:99%
+}
+
+the_metrics_pass_promtool() {
+	promtool check metrics </var/lib/nexus/metrics/nexus.prom
+	same "its last line" "$(tail -n 1 /var/lib/nexus/metrics/nexus.prom)" "# EOF"
+	# Whoever reads metrics reads them without being in the group nexus.
+	runuser --user nobody -- cat /var/lib/nexus/metrics/nexus.prom | grep -q '^nexus_health_level '
+}
+
+the_catalog_explains_each_message() {
+	local id
+	for id in 0 1 2 3 4 5 6; do journalctl --catalog "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a9$id" --lines=0 && journalctl --dump-catalog "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a9$id" | grep -q '^Defined-By: NEXUS'; done
+}

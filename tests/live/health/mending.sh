@@ -1,0 +1,127 @@
+# What is broken, and mended without a hand.
+# shellcheck shell=bash disable=SC2154 # work and here are the caller's
+
+# The server's main process, as the host counts.
+main_process() {
+	local name=postgres
+	if [[ $1 == redis ]]; then name=redis-server; fi
+	docker top "nexus-$1" -eo pid,comm | awk -v name="$name" '$2 == name { print $1; exit }'
+}
+
+serves_again_after() {
+	local how=$1 server=$2 limit=$3 began=$SECONDS pid
+	await 60 serves "$server"
+	from_here
+	case $how in
+	hang)
+		pid=$(main_process "$server")
+		kill -STOP "$pid"
+		fails '' serves "$server"
+		;;
+	kill) docker kill "nexus-$server" >/dev/null ;;
+	esac
+	await "$limit" serves "$server"
+	echo "$server after $how: $((SECONDS - began)) s" >>"$work/times"
+	same "what was mended" "$(mended | wc -l)" 1
+	await 60 is_level "$server" ok
+	same "what was told of it" "$(told "$server")" "critical ok"
+}
+
+docker_stopped_and_started() {
+	from_here
+	systemctl stop docker.socket docker.service
+	await 30 is_level docker critical
+	systemctl start docker.service
+	await 90 serves postgres
+	await 90 serves redis
+	await 60 is_level docker ok
+	await 60 is_level postgres ok
+	same "what was told of Docker" "$(told docker)" "critical ok"
+}
+
+the_socket_directory_is_made_again() {
+	from_here
+	rm -rf /run/nexus/postgres
+	await 90 serves postgres
+	same "its owner and mode" "$(stat --format='%u:%g %a' /run/nexus/postgres)" "999:999 755"
+	await 60 is_level postgres ok
+	# The gate itself, with all that is in it.
+	rm -rf /run/nexus
+	await 120 serves postgres
+	await 120 serves redis
+	await 60 test -S /run/nexus/docker.sock
+	await 60 is_level redis ok
+	await 60 is_level docker ok
+}
+
+a_stack_that_is_down_is_started() {
+	from_here
+	systemctl stop nexus-stack.service
+	await 110 systemctl is-active --quiet nexus-stack.service
+	await 60 serves postgres
+	mended | grep -q 'asking systemd for the stack'
+	await 60 is_level stack ok
+}
+
+# nexus-health goes with its target; whoever keeps it running by itself sees that nothing is started.
+what_a_person_stopped_stays_down() {
+	systemctl stop nexus.target
+	await 60 stopped
+	systemctl start nexus-health.service
+	from_here
+	touch /var/lib/nexus/health/want-stack
+	await 20 is_level stack warning
+	stopped
+	systemctl start nexus.target
+	await 60 serves postgres
+	await 60 is_level stack ok
+	same "what was mended" "$(mended | wc -l)" 0
+}
+stopped() { [[ -z $(docker ps --quiet --filter name=nexus-) ]]; }
+
+leftovers_are_swept() {
+	local backups=/var/lib/nexus/backups image
+	from_here
+	image=$(docker inspect --format '{{.Image}}' nexus-postgres)
+	docker create --name nexus-scratch-left --label nexus.scratch --network none "$image" >/dev/null
+	install -d -o nexus -g nexus "$backups/.000099-20200101T000000Z.partial" "$backups/.000099-20200101T000000Z.partial/data"
+	await 100 gone "$backups/.000099-20200101T000000Z.partial"
+	await 200 no_scratch
+	same "what was mended" "$(mended | grep -c '^removing')" 2
+}
+gone() { [[ ! -e $1 ]]; }
+no_scratch() { [[ -z $(docker ps --all --quiet --filter label=nexus.scratch) ]]; }
+
+no_more_often_than_allowed() {
+	setting NEXUS_HEAL_PER_HOUR=1
+	restart_health
+	serves_again_after kill redis 90
+	docker kill nexus-redis >/dev/null
+	await 60 is_level healing critical
+	same "what was mended" "$(mended | wc -l)" 1
+	docker start nexus-redis >/dev/null
+	await 30 is_level healing ok
+	setting NEXUS_HEAL_PER_HOUR=20
+	restart_health
+}
+
+nothing_is_mended_when_it_is_off() {
+	setting NEXUS_HEAL=off
+	restart_health
+	from_here
+	docker kill nexus-redis >/dev/null
+	await 30 is_level redis critical
+	# Longer than it waits before it mends.
+	await 40 lasts 30
+	same "what was mended" "$(mended | wc -l)" 0
+	docker start nexus-redis >/dev/null
+	setting NEXUS_HEAL=on
+	restart_health
+	await 30 is_level redis ok
+}
+# lasts SECONDS: since Redis became critical.
+lasts() {
+	local since
+	since=$(date --date="$(jq --raw-output '.findings[] | select(.id == "redis") | .since' "$health")" +%s)
+	(($(date +%s) - since >= $1))
+}

@@ -1,0 +1,233 @@
+# Every threshold is crossed for real: first to a warning, then to critical, then back. All at once in three steps, because a
+# look takes its time; then it is counted that each was told once a step.
+# shellcheck shell=bash disable=SC2154 # work, here, health and cursor are the caller's
+
+backups=/var/lib/nexus/backups
+disk=$backups
+# Sessions that hold something, by name.
+declare -A holders=()
+
+thresholds() {
+	local id
+	prepare
+	restart_health
+	for id in "${both[@]}" "${warnings[@]}" "${criticals[@]}"; do check settles "$id" ok 90; done
+	from_here
+	first_step
+	for id in "${both[@]}" "${warnings[@]}"; do check settles "$id" warning 90; done
+	second_step
+	for id in "${both[@]}" "${criticals[@]}"; do check settles "$id" critical 90; done
+	way_back
+	for id in "${both[@]}" "${warnings[@]}" "${criticals[@]}"; do check settles "$id" ok 120; done
+	for id in "${both[@]}"; do check was_told "$id" "warning critical ok"; done
+	for id in "${warnings[@]}"; do check was_told "$id" "warning ok"; done
+	for id in "${criticals[@]}"; do check was_told "$id" "critical ok"; done
+	tidy_up
+}
+settles() { await "$3" is_level "$1" "$2" || { jq --compact-output --arg id "$1" '.findings[] | select(.id == $id)' "$health" >&2 && return 1; }; }
+was_told() { same "what was told" "$(told "$1")" "$2"; }
+
+both=(disk-backups inodes-backups full-backups memory postgres-connections postgres-transaction postgres-lock postgres-wal
+	postgres-dead-rows redis-memory backup-age proof-age container-restarts)
+warnings=(backup-last timers units-disabled units-masked images alerts postgres-indexes postgres-collation)
+criticals=(redis-snapshot proof units-failed ports modes pgvector backup-room)
+
+# ---- Before
+
+prepare() {
+	make_disk
+	proofs_aside=$work/proofs
+	mv /var/lib/nexus/proofs "$proofs_aside"
+	install -d -o nexus -g nexus /var/lib/nexus/proofs
+	set_taken "1 hour ago"
+	proven true "1 hour ago"
+	setting NEXUS_HEALTH_PG_CONNECTIONS=40%:70% NEXUS_HEALTH_PG_TRANSACTION=3s:30s NEXUS_HEALTH_PG_LOCK=3s:30s \
+		NEXUS_HEALTH_PG_WAL=200m:300m NEXUS_HEALTH_RESTARTS=1:2 NEXUS_HEALTH_MEMORY="$(memory_limits)" NEXUS_HEAL=off \
+		NEXUS_HEALTH_CLOCK=off NEXUS_HEALTH_REDIS_EVICTIONS=off
+	as_owner --command='CREATE TABLE health_rows (a int) WITH (autovacuum_enabled = off)' \
+		--command='INSERT INTO health_rows SELECT generate_series(1, 20000)' --command='CREATE TABLE health_lock ()' --command=CHECKPOINT
+	redis SET health:ballast "$(head -c 4000000 /dev/zero | tr '\0' x)" >/dev/null
+}
+
+# A file system of 64 MiB and 200 files, in the place of the backups.
+make_disk() {
+	local number
+	[[ -e /dev/loop-control ]] || mknod -m 600 /dev/loop-control c 10 237
+	for number in 0 1 2 3 4 5 6 7; do [[ -e /dev/loop$number ]] || mknod -m 600 "/dev/loop$number" b 7 "$number"; done
+	truncate --size=64M "$work/disk"
+	mkfs.ext4 -q -N 208 -m 0 -E lazy_itable_init=0 "$work/disk"
+	mount -o loop "$work/disk" "$disk"
+	rmdir "$disk/lost+found"
+	chown nexus:nexus "$disk" && chmod 700 "$disk"
+	# Ten days in which it grew so that it is full in some two months.
+	python3 - "$disk" >/var/lib/nexus/health/history.jsonl <<-'PYTHON'
+		import datetime, json, os, sys
+		s = os.statvfs(sys.argv[1])
+		free = s.f_bavail * s.f_frsize
+		now = datetime.datetime.now(datetime.timezone.utc)
+		for hour in range(240, -1, -1):
+		    at = now - datetime.timedelta(hours=hour)
+		    there = 10**9 - free * hour // (24 * 90)
+		    print(json.dumps({"at": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "used": [["backups", there]]}))
+	PYTHON
+	chown nexus:nexus /var/lib/nexus/health/history.jsonl
+}
+# filled PERCENT: of its bytes and of its files.
+filled() {
+	local block total free files
+	read -r block total free < <(stat --file-system --format='%S %b %a' "$disk")
+	fallocate --length $(((total * $1 / 100 - (total - free)) * block)) "$disk/.fill-$1"
+	read -r total free < <(stat --file-system --format='%c %d' "$disk")
+	for ((files = total - free; files * 100 < total * $1; files++)); do touch "$disk/.file-$files" || return; done
+}
+
+# set_taken WHEN: a set that was taken then is the newest.
+set_taken() {
+	find "$disk" -maxdepth 1 -name '0*-*Z' -exec rm -rf {} +
+	newest_set=000007-$(date --utc --date="$1" +%Y%m%dT%H%M%SZ)
+	install -d -o nexus -g nexus -m 700 "$disk/$newest_set"
+}
+# proven TRUE|FALSE WHEN: what a restore test found of the newest set.
+proven() {
+	printf '{"format":1,"set":"%s","proven":%s,"at":"%s"}\n' "$newest_set" "$1" "$(date --utc --date="$2" +%Y-%m-%dT%H:%M:%SZ)" >/var/lib/nexus/proofs/000007.json
+}
+
+# Half way between what is in use now and what the hog takes in each step.
+memory_limits() {
+	awk '/^MemTotal/ { t = $2 } /^MemAvailable/ { u = 100 * (1 - $2 / t); printf "%d%%:%d%%", u + 8, u + 19 }' /proc/meminfo
+}
+# hog STEP: takes another tenth of the memory and holds it.
+hog() {
+	python3 -c 'import os, signal; m = bytearray(b"x") * (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8); signal.pause()' &
+	holders[hog$1]=$!
+}
+
+# hold NAME SQL: a session that goes on.
+hold() {
+	docker exec -i nexus-postgres psql -XAtq --dbname=nexus >/dev/null 2>&1 < <(printf '%s\n' "$2" && exec sleep infinity) &
+	holders[$1]=$!
+}
+locked() { [[ $(as_owner --command="SELECT count(*) FROM pg_locks WHERE relation = 'health_lock'::regclass AND granted") == 1 ]]; }
+connections() {
+	local number
+	for number in $(seq "$1" "$2"); do hold "connection$number" 'SELECT 1;'; done
+}
+let_go() {
+	local name
+	for name in "${!holders[@]}"; do
+		pkill -P "${holders[$name]}" || true
+		kill "${holders[$name]}" 2>/dev/null || true
+	done
+	holders=()
+	as_owner --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'psql' AND pid <> pg_backend_pid()" >/dev/null
+}
+# Messages in the log, in MiB, that mean nothing.
+more_log() { as_owner --command="SELECT pg_logical_emit_message(false, 'test', repeat('x', 1048576)) FROM generate_series(1, $1)" >/dev/null; }
+update_rows() { as_owner --command='UPDATE health_rows SET a = a + 1'; }
+
+# redis_full PERCENT: by making its limit small.
+redis_full() {
+	local used
+	used=$(redis INFO memory | sed -n 's/^used_memory:\([0-9]*\).*/\1/p')
+	redis CONFIG SET maxmemory $((used * 100 / $1)) >/dev/null
+}
+restart_by_docker() {
+	local before
+	before=$(docker inspect --format '{{.RestartCount}}' nexus-redis)
+	kill -KILL "$(main_process redis)"
+	await 30 restarted_since "$before"
+	await 60 serves redis
+}
+restarted_since() { (($(docker inspect --format '{{.RestartCount}}' nexus-redis) > $1)); }
+tested() {
+	install -d -o nexus -g nexus /var/lib/nexus/alerts
+	printf '{"version":1,"at":"%s","ways":{"mail":%s}}\n' "$(date --utc +%Y-%m-%dT%H:%M:%SZ)" "$1" >/var/lib/nexus/alerts/tested.json
+}
+
+# ---- Over the thresholds and back
+
+first_step() {
+	# First, because restarts are counted from its first look on.
+	setting NEXUS_REDIS_IMAGE=redis:another
+	restart_health
+	restart_by_docker
+	filled 90
+	hog 1
+	connections 1 22
+	hold transaction 'BEGIN; SELECT pg_current_xact_id();'
+	hold owner 'BEGIN; LOCK TABLE health_lock;'
+	await 20 locked
+	hold waiter 'SELECT * FROM health_lock;'
+	more_log 230
+	update_rows
+	redis_full 90
+	set_taken "40 hours ago"
+	proven true "50 days ago"
+	touch "$disk/.unfinished"
+	systemctl stop nexus-purge.timer
+	systemctl disable --quiet nexus-restore-test.timer
+	ln -s /dev/null /etc/systemd/system/nexus-masked.service
+	systemctl daemon-reload
+	tested '"refused"'
+	as_owner --command="UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'nexus_memory.zep_embedding_hnsw'::regclass" \
+		--command="UPDATE pg_database SET datcollversion = '0' WHERE datname = 'nexus'"
+}
+second_step() {
+	restart_by_docker
+	restart_by_docker
+	filled 97
+	hog 2
+	connections 23 36
+	more_log 120
+	for _ in 1 2 3 4 5 6; do update_rows; done
+	redis_full 99
+	set_taken "4 days ago"
+	proven true "80 days ago"
+	# One that was tested since, and failed.
+	install -d -o nexus -g nexus -m 700 "$disk/000008-${newest_set#*-}"
+	printf '{"format":1,"set":"000008-%s","proven":false,"at":"%s"}\n' "${newest_set#*-}" "$(date --utc +%Y-%m-%dT%H:%M:%SZ)" >/var/lib/nexus/proofs/000008.json
+	chmod 500 "$(docker volume inspect --format '{{.Mountpoint}}' nexus_redis_data)"
+	redis BGSAVE >/dev/null
+	systemd-run --quiet --unit=nexus-test-failed false || true
+	python3 -m http.server --bind 0.0.0.0 6379 >/dev/null 2>&1 &
+	holders[port]=$!
+	await 10 listens
+	systemctl start nexus-health-ports
+	chmod 644 "$settings"
+	as_owner --command="UPDATE pg_extension SET extversion = '0.8.3' WHERE extname = 'vector'"
+	printf '{"sequence":7,"database_bytes":1,"set_bytes":99000000}' >"$disk/.last.json"
+}
+listens() { ss -tln | grep -q '0.0.0.0:6379'; }
+way_back() {
+	let_go
+	rm -rf "$disk"/.fill-* "$disk"/.file-* "$disk/.unfinished" "$disk/.last.json" "$disk"/000008-* /var/lib/nexus/proofs/000008.json
+	as_owner --command=CHECKPOINT --command='VACUUM health_rows' \
+		--command="UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'nexus_memory.zep_embedding_hnsw'::regclass" \
+		--command="UPDATE pg_database SET datcollversion = pg_database_collation_actual_version(oid) WHERE datname = 'nexus'" \
+		--command="UPDATE pg_extension SET extversion = '0.8.7' WHERE extname = 'vector'"
+	redis CONFIG SET maxmemory 128mb >/dev/null
+	set_taken "now"
+	proven true "now"
+	chmod 700 "$(docker volume inspect --format '{{.Mountpoint}}' nexus_redis_data)"
+	redis BGSAVE >/dev/null
+	rm -f /etc/systemd/system/nexus-masked.service
+	systemctl daemon-reload
+	systemctl reset-failed nexus-test-failed
+	systemctl enable --quiet --now nexus-restore-test.timer nexus-purge.timer
+	systemctl start nexus-health-ports
+	chmod 640 "$settings"
+	tested null
+	setting NEXUS_REDIS_IMAGE= NEXUS_HEALTH_RESTARTS=10:20
+	restart_health
+}
+
+tidy_up() {
+	as_owner --command='DROP TABLE health_rows, health_lock'
+	redis DEL health:ballast >/dev/null
+	systemctl stop nexus-health
+	umount "$disk"
+	rm -rf /var/lib/nexus/proofs /var/lib/nexus/health/history.jsonl
+	mv "$proofs_aside" /var/lib/nexus/proofs
+	setting NEXUS_HEAL=on
+	restart_health
+}
