@@ -97,18 +97,15 @@ fn proven(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
         }
         _ => Finding::ok("proof", "No restore test has failed since the last proof."),
     });
-    let (age, sentence) = match verdicts.last().filter(|verdict| verdict.proven) {
-        Some(verdict) => {
-            let age = age(verdict.at);
-            let help = "Time since a backup set was last proven.";
-            look.metric(Metric::one("backup_newest_proof_age_seconds", help, age));
-            (age, format!("Set {} was proven {} ago.", verdict.set, in_words(age)))
-        }
+    let (age, sentence) = if let Some(verdict) = verdicts.last().filter(|verdict| verdict.proven) {
+        let age = age(verdict.at);
+        let help = "Time since a backup set was last proven.";
+        look.metric(Metric::one("backup_newest_proof_age_seconds", help, age));
+        (age, format!("Set {} was proven {} ago.", verdict.set, in_words(age)))
+    } else {
         // From the first set on, which is what is not proven.
-        None => {
-            let age = sets.first().map_or(0.0, |set| age(set.name.taken));
-            (age, "No backup set is proven yet.".to_owned())
-        }
+        let age = sets.first().map_or(0.0, |set| age(set.name.taken));
+        (age, "No backup set is proven yet.".to_owned())
     };
     look.found(Finding::measured("proof-age", age, ctx.args.thresholds.proof_age, sentence, advice));
 }
