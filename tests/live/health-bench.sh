@@ -27,7 +27,8 @@ cpu() { systemctl show --property=CPUUsageNSec --value "$1"; }
 # KiB, of all its processes.
 memory() {
 	local pid
-	while read -r pid; do awk '/^VmRSS/ { print $2 }' "/proc/$pid/status"; done <"/sys/fs/cgroup$(systemctl show --property=ControlGroup --value "$1")/cgroup.procs" | paste -sd+ | bc
+	while read -r pid; do cat "/proc/$pid/status"; done <"/sys/fs/cgroup$(systemctl show --property=ControlGroup --value "$1")/cgroup.procs" |
+		awk '/^VmRSS/ { sum += $2 } END { print sum }'
 }
 share() { awk -v used="$1" -v seconds="$seconds" 'BEGIN { printf "%.3f", used / 1e7 / seconds }'; }
 

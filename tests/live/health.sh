@@ -37,6 +37,8 @@ check leftovers_are_swept
 check no_more_often_than_allowed
 check nothing_is_mended_when_it_is_off
 
+check restarts_are_counted
+check memory_runs_short
 thresholds
 
 check the_watchdog_ends_a_loop_that_hangs

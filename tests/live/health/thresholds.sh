@@ -27,10 +27,60 @@ thresholds() {
 settles() { await "$3" is_level "$1" "$2" || { jq --compact-output --arg id "$1" '.findings[] | select(.id == $id)' "$health" >&2 && return 1; }; }
 was_told() { same "what was told" "$(told "$1")" "$2"; }
 
-both=(disk-backups inodes-backups full-backups memory postgres-connections postgres-transaction postgres-lock postgres-wal
-	postgres-dead-rows redis-memory backup-age proof-age container-restarts)
+both=(disk-backups inodes-backups full-backups postgres-connections postgres-transaction postgres-lock postgres-wal
+	postgres-dead-rows redis-memory backup-age proof-age)
 warnings=(backup-last timers units-disabled units-masked images alerts postgres-indexes postgres-collation)
 criticals=(redis-snapshot proof units-failed ports modes pgvector backup-room)
+
+# ---- Two that have a step of their own
+
+restart_by_docker() {
+	local before
+	before=$(docker inspect --format '{{.RestartCount}}' nexus-redis)
+	kill -KILL "$(main_process redis)"
+	await 30 restarted_since "$before"
+	await 60 serves redis
+}
+restarted_since() { (($(docker inspect --format '{{.RestartCount}}' nexus-redis) > $1)); }
+# Each ends by itself, and Docker starts it again. They count for an hour, so only new counting makes it well again.
+restarts_are_counted() {
+	setting NEXUS_HEALTH_RESTARTS=1:2 NEXUS_HEAL=off
+	restart_health
+	await 30 is_level container-restarts ok
+	from_here
+	restart_by_docker
+	await 30 is_level container-restarts warning
+	restart_by_docker
+	await 30 is_level container-restarts critical
+	restart_health
+	await 30 is_level container-restarts ok
+	was_told container-restarts "warning critical ok"
+	setting NEXUS_HEALTH_RESTARTS=2:5 NEXUS_HEAL=on
+}
+
+# What else is going on in this machine takes memory and gives it back too: the levels are seen, and not counted.
+memory_runs_short() {
+	setting NEXUS_HEALTH_MEMORY="$(memory_limits)"
+	restart_health
+	from_here
+	hog 1
+	await 30 has_told memory warning
+	hog 2
+	await 30 has_told memory critical
+	kill "${holders[hog1]}" "${holders[hog2]}"
+	await 60 is_level memory ok
+	setting NEXUS_HEALTH_MEMORY=90%:95%
+}
+has_told() { [[ " $(told "$1") " == *" $2 "* ]]; }
+# Between what is in use now and what the hog takes in each step.
+memory_limits() {
+	awk '/^MemTotal/ { t = $2 } /^MemAvailable/ { u = 100 * (1 - $2 / t); printf "%d%%:%d%%", u + 6, u + 15 }' /proc/meminfo
+}
+# hog STEP: takes an eighth of the memory and holds it.
+hog() {
+	python3 -c 'import os, signal; m = bytearray(b"x") * (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8); signal.pause()' &
+	holders[hog$1]=$!
+}
 
 # ---- Before
 
@@ -42,7 +92,7 @@ prepare() {
 	set_taken "1 hour ago"
 	proven true "1 hour ago"
 	setting NEXUS_HEALTH_PG_CONNECTIONS=40%:70% NEXUS_HEALTH_PG_TRANSACTION=3s:30s NEXUS_HEALTH_PG_LOCK=3s:30s \
-		NEXUS_HEALTH_PG_WAL=200m:300m NEXUS_HEALTH_RESTARTS=1:2 NEXUS_HEALTH_MEMORY="$(memory_limits)" NEXUS_HEAL=off \
+		NEXUS_HEALTH_PG_WAL=200m:300m NEXUS_HEALTH_RESTARTS=off NEXUS_HEALTH_MEMORY=off NEXUS_HEAL=off \
 		NEXUS_HEALTH_CLOCK=off NEXUS_HEALTH_REDIS_EVICTIONS=off
 	as_owner --command='CREATE TABLE health_rows (a int) WITH (autovacuum_enabled = off)' \
 		--command='INSERT INTO health_rows SELECT generate_series(1, 20000)' --command='CREATE TABLE health_lock ()' --command=CHECKPOINT
@@ -92,16 +142,6 @@ proven() {
 	printf '{"format":1,"set":"%s","proven":%s,"at":"%s"}\n' "$newest_set" "$1" "$(date --utc --date="$2" +%Y-%m-%dT%H:%M:%SZ)" >/var/lib/nexus/proofs/000007.json
 }
 
-# Half way between what is in use now and what the hog takes in each step.
-memory_limits() {
-	awk '/^MemTotal/ { t = $2 } /^MemAvailable/ { u = 100 * (1 - $2 / t); printf "%d%%:%d%%", u + 8, u + 19 }' /proc/meminfo
-}
-# hog STEP: takes another tenth of the memory and holds it.
-hog() {
-	python3 -c 'import os, signal; m = bytearray(b"x") * (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8); signal.pause()' &
-	holders[hog$1]=$!
-}
-
 # hold NAME SQL: a session that goes on.
 hold() {
 	docker exec -i nexus-postgres psql -XAtq --dbname=nexus >/dev/null 2>&1 < <(printf '%s\n' "$2" && exec sleep infinity) &
@@ -131,14 +171,6 @@ redis_full() {
 	used=$(redis INFO memory | sed -n 's/^used_memory:\([0-9]*\).*/\1/p')
 	redis CONFIG SET maxmemory $((used * 100 / $1)) >/dev/null
 }
-restart_by_docker() {
-	local before
-	before=$(docker inspect --format '{{.RestartCount}}' nexus-redis)
-	kill -KILL "$(main_process redis)"
-	await 30 restarted_since "$before"
-	await 60 serves redis
-}
-restarted_since() { (($(docker inspect --format '{{.RestartCount}}' nexus-redis) > $1)); }
 tested() {
 	install -d -o nexus -g nexus /var/lib/nexus/alerts
 	printf '{"version":1,"at":"%s","ways":{"mail":%s}}\n' "$(date --utc +%Y-%m-%dT%H:%M:%SZ)" "$1" >/var/lib/nexus/alerts/tested.json
@@ -147,12 +179,9 @@ tested() {
 # ---- Over the thresholds and back
 
 first_step() {
-	# First, because restarts are counted from its first look on.
 	setting NEXUS_REDIS_IMAGE=redis:another
 	restart_health
-	restart_by_docker
 	filled 90
-	hog 1
 	connections 1 22
 	hold transaction 'BEGIN; SELECT pg_current_xact_id();'
 	hold owner 'BEGIN; LOCK TABLE health_lock;'
@@ -173,10 +202,7 @@ first_step() {
 		--command="UPDATE pg_database SET datcollversion = '0' WHERE datname = 'nexus'"
 }
 second_step() {
-	restart_by_docker
-	restart_by_docker
 	filled 97
-	hog 2
 	connections 23 36
 	more_log 120
 	for _ in 1 2 3 4 5 6; do update_rows; done
@@ -217,7 +243,7 @@ way_back() {
 	systemctl start nexus-health-ports
 	chmod 640 "$settings"
 	tested null
-	setting NEXUS_REDIS_IMAGE= NEXUS_HEALTH_RESTARTS=10:20
+	setting NEXUS_REDIS_IMAGE=
 	restart_health
 }
 

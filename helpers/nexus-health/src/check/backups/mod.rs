@@ -74,60 +74,40 @@ fn newest(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
     look.found(Finding::measured("backup-age", age, ctx.args.thresholds.backup_age, sentence, advice));
 }
 
+/// Two things: what the newest restore test has found, and how long ago one was last proven.
 fn proven(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
     let advice = "Have it proven: systemctl start nexus-restore-test; why it was not: journalctl -u nexus-restore-test";
-    let limits = ctx.args.thresholds.proof_age;
-    let mut newest = None;
+    let mut verdicts = Vec::new();
     for set in sets.iter().rev() {
         match proof::read(&ctx.args.proofs_dir, set.name) {
-            Ok(Some(verdict)) if verdict.proven => {
-                newest = Some(verdict);
-                break;
-            }
-            // The newest verdict of all: what says "not proven" is worse than age.
-            Ok(Some(_)) => {
-                let sentence = format!("The restore test did not prove set {}.", set.name);
-                look.found(Finding::critical("proof", sentence, advice));
-                newest_before(sets, ctx, look);
-                return;
-            }
-            Ok(None) => {}
+            Ok(verdict) => verdicts.extend(verdict),
             Err(failure) => {
                 look.found(Finding::warning("proof", format!("A proof cannot be read: {failure}"), advice));
                 return;
             }
         }
+        if verdicts.last().is_some_and(|verdict| verdict.proven) {
+            break;
+        }
     }
-    look.found(Finding::ok("proof", "No restore test has failed since the last proof."));
-    let age = match &newest {
-        Some(verdict) => proof_age(verdict, look),
-        // None yet: from the first set on, which is what is not proven.
-        None => sets.first().map_or(0.0, |set| age(set.name.taken)),
+    look.found(match verdicts.first() {
+        Some(newest) if !newest.proven => {
+            let sentence = format!("The restore test did not prove set {}.", newest.set);
+            Finding::critical("proof", sentence, advice)
+        }
+        _ => Finding::ok("proof", "No restore test has failed since the last proof."),
+    });
+    let (age, sentence) = if let Some(verdict) = verdicts.last().filter(|verdict| verdict.proven) {
+        let age = age(verdict.at);
+        let help = "Time since a backup set was last proven.";
+        look.metric(Metric::one("backup_newest_proof_age_seconds", help, age));
+        (age, format!("Set {} was proven {} ago.", verdict.set, in_words(age)))
+    } else {
+        // From the first set on, which is what is not proven.
+        let age = sets.first().map_or(0.0, |set| age(set.name.taken));
+        (age, "No backup set is proven yet.".to_owned())
     };
-    let sentence = match &newest {
-        Some(verdict) => format!("Set {} was proven {} ago.", verdict.set, in_words(age)),
-        None => "No backup set is proven yet.".to_owned(),
-    };
-    look.found(Finding::measured("proof-age", age, limits, sentence, advice));
-}
-
-/// Of the sets before one that is not proven.
-fn newest_before(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
-    let verdicts =
-        sets.iter().rev().filter_map(|set| proof::read(&ctx.args.proofs_dir, set.name).ok().flatten());
-    if let Some(verdict) = verdicts.into_iter().find(|verdict| verdict.proven) {
-        proof_age(&verdict, look);
-    }
-}
-
-fn proof_age(verdict: &proof::Verdict, look: &mut Look) -> f64 {
-    let age = age(verdict.at);
-    look.metric(Metric::one(
-        "backup_newest_proof_age_seconds",
-        "Time since a backup set was last proven.",
-        age,
-    ));
-    age
+    look.found(Finding::measured("proof-age", age, ctx.args.thresholds.proof_age, sentence, advice));
 }
 
 fn last_run(directory: &BackupDirectory, is_running: bool) -> Finding {
