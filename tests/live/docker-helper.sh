@@ -95,7 +95,7 @@ containers_are_listed() {
 	ask '{"request":"containers"}' >"$work/containers"
 	same "their names" "$(jq --raw-output .name "$work/containers" | sort | tr '\n' ' ')" "nexus-postgres nexus-redis "
 	same "their health" "$(jq --raw-output '.state + " " + .health' "$work/containers" | sort -u)" "running healthy"
-	same "the fields" "$(jq --raw-output 'keys | join(",")' "$work/containers" | sort -u)" "health,image,image_id,name,restart_count,service,started_at,state"
+	same "the fields" "$(jq --raw-output 'keys | join(",")' "$work/containers" | sort -u)" "health,image,image_id,mounts,name,ports,restart_count,service,started_at,state"
 }
 
 what_is_refused_is_told() {
