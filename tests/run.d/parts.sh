@@ -3,12 +3,12 @@
 
 logs=$(mktemp -d)
 
-# Parts of one lane follow each other, lanes run side by side: those that have a machine of their own, or none, beside those
-# that share the installed one. What builds, and what measures, has everything for itself.
+# Parts of one lane follow each other, lanes run side by side: most that have a machine of their own, or none, beside those
+# that share the installed one, so that both take about as long. What builds, and what measures, has everything for itself.
 lane_of() {
 	case $1 in
 	code | bench | fuzz) echo alone ;;
-	host | outside | install | health | faults) echo second ;;
+	host | outside | health | faults) echo second ;;
 	*) echo first ;;
 	esac
 }
