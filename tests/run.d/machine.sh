@@ -5,8 +5,8 @@ machine=tests/host/machine
 owner=/root/owner-of-the-test.txt
 # Whether the fault matrix is run whole.
 long=
-# A commit has its seed, so that a run of it is repeated by the next one; each commit tries other cases.
-seed=${NEXUS_TEST_SEED:-$((0x$(git rev-parse --short=7 HEAD 2>/dev/null || printf '%x' $RANDOM)))}
+# The same cases each time, so that what fails is what was changed; other seeds are for NEXUS_TEST_SEED and --long.
+seed=${NEXUS_TEST_SEED:-17048095}
 
 # At the end, however it comes.
 take_machines_down() {
