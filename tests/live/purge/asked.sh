@@ -8,6 +8,7 @@ as_user() { setpriv --reuid="$1" --regid="$1" --clear-groups python3 -c "$(<"$as
 ask() { as_user nexus-api; }
 # ask_for AGENT ID: the status of the answer.
 ask_for() { jq -cn --arg agent "$1" --arg id "$2" '{v: 1, agent: $agent, episode: $id}' | ask >"$work/answer" && jq -r .status "$work/answer"; }
+lines() { if [[ -e $ledger ]]; then wc -l <"$ledger"; else echo 0; fi; }
 one_of() { memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE $1 ORDER BY episode_id LIMIT 1"; }
 
 forgets_at_once_what_the_agent_has() {
@@ -15,14 +16,14 @@ forgets_at_once_what_the_agent_has() {
 	id=$(one_of "agent_id = 'nexus'") other=$(one_of "agent_id = 'other'")
 	memory --command="CREATE TABLE public.quote (episode uuid REFERENCES nexus_memory.zep_episodic_memory ON DELETE CASCADE)" --command="INSERT INTO public.quote VALUES ('$id')"
 	redis SET "episode:$id" copy >/dev/null
-	before=$(rows) lines=$(wc -l <"$ledger")
+	before=$(rows) lines=$(lines)
 	same "the answer for another agent's" "$(ask_for nexus "$other")" absent
 	same "the answer for none" "$(ask_for nexus 00000000-0000-4000-8000-000000000000)" absent
-	same "rows and lines after these" "$(rows) $(wc -l <"$ledger")" "$before $lines"
+	same "rows and lines after these" "$(rows) $(lines)" "$before $lines"
 	# In capitals it is the same id.
 	same "the answer" "$(ask_for nexus "${id^^}")" forgotten
 	same "rows with the id, who referred, and the copy" "$(rows "episode_id = '$id'") $(memory --command='SELECT count(*) FROM public.quote') $(redis EXISTS "episode:$id")" '0 0 0'
-	same "rows and lines" "$(rows) $(wc -l <"$ledger")" "$((before - 1)) $((lines + 1))"
+	same "rows and lines" "$(rows) $(lines)" "$((before - 1)) $((lines + 1))"
 	same "its line" "$(nexus-purge --ledger --json | jq -r 'last | [.by, .what, .rows] | @csv')" '"asked by nexus-api","1 by id",'
 	same "the id in the ledger" "$(grep -c "$id" "$ledger")" 0
 	same "ids in the journal" "$(journalctl --unit='nexus-purge@*' --output=cat | grep -c "$id")" 0
@@ -58,7 +59,7 @@ asked_for_stays_gone_after_a_restore() {
 
 nobody_else_may_ask() {
 	fails 'Permission denied' as_user nexus <<<'{}'
-	fails 'Permission denied' as_user nobody <<<'{}'
+	fails 'Permission denied' as_user daemon <<<'{}'
 	fails 'Permission denied' setpriv --reuid=4711 --regid=4711 --groups=nexus python3 -c "$(<"$asked")" <<<'{}'
 	# And this is all that the API's user reaches of the jobs'.
 	fails 'Permission denied' setpriv --reuid=nexus-api --regid=nexus-api --clear-groups ls /run/nexus
@@ -69,27 +70,29 @@ nobody_else_may_ask() {
 	fails 'no password supplied' setpriv --reuid=nexus-api --regid=nexus-api --clear-groups psql --host=/run/nexus/postgres --username=nexus_app --no-password --dbname=nexus --command='SELECT 1'
 }
 
+last_line_says() { journalctl --unit='nexus-purge@*' --output=cat --lines=1 | grep -qF "$1"; }
 refused() { jq -e '.status == "failed" and (.message | startswith("this is no request: "))' >/dev/null; }
 what_is_no_request_does_nothing() {
 	local before id line
 	id=$(one_of "agent_id = 'nexus'")
-	before="$(rows) $(wc -l <"$ledger")"
+	before="$(rows) $(lines)"
 	for line in '' '{}' '[]' "{\"v\":2,\"agent\":\"nexus\",\"episode\":\"$id\"}" "{\"v\":1,\"agent\":\"\",\"episode\":\"$id\"}" "{\"v\":1,\"agent\":\"nexus\",\"episode\":\"$id\",\"x\":1}" \
 		"{\"v\":1,\"agent\":\"nexus\",\"episode\":\"x' OR true--\"}" "$(printf '{"v":1,"agent":"nexus","episode":"%s"}\n{}' "$id")"; do
-		ask <<<"$line" | refused
+		ask <<<"$line" | refused || { printf 'it was not refused: %s\n' "$line" >&2 && return 1; }
 	done
 	# Longer than a line may be, and one that never ends.
-	head -c 20000 /dev/zero | tr '\0' ' ' | ask 2>/dev/null | refused
+	head -c 20000 /dev/zero | tr '\0' ' ' | ask >/dev/null 2>&1 || true
+	await 10 last_line_says 'it is longer than 8192 bytes'
 	printf '{' | ask | refused
 	# An agent that would be SQL if it were not quoted.
 	same "the answer for a strange agent" "$(ask_for "x' OR agent_id = 'nexus" "$id")" absent
-	same "rows and lines" "$(rows) $(wc -l <"$ledger")" "$before"
+	same "rows and lines" "$(rows) $(lines)" "$before"
 }
 
 who_is_in_the_way_makes_it_busy() {
 	local before id held
 	id=$(one_of "agent_id = 'nexus'")
-	before="$(rows) $(wc -l <"$ledger")"
+	before="$(rows) $(lines)"
 	# The ledger, as a nightly run or a restore holds it.
 	flock /var/lib/nexus/.lock sh -c 'touch "$1" && cat' sh "$work/locked" < <(until [[ -e $work/answered ]]; do sleep 0.1; done) &
 	held=$!
@@ -105,7 +108,7 @@ who_is_in_the_way_makes_it_busy() {
 	same "the answer while the row is held" "$(ask_for nexus "$id")" busy
 	memory --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid()" >/dev/null
 	wait "$held" || true
-	same "rows and lines" "$(rows) $(wc -l <"$ledger")" "$before"
+	same "rows and lines" "$(rows) $(lines)" "$before"
 	same "the answer then" "$(ask_for nexus "$id")" forgotten
 }
 row_is_held() { fails 'could not obtain lock' memory --command="SELECT 1 FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$1' FOR UPDATE NOWAIT"; }
@@ -116,40 +119,40 @@ who_refers_forbids_it() {
 	for late in '' 'DEFERRABLE INITIALLY DEFERRED'; do
 		id=$(one_of "agent_id = 'nexus'")
 		memory --command="CREATE TABLE public.quote (episode uuid REFERENCES nexus_memory.zep_episodic_memory $late)" --command="INSERT INTO public.quote VALUES ('$id')"
-		before="$(rows) $(wc -l <"$ledger")"
+		before="$(rows) $(lines)"
 		same "the answer" "$(ask_for nexus "$id")" failed
 		jq -e '.message | contains("rows of public.quote refer to them")' "$work/answer" >/dev/null
-		same "rows and lines" "$(rows) $(wc -l <"$ledger")" "$before"
+		same "rows and lines" "$(rows) $(lines)" "$before"
 		memory --command="DROP TABLE public.quote"
 	done
 }
 
 many_at_once_are_all_forgotten() {
 	local ids id lines
-	lines=$(wc -l <"$ledger")
+	lines=$(lines)
 	mapfile -t ids < <(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE agent_id = 'nexus' LIMIT 12")
 	for id in "${ids[@]}"; do printf '{"v":1,"agent":"nexus","episode":"%s"}\n' "$id" | ask >"$work/answer-$id" & done
 	wait
 	for id in "${ids[@]}"; do same "the answer for $id" "$(jq -r .status "$work/answer-$id")" forgotten; done
-	same "lines" "$(wc -l <"$ledger")" "$((lines + 12))"
+	same "lines" "$(lines)" "$((lines + 12))"
 	nexus-purge --ledger >/dev/null
 }
 
 a_stopped_server_is_said() {
 	local id before
 	id=$(one_of "agent_id = 'nexus'")
-	before="$(rows) $(wc -l <"$ledger")"
+	before="$(rows) $(lines)"
 	docker stop nexus-redis >/dev/null
 	same "the answer" "$(ask_for nexus "$id")" failed || { docker start nexus-redis && return 1; } >/dev/null
 	docker start nexus-redis >/dev/null
 	await 60 healthy
 	jq -e '.message | contains("speaking to Redis")' "$work/answer" >/dev/null
-	same "rows and lines" "$(rows) $(wc -l <"$ledger")" "$before"
+	same "rows and lines" "$(rows) $(lines)" "$before"
 }
 
 asked_over_the_socket() {
-	check nobody_else_may_ask
 	check forgets_at_once_what_the_agent_has
+	check nobody_else_may_ask
 	check nightly_run_finishes_it
 	check what_is_no_request_does_nothing
 	check who_is_in_the_way_makes_it_busy
