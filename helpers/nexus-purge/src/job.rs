@@ -21,7 +21,7 @@ use crate::redis::Redis;
 use crate::report::Purged;
 use crate::survey::{Survey, survey};
 use crate::wishes::{self, Wish};
-use crate::{APPLICATION, preflight};
+use crate::{APPLICATION, preflight, reindexing};
 
 /// The table in the living database.
 pub(crate) struct Place {
@@ -120,7 +120,7 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
         // What was forgotten at once has its copies still in Redis's file.
         let is_in_its_file = purged.copies > 0
             || old.iter().any(|line| line.decision().is_some_and(|one| one.found.is_some()));
-        let cleaned = job.clean(redis.as_mut().filter(|_| is_in_its_file), &mut purged)?;
+        let cleaned = job.clean(redis.as_mut().filter(|_| is_in_its_file), survey.of, &mut purged)?;
         if cleaned.held_by.is_none() {
             // Only now: until then a killed run leaves the decision open, and the next one does all of this again.
             for (line, rows) in old.iter().zip(finished.rows).chain(lines.iter().zip(done.rows)) {
@@ -245,19 +245,21 @@ impl<'a> Job<'a> {
         Ok(replayed)
     }
 
-    /// Cleans the table's files up, and Redis's, where it is given.
-    fn clean(&self, redis: Option<&mut Redis>, purged: &mut Purged) -> Result<Cleaned> {
+    /// Cleans up the table's files, which had `of` rows, and Redis's, where it is given.
+    fn clean(&self, redis: Option<&mut Redis>, of: u64, purged: &mut Purged) -> Result<Cleaned> {
         let room = match (self.args.rewrite, self.args.scrub) {
             (YesNo::Yes, _) => Room::Rewritten,
             (YesNo::No, YesNo::Yes) => Room::Overwritten,
             (YesNo::No, YesNo::No) => Room::Left,
         };
-        let cleaned = cleaning::clean(&self.control, &self.table, room, self.progress)?;
+        let are_many = reindexing::are_many(purged.rows, of);
+        let cleaned = cleaning::clean(&self.control, &self.table, room, are_many, self.progress)?;
         if let Some(redis) = redis {
             redis.rewrite_file(self.progress, self.stop)?;
         }
         purged.given_back = cleaned.given_back;
         purged.overwritten = cleaned.overwritten;
+        purged.reindexed = cleaned.reindexed;
         purged.notes.extend(cleaned.notes.iter().cloned());
         if let Some(who) = &cleaned.held_by {
             purged.notes.push(format!(
