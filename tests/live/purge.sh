@@ -140,6 +140,10 @@ restored_redis_forgets_again() {
 	purge --tag t9 >/dev/null
 	purge --episode "$by_id" >/dev/null
 	same "copies that are gone" "$(redis EXISTS "episode:$by_rule" "episode:$by_id")" 0
+	# The restore test sees both in the snapshot, and that a restore leaves none of them.
+	install -d -m 700 "$work/tested"
+	nexus-restore-test 1 --backup-dir="$work/with-redis" --proofs-dir="$work/tested" --json >"$work/proof.json" 2>"$work/said"
+	same "copies that the restore test took out" "$(jq '.counts["copies in Redis forgotten again"]' "$work/proof.json")" 2
 	nexus-restore apply 1 --backup-dir "$work/with-redis" --no-safety-backup --yes --json >"$work/restored.json" 2>"$work/said"
 	same "copies that came back" "$(redis EXISTS "episode:$by_rule" "episode:$by_id")" 0
 	same "another copy" "$(redis GET "episode:$stays")" copy
