@@ -1,6 +1,5 @@
 """Runs the cases of a row and counts them."""
 
-import collections
 import dataclasses
 import random
 import subprocess
@@ -8,6 +7,7 @@ import time
 import traceback
 
 import faults
+from results import Result
 from world.machine import containers_and_volumes, end_all, nothing_is_left
 from world.wrong import Leftover, Wrong
 
@@ -18,23 +18,6 @@ class Case:
 
     number: int
     rng: random.Random
-
-
-@dataclasses.dataclass
-class Result:
-    """What came of a row."""
-
-    row: object
-    struck: int = 0
-    missed: int = 0
-    detected: int = 0
-    seconds: float = 0.0
-    wrong: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    ends: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-
-    @property
-    def failed(self):
-        return sum(self.wrong.values())
 
 
 class Runner:
