@@ -12,7 +12,7 @@ part_faults() {
 	results=$logs/faults
 	if [[ -n $long ]]; then
 		results=$PWD/target/faults-$seed
-		lanes=${NEXUS_FAULT_LANES:-3} kills=200
+		lanes=${NEXUS_FAULT_LANES:-5} kills=200
 	fi
 	echo "seed $seed (NEXUS_TEST_SEED=$seed repeats it)"
 	mkdir -p "$results"

@@ -24,7 +24,7 @@ def main():
     options = arguments()
     with tempfile.TemporaryDirectory() as own:
         results = Results(options.results or own, f"seed {options.seed}, commit {options.commit}", options.long)
-        rows = [row for row in table.read(options.table) if options.only in str(row)]
+        rows = [row for row in table.read(options.table) if options.only in str(row) and row.cases(options.long) != "0"]
         if not options.report:
             print(f"seed {options.seed}", flush=True)
             run(rows, results, options)
