@@ -1,4 +1,4 @@
-# The fault matrix, in several machines that share its rows: most of a case's time is waiting.
+# The fault matrix, in several machines that share its rows: much of a case's time is waiting.
 # shellcheck shell=bash disable=SC2034,SC2154 # what one part sets, another reads
 
 # Whether it is run whole.
@@ -7,7 +7,7 @@ long=
 seed=${NEXUS_TEST_SEED:-17048095}
 
 part_faults() {
-	local lanes=${NEXUS_FAULT_LANES:-2} lane pids=() status=0 kills=60
+	local lanes=${NEXUS_FAULT_LANES:-2} lane pids=() status=0 kills=28
 	# Of the whole matrix the results stay: when it is run again, only what is missing or has failed is run.
 	results=$logs/faults
 	if [[ -n $long ]]; then
