@@ -16,7 +16,9 @@ echo "seed $seed"
 work=$(mktemp -d)
 trap 'rm -rf "$work"; docker exec nexus-postgres dropdb --if-exists --force kill_me; redis EVAL "\"for _, k in ipairs(redis.call(\x27KEYS\x27, \x27kill:*\x27)) do redis.call(\x27DEL\x27, k) end\"" 0 >/dev/null' EXIT
 
-kill_me() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=kill_me "$@"; }
+# By the socket: the way through Docker takes thrice as long.
+install --mode=0600 /etc/nexus/credentials/postgres_pgpass "$work/pgpass"
+kill_me() { PGPASSFILE=$work/pgpass psql --host=/run/nexus/postgres --username=postgres -XAtq --set=ON_ERROR_STOP=1 --dbname=kill_me "$@"; }
 purge() {
 	nexus-purge --pg-database=kill_me --purge-ledger="$work/ledger.jsonl" --table public.episode --key-column id --time-column at --type-column kind \
 		--agent-column agent --redis-copies kill: --batch 100 --yes "$@"

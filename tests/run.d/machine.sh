@@ -3,10 +3,6 @@
 
 machine=tests/host/machine
 owner=/root/owner-of-the-test.txt
-# Whether the fault matrix is run whole.
-long=
-# The same cases each time, so that what fails is what was changed; other seeds are for NEXUS_TEST_SEED and --long.
-seed=${NEXUS_TEST_SEED:-17048095}
 
 # At the end, however it comes.
 take_machines_down() {
@@ -16,13 +12,13 @@ take_machines_down() {
 	rm -rf "$logs"
 }
 
-# fresh NAME: a machine with this clone and its binaries in /root/nexus.
+# fresh NAME [--bind HOST:GUEST]: a machine with this clone and its binaries in /root/nexus.
 fresh() {
 	local luggage name=$1 helper
 	build_binaries
 	echo "$name" >>"$logs/.machines"
 	"$machine" down "$name"
-	"$machine" up "$name"
+	"$machine" up "$@"
 	luggage=$(mktemp -d)
 	install -d "$luggage/bin" "$luggage/tests"
 	cp -a install.sh install.d compose units helpers .env.example "$luggage"
@@ -32,11 +28,12 @@ fresh() {
 	rm -rf "$luggage"
 }
 
-# installed [NAME]: a machine with NEXUS installed, shared by the parts that leave it well, or for one that does not.
+# installed [NAME [--bind HOST:GUEST]]: a machine with NEXUS installed, shared by the parts that leave it well, or for one
+# that does not.
 installed() {
 	local name=${1:-test}-$$
 	if ! grep -qx "$name" "$logs/.installed" 2>/dev/null; then
-		fresh "$name"
+		fresh "$name" "${@:2}"
 		"$machine" exec "$name" -- bash -c "cd /root/nexus && ./install.sh --bin-dir bin --yes --owner-identity $owner"
 		# The other parts break things to see what comes of it; nothing may mend them meanwhile.
 		[[ $name == health-* ]] || "$machine" exec "$name" -- bash -c "sed -i 's/^NEXUS_HEAL=.*/NEXUS_HEAL=off/' /etc/nexus/nexus.env && systemctl restart nexus-health"
@@ -128,22 +125,6 @@ part_health() {
 	# The machine has no network to install it from.
 	"$machine" copy "$installed_machine" "$(type -P promtool)" /usr/local/bin/promtool
 	in_machine live/health.sh
-}
-
-part_faults() {
-	installed faults
-	echo "seed $seed (NEXUS_TEST_SEED=$seed repeats it)"
-	local options=(--seed "$seed" --markdown /root/faults.md) kills=60 status=0
-	if [[ -n $long ]]; then options+=(--long) kills=200; fi
-	"$machine" exec "$installed_machine" -- env NEXUS_TEST_OWNER="$owner" python3 -B /root/nexus/tests/faults/matrix "${options[@]}" || status=$?
-	if [[ -n $long ]]; then
-		# The table of results takes the place of the last one.
-		"$machine" copy "$installed_machine" --from /root/faults.md "$logs/.faults.md"
-		sed -i '/^## The last run$/q' docs/FAULTS.md
-		{ echo && cat "$logs/.faults.md"; } >>docs/FAULTS.md
-	fi
-	in_machine faults/purge-kill.sh "$kills" "$seed" || status=$?
-	return "$status"
 }
 
 part_bench() {

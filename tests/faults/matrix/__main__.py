@@ -1,6 +1,7 @@
 """The fault matrix: breaks each step of each job and asserts what must always hold. Inside an installed machine, as root.
 
-usage: python3 tests/faults/matrix [--long] [--seed N] [--only WORDS [--case N]] [--markdown FILE] [TABLE]
+usage: python3 tests/faults/matrix [--long] [--seed N] [--only WORDS [--case N]] [--results DIR [--lane 1/3 | --report]]
+                                   [--commit NAME] [--markdown FILE] [TABLE]
 
 Always: no false success, no proven set lost, all damage detected, nothing left, and the next run puts everything right.
 The table (matrix.tsv) says what else each row must show. With the same seed the random cases are the same again.
@@ -9,41 +10,69 @@ The table (matrix.tsv) says what else each row must show. With the same seed the
 import argparse
 import os
 import sys
+import tempfile
 import time
 
 import report
 import table
+from results import Results
 from runner import Runner
 from world.bench import Bench
 
 
 def main():
+    options = arguments()
+    with tempfile.TemporaryDirectory() as own:
+        results = Results(options.results or own, f"seed {options.seed}, commit {options.commit}", options.long)
+        rows = [row for row in table.read(options.table) if options.only in str(row) and row.cases(options.long) != "0"]
+        if not options.report:
+            print(f"seed {options.seed}", flush=True)
+            run(rows, results, options)
+        # Of several that share the rows, none knows when all are done.
+        return 0 if options.lane else tell(rows, results, options)
+
+
+def arguments():
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(prog="matrix", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--long", action="store_true", help="all cases, not a sample")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--only", default="", help="only rows that have these words in them")
     parser.add_argument("--case", type=int, help="only the case of this number")
+    parser.add_argument("--results", help="keep results in this directory, and run only rows that have none there, or failed")
+    parser.add_argument("--lane", help="which of how many machines this is that share the rows, as 1/3")
+    parser.add_argument("--report", action="store_true", help="run nothing, only tell what the results are")
+    parser.add_argument("--commit", default="unknown", help="the state of the code, for the table of results")
     parser.add_argument("--markdown", help="write the table of results to this file too")
     parser.add_argument("table", nargs="?", default=os.path.join(here, "..", "matrix.tsv"))
-    options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
+    return parser.parse_args()
 
-    results = []
+
+def run(rows, results, options):
+    """Runs those that nobody has run or is running. Each lane begins elsewhere, so that few jobs are set up twice."""
+    lane, lanes = map(int, (options.lane or "1/1").split("/"))
+    first = len(rows) * (lane - 1) // lanes
     with Bench() as bench:
         runner = Runner(bench, options.seed, options.long)
-        for row in table.read(options.table):
-            if options.only not in str(row):
+        for row in rows[first:] + rows[:first]:
+            if not results.take(row):
                 continue
-            results.append(runner.row(row, options.case))
-            result = results[-1]
+            result = runner.row(row, options.case)
+            results.keep(result)
             print(f"{'FAILED' if result.failed else 'ok'} {row}: {result.struck} cases, {result.seconds:.1f} s", flush=True)
 
-    print("", report.text(results), "", *report.summary(results), sep="\n")
+
+def tell(rows, results, options):
+    """The tables. A row that was not run counts as one that failed."""
+    found = [result for row in rows if (result := results.read(row))]
+    print("", report.text(found), "", *report.summary(found), sep="\n")
     if options.markdown:
         with open(options.markdown, "w", encoding="utf-8") as file:
-            file.write(report.markdown(results, options.seed, "all cases" if options.long else "a sample"))
-    passed, failed = sum(r.struck for r in results), sum(r.failed for r in results)
+            file.write(report.markdown(found, "all cases" if options.long else "a sample"))
+    missing = [str(row) for row in rows if not results.read(row)]
+    for row in missing:
+        print(f"FAILED {row}: not run")
+    passed, failed = sum(r.struck for r in found), sum(r.failed for r in found) + len(missing)
     print(f"{passed} passed, {failed} failed")
     return 0 if passed and not failed else 1
 

@@ -37,10 +37,18 @@ def summary(results):
     return [f"damage detected: {detected} of {damaged} ({share})", *lines]
 
 
-def markdown(results, seed, kind):
+def sources(results):
+    """Each seed and state of the code, with how many cases were run with it."""
+    counts = collections.Counter()
+    for result in results:
+        counts[result.source] += result.struck
+    return "; ".join(f"{source}: {count} cases" for source, count in counts.most_common())
+
+
+def markdown(results, kind):
     """What docs/FAULTS.md shows."""
     cases = sum(result.struck for result in results)
-    lines = [f"Seed {seed}, {kind}: {cases} cases, {sum(r.failed for r in results)} failed.", ""]
+    lines = [f"{kind.capitalize()}: {cases} cases, {sum(r.failed for r in results)} failed ({sources(results)}).", ""]
     lines += [f"- {line}" for line in summary(results)]
     lines += ["", "| " + " | ".join(HEAD[:-1]) + " |", "|" + "---|" * (len(HEAD) - 1)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells(result)[:-1]) + " |" for result in results]

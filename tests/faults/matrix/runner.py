@@ -1,6 +1,5 @@
 """Runs the cases of a row and counts them."""
 
-import collections
 import dataclasses
 import random
 import subprocess
@@ -8,7 +7,9 @@ import time
 import traceback
 
 import faults
-from world.machine import containers_and_volumes, end_all, nothing_is_left
+from results import Result
+from world import docker
+from world.machine import end_all, nothing_is_left
 from world.wrong import Leftover, Wrong
 
 
@@ -20,23 +21,6 @@ class Case:
     rng: random.Random
 
 
-@dataclasses.dataclass
-class Result:
-    """What came of a row."""
-
-    row: object
-    struck: int = 0
-    missed: int = 0
-    detected: int = 0
-    seconds: float = 0.0
-    wrong: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    ends: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-
-    @property
-    def failed(self):
-        return sum(self.wrong.values())
-
-
 class Runner:
     """Runs rows on a bench; prints each case that fails, with the words that repeat it."""
 
@@ -45,14 +29,15 @@ class Runner:
 
     def row(self, row, only=None):
         result, began = Result(row), time.monotonic()
-        there = containers_and_volumes()
+        there = docker.containers() | docker.volumes()
         job = self.bench.job(row.job)
         for number in [only] if only else self.numbers(row, job):
             outcome = self.case(row, job, Case(number, random.Random(f"{self.seed} {row} {number}")), result)
             if row.cases(self.long) == "every" and outcome and not outcome.struck:
                 break
-        if there != containers_and_volumes():
-            self.failed(result, row, 0, Leftover(f"containers and volumes were {there}, are {containers_and_volumes()}"))
+        now = docker.containers() | docker.volumes()
+        if there != now:
+            self.failed(result, row, 0, Leftover(f"containers and volumes were {there}, are {now}"))
         # A row whose fault hardly ever meets the job shows nothing.
         if not only and result.struck < result.missed and result.missed > 2:
             self.failed(result, row, 0, Wrong(f"only {result.struck} of {result.struck + result.missed} met the job"))

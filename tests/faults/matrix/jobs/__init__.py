@@ -10,7 +10,7 @@ from jobs.on_medium import BackupOnMedium, RestoreFromMedium
 from jobs.purge import Purge
 from jobs.restore import Restore, RestoreInto
 from jobs.restore_test import RestoreTest
-from jobs.rotation import Rotation
+from jobs.rotation import Rotation, RotationOfAPast
 from jobs.verify import Verify
 
 
@@ -27,6 +27,7 @@ KINDS = {
     "restore-into": RestoreInto,
     "restore-test": RestoreTest,
     "rotation": Rotation,
+    "rotation-of-a-past": RotationOfAPast,
     "verify": Verify,
 }
 

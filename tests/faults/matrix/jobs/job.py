@@ -16,6 +16,8 @@ class Job:
     command = []
     # Seconds that it takes when nobody disturbs it.
     duration = 0.0
+    # How often each of its threads makes which system call then, once somebody has asked (faults/syscalls.py).
+    calls = None
 
     def __init__(self, bench, directory, own):
         self.bench, self.server, self.directory, self.own = bench, bench.server, directory, own

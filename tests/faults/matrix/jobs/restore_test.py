@@ -6,11 +6,9 @@ import shutil
 import time
 
 from jobs.job import Job
-from world import sets
-from world.machine import await_that, run
+from world import docker, sets
+from world.machine import await_that
 from world.wrong import FalseSuccess, Leftover, NotConverged, SetLost
-
-SCRATCH = ["--filter", "label=nexus.scratch"]
 
 
 class RestoreTest(Job):
@@ -42,7 +40,7 @@ class RestoreTest(Job):
     def holds(self, outcome):
         if sets.digest(self.set) != self.digest:
             raise SetLost("the set that was tested is not what it was")
-        await_that(lambda: not scratch(), "the throwaway server and its volume are gone", 30, Leftover)
+        await_that(lambda: not docker.scratch(), "the throwaway server and its volume are gone", 30, Leftover)
         try:
             verdict = self.verdict()
         except ValueError as error:
@@ -61,8 +59,3 @@ class RestoreTest(Job):
             raise NotConverged(f"the next test succeeded, and the proof says {self.verdict()}")
         if [name for name in os.listdir(self.proofs) if not name.endswith(".json") and name != ".lock"]:
             raise NotConverged(f"left among the proofs: {os.listdir(self.proofs)}")
-
-
-def scratch():
-    """Throwaway servers and their volumes."""
-    return (run("docker", "ps", "--all", "--quiet", *SCRATCH) + run("docker", "volume", "ls", "--quiet", *SCRATCH)).split()

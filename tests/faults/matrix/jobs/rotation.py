@@ -3,7 +3,9 @@
 import os
 
 from jobs.backup import Backup
-from world.wrong import FalseSuccess, NotConverged
+from jobs.job import Job
+from world import sets
+from world.wrong import FalseSuccess, NotConverged, ProvenSetLost
 
 # There is no newer set than the twentieth night.
 TOO_OLD = {1, 2, 4, 5}
@@ -29,3 +31,18 @@ class Rotation(Backup):
         if outcome.clock_is_true and self.nights.gone() != TOO_OLD:
             raise NotConverged(f"the next run has rotated {sorted(self.nights.gone())} away, not {sorted(TOO_OLD)}")
         self.nights.require_no_leftovers()
+
+
+class RotationOfAPast(Job):
+    """Over sets of a past that each case makes for itself."""
+
+    command = ["nexus-backup", "--rotate-only", "--redis=no"]
+    # The case's past, and the options that send rotation there.
+    past, options = None, ()
+
+    def converges(self, outcome):
+        """What it decided once it must not decide otherwise at once."""
+        left = sets.names(self.past.directory)
+        self.undisturbed(self.options, expected=(65 if self.past.has_bad_proof else 0,))
+        if not self.past.newest_proven() <= set(sets.names(self.past.directory)):
+            raise ProvenSetLost(f"run again, it removes the proven set: {left}")

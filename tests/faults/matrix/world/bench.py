@@ -36,12 +36,17 @@ class Bench:
         self.directory = tempfile.mkdtemp(prefix="faults-", dir="/var/tmp")
         self.sets_dir = os.path.join(self.directory, "example")
         self.server = Server()
-        self.jobs, self.made = {}, {}
+        self.jobs, self.made, self.stopped = {}, {}, []
 
     def __enter__(self):
+        # What timers and nexus-health start would be taken for something that a case has left.
+        active = run("systemctl", "list-units", "--state=active", "--plain", "--no-legend", "nexus-*.timer", "nexus-health.service")
+        self.stopped = [line.split()[0] for line in active.splitlines()]
+        run("systemctl", "stop", *self.stopped, "nexus-backup.service", "nexus-restore-test.service", "nexus-purge.service")
         return self
 
     def __exit__(self, *_):
+        run("systemctl", "start", *self.stopped)
         for job in self.jobs.values():
             job.close()
         self.server.drop(*self.server.databases("fault_"))

@@ -17,7 +17,8 @@ SIZE = 24 << 20
 # moment nothing reaches the disk any more, and every call fails.
 SHUTDOWN, WITHOUT_LOG = 0x8004587D, 2
 
-LOOPS = 4
+# All machines of one kernel share them.
+LOOPS = 32
 
 
 def make_loop_devices():

@@ -67,9 +67,3 @@ def end_all():
     for pid, _ in processes(OURS):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-def containers_and_volumes():
-    """Those that Docker has, ours and all others."""
-    return (set(run("docker", "ps", "--all", "--format", "{{.Names}} {{.Image}}").splitlines()),
-            set(run("docker", "volume", "ls", "--quiet").splitlines()))

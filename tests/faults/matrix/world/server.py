@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
+from world import docker
 from world.machine import PATIENCE, await_that, run
 
 HOST = "/run/nexus/postgres"
@@ -88,8 +89,7 @@ class Server:
         """Until it can be used again, by whatever way it was disturbed."""
         run("docker", "start", "nexus-postgres", "nexus-redis")
         await_that(self.answers, "PostgreSQL answers again")
-        await_that(lambda: "healthy" in run("docker", "inspect", "--format", "{{.State.Health.Status}}", "nexus-redis"),
-                   "Redis is well again")
+        await_that(lambda: docker.is_well("nexus-redis"), "Redis is well again")
 
     def close(self):
         self.leave(*list(self.open))

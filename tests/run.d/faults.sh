@@ -1,0 +1,48 @@
+# The fault matrix, in several machines that share its rows: much of a case's time is waiting.
+# shellcheck shell=bash disable=SC2034,SC2154 # what one part sets, another reads
+
+# Whether it is run whole.
+long=
+# The same cases each time, so that what fails is what was changed; other seeds are for NEXUS_TEST_SEED and --long.
+seed=${NEXUS_TEST_SEED:-17048095}
+
+part_faults() {
+	local lanes=${NEXUS_FAULT_LANES:-2} lane pids=() status=0 kills=28
+	# Of the whole matrix the results stay: when it is run again, only what is missing or has failed is run.
+	results=$logs/faults
+	if [[ -n $long ]]; then
+		results=$PWD/target/faults-$seed
+		lanes=${NEXUS_FAULT_LANES:-5} kills=200
+	fi
+	echo "seed $seed (NEXUS_TEST_SEED=$seed repeats it)"
+	mkdir -p "$results"
+	rm -f "$results"/*.taken
+	build_binaries
+	need_for_outside
+	for ((lane = 1; lane <= lanes; lane++)); do
+		faults_lane "$lane" "$lanes" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
+	installed faults-1
+	matrix --report --markdown /root/results.md || status=$?
+	if [[ -n $long ]]; then
+		# The table of results takes the place of the last one.
+		"$machine" copy "$installed_machine" --from /root/results.md "$logs/.faults.md"
+		sed -i '/^## The last run$/q' docs/FAULTS.md
+		{ echo && cat "$logs/.faults.md"; } >>docs/FAULTS.md
+	fi
+	in_machine faults/purge-kill.sh "$kills" "$seed" || status=$?
+	return "$status"
+}
+
+faults_lane() {
+	installed "faults-$1" --bind "$results:/root/results"
+	matrix --lane "$1/$2"
+}
+
+matrix() {
+	local options=(--results /root/results --seed "$seed" --commit "$(git describe --always --dirty)")
+	if [[ -n $long ]]; then options+=(--long); fi
+	"$machine" exec "$installed_machine" -- env NEXUS_TEST_OWNER="$owner" python3 -B /root/nexus/tests/faults/matrix "${options[@]}" "$@"
+}
