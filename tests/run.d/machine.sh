@@ -128,6 +128,18 @@ part_health() {
 	in_machine live/health.sh
 }
 
+part_metrics() {
+	local binaries
+	installed
+	need prometheus=prometheus prometheus-node-exporter=prometheus-node-exporter
+	# The machine has no network to pull images over; of these it makes some.
+	binaries=$(mktemp -d)
+	install "$(type -P prometheus)" "$(type -P promtool)" "$(type -P prometheus-node-exporter)" "$binaries"
+	"$machine" copy "$installed_machine" "$binaries" /root/nexus/metrics
+	rm -rf "$binaries"
+	in_machine live/metrics.sh /root/nexus/metrics
+}
+
 part_faults() {
 	installed faults
 	echo "seed $seed (NEXUS_TEST_SEED=$seed repeats it)"
@@ -144,6 +156,24 @@ part_faults() {
 	return "$status"
 }
 
+# Debian's netdata, with what it is linked to, which that other Debian may not have.
+netdata_in() {
+	local root library
+	need netdata-core=netdata
+	root=$(mktemp -d)
+	tar --create --directory=/ usr/sbin/netdata usr/lib/netdata usr/share/netdata etc/netdata | tar --extract --preserve-permissions --directory="$root"
+	install -d "$root/opt/netdata/lib" "$root/usr/local/bin"
+	while read -r library; do
+		cp --dereference "$library" "$root/opt/netdata/lib"
+	done < <(ldd /usr/sbin/netdata | grep -oE '/[^ ]+' | grep -vE '/(ld-linux.*|libc\.so.*|libm\.so.*)$')
+	printf '#!/bin/sh\nLD_LIBRARY_PATH=/opt/netdata/lib exec /usr/sbin/netdata "$@"\n' >"$root/usr/local/bin/netdata"
+	chmod 755 "$root" "$root/usr/local/bin/netdata"
+	"$machine" copy "$1" "$root" /opt/netdata-as-installed
+	"$machine" exec "$1" -- sh -c 'cp -a /opt/netdata-as-installed/. / && { id netdata >/dev/null 2>&1 || useradd --system netdata; } &&
+		install -d -o netdata -g netdata /var/lib/netdata /var/cache/netdata /var/log/netdata'
+	rm -rf "$root"
+}
+
 part_bench() {
 	installed
 	in_machine live/backup-bench.sh 100000 1
@@ -151,5 +181,6 @@ part_bench() {
 	in_machine live/purge-bench.sh 10000 30
 	need prometheus-node-exporter=prometheus-node-exporter
 	"$machine" copy "$installed_machine" "$(type -P prometheus-node-exporter)" /usr/local/bin/prometheus-node-exporter
-	in_machine live/health-bench.sh 60
+	netdata_in "$installed_machine"
+	in_machine live/health-bench.sh "$([[ -n $long ]] && echo 600 || echo 60)"
 }
