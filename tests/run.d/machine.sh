@@ -161,16 +161,17 @@ netdata_in() {
 	local root library
 	need netdata-core=netdata
 	root=$(mktemp -d)
-	tar --create --directory=/ usr/sbin/netdata usr/lib/netdata usr/share/netdata etc/netdata | tar --extract --preserve-permissions --directory="$root"
-	install -d "$root/opt/netdata/lib" "$root/usr/local/bin"
+	install -d "$root"/opt/netdata "$root/usr/local/bin"
 	while read -r library; do
-		cp --dereference "$library" "$root/opt/netdata/lib"
+		cp --dereference "$library" "$root/opt/netdata"
 	done < <(ldd /usr/sbin/netdata | grep -oE '/[^ ]+' | grep -vE '/(ld-linux.*|libc\.so.*|libm\.so.*)$')
-	printf '#!/bin/sh\nLD_LIBRARY_PATH=/opt/netdata/lib exec /usr/sbin/netdata "$@"\n' >"$root/usr/local/bin/netdata"
-	chmod 755 "$root" "$root/usr/local/bin/netdata"
-	"$machine" copy "$1" "$root" /opt/netdata-as-installed
-	"$machine" exec "$1" -- sh -c 'cp -a /opt/netdata-as-installed/. / && { id netdata >/dev/null 2>&1 || useradd --system netdata; } &&
-		install -d -o netdata -g netdata /var/lib/netdata /var/cache/netdata /var/log/netdata'
+	printf '#!/bin/sh\nLD_LIBRARY_PATH=/opt/netdata exec /usr/sbin/netdata "$@"\n' >"$root/usr/local/bin/netdata"
+	chmod 755 "$root/usr/local/bin/netdata"
+	tar --create --file="$root/netdata.tar" --directory=/ usr/sbin/netdata usr/lib/netdata usr/share/netdata etc/netdata
+	tar --append --file="$root/netdata.tar" --directory="$root" opt/netdata usr/local/bin/netdata
+	"$machine" copy "$1" "$root/netdata.tar" /root/netdata.tar
+	"$machine" exec "$1" -- sh -c 'tar --extract --no-overwrite-dir --preserve-permissions --directory=/ --file=/root/netdata.tar &&
+		{ id netdata >/dev/null 2>&1 || useradd --system netdata; } && install -d -o netdata -g netdata /var/lib/netdata /var/cache/netdata /var/log/netdata'
 	rm -rf "$root"
 }
 

@@ -4,10 +4,11 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import time
 
 from jobs.job import Job
-from world.machine import PATIENCE, await_that
+from world.machine import PATIENCE, await_that, processes
 from world.running import Outcome, Running
 from world.wrong import FalseSuccess, Leftover, NotConverged, ToldTwice, Wrong
 
@@ -43,12 +44,16 @@ class Watching(Running):
         return super().end(what, struck, patience)
 
     def stop(self):
-        """SIGTERM to itself, not to what it may run under (strace, faketime)."""
-        pid = self.process.pid
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-                children = file.read().split()
-            os.kill(int(children[0]) if children else pid, 15)
+        """SIGTERM to itself, not to what it may run under (strace)."""
+        own = [pid for pid, _ in processes({"nexus-health"}) if parent_of(pid) == self.process.pid]
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(own[0] if own else self.process.pid, signal.SIGTERM)
+
+
+def parent_of(pid):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return int(file.read().rsplit(")", 1)[1].split()[1])
+    return None
 
 
 class Health(Job):
