@@ -23,7 +23,7 @@ kernel_of_its_own() {
 	pkill -F "$kernel/feeder" || true
 	rm -rf /run/systemd/system/nexus-health.service.d "$kernel"
 	systemctl daemon-reload
-	clock_is_not_set
+	systemctl stop "$timedated"
 }
 
 # processors_busy PERCENT: from now on. A process counts on, as the kernel would, ten times a second.
@@ -64,16 +64,13 @@ temperature() {
 }
 
 # The clock is the host's, and not to be touched. systemd-timedated takes it for synchronised when the kernel's answer to
-# adjtimex(2) names an error below 16 s, and an answer that never came names 0.
-clock_is_set() {
-	systemctl stop systemd-timedated.service
+# adjtimex(2) names an error below 16 s, and an answer that never came names 0; not when the kernel refuses.
+clock_is_set() { timedated_hears retval=0 yes; }
+clock_is_not_set() { timedated_hears error=EPERM no; }
+timedated_hears() {
+	systemctl stop systemd-timedated.service "$timedated" 2>/dev/null || true
 	systemd-run --quiet --collect --unit="$timedated" strace --follow-forks --quiet=all --output=/dev/null \
-		--inject=adjtimex,clock_adjtime:retval=0 /usr/lib/systemd/systemd-timedated
-	await 20 synchronized yes
-}
-# From here on the real one says how it is: in a container that is "not".
-clock_is_not_set() {
-	systemctl stop "$timedated" 2>/dev/null || true
-	await 20 synchronized no
+		--inject="adjtimex,clock_adjtime:$1" /usr/lib/systemd/systemd-timedated
+	await 20 synchronized "$2"
 }
 synchronized() { [[ $(timedatectl show --property=NTPSynchronized --value) == "$1" ]]; }

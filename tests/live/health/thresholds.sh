@@ -128,7 +128,7 @@ prepare() {
 	proven true "1 hour ago"
 	setting NEXUS_HEALTH_PG_CONNECTIONS=40%:70% NEXUS_HEALTH_PG_TRANSACTION=3s:30s NEXUS_HEALTH_PG_LOCK=3s:30s \
 		NEXUS_HEALTH_PG_WAL=200m:300m NEXUS_HEALTH_RESTARTS=off NEXUS_HEALTH_MEMORY=off NEXUS_HEAL=off \
-		NEXUS_HEALTH_CLOCK=10s:30s NEXUS_HEALTH_REDIS_EVICTIONS=off NEXUS_HEALTH_EMBEDDING=1h:1d NEXUS_HEALTH_PG_ROUND_TRIP=1s:3s \
+		NEXUS_HEALTH_CLOCK=10s:30s NEXUS_HEALTH_REDIS_EVICTIONS=off NEXUS_HEALTH_EMBEDDING=1h:1d NEXUS_HEALTH_PG_ROUND_TRIP=1s:3500ms \
 		NEXUS_HEALTH_PRESSURE=40%:80% NEXUS_HEALTH_CPU=90%:98% NEXUS_HEALTH_TEMPERATURE=85:95 \
 		NEXUS_HEALTH_PG_WRAPAROUND="$(wraparound_limits)" NEXUS_PG_HOST=/run/nexus/slow
 	as_owner --command='CREATE TABLE health_rows (a int) WITH (autovacuum_enabled = off)' \
@@ -274,7 +274,7 @@ first_step() {
 	ln -s /dev/null /etc/systemd/system/nexus-masked.service
 	systemctl daemon-reload
 	tested '"refused"'
-	echo 2 >"$work/delay"
+	echo 1.5 >"$work/delay"
 	transactions 15000
 	queued waiting '2 hours'
 	queued failed '1 minute'
@@ -306,7 +306,7 @@ second_step() {
 	chmod 644 "$settings"
 	as_owner --command="UPDATE pg_extension SET extversion = '0.8.3' WHERE extname = 'vector'"
 	printf '{"sequence":7,"database_bytes":1,"set_bytes":99000000}' >"$disk/.last.json"
-	echo 4 >"$work/delay"
+	echo 4.2 >"$work/delay"
 	transactions 25000
 	queued waiting '2 days'
 	processors_busy 100
@@ -348,7 +348,7 @@ tidy_up() {
 	as_owner --command='DROP TABLE health_rows, health_lock'
 	redis DEL health:ballast >/dev/null
 	systemctl stop nexus-health
-	setting NEXUS_PG_HOST=/run/nexus/postgres NEXUS_HEALTH_CLOCK=2h:2d NEXUS_HEALTH_PRESSURE=off NEXUS_HEALTH_CPU=off
+	setting NEXUS_PG_HOST=/run/nexus/postgres NEXUS_HEALTH_PG_ROUND_TRIP=500ms:3s NEXUS_HEALTH_CLOCK=2h:2d NEXUS_HEALTH_PG_WRAPAROUND=40%:75% NEXUS_HEALTH_PRESSURE=off NEXUS_HEALTH_CPU=off
 	kill "$proxy"
 	rm -rf /run/nexus/slow
 	kernel_of_its_own
