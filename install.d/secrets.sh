@@ -29,6 +29,8 @@ make_secrets() {
 	if [[ ! -s $keys/redis_password ]]; then random_password | put "$keys/redis_password" 0600 root:root; fi
 	# With it the purge ledger hides ids; one a line, the first for what is new. Sets carry it, encrypted.
 	if [[ ! -s $keys/ledger_key ]]; then random_password | put "$keys/ledger_key" 0600 root:root; fi
+	# 472 is Grafana in its image. Made whether or not it runs, so that NEXUS_METRICS=on needs nothing else.
+	if [[ ! -s $keys/grafana_password ]]; then random_password | put "$keys/grafana_password" 0600 472:0; fi
 	password=$(<"$keys/redis_password")
 	hash=$(printf '%s' "$password" | sha256sum | cut -d' ' -f1)
 	# A person may add users here; only one that does not know the password any more is written anew.

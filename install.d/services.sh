@@ -13,6 +13,17 @@ start_services() {
 	fi
 	systemctl start nexus.target
 	reload_postgres
+	switch_metrics
+}
+
+# As NEXUS_METRICS says now. The memory does not need them: what hinders them is said, and the rest goes on.
+switch_metrics() {
+	local order=stop
+	if [[ $(setting NEXUS_METRICS) == on ]]; then order=reload-or-restart; fi
+	systemctl "$order" nexus-metrics.service || {
+		journalctl --unit=nexus-metrics.service --lines=10 --no-pager --output=cat >&2
+		complain "the metrics did not start (above); systemd tries again every five minutes: systemctl status nexus-metrics"
+	}
 }
 
 # Each unit once in its life: one that the person disables afterwards stays so.

@@ -10,6 +10,7 @@ write_settings() {
 	limits=$(docker info --format '{{if .CPUCfsQuota}}yes{{else}}no{{end}}')
 	merged_settings "$clone/.env.example" "$settings" "$(sizes_for "$(memory_of_machine)" "$(nproc)" "$limits")" |
 		without_limits "$limits" | put_if_new "$settings" 0640 root:nexus
+	[[ $(setting NEXUS_METRICS) =~ ^(on|off)$ ]] || stop 78 "NEXUS_METRICS=$(setting NEXUS_METRICS) in $settings: it is on or off"
 	memory=$(mebibytes "$(setting NEXUS_POSTGRES_MEMORY)")
 	shm=$(mebibytes "$(setting NEXUS_POSTGRES_SHM)")
 	postgres_settings "$memory" "$shm" "$(nproc)" |

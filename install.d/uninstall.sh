@@ -84,7 +84,7 @@ remove_files() {
 
 remove_data() {
 	local volume
-	for volume in nexus_postgres_data nexus_redis_data; do
+	for volume in nexus_postgres_data nexus_redis_data nexus_prometheus_data nexus_grafana_data; do
 		if docker volume inspect "$volume" >/dev/null 2>&1; then docker volume rm "$volume" >/dev/null; fi
 	done
 	rm -rf --one-file-system -- /etc/nexus /var/lib/nexus /run/nexus

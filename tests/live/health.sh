@@ -11,6 +11,8 @@ here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source-path=SCRIPTDIR
 . "$here/health/mending.sh"
 # shellcheck source-path=SCRIPTDIR
+. "$here/health/kernel.sh"
+# shellcheck source-path=SCRIPTDIR
 . "$here/health/thresholds.sh"
 # shellcheck source-path=SCRIPTDIR
 . "$here/health/itself.sh"
@@ -39,6 +41,7 @@ check nothing_is_mended_when_it_is_off
 
 check restarts_are_counted
 check memory_runs_short
+check evictions_are_counted
 thresholds
 
 check the_watchdog_ends_a_loop_that_hangs

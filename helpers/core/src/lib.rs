@@ -18,4 +18,6 @@ pub mod redis;
 pub mod restoring;
 pub mod set;
 pub mod stop;
+#[cfg(feature = "systemd")]
+pub mod systemd;
 pub mod text;

@@ -1,7 +1,6 @@
 //! The loop: it sends the checks off, takes what they bring, tells what has changed, mends what may be mended, and tells
 //! systemd that it lives. Nothing in it waits for anything but the next event.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -16,7 +15,7 @@ use signal_hook::iterator::Signals;
 
 use crate::args::{Args, OnOff};
 use crate::check;
-use crate::finding::{Finding, Metric};
+use crate::finding::Finding;
 use crate::heal::budget::{Budget, Leave};
 use crate::heal::hand;
 use crate::heal::plan::{Action, Known};
@@ -51,7 +50,6 @@ struct Daemon {
     ctx: Arc<Ctx>,
     rounds: Rounds,
     verdict: Verdict,
-    metrics: BTreeMap<(&'static str, Option<String>), Metric>,
     known: Known,
     budget: Budget,
     /// What the hand is doing.
@@ -76,7 +74,6 @@ pub(crate) fn run(args: Args) -> Result<()> {
         rounds: Rounds::new(Arc::clone(&ctx), check::all()),
         ctx,
         verdict: Verdict::resumed(before),
-        metrics: BTreeMap::new(),
         known: Known::default(),
         budget: Budget::default(),
         mending: None,
@@ -132,9 +129,6 @@ impl Daemon {
         let now = Instant::now();
         for fact in look.facts {
             self.known.note(fact, now);
-        }
-        for metric in look.metrics {
-            self.metrics.insert((metric.name, metric.label.as_ref().map(|(_, value)| value.clone())), metric);
         }
         self.is_news = true;
         self.observe(look.findings);
@@ -212,8 +206,7 @@ impl Daemon {
         let args = &self.ctx.args;
         let healing =
             Healing { is_on: args.heal == OnOff::On, within_an_hour: self.budget.count(Instant::now()) };
-        let metrics: Vec<Metric> = self.metrics.values().cloned().collect();
-        let document = Document::new(&self.verdict, &metrics, healing, Timestamp::now());
+        let document = Document::new(&self.verdict, &self.rounds.metrics(), healing, Timestamp::now());
         for failure in self.files.write(&document, self.verdict.problems(), args) {
             journal::not_told(&failure);
         }

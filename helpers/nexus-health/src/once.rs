@@ -27,13 +27,11 @@ pub(crate) fn look(args: Args) -> Result<Level> {
     let mut rounds = Rounds::new(Arc::new(Ctx::new(args)), check::all());
     let (to, reports) = channel::<Report>();
     rounds.send_off(&to)?;
-    let (mut findings, mut metrics) = (Vec::new(), Vec::new());
+    let mut findings = Vec::new();
     while rounds.is_waiting() {
         match reports.recv_timeout(rounds.next().saturating_duration_since(Instant::now())) {
             Ok(report) => {
-                let look = rounds.take(report);
-                findings.extend(look.findings);
-                metrics.extend(look.metrics);
+                findings.extend(rounds.take(report).findings);
             }
             Err(RecvTimeoutError::Timeout) => findings.extend(rounds.overdue()),
             Err(RecvTimeoutError::Disconnected) => {
@@ -45,7 +43,7 @@ pub(crate) fn look(args: Args) -> Result<Level> {
     let findings = findings.into_iter().map(|finding| finding.patient(1)).collect();
     let (mut verdict, now) = (Verdict::default(), Timestamp::now());
     verdict.observe(findings, now);
-    let document = Document::new(&verdict, &metrics, healing, now);
+    let document = Document::new(&verdict, &rounds.metrics(), healing, now);
     let printed = if as_json { output::json(&document) } else { output::print(&table::text(&document)) };
     printed.map(|()| document.level)
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use nexus_core::failure::{Exit, OrFail, Result};
 
 use crate::check::Group;
-use crate::finding::Finding;
+use crate::finding::{Finding, Metric};
 use crate::look::{Check, Ctx, Look};
 
 /// Enough for the deepest of them; only what is touched takes memory.
@@ -39,14 +39,16 @@ struct Slot {
     away: Option<(Timestamp, Instant)>,
     /// Whether it was said to hang.
     hangs: bool,
+    /// What it measured at its last look.
+    metrics: Vec<Metric>,
 }
 
 impl Rounds {
     /// All `groups`, due now.
     pub(crate) fn new(ctx: Arc<Ctx>, groups: Vec<Group>) -> Self {
         let due = Instant::now();
-        let slots = groups.into_iter().map(|group| Slot { group, due, away: None, hangs: false }).collect();
-        Self { ctx, slots }
+        let slot = |group| Slot { group, due, away: None, hangs: false, metrics: Vec::new() };
+        Self { ctx, slots: groups.into_iter().map(slot).collect() }
     }
 
     /// Sends off every check that is due. Their reports come through `to`.
@@ -82,6 +84,7 @@ impl Rounds {
         let slot = &mut self.slots[index];
         slot.group.check = Some(check);
         slot.away = None;
+        slot.metrics = std::mem::take(&mut look.metrics);
         // One that hung looks anew soon: what it brings is old.
         if std::mem::take(&mut slot.hangs) {
             slot.due = slot.due.min(Instant::now() + PRESSING);
@@ -97,10 +100,9 @@ impl Rounds {
     /// Those that have become too slow since the last call.
     pub(crate) fn overdue(&mut self) -> Vec<Finding> {
         let late = |slot: &mut Slot| {
-            let (since, began) =
+            let (since, _) =
                 slot.away.filter(|(_, began)| !slot.hangs && began.elapsed() > slot.group.limit)?;
             slot.hangs = true;
-            let _ = began;
             let name = slot.group.name;
             let sentence =
                 format!("The check of {name} does not answer since {}.", nexus_core::text::moment(since));
@@ -110,6 +112,12 @@ impl Rounds {
             Some(Finding::unknown(id_of(name), sentence, advice).patient(1))
         };
         self.slots.iter_mut().filter_map(late).collect()
+    }
+
+    /// What was measured. What a check did not see at its last look, or would not see now, is not there: an old number looks
+    /// like a good one.
+    pub(crate) fn metrics(&self) -> Vec<Metric> {
+        self.slots.iter().filter(|slot| !slot.hangs).flat_map(|slot| slot.metrics.iter().cloned()).collect()
     }
 
     /// Lets the urgent checks look now and then every few seconds.
@@ -150,14 +158,14 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, channel};
 
-    /// Waits until it is let go.
+    /// Waits until it is let go, and measures one thing.
     struct Hangs(Arc<Mutex<()>>, Sender<()>);
 
     impl Check for Hangs {
         fn look(&mut self, _: &Ctx) -> Look {
             self.1.send(()).unwrap();
             drop(self.0.lock());
-            Look::default()
+            Look { metrics: vec![Metric::one("slow", "One.", 1.0)], ..Look::default() }
         }
     }
 
@@ -191,5 +199,24 @@ mod tests {
         rounds.slots[0].due = Instant::now();
         rounds.send_off(&to).unwrap();
         starts.recv().unwrap();
+    }
+
+    #[test]
+    fn what_a_check_that_hangs_once_measured_is_no_longer_said() {
+        let (gate, (started, starts)) = (Arc::new(Mutex::new(())), channel());
+        let args = Args::parse_from(["nexus-health", "--interval=1s"]);
+        let check = Box::new(Hangs(Arc::clone(&gate), started));
+        let mut rounds = Rounds::new(Arc::new(Ctx::new(args)), vec![group(check, Duration::ZERO)]);
+        let (to, reports): (Sender<Report>, Receiver<Report>) = channel();
+        rounds.send_off(&to).unwrap();
+        rounds.take(reports.recv().unwrap());
+        assert_eq!(rounds.metrics().len(), 1);
+        let held = gate.lock().unwrap();
+        rounds.slots[0].due = Instant::now();
+        rounds.send_off(&to).unwrap();
+        assert_eq!((rounds.overdue().len(), rounds.metrics().len()), (1, 0));
+        drop(held);
+        rounds.take(reports.recv().unwrap());
+        assert_eq!((rounds.metrics().len(), starts.iter().take(2).count()), (1, 2));
     }
 }

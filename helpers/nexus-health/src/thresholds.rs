@@ -84,6 +84,10 @@ pub(crate) struct Thresholds {
     #[arg(long, env = "NEXUS_HEALTH_PROOF_AGE", value_name = "LIMITS", default_value = "40d:70d", value_parser = threshold::duration)]
     pub(crate) proof_age: Threshold,
 
+    /// Time for which a text has been waiting for its vector
+    #[arg(long, env = "NEXUS_HEALTH_EMBEDDING", value_name = "LIMITS", default_value = "1h:1d", value_parser = threshold::duration)]
+    pub(crate) embedding: Threshold,
+
     /// Times that Docker has started a container again within an hour
     #[arg(long, env = "NEXUS_HEALTH_RESTARTS", value_name = "LIMITS", default_value = "2:5", value_parser = threshold::count)]
     pub(crate) restarts: Threshold,

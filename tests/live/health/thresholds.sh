@@ -11,15 +11,15 @@ thresholds() {
 	local id
 	prepare
 	restart_health
-	for id in "${both[@]}" "${warnings[@]}" "${criticals[@]}"; do check settles "$id" ok 90; done
+	for id in "${both[@]}" "${by_itself[@]}" "${warnings[@]}" "${criticals[@]}"; do check settles "$id" ok 90; done
 	from_here
 	first_step
 	for id in "${both[@]}" "${warnings[@]}"; do check settles "$id" warning 90; done
 	second_step
-	for id in "${both[@]}" "${criticals[@]}"; do check settles "$id" critical 90; done
+	for id in "${both[@]}" "${by_itself[@]}" "${criticals[@]}"; do check settles "$id" critical 90; done
 	way_back
-	for id in "${both[@]}" "${warnings[@]}" "${criticals[@]}"; do check settles "$id" ok 120; done
-	for id in "${both[@]}"; do check was_told "$id" "warning critical ok"; done
+	for id in "${both[@]}" "${by_itself[@]}" "${warnings[@]}" "${criticals[@]}"; do check settles "$id" ok 120; done
+	for id in "${both[@]}" "${by_itself[@]}"; do check was_told "$id" "warning critical ok"; done
 	for id in "${warnings[@]}"; do check was_told "$id" "warning ok"; done
 	for id in "${criticals[@]}"; do check was_told "$id" "critical ok"; done
 	tidy_up
@@ -27,12 +27,15 @@ thresholds() {
 settles() { await "$3" is_level "$1" "$2" || { jq --compact-output --arg id "$1" '.findings[] | select(.id == $id)' "$health" >&2 && return 1; }; }
 was_told() { same "what was told" "$(told "$1")" "$2"; }
 
-both=(disk-backups inodes-backups full-backups postgres-connections postgres-transaction postgres-lock postgres-wal
-	postgres-dead-rows redis-memory backup-age proof-age)
-warnings=(backup-last timers units-disabled units-masked images alerts postgres-indexes postgres-collation)
+both=(disk-backups inodes-backups full-backups postgres postgres-connections postgres-transaction postgres-lock postgres-wal
+	postgres-dead-rows postgres-wraparound redis-memory backup-age proof-age embedding-queue cpu pressure-cpu pressure-memory
+	pressure-io temperature)
+# It goes on by itself from warning to critical, whether or not somebody looks between.
+by_itself=(clock)
+warnings=(backup-last embedding-failed timers units-disabled units-masked images alerts postgres-indexes postgres-collation)
 criticals=(redis-snapshot proof units-failed ports modes pgvector backup-room)
 
-# ---- Two that have a step of their own
+# ---- Those that have a step of their own
 
 restart_by_docker() {
 	local before
@@ -57,6 +60,35 @@ restarts_are_counted() {
 	was_told container-restarts "warning critical ok"
 	setting NEXUS_HEALTH_RESTARTS=2:5 NEXUS_HEAL=on
 }
+
+# Keys with an end of life go when the memory is full.
+evictions_are_counted() {
+	setting NEXUS_HEALTH_REDIS_EVICTIONS=1:100
+	as_redis EVAL "for i = 1, 400 do redis.call('SET', 'health:evicted:' .. i, string.rep('x', 10000), 'EX', 3600) end" 0
+	restart_health
+	await 30 is_level redis-evictions ok
+	from_here
+	evict 300000
+	await 30 is_level redis-evictions warning
+	evict 2500000
+	await 30 is_level redis-evictions critical
+	redis CONFIG SET maxmemory 128mb >/dev/null
+	# Redis counts from 0 again, as after a restart; within the hour nothing else makes it well.
+	redis CONFIG RESETSTAT >/dev/null
+	await 30 is_level redis-evictions ok
+	was_told redis-evictions "warning critical ok"
+	as_redis EVAL "for i = 1, 400 do redis.call('DEL', 'health:evicted:' .. i) end" 0
+	setting NEXUS_HEALTH_REDIS_EVICTIONS=1:10000
+}
+# evict BYTES: less room by so much.
+evict() {
+	local used
+	used=$(redis INFO memory | sed -n 's/^used_memory:\([0-9]*\).*/\1/p')
+	redis CONFIG SET maxmemory $((used - $1)) >/dev/null
+	redis PING >/dev/null
+}
+# A command whose arguments have spaces in them.
+as_redis() { REDISCLI_AUTH=$(<"$keys/redis_password") redis-cli -s /run/nexus/redis/redis.sock "$@" >/dev/null; }
 
 # What else is going on in this machine takes memory and gives it back too: the levels are seen, and not counted.
 memory_runs_short() {
@@ -86,6 +118,9 @@ hog() {
 
 prepare() {
 	make_disk
+	kernel_of_ours
+	slow_server
+	make_queue
 	proofs_aside=$work/proofs
 	mv /var/lib/nexus/proofs "$proofs_aside"
 	install -d -o nexus -g nexus /var/lib/nexus/proofs
@@ -93,7 +128,9 @@ prepare() {
 	proven true "1 hour ago"
 	setting NEXUS_HEALTH_PG_CONNECTIONS=40%:70% NEXUS_HEALTH_PG_TRANSACTION=3s:30s NEXUS_HEALTH_PG_LOCK=3s:30s \
 		NEXUS_HEALTH_PG_WAL=200m:300m NEXUS_HEALTH_RESTARTS=off NEXUS_HEALTH_MEMORY=off NEXUS_HEAL=off \
-		NEXUS_HEALTH_CLOCK=off NEXUS_HEALTH_REDIS_EVICTIONS=off
+		NEXUS_HEALTH_CLOCK=10s:30s NEXUS_HEALTH_REDIS_EVICTIONS=off NEXUS_HEALTH_EMBEDDING=1h:1d NEXUS_HEALTH_PG_ROUND_TRIP=1s:3500ms \
+		NEXUS_HEALTH_PRESSURE=40%:80% NEXUS_HEALTH_CPU=90%:98% NEXUS_HEALTH_TEMPERATURE=85:95 \
+		NEXUS_HEALTH_PG_WRAPAROUND="$(wraparound_limits)" NEXUS_PG_HOST=/run/nexus/slow
 	as_owner --command='CREATE TABLE health_rows (a int) WITH (autovacuum_enabled = off)' \
 		--command='INSERT INTO health_rows SELECT generate_series(1, 20000)' --command='CREATE TABLE health_lock ()' --command=CHECKPOINT
 	redis SET health:ballast "$(head -c 4000000 /dev/zero | tr '\0' x)" >/dev/null
@@ -161,6 +198,45 @@ let_go() {
 	holders=()
 	as_owner --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'psql' AND pid <> pg_backend_pid()" >/dev/null
 }
+# Between PostgreSQL and nexus-health.
+slow_server() {
+	install -d -m 755 /run/nexus/slow
+	echo 0 >"$work/delay"
+	python3 "$here/health/slow.py" /run/nexus/slow/.s.PGSQL.5432 /run/nexus/postgres/.s.PGSQL.5432 "$work/delay" &
+	proxy=$!
+	await 10 test -S /run/nexus/slow/.s.PGSQL.5432
+}
+# The queue of texts without a vector; made here where this database has none.
+make_queue() {
+	if [[ $(as_owner --command="SELECT to_regclass('nexus_memory.embedding_queue') IS NULL") == t ]]; then
+		as_owner --command='CREATE TABLE nexus_memory.embedding_queue (episode_id uuid, agent_id text, state text, last_error text, queued_at timestamptz)'
+		queue_is_ours=yes
+	fi
+}
+# queued STATE AGE: of an episode that there is not; the role lets references pass.
+queued() {
+	as_owner --command="SET session_replication_role = replica" \
+		--command="INSERT INTO nexus_memory.embedding_queue (episode_id, agent_id, state, queued_at) VALUES (gen_random_uuid(), 'health', '$1', now() - interval '$2')"
+}
+queue_emptied() { as_owner --command="DELETE FROM nexus_memory.embedding_queue WHERE agent_id = 'health'"; }
+
+# Age of the oldest rows of all databases, in transactions; a limit ten thousand on is a warning, one thirty thousand on critical.
+wraparound_limits() {
+	local age
+	age=$(as_owner --command='SELECT max(age(datfrozenxid)) FROM pg_database')
+	awk -v age="$age" 'BEGIN { printf "%.9f%%:%.9f%%", (age + 10000) / 2147483648 * 100, (age + 30000) / 2147483648 * 100 }'
+}
+transactions() {
+	as_owner --command='SET synchronous_commit = off' \
+		--command="DO 'BEGIN FOR i IN 1..$1 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END'"
+}
+# All of them, also the one that nobody may connect to.
+freeze_all() {
+	as_owner --command="UPDATE pg_database SET datallowconn = true WHERE datname = 'template0'"
+	docker exec nexus-postgres vacuumdb --all --freeze --quiet
+	as_owner --command="UPDATE pg_database SET datallowconn = false WHERE datname = 'template0'"
+}
+
 # Messages in the log, in MiB, that mean nothing.
 more_log() { as_owner --command="SELECT pg_logical_emit_message(false, 'test', repeat('x', 1048576)) FROM generate_series(1, $1)" >/dev/null; }
 update_rows() { as_owner --command='UPDATE health_rows SET a = a + 1'; }
@@ -198,6 +274,14 @@ first_step() {
 	ln -s /dev/null /etc/systemd/system/nexus-masked.service
 	systemctl daemon-reload
 	tested '"refused"'
+	echo 1.5 >"$work/delay"
+	transactions 15000
+	queued waiting '2 hours'
+	queued failed '1 minute'
+	processors_busy 95
+	pressure 50.00
+	temperature 90000
+	clock_is_not_set
 	as_owner --command="UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'nexus_memory.zep_embedding_hnsw'::regclass" \
 		--command="UPDATE pg_database SET datcollversion = '0' WHERE datname = 'nexus'"
 }
@@ -222,10 +306,23 @@ second_step() {
 	chmod 644 "$settings"
 	as_owner --command="UPDATE pg_extension SET extversion = '0.8.3' WHERE extname = 'vector'"
 	printf '{"sequence":7,"database_bytes":1,"set_bytes":99000000}' >"$disk/.last.json"
+	echo 4.2 >"$work/delay"
+	transactions 25000
+	queued waiting '2 days'
+	processors_busy 100
+	pressure 90.00
+	temperature 99000
 }
 listens() { ss -tln | grep -q '0.0.0.0:6379'; }
 way_back() {
 	let_go
+	echo 0 >"$work/delay"
+	queue_emptied
+	processors_busy 1
+	pressure 0.00
+	temperature 41000
+	clock_is_set
+	freeze_all
 	rm -rf "$disk"/.fill-* "$disk"/.file-* "$disk/.unfinished" "$disk/.last.json" "$disk"/000008-* /var/lib/nexus/proofs/000008.json
 	as_owner --command=CHECKPOINT --command='VACUUM health_rows' \
 		--command="UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'nexus_memory.zep_embedding_hnsw'::regclass" \
@@ -251,6 +348,11 @@ tidy_up() {
 	as_owner --command='DROP TABLE health_rows, health_lock'
 	redis DEL health:ballast >/dev/null
 	systemctl stop nexus-health
+	setting NEXUS_PG_HOST=/run/nexus/postgres NEXUS_HEALTH_PG_ROUND_TRIP=500ms:3s NEXUS_HEALTH_CLOCK=2h:2d NEXUS_HEALTH_PG_WRAPAROUND=40%:75% NEXUS_HEALTH_PRESSURE=off NEXUS_HEALTH_CPU=off
+	kill "$proxy"
+	rm -rf /run/nexus/slow
+	kernel_of_its_own
+	if [[ -n ${queue_is_ours-} ]]; then as_owner --command='DROP TABLE nexus_memory.embedding_queue'; fi
 	umount "$disk"
 	rm -rf /var/lib/nexus/proofs /var/lib/nexus/health/history.jsonl
 	mv "$proofs_aside" /var/lib/nexus/proofs

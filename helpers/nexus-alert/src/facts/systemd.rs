@@ -2,15 +2,13 @@
 
 use jiff::Timestamp;
 use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_core::systemd::{MANAGER, proxy};
 use nix::sys::signal::Signal;
-use zbus::blocking::{Connection, Proxy, proxy::Builder};
-use zbus::proxy::CacheProperties;
+use zbus::blocking::Connection;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
 use super::{Health, State};
 use crate::unit::UnitName;
-
-const SYSTEMD: &str = "org.freedesktop.systemd1";
 
 /// How the unit is now.
 ///
@@ -48,7 +46,7 @@ struct Asked {
 
 fn ask(unit: &UnitName) -> zbus::Result<Asked> {
     let connection = Connection::system()?;
-    let manager = proxy(&connection, "/org/freedesktop/systemd1", "Manager")?;
+    let manager = proxy(&connection, MANAGER, "Manager")?;
     let path: OwnedObjectPath = manager.call("LoadUnit", &unit.as_str())?;
     let of_unit = proxy(&connection, path.as_str(), "Unit")?;
     let active: String = of_unit.get_property("ActiveState")?;
@@ -70,15 +68,6 @@ fn ask(unit: &UnitName) -> zbus::Result<Asked> {
         exit,
         entered: of_unit.get_property::<OwnedValue>(entered)?.try_into()?,
     })
-}
-
-fn proxy<'a>(connection: &Connection, path: &'a str, interface: &str) -> zbus::Result<Proxy<'a>> {
-    Builder::new(connection)
-        .destination(SYSTEMD)?
-        .path(path)?
-        .interface(format!("{SYSTEMD}.{interface}"))?
-        .cache_properties(CacheProperties::No)
-        .build()
 }
 
 /// `service` → `Service`

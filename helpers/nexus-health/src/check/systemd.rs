@@ -1,15 +1,12 @@
-//! systemd, over D-Bus (org.freedesktop.systemd1(5)); only read: units that failed, timers that will not run, units that
-//! are masked, and whether the stack is up.
+//! systemd, over D-Bus (org.freedesktop.systemd1(5)); only read: units that failed, timers that will not run, sockets
+//! that nobody listens on, units that are masked, and whether the stack is up.
 
-use zbus::blocking::proxy::Builder;
-use zbus::blocking::{Connection, Proxy};
-use zbus::proxy::CacheProperties;
+use nexus_core::systemd::{MANAGER, proxy};
+use zbus::blocking::Connection;
 use zbus::zvariant::OwnedObjectPath;
 
 use crate::finding::Finding;
 use crate::look::{Check, Ctx, Fact, Look, Stack, StackState};
-
-const SYSTEMD: &str = "org.freedesktop.systemd1";
 
 /// What must be enabled, or the machine loses something: backups, proofs, forgetting, or the way back after a boot.
 const NEEDED: [&str; 6] = [
@@ -57,6 +54,7 @@ impl Check for Systemd {
         look.found(disabled(&asked));
         look.found(masked(&asked));
         look.found(timers(&asked, is_wanted));
+        look.found(sockets(&asked, is_wanted));
         let state = match asked.active("nexus-stack.service") {
             Some("active") => StackState::Up,
             Some("activating" | "deactivating" | "reloading") => StackState::Changing,
@@ -85,7 +83,7 @@ impl Asked {
 
 fn ask() -> zbus::Result<Asked> {
     let connection = Connection::system()?;
-    let manager = proxy(&connection, "/org/freedesktop/systemd1", "Manager")?;
+    let manager = proxy(&connection, MANAGER, "Manager")?;
     // Slices: an array of fixed length would go over the bus as a structure.
     let (states, patterns): (&[&str], &[&str]) = (&[], &["nexus-*", "nexus.*"]);
     let rows: Vec<Row> = manager.call("ListUnitsByPatterns", &(states, patterns))?;
@@ -108,15 +106,6 @@ fn ask() -> zbus::Result<Asked> {
         }
     }
     Ok(Asked { units, files, unscheduled })
-}
-
-fn proxy<'a>(connection: &Connection, path: &'a str, interface: &str) -> zbus::Result<Proxy<'a>> {
-    Builder::new(connection)
-        .destination(SYSTEMD)?
-        .path(path)?
-        .interface(format!("{SYSTEMD}.{interface}"))?
-        .cache_properties(CacheProperties::No)
-        .build()
 }
 
 fn failed(asked: &Asked) -> Finding {
@@ -175,6 +164,23 @@ fn timers(asked: &Asked, is_wanted: bool) -> Finding {
     }
 }
 
+/// Those that a person has turned off by `systemctl disable` are meant to be.
+fn sockets(asked: &Asked, is_wanted: bool) -> Finding {
+    let is_deaf =
+        |name: &&str| is_wanted && name.ends_with(".socket") && asked.active(name) != Some("active");
+    let deaf: Vec<&str> = asked.in_state(&["enabled"]).filter(is_deaf).collect();
+    match deaf.as_slice() {
+        [] => Finding::ok("sockets", "Every socket is listened on."),
+        names => Finding::critical(
+            "sockets",
+            format!("Nobody listens on {}: who asks there is not answered.", names.join(", ")),
+            format!("Start it: systemctl start {}; see: journalctl -u {}", names.join(" "), names[0]),
+        )
+        // An upgrade stops and starts them.
+        .patient(2),
+    }
+}
+
 fn stack(is_wanted: bool, state: StackState) -> Finding {
     match (is_wanted, state) {
         (_, StackState::Up) => Finding::ok("stack", "The stack is up."),
@@ -216,6 +222,18 @@ mod tests {
         let asked = asked(&[], &files);
         assert!(disabled(&asked).sentence.ends_with(": nexus-backup.timer."));
         assert!(masked(&asked).sentence.ends_with(": nexus-purge.timer."));
+    }
+
+    #[test]
+    fn a_socket_that_is_enabled_must_be_listened_on_and_one_that_a_person_turned_off_not() {
+        let files = [("nexus-api.socket", "enabled"), ("nexus-embed.socket", "disabled")];
+        let up = asked(&[("nexus-api.socket", "active")], &files);
+        assert_eq!(sockets(&up, true).level, Level::Ok);
+        for units in [&[("nexus-api.socket", "failed")][..], &[]] {
+            let asked = asked(units, &files);
+            assert!(sockets(&asked, true).sentence.contains("nexus-api.socket:"));
+            assert_eq!(sockets(&asked, false).level, Level::Ok);
+        }
     }
 
     #[test]

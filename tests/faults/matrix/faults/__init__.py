@@ -2,7 +2,7 @@
 mends what it has broken of the machine, and gives the outcome."""
 
 from faults import (alerts, clock, damage, disks, forgery, keys, ledger, media, memory, power, servers, signals, syscalls, together,
-                    tools, versions)
+                    tools, versions, watched)
 
 BY_NAME = {
     "error": syscalls.error,
@@ -26,6 +26,9 @@ BY_NAME = {
     "at-once": together.two,
     "webhook": alerts.webhook,
     "queue": alerts.queue,
+    "hangs": watched.hangs,
+    "docker-hangs": watched.docker_hangs,
+    "files": watched.disk,
     "none": signals.none,
 }
 

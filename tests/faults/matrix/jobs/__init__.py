@@ -5,6 +5,7 @@ import os
 from jobs.alert import Alert
 from jobs.backup import Backup, BackupWithRedis
 from jobs.forget import Forget
+from jobs.health import Health
 from jobs.on_disk import BackupOnDisk
 from jobs.on_medium import BackupOnMedium, RestoreFromMedium
 from jobs.purge import Purge
@@ -21,6 +22,7 @@ KINDS = {
     "backup-on-medium": BackupOnMedium,
     "backup-with-redis": BackupWithRedis,
     "forget": Forget,
+    "health": Health,
     "purge": Purge,
     "restore": Restore,
     "restore-from-medium": RestoreFromMedium,

@@ -67,32 +67,39 @@ pub(super) fn parse(said: &[u8]) -> serde_json::Result<Vec<Container>> {
     said.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect()
 }
 
-/// What is wrong with what they are doing.
+/// The services without which there is no memory, and the containers they run in.
+const STACK: [(&str, &str); 2] = [("postgres", "nexus-postgres"), ("redis", "nexus-redis")];
+
+/// What is wrong with what they are doing. Of the metrics it is a warning: the memory does not need them.
 pub(super) fn states(containers: &[Container]) -> Finding {
     let id = "containers";
-    let mut wrong = Vec::new();
-    for name in ["nexus-postgres", "nexus-redis"] {
-        if !containers.iter().any(|container| container.name == name) {
-            wrong.push(format!("{name} does not exist"));
-        }
+    let is_there = |name: &str| containers.iter().any(|container| container.name == name);
+    let missing = STACK.iter().filter(|(_, name)| !is_there(name));
+    let missing = missing.map(|(service, name)| (*service, format!("{name} does not exist")));
+    let wrong =
+        containers.iter().filter_map(|container| Some((container.service.as_str(), trouble(container)?)));
+    let (mut of_stack, mut others) = (Vec::new(), Vec::new());
+    for (service, sentence) in missing.chain(wrong) {
+        let is_of_stack = STACK.iter().any(|(name, _)| *name == service);
+        if is_of_stack { &mut of_stack } else { &mut others }.push(sentence);
     }
-    for Container { name, state, health, .. } in containers {
-        match (state.as_str(), health.as_deref()) {
-            ("running", Some("unhealthy")) => wrong.push(format!("{name} is unhealthy")),
-            ("running", _) => {}
-            ("paused", _) => wrong.push(format!("{name} is paused (docker unpause {name})")),
-            (state, _) => wrong.push(format!("{name} is {state}")),
-        }
+    let sentence = format!("Of the containers, {}.", [of_stack.as_slice(), &others].concat().join(", "));
+    let advice = |unit| format!("See: docker ps --all; bring them up: systemctl reload-or-restart {unit}");
+    match (of_stack.is_empty(), others.is_empty()) {
+        (true, true) => Finding::ok(id, "All containers run."),
+        (true, false) => Finding::warning(id, sentence, advice("nexus-metrics")),
+        (false, _) => Finding::critical(id, sentence, advice("nexus-stack")),
     }
-    if wrong.is_empty() {
-        return Finding::ok(id, "All containers run.");
+}
+
+fn trouble(container: &Container) -> Option<String> {
+    let Container { name, state, health, .. } = container;
+    match (state.as_str(), health.as_deref()) {
+        ("running", Some("unhealthy")) => Some(format!("{name} is unhealthy")),
+        ("running", _) => None,
+        ("paused", _) => Some(format!("{name} is paused (docker unpause {name})")),
+        (state, _) => Some(format!("{name} is {state}")),
     }
-    let sentence = format!("Of the containers, {}.", wrong.join(", "));
-    Finding::critical(
-        id,
-        sentence,
-        "See: docker ps --all; bring them up: systemctl reload-or-restart nexus-stack",
-    )
 }
 
 /// Addresses of the host that lead into the stack. There should be none, and never one that others reach.
@@ -236,6 +243,26 @@ mod tests {
     fn a_missing_container_is_as_bad_as_one_that_does_not_run() {
         let finding = states(&[container("")]);
         assert_eq!(finding.sentence, "Of the containers, nexus-redis does not exist.");
+    }
+
+    #[test]
+    fn one_of_the_metrics_is_a_warning_and_one_of_the_stack_is_critical() {
+        let named = |name: &str, service: &str, state: &str| Container {
+            name: name.to_owned(),
+            service: service.to_owned(),
+            state: state.to_owned(),
+            ..container("")
+        };
+        let postgres = named("nexus-postgres", "postgres", "running");
+        let redis = |state| named("nexus-redis", "redis", state);
+        let grafana = named("nexus-grafana", "grafana", "exited");
+        let finding = states(&[postgres.clone(), redis("running"), grafana.clone()]);
+        assert_eq!(finding.level, Level::Warning);
+        assert_eq!(finding.sentence, "Of the containers, nexus-grafana is exited.");
+        assert!(finding.advice.ends_with("nexus-metrics"));
+        let finding = states(&[postgres, redis("exited"), grafana]);
+        assert_eq!(finding.level, Level::Critical);
+        assert_eq!(finding.sentence, "Of the containers, nexus-redis is exited, nexus-grafana is exited.");
     }
 
     #[test]

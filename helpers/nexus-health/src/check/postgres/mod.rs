@@ -1,6 +1,7 @@
 //! PostgreSQL: whether it answers, how fast, and what is piling up in it.
 
 pub(crate) mod database;
+mod embedding;
 mod session;
 
 use std::time::{Duration, Instant};
