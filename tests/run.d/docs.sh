@@ -8,6 +8,7 @@ part_docs() {
 	mapfile -t pages < <(printf '%s\n' README.md docs/*.md | grep -vx docs/DISASTER.md)
 	python3 -B tests/docs/languages.py . || status=$?
 	installed docs
+	in_machine live/memory.sh load
 	bring_man
 	in_machine units/manual.sh || status=$?
 	"$machine" exec "$installed_machine" -- python3 -B /root/nexus/tests/docs/run.py /root/nexus "${pages[@]}" || status=$?
@@ -28,9 +29,10 @@ bring_man() {
 # A machine is lost. A set of it on a stick, the owner's key and a new machine are what there is: docs/DISASTER.md is followed.
 disaster() {
 	local new=disaster-$$ stick before began took passed=0 failed=0
-	in_machine live/disaster.sh load
-	before=$(in_machine live/disaster.sh digest)
+	"$machine" exec "$installed_machine" -- systemctl start nexus-backup
+	before=$(in_machine live/memory.sh digest)
 	stick=$(mktemp -d)
+	# shellcheck disable=SC2016 # the machine expands it
 	"$machine" exec "$installed_machine" -- bash -c 'cd /var/lib/nexus/backups && tar --create "$(ls | tail -n 1)"' | tar --extract --directory="$stick"
 	"$machine" copy "$installed_machine" --from "$owner" "$logs/.owner"
 	"$machine" down "$installed_machine"
@@ -46,7 +48,7 @@ disaster() {
 	took=$((SECONDS - began))
 	echo "before: $before"
 	echo "from a bare machine to a restored memory whose next backup is proven: $took s"
-	one equal-digests test "$(in_machine live/disaster.sh digest)" = "$before"
+	one equal-digests test "$(in_machine live/memory.sh digest)" = "$before"
 	printf '%d passed, %d failed\n' "$passed" "$failed"
 	"$machine" down "$new"
 	((failed == 0))

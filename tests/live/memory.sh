@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# One side of a disaster: `disaster.sh load` fills an installed machine's memory and takes the set that will survive it;
-# `disaster.sh digest` prints rows and a digest of all that the memory holds, on whichever machine.
+# `memory.sh load` fills an installed machine's memory; `memory.sh digest` prints rows and a digest of all that it holds, before
+# a disaster and after it, on whichever machine.
 set -euo pipefail
 shopt -s inherit_errexit
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
@@ -14,7 +14,6 @@ load() {
 		SELECT 'episode ' || i || ': ' || md5(i::text), ARRAY['disaster'], jsonb_build_object('action_type', 'note'),
 			CASE WHEN i % 10 = 0 THEN (SELECT array_agg(sin(i * j)::real)::vector FROM generate_series(1, 384) j) END
 		FROM generate_series(1, 20000) i"
-	systemctl start nexus-backup
 }
 
 digest() {
