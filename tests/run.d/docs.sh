@@ -7,6 +7,7 @@ part_docs() {
 	local pages status=0
 	mapfile -t pages < <(printf '%s\n' README.md docs/*.md | grep -vx docs/DISASTER.md)
 	python3 -B tests/docs/languages.py . || status=$?
+	need "${for_docs[@]}"
 	installed docs
 	in_machine live/memory.sh load
 	bring_man
@@ -16,9 +17,10 @@ part_docs() {
 	return "$status"
 }
 
+for_docs=(man-db=man)
+
 # man, which the machine does not have and has no network to install: the files of this machine's packages.
 bring_man() {
-	need man-db=man
 	local packages
 	mapfile -t packages < <(dpkg-query --show --showformat='${Package}\n' man-db groff-base 'libpipeline1*' 'libuchardet0*' 'libgdbm6*')
 	dpkg-query --listfiles "${packages[@]}" | grep -vE '^/(usr/share/(doc|locale|man)|var)/' | sort --unique |
