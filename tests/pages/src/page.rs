@@ -11,6 +11,9 @@ use crate::{Result, kept, root};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// How the generator writes an apostrophe.
+const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
+
 /// The codes of `nexus_core::failure::Exit`, for pages that have none of their own.
 const EXIT_STATUS: &str = r".SH EXIT STATUS
 0 done, 64 usage, 65 data damaged, 69 a service is down, 70 a fault of the program itself, 73 cannot create (a full disk),
@@ -58,21 +61,17 @@ pub fn of_hand(name: &str, section: u8, more: &str) -> Result {
 fn title(name: &str, section: u8) -> String {
     format!(
         ".\\\" Made by tests/pages. What is written by hand is in docs/man/by-hand/{name}.{section}.\n\
-         .TH {} {section} \"\" \"NEXUS {VERSION}\" \"NEXUS\"\n",
+         {PREAMBLE}.TH {} {section} \"\" \"NEXUS {VERSION}\" \"NEXUS\"\n",
         name.to_uppercase()
     )
 }
 
-/// What the generator writes, with its preamble left out: the page has one already.
+/// What the generator writes, with its preamble left out: the title has it already.
 fn rendered(command: &Command, write: impl Fn(&Man, &mut Vec<u8>) -> std::io::Result<()>) -> Result<String> {
     let mut page = Vec::new();
     write(&Man::new(command.clone()), &mut page).map_err(|error| error.to_string())?;
     let text = String::from_utf8(page).map_err(|error| error.to_string())?;
-    Ok(text.lines().filter(|line| !is_preamble(line)).map(|line| format!("{line}\n")).collect())
-}
-
-fn is_preamble(line: &str) -> bool {
-    [".ie \\n(.g .ds Aq", ".el .ds Aq"].iter().any(|start| line.starts_with(start))
+    Ok(text.replace(PREAMBLE, ""))
 }
 
 /// The options of a command or subcommand, below `heading`; nothing where it has but --help.
