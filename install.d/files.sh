@@ -23,6 +23,12 @@ files_to_install() {
 			if [[ -e $file ]]; then printf '0644 %s /usr/local/lib/%s/%s\n' "$file" "${kind#*:}" "$(basename "$file")"; fi
 		done
 	done
+	for kind in man/man5:man/man5 man/man7:man/man7 man/man8:man/man8 completions/bash:bash-completion/completions \
+		completions/zsh:zsh/site-functions completions/fish:fish/vendor_completions.d; do
+		for file in "$clone/docs/${kind%%:*}"/*; do
+			if [[ -e $file ]]; then printf '0644 %s /usr/local/share/%s/%s\n' "$file" "${kind#*:}" "$(basename "$file")"; fi
+		done
+	done
 }
 
 # put_files ROOT: ROOT is empty on this machine, DESTDIR for a packager.

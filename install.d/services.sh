@@ -77,5 +77,6 @@ say_what_is_next() {
 		4. Change a setting:  edit $settings, then systemctl reload nexus-stack
 		5. Be told:           set NEXUS_ALERT_… in $settings, then nexus-alert --test
 		6. Copy $place to another machine now and then, and keep the owner's identity on neither.
+		7. Read about it:     man nexus, man nexus.env, man nexus-restore
 	TEXT
 }

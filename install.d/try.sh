@@ -22,8 +22,9 @@ try_in_a_machine() {
 # What an installation needs of this clone, and the helpers built.
 pack_luggage() {
 	local to=$1 helper
-	install -d "$to/bin" "$to/tests" "$to/helpers"
+	install -d "$to/bin" "$to/docs" "$to/tests" "$to/helpers"
 	cp -a "$clone"/{install.sh,install.d,compose,units,.env.example} "$to"
+	cp -a "$clone/docs"/{man,completions} "$to/docs"
 	cp -a "$clone/tests/live" "$to/tests"
 	for helper in $(helper_names); do
 		install -d "$to/helpers/$helper"

@@ -65,12 +65,21 @@ remove_services() {
 	fi
 }
 
+# remove_empty DIRECTORY: and those above it, but for the ones that Debian itself makes.
+remove_empty() {
+	local directory=$1
+	until [[ $directory =~ ^(/usr/local(/(bin|lib|share|share/man))?|/)$ ]]; do
+		rmdir -- "$directory" 2>/dev/null || break
+		directory=$(dirname "$directory")
+	done
+}
+
 remove_files() {
 	local file
 	if [[ -e $list_of_files ]]; then
 		while IFS= read -r file; do
 			rm -f -- "$file"
-			rmdir --ignore-fail-on-non-empty --parents -- "$(dirname "$file")" 2>/dev/null || true
+			remove_empty "$(dirname "$file")"
 		done < <(cat "$list_of_files")
 		rm -f -- "$list_of_files"
 	fi

@@ -136,3 +136,12 @@ fn yes_or_no(text: &str) -> std::result::Result<bool, String> {
         _ => Err("it is yes or no".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// Manual page, completions, .env.example and units say what the command line says.
+    #[test]
+    fn documented() -> nexus_pages::Result {
+        nexus_pages::helper::<super::Args>()
+    }
+}

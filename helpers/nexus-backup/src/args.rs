@@ -102,3 +102,12 @@ pub(crate) enum WhenRedis {
     /// Never.
     No,
 }
+
+#[cfg(test)]
+mod tests {
+    /// Manual page, completions, .env.example and units say what the command line says.
+    #[test]
+    fn documented() -> nexus_pages::Result {
+        nexus_pages::helper::<super::Args>()
+    }
+}

@@ -176,3 +176,12 @@ fn log(line: &str, level: Level) {
         None => eprintln!("nexus-docker: {line}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// Manual page, completions, .env.example and units say what the command line says.
+    #[test]
+    fn documented() -> nexus_pages::Result {
+        nexus_pages::helper::<super::Arguments>()
+    }
+}

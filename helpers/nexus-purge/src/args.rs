@@ -253,3 +253,12 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 fn kind_place(text: &str) -> Result<String, String> {
     parse_kind(text).map(|_| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    /// Manual page, completions, .env.example and units say what the command line says.
+    #[test]
+    fn documented() -> nexus_pages::Result {
+        nexus_pages::helper::<super::Args>()
+    }
+}

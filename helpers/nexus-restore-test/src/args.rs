@@ -82,3 +82,12 @@ fn share(text: &str) -> Result<f64, String> {
         _ => Err("it is a number from 0 to 1, such as 0.5".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// Manual page, completions, .env.example and units say what the command line says.
+    #[test]
+    fn documented() -> nexus_pages::Result {
+        nexus_pages::helper::<super::Args>()
+    }
+}

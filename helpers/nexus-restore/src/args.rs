@@ -185,3 +185,12 @@ pub(crate) struct DropKeptArgs {
     #[command(flatten)]
     pub(crate) server: ServerSettings,
 }
+
+#[cfg(test)]
+mod tests {
+    /// Manual page, completions, .env.example and units say what the command line says.
+    #[test]
+    fn documented() -> nexus_pages::Result {
+        nexus_pages::helper::<super::Cli>()
+    }
+}

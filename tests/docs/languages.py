@@ -1,0 +1,32 @@
+"""Each page in Spanish has the commands of the English one, in the same order and tested in the same way, so that it is tested
+with it: languages.py ROOT"""
+
+import sys
+from pathlib import Path
+
+from blocks import blocks_of
+
+
+def commands(page, root):
+    blocks = (block for block in blocks_of(page, root) if not block.is_sample)
+    return [line for block in blocks for line in [*(f"{what} {argument}" for what, argument, _ in block.notes), *block.commands()]]
+
+
+def main(root):
+    passed = failed = 0
+    for spanish in sorted((root / "docs/es").glob("*.md")):
+        english = root / "docs" / spanish.name
+        here, there = commands(spanish, root), commands(english, root)
+        if here == there:
+            passed += 1
+            print(f"ok docs/es/{spanish.name} has the commands of docs/{spanish.name}")
+        else:
+            failed += 1
+            differing = next((pair for pair in zip(here, there) if pair[0] != pair[1]), (len(here), len(there)))
+            print(f"FAILED docs/es/{spanish.name}: {differing[0]} where docs/{spanish.name} has {differing[1]}")
+    print(f"{passed} passed, {failed} failed")
+    return 0 if passed and not failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]).resolve()))

@@ -1,0 +1,115 @@
+"""Runs the command blocks of pages in their order, as a person would type them: run.py ROOT PAGE…
+
+For a machine where NEXUS is installed, or, for a page that installs it, is not. Working directory is ROOT. What is not run,
+and what is run otherwise than written, is counted and printed with its reason.
+"""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from blocks import blocks_of
+
+# Seconds. The slowest block installs NEXUS or restores a set.
+PATIENCE = 600
+ENVIRONMENT = os.environ | {"SYSTEMD_PAGER": "", "PAGER": "cat", "MANPAGER": "cat", "COLUMNS": "120", "LC_ALL": "C.UTF-8"}
+
+
+def bash(text, root, typed):
+    """Exit code, and what was said. Typing needs a terminal; everything else gets none."""
+    command = ["bash", "-euo", "pipefail", "-c", text]
+    if not typed:
+        done = subprocess.run(
+            command, cwd=root, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=PATIENCE, text=True, errors="replace", check=False,
+        )
+        return done.returncode, done.stdout
+    return at_a_terminal(command, root, [bash(f"echo {word}", root, [])[1].strip().replace("^D", "\n\x04") for word in typed])
+
+
+# How a question ends. What is typed before it may be thrown away: sudo and docker do when they take the terminal.
+PROMPTS = (b": ", b"# ", b"=> ")
+# Seconds of silence at the beginning, after which something waits for input without a prompt.
+SILENCE = 3
+
+
+def at_a_terminal(command, root, words):
+    """As bash, and each of the words is typed when there is a question."""
+    master, slave = pty.openpty()
+    said = b""
+    with subprocess.Popen(command, cwd=root, env=ENVIRONMENT, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as process:
+        os.close(slave)
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            ready = select.select([master], [], [], SILENCE)[0]
+            if ready:
+                try:
+                    said += os.read(master, 4096)
+                except OSError:
+                    # Nobody has the terminal open any more.
+                    break
+            if words and (said.endswith(PROMPTS) or not (ready or said)):
+                os.write(master, f"{words.pop(0)}\n".encode())
+        else:
+            process.kill()
+        code = process.wait()
+    os.close(master)
+    return code, said.decode(errors="replace")
+
+
+def prepared(block, root):
+    """The text to run: what stands for something is replaced by it."""
+    for command in block.said("first"):
+        code, said = bash(command, root, [])
+        if code:
+            raise RuntimeError(f"what comes first, {command}, ended with {code}: {said[-500:]}")
+    text = block.text
+    for pair in block.said("with"):
+        old, new = pair.split(" => ", 1)
+        if old not in text:
+            raise RuntimeError(f"there is no '{old}' in it to replace")
+        code, value = bash(f"echo {new}", root, [])
+        if code or not value.strip():
+            raise RuntimeError(f"{new} gave nothing to put in for {old}")
+        text = text.replace(old, value.strip())
+    return text
+
+
+def run(block, root):
+    """Nothing when it did what it should, else why not."""
+    try:
+        code, said = bash(prepared(block, root), root, block.said("types"))
+    except (RuntimeError, subprocess.TimeoutExpired) as why:
+        return str(why)
+    wanted = (block.said("exits") or ["0"])[0]
+    return None if str(code) in wanted.split() else f"it ended with {code} where {wanted} was expected: {said[-1500:].strip()}"
+
+
+def main(root, pages):
+    counts, exceptions = Counter(), Counter()
+    for page in pages:
+        for block in blocks_of(root / page, root):
+            exceptions.update(what for what, _, _ in block.notes)
+            if block.is_sample:
+                exceptions["a sample of text"] += 1
+            elif block.said("not here"):
+                print(f"not run {block.name}: {block.reason('not here')}")
+            elif why := run(block, root):
+                counts["failed"] += 1
+                print(f"FAILED {block.name}: {why}")
+            else:
+                counts["passed"] += 1
+                print(f"ok {block.name}")
+            sys.stdout.flush()
+    print("exceptions:", ", ".join(f"{count} {what}" for what, count in sorted(exceptions.items())) or "none")
+    print(f"{counts['passed']} passed, {counts['failed']} failed")
+    return 0 if counts["passed"] and not counts["failed"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]).resolve(), sys.argv[2:]))

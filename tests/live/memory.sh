@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# shellcheck source-path=SCRIPTDIR
+# `memory.sh load` fills an installed machine's memory; `memory.sh digest` prints rows and a digest of all that it holds, before
+# a disaster and after it, on whichever machine.
+set -euo pipefail
+shopt -s inherit_errexit
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
+
+memory=nexus_memory.zep_episodic_memory
+
+# One in ten has a vector: entering them in the index is most of the time that this takes.
+load() {
+	as_owner --command="INSERT INTO $memory (content, tags, metadata, embedding)
+		SELECT 'episode ' || i || ': ' || md5(i::text), ARRAY['disaster'], jsonb_build_object('action_type', 'note'),
+			CASE WHEN i % 10 = 0 THEN (SELECT array_agg(sin(i * j)::real)::vector FROM generate_series(1, 384) j) END
+		FROM generate_series(1, 20000) i"
+}
+
+digest() {
+	printf '%s episodes, SHA-256 %s\n' "$(as_owner --command="SELECT count(*) FROM $memory")" \
+		"$(as_owner --command="COPY (SELECT * FROM $memory ORDER BY episode_id) TO STDOUT" | sha256sum | cut -d' ' -f1)"
+}
+
+"$1"

@@ -1,0 +1,95 @@
+//! What no single helper can say: the pages of what has no command line, and that nothing is missing or left over.
+
+use std::fs;
+use std::path::Path;
+
+use nexus_pages::{Result, page, root, settings, units};
+
+/// nexus(7), nexus-stack(8) and nexus.env(5) say what the units and .env.example say.
+#[test]
+fn documented() -> Result {
+    page::of_hand("nexus", 7, "")?;
+    page::of_hand("nexus-stack", 8, "")?;
+    page::of_hand("nexus.env", 5, &settings::page()?)
+}
+
+/// A new helper must have the test that keeps its page: without it nobody would miss the page.
+#[test]
+fn every_helper_keeps_its_page() {
+    for helper in names("helpers").iter().filter(|name| name.starts_with("nexus-")) {
+        let sources = format!("helpers/{helper}/src");
+        let tests = text_below(&root().join(&sources));
+        assert!(
+            tests.contains("nexus_pages::helper::<"),
+            "{sources}: no test `documented`, as those of the other helpers' args.rs, which keeps docs/man and docs/completions"
+        );
+    }
+}
+
+/// A person who finds a unit finds its page: `systemctl help UNIT`.
+#[test]
+fn every_unit_names_a_page_that_is_there() -> Result {
+    for unit in units::all()? {
+        let page = unit.page().unwrap_or_else(|| panic!("units/{} has no Documentation=man:…", unit.name));
+        let (name, section) = page.trim_end_matches(')').split_once('(').expect("man:NAME(SECTION)");
+        let path = format!("docs/man/man{section}/{name}.{section}");
+        assert!(root().join(&path).exists(), "units/{}: Documentation=man:{page}, but there is no {path}", unit.name);
+    }
+    Ok(())
+}
+
+/// Nothing is installed that describes what is not there any more.
+#[test]
+fn no_page_is_left_over() -> Result {
+    let helpers = names("helpers");
+    let units: Vec<String> = units::all()?.into_iter().map(|unit| unit.name).collect();
+    for file in names("docs/man/man8") {
+        let about = file.trim_end_matches(".8");
+        let is_known = about == "nexus-stack" || helpers.iter().chain(&units).any(|name| name == about);
+        assert!(is_known, "docs/man/man8/{file} is about no helper and no unit: remove it");
+    }
+    for (shell, before, after) in [("bash", "", ""), ("zsh", "_", ""), ("fish", "", ".fish")] {
+        for file in names(&format!("docs/completions/{shell}")) {
+            let about = file.trim_start_matches(before).trim_end_matches(after);
+            assert!(helpers.iter().any(|name| name == about), "docs/completions/{shell}/{file} is for no helper: remove it");
+        }
+    }
+    Ok(())
+}
+
+/// No setting is described that nothing reads, and Compose falls back to the default that is described.
+#[test]
+fn every_setting_is_read() -> Result {
+    let compose = fs::read_to_string(root().join("compose/docker-compose.yml")).expect("docker-compose.yml");
+    let readers = text_below(&root().join("helpers"));
+    for setting in settings::all()? {
+        let in_compose = compose.split(&format!("${{{}:-", setting.name)).nth(1);
+        let used = in_compose.is_some() || readers.contains(&format!("\"{}\"", setting.name));
+        assert!(used, "{} is in .env.example, and nothing reads it", setting.name);
+        if let Some(default) = in_compose.and_then(|rest| rest.split('}').next())
+            && !setting.default.is_empty()
+        {
+            assert_eq!(default, setting.default, "{}: docker-compose.yml and .env.example", setting.name);
+        }
+    }
+    Ok(())
+}
+
+fn names(directory: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(directory)).unwrap_or_else(|error| panic!("{directory}: {error}"));
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// The text of all Rust sources below a directory.
+fn text_below(directory: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            text += &text_below(&path);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text += &fs::read_to_string(&path).expect("a source");
+        }
+    }
+    text
+}
