@@ -24,13 +24,13 @@ use crate::wishes::{self, Wish};
 use crate::{APPLICATION, preflight, reindexing};
 
 /// The table in the living database.
-pub(crate) struct Place {
+pub(crate) struct Living {
     pub(crate) server: Server,
     pub(crate) control: Control,
     pub(crate) table: Table,
 }
 
-impl Place {
+impl Living {
     /// Connects as a role that sees every row, and looks for the table.
     ///
     /// # Errors
@@ -117,9 +117,8 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
         // The old ones are looked for among all rows; what they hashed is known no more.
         let finished = job.carry_out(&ledger, &old, &[], &mut redis, &mut purged)?;
         let done = job.carry_out(&ledger, &lines, &hints, &mut redis, &mut purged)?;
-        // What was forgotten at once has its copies still in Redis's file.
-        let is_in_its_file = purged.copies > 0
-            || old.iter().any(|line| line.decision().is_some_and(|one| one.found.is_some()));
+        // Of what a killed run has begun, or was forgotten at once, the copies are still in Redis's file.
+        let is_in_its_file = purged.copies > 0 || !old.is_empty();
         let cleaned = job.clean(redis.as_mut().filter(|_| is_in_its_file), survey.of, &mut purged)?;
         if cleaned.held_by.is_none() {
             // Only now: until then a killed run leaves the decision open, and the next one does all of this again.
@@ -146,7 +145,7 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
 impl<'a> Job<'a> {
     fn begin(args: &'a Args, progress: &'a Progress, stop: &'a Stop) -> Result<Self> {
         progress.doing("looking at the table");
-        let Place { server, control, table } = Place::open(args, stop)?;
+        let Living { server, control, table } = Living::open(args, stop)?;
         preflight::refuse_unsafe_vacuum(&control, &table, args)?;
         Ok(Self { args, server, control, table, progress, stop })
     }

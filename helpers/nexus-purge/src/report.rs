@@ -66,8 +66,8 @@ impl Purged {
                 format!("nothing to forget; the table has {table}")
             } else {
                 format!(
-                    "cleaned up after {} of the day ({} of free room overwritten), and nothing else to forget; the table has {table}",
-                    counted(self.finished, "decision"),
+                    "cleaned up after {} ({} of free room overwritten), and nothing else to forget; the table has {table}",
+                    counted(self.finished, "earlier decision"),
                     human_bytes(self.overwritten)
                 )
             };
