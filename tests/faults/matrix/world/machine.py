@@ -24,12 +24,13 @@ def run(*words, **options):
 
 
 def await_that(condition, what, seconds=PATIENCE, error=AssertionError):
-    """Waits until condition() is true. The pause is only between two looks."""
-    end = time.monotonic() + seconds
+    """Waits until condition() is true. The pause is only between two looks, and longer the longer it takes: looking costs too."""
+    end, pause = time.monotonic() + seconds, 0.005
     while not condition():
         if time.monotonic() > end:
             raise error(f"waited {seconds} s in vain until {what}")
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.1)
 
 
 def processes(names):
