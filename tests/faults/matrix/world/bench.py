@@ -46,7 +46,8 @@ class Bench:
         return self
 
     def __exit__(self, *_):
-        run("systemctl", "start", *self.stopped)
+        if self.stopped:
+            run("systemctl", "start", *self.stopped)
         for job in self.jobs.values():
             job.close()
         self.server.drop(*self.server.databases("fault_"))
