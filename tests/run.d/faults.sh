@@ -9,7 +9,7 @@ seed=${NEXUS_TEST_SEED:-17048095}
 part_faults() {
 	local lanes=${NEXUS_FAULT_LANES:-2} lane pids=() status=0 kills=28
 	# Of the whole matrix the results stay: when it is run again, only what is missing or has failed is run.
-	results=$logs/faults
+	results=$logs/.faults
 	if [[ -n $long ]]; then
 		results=$PWD/target/faults-$seed
 		lanes=${NEXUS_FAULT_LANES:-5} kills=200

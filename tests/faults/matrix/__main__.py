@@ -66,10 +66,10 @@ def tell(rows, results, options):
     """The tables. A row that was not run counts as one that failed."""
     found = [result for row in rows if (result := results.read(row))]
     print("", report.text(found), "", *report.summary(found), sep="\n")
+    missing = [str(row) for row in rows if not results.read(row)]
     if options.markdown:
         with open(options.markdown, "w", encoding="utf-8") as file:
-            file.write(report.markdown(found, "all cases" if options.long else "a sample"))
-    missing = [str(row) for row in rows if not results.read(row)]
+            file.write(report.markdown(found, "all cases" if options.long else "a sample", missing))
     for row in missing:
         print(f"FAILED {row}: not run")
     passed, failed = sum(r.struck for r in found), sum(r.failed for r in found) + len(missing)

@@ -13,6 +13,10 @@ from world.machine import end_all, nothing_is_left
 from world.wrong import Leftover, Wrong
 
 
+# What a case may end with; anything else is a mistake of the matrix itself.
+BROKEN = (Wrong, AssertionError, OSError, ValueError, subprocess.SubprocessError)
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """One case of a row; with the same seed the same number gives the same random numbers."""
@@ -30,7 +34,12 @@ class Runner:
     def row(self, row, only=None):
         result, began = Result(row), time.monotonic()
         there = docker.containers() | docker.volumes()
-        job = self.bench.job(row.job)
+        try:
+            job = self.bench.job(row.job)
+        except BROKEN as wrong:
+            # The next row tries again.
+            self.failed(result, row, 0, Wrong(f"the job cannot be set up: {wrong}"))
+            return result
         for number in [only] if only else self.numbers(row, job):
             outcome = self.case(row, job, Case(number, random.Random(f"{self.seed} {row} {number}")), result)
             if row.cases(self.long) == "every" and outcome and not outcome.struck:
@@ -66,7 +75,7 @@ class Runner:
             nothing_is_left(self.bench.server)
             job.converges(outcome)
             nothing_is_left(self.bench.server)
-        except (Wrong, AssertionError, OSError, ValueError, subprocess.SubprocessError) as wrong:
+        except BROKEN as wrong:
             self.failed(result, row, case.number, wrong, outcome)
             if not isinstance(wrong, Wrong):
                 traceback.print_exc()

@@ -40,7 +40,7 @@ class RestoreTest(Job):
     def holds(self, outcome):
         if sets.digest(self.set) != self.digest:
             raise SetLost("the set that was tested is not what it was")
-        await_that(lambda: not docker.scratch(), "the throwaway server and its volume are gone", 30, Leftover)
+        await_that(lambda: not docker.scratch(), "the throwaway server and its volume are gone", 60, Leftover)
         try:
             verdict = self.verdict()
         except ValueError as error:
