@@ -79,13 +79,19 @@ what_a_person_stopped_stays_down() {
 }
 stopped() { [[ -z $(docker ps --quiet --filter name=nexus-) ]]; }
 
-leftovers_are_swept() {
-	local backups=/var/lib/nexus/backups image
+# What a killed restore test and a killed backup leave. It is let lie for a minute, in which other things can be tried.
+leave_leftovers() {
+	local image
 	from_here
+	left_since=$cursor
 	image=$(docker inspect --format '{{.Image}}' nexus-postgres)
 	docker create --name nexus-scratch-left --label nexus.scratch --network none "$image" >/dev/null
-	install -d -o nexus -g nexus "$backups/.000099-20200101T000000Z.partial" "$backups/.000099-20200101T000000Z.partial/data"
-	await 100 gone "$backups/.000099-20200101T000000Z.partial"
+	install -d -o nexus -g nexus "$partial" "$partial/data"
+}
+partial=/var/lib/nexus/backups/.000099-20200101T000000Z.partial
+leftovers_are_swept() {
+	cursor=$left_since
+	await 100 gone "$partial"
 	await 200 no_scratch
 	same "what was mended" "$(mended | grep -c '^removing')" 2
 }
