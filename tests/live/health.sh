@@ -33,9 +33,10 @@ check serves_again_after kill postgres 90
 check serves_again_after kill redis 90
 check docker_stopped_and_started
 check the_socket_directory_is_made_again
+leave_leftovers
 check a_stack_that_is_down_is_started
-check what_a_person_stopped_stays_down
 check leftovers_are_swept
+check what_a_person_stopped_stays_down
 check no_more_often_than_allowed
 check nothing_is_mended_when_it_is_off
 

@@ -28,6 +28,9 @@ use crate::verdict::Verdict;
 /// The loop comes round at least so often, whatever the interval, and tells systemd that it lives.
 const BEAT: Duration = Duration::from_secs(10);
 
+/// News are told so soon, whoever is still away: while a server hangs there is always a check that waits for it.
+const LATEST: Duration = Duration::from_secs(5);
+
 /// Threads that do one small thing.
 const SMALL_STACK: usize = 128 << 10;
 
@@ -57,6 +60,8 @@ struct Daemon {
     files: Files,
     /// Whether there is something new to write.
     is_news: bool,
+    /// When it was last written.
+    told: Instant,
     is_ready: bool,
     to: Sender<Event>,
 }
@@ -79,6 +84,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         mending: None,
         files: Files::default(),
         is_news: false,
+        told: Instant::now(),
         is_ready: false,
         to,
     };
@@ -101,7 +107,10 @@ impl Daemon {
         };
         while let Some(event) = next {
             match event {
-                Event::Stop => return Ok(false),
+                Event::Stop => {
+                    self.leave();
+                    return Ok(false);
+                }
                 Event::Report(report) => {
                     let look = self.rounds.take(report);
                     self.learn(look);
@@ -116,13 +125,20 @@ impl Daemon {
         if self.known.is_pressing() || self.budget.is_fresh(Instant::now()) {
             self.rounds.press();
         }
-        // Those that were sent off together are told of together.
-        if !self.rounds.is_waiting() {
+        // Those that were sent off together are told of together; the first time it must be all.
+        if !self.rounds.is_waiting() || (self.is_ready && self.told.elapsed() > LATEST) {
             self.tell();
         }
         // From here alone: a loop that hangs is ended by systemd.
         notify(&[NotifyState::Watchdog]);
         Ok(true)
+    }
+
+    /// What the journal has had already is in the files too: the next process goes on from there.
+    fn leave(&mut self) {
+        if self.is_ready {
+            self.tell();
+        }
     }
 
     fn learn(&mut self, look: Look) {
@@ -203,6 +219,7 @@ impl Daemon {
             // What a former process had told of and no look speaks of any more is over.
             self.verdict.forget_unseen();
         }
+        self.told = Instant::now();
         let args = &self.ctx.args;
         let healing =
             Healing { is_on: args.heal == OnOff::On, within_an_hour: self.budget.count(Instant::now()) };

@@ -10,7 +10,7 @@ the_watchdog_ends_a_loop_that_hangs() {
 	restart_health
 	pid=$(systemctl show --property=MainPID --value nexus-health)
 	kill -STOP "$pid"
-	await 30 another_than "$pid"
+	await 120 another_than "$pid"
 	await 30 systemctl is-active --quiet nexus-health
 	rm "$drop_in"
 	systemctl daemon-reload
@@ -25,17 +25,17 @@ a_restart_tells_nothing_twice() {
 	local before
 	setting NEXUS_HEALTH_DISK=0%:100%
 	restart_health
-	await 20 is_level disk-root warning
+	await 120 is_level disk-root warning
 	before=$(</run/nexus/health/problems.json)
 	from_here
 	pkill -KILL --exact nexus-health
 	await 20 systemctl is-active --quiet nexus-health
-	await 20 newer_than "$(date +%s)"
+	await 120 newer_than "$(date +%s)"
 	same "what was told again" "$(told disk-root)" ""
 	same "the list of problems" "$(</run/nexus/health/problems.json)" "$before"
 	setting NEXUS_HEALTH_DISK=85%:99%
 	restart_health
-	await 20 is_level disk-root ok
+	await 120 is_level disk-root ok
 }
 newer_than() { (($(stat --format=%Y "$health") > $1)); }
 
@@ -44,7 +44,7 @@ its_files_cannot_be_written() {
 	# A directory in the place of the file, with something in it.
 	rm /var/lib/nexus/metrics/nexus.prom
 	install -d -o nexus -g nexus /var/lib/nexus/metrics/nexus.prom/x
-	await 20 said 'nexus.prom'
+	await 120 said 'nexus.prom'
 	newer_than_now
 	systemctl show --property=StatusText nexus-health | grep -q 'cannot be written'
 	rm -rf /var/lib/nexus/metrics/nexus.prom
@@ -52,7 +52,7 @@ its_files_cannot_be_written() {
 	same "how often it was said" "$(said_since | grep -c 'nexus.prom')" 1
 }
 said() { said_since | grep -q "$1"; }
-newer_than_now() { await 20 newer_than "$(date +%s)"; }
+newer_than_now() { await 120 newer_than "$(date +%s)"; }
 
 once_says_it_with_its_exit_code() {
 	local status=0

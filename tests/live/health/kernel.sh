@@ -71,6 +71,6 @@ timedated_hears() {
 	systemctl stop systemd-timedated.service "$timedated" 2>/dev/null || true
 	systemd-run --quiet --collect --unit="$timedated" strace --follow-forks --quiet=all --output=/dev/null \
 		--inject="adjtimex,clock_adjtime:$1" /usr/lib/systemd/systemd-timedated
-	await 20 synchronized "$2"
+	await 120 synchronized "$2"
 }
 synchronized() { [[ $(timedatectl show --property=NTPSynchronized --value) == "$1" ]]; }

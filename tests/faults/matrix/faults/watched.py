@@ -20,15 +20,18 @@ def hangs(job, row, case):
     try:
         job.await_level(row.argument, "critical")
         job.require_no_false_well()
-        with open(os.path.join(job.home, "metrics/nexus.prom"), encoding="utf-8") as file:
-            text = file.read()
-        if f"nexus_{row.argument}_up 0\n" not in text or f"nexus_{row.argument}_round_trip_seconds" in text:
-            raise FalseSuccess("the metrics still have numbers of a server that hangs")
+        # Written in the same round, after what people read.
+        await_that(lambda: knows_no_better(job.read("metrics/nexus.prom"), row.argument),
+                   "the metrics have no number of a server that hangs", error=FalseSuccess)
     finally:
         signal_all({name}, "CONT")
     job.await_level(row.argument, "ok")
     job.server.await_answer()
     return running.end(f"{row.argument} hangs until it is said to")
+
+
+def knows_no_better(metrics, server):
+    return f"nexus_{server}_up 0\n" in metrics and f"nexus_{server}_round_trip_seconds" not in metrics
 
 
 def docker_hangs(job, row, case):

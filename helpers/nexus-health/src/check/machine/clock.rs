@@ -29,8 +29,14 @@ impl Check for Clock {
             }
             Ok(false) => {
                 let for_long = self.unsynchronised.get_or_insert_with(Instant::now).elapsed();
-                let words = humantime::format_duration(Duration::from_secs(for_long.as_secs()));
-                let sentence = format!("The clock has not been synchronised for {words}.");
+                let sentence = match for_long.as_secs() {
+                    // A single look cannot tell since when.
+                    0 => "The clock is not synchronised.".to_owned(),
+                    seconds => {
+                        let words = humantime::format_duration(Duration::from_secs(seconds));
+                        format!("The clock has not been synchronised for {words}.")
+                    }
+                };
                 let (value, limits) = (for_long.as_secs_f64(), ctx.args.thresholds.clock);
                 Finding::measured("clock", value, limits, sentence, advice)
             }

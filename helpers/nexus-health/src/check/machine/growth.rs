@@ -72,11 +72,12 @@ impl Growth {
                 label,
                 seconds,
             ));
+            let of = if *name == "root" { "system" } else { name };
             let sentence = if seconds >= FAR {
-                format!("The disk of the {name} does not grow towards its end.")
+                format!("The disk of the {of} does not grow towards its end.")
             } else {
                 let days = Duration::from_secs_f64(seconds).as_secs() / 86_400;
-                format!("At its growth of the last weeks the disk of the {name} is full in {days} days.")
+                format!("At its growth of the last weeks the disk of the {of} is full in {days} days.")
             };
             let advice = "Free some space, keep fewer sets (NEXUS_KEEP_DAYS), or get a larger disk in time";
             let limits = ctx.args.thresholds.until_full;
