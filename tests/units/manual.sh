@@ -44,13 +44,12 @@ bash_completes() {
 
 for file in "$units"/*.{service,socket,timer,path,target,slice}; do
 	check verify_prints_nothing "$(basename "${file/@./@x.}")"
-	check formats_in_silence "$(basename "$file")"
+	check man --where "$(basename "$file")"
 done
 check verify_misses_a_page
-check formats_in_silence nexus
-check formats_in_silence nexus.env
-check formats_in_silence nexus-restore
+for page in nexus nexus.env nexus-stack; do check formats_in_silence "$page"; done
 for helper in "$here"/../../helpers/nexus-*/; do
+	check formats_in_silence "$(basename "$helper")"
 	check page_has_the_settings_of_help "$(basename "$helper")"
 	check bash_completes "$(basename "$helper")"
 	check test -s "/usr/local/share/zsh/site-functions/_$(basename "$helper")"
