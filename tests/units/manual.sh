@@ -37,9 +37,9 @@ page_has_the_settings_of_help() {
 
 bash_completes() {
 	local word
-	word=$(bash -c 'source "/usr/local/share/bash-completion/completions/$1"; COMP_WORDS=("$1" --he) COMP_CWORD=1
-		function=$(complete -p "$1" | grep --only-matching "\-F [^ ]*" | cut -d" " -f2); "$function" "$1" --he "$1"; echo "${COMPREPLY[0]}"' - "$1")
-	same "what --he becomes" "$word" --help
+	word=$(bash -c 'source "/usr/local/share/bash-completion/completions/$1"; COMP_WORDS=("$1" --hel) COMP_CWORD=1
+		function=$(complete -p "$1" | grep --only-matching "\-F [^ ]*" | cut -d" " -f2); "$function" "$1" --hel "$1"; echo "${COMPREPLY[0]}"' - "$1")
+	same "what --hel becomes" "$word" --help
 }
 
 for file in "$units"/*.{service,socket,timer,path,target,slice}; do
