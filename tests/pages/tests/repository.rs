@@ -1,5 +1,7 @@
 //! What no single helper can say: the pages of what has no command line, and that nothing is missing or left over.
 
+#![expect(clippy::expect_used, reason = "what a test needs and does not find ends it")]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! What the pages for people quote and point to is there.
 
+#![expect(clippy::expect_used, reason = "what a test needs and does not find ends it")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
