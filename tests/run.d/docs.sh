@@ -17,12 +17,12 @@ part_docs() {
 	return "$status"
 }
 
-for_docs=(man-db=man)
+for_docs=(man-db=man bsdextrautils=col)
 
 # man, which the machine does not have and has no network to install: the files of this machine's packages.
 bring_man() {
 	local packages
-	mapfile -t packages < <(dpkg-query --show --showformat='${Package}\n' man-db groff-base 'libpipeline1*' 'libuchardet0*' 'libgdbm6*')
+	mapfile -t packages < <(dpkg-query --show --showformat='${Package}\n' man-db groff-base bsdextrautils 'libpipeline1*' 'libuchardet0*' 'libgdbm6*')
 	dpkg-query --listfiles "${packages[@]}" | grep -vE '^/(usr/share/(doc|locale|man)|var)/' | sort --unique |
 		tar --create --no-recursion --ignore-failed-read --files-from=- --absolute-names 2>/dev/null |
 		"$machine" exec "$installed_machine" -- tar --extract --directory=/ --absolute-names --keep-directory-symlink

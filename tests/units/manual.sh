@@ -37,20 +37,19 @@ page_has_the_settings_of_help() {
 
 bash_completes() {
 	local word
-	word=$(bash -c 'source "/usr/local/share/bash-completion/completions/$1"; COMP_WORDS=("$1" --he) COMP_CWORD=1
-		function=$(complete -p "$1" | grep --only-matching "\-F [^ ]*" | cut -d" " -f2); "$function" "$1" --he "$1"; echo "${COMPREPLY[0]}"' - "$1")
-	same "what --he becomes" "$word" --help
+	word=$(bash -c 'source "/usr/local/share/bash-completion/completions/$1"; COMP_WORDS=("$1" --hel) COMP_CWORD=1
+		function=$(complete -p "$1" | grep --only-matching "\-F [^ ]*" | cut -d" " -f2); "$function" "$1" --hel "$1"; echo "${COMPREPLY[0]}"' - "$1")
+	same "what --hel becomes" "$word" --help
 }
 
 for file in "$units"/*.{service,socket,timer,path,target,slice}; do
 	check verify_prints_nothing "$(basename "${file/@./@x.}")"
-	check formats_in_silence "$(basename "$file")"
+	check man --where "$(basename "$file")"
 done
 check verify_misses_a_page
-check formats_in_silence nexus
-check formats_in_silence nexus.env
-check formats_in_silence nexus-restore
+for page in nexus nexus.env nexus-stack; do check formats_in_silence "$page"; done
 for helper in "$here"/../../helpers/nexus-*/; do
+	check formats_in_silence "$(basename "$helper")"
 	check page_has_the_settings_of_help "$(basename "$helper")"
 	check bash_completes "$(basename "$helper")"
 	check test -s "/usr/local/share/zsh/site-functions/_$(basename "$helper")"

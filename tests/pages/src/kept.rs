@@ -21,10 +21,11 @@ pub fn same(path: &str, content: &str) -> Result {
         let made = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, content));
         return made.map_err(|error| format!("writing {path}: {error}"));
     }
+    let longest = content.lines().count().max(kept.lines().count());
     let (mut now, mut then) = (content.lines(), kept.lines());
-    let (line, now, then) = (1..)
+    let (line, now, then) = (1..=longest)
         .map(|line| (line, now.next(), then.next()))
-        .find(|(_, now, then)| now != then || now.is_none())
+        .find(|(_, now, then)| now != then)
         .unwrap_or_default();
     Err(format!(
         "{path} is not what the code says. Its line {line} is {then:?} and should be {now:?}. \

@@ -23,7 +23,9 @@ const EXIT_STATUS: &str = r".SH EXIT STATUS
 /// Text as roff takes it literally.
 pub fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
-    let lines = text.lines().map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.into() });
+    let lines = text
+        .lines()
+        .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.into() });
     lines.collect::<Vec<String>>().join("\n")
 }
 
@@ -90,8 +92,9 @@ fn about(command: &Command) -> String {
 
 fn by_hand(file: &str) -> Result<String> {
     let path = format!("docs/man/by-hand/{file}");
-    fs::read_to_string(root().join(&path))
-        .map_err(|error| format!("{path}: {error}. Write there what the command line does not say: FILES, EXAMPLES"))
+    fs::read_to_string(root().join(&path)).map_err(|error| {
+        format!("{path}: {error}. Write there what the command line does not say: FILES, EXAMPLES")
+    })
 }
 
 /// Adds what all pages have, and keeps the page and the names that lead to it.
@@ -103,7 +106,10 @@ fn finish(name: &str, section: u8, mut page: String) -> Result {
     }
     for unit in &units {
         page += &of_unit(unit);
-        kept::same(&format!("docs/man/man8/{}.8", unit.name), &format!(".so man{section}/{name}.{section}\n"))?;
+        kept::same(
+            &format!("docs/man/man8/{}.8", unit.name),
+            &format!(".so man{section}/{name}.{section}\n"),
+        )?;
     }
     if section == 8 && !page.contains(".SH EXIT STATUS") {
         page += EXIT_STATUS;

@@ -35,7 +35,12 @@ pub fn all() -> Result<Vec<Setting>> {
             meaning += &format!("{comment}\n");
         } else if let Some((name, default)) = line.split_once('=') {
             let meaning = std::mem::take(&mut meaning);
-            settings.push(Setting { part: part.clone(), meaning, name: name.into(), default: default.into() });
+            settings.push(Setting {
+                part: part.clone(),
+                meaning,
+                name: name.into(),
+                default: default.into(),
+            });
         } else if line.is_empty() {
             meaning.clear();
         } else {

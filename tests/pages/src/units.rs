@@ -31,7 +31,8 @@ impl Unit {
 
     /// When it is started by itself, in the words of its unit file.
     pub fn when(&self) -> Vec<String> {
-        let keys = ["OnCalendar", "OnActiveSec", "OnBootSec", "OnUnitActiveSec", "ListenStream", "PathChanged"];
+        let keys =
+            ["OnCalendar", "OnActiveSec", "OnBootSec", "OnUnitActiveSec", "ListenStream", "PathChanged"];
         keys.iter().flat_map(|key| self.all(key).map(move |value| format!("{key}={value}"))).collect()
     }
 }
@@ -57,7 +58,9 @@ pub fn all() -> Result<Vec<Unit>> {
 
 fn lines(text: &str) -> Vec<(String, String)> {
     let told = text.lines().filter(|line| !line.starts_with(['#', '[']));
-    told.filter_map(|line| line.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    told.filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// Every unit that runs `command` takes its settings from the one file, and sets none itself: what .env.example says is
@@ -75,11 +78,18 @@ pub fn read_the_settings(command: &Command) -> Result {
                 arg.get_env().is_some() && arg.get_long().is_some_and(|long| typed.contains(&long))
             });
             if let Some(arg) = sets {
-                return Err(format!("units/{}: {line} gives --{} itself, which is a setting", unit.name, arg.get_id()));
+                return Err(format!(
+                    "units/{}: {line} gives --{} itself, which is a setting",
+                    unit.name,
+                    arg.get_id()
+                ));
             }
             // Of the machine's ports only a list is made; what of it matters is nexus-health's to say, by its settings.
             let needs_none = typed.contains(&"note-ports");
-            if has_settings && !needs_none && !unit.all("EnvironmentFile").any(|f| f == "/etc/nexus/nexus.env") {
+            if has_settings
+                && !needs_none
+                && !unit.all("EnvironmentFile").any(|f| f == "/etc/nexus/nexus.env")
+            {
                 return Err(format!("units/{} has no EnvironmentFile=/etc/nexus/nexus.env", unit.name));
             }
         }

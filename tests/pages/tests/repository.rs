@@ -1,5 +1,7 @@
 //! What no single helper can say: the pages of what has no command line, and that nothing is missing or left over.
 
+#![expect(clippy::expect_used, reason = "what a test needs and does not find ends it")]
+
 use std::fs;
 use std::path::Path;
 
@@ -33,7 +35,11 @@ fn every_unit_names_a_page_that_is_there() -> Result {
         let page = unit.page().unwrap_or_else(|| panic!("units/{} has no Documentation=man:…", unit.name));
         let (name, section) = page.trim_end_matches(')').split_once('(').expect("man:NAME(SECTION)");
         let path = format!("docs/man/man{section}/{name}.{section}");
-        assert!(root().join(&path).exists(), "units/{}: Documentation=man:{page}, but there is no {path}", unit.name);
+        assert!(
+            root().join(&path).exists(),
+            "units/{}: Documentation=man:{page}, but there is no {path}",
+            unit.name
+        );
     }
     Ok(())
 }
@@ -51,7 +57,10 @@ fn no_page_is_left_over() -> Result {
     for (shell, before, after) in [("bash", "", ""), ("zsh", "_", ""), ("fish", "", ".fish")] {
         for file in names(&format!("docs/completions/{shell}")) {
             let about = file.trim_start_matches(before).trim_end_matches(after);
-            assert!(helpers.iter().any(|name| name == about), "docs/completions/{shell}/{file} is for no helper: remove it");
+            assert!(
+                helpers.iter().any(|name| name == about),
+                "docs/completions/{shell}/{file} is for no helper: remove it"
+            );
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! What the pages for people quote and point to is there.
 
+#![expect(clippy::expect_used, reason = "what a test needs and does not find ends it")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,13 +11,17 @@ use nexus_pages::root;
 /// stands for what changes.
 #[test]
 fn troubleshooting_quotes_the_code() {
-    let sources: Vec<String> = ["helpers", "install.d", "compose"].iter().map(|part| words_below(&root().join(part))).collect();
+    let sources: Vec<String> =
+        ["helpers", "install.d", "compose"].iter().map(|part| words_below(&root().join(part))).collect();
     let sources = sources.concat();
     let english = quoted("docs/TROUBLESHOOTING.md");
     assert!(english.len() > 20, "{} errors are quoted", english.len());
     for text in &english {
         for part in text.split('…').map(str::trim).filter(|part| part.len() > 2) {
-            assert!(sources.contains(part), "docs/TROUBLESHOOTING.md quotes \"{text}\", but no code says \"{part}\"");
+            assert!(
+                sources.contains(part),
+                "docs/TROUBLESHOOTING.md quotes \"{text}\", but no code says \"{part}\""
+            );
         }
     }
     assert_eq!(english, quoted("docs/es/TROUBLESHOOTING.md"), "the same errors in both languages");

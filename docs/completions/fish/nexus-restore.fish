@@ -1,0 +1,78 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_nexus_restore_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_nexus_restore_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_nexus_restore_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_nexus_restore_using_subcommand
+    set -l cmd (__fish_nexus_restore_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -s h -l help -d 'Print help'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -s V -l version -d 'Print version'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "list" -d 'Lists the sets: when, size, tables, rows, proven or not'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "show" -d 'Says what is in a set'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "verify" -d 'Checks that every file of a set is whole; needs no key'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "apply" -d 'Restores a set beside the living database, compares every row, then swaps the two'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "undo" -d 'Swaps back to the database that was kept'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "drop-kept" -d 'Removes a database that was kept, when it is no longer wanted'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l backup-dir -d 'Directory that holds the sets' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l identity -d 'File with the age identity to decrypt with [default: this machine\'s own]' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l proofs-dir -d 'Directory with the proofs of restore tests' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l json -d 'One JSON object on standard output'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -s h -l help -d 'Print help'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand show" -l backup-dir -d 'Directory that holds the sets' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand show" -l identity -d 'File with the age identity to decrypt with [default: this machine\'s own]' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand show" -l json -d 'One JSON object on standard output'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand show" -s h -l help -d 'Print help'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand verify" -l backup-dir -d 'Directory that holds the sets' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand verify" -l json -d 'One JSON object on standard output'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand verify" -s h -l help -d 'Print help'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l backup-dir -d 'Directory that holds the sets' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l identity -d 'File with the age identity to decrypt with [default: this machine\'s own]' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l into -d 'Restore into a new database of this name and leave the living one alone' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l jobs -d 'Tables at once, 1 to 16' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten, which is forgotten again' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-copies -d 'How keys of Redis begin that hold copies of episodes, before the episode\'s id; none = there are none' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-socket -d 'Redis\'s socket' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-port -d 'Port (part of the socket\'s name too)' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-database -d 'Database that holds the memory' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l docker-socket -d 'Socket of nexus-docker, which runs pg_restore in the database\'s container' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-restore -d 'Command to use in place of pg_restore in the container, for a server outside Compose' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l json -d 'One JSON object on standard output'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l yes -d 'Do not ask before the living database is replaced'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l no-safety-backup -d 'Do not back up the living database before it is replaced (it is kept beside in any case)'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l no-redis -d 'Leave Redis as it is'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -s h -l help -d 'Print help'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-port -d 'Port (part of the socket\'s name too)' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-database -d 'Database that holds the memory' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l yes -d 'Do not ask'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l json -d 'One JSON object on standard output'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -s h -l help -d 'Print help'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l pg-port -d 'Port (part of the socket\'s name too)' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l pg-database -d 'Database that holds the memory' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l yes -d 'Do not ask'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l json -d 'One JSON object on standard output'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -s h -l help -d 'Print help'
