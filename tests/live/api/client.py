@@ -11,7 +11,12 @@ ADDRESS = ("127.0.0.1", 8003)
 
 
 class Cut(Exception):
-    """The connection was refused, or ended before the answer did."""
+    """The connection was refused, or ended before the answer did. `reused`: it had carried an answer before, so that it may
+    have been closed before the request came."""
+
+    def __init__(self, said, reused):
+        super().__init__(said)
+        self.reused = reused
 
 
 class Answer:
@@ -73,6 +78,7 @@ class Client:
         if not self.kept:
             given["Connection"] = "close"
         given.update(headers or {})
+        reused = self.connection is not None
         connection = self.open()
         try:
             connection.request(method, path, body=raw, headers={k: v for k, v in given.items() if v is not None})
@@ -80,7 +86,7 @@ class Client:
             got = Answer(answer.status, answer.headers, answer.read())
         except (OSError, http.client.HTTPException) as cause:
             self.close()
-            raise Cut(f"{method} {path}: {type(cause).__name__}: {cause}") from cause
+            raise Cut(f"{method} {path}: {type(cause).__name__}: {cause}", reused) from cause
         if answer.will_close or not self.kept:
             self.close()
         return got
