@@ -25,7 +25,7 @@ fresh() {
 	"$machine" up "$name"
 	luggage=$(mktemp -d)
 	install -d "$luggage/bin" "$luggage/tests"
-	cp -a install.sh install.d compose units helpers .env.example "$luggage"
+	cp -a install.sh install.d compose units helpers docs .env.example "$luggage"
 	cp -a tests/live tests/faults tests/units "$luggage/tests"
 	for helper in helpers/nexus-*/; do install "$bin_dir/$(basename "$helper")" "$luggage/bin"; done
 	"$machine" copy "$name" "$luggage" /root/nexus
