@@ -9,7 +9,6 @@ shopt -s inherit_errexit
 clone=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 identity=/root/owner-identity.txt
 memory=nexus_memory.zep_episodic_memory
-texts=/usr/share/games/fortunes
 declare -A took
 export SYSTEMD_PAGER=
 
