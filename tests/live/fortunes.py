@@ -45,7 +45,7 @@ def store(chosen):
     connection.sock.connect("/run/nexus/api.sock")
     began = time.monotonic()
     for first in range(0, len(chosen), PORTION):
-        body = json.dumps({"episodes": [action(*one) for one in chosen[first:first + PORTION]]})
+        body = json.dumps({"actions": [action(*one) for one in chosen[first:first + PORTION]]})
         connection.request("POST", "/memory/batch", body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         said = answer.read()

@@ -15,8 +15,13 @@ import tempfile
 
 from client import expect
 
-# As typed, but that an answer which is no success is an error, and nothing asks back.
-BEFORE = 'set -euo pipefail; curl() { command curl --fail-with-body --show-error "$@"; }; sudo() { "$@"; }\n'
+# As typed, but that an answer which is no success is an error, and nothing asks back. nexus-health ends with 1 or 2 where it has
+# found something: what this machine is busy with is no matter.
+BEFORE = """set -euo pipefail
+curl() { command curl --fail-with-body --show-error "$@"; }
+sudo() { "$@"; }
+nexus-health() { command nexus-health "$@" || (($? <= 2)); }
+"""
 NOTHING = re.compile(r'"count":\s*0\b')
 
 

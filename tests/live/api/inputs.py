@@ -77,8 +77,8 @@ WRONG = [
     ("an id that nobody has, to be removed", "DELETE", f"/memory/episode/{NOBODY}", None, {404}, None),
     ("a weight that is none", "POST", f"/memory/working/add?episode_id={NOBODY}&attention_weight=heavy", None, {400, 422, 404}, None),
     ("no id for working memory", "POST", "/memory/working/add", None, {400, 422}, "episode_id"),
-    ("a batch of nothing", "POST", "/memory/batch", {"episodes": []}, {200, 422}, None),
-    ("a batch with one that is wrong", "POST", "/memory/batch", {"episodes": [action(), action(tags=3)]}, {422}, "episodes[1].tags"),
+    ("a batch of nothing", "POST", "/memory/batch", {"actions": []}, {422}, "actions"),
+    ("a batch with one that is wrong", "POST", "/memory/batch", {"actions": [action(), action(tags=3)]}, {422}, "actions[1].tags"),
     ("an import that is no JSON", "POST", "/memory/import", b"this is no line of an export\n", {400, 422}, None),
     # ---- Where there is nothing
     ("no such place", "GET", "/memory/elsewhere", None, {404}, None),

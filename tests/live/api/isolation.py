@@ -82,9 +82,9 @@ class Agent:
 
     def batch(self):
         texts = [self.text() for _ in range(self.rng.randint(1, 4))]
-        answer = self.client.post("/memory/batch", {"episodes": [{"action_type": "note", "action_details": {"content": text}, "tags": ["shared"]} for text in texts]})
+        answer = self.client.post("/memory/batch", {"actions": [{"action_type": "note", "action_details": {"content": text}, "tags": ["shared"]} for text in texts]})
         said = self.check(answer)
-        ids = said.get("episode_ids") or [one["episode_id"] for one in said["results"]]
+        ids = said["episode_ids"]
         expect(len(ids) == len(texts), f"a batch of {len(texts)} gave {answer}")
         self.own.update(zip(ids, texts))
 

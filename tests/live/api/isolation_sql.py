@@ -86,6 +86,10 @@ def main():
         as_owner(f"""INSERT INTO {TABLE} (content, agent_id, tags, embedding)
             SELECT '{SECRET[name]} harbour ' || i, '{agent}', ARRAY['shared'], (SELECT array_agg((random() - 0.5)::real) FROM generate_series(1, 384) WHERE i > 0)::public.vector FROM generate_series(1, 100) i""")
     ids = {name: [row[0] for row in as_owner(f"SELECT episode_id FROM {TABLE} WHERE agent_id = '{agent}'")] for name, agent in agents.items()}
+    # A key that was used, too, where the API keeps them.
+    if as_owner("SELECT to_regclass('nexus_memory.api_idempotency') IS NOT NULL") == [["t"]]:
+        for name, agent in agents.items():
+            as_owner(f"INSERT INTO nexus_memory.api_idempotency (agent_id, key, fingerprint, episode_ids) VALUES ('{agent}', '{SECRET[name]}', '\\x00', ARRAY['{ids[name][0]}'::uuid])")
     held = f"SELECT agent_id, count(*), md5(string_agg(t::text, '' ORDER BY episode_id)) FROM {TABLE} t WHERE agent_id IN ('{agents['ana']}', '{agents['ben']}') GROUP BY 1 ORDER BY 1"
     before = as_owner(held)
 
