@@ -51,7 +51,7 @@ def commands(text):
 def main():
     for name in sys.argv[1:]:
         said = list(commands(pathlib.Path(name).read_text(encoding="utf-8")))
-        expect(sum("curl" in one for one in said) > 5, f"{name} has only {len(said)} commands")
+        expect(sum("curl" in one for one in said) > 1, f"{name} has only {len(said)} commands")
         script = BEFORE + "".join(f"printf '%s\\n' {shlex.quote('@@' + one)}\n{one}\n" for one in said)
         with tempfile.TemporaryDirectory() as here:
             done = subprocess.run(["bash", "-c", script], cwd=here, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
