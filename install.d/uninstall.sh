@@ -92,4 +92,7 @@ remove_data() {
 	rm -f -- /var/lib/systemd/timers/stamp-nexus-*.timer
 	if [[ $1 == /var/lib/nexus/* ]] && getent passwd nexus >/dev/null; then userdel nexus; fi
 	if getent group nexus >/dev/null && ! getent passwd nexus >/dev/null; then groupdel nexus; fi
+	# It owns nothing.
+	if getent passwd nexus-api >/dev/null; then userdel nexus-api; fi
+	if getent group nexus-api >/dev/null; then groupdel nexus-api; fi
 }

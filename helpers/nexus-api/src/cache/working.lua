@@ -39,10 +39,10 @@ if ARGV[1] == 'add' then
       items[oldest] = nil
       count = count - 1
     end
-    -- Of two within one millisecond the later one is newer.
-    local order = now
+    -- A number of its own, because two may come within one millisecond.
+    local order = 1
     for _, held in pairs(items) do
-      if held.order >= order then order = held.order + 0.001 end
+      if held.order >= order then order = held.order + 1 end
     end
     item = {added = now, order = order, accesses = 0}
     count = count + 1
@@ -63,7 +63,7 @@ if ARGV[1] == 'items' then
     answer[#answer + 1] = tostring(item.added)
     answer[#answer + 1] = tostring(item.accessed)
     answer[#answer + 1] = tostring(item.accesses)
-    answer[#answer + 1] = string.format('%.3f', item.order)
+    answer[#answer + 1] = tostring(item.order)
   end
 end
 return answer
