@@ -5,8 +5,7 @@ use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
 
 use listenfd::ListenFd;
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
+use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
 use tokio::net::{TcpListener, UnixListener};
 
 /// What is listened on.
@@ -41,18 +40,14 @@ impl Sockets {
 
     fn take_passed(&mut self, passed: &mut ListenFd, place: usize) -> Result<()> {
         let doing = || format!("taking socket {place} that systemd hands over");
-        let Some(number) = passed.take_raw_fd(place).or_fail_io(doing)? else { return Ok(()) };
-        // Only looked at: it is taken below, from a fresh list that still has it.
-        let family = getsockname::<SockaddrStorage>(number).or_fail(Exit::Usage, doing)?.family();
-        let mut again = ListenFd::from_env();
-        if family == Some(AddressFamily::Unix) {
-            if let Some(listener) = again.take_unix_listener(place).or_fail_io(doing)? {
-                self.add_unix(listener).or_fail_io(doing)?;
-            }
-        } else if let Some(listener) = again.take_tcp_listener(place).or_fail_io(doing)? {
-            self.add_tcp(listener).or_fail_io(doing)?;
+        // One that is of the other kind is left where it is.
+        if let Ok(Some(listener)) = passed.take_unix_listener(place) {
+            return self.add_unix(listener).or_fail_io(doing);
         }
-        Ok(())
+        match passed.take_tcp_listener(place).or_fail_io(doing)? {
+            Some(listener) => self.add_tcp(listener).or_fail_io(doing),
+            None => Ok(()),
+        }
     }
 
     fn bind(&mut self, address: &str) -> Result<()> {
