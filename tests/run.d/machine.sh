@@ -120,6 +120,11 @@ part_docker() {
 	in_machine live/docker-helper.sh
 }
 
+part_api() {
+	installed
+	in_machine live/api.sh
+}
+
 part_health() {
 	installed health
 	need prometheus=promtool

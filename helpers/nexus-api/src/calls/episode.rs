@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use nexus_core::forgetting::ask;
@@ -20,9 +21,9 @@ use crate::time;
 pub(super) async fn read(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Answer {
-    let episode = app.database.by_id(&agent, parse(&id)?).await?.ok_or_else(Problem::no_episode)?;
+    let episode = app.database.by_id(&agent, parse(id)?).await?.ok_or_else(Problem::no_episode)?;
     Ok(Json(json!({"success": true, "episode": episode, "timestamp": time::now()})))
 }
 
@@ -30,9 +31,9 @@ pub(super) async fn read(
 pub(super) async fn forget(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Answer {
-    let id = parse(&id)?.to_string();
+    let id = parse(id)?.to_string();
     let request = Request { agent: agent.clone(), episode: id.clone() };
     let answer = ask::forget(&app.args.purge_socket, &request).await;
     // Also when nobody knows whether it was done.
@@ -67,10 +68,10 @@ pub(super) async fn forget(
     }
 }
 
-fn parse(id: &str) -> Result<Uuid, Problem> {
+fn parse(id: Result<Path<String>, PathRejection>) -> Result<Uuid, Problem> {
     // With its hyphens alone, as everything here writes it.
-    Uuid::try_parse(id)
-        .ok()
-        .filter(|_| id.len() == 36)
-        .ok_or_else(|| Problem::invalid("id", "It must be a UUID, such as 0d9c2f7a-5b1e-4f6a-9c3d-7e8f9a0b1c2d."))
+    let id = id.ok().filter(|Path(id)| id.len() == 36).and_then(|Path(id)| Uuid::try_parse(&id).ok());
+    id.ok_or_else(|| {
+        Problem::invalid("id", "It must be a UUID, such as 0d9c2f7a-5b1e-4f6a-9c3d-7e8f9a0b1c2d.")
+    })
 }
