@@ -9,6 +9,8 @@ shopt -s inherit_errexit
 . "$(dirname "${BASH_SOURCE[0]}")/sets.sh"
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/restored.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/purge/asked.sh"
 
 work=$(mktemp -d)
 settings=/etc/nexus/nexus.env
@@ -333,5 +335,9 @@ check keys_of_redis_are_given_an_end
 check no_file_holds_it_any_more
 check ledger_says_when_the_last_backup_goes
 check expunge_brings_it_forward
+begin_ledger 3
+fill
+set_to NEXUS_TTL= NEXUS_PURGE_MAX_SHARE=20
+asked_over_the_socket
 check stopped_servers_are_69
 report

@@ -33,6 +33,8 @@ pub mod message_id {
     pub const SET_EXPUNGED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a73";
     /// A restore forgot again what the ledger forbids.
     pub const REPLAYED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a74";
+    /// One episode was forgotten at once, because a program asked.
+    pub const EPISODE_FORGOTTEN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a75";
     /// A unit has failed.
     pub const ALERT_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a80";
     /// A unit still fails, a day after that was last told.

@@ -61,12 +61,20 @@ pub fn printable(name: &str) -> String {
 
 /// `{count} {one}`, with an s unless there is one.
 pub fn counted(count: u64, one: &str) -> String {
-    format!("{} {one}{}", grouped(count), if count == 1 { "" } else { "s" })
+    let copy = one.strip_suffix('y').filter(|rest| !rest.ends_with(['a', 'e', 'o', 'u']));
+    let several = copy.map_or_else(|| format!("{one}s"), |rest| format!("{rest}ies"));
+    format!("{} {}", grouped(count), if count == 1 { one } else { &several })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_are_written_as_several() {
+        assert_eq!(["row", "copy", "key"].map(|one| counted(1, one)), ["1 row", "1 copy", "1 key"]);
+        assert_eq!(["row", "copy", "key"].map(|one| counted(2, one)), ["2 rows", "2 copies", "2 keys"]);
+    }
 
     #[test]
     fn numbers_go_right_and_words_left() {

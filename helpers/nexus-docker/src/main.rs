@@ -23,6 +23,15 @@ const LINE: Duration = Duration::from_secs(30);
 /// Ten minutes: the compose file's `stop_grace_period` and the start of a large database both fit.
 const RESTART: Duration = Duration::from_secs(600);
 
+/// How much a line matters, as syslog(3) counts it.
+#[derive(Clone, Copy)]
+enum Level {
+    /// The unit keeps it, and a failure too: its asker explains that.
+    Notice = 5,
+    /// The unit drops it.
+    Info = 6,
+}
+
 /// Answers one request to Docker from a closed list; systemd starts it for each connection.
 ///
 /// The connection is its standard input (nexus-docker.socket), so there is nothing to do with it by hand.
@@ -35,8 +44,8 @@ struct Arguments {}
 fn main() -> ExitCode {
     Arguments::parse();
     match serve() {
-        Ok(line) => {
-            log(&line);
+        Ok((line, level)) => {
+            log(&line, level);
             ExitCode::SUCCESS
         }
         Err(failure) => {
@@ -46,9 +55,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Answers the connection and returns the line for the journal: who asked what, how it ended, how much
+/// Answers the connection and returns the line for the journal, and how much it matters: who asked what, how it ended, how much
 /// was moved, how long it took. Never what was moved.
-fn serve() -> Result<String> {
+fn serve() -> Result<(String, Level)> {
     let begun = Instant::now();
     let doing = || "taking the connection on standard input";
     let stdin = io::stdin().as_fd().try_clone_to_owned().or_fail(Exit::Usage, doing)?;
@@ -62,17 +71,21 @@ fn serve() -> Result<String> {
     let mut input = BufReader::with_capacity(64 << 10, socket);
     let asker = Arc::new(Asker::new(copy));
 
-    let (kind, outcome) = match request::read(&mut input) {
+    let (kind, is_only_reading, outcome) = match request::read(&mut input) {
         Ok(Ok(request)) => {
             input.get_ref().set_read_timeout(None).or_fail(Exit::Software, doing)?;
-            (kind(&request), answer(&asker, &request, input))
+            (kind(&request), only_reads(&request), answer(&asker, &request, input))
         }
-        Ok(Err(refusal)) => ("a request that is refused", Err(Trouble::NotRun(refusal.0))),
+        Ok(Err(refusal)) => ("a request that is refused", false, Err(Trouble::NotRun(refusal.0))),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            ("no request", Err(Trouble::NotRun(format!("no request line came in {} s", LINE.as_secs()))))
+            let why = format!("no request line came in {} s", LINE.as_secs());
+            ("no request", false, Err(Trouble::NotRun(why)))
         }
-        Err(error) => ("no request", Err(Trouble::NotRun(format!("reading the request line: {error}")))),
+        Err(error) => {
+            ("no request", false, Err(Trouble::NotRun(format!("reading the request line: {error}"))))
+        }
     };
+    let level = if outcome.is_ok() && is_only_reading { Level::Info } else { Level::Notice };
     let how = match outcome {
         Ok(()) => tell(&asker, &Frame::Exit(0), "exit 0"),
         Err(Trouble::Failed(status)) => tell(&asker, &Frame::Exit(status), &format!("exit {status}")),
@@ -88,7 +101,7 @@ fn serve() -> Result<String> {
     let took = begun.elapsed().as_secs_f64();
     // Writing to a String cannot fail.
     let _ = write!(line, ", {sent} bytes out, {received} bytes in, {took:.3} s");
-    Ok(line)
+    Ok((line, level))
 }
 
 fn answer(asker: &Arc<Asker>, request: &Request, input: Input) -> std::result::Result<(), Trouble> {
@@ -128,6 +141,11 @@ fn restart(asker: &Arc<Asker>, service: Service, argv: &[String]) -> std::result
     run::output(asker, argv, RESTART).map(drop)
 }
 
+/// Whether a request that is done well is of no interest: somebody looked, as nexus-health does all the time.
+fn only_reads(request: &Request) -> bool {
+    matches!(request, Request::Containers {} | Request::Daemon {})
+}
+
 fn kind(request: &Request) -> &'static str {
     match request {
         Request::Dump { .. } => "dump",
@@ -149,11 +167,10 @@ fn tell(asker: &Asker, frame: &Frame, how: &str) -> String {
     how.to_owned()
 }
 
-/// One line to standard error, which is the journal. Its asker explains a failure, so here it is a notice.
-fn log(line: &str) {
-    let level = if line.contains(": exit 0,") { 6 } else { 5 };
+/// One line to standard error, which is the journal.
+fn log(line: &str, level: Level) {
     match std::env::var_os("JOURNAL_STREAM") {
-        Some(_) => eprintln!("<{level}>{line}"),
+        Some(_) => eprintln!("<{}>{line}", level as u8),
         None => eprintln!("nexus-docker: {line}"),
     }
 }

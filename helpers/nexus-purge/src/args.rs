@@ -63,6 +63,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["episode", "kind", "older_than", "tag", "before", "agent", "all", "replay", "ledger"])]
     pub(crate) expunge: bool,
 
+    /// Answer one request over the connection on standard input: nexus-purge@.service does
+    #[arg(long, hide = true, conflicts_with_all = ["episode", "kind", "older_than", "tag", "before", "agent", "all", "replay", "ledger", "expunge", "dry_run"])]
+    pub(crate) answer: bool,
+
     /// Only say what would go
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -23,6 +23,32 @@ use crate::survey::{Survey, survey};
 use crate::wishes::{self, Wish};
 use crate::{APPLICATION, preflight};
 
+/// The table in the living database.
+pub(crate) struct Place {
+    pub(crate) server: Server,
+    pub(crate) control: Control,
+    pub(crate) table: Table,
+}
+
+impl Place {
+    /// Connects as a role that sees every row, and looks for the table.
+    ///
+    /// # Errors
+    /// Unavailable (69) or Permission (77) of the server; Settings (78) when there is no such table.
+    pub(crate) fn open(args: &Args, stop: &Stop) -> Result<Self> {
+        let server = Server::from_settings(&args.server)?.named(APPLICATION);
+        let control = session(&server, &args.server.database, stop)?;
+        preflight::refuse_partial_sight(&control)?;
+        let place = args.place();
+        let table = Table::find(&control, &place)?.ok_or_else(|| {
+            Failure::new(Exit::Settings, format!("looking for table {}.{}", place.schema, place.table))
+                .because(format!("database {} has no such table", args.server.database))
+                .advise("Check NEXUS_PURGE_TABLE and NEXUS_PG_DATABASE in /etc/nexus/nexus.env")
+        })?;
+        Ok(Self { server, control, table })
+    }
+}
+
 /// All that a run needs.
 struct Job<'a> {
     args: &'a Args,
@@ -91,11 +117,15 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
         // The old ones are looked for among all rows; what they hashed is known no more.
         let finished = job.carry_out(&ledger, &old, &[], &mut redis, &mut purged)?;
         let done = job.carry_out(&ledger, &lines, &hints, &mut redis, &mut purged)?;
-        let cleaned = job.clean(&mut redis, &mut purged)?;
+        // What was forgotten at once has its copies still in Redis's file.
+        let is_in_its_file = purged.copies > 0
+            || old.iter().any(|line| line.decision().is_some_and(|one| one.found.is_some()));
+        let cleaned = job.clean(redis.as_mut().filter(|_| is_in_its_file), &mut purged)?;
         if cleaned.held_by.is_none() {
             // Only now: until then a killed run leaves the decision open, and the next one does all of this again.
             for (line, rows) in old.iter().zip(finished.rows).chain(lines.iter().zip(done.rows)) {
-                ledger.append(APPLICATION, What::Done(Done { of: line.mac, rows }))?;
+                let found = line.decision().and_then(|decision| decision.found).unwrap_or(0);
+                ledger.append(APPLICATION, What::Done(Done { of: line.mac, rows: rows.max(found) }))?;
             }
         }
         if let Some(probe) = &probe {
@@ -115,16 +145,8 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
 
 impl<'a> Job<'a> {
     fn begin(args: &'a Args, progress: &'a Progress, stop: &'a Stop) -> Result<Self> {
-        let server = Server::from_settings(&args.server)?.named(APPLICATION);
         progress.doing("looking at the table");
-        let control = session(&server, &args.server.database, stop)?;
-        preflight::refuse_partial_sight(&control)?;
-        let place = args.place();
-        let table = Table::find(&control, &place)?.ok_or_else(|| {
-            Failure::new(Exit::Settings, format!("looking for table {}.{}", place.schema, place.table))
-                .because(format!("database {} has no such table", args.server.database))
-                .advise("Check NEXUS_PURGE_TABLE and NEXUS_PG_DATABASE in /etc/nexus/nexus.env")
-        })?;
+        let Place { server, control, table } = Place::open(args, stop)?;
         preflight::refuse_unsafe_vacuum(&control, &table, args)?;
         Ok(Self { args, server, control, table, progress, stop })
     }
@@ -223,16 +245,15 @@ impl<'a> Job<'a> {
         Ok(replayed)
     }
 
-    fn clean(&self, redis: &mut Option<Redis>, purged: &mut Purged) -> Result<Cleaned> {
+    /// Cleans the table's files up, and Redis's, where it is given.
+    fn clean(&self, redis: Option<&mut Redis>, purged: &mut Purged) -> Result<Cleaned> {
         let room = match (self.args.rewrite, self.args.scrub) {
             (YesNo::Yes, _) => Room::Rewritten,
             (YesNo::No, YesNo::Yes) => Room::Overwritten,
             (YesNo::No, YesNo::No) => Room::Left,
         };
         let cleaned = cleaning::clean(&self.control, &self.table, room, self.progress)?;
-        if let Some(redis) = redis
-            && purged.copies > 0
-        {
+        if let Some(redis) = redis {
             redis.rewrite_file(self.progress, self.stop)?;
         }
         purged.given_back = cleaned.given_back;

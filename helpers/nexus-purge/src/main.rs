@@ -1,5 +1,6 @@
 //! nexus-purge: forgets by type and age, or what a person names, and keeps the ledger of it. Parses, calls the job, reports.
 
+mod answering;
 mod args;
 mod cleaning;
 mod expunge;
@@ -41,6 +42,9 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let args: Args = cli::parse()?;
+    if args.answer {
+        return answering::answer(&args);
+    }
     if args.ledger {
         let shown = ledger_view::show(&args)?;
         return if args.json { output::json(&shown) } else { output::print(&ledger_view::to_text(&shown)) };

@@ -72,7 +72,7 @@ impl Purged {
             line.push_str(&format!(", {} rows/s", grouped(per_second)));
         }
         if self.copies > 0 {
-            line.push_str(&format!(", {} in Redis", counted(self.copies, "copy").replace("copys", "copies")));
+            line.push_str(&format!(", {} in Redis", counted(self.copies, "copy")));
         }
         if self.keys_given_an_end > 0 {
             line.push_str(&format!(", {} given an end", counted(self.keys_given_an_end, "key")));

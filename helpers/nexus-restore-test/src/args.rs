@@ -31,6 +31,16 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
 
+    /// How keys of Redis begin that hold copies of episodes, before the episode's id; none = there are none
+    #[arg(
+        long,
+        env = "NEXUS_REDIS_COPIES",
+        value_name = "PREFIXES",
+        default_value = "episode:",
+        value_delimiter = ','
+    )]
+    pub(crate) redis_copies: Vec<String>,
+
     /// File with the age identity to decrypt with [default: this machine's own]
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,

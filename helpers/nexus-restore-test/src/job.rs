@@ -8,6 +8,7 @@ use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::recall;
 use nexus_core::progress::Progress;
+use nexus_core::restoring::forget::Forbidden;
 use nexus_core::restoring::{Restoring, Tool, compare, database, forget, requirements};
 use nexus_core::set::directory::SetEntry;
 use nexus_core::set::lock::Lock;
@@ -76,15 +77,23 @@ fn examine(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Result
     let throwaway = making.step("start", |making| Throwaway::start(args, &making.manifest, making.stop))?;
     proof.image = Some(throwaway.scratch.clone());
     let outcome = in_postgres(args, making, proof);
+    // What must not come back in Redis is known from there.
     // One that is told to go is gone in a moment; when nobody can tell it, nexus-docker removes it all the same.
     let ended = making.step("remove", |_| throwaway.end());
-    outcome?;
+    let forbidden = outcome?;
     ended?;
-    proof.redis = making.step("redis", |making| redis::test(args, making))?;
+    let tested = making.step("redis", |making| redis::test(args, making, forbidden.as_ref()))?;
+    if let Some(tested) = tested {
+        proof.redis = Some(tested.summary);
+        proof
+            .counts
+            .extend(tested.forgotten.map(|copies| ("copies in Redis forgotten again".to_owned(), copies)));
+    }
     Ok(())
 }
 
-fn in_postgres(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Result<()> {
+/// Restores and compares the database, and forgets again in it; gives what may not come back in Redis either.
+fn in_postgres(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Result<Option<Forbidden>> {
     let control = Control::beside(&making.server, DATABASE, making.stop)?;
     let version = requirements::check_server(making, &control)?;
     requirements::check_extensions(making, &control)?;
@@ -118,19 +127,24 @@ fn in_postgres(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Re
     }
     proof.tables = compared.digests;
     require_recall(args, making, proof)?;
-    if let Some(rows) = making.step("forget", |making| forget_again(args, making))? {
+    let forgotten = making.step("forget", |making| forget_again(args, making))?;
+    Ok(forgotten.map(|(rows, forbidden)| {
         proof.counts.insert("rows forgotten again".to_owned(), rows);
-    }
-    Ok(())
+        forbidden
+    }))
 }
 
 /// A restore forgets again what the purge ledger forbids. Here it is seen that this leaves nothing of it; gives how many
-/// rows that were, or nothing where nothing was ever forgotten.
-fn forget_again(args: &Args, making: &Restoring<'_>) -> Result<Option<u64>> {
+/// rows that were and the ids that are forbidden, or nothing where nothing was ever forgotten.
+fn forget_again(args: &Args, making: &Restoring<'_>) -> Result<Option<(u64, Forbidden)>> {
     let Some(ledgers) = forget::ledgers(making, &args.purge_ledger)? else { return Ok(None) };
-    let rows = forget::again(making, &ledgers, &mut |_| Ok(()))?;
+    let mut forbidden = Forbidden::named(&ledgers);
+    let rows = forget::again(making, &ledgers, &mut |ids| {
+        forbidden.add(ids);
+        Ok(())
+    })?;
     match forget::again(making, &ledgers, &mut |_| Ok(()))? {
-        0 => Ok(Some(rows)),
+        0 => Ok(Some((rows, forbidden))),
         left => Err(Failure::new(Exit::Data, "forgetting again what the purge ledger forbids")
             .because(format!("{} were left", counted(left, "row")))
             .advise("Restoring this set would bring them back: please report this")),

@@ -1,19 +1,22 @@
 //! Redis's part of a set: its snapshot is read by a throwaway Redis, and what that holds then is compared with what the
-//! snapshot holds.
+//! snapshot holds. Then the copies of what the purge ledger forbids are taken out of it, as a restore does.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use nexus_core::credentials;
 use nexus_core::docker::protocol::Request;
 use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::redis::facts;
 use nexus_core::redis::rdb::{Summary, summarize};
 use nexus_core::redis::snapshot::{Login, Snapshot};
+use nexus_core::redis::{copies, facts};
 use nexus_core::restoring::archive::client;
+use nexus_core::restoring::forget::Forbidden;
 use nexus_core::restoring::{Restoring, redis};
 use nexus_core::set::manifest::Redis;
 use nexus_core::set::{REDIS, open};
+use nexus_core::text::counted;
 
 use crate::args::Args;
 use crate::room;
@@ -21,11 +24,23 @@ use crate::room;
 /// Keys that end sooner are not compared: they may end while the test runs.
 const SOON: SignedDuration = SignedDuration::from_hours(2);
 
-/// Restores and compares; nothing for a set without Redis.
+/// What was found.
+pub(crate) struct Tested {
+    /// What the throwaway Redis held.
+    pub(crate) summary: Summary,
+    /// Copies that were taken out of it; nothing where nothing was ever forgotten.
+    pub(crate) forgotten: Option<u64>,
+}
+
+/// Restores and compares, and forgets again what is `forbidden`; nothing for a set without Redis.
 ///
 /// # Errors
 /// Data (65) naming what differs; Unavailable (69) when the throwaway Redis does not start.
-pub(crate) fn test(args: &Args, making: &mut Restoring<'_>) -> Result<Option<Summary>> {
+pub(crate) fn test(
+    args: &Args,
+    making: &mut Restoring<'_>,
+    forbidden: Option<&Forbidden>,
+) -> Result<Option<Tested>> {
     let Some(redis) = making.manifest.redis.clone() else { return Ok(None) };
     let cutoff = Timestamp::now().checked_add(SOON).or_fail(Exit::Software, || "reading the clock")?;
     let mut snapshot = redis::check(making)?;
@@ -41,22 +56,37 @@ pub(crate) fn test(args: &Args, making: &mut Restoring<'_>) -> Result<Option<Sum
     making.progress.doing("comparing Redis");
     let answer = Snapshot::ask(&socket, Some(&login), making.stop)?;
     let found = summarize(answer, cutoff)?;
+    let forgotten = forbidden.map(|forbidden| forget_again(args, making, &socket, forbidden)).transpose();
     held.end()?;
     if Timestamp::now() > cutoff {
         return Err(Failure::new(Exit::TryLater, "comparing Redis").because("it took longer than two hours"));
     }
     match difference(&expected, &found) {
-        None => Ok(Some(found)),
+        None => {}
         Some(Difference::OfDigest(what)) if !same_release(&redis.version, &version) => {
             making.note(format!(
                 "Redis {version} keeps what Redis {} wrote in another form: {what}",
                 redis.version
             ));
-            Ok(Some(found))
         }
         Some(Difference::OfCount(what) | Difference::OfDigest(what)) => {
-            Err(Failure::new(Exit::Data, "comparing what was restored").because(what))
+            return Err(Failure::new(Exit::Data, "comparing what was restored").because(what));
         }
+    }
+    Ok(Some(Tested { summary: found, forgotten: forgotten? }))
+}
+
+/// Takes out the copies that are forbidden, and sees that this leaves none; gives how many there were.
+fn forget_again(args: &Args, making: &Restoring<'_>, socket: &Path, forbidden: &Forbidden) -> Result<u64> {
+    making.progress.doing("forgetting again in Redis");
+    let prefixes = copies::prefixes(&args.redis_copies);
+    let forget = || copies::forget(socket, &prefixes, |id| forbidden.contains(id), making.stop);
+    let gone = forget()?;
+    match forget()? {
+        0 => Ok(gone),
+        left => Err(Failure::new(Exit::Data, "forgetting again in Redis what the purge ledger forbids")
+            .because(format!("{} were left", counted(left, "copy")))
+            .advise("Restoring this set would bring them back: please report this")),
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Eraser<'a> {
     most_rows: u64,
     /// Whether it rests as long as it works, because others use the database too.
     gently: bool,
+    /// How often a step is tried that others are in the way of.
+    tries: u32,
     progress: &'a Progress,
     stop: &'a Stop,
     copies: &'a mut ForgetCopies<'a>,
@@ -76,7 +78,13 @@ impl<'a> Eraser<'a> {
     ) -> Result<Self> {
         let forbidding = forbidding(session, table)?;
         let most_rows = u64::from(most_rows);
-        Ok(Self { session, table, forbidding, on, most_rows, gently, progress, stop, copies })
+        Ok(Self { session, table, forbidding, on, most_rows, gently, tries: TRIES, progress, stop, copies })
+    }
+
+    /// Gives up after `tries` at a step, each of which waits a second for others.
+    pub fn trying(&mut self, tries: u32) -> &mut Self {
+        self.tries = tries;
+        self
     }
 
     /// Takes out every row to which one of `conditions` applies; it counts for the first that does.
@@ -114,6 +122,19 @@ impl<'a> Eraser<'a> {
         }
         // A copy may be there of a row that is not.
         (self.copies)(keys)?;
+        Ok(erased)
+    }
+
+    /// Takes out the row with this key, if it is the agent's.
+    ///
+    /// # Errors
+    /// As [`Self::by_conditions`].
+    pub fn by_key_of(&mut self, key: &str, agent: &str) -> Result<Erased> {
+        let mut erased = Erased { rows: vec![0], bytes: 0 };
+        let condition = self.table.is_of(key, agent);
+        for heap in self.table.heaps() {
+            self.step(&heap.name, &condition, "0", &mut erased)?;
+        }
         Ok(erased)
     }
 
@@ -155,7 +176,7 @@ impl<'a> Eraser<'a> {
     /// One step: deletes what `condition` says; `which` numbers each row's condition. Gives how many rows went.
     fn step(&mut self, heap: &str, condition: &str, which: &str, erased: &mut Erased) -> Result<u64> {
         let mut last = String::new();
-        for attempt in 1..=TRIES {
+        for attempt in 1..=self.tries {
             self.stop.check()?;
             match self.transaction(heap, condition, which)? {
                 Ok(rows) => {
@@ -188,7 +209,8 @@ impl<'a> Eraser<'a> {
         which: &str,
     ) -> Result<std::result::Result<Vec<Row>, String>> {
         let doing = format!("deleting rows of {}", self.table);
-        let mut begin = "BEGIN; SET LOCAL lock_timeout = '1s'".to_owned();
+        // A foreign key that is checked late would refuse only after the copies are gone, and what is written before that.
+        let mut begin = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL lock_timeout = '1s'".to_owned();
         if self.on == OnReference::Cascade {
             for key in &self.forbidding {
                 begin.push_str(&format!("; {}", key.delete(heap, condition)));

@@ -1,8 +1,10 @@
 //! Forgetting rows: where they are, which they are, who refers to them, and taking them out in small steps.
-//! nexus-purge does it in the living database, a restore in the one it has just made.
+//! nexus-purge does it in the living database, a restore in the one it has just made. And asking nexus-purge to.
 
+pub mod ask;
 mod condition;
 mod erase;
+pub mod protocol;
 mod references;
 mod replay;
 mod table;

@@ -150,6 +150,17 @@ impl Table {
         format!("ARRAY[{}]::text[]::{}[]", texts.join(", "), self.key_type)
     }
 
+    /// Whether a row has this key and is this agent's, in SQL.
+    pub fn is_of(&self, key: &str, agent: &str) -> String {
+        format!(
+            "{} = ANY ({}) AND {}::text = {}",
+            quote::identifier(&self.place.key),
+            self.key_array(&[key]),
+            quote::identifier(&self.place.agent),
+            quote::literal(agent)
+        )
+    }
+
     /// A text as the key's own type writes it, in SQL; an error of the server when it is none.
     pub fn key_normal(&self, text: &str) -> String {
         format!("{}::text::{}::text", quote::literal(text), self.key_type)

@@ -33,7 +33,7 @@ pub enum What {
 pub struct Done {
     /// MAC of the decision's line.
     pub of: Digest,
-    /// Rows that went. After a run that was killed: those of the last run alone.
+    /// Rows that went. After a run that was killed: those of the last run alone, or those that the decision had found.
     pub rows: u64,
 }
 
@@ -47,6 +47,9 @@ pub struct Decision {
     /// MAC of the line this was taken over from, when two ledgers had gone different ways.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<Digest>,
+    /// Rows that were found, and gone at once: then the run that cleans up after it and says that it is done finds none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<u64>,
 }
 
 /// Where table, type, time and key live. Names as the catalog has them, not quoted.

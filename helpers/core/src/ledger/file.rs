@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -14,6 +15,9 @@ use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use crate::set::directory::sync_directory;
 use crate::set::lock::Lock;
 use crate::set::seal::{NewFile, give_to_owner_of};
+
+/// How long a ledger is waited for that somebody else holds: whoever forgets one episode at once has it for a moment.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads the ledger at `path`. One that was never written is empty.
 ///
@@ -60,10 +64,10 @@ impl LedgerFile {
     /// Locks and reads the ledger at `path`, and cuts off what a killed run has left of a line.
     ///
     /// # Errors
-    /// As [`read`]; TryLater (75) while somebody else holds it.
+    /// As [`read`]; TryLater (75) when somebody else holds it for five seconds.
     pub fn open(path: &Path, keys: Keys, job: &str) -> Result<Self> {
         let directory = path.parent().unwrap_or(Path::new("/"));
-        let lock = Lock::take(directory, job)?;
+        let lock = Lock::take_within(directory, job, PATIENCE)?;
         let ledger = read(path, &keys)?;
         if ledger.is_torn() {
             let doing = || format!("cutting an unfinished line off {}", path.display());

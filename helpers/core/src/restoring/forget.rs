@@ -58,14 +58,21 @@ pub struct Forbidden {
 impl Forbidden {
     /// What the decisions of both ledgers name.
     pub fn named(ledgers: &Ledgers) -> Self {
-        let mut named: BTreeMap<KeyId, BTreeSet<Digest>> = BTreeMap::new();
+        let mut forbidden =
+            Self { keys: ledgers.keys.clone(), named: BTreeMap::new(), gone: BTreeSet::new() };
+        forbidden.name(ledgers);
+        forbidden
+    }
+
+    /// What the decisions of these name, too.
+    pub fn name(&mut self, ledgers: &Ledgers) {
+        self.keys = self.keys.with(&ledgers.keys);
         let of_set = ledgers.copy.iter().flat_map(|copy| copy.ledger.lines());
         for decision in ledgers.machine.lines().iter().chain(of_set).filter_map(Line::decision) {
             if let Forget::Keys(keys) = &decision.forget {
-                named.entry(keys.key.clone()).or_default().extend(&keys.hashes);
+                self.named.entry(keys.key.clone()).or_default().extend(&keys.hashes);
             }
         }
-        Self { keys: ledgers.keys.clone(), named, gone: BTreeSet::new() }
     }
 
     /// These, too.

@@ -4,12 +4,17 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
 use crate::set::seal::give_to_owner_of;
+
+/// How often a lock is tried that is waited for.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// The lock; released when dropped, also by a kill.
 #[derive(Debug)]
@@ -27,6 +32,22 @@ impl Drop for Lock {
 }
 
 impl Lock {
+    /// Takes the lock of `directory` for `job`, and waits for it no longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn take_within(directory: &Path, job: &str, patience: Duration) -> Result<Self> {
+        let began = Instant::now();
+        loop {
+            match Self::take(directory, job) {
+                Err(failure) if failure.exit() == Exit::TryLater && began.elapsed() < patience => {
+                    thread::sleep(GLANCE);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// Takes the lock of `directory` for `job`, without waiting.
     ///
     /// # Errors

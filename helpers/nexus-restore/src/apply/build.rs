@@ -8,6 +8,7 @@ use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::quote;
 use nexus_core::restoring::compare::{self, Compared};
 use nexus_core::restoring::{database, redis};
+use nexus_core::set::lock::Lock;
 
 use crate::apply::forget::Forgotten;
 use crate::apply::preflight::Plan;
@@ -25,6 +26,8 @@ pub(crate) struct Built {
     pub(crate) safety_backup: Option<String>,
     /// Redis's snapshot, compared and ready to be sent.
     pub(crate) redis: Option<Box<dyn Read + Send>>,
+    /// Nobody forgets anything until all of it is in its place.
+    pub(crate) ledger: Option<Lock>,
 }
 
 /// Restores beside the living database, compares, and swaps.
@@ -35,7 +38,7 @@ pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -
     restore.making.fill(control, plan.server_version)?;
     let compared = restore.making.step("compare", compare::all)?;
     restore.making.step("statistics", database::analyze)?;
-    let forgotten = restore.step("forget again", forget::again)?;
+    let mut forgotten = restore.step("forget again", forget::again)?;
     restore.making.step("properties", |making| database::finish(making, control, plan.server_version))?;
     let redis = if plan.redis {
         Some(restore.making.step("check redis", |making| redis::check(making))?)
@@ -47,8 +50,9 @@ pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -
     } else {
         None
     };
+    let ledger = restore.step("forget the newest", |restore| forget::hold(restore, &mut forgotten))?;
     let kept = restore.step("swap", |restore| into_place(restore, control, plan))?;
-    Ok(Built { compared, forgotten, kept, safety_backup, redis })
+    Ok(Built { compared, forgotten, kept, safety_backup, redis, ledger })
 }
 
 /// Gives the new database its name; gives the name under which the old one is kept.

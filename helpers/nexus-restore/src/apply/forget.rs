@@ -3,18 +3,23 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use age::secrecy::ExposeSecret;
 use nexus_core::credentials;
 use nexus_core::failure::{OrFailIo, Result};
 use nexus_core::journal::message_id;
-use nexus_core::ledger::{Decision, Keys, LedgerFile, Line, Side, What, merge};
+use nexus_core::ledger::{Decision, Head, Keys, LedgerFile, Line, Side, What, merge};
 use nexus_core::restoring::forget::{self, Copy, Forbidden, Ledgers};
+use nexus_core::set::lock::Lock;
 use nexus_core::set::seal::NewFile;
 use nexus_core::text::counted;
 
 use crate::APPLICATION;
 use crate::apply::Restore;
+
+/// How long the ledger is waited for before the swap.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads the ledgers, so that one that is damaged is known before anything is made.
 ///
@@ -31,6 +36,8 @@ pub(crate) struct Forgotten {
     pub(crate) rows: u64,
     /// Both ledgers and the ids of those rows, for the copies in Redis; nothing where nothing was ever forgotten.
     pub(crate) forbidden: Option<Forbidden>,
+    /// How far this machine's ledger was carried out.
+    until: Option<Head>,
 }
 
 /// Forgets in the restored copy what the ledgers of this machine and of the set forbid.
@@ -42,11 +49,42 @@ pub(crate) fn again(restore: &mut Restore<'_>) -> Result<Forgotten> {
         return Ok(Forgotten::default());
     };
     let mut forbidden = Forbidden::named(&ledgers);
-    let rows = forget::again(&restore.making, &ledgers, &mut |ids| {
+    let rows = carry_out(restore, &ledgers, &mut forbidden)?;
+    let Ledgers { keys, copy, has_new_keys, machine } = ledgers;
+    let mut until = machine.head();
+    if restore.args.into.is_none()
+        && let Some(copy) = copy
+    {
+        until = take_over(restore, &keys, has_new_keys, &copy, until)?;
+    }
+    Ok(Forgotten { rows, forbidden: Some(forbidden), until })
+}
+
+/// Keeps the ledger from growing while it is held, until the swap is done, and forgets again what came into it since
+/// [`again`]: whoever forgot an episode meanwhile forgot it in the database that goes.
+///
+/// # Errors
+/// TryLater (75) while somebody else holds it; else as [`again`]. Nothing was replaced then.
+pub(crate) fn hold(restore: &mut Restore<'_>, forgotten: &mut Forgotten) -> Result<Option<Lock>> {
+    let path = restore.args.purge_ledger.clone();
+    let Some(directory) = path.parent().filter(|directory| directory.is_dir()) else { return Ok(None) };
+    let lock = Lock::take_within(directory, APPLICATION, PATIENCE)?;
+    let Some(ledgers) = forget::ledgers(&restore.making, &path)? else { return Ok(Some(lock)) };
+    if ledgers.machine.head() != forgotten.until {
+        let mut forbidden = forgotten.forbidden.take().unwrap_or_else(|| Forbidden::named(&ledgers));
+        forbidden.name(&ledgers);
+        forgotten.rows += carry_out(restore, &ledgers, &mut forbidden)?;
+        forgotten.forbidden = Some(forbidden);
+    }
+    Ok(Some(lock))
+}
+
+/// Forgets in the restored copy what `ledgers` forbid, and adds the ids to `forbidden`; gives how many rows that were.
+fn carry_out(restore: &mut Restore<'_>, ledgers: &Ledgers, forbidden: &mut Forbidden) -> Result<u64> {
+    let rows = forget::again(&restore.making, ledgers, &mut |ids| {
         forbidden.add(ids);
         Ok(())
     })?;
-    let Ledgers { keys, copy, has_new_keys, .. } = ledgers;
     if rows > 0 {
         let set = restore.making.set.name.to_string();
         log::info!(
@@ -58,30 +96,33 @@ pub(crate) fn again(restore: &mut Restore<'_>) -> Result<Forgotten> {
             counted(rows, "row")
         ));
     }
-    if restore.args.into.is_none()
-        && let Some(copy) = copy
-    {
-        take_over(restore, &keys, has_new_keys, &copy)?;
-    }
-    Ok(Forgotten { rows, forbidden: Some(forbidden) })
+    Ok(rows)
 }
 
 /// The longer ledger, or of two that have gone different ways the newer with what only the other decided, becomes this
 /// machine's; and so do the set's keys. Before the swap: a ledger that knows more than it must forbids nothing too much.
-fn take_over(restore: &mut Restore<'_>, keys: &Keys, has_new_keys: bool, copy: &Copy) -> Result<()> {
+/// Gives how far what is there then was carried out, when it was until `until` before.
+fn take_over(
+    restore: &mut Restore<'_>,
+    keys: &Keys,
+    has_new_keys: bool,
+    copy: &Copy,
+    until: Option<Head>,
+) -> Result<Option<Head>> {
     let path = restore.args.purge_ledger.clone();
     if !path.parent().is_some_and(Path::is_dir) {
         restore.making.note(format!(
             "the set's purge ledger was carried out, but not kept: there is no directory for {}",
             path.display()
         ));
-        return Ok(());
+        return Ok(until);
     }
     if has_new_keys {
         write_keys(keys)?;
     }
     let mut file = LedgerFile::open(&path, keys.clone(), APPLICATION)?;
     let machine = file.ledger().clone();
+    let is_as_it_was = machine.head() == until;
     let merged = merge(&machine, &copy.ledger);
     let set = format!("set {}", restore.making.id());
     let loser = if merged.wins == Side::Set { "this machine" } else { set.as_str() };
@@ -99,7 +140,8 @@ fn take_over(restore: &mut Restore<'_>, keys: &Keys, has_new_keys: bool, copy: &
             file.append(&by, What::Decision(Box::new(decision)))?;
         }
     }
-    Ok(())
+    // What somebody else has written in between is still to be carried out.
+    Ok(if is_as_it_was { file.ledger().head() } else { until })
 }
 
 /// The decision of a line, saying where it was first written.

@@ -113,6 +113,7 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
         }
         None => None,
     };
+    drop(built.ledger.take());
     Ok(Report::of(restore, built, redis))
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn send(
         if gone > 0 {
             restore.making.note(format!(
                 "{} of forgotten episodes in Redis's snapshot went again",
-                counted(gone, "copy").replace("copys", "copies")
+                counted(gone, "copy")
             ));
         }
     }

@@ -1,0 +1,52 @@
+//! `--answer`: one request over the connection on standard input, to forget one episode. nexus-purge.socket has it started.
+
+mod asker;
+mod forget;
+
+use std::time::Instant;
+
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::forgetting::protocol::{Answer, Request};
+use nexus_core::journal::message_id;
+
+use crate::args::Args;
+use asker::Asker;
+
+/// Answers the connection on standard input. What the asker is told of a failure is not the owner's to mend, or is in the
+/// journal besides.
+///
+/// # Errors
+/// Why the episode was not forgotten, but for one that the agent has not, and for a request that is none.
+pub(crate) fn answer(args: &Args) -> Result<()> {
+    let began = Instant::now();
+    let asker = Asker::on_standard_input()?;
+    let request = match asker.line().and_then(|line| Request::parse(&line)) {
+        Ok(request) => request,
+        Err(why) => {
+            log::warn!("refused what {} asked: {why}", asker.name());
+            asker.tell(&Answer::Failed(format!("this is no request: {why}")));
+            return Ok(());
+        }
+    };
+    let outcome = forget::forget(args, &request, asker.name());
+    let answer = match &outcome {
+        Ok(true) => Answer::Forgotten,
+        Ok(false) => Answer::Absent,
+        Err(failure) if failure.exit() == Exit::TryLater => Answer::Busy(failure.to_string()),
+        Err(failure) => Answer::Failed(failure.to_string()),
+    };
+    // Not which episode, nor whose: who reads the journal is not to know what was forgotten.
+    match &answer {
+        Answer::Forgotten => {
+            let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            log::info!(
+                MESSAGE_ID = message_id::EPISODE_FORGOTTEN, NEXUS_JOB = "purge", NEXUS_ROWS = 1, NEXUS_USEC = micros;
+                "forgot one episode for {}", asker.name()
+            );
+        }
+        Answer::Absent => log::info!("{} asked to forget an episode that its agent has not", asker.name()),
+        Answer::Busy(_) | Answer::Failed(_) => {}
+    }
+    asker.tell(&answer);
+    outcome.map(drop).map_err(|failure: Failure| failure.while_doing("forgetting one episode"))
+}

@@ -1,0 +1,163 @@
+# Forgetting one episode over nexus-purge.socket, as the API has it done.
+# shellcheck shell=bash disable=SC2154 # work and ledger are those of purge.sh
+
+asked=$(dirname "${BASH_SOURCE[0]}")/asked.py
+
+# as_user USER: what is on standard input is asked, and the answer printed.
+as_user() { setpriv --reuid="$1" --regid="$1" --clear-groups python3 -c "$(<"$asked")"; }
+ask() { as_user nexus-api; }
+# ask_for AGENT ID: the status of the answer.
+ask_for() { jq -cn --arg agent "$1" --arg id "$2" '{v: 1, agent: $agent, episode: $id}' | ask >"$work/answer" && jq -r .status "$work/answer"; }
+lines() { if [[ -e $ledger ]]; then wc -l <"$ledger"; else echo 0; fi; }
+one_of() { memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE $1 ORDER BY episode_id LIMIT 1"; }
+
+forgets_at_once_what_the_agent_has() {
+	local id other lines before
+	id=$(one_of "agent_id = 'nexus'") other=$(one_of "agent_id = 'other'")
+	memory --command="CREATE TABLE public.quote (episode uuid REFERENCES nexus_memory.zep_episodic_memory ON DELETE CASCADE)" --command="INSERT INTO public.quote VALUES ('$id')"
+	redis SET "episode:$id" copy >/dev/null
+	before=$(rows) lines=$(lines)
+	same "the answer for another agent's" "$(ask_for nexus "$other")" absent
+	same "the answer for none" "$(ask_for nexus 00000000-0000-4000-8000-000000000000)" absent
+	same "rows and lines after these" "$(rows) $(lines)" "$before $lines"
+	# In capitals it is the same id.
+	same "the answer" "$(ask_for nexus "${id^^}")" forgotten
+	same "rows with the id, who referred, and the copy" "$(rows "episode_id = '$id'") $(memory --command='SELECT count(*) FROM public.quote') $(redis EXISTS "episode:$id")" '0 0 0'
+	same "rows and lines" "$(rows) $(lines)" "$((before - 1)) $((lines + 1))"
+	same "its line" "$(nexus-purge --ledger --json | jq -r 'last | [.by, .what, .rows] | @csv')" '"asked by nexus-api","1 by id",'
+	same "the id in the ledger" "$(grep -c "$id" "$ledger")" 0
+	same "ids in the journal" "$(journalctl --unit='nexus-purge@*' --output=cat | grep -c "$id")" 0
+	journalctl --unit='nexus-purge@*' --output=cat MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a75 --lines=1 | grep -q '^forgot one episode for nexus-api$'
+	same "the answer the second time" "$(ask_for nexus "$id")" absent
+	memory --command="DROP TABLE public.quote"
+}
+
+# The room in the files, and Redis's file, are the nightly run's.
+nightly_run_finishes_it() {
+	local id sentence='a sentence to be forgotten at once' data redis_data
+	data=$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)
+	redis_data=$(docker volume inspect --format '{{.Mountpoint}}' nexus_redis_data)
+	id=$(memory --command="INSERT INTO nexus_memory.zep_episodic_memory (content) VALUES ('$sentence') RETURNING episode_id" --command=CHECKPOINT)
+	redis SET "episode:$id" "\"$sentence\"" >/dev/null
+	grep -rqa "$sentence" "$data" && grep -rqa "$sentence" "$redis_data"
+	same "the answer" "$(ask_for nexus "$id")" forgotten
+	systemctl start nexus-purge
+	same "its line" "$(nexus-purge --ledger --json | jq 'last | .rows')" 1
+	same "open decisions" "$(nexus-purge --ledger --json | jq '[.[] | select(.rows == null)] | length')" 0
+	same "files that hold it" "$(grep -rla "$sentence" "$data" "$redis_data" || true)" ""
+}
+
+asked_for_stays_gone_after_a_restore() {
+	local id
+	backup_of oblivion "$work/before-asked" 2>/dev/null
+	id=$(one_of "agent_id = 'nexus'")
+	same "the answer" "$(ask_for nexus "$id")" forgotten
+	nexus-restore apply 1 --backup-dir "$work/before-asked" --no-safety-backup --no-redis --yes 2>"$work/said"
+	same "rows with the id" "$(rows "episode_id = '$id'")" 0
+	drop_others
+}
+
+nobody_else_may_ask() {
+	fails 'Permission denied' as_user nexus <<<'{}'
+	fails 'Permission denied' as_user daemon <<<'{}'
+	fails 'Permission denied' setpriv --reuid=4711 --regid=4711 --groups=nexus python3 -c "$(<"$asked")" <<<'{}'
+	# And this is all that the API's user reaches of the jobs'.
+	fails 'Permission denied' setpriv --reuid=nexus-api --regid=nexus-api --clear-groups ls /run/nexus
+	fails 'Permission denied' setpriv --reuid=nexus-api --regid=nexus-api --clear-groups ls /run/nexus/scratch
+	fails 'Permission denied' setpriv --reuid=nexus-api --regid=nexus-api --clear-groups cat "$settings"
+	fails 'Permission denied' setpriv --reuid=nexus-api --regid=nexus-api --clear-groups cat "$ledger"
+	fails 'Permission denied' setpriv --reuid=nexus-api --regid=nexus-api --clear-groups ls /var/lib/nexus/backups
+	fails 'no password supplied' setpriv --reuid=nexus-api --regid=nexus-api --clear-groups psql --host=/run/nexus/postgres --username=nexus_app --no-password --dbname=nexus --command='SELECT 1'
+}
+
+last_line_says() { journalctl --unit='nexus-purge@*' --output=cat --lines=1 | grep -qF "$1"; }
+refused() { jq -e '.status == "failed" and (.message | startswith("this is no request: "))' >/dev/null; }
+what_is_no_request_does_nothing() {
+	local before id line
+	id=$(one_of "agent_id = 'nexus'")
+	before="$(rows) $(lines)"
+	for line in '' '{}' '[]' "{\"v\":2,\"agent\":\"nexus\",\"episode\":\"$id\"}" "{\"v\":1,\"agent\":\"\",\"episode\":\"$id\"}" "{\"v\":1,\"agent\":\"nexus\",\"episode\":\"$id\",\"x\":1}" \
+		"{\"v\":1,\"agent\":\"nexus\",\"episode\":\"x' OR true--\"}" "$(printf '{"v":1,"agent":"nexus","episode":"%s"}\n{}' "$id")"; do
+		ask <<<"$line" | refused || { printf 'it was not refused: %s\n' "$line" >&2 && return 1; }
+	done
+	# Longer than a line may be, and one that never ends.
+	head -c 20000 /dev/zero | tr '\0' ' ' | ask >/dev/null 2>&1 || true
+	await 10 last_line_says 'it is longer than 8192 bytes'
+	printf '{' | ask | refused
+	# An agent that would be SQL if it were not quoted.
+	same "the answer for a strange agent" "$(ask_for "x' OR agent_id = 'nexus" "$id")" absent
+	same "rows and lines" "$(rows) $(lines)" "$before"
+}
+
+who_is_in_the_way_makes_it_busy() {
+	local before id held
+	id=$(one_of "agent_id = 'nexus'")
+	before="$(rows) $(lines)"
+	# The ledger, as a nightly run or a restore holds it.
+	flock /var/lib/nexus/.lock sh -c 'touch "$1" && cat' sh "$work/locked" < <(until [[ -e $work/answered ]]; do sleep 0.1; done) &
+	held=$!
+	await 10 test -e "$work/locked"
+	same "the answer while the ledger is held" "$(ask_for nexus "$id")" busy
+	touch "$work/answered"
+	wait "$held"
+	jq -e '.message | contains("held by")' "$work/answer" >/dev/null
+	# The row, as a program that changes it.
+	memory --command="BEGIN" --command="SELECT 1 FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$id' FOR UPDATE" --command="SELECT pg_sleep(60)" --command=COMMIT >/dev/null 2>&1 &
+	held=$!
+	await 10 row_is_held "$id"
+	same "the answer while the row is held" "$(ask_for nexus "$id")" busy
+	memory --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid()" >/dev/null
+	wait "$held" || true
+	same "rows and lines" "$(rows) $(lines)" "$before"
+	same "the answer then" "$(ask_for nexus "$id")" forgotten
+}
+row_is_held() { fails 'could not obtain lock' memory --command="SELECT 1 FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$1' FOR UPDATE NOWAIT"; }
+
+# Also where the foreign key is checked only at the end of the transaction: the ledger would have to be carried out for ever.
+who_refers_forbids_it() {
+	local before id late
+	for late in '' 'DEFERRABLE INITIALLY DEFERRED'; do
+		id=$(one_of "agent_id = 'nexus'")
+		memory --command="CREATE TABLE public.quote (episode uuid REFERENCES nexus_memory.zep_episodic_memory $late)" --command="INSERT INTO public.quote VALUES ('$id')"
+		before="$(rows) $(lines)"
+		same "the answer" "$(ask_for nexus "$id")" failed
+		jq -e '.message | contains("rows of public.quote refer to them")' "$work/answer" >/dev/null
+		same "rows and lines" "$(rows) $(lines)" "$before"
+		memory --command="DROP TABLE public.quote"
+	done
+}
+
+many_at_once_are_all_forgotten() {
+	local ids id lines
+	lines=$(lines)
+	mapfile -t ids < <(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE agent_id = 'nexus' LIMIT 12")
+	for id in "${ids[@]}"; do printf '{"v":1,"agent":"nexus","episode":"%s"}\n' "$id" | ask >"$work/answer-$id" & done
+	wait
+	for id in "${ids[@]}"; do same "the answer for $id" "$(jq -r .status "$work/answer-$id")" forgotten; done
+	same "lines" "$(lines)" "$((lines + 12))"
+	nexus-purge --ledger >/dev/null
+}
+
+a_stopped_server_is_said() {
+	local id before
+	id=$(one_of "agent_id = 'nexus'")
+	before="$(rows) $(lines)"
+	docker stop nexus-redis >/dev/null
+	same "the answer" "$(ask_for nexus "$id")" failed || { docker start nexus-redis && return 1; } >/dev/null
+	docker start nexus-redis >/dev/null
+	await 60 healthy
+	jq -e '.message | contains("speaking to Redis")' "$work/answer" >/dev/null
+	same "rows and lines" "$(rows) $(lines)" "$before"
+}
+
+asked_over_the_socket() {
+	check forgets_at_once_what_the_agent_has
+	check nobody_else_may_ask
+	check nightly_run_finishes_it
+	check what_is_no_request_does_nothing
+	check who_is_in_the_way_makes_it_busy
+	check who_refers_forbids_it
+	check many_at_once_are_all_forgotten
+	check a_stopped_server_is_said
+	check asked_for_stays_gone_after_a_restore
+}
