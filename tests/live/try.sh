@@ -66,6 +66,12 @@ ask_all() {
 # What a search finds by words alone does not depend on how far the backfill is.
 words_found() { answer text canciones | jq --raw-output '.results[].episode_id'; }
 
+# The timer's first run would be in a minute.
+start_the_backfill() { systemctl start --no-block nexus-embed-backfill; }
+# The rows hold still while they are compared.
+hold_the_backfill() { systemctl stop nexus-embed-backfill.timer nexus-embed-backfill; }
+let_the_backfill_go_on() { systemctl start nexus-embed-backfill.timer && start_the_backfill; }
+
 with_a_vector() { as_owner --command="SELECT count(embedding) FROM $memory"; }
 
 # Rows, and a digest of all that they hold, in the order of their keys.
@@ -85,8 +91,9 @@ timed install "$clone/install.sh" --bin-dir "$clone/bin" --yes --owner-identity 
 heading "Storing Debian's fortunes, English and Spanish: $through_the_api through the API, the rest by SQL"
 show "curl -s $api/health | jq --compact-output"
 timed api python3 -B "$clone/tests/live/fortunes.py" store "$through_the_api"
-same "episodes with a vector" "$(with_a_vector)" "$through_the_api"
+echo "$(with_a_vector) of them with a vector at once"
 timed rest load_the_rest
+start_the_backfill
 as_owner --field-separator=' ' --command="SELECT tags[1] || ':', count(*), 'episodes,', pg_size_pretty(sum(octet_length(content))) FROM $memory GROUP BY tags[1] ORDER BY 1"
 
 heading "Searching: by meaning in English, by words in Spanish, both at once"
@@ -94,7 +101,6 @@ ask_all search
 found=$(words_found)
 [[ -n $found ]] || { echo "the search for «canciones» finds nothing" >&2 && exit 1; }
 
-# The rows hold still from the digest to the restored copy, so that the two can be compared.
 hold_the_backfill
 before_rows=$(rows)
 before=$(content)

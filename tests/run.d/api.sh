@@ -42,7 +42,8 @@ part_api() {
 	local passed=0 failed=0 seconds=40 long_too=()
 	if [[ -n $long ]]; then seconds=1200 long_too=(--long); fi
 	need_contract
-	installed
+	# The machine that has a model.
+	installed embed
 	in_machine live/api.sh
 	in_machine live/api-proofs.sh "${long_too[@]}"
 	one openapi-file-is-valid openapi_file_is_valid
