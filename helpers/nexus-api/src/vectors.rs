@@ -26,7 +26,7 @@ pub(crate) enum State {
 
 /// Why there is no vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum None {
+pub(crate) enum NoVector {
     /// There is no model on this machine.
     NoModel,
     /// Not now.
@@ -73,16 +73,16 @@ impl Vectors {
     ///
     /// # Errors
     /// Why there is none.
-    pub(crate) async fn of_query(&self, query: &str, limit: Duration) -> Result<Embedding, None> {
+    pub(crate) async fn of_query(&self, query: &str, limit: Duration) -> Result<Embedding, NoVector> {
         let mut vectors = self.ask(Kind::Query, vec![query.to_owned()], limit).await?;
-        vectors.pop().ok_or(None::NotNow)
+        vectors.pop().ok_or(NoVector::NotNow)
     }
 
     /// The vectors of texts that are to be stored, as many as there are texts, all within `limit`.
     ///
     /// # Errors
     /// Why there are none.
-    pub(crate) async fn of_texts(&self, texts: &[&str], limit: Duration) -> Result<Vec<Embedding>, None> {
+    pub(crate) async fn of_texts(&self, texts: &[&str], limit: Duration) -> Result<Vec<Embedding>, NoVector> {
         let end = tokio::time::Instant::now() + limit;
         let mut vectors = Vec::with_capacity(texts.len());
         for some in texts.chunks(MOST_TEXTS) {
@@ -92,9 +92,9 @@ impl Vectors {
         Ok(vectors)
     }
 
-    async fn ask(&self, kind: Kind, texts: Vec<String>, limit: Duration) -> Result<Vec<Embedding>, None> {
+    async fn ask(&self, kind: Kind, texts: Vec<String>, limit: Duration) -> Result<Vec<Embedding>, NoVector> {
         if !self.socket.exists() {
-            return Err(None::NoModel);
+            return Err(NoVector::NoModel);
         }
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut client = kept.unwrap_or_else(|| Client::new(&self.socket));
@@ -106,15 +106,15 @@ impl Vectors {
                     "nexus-embed gives vectors of {} numbers, and the column has {DIMENSIONS}",
                     vectors.dimensions
                 );
-                Err(None::NoModel)
+                Err(NoVector::NoModel)
             }
-            Ok(Err(EmbedError::Refused(refusal))) if refusal.code == Code::NoModel => Err(None::NoModel),
+            Ok(Err(EmbedError::Refused(refusal))) if refusal.code == Code::NoModel => Err(NoVector::NoModel),
             Ok(Err(error)) => {
                 log::debug!("no vector: {error}");
-                Err(None::NotNow)
+                Err(NoVector::NotNow)
             }
             // The client is dropped: its answer may still come.
-            Err(_) => return self.learn(Err(None::NotNow)),
+            Err(_) => return self.learn(Err(NoVector::NotNow)),
         };
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MOST_KEPT {
@@ -127,7 +127,7 @@ impl Vectors {
         }))
     }
 
-    fn learn(&self, answer: Result<Vec<Embedding>, None>) -> Result<Vec<Embedding>, None> {
+    fn learn(&self, answer: Result<Vec<Embedding>, NoVector>) -> Result<Vec<Embedding>, NoVector> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match &answer {
             Ok(vectors) => {
@@ -138,8 +138,8 @@ impl Vectors {
                     known.version = Some(vector.version.clone());
                 }
             }
-            Err(None::NoModel) => known.state = State::Absent,
-            Err(None::NotNow) => known.state = State::Failing,
+            Err(NoVector::NoModel) => known.state = State::Absent,
+            Err(NoVector::NotNow) => known.state = State::Failing,
         }
         answer
     }

@@ -31,10 +31,10 @@ pub(super) async fn search(
         _ => match embedding(&app, &agent, &search).await {
             Ok(embedding) => (Some(embedding), None),
             Err(why) if search.mode == Mode::Vector => return Err(no_vector(why)),
-            Err(vectors::None::NoModel) => {
+            Err(vectors::NoVector::NoModel) => {
                 (None, Some("There is no embedding model, so this was found by words alone."))
             }
-            Err(vectors::None::NotNow) => {
+            Err(vectors::NoVector::NotNow) => {
                 (None, Some("The embedding service did not answer in time, so this was found by words alone."))
             }
         },
@@ -57,7 +57,7 @@ pub(super) async fn search(
 }
 
 /// The vector to search by: the one given, one in the cache, or a new one.
-async fn embedding(app: &App, agent: &str, search: &Search) -> Result<Embedding, vectors::None> {
+async fn embedding(app: &App, agent: &str, search: &Search) -> Result<Embedding, vectors::NoVector> {
     if let Some(given) = &search.embedding {
         return Ok(given.clone());
     }
@@ -73,9 +73,9 @@ async fn embedding(app: &App, agent: &str, search: &Search) -> Result<Embedding,
     Ok(embedding)
 }
 
-fn no_vector(why: vectors::None) -> Problem {
+fn no_vector(why: vectors::NoVector) -> Problem {
     match why {
-        vectors::None::NoModel => Problem {
+        vectors::NoVector::NoModel => Problem {
             field: Some("mode".to_owned()),
             ..Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -83,7 +83,7 @@ fn no_vector(why: vectors::None) -> Problem {
                 "There is no embedding model: give an embedding, or search with mode hybrid or text.",
             )
         },
-        vectors::None::NotNow => Problem::unavailable(
+        vectors::NoVector::NotNow => Problem::unavailable(
             "embedding_unavailable",
             "The embedding service did not answer in time; try again, or search with mode hybrid or text.",
         ),
