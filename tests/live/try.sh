@@ -9,6 +9,9 @@ shopt -s inherit_errexit
 clone=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 identity=/root/owner-identity.txt
 memory=nexus_memory.zep_episodic_memory
+# What install.sh --try has brought along; without it memory is found by words alone.
+model=none
+for folder in "$clone"/model/*/; do if [[ -d $folder ]]; then model=$folder; fi; done
 declare -A took
 export SYSTEMD_PAGER=
 
@@ -86,7 +89,7 @@ wipe() {
 size_of() { du --summarize --bytes "$1" | cut -f1 | numfmt --to=iec --suffix=B; }
 
 heading "Installing"
-timed install "$clone/install.sh" --bin-dir "$clone/bin" --yes --owner-identity "$identity"
+timed install "$clone/install.sh" --bin-dir "$clone/bin" --yes --owner-identity "$identity" --model "$model"
 
 heading "Storing Debian's fortunes, English and Spanish: $through_the_api through the API, the rest by SQL"
 show "curl -s $api/health | jq --compact-output"

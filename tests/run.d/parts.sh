@@ -8,7 +8,7 @@ logs=$(mktemp -d)
 lane_of() {
 	case $1 in
 	code | bench | fuzz) echo alone ;;
-	host | outside | health | faults) echo second ;;
+	host | outside | embed | api | health | faults) echo second ;;
 	*) echo first ;;
 	esac
 }
