@@ -22,12 +22,13 @@ import uuid
 
 
 class Refused(Exception):
-    """The API understood and refused: `code` is for programs, the text for people."""
+    """The API understood and refused: `code` is for programs, the text for people; `again`: an earlier try had no
+    answer."""
 
-    def __init__(self, status, said):
+    def __init__(self, status, said, again=False):
         field = f" (field {said['field']})" if said.get("field") else ""
         super().__init__(f"{said.get('message', 'no reason was given')}{field}")
-        self.status, self.code = status, said.get("code", "")
+        self.status, self.code, self.again = status, said.get("code", ""), again
 
 
 class Nexus:
@@ -65,7 +66,12 @@ class Nexus:
 
     def forget(self, episode_id):
         """Removes an episode for good: from the database, and from every backup that is restored later."""
-        return self.request("DELETE", f"/memory/episode/{urllib.parse.quote(episode_id, safe='')}")
+        try:
+            self.request("DELETE", f"/memory/episode/{urllib.parse.quote(episode_id, safe='')}")
+        except Refused as refused:
+            # Gone, when it was tried again: the first try has done it, and its answer was lost.
+            if not (refused.status == 404 and refused.again):
+                raise
 
     def request(self, method, path, body=None, headers=None):
         """One call; the answer's JSON. Raises Refused, or OSError when there was no answer in time."""
@@ -73,8 +79,8 @@ class Nexus:
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         data = None if body is None else json.dumps(body).encode()
-        # Only what can be repeated is tried again: an insert has its key, and the other calls change nothing the second time.
-        end = time.monotonic() + self.patience
+        # All of it can be repeated: an insert has its key, and the other calls change nothing the second time.
+        end, again = time.monotonic() + self.patience, False
         while True:
             try:
                 request = urllib.request.Request(self.url + path, data, headers, method=method)
@@ -82,12 +88,12 @@ class Nexus:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
                 if error.code not in (429, 503) or time.monotonic() > end:
-                    raise Refused(error.code, reason(error.read())) from None
+                    raise Refused(error.code, reason(error.read()), again) from None
                 wait = int(error.headers.get("Retry-After", "1"))
             except OSError:
                 if time.monotonic() > end:
                     raise
-                wait = 0.5
+                wait, again = 0.5, True
             time.sleep(wait)
 
 

@@ -8,6 +8,7 @@ import json
 import random
 import sys
 import threading
+import time
 import uuid
 
 from client import Client, as_owner, expect, seed
@@ -28,6 +29,14 @@ class Agent:
         self.own, self.keyed, self.gone, self.typed = {}, {}, set(), set()
         self.other = None
         self.client = Client(self.agent)
+
+    def ask(self, method, path, body=None):
+        """One request that may be sent twice; until nobody is too busy for it."""
+        end = time.monotonic() + 60
+        while (answer := self.client.call(method, path, body)).status == 503 and time.monotonic() < end:
+            expect(answer.headers["Retry-After"], f"{method} {path}: 503 without Retry-After")
+            time.sleep(0.1)
+        return answer
 
     def check(self, answer, sent=""):
         """Nothing of the other is in the answer but what was sent; the answer as JSON."""
@@ -101,7 +110,7 @@ class Agent:
             body["tags"] = self.rng.choice([["shared"], [self.other.name]])
         if self.rng.random() < 0.5:
             body["embedding"] = [self.rng.gauss(0, 1) for _ in range(384)]
-        said = self.check(self.client.post("/memory/search", body))
+        said = self.check(self.ask("POST", "/memory/search", body))
         if "results" in said:
             expect({one["episode_id"] for one in said["results"]} <= set(self.own), f"{self.name} found what it has not stored")
 
@@ -137,7 +146,7 @@ class Agent:
         self.as_if_it_were_not_there("DELETE", "/memory/episode/{}")
         episode = self.pick()
         if episode:
-            self.check(self.client.delete(f"/memory/episode/{episode}"), episode)
+            self.check(self.ask("DELETE", f"/memory/episode/{episode}"), episode)
             self.gone.add(episode)
             del self.own[episode]
             expect(self.client.get(f"/memory/episode/{episode}").status == 404, "an episode is there after its DELETE")
@@ -158,7 +167,7 @@ class Agent:
         theirs, nobodys = self.theirs(), str(uuid.uuid4())
         if "working" in path:
             self.typed |= {theirs, nobodys}
-        answers = [self.client.call(method, path.format(which)) for which in (theirs, nobodys)]
+        answers = [self.ask(method, path.format(which)) for which in (theirs, nobodys)]
         said = [self.check(answer, which) for answer, which in zip(answers, (theirs, nobodys))]
         expect(answers[0].status == answers[1].status, f"{method} {path} tells {self.name} that there is an episode of another: {answers}")
         expect(set(said[0]) == set(said[1]), f"{method} {path} answers otherwise for another's episode: {answers}")

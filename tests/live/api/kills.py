@@ -82,9 +82,9 @@ def main():
             for victim in rng.sample(VICTIMS, len(VICTIMS)):
                 began = time.monotonic()
                 victim.kill()
-                await_that(victim.serves, 90, f"{victim.name} does not serve")
+                await_that(victim.serves, 180, f"{victim.name} does not serve")
                 stored = len(load.stored)
-                load.until(stored + 20, lambda: len(load.stored), 90, f"20 inserts after {victim.name} was killed")
+                load.until(stored + 20, lambda: len(load.stored), 180, f"20 inserts after {victim.name} was killed")
                 ended = time.monotonic()
                 if victim.name == "nexus-api":
                     away.append((began, ended))

@@ -15,8 +15,8 @@ import uuid
 from client import ADDRESS, Client, Cut, expect
 
 AGENT = f"limits-{uuid.uuid4().hex[:8]}"
-# Within which another client must be served: generous, as the machine may be slow; starved means minutes.
-SERVED = 10
+# Seconds within which another client must be served: generous, as the machine may be slow. Who is starved is never served.
+SERVED = 30
 
 
 def served(what):

@@ -16,7 +16,7 @@ WORDS = ["harbour", "lantern", "puerto", "canción", "winter", "invierno", "copp
 class Load:
     """Clients, as one agent; `with Load(…)` starts and ends them. Every second one makes a new connection for each request."""
 
-    def __init__(self, clients, rng, patience=120):
+    def __init__(self, clients, rng, patience=240):
         self.agent = f"load-{uuid.uuid4().hex[:12]}"
         self.patience = patience
         self.ending = threading.Event()
@@ -106,7 +106,7 @@ class Load:
 
     # ---- For who kills
 
-    def go_on(self, requests, seconds=90):
+    def go_on(self, requests, seconds=180):
         """Waits until so many more requests have been answered well."""
         self.until(self.done + requests, lambda: self.done, seconds, f"{requests} more requests")
 

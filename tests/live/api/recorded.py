@@ -3,7 +3,7 @@
 each answer must have the status and exactly the members and types that such a program reads.
 
 A shape: text, count, number, share (0 to 1), boolean, time, uuid; ["all", shape], ["one of", value…]; an object of shapes, in which
-"*" is any member and "...": "anything" allows more; any other value is meant itself. "keep" names a member of the answer for $NAME
+"*" is any member, "name?" one that may be missing, and "...": "anything" allows more; any other value is meant itself. "keep" names a member of the answer for $NAME
 in later requests, "holds" what must be in the answer.
 """
 
@@ -43,11 +43,12 @@ def fits(value, shape, where):
             for name, member in value.items():
                 fits(member, shape["*"], f"{where}.{name}")
             return
-        known = {name for name in shape if name != "..."}
-        expect(known <= set(value), f"{where} lacks {sorted(known - set(value))}")
-        expect("..." in shape or set(value) == known, f"{where} has besides: {sorted(set(value) - known)}")
-        for name in known:
-            fits(value[name], shape[name], f"{where}.{name}")
+        known = {name.rstrip("?"): member for name, member in shape.items() if name != "..."}
+        lacking = {name for name in shape if name != "..." and not name.endswith("?")} - set(value)
+        expect(not lacking, f"{where} lacks {sorted(lacking)}")
+        expect("..." in shape or set(value) <= set(known), f"{where} has besides: {sorted(set(value) - set(known))}")
+        for name in set(value) & set(known):
+            fits(value[name], known[name], f"{where}.{name}")
     elif isinstance(shape, list) and shape[0] == "all":
         expect(isinstance(value, list), f"{where} is {value!r}, not a list")
         for number, member in enumerate(value):
