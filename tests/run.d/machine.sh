@@ -155,6 +155,7 @@ part_bench() {
 	in_machine live/backup-bench.sh 100000 1
 	in_machine live/restore-test-bench.sh 20000 1
 	in_machine live/purge-bench.sh 10000 30
+	in_machine live/api-bench.sh 2000 5
 	need prometheus-node-exporter=prometheus-node-exporter
 	"$machine" copy "$installed_machine" "$(type -P prometheus-node-exporter)" /usr/local/bin/prometheus-node-exporter
 	in_machine live/health-bench.sh 60

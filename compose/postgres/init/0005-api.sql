@@ -26,6 +26,13 @@ GRANT SELECT, INSERT, DELETE ON nexus_memory.api_idempotency TO nexus_app;
 -- Episodes without a vector are few; counted by this, where the vectors themselves would have to be read.
 CREATE INDEX IF NOT EXISTS zep_without_embedding ON nexus_memory.zep_episodic_memory (agent_id) WHERE embedding IS NULL;
 
+-- A search among the episodes of a type that is rare.
+CREATE INDEX IF NOT EXISTS zep_type ON nexus_memory.zep_episodic_memory ((metadata ->> 'action_type'));
+
 INSERT INTO nexus_memory.migrations (version, name) VALUES (5, 'api');
 \endif
+
+-- As in 0003-index-use.sql: without it row-level security keeps every search from the index on the type. It gives a member of
+-- an object or nothing, and fails for no value. A state, too.
+ALTER FUNCTION pg_catalog.jsonb_object_field_text(jsonb, text) LEAKPROOF;
 COMMIT;

@@ -222,7 +222,11 @@ fn without_nul(name: &str, text: &str) -> Result<()> {
 /// Whether `jsonb` can hold it: no NUL in any text or name.
 fn storable(name: &str, members: &Map<String, Value>) -> Result<()> {
     for (key, value) in members {
-        let name = format!("{name}.{}", key.chars().filter(|c| !c.is_control()).take(50).collect::<String>());
+        // Deep down, where it would grow long, the place above must do.
+        let name = match name.len() < LONGEST_NAME {
+            true => format!("{name}.{}", key.chars().filter(|c| !c.is_control()).take(50).collect::<String>()),
+            false => name.to_owned(),
+        };
         without_nul(&name, key)?;
         storable_value(&name, value)?;
     }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::memory::error::DbError;
 use crate::memory::pool::Database;
+use crate::problem::Problem;
 use crate::time;
 
 /// Oldest first, so that an import makes them in their order.
@@ -69,7 +70,8 @@ impl Export {
             match line {
                 Ok(line) => Some((Ok(line), Some(export))),
                 Err(error) => {
-                    log::warn!("an export ends early: {error:?}");
+                    // Made a problem, it is told in the journal without what it may quote.
+                    log::warn!("an export ends early: {}", Problem::from(error).code);
                     Some((Err(std::io::Error::other("the export ends early")), None))
                 }
             }

@@ -18,12 +18,13 @@ use crate::memory::pool::Database;
 /// lists are fused better when they reach deeper.
 const DEPTH: i64 = 30;
 
-/// Of what matches by words, so many of the newest are ranked: a word that is in every row must not make a search read
-/// every text.
-const RANKED: i64 = 60;
+/// Of what matches by words, so many of the newest are ranked, or as many as are wanted: a rank takes a tenth of a
+/// millisecond and more, as the text's words are made anew for it, and a word that is in every row must not make a search
+/// read every text.
+const RANKED: i64 = 40;
 
 /// Of a text, so many characters count for its rank; all of it for whether it matches.
-const RANKED_TEXT: i64 = 2000;
+const RANKED_TEXT: i64 = 1000;
 
 /// Reciprocal rank fusion's constant, as in the paper (Cormack, Clarke, Büttcher 2009).
 const RRF: f64 = 60.0;
@@ -83,11 +84,11 @@ fn nearest<'a>(vector: &'a Vector, version: &'a String, depth: &'a i64, filters:
 /// The rows with the query's words, best first; with `compared`, how near each is by meaning.
 fn matching<'a>(
     query: &'a String,
-    depth: &'a i64,
+    ranked: &'a i64,
     compared: Option<(&'a Vector, &'a String)>,
     filters: &'a Filters,
 ) -> Sql<'a> {
-    let mut sql = Sql { text: String::new(), values: vec![query, depth] };
+    let mut sql = Sql { text: String::new(), values: vec![query, ranked] };
     // Materialised, so that the words' index is used: the planner does not know what episode_words costs, and would
     // rather read the newest rows one by one.
     sql.text = format!(
@@ -105,11 +106,11 @@ fn matching<'a>(
         }
     };
     sql.text += &format!(
-        r#"), newest AS (SELECT episode_id FROM matching ORDER BY "timestamp" DESC LIMIT {RANKED})
+        r#"), newest AS (SELECT episode_id FROM matching ORDER BY "timestamp" DESC LIMIT $2)
         SELECT episode_id, ts_rank(nexus_memory.episode_words(left(content, {RANKED_TEXT})),
             nexus_memory.episode_query($1), 32)::double precision AS rank, {near}
         FROM {TABLE} WHERE episode_id IN (SELECT episode_id FROM newest)
-        ORDER BY rank DESC, "timestamp" DESC LIMIT $2"#
+        ORDER BY rank DESC, "timestamp" DESC"#
     );
     sql
 }
@@ -129,10 +130,11 @@ impl Database {
         words: bool,
     ) -> Result<Vec<(Episode, f64)>, DbError> {
         let depth = DEPTH.max(search.limit * 2);
+        let ranked = RANKED.max(search.limit);
         let compared = embedding.map(|given| (Vector::from(given.vector.clone()), &given.version));
         let near = compared.as_ref().map(|(vector, version)| nearest(vector, version, &depth, &search.filters));
         let compared = compared.as_ref().map(|(vector, version)| (vector, *version));
-        let matches = words.then(|| matching(&search.query, &depth, compared, &search.filters));
+        let matches = words.then(|| matching(&search.query, &ranked, compared, &search.filters));
         let mut steps = Vec::with_capacity(2);
         steps.extend(near.as_ref().map(|sql| Step::new(&sql.text, sql.values.clone())));
         steps.extend(matches.as_ref().map(|sql| Step::new(&sql.text, sql.values.clone())));

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_core::failure::{Exit, Failure, OrFail, Result};
 use serde_json::Value;
 use tokio::net::UnixStream;
 
@@ -71,7 +71,7 @@ impl Client {
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
         let doing = || format!("connecting to the API at {}", self.socket.display());
-        let stream = UnixStream::connect(&self.socket).await.or_fail_io(doing).map_err(|failure| {
+        let stream = UnixStream::connect(&self.socket).await.or_fail(Exit::Unavailable, doing).map_err(|failure| {
             failure.advise("Is it there? systemctl status nexus-api.socket")
         })?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.or_fail(Exit::Unavailable, doing)?;
