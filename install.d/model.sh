@@ -80,7 +80,7 @@ take_model() {
 		echo '{"max_seq_length": 256, "do_lower_case": false}' >"$part/sentence_bert_config.json"
 		chmod 0644 "$part/sentence_bert_config.json"
 	fi
-	(cd "$part" && find . -type f ! -name SHA256SUMS -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum) >"$part/.sums"
+	(cd "$part" && find . -type f ! -name .sums -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum) >"$part/.sums"
 	mv "$part/.sums" "$part/SHA256SUMS"
 	chmod 0644 "$part/SHA256SUMS"
 	sync "$part"/* "$part"

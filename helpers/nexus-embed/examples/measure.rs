@@ -35,7 +35,12 @@ fn measure(folder: &Path) -> nexus_core::failure::Result<()> {
     for instructions in [Instructions::best(), Instructions::Portable] {
         let began = Instant::now();
         let model = Model::load(folder, instructions)?;
-        println!("{instructions:?}: loaded in {:.0} ms, {} MiB resident, {} MiB of it its own", milliseconds(began.elapsed()), resident("VmRSS"), resident("RssAnon"));
+        println!(
+            "{instructions:?}: loaded in {:.0} ms, {} MiB resident, {} MiB of it its own",
+            milliseconds(began.elapsed()),
+            resident("VmRSS"),
+            resident("RssAnon")
+        );
         for (tokens, rounds) in [(9, 200), (20, 200), (64, 50), (256, 20)] {
             // "word" is one token; two go around the text.
             let text = vec!["word"; tokens - 2].join(" ");
@@ -47,7 +52,12 @@ fn measure(folder: &Path) -> nexus_core::failure::Result<()> {
             }
             times.sort();
             let at = |share: usize| milliseconds(times[(times.len() - 1) * share / 100]);
-            println!("{tokens:>6} tokens: least {:.2} ms, half {:.2} ms, p95 {:.2} ms", at(0), at(50), at(95));
+            println!(
+                "{tokens:>6} tokens: least {:.2} ms, half {:.2} ms, p95 {:.2} ms",
+                at(0),
+                at(50),
+                at(95)
+            );
         }
         println!("  after it {} MiB resident, {} MiB of it its own", resident("VmRSS"), resident("RssAnon"));
     }

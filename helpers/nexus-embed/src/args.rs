@@ -90,7 +90,9 @@ fn idle(text: &str) -> Result<Duration, String> {
 fn model(text: &str) -> Result<String, String> {
     let is_path = text.starts_with('/');
     if text.is_empty() || text.contains('\0') || (!is_path && (text.contains('/') || text.starts_with('.'))) {
-        return Err("it is the name of a folder below /var/lib/nexus/models, or a path that begins with /".to_owned());
+        return Err(
+            "it is the name of a folder below /var/lib/nexus/models, or a path that begins with /".to_owned()
+        );
     }
     Ok(text.to_owned())
 }

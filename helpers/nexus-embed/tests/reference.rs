@@ -45,7 +45,12 @@ fn vectors_are_those_of_the_published_weights() {
             for ours in [together, &alone] {
                 // The reference takes the first 256 tokens of its one long text, 400 times the same word; so do our pieces.
                 let cosine = cosine(ours, &case.embedding);
-                assert!(cosine >= 0.9999, "{instructions:?}: cosine {cosine}, {} tokens: {:?}", case.tokens, case.text);
+                assert!(
+                    cosine >= 0.9999,
+                    "{instructions:?}: cosine {cosine}, {} tokens: {:?}",
+                    case.tokens,
+                    case.text
+                );
                 let length: f32 = ours.iter().map(|x| x * x).sum();
                 assert!((length - 1.0).abs() < 1e-5, "length {length}");
                 least = least.min(cosine);

@@ -68,7 +68,8 @@ fn tensors() -> Tensors {
 /// A folder with it; `pooling` as `1_Pooling` says it.
 fn write(folder: &Path, tensors: &Tensors, pooling: &str, prompts: &serde_json::Value) {
     std::fs::create_dir_all(folder.join("1_Pooling")).unwrap();
-    let json = |name: &str, value: &serde_json::Value| std::fs::write(folder.join(name), value.to_string()).unwrap();
+    let json =
+        |name: &str, value: &serde_json::Value| std::fs::write(folder.join(name), value.to_string()).unwrap();
     json(
         "config.json",
         &json!({"model_type": "bert", "vocab_size": WORDS.len(), "hidden_size": WIDTH, "num_hidden_layers": LAYERS,
@@ -76,7 +77,10 @@ fn write(folder: &Path, tensors: &Tensors, pooling: &str, prompts: &serde_json::
             "max_position_embeddings": POSITIONS, "type_vocab_size": 2, "layer_norm_eps": 1e-12}),
     );
     json("sentence_bert_config.json", &json!({"max_seq_length": 32, "do_lower_case": false}));
-    json("1_Pooling/config.json", &json!({format!("pooling_mode_{pooling}"): true, "word_embedding_dimension": WIDTH}));
+    json(
+        "1_Pooling/config.json",
+        &json!({format!("pooling_mode_{pooling}"): true, "word_embedding_dimension": WIDTH}),
+    );
     json("config_sentence_transformers.json", &json!({"prompts": prompts}));
     let vocabulary: BTreeMap<&str, usize> = WORDS.iter().enumerate().map(|(id, word)| (*word, id)).collect();
     let special = |id: usize| json!({"id": WORDS[id], "ids": [id], "tokens": [WORDS[id]]});
@@ -98,7 +102,10 @@ fn write(folder: &Path, tensors: &Tensors, pooling: &str, prompts: &serde_json::
     for (name, (shape, numbers)) in tensors {
         let start = data.len();
         data.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
-        header.insert(format!("bert.{name}"), json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]}));
+        header.insert(
+            format!("bert.{name}"),
+            json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]}),
+        );
     }
     let header = serde_json::Value::Object(header).to_string();
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat();
@@ -131,7 +138,8 @@ impl Plain<'_> {
     }
 
     fn add_and_normalise(&self, name: &str, rows: &[Vec<f64>], other: &[Vec<f64>]) -> Vec<Vec<f64>> {
-        let added = rows.iter().zip(other).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a + b).collect::<Vec<_>>());
+        let added =
+            rows.iter().zip(other).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a + b).collect::<Vec<_>>());
         added.map(|row| self.normalised(name, &row)).collect()
     }
 
@@ -145,8 +153,8 @@ impl Plain<'_> {
         let mut states: Vec<Vec<f64>> = embedded.collect();
         for layer in 0..LAYERS {
             let place = format!("encoder.layer.{layer}");
-            let [q, k, v] =
-                ["query", "key", "value"].map(|name| self.dense(&format!("{place}.attention.self.{name}"), &states));
+            let [q, k, v] = ["query", "key", "value"]
+                .map(|name| self.dense(&format!("{place}.attention.self.{name}"), &states));
             let of_head = WIDTH / HEADS;
             let mut context = vec![vec![0.0; WIDTH]; ids.len()];
             for head in 0..HEADS {
@@ -164,9 +172,12 @@ impl Plain<'_> {
                 }
             }
             let attended = self.dense(&format!("{place}.attention.output.dense"), &context);
-            states = self.add_and_normalise(&format!("{place}.attention.output.LayerNorm"), &states, &attended);
+            states =
+                self.add_and_normalise(&format!("{place}.attention.output.LayerNorm"), &states, &attended);
             let mut wide = self.dense(&format!("{place}.intermediate.dense"), &states);
-            wide.iter_mut().flatten().for_each(|x| *x = 0.5 * *x * (1.0 + erf(*x / std::f64::consts::SQRT_2)));
+            wide.iter_mut()
+                .flatten()
+                .for_each(|x| *x = 0.5 * *x * (1.0 + erf(*x / std::f64::consts::SQRT_2)));
             let narrow = self.dense(&format!("{place}.output.dense"), &wide);
             states = self.add_and_normalise(&format!("{place}.output.LayerNorm"), &states, &narrow);
         }
@@ -227,7 +238,11 @@ fn vectors_are_those_of_the_plain_pass() {
             let one: Vec<usize> = ONE.1.into_iter().chain([3]).collect();
             let long: Vec<usize> = [2].into_iter().chain([6; 29]).chain([3]).collect();
             for (ours, ids) in ours.chunks_exact(WIDTH).zip([&one[..], &[2, 3], &long]) {
-                assert_near(ours, &Plain(&tensors).vector(ids, pooling), &format!("{pooling} {instructions:?} {ids:?}"));
+                assert_near(
+                    ours,
+                    &Plain(&tensors).vector(ids, pooling),
+                    &format!("{pooling} {instructions:?} {ids:?}"),
+                );
             }
         }
     }
@@ -261,7 +276,9 @@ fn what_goes_together_is_what_each_is_alone() {
     let place = tempfile::tempdir().unwrap();
     write(place.path(), &tensors(), "mean_tokens", &json!({}));
     let model = Model::load(place.path(), Instructions::best()).unwrap();
-    let texts: Vec<String> = (0..40).map(|n| WORDS[4..10].iter().cycle().skip(n).take(n).copied().collect::<Vec<_>>().join(" ")).collect();
+    let texts: Vec<String> = (0..40)
+        .map(|n| WORDS[4..10].iter().cycle().skip(n).take(n).copied().collect::<Vec<_>>().join(" "))
+        .collect();
     let asked: Vec<_> = texts.iter().map(|text| (Kind::Passage, text.as_str())).collect();
     let together = model.embed(&asked, &mut || {}).unwrap();
     for (text, together) in asked.iter().zip(together.chunks_exact(WIDTH)) {
@@ -276,7 +293,13 @@ fn a_text_without_end_ends() {
     let place = tempfile::tempdir().unwrap();
     write(place.path(), &tensors(), "mean_tokens", &json!({}));
     let model = Model::load(place.path(), Instructions::best()).unwrap();
-    for text in ["cat ".repeat(300_000), "x".repeat(1 << 20), "🙂".repeat(1 << 18), "\u{301}".repeat(1 << 18), " ".repeat(1 << 20)] {
+    for text in [
+        "cat ".repeat(300_000),
+        "x".repeat(1 << 20),
+        "🙂".repeat(1 << 18),
+        "\u{301}".repeat(1 << 18),
+        " ".repeat(1 << 20),
+    ] {
         let vector = model.embed(&[(Kind::Passage, &text)], &mut || {}).unwrap();
         assert!(vector.iter().all(|x| x.is_finite()));
     }
@@ -286,7 +309,8 @@ fn a_text_without_end_ends() {
 fn weights_that_are_not_what_was_taken_are_refused() {
     let place = tempfile::tempdir().unwrap();
     write(place.path(), &tensors(), "mean_tokens", &json!({}));
-    std::fs::write(place.path().join("SHA256SUMS"), format!("{}  model.safetensors\n", "0".repeat(64))).unwrap();
+    std::fs::write(place.path().join("SHA256SUMS"), format!("{}  model.safetensors\n", "0".repeat(64)))
+        .unwrap();
     let failure = Model::load(place.path(), Instructions::best()).err().unwrap();
     assert!(failure.to_string().contains("SHA256SUMS says 00000000"), "{failure}");
     std::fs::remove_file(place.path().join("SHA256SUMS")).unwrap();

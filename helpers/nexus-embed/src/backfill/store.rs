@@ -81,7 +81,8 @@ impl Store {
              JOIN nexus_memory.zep_episodic_memory e USING (episode_id)";
         let characters = i32::try_from(MOST_CHARACTERS).unwrap_or(i32::MAX);
         let rows = self.rows("reading the queue", sql, &[&characters, &AT_ONCE]).await?;
-        let waiting = rows.iter().map(|row| Waiting { episode: row.get(0), text: row.get(1), digest: row.get(2) });
+        let waiting =
+            rows.iter().map(|row| Waiting { episode: row.get(0), text: row.get(1), digest: row.get(2) });
         Ok(waiting.collect())
     }
 
@@ -97,7 +98,7 @@ impl Store {
             for (one, vector) in group.iter().zip(vectors.rows()) {
                 self.client.execute(&update, &[&one.episode, &vector, &vectors.version, &one.digest]).await?;
             }
-            Ok(())
+            Ok::<(), Error>(())
         };
         match outcome.await {
             Ok(()) => self.run(doing, "COMMIT").await,
@@ -143,9 +144,14 @@ impl Store {
         let sql = "INSERT INTO nexus_memory.embedding_queue AS q (episode_id, agent_id) \
              SELECT episode_id, agent_id FROM nexus_memory.zep_episodic_memory \
              WHERE embedding IS NOT NULL AND embedding_version IS DISTINCT FROM $1 ON CONFLICT (episode_id) DO NOTHING";
-        let others = self.client.execute(sql, &[&version]).await.map_err(|error| failed("queueing episodes", &error))?;
+        let others = self
+            .client
+            .execute(sql, &[&version])
+            .await
+            .map_err(|error| failed("queueing episodes", &error))?;
         let sql = "UPDATE nexus_memory.embedding_queue SET state = 'waiting', attempts = 0, next_try_at = now() WHERE state = 'failed'";
-        let again = self.client.execute(sql, &[]).await.map_err(|error| failed("queueing episodes", &error))?;
+        let again =
+            self.client.execute(sql, &[]).await.map_err(|error| failed("queueing episodes", &error))?;
         Ok(others + again)
     }
 }

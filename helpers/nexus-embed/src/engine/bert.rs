@@ -107,7 +107,8 @@ impl Bert {
             words: weights.tensor("embeddings.word_embeddings.weight", &[config.vocab_size, width])?,
             positions: weights
                 .tensor("embeddings.position_embeddings.weight", &[config.max_position_embeddings, width])?,
-            types: weights.tensor("embeddings.token_type_embeddings.weight", &[config.type_vocab_size, width])?,
+            types: weights
+                .tensor("embeddings.token_type_embeddings.weight", &[config.type_vocab_size, width])?,
             norm: Norm::find(weights, "embeddings.LayerNorm", width)?,
             layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
             config,
@@ -146,14 +147,20 @@ impl Bert {
         let mut states = Vec::with_capacity(tokens * width);
         for text in texts {
             if text.len() > positions.count {
-                return Err(Failure::new(Exit::Data, "embedding a text")
-                    .because(format!("{} tokens, the model takes {}", text.len(), positions.count)));
+                return Err(Failure::new(Exit::Data, "embedding a text").because(format!(
+                    "{} tokens, the model takes {}",
+                    text.len(),
+                    positions.count
+                )));
             }
             for (position, token) in text.iter().enumerate() {
                 let token = *token as usize;
                 if token >= words.count {
                     return Err(Failure::new(Exit::Data, "embedding a text")
-                        .because(format!("token {token} of the tokenizer is not among the {} of the weights", words.count))
+                        .because(format!(
+                            "token {token} of the tokenizer is not among the {} of the weights",
+                            words.count
+                        ))
                         .advise("tokenizer.json and model.safetensors are not of the same model"));
                 }
                 let (word, position) = (words.row(token), positions.row(position));
@@ -168,9 +175,10 @@ impl Bert {
     fn layer(&self, layer: &Layer, texts: &[&[u32]], room: &mut Room) {
         let width = self.config.hidden_size;
         let Room { states, parts, context, added, wide, scratch } = room;
-        let apply = |x: &[f32], x_width, layers: &[Dense<'_>], then, out: &mut [f32], scratch: &mut Vec<f32>| {
-            linear::apply(self.instructions, Rows::dense(x, x_width), layers, then, out, scratch);
-        };
+        let apply =
+            |x: &[f32], x_width, layers: &[Dense<'_>], then, out: &mut [f32], scratch: &mut Vec<f32>| {
+                linear::apply(self.instructions, Rows::dense(x, x_width), layers, then, out, scratch);
+            };
         let all = [layer.query.dense(), layer.key.dense(), layer.value.dense()];
         apply(states, width, &all, Then::Nothing, parts, scratch);
         self.attend(texts, parts, context);
@@ -231,7 +239,12 @@ impl Bert {
             value_rows[token * padded..][..of_head].copy_from_slice(values.row(token));
         }
         let mut scores = vec![0.0; tokens * columns];
-        self.instructions.rows_with_columns(queries, Rows::dense(&key_columns, columns), &mut scores, columns);
+        self.instructions.rows_with_columns(
+            queries,
+            Rows::dense(&key_columns, columns),
+            &mut scores,
+            columns,
+        );
         let scale = 1.0 / (of_head as f32).sqrt();
         self.instructions.run(Softmax { rows: &mut scores, stride: columns, count: tokens, scale });
         let scores = Rows { data: &scores, stride: columns, width: tokens, count: tokens };
@@ -249,14 +262,16 @@ impl Bert {
     fn add_and_normalise(&self, states: &mut [f32], added: &[f32], norm: &Norm) {
         let (weight, bias) = (norm.weight.numbers(), norm.bias.numbers());
         let a_share = if states.len() < 1 << 15 { states.len() } else { weight.len() * 32 };
-        states.par_chunks_mut(a_share.max(1)).zip(added.par_chunks(a_share.max(1))).for_each(|(rows, other)| {
-            self.instructions.run(AddAndNormalise {
-                rows,
-                other,
-                weight,
-                bias,
-                epsilon: self.config.layer_norm_eps,
-            });
-        });
+        states.par_chunks_mut(a_share.max(1)).zip(added.par_chunks(a_share.max(1))).for_each(
+            |(rows, other)| {
+                self.instructions.run(AddAndNormalise {
+                    rows,
+                    other,
+                    weight,
+                    bias,
+                    epsilon: self.config.layer_norm_eps,
+                });
+            },
+        );
     }
 }

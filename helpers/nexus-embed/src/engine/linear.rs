@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use crate::machine::{Instructions, Rows};
 use crate::engine::math::Gelu;
+use crate::machine::{Instructions, Rows};
 
 /// A dense layer: `weight` has a row for each output.
 #[derive(Clone, Copy, Debug)]

@@ -90,7 +90,8 @@ fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
 #[inline(always)]
 fn erf(x: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
-    let polynomial = ((((1.061_405_4 * t - 1.453_152) * t + 1.421_413_7) * t - 0.284_496_74) * t + 0.254_829_6) * t;
+    let polynomial =
+        ((((1.061_405_4 * t - 1.453_152) * t + 1.421_413_7) * t - 0.284_496_74) * t + 0.254_829_6) * t;
     (1.0 - polynomial * exp(-x * x)).copysign(x)
 }
 
@@ -104,7 +105,8 @@ fn exp(x: f32) -> f32 {
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     let r = x - n * 0.693_359_375 + n * 2.121_944_400e-4;
-    let polynomial = ((((1.987_569_15e-4 * r + 1.398_199_95e-3) * r + 8.333_451_9e-3) * r + 4.166_579_6e-2) * r
+    let polynomial = ((((1.987_569_15e-4 * r + 1.398_199_95e-3) * r + 8.333_451_9e-3) * r + 4.166_579_6e-2)
+        * r
         + 1.666_666_55e-1)
         * r
         + 5.000_000_1e-1;
@@ -157,7 +159,9 @@ mod tests {
     /// Values of the error function from Abramowitz and Stegun, table 7.1.
     #[test]
     fn erf_is_that_of_the_table() {
-        for (x, exact) in [(0.0, 0.0), (0.1, 0.112_462_92), (0.5, 0.520_499_88), (1.0, 0.842_700_79), (2.0, 0.995_322_27)] {
+        for (x, exact) in
+            [(0.0, 0.0), (0.1, 0.112_462_92), (0.5, 0.520_499_88), (1.0, 0.842_700_79), (2.0, 0.995_322_27)]
+        {
             assert!((erf(x) - exact).abs() < 5e-7, "{x}");
             assert!((erf(-x) + exact).abs() < 5e-7, "-{x}");
         }

@@ -86,7 +86,8 @@ fn tile<const M: usize, const N: usize>(
             out.copy_from_slice(&four[..N]);
         } else {
             for n in 0..N {
-                out[n] = add_lanes([sums[m][n], _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()])[0];
+                out[n] =
+                    add_lanes([sums[m][n], _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()])[0];
             }
         }
         for n in 0..N {

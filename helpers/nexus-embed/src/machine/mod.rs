@@ -1,7 +1,7 @@
 //! What the compiler cannot check: a file as memory, and the processor's vector instructions. The only module of NEXUS that
-//! lifts the ban on `unsafe`, because latency is what this program exists for: read instead of mapped, the weights would be
-//! 90 MB of memory of its own at each start, and without these instructions a text takes five times as long
-//! (docs/EMBEDDING.md has the figures). Each use says why it is sound, and each kernel is tested against a plain one.
+//! lifts the ban on `unsafe`, because latency is what this program exists for: weights that are read instead of mapped are 90 MB
+//! to copy at each start, and the products of matrices are nearly all of the work. Each use says why it is sound, and each
+//! kernel is tested against a plain one. How fast they are: docs/EMBEDDING.md.
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]

@@ -106,7 +106,10 @@ impl Description {
             pooling: pooling(folder, modules.as_deref())?,
             most_tokens: most_tokens(&bert, &sentence, &tokenizer),
             is_lower_case: sentence.do_lower_case,
-            prefixes: prefixes(folder, read(&folder.join("config_sentence_transformers.json"))?.unwrap_or_default()),
+            prefixes: prefixes(
+                folder,
+                read(&folder.join("config_sentence_transformers.json"))?.unwrap_or_default(),
+            ),
             bert,
         })
     }
@@ -134,7 +137,9 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 fn no_model(folder: &Path) -> Failure {
     Failure::new(Exit::Settings, format!("loading the model in {}", folder.display()))
         .because("there is no config.json")
-        .advise("Put a model there: ./install.sh --model download, or --model DIR; docs/EMBEDDING.md says which")
+        .advise(
+            "Put a model there: ./install.sh --model download, or --model DIR; docs/EMBEDDING.md says which",
+        )
 }
 
 fn unfit(folder: &Path, why: String) -> Failure {
@@ -149,16 +154,28 @@ fn check(bert: &BertConfig, folder: &Path) -> Result<()> {
         return unfit(format!("its architecture is {}, only bert is known", bert.model_type));
     }
     if bert.hidden_size != DIMENSIONS {
-        return unfit(format!("its vectors have {} numbers, the database keeps {DIMENSIONS}", bert.hidden_size));
+        return unfit(format!(
+            "its vectors have {} numbers, the database keeps {DIMENSIONS}",
+            bert.hidden_size
+        ));
     }
     if bert.hidden_act != "gelu" {
         return unfit(format!("its activation is {}, only gelu is known", bert.hidden_act));
     }
     if bert.position_embedding_type != "absolute" {
-        return unfit(format!("its positions are {}, only absolute ones are known", bert.position_embedding_type));
+        return unfit(format!(
+            "its positions are {}, only absolute ones are known",
+            bert.position_embedding_type
+        ));
     }
     let small = |number| (1..1 << 20).contains(&number);
-    let all_small = [bert.vocab_size, bert.num_attention_heads, bert.intermediate_size, bert.max_position_embeddings, bert.type_vocab_size];
+    let all_small = [
+        bert.vocab_size,
+        bert.num_attention_heads,
+        bert.intermediate_size,
+        bert.max_position_embeddings,
+        bert.type_vocab_size,
+    ];
     if !all_small.into_iter().all(small)
         || bert.num_hidden_layers > 100
         || !bert.hidden_size.is_multiple_of(bert.num_attention_heads)
@@ -179,7 +196,9 @@ fn pooling(folder: &Path, modules: Option<&[Module]>) -> Result<Pooling> {
             "Transformer" if module.path.is_empty() => {}
             "Pooling" => place.clone_from(&module.path),
             "Normalize" => {}
-            other => return Err(unfit(folder, format!("it has a part of the kind {other}, which is not known"))),
+            other => {
+                return Err(unfit(folder, format!("it has a part of the kind {other}, which is not known")));
+            }
         }
     }
     if place.contains("..") || place.starts_with('/') {
@@ -221,7 +240,10 @@ fn prefixes(folder: &Path, said: Prompts) -> (String, String) {
     let of_e5 = |prefix: &str| if is_e5 && said.prompts.is_empty() { Some(prefix.to_owned()) } else { None };
     (
         named(&["query"]).or_else(|| usual.clone()).or_else(|| of_e5("query: ")).unwrap_or_default(),
-        named(&["passage", "document", "corpus"]).or(usual).or_else(|| of_e5("passage: ")).unwrap_or_default(),
+        named(&["passage", "document", "corpus"])
+            .or(usual)
+            .or_else(|| of_e5("passage: "))
+            .unwrap_or_default(),
     )
 }
 
@@ -266,10 +288,14 @@ mod tests {
 
     #[test]
     fn what_it_does_not_say_is_as_sentence_transformers_has_it() {
-        let it = said("m", &[("config.json", BERT), ("tokenizer_config.json", r#"{"model_max_length": 1e30}"#)]).unwrap();
+        let it =
+            said("m", &[("config.json", BERT), ("tokenizer_config.json", r#"{"model_max_length": 1e30}"#)])
+                .unwrap();
         assert_eq!((it.pooling, it.most_tokens, it.is_lower_case), (Pooling::Mean, 64, false));
         assert_eq!(it.prefixes, (String::new(), String::new()));
-        let it = said("m", &[("config.json", BERT), ("tokenizer_config.json", r#"{"model_max_length": 48}"#)]).unwrap();
+        let it =
+            said("m", &[("config.json", BERT), ("tokenizer_config.json", r#"{"model_max_length": 48}"#)])
+                .unwrap();
         assert_eq!(it.most_tokens, 48);
     }
 
@@ -297,9 +323,21 @@ mod tests {
         }
         for (file, text, why) in [
             ("1_Pooling/config.json", r#"{"pooling_mode_lasttoken": true}"#, "its pooling is lasttoken"),
-            ("1_Pooling/config.json", r#"{"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": true}"#, "cls_token with mean_tokens"),
-            ("modules.json", r#"[{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}]"#, "a part of the kind Dense"),
-            ("modules.json", r#"[{"path": "../x", "type": "sentence_transformers.models.Pooling"}]"#, "names ../x"),
+            (
+                "1_Pooling/config.json",
+                r#"{"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": true}"#,
+                "cls_token with mean_tokens",
+            ),
+            (
+                "modules.json",
+                r#"[{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}]"#,
+                "a part of the kind Dense",
+            ),
+            (
+                "modules.json",
+                r#"[{"path": "../x", "type": "sentence_transformers.models.Pooling"}]"#,
+                "names ../x",
+            ),
         ] {
             let failure = said("m", &[("config.json", BERT), (file, text)]).unwrap_err();
             assert!(failure.to_string().contains(why), "{failure}");

@@ -152,13 +152,19 @@ fn version(folder: &Path, digest: &str) -> String {
 fn check_sum(sums: &Path, digest: &str) -> Result<()> {
     // A folder that a person put there by hand has none.
     let Ok(text) = std::fs::read_to_string(sums) else { return Ok(()) };
-    let said = text.lines().filter_map(|line| line.split_once("  ")).find(|(_, file)| *file == "model.safetensors");
+    let said =
+        text.lines().filter_map(|line| line.split_once("  ")).find(|(_, file)| *file == "model.safetensors");
     match said {
-        Some((said, _)) if said != digest => {
-            Err(Failure::new(Exit::Data, format!("reading {}", sums.with_file_name("model.safetensors").display()))
-                .because(format!("its SHA-256 begins with {}, SHA256SUMS says {}", &digest[..8], said.get(..8).unwrap_or(said)))
-                .advise("Install the model anew: ./install.sh --model download, or --model DIR"))
-        }
+        Some((said, _)) if said != digest => Err(Failure::new(
+            Exit::Data,
+            format!("reading {}", sums.with_file_name("model.safetensors").display()),
+        )
+        .because(format!(
+            "its SHA-256 begins with {}, SHA256SUMS says {}",
+            &digest[..8],
+            said.get(..8).unwrap_or(said)
+        ))
+        .advise("Install the model anew: ./install.sh --model download, or --model DIR")),
         _ => Ok(()),
     }
 }

@@ -35,9 +35,8 @@ impl Tokens {
         // What the file says of both was for another use.
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| Failure::new(Exit::Data, doing()).because(error))?;
-        let around = tokenizer
-            .encode("a", true)
-            .map_err(|error| Failure::new(Exit::Data, doing()).because(error))?;
+        let around =
+            tokenizer.encode("a", true).map_err(|error| Failure::new(Exit::Data, doing()).because(error))?;
         let special = around.get_special_tokens_mask();
         let first = special.iter().position(|mask| *mask == 0).unwrap_or(special.len());
         let last = special.iter().rposition(|mask| *mask == 0).map_or(first, |last| last + 1);

@@ -84,8 +84,11 @@ impl Weights {
             .or_else(|| self.entries.get(&format!("bert.{name}")))
             .ok_or_else(|| damaged(&self.path, format!("the tensor {name} is missing")))?;
         if entry.dtype != "F32" {
-            return Err(damaged(&self.path, format!("{name} is of {} numbers, only F32 is known", entry.dtype))
-                .advise("Save the model with 32-bit numbers"));
+            return Err(damaged(
+                &self.path,
+                format!("{name} is of {} numbers, only F32 is known", entry.dtype),
+            )
+            .advise("Save the model with 32-bit numbers"));
         }
         if entry.shape != shape {
             return Err(damaged(
@@ -95,7 +98,8 @@ impl Weights {
         }
         let width = shape.last().copied().unwrap_or(1);
         let bytes = &self.file[entry.place.clone()];
-        let numbers = if cfg!(target_endian = "little") && bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok() {
+        let numbers = if cfg!(target_endian = "little") && bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok()
+        {
             Numbers::Mapped(Arc::clone(&self.file), entry.place.clone())
         } else {
             let (numbers, _) = bytes.as_chunks::<4>();
@@ -175,7 +179,8 @@ mod tests {
         Weights::open(&path)
     }
 
-    const TWO: &str = r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}"#;
+    const TWO: &str =
+        r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}"#;
 
     #[test]
     fn a_tensor_is_what_the_file_has_wherever_it_stands() {
@@ -184,7 +189,9 @@ mod tests {
             let header = format!("{TWO}{}", " ".repeat(spaces));
             let weights = opened(&file(&header, &data)).unwrap();
             assert_eq!(weights.tensor("a", &[1, 2]).unwrap().rows().row(0), [1.0, -2.5]);
-            assert!(weights.tensor("a", &[2, 1]).unwrap_err().to_string().contains("config.json says [2, 1]"));
+            assert!(
+                weights.tensor("a", &[2, 1]).unwrap_err().to_string().contains("config.json says [2, 1]")
+            );
             assert!(weights.tensor("b", &[1]).unwrap_err().to_string().contains("the tensor b is missing"));
         }
     }

@@ -47,7 +47,13 @@ pub(super) async fn serve(mut peer: UnixStream, shared: &Shared) {
             // The rest of the request is not read, so nothing that follows could be understood.
             Ok(Err(Some(refusal))) => (Answer::Refusal(refusal), false),
             Ok(Err(None)) => return,
-            Err(_) => (Answer::Refusal(refusal(Code::BadRequest, "the request took longer than ten seconds to arrive")), false),
+            Err(_) => (
+                Answer::Refusal(refusal(
+                    Code::BadRequest,
+                    "the request took longer than ten seconds to arrive",
+                )),
+                false,
+            ),
         };
         let frame = answer.to_frame().or_else(|why| {
             Answer::Refusal(refusal(Code::Failed, format!("the model gave {why}"))).to_frame()

@@ -58,9 +58,7 @@ pub fn serve(load: impl FnOnce() -> Result<Model>, idle: Duration) -> Result<()>
     let began = Instant::now();
     let model = load();
     let (status, idle) = match &model {
-        Ok(model) => {
-            (format!("{} loaded in {} ms", model.version(), began.elapsed().as_millis()), idle)
-        }
+        Ok(model) => (format!("{} loaded in {} ms", model.version(), began.elapsed().as_millis()), idle),
         Err(failure) => (format!("without a model: {failure}"), idle.min(IDLE_WITHOUT_MODEL)),
     };
     match &model {
@@ -102,8 +100,7 @@ fn listener() -> Result<StdListener> {
     };
     let doing = || "taking the socket from systemd";
     let fd = std::io::stdin().as_fd().try_clone_to_owned().or_fail_io(doing)?;
-    let address: SockaddrStorage =
-        getsockname(std::os::fd::AsRawFd::as_raw_fd(&fd)).map_err(|_| wrong())?;
+    let address: SockaddrStorage = getsockname(std::os::fd::AsRawFd::as_raw_fd(&fd)).map_err(|_| wrong())?;
     if address.family() != Some(AddressFamily::Unix) {
         return Err(wrong());
     }

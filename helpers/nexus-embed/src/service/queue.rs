@@ -159,7 +159,8 @@ mod tests {
         runtime.block_on(async {
             use Kind::{Passage, Query};
             let asked = [(Passage, 60), (Passage, 4), (Passage, 1), (Query, 2), (Query, 64)];
-            let mut waiting: Vec<_> = asked.iter().map(|(kind, texts)| Box::pin(queue.embed(request(*kind, *texts)))).collect();
+            let mut waiting: Vec<_> =
+                asked.iter().map(|(kind, texts)| Box::pin(queue.embed(request(*kind, *texts)))).collect();
             for one in &mut waiting {
                 assert!(tokio::time::timeout(std::time::Duration::ZERO, one).await.is_err());
             }
@@ -177,7 +178,8 @@ mod tests {
         let queue = Queue::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut waiting: Vec<_> = (0..8).map(|_| Box::pin(queue.embed(request(Kind::Passage, 64)))).collect();
+            let mut waiting: Vec<_> =
+                (0..8).map(|_| Box::pin(queue.embed(request(Kind::Passage, 64)))).collect();
             for one in &mut waiting {
                 assert!(tokio::time::timeout(std::time::Duration::ZERO, one).await.is_err());
             }
