@@ -13,6 +13,7 @@ files_to_install() {
 		printf '0644 %s %s/compose/%s\n' "$clone/compose/$file" "$share" "$file"
 	done < <(cd "$clone/compose" && find . -type f -printf '%P\n' | sort)
 	printf '0644 %s %s/nexus.env.example\n' "$clone/.env.example" "$share"
+	for file in "$clone"/docs/examples/*; do printf '0644 %s %s/examples/%s\n' "$file" "$share" "$(basename "$file")"; done
 	for file in "$clone"/units/*.{service,socket,timer,path,target,slice}; do
 		if [[ -e $file ]]; then printf '0644 %s %s/%s\n' "$file" "$units" "$(basename "$file")"; fi
 	done

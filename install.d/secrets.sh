@@ -25,6 +25,8 @@ make_secrets() {
 	printf '*:*:*:postgres:%s\n' "$password" | put_if_new "$keys/postgres_pgpass" 0600 999:999
 
 	if [[ ! -s $keys/nexus_app_password ]]; then random_password | put "$keys/nexus_app_password" 0600 999:999; fi
+	# Of the role that fills in vectors; see compose/postgres/init/0004-embedding.sql.
+	if [[ ! -s $keys/nexus_embed_password ]]; then random_password | put "$keys/nexus_embed_password" 0600 999:999; fi
 
 	if [[ ! -s $keys/redis_password ]]; then random_password | put "$keys/redis_password" 0600 root:root; fi
 	# With it the purge ledger hides ids; one a line, the first for what is new. Sets carry it, encrypted.

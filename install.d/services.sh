@@ -11,6 +11,8 @@ start_services() {
 		say "the first start fetches the images, which may take minutes"
 		systemctl start nexus-stack.service || explain_stack
 	fi
+	# The new program, and its settings; its sockets hold what comes meanwhile.
+	systemctl try-restart nexus-api.service
 	systemctl start nexus.target
 	reload_postgres
 	switch_metrics

@@ -27,8 +27,10 @@ done
 
 # \password hashes the password on this side: the server, its log and its statistics never see it. It asks twice,
 # and reads standard input when there is no terminal.
-password=$(</run/secrets/nexus_app_password)
-printf '%s\n%s\n' "$password" "$password" | run --dbname=postgres --command='\password nexus_app' 2>/dev/null >/dev/null || {
-	echo "nexus: setting the password of the role nexus_app failed; see /etc/nexus/credentials/nexus_app_password" >&2
-	exit 1
-}
+for role in nexus_app nexus_embed; do
+	password=$(<"/run/secrets/${role}_password")
+	printf '%s\n%s\n' "$password" "$password" | run --dbname=postgres --command="\password $role" 2>/dev/null >/dev/null || {
+		echo "nexus: setting the password of the role $role failed; see /etc/nexus/credentials/${role}_password" >&2
+		exit 1
+	}
+done

@@ -9,7 +9,9 @@ shopt -s inherit_errexit
 clone=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 identity=/root/owner-identity.txt
 memory=nexus_memory.zep_episodic_memory
-texts=/usr/share/games/fortunes
+# What install.sh --try has brought along; without it memory is found by words alone.
+model=none
+for folder in "$clone"/model/*/; do if [[ -d $folder ]]; then model=$folder; fi; done
 declare -A took
 export SYSTEMD_PAGER=
 
@@ -27,41 +29,53 @@ timed() {
 	took[$name]=$(awk -v a="$from" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", b - a }')
 }
 
-# Debian's fortunes as CSV: a text a record, split at the lines that are a single %. Spanish ones are below es/.
-episodes_of_fortunes() {
-	local file language
-	find "$texts" -type f ! -name '*.dat' ! -path '*/off/*' | sort | while IFS= read -r file; do
-		if [[ $file == "$texts"/es/* ]]; then language=es; else language=en; fi
-		awk -v language="$language" -v file="$(basename "$file" .fortunes)" '
-			function episode() {
-				sub(/\n+$/, "", text)
-				if (text != "") {
-					gsub(/"/, "\"\"", text)
-					printf "\"%s\",%s,%s\n", text, language, file
-				}
-				text = ""
-			}
-			/^%$/ { episode(); next }
-			{ text = text $0 "\n" }
-			END { episode() }' "$file"
-	done
-}
+# As many of Debian's fortunes as this through the API, each with its vector when it is answered. The rest, some 23,000, by SQL,
+# as a program that knows of no vectors: the backfill fills those in while this goes on.
+through_the_api=3000
 
-# As a program, over the socket, under row-level security. One episode in four gets a vector, as entering 26,000 in the index
-# would be most of this trial's time. They are arithmetic on a hash: something to back up, and no meaning. That comes with nexus-embed.
-load_episodes() {
+load_the_rest() {
 	local csv
 	csv=$(mktemp)
-	episodes_of_fortunes >"$csv"
+	python3 -B "$clone/tests/live/fortunes.py" rest "$through_the_api" >"$csv"
 	as_program --command='CREATE TEMPORARY TABLE fortune (content text, language text, file text)' \
 		--command="\\copy fortune FROM '$csv' (FORMAT csv)" \
-		--command="INSERT INTO $memory (content, tags, metadata, embedding, embedding_version)
-			SELECT content, ARRAY[language, file], jsonb_build_object('action_type', 'fortune', 'file', file),
-				CASE WHEN has_vector THEN (SELECT array_agg((get_byte(hash, j % 32) - 127.5 + 8 * sin(j * (1 + get_byte(hash, (j + 7) % 32))))::real)::vector FROM generate_series(1, 384) j) END,
-				CASE WHEN has_vector THEN 'synthetic' END
-			FROM fortune, LATERAL (SELECT sha256(convert_to(content, 'UTF8')) AS hash) h, LATERAL (SELECT get_byte(hash, 0) < 64 AS has_vector) v"
+		--command="INSERT INTO $memory (content, tags, metadata)
+			SELECT content, ARRAY[language, file], jsonb_build_object('action_type', 'fortune', 'file', file) FROM fortune"
 	rm -f "$csv"
 }
+
+api=http://127.0.0.1:8003
+# search MODE QUERY: the best three, as a person would like to read them.
+search() {
+	printf '\n$ curl -s %s/memory/search --json '"'"'{"query": "%s", "mode": "%s", "limit": 3}'"'"'\n' "$api" "$2" "$1"
+	answer "$1" "$2" | jq --raw-output '.results[] | "  \(.similarity_score * 100 | round) %  \(.content | gsub("\\s+"; " ") | if length > 150 then .[:149] + "…" else . end)"'
+}
+answer() {
+	curl --silent --show-error --fail-with-body "$api/memory/search" --json "$(jq --null-input --arg mode "$1" --arg query "$2" '{$mode, $query, limit: 3, min_similarity: 0.3}')"
+}
+# The ids that the three kinds of search give, in both languages.
+questions=(
+	'vector|money does not make anybody happy'
+	'vector|advice for programmers who blame the compiler'
+	'text|canciones'
+	'text|amor mujer corazón'
+	'hybrid|a cat sleeping in the sun'
+	'hybrid|la vida es un sueño'
+)
+ask_all() {
+	local question
+	for question in "${questions[@]}"; do "$1" "${question%%|*}" "${question#*|}"; done
+}
+# What a search finds by words alone does not depend on how far the backfill is.
+words_found() { answer text canciones | jq --raw-output '.results[].episode_id'; }
+
+# The timer's first run would be in a minute.
+start_the_backfill() { systemctl start --no-block nexus-embed-backfill; }
+# The rows hold still while they are compared.
+hold_the_backfill() { systemctl stop nexus-embed-backfill.timer nexus-embed-backfill; }
+let_the_backfill_go_on() { systemctl start nexus-embed-backfill.timer && start_the_backfill; }
+
+with_a_vector() { as_owner --command="SELECT count(embedding) FROM $memory"; }
 
 # Rows, and a digest of all that they hold, in the order of their keys.
 content() { as_owner --command="COPY (SELECT * FROM $memory ORDER BY episode_id) TO STDOUT" | sha256sum | cut -d' ' -f1; }
@@ -75,15 +89,24 @@ wipe() {
 size_of() { du --summarize --bytes "$1" | cut -f1 | numfmt --to=iec --suffix=B; }
 
 heading "Installing"
-timed install "$clone/install.sh" --bin-dir "$clone/bin" --yes --owner-identity "$identity"
+timed install "$clone/install.sh" --bin-dir "$clone/bin" --yes --owner-identity "$identity" --model "$model"
 
-heading "Loading Debian's fortunes, English and Spanish, each an episode"
-timed load load_episodes
+heading "Storing Debian's fortunes, English and Spanish: $through_the_api through the API, the rest by SQL"
+show "curl -s $api/health | jq --compact-output"
+timed api python3 -B "$clone/tests/live/fortunes.py" store "$through_the_api"
+echo "$(with_a_vector) of them with a vector at once"
+timed rest load_the_rest
+start_the_backfill
+as_owner --field-separator=' ' --command="SELECT tags[1] || ':', count(*), 'episodes,', pg_size_pretty(sum(octet_length(content))) FROM $memory GROUP BY tags[1] ORDER BY 1"
+
+heading "Searching: by meaning in English, by words in Spanish, both at once"
+ask_all search
+found=$(words_found)
+[[ -n $found ]] || { echo "the search for «canciones» finds nothing" >&2 && exit 1; }
+
+hold_the_backfill
 before_rows=$(rows)
 before=$(content)
-as_owner --field-separator=' ' --command="SELECT tags[1] || ':', count(*), 'episodes,', pg_size_pretty(sum(octet_length(content))) FROM $memory GROUP BY tags[1] ORDER BY 1"
-echo "and a search for «canciones» as a program does it:"
-as_program --command="SELECT left(replace(content, E'\n', ' '), 90) FROM $memory WHERE nexus_memory.episode_words(content) @@ nexus_memory.episode_query('canciones') LIMIT 3"
 
 heading "A backup, by systemd"
 timed backup show "systemctl start nexus-backup"
@@ -113,6 +136,9 @@ same "the number of episodes" "$after_rows" "$before_rows"
 same "their digest" "$after" "$before"
 ((after_rows > 1000)) || { echo "only $after_rows episodes were loaded: are Debian's fortunes installed?" >&2 && exit 1; }
 same "what a program sees" "$(as_program --command="SELECT count(*) FROM $memory")" "$before_rows"
+same "what the API finds" "$(words_found)" "$found"
+search hybrid 'the meaning of life'
+let_the_backfill_go_on
 
 heading "The next night: a backup, and does it prove itself?"
 systemctl start nexus-backup
@@ -128,7 +154,8 @@ show "nexus-restore list"
 heading "Summary"
 printf '  %-22s %s\n' \
 	"installed in" "${took[install]}" \
-	"episodes" "$before_rows, $(as_owner --command="SELECT count(embedding) FROM $memory") with a vector, loaded in ${took[load]}" \
+	"episodes" "$before_rows: $through_the_api through the API in ${took[api]}, the rest by SQL in ${took[rest]}" \
+	"with a vector" "$(with_a_vector) by now; the backfill goes on" \
 	"database" "$(as_owner --command='SELECT pg_size_pretty(pg_database_size(current_database()))')" \
 	"backup set" "$(size_of "$set"), made in ${took[backup]}" \
 	"wiped and restored in" "${took[restore]}" \

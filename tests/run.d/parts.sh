@@ -5,12 +5,13 @@ logs=$(mktemp -d)
 
 # Parts of one lane follow each other; lanes run side by side, so that each takes about as long: most parts wait for a
 # server, a timer or a disk more than they compute. What measures has everything for itself.
-lanes=(code shared own faults)
+lanes=(code shared own memory faults)
 lane_of() {
 	case $1 in
 	bench | fuzz) echo alone ;;
 	code) echo code ;;
 	host | outside | install | health | docs) echo own ;;
+	embed | api) echo memory ;;
 	faults) echo faults ;;
 	*) echo shared ;;
 	esac

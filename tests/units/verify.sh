@@ -41,6 +41,18 @@ for job in nexus-backup nexus-restore-test nexus-purge nexus-purge@x nexus-healt
 	check has "$job.service" CapabilityBoundingSet ""
 	check has "$job.service" SupplementaryGroups ""
 done
+check has nexus-embed.service PrivateNetwork yes
+check has nexus-embed.service RestrictAddressFamilies AF_UNIX
+check has nexus-embed.service User nexus-api
+check has nexus-embed.service SupplementaryGroups ""
+check has nexus-embed-backfill.service PrivateNetwork yes
+check has nexus-embed-backfill.service User nexus
+# What faces clients can answer them and reach nobody; it is no user of the jobs, and in no group of theirs.
+check has nexus-api.service PrivateNetwork yes
+check has nexus-api.service RestrictAddressFamilies AF_UNIX
+check has nexus-api.service User nexus-api
+check has nexus-api.service SupplementaryGroups ""
+check has nexus-api.service CapabilityBoundingSet ""
 # The one that reads journals cannot carry them away, and the one with a network cannot read them.
 check has nexus-alert@x.service PrivateNetwork yes
 check has nexus-alert@x.service RestrictAddressFamilies AF_UNIX

@@ -1,10 +1,12 @@
 //! What the NEXUS helpers share: how they fail and report, the settings and credentials they read,
-//! the backup set on disk, what is forgotten and the ledger of it, and the way to the one helper that may talk to Docker.
+//! the backup set on disk, what is forgotten and the ledger of it, and the ways to the helpers that others ask:
+//! the one that may talk to Docker, and the one that makes vectors.
 
 pub mod cli;
 pub mod confirm;
 pub mod credentials;
 pub mod docker;
+pub mod embedding;
 pub mod failure;
 pub mod forgetting;
 pub mod journal;

@@ -30,6 +30,7 @@ secrets_are_closed() {
 ledger_key 0 0 600
 machine_identity 0 0 600
 nexus_app_password 999 999 600
+nexus_embed_password 999 999 600
 postgres_password 999 999 600
 postgres_pgpass 999 999 600
 redis_acl 999 1000 600

@@ -1,0 +1,38 @@
+-- What the API needs besides the episodes: keys that make a retry safe, and indexes for its counts.
+BEGIN;
+SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('nexus migrations')) \g /dev/null
+SELECT NOT EXISTS (SELECT FROM nexus_memory.migrations WHERE version = 5) AS needed \gset
+\if :needed
+
+-- A request's Idempotency-Key, put here in the transaction that stores its episodes. No text: what was asked is a SHA-256.
+CREATE TABLE nexus_memory.api_idempotency (
+    agent_id    text        NOT NULL DEFAULT current_setting('nexus.agent_id'),
+    key         text        NOT NULL,
+    fingerprint bytea       NOT NULL,
+    episode_ids uuid[]      NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (agent_id, key)
+);
+CREATE INDEX api_idempotency_age ON nexus_memory.api_idempotency (agent_id, created_at);
+COMMENT ON TABLE nexus_memory.api_idempotency IS 'Keys of requests that stored episodes; nexus-api removes them after 24 hours';
+
+ALTER TABLE nexus_memory.api_idempotency ENABLE ROW LEVEL SECURITY;
+ALTER TABLE nexus_memory.api_idempotency FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_agent ON nexus_memory.api_idempotency
+    USING (agent_id = current_setting('nexus.agent_id', true))
+    WITH CHECK (agent_id = current_setting('nexus.agent_id', true));
+GRANT SELECT, INSERT, DELETE ON nexus_memory.api_idempotency TO nexus_app;
+
+-- Episodes without a vector are few; counted by this, where the vectors themselves would have to be read.
+CREATE INDEX IF NOT EXISTS zep_without_embedding ON nexus_memory.zep_episodic_memory (agent_id) WHERE embedding IS NULL;
+
+-- A search among the episodes of a type that is rare.
+CREATE INDEX IF NOT EXISTS zep_type ON nexus_memory.zep_episodic_memory ((metadata ->> 'action_type'));
+
+INSERT INTO nexus_memory.migrations (version, name) VALUES (5, 'api');
+\endif
+
+-- As in 0003-index-use.sql: without it row-level security keeps every search from the index on the type. It gives a member of
+-- an object or nothing, and fails for no value. A state, too.
+ALTER FUNCTION pg_catalog.jsonb_object_field_text(jsonb, text) LEAKPROOF;
+COMMIT;

@@ -1,0 +1,77 @@
+//! `GET` and `DELETE /memory/episode/{id}`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use nexus_core::forgetting::ask;
+use nexus_core::forgetting::protocol::{Answer as Purged, Request};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::calls::answer::Answer;
+use crate::http::agent::Agent;
+use crate::problem::Problem;
+use crate::time;
+
+/// One episode, with all that is kept of it.
+pub(super) async fn read(
+    State(app): State<Arc<App>>,
+    Agent(agent): Agent,
+    id: Result<Path<String>, PathRejection>,
+) -> Answer {
+    let episode = app.database.by_id(&agent, parse(id)?).await?.ok_or_else(Problem::no_episode)?;
+    Ok(Json(json!({"success": true, "episode": episode, "timestamp": time::now()})))
+}
+
+/// Has it forgotten. nexus-purge does that: it has the ledger, by which the episode does not come back with a restore.
+pub(super) async fn forget(
+    State(app): State<Arc<App>>,
+    Agent(agent): Agent,
+    id: Result<Path<String>, PathRejection>,
+) -> Answer {
+    let id = parse(id)?.to_string();
+    let request = Request { agent: agent.clone(), episode: id.clone() };
+    let answer = ask::forget(&app.args.purge_socket, &request).await;
+    // Also when nobody knows whether it was done.
+    app.recent.invalidate(&agent);
+    match answer {
+        Ok(Purged::Forgotten) => {
+            app.working.forget(&app.redis, &agent, &id).await;
+            Ok(Json(json!({
+                "success": true,
+                "episode_id": id,
+                "timestamp": time::now(),
+                "message": "Forgotten. Backups that were made before hold it until they are removed.",
+            })))
+        }
+        Ok(Purged::Absent) => Err(Problem::no_episode()),
+        Ok(Purged::Busy(_)) => Err(Problem::unavailable("busy", "Somebody else is purging; try again.")),
+        Ok(Purged::Failed(why)) => {
+            log::error!("nexus-purge could not forget an episode: {why}");
+            Err(Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "not_forgotten",
+                "It could not be forgotten; the journal says why: journalctl -u 'nexus-purge@*'",
+            ))
+        }
+        Err(failure) => {
+            log::warn!("{failure}");
+            Err(Problem::unavailable(
+                "purge_unavailable",
+                "nexus-purge does not answer; whether it was forgotten is not known. Asking again does no harm.",
+            ))
+        }
+    }
+}
+
+fn parse(id: Result<Path<String>, PathRejection>) -> Result<Uuid, Problem> {
+    // With its hyphens alone, as everything here writes it.
+    let id = id.ok().filter(|Path(id)| id.len() == 36).and_then(|Path(id)| Uuid::try_parse(&id).ok());
+    id.ok_or_else(|| {
+        Problem::invalid("id", "It must be a UUID, such as 0d9c2f7a-5b1e-4f6a-9c3d-7e8f9a0b1c2d.")
+    })
+}

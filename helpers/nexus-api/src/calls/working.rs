@@ -1,0 +1,80 @@
+//! `POST /memory/working/add`, `GET …/items`, `POST …/clear`, `GET …/stats`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::cache::working::Item;
+use crate::calls::answer::{Answer, redis_is_down};
+use crate::http::agent::Agent;
+use crate::http::body;
+use crate::input::fields::tags;
+use crate::input::query::Parameters;
+
+/// Adds an item; when there are more than there may be, the oldest leaves.
+pub(super) async fn add(
+    State(app): State<Arc<App>>,
+    Agent(agent): Agent,
+    Query(parameters): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let parameters = Parameters::new(parameters);
+    let id = parameters.episode_id()?;
+    let weight = parameters.attention_weight()?;
+    let read = body::read(&app, &headers, body).await?;
+    // No body, or null: no tags.
+    let tags = match if read.bytes.is_empty() { Value::Null } else { read.json()? } {
+        Value::Null => Vec::new(),
+        list => tags(list).map_err(|problem| problem.within("body"))?,
+    };
+    let added =
+        app.working.add(&app.redis, &agent, id, weight, &tags).await.map_err(|_| redis_is_down())?;
+    let message = if added.is_new { "Added." } else { "It was there already, and begins its time anew." };
+    Ok(Json(json!({
+        "success": true,
+        "added": added.is_new,
+        "episode_id": id,
+        "buffer_size": added.count,
+        "capacity": app.working.capacity,
+        "message": message,
+    })))
+}
+
+/// All items, newest first.
+pub(super) async fn items(State(app): State<Arc<App>>, Agent(agent): Agent) -> Answer {
+    let items = app.working.items(&app.redis, &agent).await.map_err(|_| redis_is_down())?;
+    let list: Vec<Value> = items.iter().map(Item::json).collect();
+    Ok(Json(json!({
+        "success": true,
+        "items": list,
+        "count": list.len(),
+        "capacity": app.working.capacity,
+    })))
+}
+
+/// Removes all items.
+pub(super) async fn clear(State(app): State<Arc<App>>, Agent(agent): Agent) -> Answer {
+    let count = app.working.clear(&app.redis, &agent).await.map_err(|_| redis_is_down())?;
+    Ok(Json(json!({"success": true, "cleared_count": count, "message": format!("{count} removed.")})))
+}
+
+/// Counts.
+pub(super) async fn stats(State(app): State<Arc<App>>, Agent(agent): Agent) -> Answer {
+    let items = app.working.items(&app.redis, &agent).await.map_err(|_| redis_is_down())?;
+    let accesses: u64 = items.iter().map(|item| item.accesses).sum();
+    Ok(Json(json!({
+        "success": true,
+        "count": items.len(),
+        "capacity": app.working.capacity,
+        "total_accesses": accesses,
+        "oldest_age_seconds": items.iter().map(|item| item.age).fold(0.0, f64::max),
+        "ttl_seconds": app.working.lifetime.as_secs(),
+    })))
+}

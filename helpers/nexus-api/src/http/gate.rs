@@ -1,0 +1,237 @@
+//! Before a request is answered: its token, its client's rate, its place among those at work, its time.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use age::secrecy::{ExposeSecret, SecretString};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{AUTHORIZATION, CONNECTION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use nexus_core::credentials;
+use nexus_core::failure::Result;
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+
+use crate::app::App;
+use crate::args::Args;
+use crate::calls;
+use crate::http::agent::Agent;
+use crate::http::peer::Peer;
+use crate::http::rate::Rate;
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+
+/// What the unit sets the credential to where there is no file.
+const NO_TOKEN: &str = "none";
+
+/// Who is counted: one client as one agent.
+type Client = (Option<Peer>, String);
+
+/// What decides who comes in.
+pub(crate) struct Gate {
+    token: Option<SecretString>,
+    rate: Rate<Client>,
+    places: Arc<Semaphore>,
+    /// One client may take so many of the places.
+    share: usize,
+    at_work: Arc<Mutex<HashMap<Client, usize>>>,
+    /// No connection is kept any more after its answer.
+    is_closing: AtomicBool,
+}
+
+impl Gate {
+    /// As `args` say, and the credential `api_token`.
+    ///
+    /// # Errors
+    /// As [`credentials::read`].
+    pub(crate) fn new(args: &Args) -> Result<Self> {
+        let token = if credentials::path_of("api_token").exists() {
+            Some(credentials::read("api_token")?).filter(|token| token.expose_secret() != NO_TOKEN)
+        } else {
+            None
+        };
+        let places = usize::from(args.concurrency);
+        Ok(Self {
+            token,
+            rate: Rate::new(args.rate),
+            places: Arc::new(Semaphore::new(places)),
+            share: places - places / 4,
+            at_work: Arc::default(),
+            is_closing: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether a token is asked for.
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// From now on each answer ends its connection.
+    pub(crate) fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+    }
+
+    fn is_let_in(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else { return true };
+        let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+        let given = given.split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
+        given.is_some_and(|(_, given)| given.ct_eq(token.expose_secret().as_bytes()).into())
+    }
+
+    fn take_share(&self, client: &Client) -> Option<Share> {
+        let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = at_work.entry(client.clone()).or_default();
+        if *count >= self.share {
+            return None;
+        }
+        *count += 1;
+        Some(Share { at_work: Arc::clone(&self.at_work), client: client.clone() })
+    }
+}
+
+/// One request's part of its client's share.
+struct Share {
+    at_work: Arc<Mutex<HashMap<Client, usize>>>,
+    client: Client,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = at_work.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                at_work.remove(&self.client);
+            }
+        }
+    }
+}
+
+/// Counts, and answers a request that may come in.
+pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map_or("other", |path| calls::known(path.as_str()));
+    let mut response = match enter(&app, route, request, next).await {
+        Ok(response) => response,
+        Err(problem) => {
+            let is_unknown = problem.status == StatusCode::UNAUTHORIZED;
+            let mut response = problem.into_response();
+            if is_unknown {
+                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            response
+        }
+    };
+    app.metrics.observe(route, response.status().as_u16(), begun.elapsed());
+    if app.gate.is_closing.load(Ordering::Relaxed) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+async fn enter(
+    app: &Arc<App>,
+    route: &'static str,
+    request: Request,
+    next: Next,
+) -> std::result::Result<Response, Problem> {
+    // Asks nothing of anybody, so that whoever watches over the service can always ask it.
+    if route == "/" {
+        return Ok(next.run(request).await);
+    }
+    let gate = &app.gate;
+    if route != "/health" && !gate.is_let_in(request.headers()) {
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "The header Authorization: Bearer … must have the API's token.",
+        ));
+    }
+    let agent = Agent::of(request.headers())?;
+    let client = (request.extensions().get::<Peer>().copied(), agent.0);
+    if let Err(wait) = gate.rate.take(client.clone(), begun()) {
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        let problem = Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "This client asks more often than it may (NEXUS_API_RATE).",
+        );
+        return Err(Problem { retry_after: Some(seconds), ..problem });
+    }
+    let busy = || Problem::unavailable("busy", "Too many requests are at work; try again.");
+    let share = gate.take_share(&client).ok_or_else(busy)?;
+    let place = Arc::clone(&gate.places).try_acquire_owned().map_err(|_| busy())?;
+    // In a task of its own: whatever was begun in the database is done to its end, also when the caller has gone, and so no
+    // connection goes back to the pool half-way.
+    let task_app = Arc::clone(app);
+    let working = tokio::spawn(async move {
+        Metrics::count(&task_app.metrics.in_flight);
+        let response = next.run(request).await;
+        task_app.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
+        drop((share, place));
+        response
+    });
+    let answer = if calls::is_long(route) {
+        working.await
+    } else {
+        tokio::time::timeout(app.args.timeout + app.args.timeout / 2, working).await.map_err(|_| {
+            Problem::unavailable("timeout", "It took too long; what was asked may or may not have been done.")
+        })?
+    };
+    answer.map_err(|error| {
+        log::error!("a request ended before its answer: {error}");
+        Problem::internal()
+    })
+}
+
+fn begun() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(token: Option<&str>) -> Gate {
+        Gate {
+            token: token.map(|token| SecretString::from(token.to_owned())),
+            rate: Rate::new(0),
+            places: Arc::new(Semaphore::new(4)),
+            share: 3,
+            at_work: Arc::default(),
+            is_closing: AtomicBool::new(false),
+        }
+    }
+
+    fn with(authorization: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(authorization))])
+    }
+
+    #[test]
+    fn only_the_token_lets_in() {
+        let gate = gate(Some("secret"));
+        assert!(gate.is_let_in(&with("Bearer secret")));
+        assert!(gate.is_let_in(&with("bearer secret")));
+        for wrong in ["", "Bearer", "Bearer ", "Bearer secre", "Bearer secret2", "Basic secret", "secret"] {
+            assert!(!gate.is_let_in(&with(wrong)), "{wrong}");
+        }
+        assert!(!gate.is_let_in(&HeaderMap::new()));
+        assert!(super::tests::gate(None).is_let_in(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn one_client_does_not_take_every_place() {
+        let gate = gate(None);
+        let (one, other) = ((Some(Peer::User(1)), "a".to_owned()), (Some(Peer::User(2)), "a".to_owned()));
+        let shares: Vec<_> = (0..3).filter_map(|_| gate.take_share(&one)).collect();
+        assert_eq!(shares.len(), 3);
+        assert!(gate.take_share(&one).is_none());
+        assert!(gate.take_share(&other).is_some());
+        drop(shares);
+        assert!(gate.take_share(&one).is_some());
+    }
+}

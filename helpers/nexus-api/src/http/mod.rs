@@ -1,0 +1,10 @@
+//! How requests come in: sockets, connections, limits, and who may ask.
+
+pub(crate) mod agent;
+pub(crate) mod body;
+pub(crate) mod connections;
+pub(crate) mod gate;
+pub(crate) mod peer;
+pub(crate) mod rate;
+pub(crate) mod sockets;
+pub(crate) mod watchdog;

@@ -1,0 +1,257 @@
+//! The members of a JSON object, taken one by one. Unknown ones are passed over, as programs may send more than we know.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::input::{DIMENSIONS, LONGEST_NAME, MOST_TAGS, Result};
+use crate::problem::Problem;
+use crate::time;
+
+/// What is left of an object.
+#[derive(Debug)]
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// The members of `value`.
+    ///
+    /// # Errors
+    /// 422 when it is no object.
+    pub fn of(value: Value) -> Result<Self> {
+        match value {
+            Value::Object(members) => Ok(Self(members)),
+            other => Err(Problem::invalid("body", format!("It must be an object, and is {}.", kind(&other)))),
+        }
+    }
+
+    /// Member `name`; `null` counts as none.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// A text of at most `longest` characters.
+    ///
+    /// # Errors
+    /// 422.
+    pub fn text(&mut self, name: &str, longest: usize) -> Result<Option<String>> {
+        self.take(name).map(|value| text(name, value, longest)).transpose()
+    }
+
+    /// A text that must be there, of 1 to `longest` characters.
+    ///
+    /// # Errors
+    /// 422.
+    pub fn needed_text(&mut self, name: &str, longest: usize) -> Result<String> {
+        match self.text(name, longest)? {
+            Some(text) if !text.is_empty() => Ok(text),
+            Some(_) => Err(Problem::invalid(name, "It must not be empty.")),
+            None => Err(missing(name)),
+        }
+    }
+
+    /// A whole number in `range`.
+    ///
+    /// # Errors
+    /// 422.
+    pub fn whole(&mut self, name: &str, range: std::ops::RangeInclusive<i64>) -> Result<Option<i64>> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        // 10.0 is a whole number too (JSON Schema, "Numeric Types").
+        let number = value.as_i64().or_else(|| {
+            let number = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e9)?;
+            format!("{number:.0}").parse().ok()
+        });
+        match number {
+            Some(number) if range.contains(&number) => Ok(Some(number)),
+            _ => {
+                let (least, most) = range.into_inner();
+                Err(Problem::invalid(name, format!("It must be a whole number from {least} to {most}.")))
+            }
+        }
+    }
+
+    /// A number in `range`.
+    ///
+    /// # Errors
+    /// 422.
+    pub fn number(&mut self, name: &str, range: std::ops::RangeInclusive<f64>) -> Result<Option<f64>> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        match value.as_f64() {
+            Some(number) if range.contains(&number) => Ok(Some(number)),
+            _ => {
+                let (least, most) = range.into_inner();
+                Err(Problem::invalid(name, format!("It must be a number from {least} to {most}.")))
+            }
+        }
+    }
+
+    /// A moment.
+    ///
+    /// # Errors
+    /// 422.
+    pub fn moment(&mut self, name: &str) -> Result<Option<Timestamp>> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let moment = value.as_str().and_then(time::parse);
+        moment.map(Some).ok_or_else(|| {
+            Problem::invalid(name, "It must be a time of RFC 3339, such as 2026-11-25T12:00:00Z, of the years 0 to 9999.")
+        })
+    }
+
+    /// A moment that must be there.
+    ///
+    /// # Errors
+    /// 422.
+    pub fn needed_moment(&mut self, name: &str) -> Result<Timestamp> {
+        self.moment(name)?.ok_or_else(|| missing(name))
+    }
+
+    /// Tags: each once, in their order.
+    ///
+    /// # Errors
+    /// 422.
+    pub fn tags(&mut self, name: &str) -> Result<Option<Vec<String>>> {
+        self.take(name).map(|value| tags(value).map_err(|problem| problem.within(name))).transpose()
+    }
+
+    /// A vector.
+    ///
+    /// # Errors
+    /// 422.
+    pub fn vector(&mut self, name: &str) -> Result<Option<Vec<f32>>> {
+        self.take(name).map(|value| vector(name, &value)).transpose()
+    }
+
+    /// An object.
+    ///
+    /// # Errors
+    /// 422.
+    pub fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Object(members)) => {
+                storable(name, &members)?;
+                Ok(Some(members))
+            }
+            Some(other) => {
+                Err(Problem::invalid(name, format!("It must be an object, and is {}.", kind(&other))))
+            }
+        }
+    }
+}
+
+/// What is missing.
+pub fn missing(name: &str) -> Problem {
+    Problem::invalid(name, "It is missing.")
+}
+
+/// A list of tags.
+///
+/// # Errors
+/// 422, with the tag's place, `[3]`, as the field.
+pub fn tags(value: Value) -> Result<Vec<String>> {
+    let Value::Array(values) = value else {
+        return Err(Problem { field: None, ..Problem::invalid("", "It must be a list of texts.") });
+    };
+    if values.len() > MOST_TAGS {
+        let message = format!("There may be {MOST_TAGS} at most, and are {}.", values.len());
+        return Err(Problem { field: None, ..Problem::invalid("", message) });
+    }
+    let mut tags: Vec<String> = Vec::with_capacity(values.len());
+    for (place, value) in values.into_iter().enumerate() {
+        let name = format!("[{place}]");
+        let tag = text(&name, value, LONGEST_NAME)?;
+        if tag.is_empty() {
+            return Err(Problem::invalid(name, "It must not be empty."));
+        }
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    Ok(tags)
+}
+
+/// A text of at most `longest` characters.
+///
+/// # Errors
+/// 422.
+pub fn text(name: &str, value: Value, longest: usize) -> Result<String> {
+    let Value::String(text) = value else {
+        return Err(Problem::invalid(name, format!("It must be a text, and is {}.", kind(&value))));
+    };
+    without_nul(name, &text)?;
+    // Bytes first: they are counted already.
+    if text.len() > longest && text.chars().count() > longest {
+        return Err(Problem::invalid(name, format!("It may have {longest} characters at most.")));
+    }
+    Ok(text)
+}
+
+fn vector(name: &str, value: &Value) -> Result<Vec<f32>> {
+    let values = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    if values.len() != DIMENSIONS {
+        let message = if value.is_array() {
+            format!("It must have {DIMENSIONS} numbers, and has {}.", values.len())
+        } else {
+            format!("It must be a list of {DIMENSIONS} numbers.")
+        };
+        return Err(Problem::invalid(name, message));
+    }
+    let mut vector = Vec::with_capacity(DIMENSIONS);
+    for (place, value) in values.iter().enumerate() {
+        // What does not fit 32 bits becomes infinite.
+        #[allow(clippy::cast_possible_truncation)]
+        let number = value.as_f64().map(|number| number as f32).filter(|number| number.is_finite());
+        vector.push(number.ok_or_else(|| {
+            Problem::invalid(format!("{name}[{place}]"), "It must be a number that 32 bits can hold.")
+        })?);
+    }
+    // Of a vector without length, or one whose length overflows, there is no cosine.
+    let length: f32 = vector.iter().map(|number| number * number).sum();
+    if !length.is_normal() {
+        return Err(Problem::invalid(name, "It must have a length: not all zero, and neither tiny nor immense."));
+    }
+    Ok(vector)
+}
+
+/// PostgreSQL stores no NUL in a text (its manual, "Character Types").
+fn without_nul(name: &str, text: &str) -> Result<()> {
+    match text.contains('\0') {
+        true => Err(Problem::invalid(name, "It must not have a NUL character (\\u0000).")),
+        false => Ok(()),
+    }
+}
+
+/// Whether `jsonb` can hold it: no NUL in any text or name.
+fn storable(name: &str, members: &Map<String, Value>) -> Result<()> {
+    for (key, value) in members {
+        // Deep down, where it would grow long, the place above must do.
+        let name = match name.len() < LONGEST_NAME {
+            true => format!("{name}.{}", key.chars().filter(|c| !c.is_control()).take(50).collect::<String>()),
+            false => name.to_owned(),
+        };
+        without_nul(&name, key)?;
+        storable_value(&name, value)?;
+    }
+    Ok(())
+}
+
+fn storable_value(name: &str, value: &Value) -> Result<()> {
+    match value {
+        Value::String(text) => without_nul(name, text),
+        Value::Array(values) => {
+            values.iter().enumerate().try_for_each(|(place, value)| storable_value(&format!("{name}[{place}]"), value))
+        }
+        Value::Object(members) => storable(name, members),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+/// What a value is, in words.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

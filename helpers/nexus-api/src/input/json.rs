@@ -1,0 +1,97 @@
+//! Bytes to JSON, with a limit for what it takes in memory.
+
+use axum::http::StatusCode;
+use serde_json::Value;
+
+use crate::input::Result;
+use crate::problem::Problem;
+
+/// What one request may hold. A number takes two bytes on the wire and 32 in memory, an object of one member three and
+/// some hundred: a limit on bytes alone would let a few requests take all memory.
+const MOST_VALUES: usize = 1 << 18;
+
+/// What an object counts for, its map included.
+const OBJECT: usize = 16;
+
+/// Reads JSON. Nested 127 deep at most.
+///
+/// # Errors
+/// 400 `invalid_json`, with the place; 422 when it holds too much.
+pub fn parse(bytes: &[u8]) -> Result<Value> {
+    if holds(bytes) > MOST_VALUES {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "too_many_values",
+            "The JSON holds too many values for one request.",
+        ));
+    }
+    serde_json::from_slice(bytes).map_err(|error| {
+        // Not its whole text, which may quote what is wrong.
+        let why = match error.classify() {
+            serde_json::error::Category::Eof => "it ends early",
+            _ if error.to_string().starts_with("recursion limit") => "it is nested too deep",
+            _ => "it is wrong",
+        };
+        let place = format!("at line {}, column {}", error.line(), error.column());
+        let message = format!("The body is not JSON in UTF-8: {why} {place}.");
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_json", message)
+    })
+}
+
+/// How much it holds, counted by what stands outside of strings.
+fn holds(bytes: &[u8]) -> usize {
+    let (mut is_text, mut is_escaped, mut count) = (false, false, 0);
+    for byte in bytes {
+        if is_text {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = true,
+                b'"' => is_text = false,
+                _ => {}
+            }
+        } else {
+            count += match byte {
+                b'"' => {
+                    is_text = true;
+                    0
+                }
+                b',' | b'[' => 1,
+                b'{' => OBJECT,
+                _ => 0,
+            };
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_json_is_refused_with_its_place_and_not_with_its_text() {
+        let deep = "[".repeat(200_000);
+        let endless = format!("[{}", "0,".repeat(MOST_VALUES + 1));
+        for (body, code, word) in [
+            ("", "invalid_json", "ends early"),
+            ("{\"secret\"", "invalid_json", "ends early"),
+            ("{\"a\": NaN}", "invalid_json", "line 1, column 7"),
+            ("{\"a\": \"\\ud800\"}", "invalid_json", "is wrong"),
+            ("{\"a\": 1e999}", "invalid_json", "is wrong"),
+            (deep.as_str(), "invalid_json", "too deep"),
+            (endless.as_str(), "too_many_values", "too many"),
+        ] {
+            let problem = parse(body.as_bytes()).unwrap_err();
+            assert_eq!(problem.code, code, "{}", problem.message);
+            assert!(problem.message.contains(word), "{}", problem.message);
+            assert!(!problem.message.contains("secret"));
+        }
+        assert!(parse(b"{\"a\": \"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn commas_in_a_text_count_for_nothing() {
+        let text = format!("{{\"a\": \"{}\\\"{}\"}}", ",".repeat(MOST_VALUES), "[".repeat(MOST_VALUES));
+        assert!(parse(text.as_bytes()).is_ok());
+    }
+}

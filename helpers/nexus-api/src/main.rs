@@ -1,0 +1,24 @@
+//! nexus-api: serves the memory over HTTP, on the sockets that systemd hands it. Parses, serves, reports.
+
+use std::process::ExitCode;
+
+use nexus_api::args::Args;
+use nexus_api::run;
+use nexus_core::failure::Result;
+use nexus_core::{cli, journal};
+
+fn main() -> ExitCode {
+    journal::init("nexus-api");
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            log::error!("nexus-api: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn serve() -> Result<()> {
+    let args: Args = cli::parse()?;
+    run::until_told_to_stop(args)
+}

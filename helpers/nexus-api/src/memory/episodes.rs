@@ -1,0 +1,138 @@
+//! Episodes as they are read: recent ones, by time, by id.
+
+use deadpool_postgres::tokio_postgres::Row;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::input::temporal::{Stretch, Temporal};
+use crate::memory::TABLE;
+use crate::memory::error::DbError;
+use crate::memory::pipeline;
+use crate::memory::pool::Database;
+use crate::time;
+
+/// What answers show of an episode. `created_at` is the column `timestamp`: when it happened, by which lists are ordered.
+const COLUMNS: &str =
+    r#"episode_id, content, importance_score, tags, "timestamp", embedding IS NOT NULL AS has_embedding"#;
+
+/// An episode as answers show it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Episode {
+    pub(crate) id: Uuid,
+    pub(crate) content: String,
+    pub(crate) importance: Option<f64>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) at: Timestamp,
+    pub(crate) has_embedding: bool,
+}
+
+impl Episode {
+    /// Of a row with [`COLUMNS`].
+    fn of(row: &Row) -> Result<Self, DbError> {
+        Ok(Self {
+            id: row.try_get(0)?,
+            content: row.try_get(1)?,
+            importance: row.try_get(2)?,
+            // An array of another program may hold NULL.
+            tags: row.try_get::<_, Option<Vec<Option<String>>>>(3)?.unwrap_or_default().into_iter().flatten().collect(),
+            at: row.try_get(4)?,
+            has_embedding: row.try_get(5)?,
+        })
+    }
+
+    /// As lists have it.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "episode_id": self.id.to_string(),
+            "content": self.content,
+            "importance_score": self.importance,
+            "tags": self.tags,
+            "created_at": time::text(self.at),
+            "has_embedding": self.has_embedding,
+        })
+    }
+
+    /// As a search has it.
+    pub(crate) fn json_with_similarity(&self, similarity: f64) -> Value {
+        let mut json = self.json();
+        if let Some(members) = json.as_object_mut() {
+            members.remove("has_embedding");
+            members.insert("similarity_score".to_owned(), json!(similarity));
+        }
+        json
+    }
+}
+
+fn all(rows: &[Row]) -> Result<Vec<Episode>, DbError> {
+    rows.iter().map(Episode::of).collect()
+}
+
+impl Database {
+    /// The newest episodes, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn recent(&self, agent: &str, limit: i64) -> Result<Vec<Episode>, DbError> {
+        let sql = format!(r#"SELECT {COLUMNS} FROM {TABLE} ORDER BY "timestamp" DESC LIMIT $1"#);
+        all(&self.rows(agent, &sql, vec![&limit]).await?)
+    }
+
+    /// Episodes of a stretch of time.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn temporal(&self, agent: &str, asked: &Temporal) -> Result<Vec<Episode>, DbError> {
+        let mut values: Vec<pipeline::Value<'_>> = vec![&asked.limit];
+        let (condition, order) = match &asked.stretch {
+            Stretch::Before(moment) => {
+                values.push(moment);
+                (r#""timestamp" < $2"#, "DESC")
+            }
+            Stretch::After(moment) => {
+                values.push(moment);
+                (r#""timestamp" > $2"#, "ASC")
+            }
+            Stretch::Range(start, end) => {
+                values.push(start);
+                values.push(end);
+                (r#""timestamp" BETWEEN $2 AND $3"#, "ASC")
+            }
+        };
+        let mut tagged = String::new();
+        if !asked.tags.is_empty() {
+            values.push(&asked.tags);
+            tagged = format!(" AND tags @> ${}", values.len());
+        }
+        let sql = format!(
+            r#"SELECT {COLUMNS} FROM {TABLE} WHERE {condition}{tagged} ORDER BY "timestamp" {order} LIMIT $1"#
+        );
+        all(&self.rows(agent, &sql, values).await?)
+    }
+
+    /// The episodes of `ids` that there are, in no certain order.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn by_ids(&self, agent: &str, ids: &[Uuid]) -> Result<Vec<Episode>, DbError> {
+        let sql = format!("SELECT {COLUMNS} FROM {TABLE} WHERE episode_id = ANY ($1)");
+        all(&self.rows(agent, &sql, vec![&ids]).await?)
+    }
+
+    /// One episode, with its metadata and the version of its vector.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn by_id(&self, agent: &str, id: Uuid) -> Result<Option<Value>, DbError> {
+        let sql =
+            format!("SELECT {COLUMNS}, metadata, embedding_version FROM {TABLE} WHERE episode_id = $1");
+        let rows = self.rows(agent, &sql, vec![&id]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let mut json = Episode::of(row)?.json();
+        if let Some(members) = json.as_object_mut() {
+            members.insert("metadata".to_owned(), row.try_get::<_, Option<Value>>(6)?.unwrap_or_default());
+            members.insert("embedding_version".to_owned(), row.try_get::<_, Option<String>>(7)?.into());
+        }
+        Ok(Some(json))
+    }
+}

@@ -1,0 +1,97 @@
+//! Everything an agent has, row by row, as one snapshot; memory stays flat whatever there is.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use deadpool_postgres::tokio_postgres::types::ToSql;
+use deadpool_postgres::tokio_postgres::{Client, Row, RowStream};
+use futures_util::{Stream, StreamExt};
+use jiff::Timestamp;
+use pgvector::Vector;
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
+
+use crate::memory::error::DbError;
+use crate::memory::pool::Database;
+use crate::problem::Problem;
+use crate::time;
+
+/// Oldest first, so that an import makes them in their order.
+const ALL: &str = r#"SELECT episode_id, content, importance_score, tags, "timestamp", metadata, embedding, embedding_version
+    FROM nexus_memory.zep_episodic_memory ORDER BY "timestamp", episode_id"#;
+
+/// The longest an export may take: its snapshot keeps VACUUM from its work.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// An export that has begun.
+pub(crate) struct Export {
+    rows: Pin<Box<RowStream>>,
+    /// The connection lives as long as this.
+    _client: Client,
+    _permit: OwnedSemaphorePermit,
+    end: tokio::time::Instant,
+}
+
+impl Database {
+    /// Begins to export what `agent` has; `permit` is held until it ends.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn export(&self, agent: &str, permit: OwnedSemaphorePermit) -> Result<Export, DbError> {
+        let client = self.own_connection().await?;
+        let preparing = async {
+            // For the session, which is this export's alone. The caller is as slow as it likes, so no limit but our own.
+            client.query("SELECT set_config('nexus.agent_id', $1, false)", &[&agent]).await?;
+            client.batch_execute("SET statement_timeout = 0; SET default_transaction_read_only = on").await?;
+            let none: [&(dyn ToSql + Sync); 0] = [];
+            client.query_raw(ALL, none).await
+        };
+        let rows = tokio::time::timeout(self.patience, preparing)
+            .await
+            .map_err(|_| DbError::Down("it does not answer".to_owned()))??;
+        let end = tokio::time::Instant::now() + LONGEST;
+        Ok(Export { rows: Box::pin(rows), _client: client, _permit: permit, end })
+    }
+}
+
+impl Export {
+    /// One line a row. An error ends the answer without its proper end, so that nobody takes half of it for the whole.
+    pub(crate) fn lines(self) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+        futures_util::stream::unfold(Some(self), |export| async {
+            let mut export = export?;
+            let next = tokio::time::timeout_at(export.end, export.rows.next()).await;
+            let line = match next {
+                Ok(None) => return None,
+                Ok(Some(row)) => row.map_err(DbError::from).and_then(|row| line(&row)),
+                Err(_) => Err(DbError::Down("the export took too long".to_owned())),
+            };
+            match line {
+                Ok(line) => Some((Ok(line), Some(export))),
+                Err(error) => {
+                    // Made a problem, it is told in the journal without what it may quote.
+                    log::warn!("an export ends early: {}", Problem::from(error).code);
+                    Some((Err(std::io::Error::other("the export ends early")), None))
+                }
+            }
+        })
+    }
+}
+
+fn line(row: &Row) -> Result<Bytes, DbError> {
+    let tags: Option<Vec<Option<String>>> = row.try_get(3)?;
+    let at: Timestamp = row.try_get(4)?;
+    let vector: Option<Vector> = row.try_get(6)?;
+    let line = json!({
+        "episode_id": row.try_get::<_, Uuid>(0)?.to_string(),
+        "content": row.try_get::<_, String>(1)?,
+        "importance_score": row.try_get::<_, Option<f64>>(2)?,
+        "tags": tags.unwrap_or_default().into_iter().flatten().collect::<Vec<_>>(),
+        "created_at": time::text(at),
+        "metadata": row.try_get::<_, Option<Value>>(5)?,
+        "embedding": vector.map(|vector| vector.to_vec()),
+        "embedding_version": row.try_get::<_, Option<String>>(7)?,
+    });
+    Ok(Bytes::from(line.to_string() + "\n"))
+}

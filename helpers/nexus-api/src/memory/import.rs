@@ -1,0 +1,100 @@
+//! Taking in what an export has given out, of this agent or of another.
+
+use pgvector::Vector;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::input::episode::ExportedEpisode;
+use crate::memory::error::DbError;
+use crate::memory::pipeline::Step;
+use crate::memory::pool::Database;
+
+/// Gives nothing where the id is taken, by whomever.
+const INSERT: &str = r#"INSERT INTO nexus_memory.zep_episodic_memory
+    (content, importance_score, tags, metadata, embedding, embedding_version, agent_id, "timestamp", created_at, episode_id)
+    VALUES ($1, $2, $3, $4, $5, $6, current_setting('nexus.agent_id'), $7, $7, $8)
+    ON CONFLICT (episode_id) DO NOTHING RETURNING episode_id"#;
+
+/// What is this agent's own.
+const OWN: &str = "SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE episode_id = ANY ($1)";
+
+impl Database {
+    /// Stores `episodes`, all or none, and gives how many are new. One that the agent has already is left as it is; one
+    /// whose id is another agent's gets an id of its own, the same at every try.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn import(&self, agent: &str, episodes: &[ExportedEpisode]) -> Result<usize, DbError> {
+        let ids: Vec<Uuid> = episodes.iter().map(|one| one.id).collect();
+        let new = self.insert_exported(agent, episodes, &ids).await?;
+        if new.len() == episodes.len() {
+            return Ok(new.len());
+        }
+        let own = self.rows(agent, OWN, vec![&ids]).await?;
+        let own = own.iter().map(|row| row.try_get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+        let others: Vec<ExportedEpisode> =
+            episodes.iter().filter(|one| !own.contains(&one.id)).cloned().collect();
+        if others.is_empty() {
+            return Ok(new.len());
+        }
+        let ids: Vec<Uuid> = others.iter().map(|one| id_for(agent, one.id)).collect();
+        Ok(new.len() + self.insert_exported(agent, &others, &ids).await?.len())
+    }
+
+    async fn insert_exported(
+        &self,
+        agent: &str,
+        episodes: &[ExportedEpisode],
+        ids: &[Uuid],
+    ) -> Result<Vec<Uuid>, DbError> {
+        let vectors: Vec<Option<Vector>> = episodes
+            .iter()
+            .map(|one| one.episode.embedding.as_ref().map(|given| Vector::from(given.vector.clone())))
+            .collect();
+        let versions: Vec<Option<&str>> = episodes
+            .iter()
+            .map(|one| one.episode.embedding.as_ref().map(|given| given.version.as_str()))
+            .collect();
+        let steps: Vec<Step<'_>> = (episodes.iter().zip(ids).zip(vectors.iter().zip(&versions)))
+            .map(|((one, id), (vector, version))| {
+                let ExportedEpisode { at, episode, .. } = one;
+                Step::new(
+                    INSERT,
+                    vec![
+                        &episode.content,
+                        &episode.importance,
+                        &episode.tags,
+                        &episode.metadata as &Value,
+                        vector,
+                        version,
+                        at,
+                        id,
+                    ],
+                )
+            })
+            .collect();
+        let rows = self.write(agent, &steps).await?;
+        rows.iter().flatten().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+}
+
+/// The id under which `agent` keeps an episode whose id another agent has.
+fn id_for(agent: &str, id: Uuid) -> Uuid {
+    let digest = Sha256::new().chain_update(id.as_bytes()).chain_update(agent).finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_for_an_agent_is_always_the_same_and_no_other_agents() {
+        let id = Uuid::from_u128(7);
+        assert_eq!(id_for("a", id), id_for("a", id));
+        assert_ne!(id_for("a", id), id_for("b", id));
+    }
+}

@@ -1,0 +1,34 @@
+//! Whatever bytes come over nexus-embed's socket, in either direction: they are refused in one line, or are a request or an
+//! answer that keeps the limits and reads the same when it is said again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use nexus_core::embedding::protocol::{Answer, MOST_TEXTS, Request};
+
+fuzz_target!(|bytes: &[u8]| {
+    match Request::parse(bytes) {
+        Ok(request) => {
+            assert!((1..=MOST_TEXTS).contains(&request.texts.len()));
+            // Escaped text may be shorter than the same said by us; then it may be too long to be said.
+            if let Ok(frame) = request.to_frame() {
+                assert_eq!(Request::parse(&frame[4..]), Ok(request));
+            }
+        }
+        Err(why) => assert!(is_one_line(&why.to_string())),
+    }
+    match Answer::parse(bytes) {
+        Ok(answer) => {
+            if let Answer::Vectors(vectors) = &answer {
+                assert_eq!(vectors.rows().len() * vectors.dimensions, vectors.values.len());
+                assert!(vectors.values.iter().all(|value| value.is_finite()));
+            }
+            let frame = answer.to_frame().unwrap();
+            assert_eq!(Answer::parse(&frame[4..]), Ok(answer));
+        }
+        Err(why) => assert!(is_one_line(&why.to_string())),
+    }
+});
+
+fn is_one_line(text: &str) -> bool {
+    !text.is_empty() && !text.contains('\n') && text.len() < 1000
+}

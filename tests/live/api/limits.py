@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Promise: a client that is slow on purpose, many at once, or a flood of requests do not starve another client; a body that is too
+large is refused; a full pool answers 503 with Retry-After and never hangs."""
+
+import contextlib
+import json
+import re
+import select
+import socket
+import subprocess
+import threading
+import time
+import uuid
+
+from client import ADDRESS, Client, Cut, expect
+
+AGENT = f"limits-{uuid.uuid4().hex[:8]}"
+# Seconds within which another client must be served: generous, as the machine may be slow. Who is starved is never served.
+SERVED = 30
+
+
+def served(what):
+    """Another client's insert and search, on new connections, while something is going on."""
+    began = time.monotonic()
+    client = Client(f"{AGENT}-other", timeout=SERVED, kept=False)
+    for path, body in (("/memory/action", {"action_type": "note", "action_details": {"content": what}}), ("/memory/search", {"query": what, "mode": "text"})):
+        while (answer := client.post(path, body)).status == 503:
+            # Said to come back: that is an answer, and it must be true in time.
+            expect(time.monotonic() - began < SERVED, f"{what}: another client is turned away for {SERVED} seconds: {answer}")
+            time.sleep(0.1)
+        expect(answer.status == 200, f"{what}: another client got {answer}")
+    expect(time.monotonic() - began < 2 * SERVED, f"{what}: another client waited {time.monotonic() - began:.0f} s")
+
+
+SLOW = {
+    "headers": b"POST /memory/action HTTP/1.1\r\nHost: x\r\nX-A: ",
+    "bodies": b"POST /memory/action HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+    "nothing at all": b"",
+}
+
+
+def slow_requests_hold_nobody_up():
+    """Connections that send the beginning of a request and nothing more: others are served meanwhile, and they are shut out in the end."""
+    with contextlib.ExitStack() as stack:
+        sockets = []
+        for first in SLOW.values():
+            for _ in range(200):
+                # Where one is closed at once, that too is a way not to be held up.
+                with contextlib.suppress(OSError):
+                    one = stack.enter_context(socket.create_connection(ADDRESS, timeout=5))
+                    one.sendall(first)
+                    sockets.append((first, one))
+        served("slow requests")
+        end = time.monotonic() + 60
+        for first, one in sockets:
+            one.settimeout(max(0.1, end - time.monotonic()))
+            try:
+                answer = one.recv(4096)
+            except TimeoutError:
+                raise AssertionError(f"a request that begins with {first!r} and never ends is kept for a minute") from None
+            except OSError:
+                continue
+            expect(not answer or re.match(rb"HTTP/1.1 (400|408|503) ", answer), f"a slow request was answered with {answer[:200]}")
+
+
+def a_flood_starves_nobody():
+    ending, answered, wrong = threading.Event(), [], []
+
+    def flood():
+        client = Client(AGENT, timeout=30)
+        while not ending.is_set():
+            try:
+                answer = client.post("/memory/search", {"query": "a flood of words", "min_similarity": 0})
+            except Cut as cut:
+                # Also a way to turn someone away who asks too much.
+                answered.append("cut")
+                if len(answered) > 100_000:
+                    wrong.append(cut)
+                continue
+            answered.append(answer.status)
+            if answer.status not in (200, 429, 503):
+                wrong.append(answer)
+
+    threads = [threading.Thread(target=flood) for _ in range(60)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            served("a flood")
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join()
+    expect(not wrong, f"the flood was answered with {wrong[:2]}")
+    expect(answered.count(200) > 0, "no request of the flood was served")
+
+
+def large_bodies_are_refused():
+    head = b"POST /memory/action HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    # Said to be a terabyte: the answer does not wait for it.
+    with socket.create_connection(ADDRESS, timeout=30) as one:
+        one.sendall(head + b"Content-Length: 1099511627776\r\n\r\n")
+        answer = one.recv(4096)
+        expect(b" 413 " in answer.split(b"\r\n")[0], f"a body of a terabyte was answered with {answer[:200]}")
+    # Without a length, and without an end: it is answered, or shut out, long before a quarter of a gigabyte.
+    with socket.create_connection(ADDRESS, timeout=30) as one:
+        one.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            while not select.select([one], [], [], 0)[0] and sent < 256 << 20:
+                one.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+                sent += 0x10000
+        expect(sent < 256 << 20, "256 MiB of a body without a length were taken")
+    text = "a" * (16 << 20)
+    try:
+        answer = Client(AGENT).post("/memory/action", {"action_type": "note", "action_details": {"content": text}})
+        expect(answer.status in (413, 422) and answer.json()["code"], f"16 MiB of text: {answer}")
+    except Cut:
+        # Closed while it was still being sent: the client cannot see the answer then.
+        pass
+
+
+def a_full_pool_says_so():
+    """The table is locked, so that each insert holds its connection; more than there are must be told to come back."""
+    lock = subprocess.Popen(["docker", "exec", "-i", "nexus-postgres", "psql", "-XAtq", "--dbname=nexus"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    answers = []
+
+    def insert(number):
+        began = time.monotonic()
+        answer = Client(AGENT, timeout=90).post("/memory/action", {"action_type": "note", "action_details": {"content": f"full {number}"}})
+        answers.append((answer, time.monotonic() - began))
+
+    try:
+        lock.stdin.write("BEGIN; LOCK TABLE nexus_memory.zep_episodic_memory IN ACCESS EXCLUSIVE MODE; SELECT 'locked';\n")
+        lock.stdin.flush()
+        expect(lock.stdout.readline() == "locked\n", "the table could not be locked")
+        threads = [threading.Thread(target=insert, args=(number,)) for number in range(60)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(90)
+        expect(len(answers) == len(threads), f"{len(threads) - len(answers)} requests hang while the table is locked")
+        # Health is not among those that wait.
+        expect(Client(timeout=SERVED).get("/health").status in (200, 503), "health does not answer while the pool is full")
+    finally:
+        lock.stdin.close()
+        lock.wait()
+    refused = [answer for answer, _ in answers if answer.status == 503]
+    expect(refused and all(int(answer.headers["Retry-After"]) >= 1 and answer.json()["code"] for answer in refused), f"a full pool answers {answers[0]}")
+    expect(all(answer.status in (503, 504) for answer, _ in answers), f"while the table was locked: {[answer for answer, _ in answers if answer.status not in (503, 504)][:1]}")
+    served("after a full pool")
+    left = json.loads(Client(AGENT).get("/stats").body)["stats"]["total_episodes"]
+    print(f"60 inserts while the table was locked: {len(refused)} told to come back, the slowest after {max(seconds for _, seconds in answers):.1f} s; {left} episodes before and after")
+
+
+def main():
+    slow_requests_hold_nobody_up()
+    a_flood_starves_nobody()
+    large_bodies_are_refused()
+    before = Client(AGENT).get("/stats").json()["stats"]["total_episodes"]
+    a_full_pool_says_so()
+    after = Client(AGENT).get("/stats").json()["stats"]["total_episodes"]
+    expect(before == after, f"{after - before} inserts that were refused are there")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+# The API: its own tests and its proofs in an installed machine; and from this one, with programs of others, whether it is what its
+# OpenAPI file says.
+# shellcheck shell=bash disable=SC2154 # what one part sets, another reads
+
+contract=$tools/contract
+
+# Programs of others, in an environment of their own.
+need_contract() {
+	local wanted="schemathesis==4.32.5 openapi-spec-validator==0.9.0 mcp==2.3.0"
+	[[ $(cat "$contract/holds" 2>/dev/null) != "$wanted" ]] || return 0
+	need curl=curl python3-venv=python3
+	# Debian's python3 has the module venv, and what it needs to put pip there is a package of its own.
+	python3 -c 'import ensurepip' 2>/dev/null || as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+	rm -rf "$contract"
+	python3 -m venv "$contract"
+	# shellcheck disable=SC2086 # several
+	"$contract/bin/pip" install --quiet --disable-pip-version-check $wanted
+	echo "$wanted" >"$contract/holds"
+}
+
+# COMMAND… here, with the network of the machine: its loopback, where the API listens.
+beside_machine() {
+	local leader
+	leader=$("$machine" status | awk -v name="$installed_machine" '$1 == name { print $3 }')
+	as_root nsenter --target "$leader" --net -- "$@"
+}
+
+openapi_file_is_valid() {
+	beside_machine curl --silent --fail http://127.0.0.1:8003/openapi.json >"$contract/openapi.json"
+	"$contract/bin/python" -m openapi_spec_validator "$contract/openapi.json"
+}
+
+# No 500, no status, type or shape that the file does not name, nothing wrong taken, nothing right refused.
+answers_are_as_documented() {
+	(cd "$contract" && beside_machine "$contract/bin/st" --no-color run http://127.0.0.1:8003/openapi.json --header 'X-Nexus-Agent: contract' \
+		--checks all --workers 4 --seed "$seed" --max-time "$1" --request-timeout 60 --warnings off --generation-database none)
+}
+
+assistants_library_works() { beside_machine "$contract/bin/python" -B tests/live/api/contract_client.py "$PWD/docs/examples/mcp_server.py"; }
+
+part_api() {
+	local passed=0 failed=0 seconds=40 long_too=()
+	if [[ -n $long ]]; then seconds=1200 long_too=(--long); fi
+	need_contract
+	# The machine that has a model.
+	installed embed
+	in_machine live/api.sh
+	in_machine live/api-proofs.sh "${long_too[@]}"
+	one openapi-file-is-valid openapi_file_is_valid
+	one answers-are-as-documented answers_are_as_documented "$seconds"
+	one assistants-library-works assistants_library_works
+	printf '%d passed, %d failed\n' "$passed" "$failed"
+	((failed == 0))
+}
