@@ -147,6 +147,12 @@ fn time(text: &str, least: Duration, most: Duration, range: &str) -> Result<Dura
 mod tests {
     use super::*;
 
+    /// Manual page, completions, .env.example and units say what the command line says.
+    #[test]
+    fn documented() -> nexus_pages::Result {
+        nexus_pages::helper::<Args>()
+    }
+
     #[test]
     fn sizes_have_units_and_limits() {
         assert_eq!(body_size("4m"), Ok(4 << 20));

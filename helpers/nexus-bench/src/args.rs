@@ -100,3 +100,12 @@ fn time(text: &str) -> Result<Duration, String> {
         _ => Err("it is a time from 1s to 1h, such as 20s".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// Manual page, completions, .env.example and units say what the command line says.
+    #[test]
+    fn documented() -> nexus_pages::Result {
+        nexus_pages::helper::<super::Args>()
+    }
+}
