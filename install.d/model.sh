@@ -93,7 +93,8 @@ take_model() {
 	say "the model $name is in $models/$name; SHA256SUMS there has its sums"
 }
 
-# As --model says; without it, the usual one, where none is there yet. What only was tried stops nothing.
+# As --model says; without it, the usual one, where none is there yet and somebody agrees. What only was tried stops nothing, and
+# neither does a question that nobody is there to answer.
 install_model() {
 	local place wanted
 	wanted=$(setting NEXUS_EMBED_MODEL)
@@ -101,7 +102,7 @@ install_model() {
 	none) return ;;
 	ask)
 		if [[ -e $models/$wanted/model.safetensors || $wanted != "$usual_model" ]]; then return; fi
-		if [[ $yes == no ]] && ! agreed "Download $usual_model (91 MB, English), so that texts are found by their meaning?"; then
+		if [[ $yes == no ]] && ! { has_terminal && agreed "Download $usual_model (91 MB, English), so that texts are found by their meaning?"; }; then
 			say "without a model NEXUS finds by words; later: ./install.sh --model download, or --model DIR (docs/EMBEDDING.md)"
 			return
 		fi

@@ -55,11 +55,13 @@ put() (
 	mv -T "$part" "$1"
 )
 
+has_terminal() { [[ -r /dev/tty && -t 1 ]]; }
+
 # A yes or no from the terminal; --yes is a yes. $1: the question.
 agreed() {
 	local answer
 	[[ $yes == no ]] || return 0
-	[[ -r /dev/tty && -t 1 ]] || stop 64 "there is no terminal to ask on: say --yes if you mean it"
+	has_terminal || stop 64 "there is no terminal to ask on: say --yes if you mean it"
 	read -r -p "$1 [y/N] " answer </dev/tty
 	[[ $answer == [yY] || $answer == [yY][eE][sS] ]]
 }

@@ -6,6 +6,7 @@ and what is run otherwise than written, is counted and printed with its reason.
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from blocks import blocks_of
 
 # Seconds. The slowest block installs NEXUS or restores a set.
 PATIENCE = 600
+# A call of the API that is refused is an error, and a search in a page must find what the page has stored.
+STRICT = 'curl() { command curl --fail-with-body --show-error "$@"; }\n'
+FOUND_NOTHING = re.compile(r'"count":\s*0\b')
 ENVIRONMENT = os.environ | {"SYSTEMD_PAGER": "", "PAGER": "cat", "MANPAGER": "cat", "COLUMNS": "120", "LC_ALL": "C.UTF-8"}
 
 
@@ -83,9 +87,11 @@ def prepared(block, root):
 def run(block, root):
     """Nothing when it did what it should, else why not."""
     try:
-        code, said = bash(prepared(block, root), root, block.said("types"))
+        code, said = bash(STRICT + prepared(block, root), root, block.said("types"))
     except (RuntimeError, subprocess.TimeoutExpired) as why:
         return str(why)
+    if "curl" in block.text and FOUND_NOTHING.search(said):
+        return f"something was not found: {said[-1500:].strip()}"
     wanted = (block.said("exits") or ["0"])[0]
     return None if str(code) in wanted.split() else f"it ended with {code} where {wanted} was expected: {said[-1500:].strip()}"
 

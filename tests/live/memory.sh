@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# `memory.sh load` fills an installed machine's memory; `memory.sh digest` prints rows and a digest of all that it holds, before
+# `memory.sh load` fills an installed machine's memory, `memory.sh texts` stores some episodes; `memory.sh digest` prints rows and a digest of all that it holds, before
 # a disaster and after it, on whichever machine.
 set -euo pipefail
 shopt -s inherit_errexit
@@ -14,6 +14,15 @@ load() {
 		SELECT 'episode ' || i || ': ' || md5(i::text), ARRAY['disaster'], jsonb_build_object('action_type', 'note'),
 			CASE WHEN i % 10 = 0 THEN (SELECT array_agg(sin(i * j)::real)::vector FROM generate_series(1, 384) j) END
 		FROM generate_series(1, 20000) i"
+}
+
+# Few: the machine's model makes their vectors.
+texts() {
+	as_owner --command="INSERT INTO $memory (content, tags, metadata)
+		SELECT concat_ws(' ', who, what, place), ARRAY['page'], jsonb_build_object('action_type', 'note')
+		FROM unnest(ARRAY['Ana', 'Bruno', 'Carla', 'David', 'Elena', 'Fernando', 'Gloria', 'Hugo']) who,
+			unnest(ARRAY['planted roses', 'mended a bicycle', 'read a novel', 'cooked rice', 'sold a piano', 'saw an owl', 'lost a coat', 'sang']) what,
+			unnest(ARRAY['in the garden', 'at home', 'by the river', 'in Madrid', 'at work', 'on the train', 'after dinner', 'last winter']) place"
 }
 
 digest() {

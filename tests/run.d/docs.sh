@@ -1,15 +1,15 @@
 # The pages for people: manual pages, and every command block as it stands.
 # shellcheck shell=bash disable=SC2034,SC2154 # what one part sets, another reads
 
-# The pages for a machine where NEXUS is installed; docs/DISASTER.md is for one where it is not. Those in Spanish have the same
-# commands: that is a test of its own.
+# The pages for a machine where NEXUS is installed, with its model; docs/DISASTER.md is for one where it is not. Those in Spanish
+# have the same commands: that is a test of its own. The one whose commands hold texts is run too.
 part_docs() {
 	local pages status=0
-	mapfile -t pages < <(printf '%s\n' README.md docs/*.md | grep -vx docs/DISASTER.md)
+	mapfile -t pages < <(printf '%s\n' README.md docs/*.md docs/es/CHEATSHEET.md docs/examples/README.md | grep -vx docs/DISASTER.md)
 	python3 -B tests/docs/languages.py . || status=$?
 	need "${for_docs[@]}"
 	installed docs
-	in_machine live/memory.sh load
+	in_machine live/memory.sh texts
 	bring_man
 	in_machine units/manual.sh || status=$?
 	"$machine" exec "$installed_machine" -- python3 -B /root/nexus/tests/docs/run.py /root/nexus "${pages[@]}" || status=$?
@@ -31,6 +31,9 @@ bring_man() {
 # A machine is lost. A set of it on a stick, the owner's key and a new machine are what there is: docs/DISASTER.md is followed.
 disaster() {
 	local new=disaster-$$ stick before began took passed=0 failed=0
+	# No episode gets its vector between the backup and the digest.
+	"$machine" exec "$installed_machine" -- systemctl stop nexus-embed-backfill.timer nexus-embed-backfill.service
+	in_machine live/memory.sh load
 	"$machine" exec "$installed_machine" -- systemctl start nexus-backup
 	before=$(in_machine live/memory.sh digest)
 	stick=$(mktemp -d)

@@ -35,7 +35,7 @@ installed() {
 	if ! grep -qx "$name" "$logs/.installed" 2>/dev/null; then
 		fresh "$name" "${@:2}"
 		# Only where it is what is tested: elsewhere rows would get their vectors while they are compared.
-		if [[ $name == embed-* ]]; then
+		if [[ $name == embed-* || $name == docs-* ]]; then
 			fetch_model
 			"$machine" copy "$name" "$model" "/root/$usual_model"
 			with=/root/$usual_model
@@ -56,6 +56,8 @@ prepare() {
 	"$machine" build &
 	build_binaries
 	wait "$!"
+	# What cannot do without it says so.
+	fetch_model || true
 }
 
 part_host() { tests/host/selftest; }
