@@ -50,7 +50,9 @@ async fn serve(args: Args) -> Result<()> {
     if sockets.is_reachable_from_elsewhere() && !app.gate.has_token() {
         return Err(Failure::new(Exit::Settings, format!("listening on {}", sockets.names()))
             .because("other machines can reach it, and there is no token")
-            .advise("Put one into /etc/nexus/credentials/api_token (0600, root's), or listen on 127.0.0.1 alone"));
+            .advise(
+                "Put one into /etc/nexus/credentials/api_token (0600, root's), or listen on 127.0.0.1 alone",
+            ));
     }
     let doing = || "setting the handler for SIGTERM and SIGINT";
     let mut term = signal(SignalKind::terminate()).or_fail(Exit::Software, doing)?;

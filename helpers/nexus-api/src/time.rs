@@ -48,7 +48,9 @@ mod tests {
         assert_eq!(text(noon), "2026-11-25T12:00:00.000000+00:00");
         assert_eq!(parse(&text(noon)), Some(noon));
         assert_eq!(text(parse("2026-11-25").unwrap()), "2026-11-25T00:00:00.000000+00:00");
-        for wrong in ["", "yesterday", "2026-13-01T00:00:00Z", "-009998-01-01T00:00:00Z", "1", "2026-11-25T25:00:00Z"] {
+        for wrong in
+            ["", "yesterday", "2026-13-01T00:00:00Z", "-009998-01-01T00:00:00Z", "1", "2026-11-25T25:00:00Z"]
+        {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }

@@ -87,7 +87,8 @@ impl Vectors {
         let mut vectors = Vec::with_capacity(texts.len());
         for some in texts.chunks(MOST_TEXTS) {
             let left = end.saturating_duration_since(tokio::time::Instant::now());
-            vectors.extend(self.ask(Kind::Passage, some.iter().map(ToString::to_string).collect(), left).await?);
+            vectors
+                .extend(self.ask(Kind::Passage, some.iter().map(ToString::to_string).collect(), left).await?);
         }
         Ok(vectors)
     }

@@ -94,7 +94,8 @@ impl Recent {
         let mut command = redis::cmd("EVAL");
         command.arg(READ).arg(1).arg(key).arg(COPY);
         let texts: Option<Vec<Vec<u8>>> = redis.ask(&command).await.ok()?;
-        let copies = texts?.iter().map(|text| serde_json::from_slice(text)).collect::<Result<Vec<Value>, _>>().ok()?;
+        let copies =
+            texts?.iter().map(|text| serde_json::from_slice(text)).collect::<Result<Vec<Value>, _>>().ok()?;
         // A copy under that name may be another program's, or another agent's.
         copies.into_iter().map(|mut copy| (copy["agent"] == agent).then(|| copy["episode"].take())).collect()
     }

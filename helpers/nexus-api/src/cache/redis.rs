@@ -7,7 +7,10 @@ use age::secrecy::ExposeSecret;
 use nexus_core::credentials;
 use nexus_core::failure::{Exit, OrFail, Result};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisConnectionInfo};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo,
+    RedisConnectionInfo,
+};
 use tokio::sync::Mutex;
 
 /// How long an answer is waited for: what is in the cache takes a tenth of a millisecond.
@@ -39,7 +42,8 @@ impl Redis {
     /// As [`credentials::read`].
     pub(crate) fn new(socket: &Path) -> Result<Self> {
         let password = credentials::read("redis_password")?;
-        let login = RedisConnectionInfo::default().set_password(password.expose_secret()).set_skip_set_lib_name();
+        let login =
+            RedisConnectionInfo::default().set_password(password.expose_secret()).set_skip_set_lib_name();
         let client = ConnectionAddr::Unix(socket.to_owned())
             .into_connection_info()
             .map(|info| info.set_redis_settings(login))

@@ -95,7 +95,10 @@ pub(super) async fn store(
     }
     stored?.map_err(|_| {
         let message = "This Idempotency-Key was used for another request within the last 24 hours.";
-        Problem { field: Some("Idempotency-Key".to_owned()), ..Problem::new(StatusCode::CONFLICT, "key_used", message) }
+        Problem {
+            field: Some("Idempotency-Key".to_owned()),
+            ..Problem::new(StatusCode::CONFLICT, "key_used", message)
+        }
     })
 }
 

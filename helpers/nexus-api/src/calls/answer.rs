@@ -18,5 +18,8 @@ pub(super) fn episodes(episodes: &[Episode]) -> Json<Value> {
 
 /// Redis alone has the working memory.
 pub(super) fn redis_is_down() -> Problem {
-    Problem::unavailable("redis_unavailable", "Redis, which holds the working memory, does not answer; try again.")
+    Problem::unavailable(
+        "redis_unavailable",
+        "Redis, which holds the working memory, does not answer; try again.",
+    )
 }

@@ -54,7 +54,8 @@ fn episodes(body: Value, longest: usize) -> Result<Vec<NewEpisode>, Problem> {
         None => return Err(missing("actions")),
     };
     let one = |(place, action)| {
-        NewEpisode::from_action(action, longest).map_err(|problem| problem.within(&format!("actions[{place}]")))
+        NewEpisode::from_action(action, longest)
+            .map_err(|problem| problem.within(&format!("actions[{place}]")))
     };
     actions.into_iter().enumerate().map(one).collect()
 }
@@ -67,9 +68,7 @@ mod tests {
     fn what_is_wrong_in_a_batch_is_named_with_its_place() {
         let good = json!({"action_type": "note", "action_details": {}});
         let wrong = json!({"action_type": "note", "action_details": {}, "tags": ["a", 1]});
-        let field = |actions: Value| {
-            episodes(json!({"actions": actions}), 100).unwrap_err().field.unwrap()
-        };
+        let field = |actions: Value| episodes(json!({"actions": actions}), 100).unwrap_err().field.unwrap();
         assert_eq!(field(json!([good, wrong])), "actions[1].tags[1]");
         assert_eq!(field(json!([good, 5])), "actions[1].body");
         assert_eq!(field(json!([])), "actions");

@@ -12,12 +12,10 @@ use crate::http::agent::Agent;
 use crate::problem::Problem;
 
 /// All that the agent has, one JSON object a line, oldest first.
-pub(super) async fn export(
-    State(app): State<Arc<App>>,
-    Agent(agent): Agent,
-) -> Result<Response, Problem> {
+pub(super) async fn export(State(app): State<Arc<App>>, Agent(agent): Agent) -> Result<Response, Problem> {
     let permit = Arc::clone(&app.long_calls).try_acquire_owned();
-    let permit = permit.map_err(|_| Problem::unavailable("busy", "Other exports or imports are at work; try again."))?;
+    let permit = permit
+        .map_err(|_| Problem::unavailable("busy", "Other exports or imports are at work; try again."))?;
     let export = app.database.export(&agent, permit).await?;
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(export.lines())).into_response())
 }

@@ -33,11 +33,7 @@ struct Taken {
 }
 
 /// Stores each line of the body. What comes before a wrong line stays; running it again skips what is there.
-pub(super) async fn import(
-    State(app): State<Arc<App>>,
-    Agent(agent): Agent,
-    mut body: Body,
-) -> Answer {
+pub(super) async fn import(State(app): State<Arc<App>>, Agent(agent): Agent, mut body: Body) -> Answer {
     let _permit = Arc::clone(&app.long_calls)
         .try_acquire_owned()
         .map_err(|_| Problem::unavailable("busy", "Other exports or imports are at work; try again."))?;

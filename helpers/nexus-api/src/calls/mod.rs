@@ -77,7 +77,11 @@ pub(crate) fn is_long(path: &str) -> bool {
 }
 
 async fn no_such_call(State(_): State<Arc<App>>) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no_such_call", "There is no such call; GET /openapi.json lists them.")
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no_such_call",
+        "There is no such call; GET /openapi.json lists them.",
+    )
 }
 
 async fn no_such_method(State(_): State<Arc<App>>) -> Problem {
@@ -110,7 +114,9 @@ mod tests {
             .collect();
         let routed: BTreeSet<(String, String)> = all()
             .iter()
-            .flat_map(|(path, _, methods)| methods.iter().map(|method| ((*path).to_owned(), (*method).to_owned())))
+            .flat_map(|(path, _, methods)| {
+                methods.iter().map(|method| ((*path).to_owned(), (*method).to_owned()))
+            })
             .collect();
         assert_eq!(described, routed);
     }

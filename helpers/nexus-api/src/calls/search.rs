@@ -34,9 +34,10 @@ pub(super) async fn search(
             Err(vectors::NoVector::NoModel) => {
                 (None, Some("There is no embedding model, so this was found by words alone."))
             }
-            Err(vectors::NoVector::NotNow) => {
-                (None, Some("The embedding service did not answer in time, so this was found by words alone."))
-            }
+            Err(vectors::NoVector::NotNow) => (
+                None,
+                Some("The embedding service did not answer in time, so this was found by words alone."),
+            ),
         },
     };
     let words = search.mode != Mode::Vector && !search.query.trim().is_empty();

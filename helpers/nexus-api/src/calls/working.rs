@@ -34,8 +34,7 @@ pub(super) async fn add(
         Value::Null => Vec::new(),
         list => tags(list).map_err(|problem| problem.within("body"))?,
     };
-    let added =
-        app.working.add(&app.redis, &agent, id, weight, &tags).await.map_err(|_| redis_is_down())?;
+    let added = app.working.add(&app.redis, &agent, id, weight, &tags).await.map_err(|_| redis_is_down())?;
     let message = if added.is_new { "Added." } else { "It was there already, and begins its time anew." };
     Ok(Json(json!({
         "success": true,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
-use axum::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -43,7 +43,8 @@ impl Read {
 pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Read, Problem> {
     let end = Instant::now() + app.args.timeout;
     let most = app.args.body;
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let announced =
+        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > most) {
         drain(body, end).await;
         return Err(too_long(most));
@@ -72,9 +73,9 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<R
 /// 408, 400.
 pub(crate) async fn next(body: &mut Body, end: Instant) -> Result<Option<Bytes>, Problem> {
     loop {
-        let frame = tokio::time::timeout_at(end, body.frame()).await.map_err(|_| {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The body came too slowly.")
-        })?;
+        let frame = tokio::time::timeout_at(end, body.frame())
+            .await
+            .map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The body came too slowly."))?;
         match frame {
             None => return Ok(None),
             Some(Err(_)) => {

@@ -38,7 +38,8 @@ const MOST: usize = 1024;
 /// closing one on which a request is just being sent would lose it.
 const LINGER: Duration = Duration::from_secs(2);
 
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n\
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n\
     Connection: close\r\nContent-Length: 76\r\n\r\n\
     {\"code\":\"busy\",\"message\":\"There are too many connections; try again later.\"}";
 
@@ -189,7 +190,10 @@ mod tests {
     fn the_answer_to_one_too_many_is_whole() {
         let text = std::str::from_utf8(FULL).unwrap();
         let (header, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(header.contains(&format!("Content-Length: {}\r\n", body.len())) || header.ends_with(&format!("Content-Length: {}", body.len())));
+        assert!(
+            header.contains(&format!("Content-Length: {}\r\n", body.len()))
+                || header.ends_with(&format!("Content-Length: {}", body.len()))
+        );
         assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
     }
 }

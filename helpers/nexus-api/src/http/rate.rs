@@ -37,7 +37,8 @@ impl<K: Eq + Hash> Rate<K> {
         }
         let full = (self.per_second * SAVED).max(1.0);
         let level = |bucket: &Bucket| {
-            (bucket.level + now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_second).min(full)
+            (bucket.level + now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_second)
+                .min(full)
         };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= MOST_CLIENTS {

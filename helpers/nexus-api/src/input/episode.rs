@@ -64,7 +64,9 @@ impl NewEpisode {
         let importance = importance(&details)?;
         let content = match details.remove("content") {
             None | Some(Value::Null) => None,
-            Some(value) => Some(text("action_details.content", value, longest)?).filter(|text| !text.is_empty()),
+            Some(value) => {
+                Some(text("action_details.content", value, longest)?).filter(|text| !text.is_empty())
+            }
         };
         let content = match content {
             Some(content) => content,
@@ -72,7 +74,10 @@ impl NewEpisode {
             None => Value::Object(details.clone()).to_string(),
         };
         if content.len() > longest {
-            return Err(Problem::invalid("action_details.content", format!("It may have {longest} bytes at most.")));
+            return Err(Problem::invalid(
+                "action_details.content",
+                format!("It may have {longest} bytes at most."),
+            ));
         }
         let mut metadata = Map::new();
         metadata.insert("action_type".to_owned(), kind.into());
@@ -86,11 +91,12 @@ impl NewEpisode {
 }
 
 fn importance(details: &Map<String, Value>) -> Result<f64> {
-    let Some(value) = details.get("importance_score").filter(|value| !value.is_null()) else { return Ok(0.5) };
-    value
-        .as_f64()
-        .filter(|score| (0.0..=1.0).contains(score))
-        .ok_or_else(|| Problem::invalid("action_details.importance_score", "It must be a number from 0 to 1."))
+    let Some(value) = details.get("importance_score").filter(|value| !value.is_null()) else {
+        return Ok(0.5);
+    };
+    value.as_f64().filter(|score| (0.0..=1.0).contains(score)).ok_or_else(|| {
+        Problem::invalid("action_details.importance_score", "It must be a number from 0 to 1.")
+    })
 }
 
 /// A vector that is given, with its version.
@@ -141,7 +147,8 @@ mod tests {
 
     #[test]
     fn the_content_is_that_of_the_details_else_the_details_else_the_type() {
-        let told = |details: Value| action(json!({"action_type": "note", "action_details": details})).unwrap();
+        let told =
+            |details: Value| action(json!({"action_type": "note", "action_details": details})).unwrap();
         let episode = told(json!({"content": "hello 🧠", "importance_score": 1, "more": 2}));
         assert_eq!((episode.content.as_str(), episode.importance), ("hello 🧠", 1.0));
         assert_eq!(
@@ -172,7 +179,10 @@ mod tests {
             (with("action_details", json!({"content": 1})), "action_details.content"),
             (with("action_details", json!({"content": "a\0"})), "action_details.content"),
             (with("action_details", json!({"a": [{"b": "\0"}]})), "action_details.a[0].b"),
-            (with("action_details", json!({"content": "é".repeat(LONGEST / 2 + 1)})), "action_details.content"),
+            (
+                with("action_details", json!({"content": "é".repeat(LONGEST / 2 + 1)})),
+                "action_details.content",
+            ),
             (with("action_details", json!({"importance_score": 1.1})), "action_details.importance_score"),
             (with("action_details", json!({"importance_score": "1"})), "action_details.importance_score"),
             (with("context_state", json!([])), "context_state"),

@@ -91,7 +91,10 @@ impl Fields {
         let Some(value) = self.take(name) else { return Ok(None) };
         let moment = value.as_str().and_then(time::parse);
         moment.map(Some).ok_or_else(|| {
-            Problem::invalid(name, "It must be a time of RFC 3339, such as 2026-11-25T12:00:00Z, of the years 0 to 9999.")
+            Problem::invalid(
+                name,
+                "It must be a time of RFC 3339, such as 2026-11-25T12:00:00Z, of the years 0 to 9999.",
+            )
         })
     }
 
@@ -206,7 +209,10 @@ fn vector(name: &str, value: &Value) -> Result<Vec<f32>> {
     // Of a vector without length, or one whose length overflows, there is no cosine.
     let length: f32 = vector.iter().map(|number| number * number).sum();
     if !length.is_normal() {
-        return Err(Problem::invalid(name, "It must have a length: not all zero, and neither tiny nor immense."));
+        return Err(Problem::invalid(
+            name,
+            "It must have a length: not all zero, and neither tiny nor immense.",
+        ));
     }
     Ok(vector)
 }
@@ -224,7 +230,9 @@ fn storable(name: &str, members: &Map<String, Value>) -> Result<()> {
     for (key, value) in members {
         // Deep down, where it would grow long, the place above must do.
         let name = match name.len() < LONGEST_NAME {
-            true => format!("{name}.{}", key.chars().filter(|c| !c.is_control()).take(50).collect::<String>()),
+            true => {
+                format!("{name}.{}", key.chars().filter(|c| !c.is_control()).take(50).collect::<String>())
+            }
             false => name.to_owned(),
         };
         without_nul(&name, key)?;
@@ -236,9 +244,10 @@ fn storable(name: &str, members: &Map<String, Value>) -> Result<()> {
 fn storable_value(name: &str, value: &Value) -> Result<()> {
     match value {
         Value::String(text) => without_nul(name, text),
-        Value::Array(values) => {
-            values.iter().enumerate().try_for_each(|(place, value)| storable_value(&format!("{name}[{place}]"), value))
-        }
+        Value::Array(values) => values
+            .iter()
+            .enumerate()
+            .try_for_each(|(place, value)| storable_value(&format!("{name}[{place}]"), value)),
         Value::Object(members) => storable(name, members),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }

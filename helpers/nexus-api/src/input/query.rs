@@ -26,7 +26,9 @@ impl Parameters {
     pub fn limit(&self) -> Result<i64> {
         let Some(limit) = self.0.get("limit") else { return Ok(10) };
         let number = limit.parse::<i64>().ok().filter(|limit| (1..=MOST_LISTED).contains(limit));
-        number.ok_or_else(|| Problem::invalid("limit", format!("It must be a whole number from 1 to {MOST_LISTED}.")))
+        number.ok_or_else(|| {
+            Problem::invalid("limit", format!("It must be a whole number from 1 to {MOST_LISTED}."))
+        })
     }
 
     /// `episode_id`, 1 to 200 characters.
@@ -36,7 +38,8 @@ impl Parameters {
     pub fn episode_id(&self) -> Result<&str> {
         let id = self.0.get("episode_id").ok_or_else(|| missing("episode_id"))?;
         if id.is_empty() || id.chars().count() > LONGEST_NAME || id.chars().any(char::is_control) {
-            let message = format!("It must have 1 to {LONGEST_NAME} characters, none of them a control character.");
+            let message =
+                format!("It must have 1 to {LONGEST_NAME} characters, none of them a control character.");
             return Err(Problem::invalid("episode_id", message));
         }
         Ok(id)

@@ -35,7 +35,12 @@ impl Episode {
             content: row.try_get(1)?,
             importance: row.try_get(2)?,
             // An array of another program may hold NULL.
-            tags: row.try_get::<_, Option<Vec<Option<String>>>>(3)?.unwrap_or_default().into_iter().flatten().collect(),
+            tags: row
+                .try_get::<_, Option<Vec<Option<String>>>>(3)?
+                .unwrap_or_default()
+                .into_iter()
+                .flatten()
+                .collect(),
             at: row.try_get(4)?,
             has_embedding: row.try_get(5)?,
         })
@@ -124,8 +129,7 @@ impl Database {
     /// # Errors
     /// The database's.
     pub(crate) async fn by_id(&self, agent: &str, id: Uuid) -> Result<Option<Value>, DbError> {
-        let sql =
-            format!("SELECT {COLUMNS}, metadata, embedding_version FROM {TABLE} WHERE episode_id = $1");
+        let sql = format!("SELECT {COLUMNS}, metadata, embedding_version FROM {TABLE} WHERE episode_id = $1");
         let rows = self.rows(agent, &sql, vec![&id]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let mut json = Episode::of(row)?.json();

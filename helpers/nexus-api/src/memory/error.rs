@@ -31,7 +31,9 @@ impl From<Error> for DbError {
         // 57P01 to 57P03: the server ends, has ended, or starts. Class 08: the connection.
         match error.code().map(|code| code.code()) {
             None => Self::Broken(error.to_string()),
-            Some(code) if code.starts_with("57P") || code.starts_with("08") => Self::Broken(error.to_string()),
+            Some(code) if code.starts_with("57P") || code.starts_with("08") => {
+                Self::Broken(error.to_string())
+            }
             Some(_) => Self::Refused(error),
         }
     }
@@ -54,7 +56,10 @@ impl From<DbError> for Problem {
             }
             DbError::Down(why) => {
                 log::warn!("PostgreSQL cannot be reached: {why}");
-                return Self::unavailable("database_unavailable", "The database cannot be reached; try again.");
+                return Self::unavailable(
+                    "database_unavailable",
+                    "The database cannot be reached; try again.",
+                );
             }
             DbError::Broken(why) => {
                 log::warn!("the connection to PostgreSQL broke off: {why}");

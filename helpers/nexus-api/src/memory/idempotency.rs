@@ -50,10 +50,7 @@ impl Claim {
 
     /// What comes before the episodes.
     pub(super) fn steps(&self) -> Vec<Step<'_>> {
-        vec![
-            Step::new(EXPIRE, Vec::new()),
-            Step::new(CLAIM, vec![&self.key, &self.fingerprint, &self.ids]),
-        ]
+        vec![Step::new(EXPIRE, Vec::new()), Step::new(CLAIM, vec![&self.key, &self.fingerprint, &self.ids])]
     }
 
     /// What comes after them.

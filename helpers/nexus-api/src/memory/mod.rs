@@ -1,7 +1,7 @@
 //! What is asked of PostgreSQL. Every question is one agent's: row-level security shows it that agent's rows alone.
 
-pub(crate) mod error;
 pub(crate) mod episodes;
+pub(crate) mod error;
 pub(crate) mod export;
 pub(crate) mod idempotency;
 pub(crate) mod import;

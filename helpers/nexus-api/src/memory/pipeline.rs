@@ -49,7 +49,12 @@ impl Database {
     ///
     /// # Errors
     /// Its own.
-    pub(crate) async fn rows(&self, agent: &str, sql: &str, values: Vec<Value<'_>>) -> Result<Vec<Row>, DbError> {
+    pub(crate) async fn rows(
+        &self,
+        agent: &str,
+        sql: &str,
+        values: Vec<Value<'_>>,
+    ) -> Result<Vec<Row>, DbError> {
         let steps = [Step::new(sql, values)];
         Ok(self.read(agent, &steps).await?.pop().unwrap_or_default())
     }
@@ -63,7 +68,12 @@ impl Database {
         self.transaction(agent, "BEGIN", steps).await
     }
 
-    async fn transaction(&self, agent: &str, begin: &str, steps: &[Step<'_>]) -> Result<Vec<Vec<Row>>, DbError> {
+    async fn transaction(
+        &self,
+        agent: &str,
+        begin: &str,
+        steps: &[Step<'_>],
+    ) -> Result<Vec<Vec<Row>>, DbError> {
         let connection = self.connection().await?;
         match tokio::time::timeout(self.patience, pipelined(&connection, agent, begin, steps)).await {
             Ok(answer) => answer,

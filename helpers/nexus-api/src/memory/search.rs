@@ -132,7 +132,8 @@ impl Database {
         let depth = DEPTH.max(search.limit * 2);
         let ranked = RANKED.max(search.limit);
         let compared = embedding.map(|given| (Vector::from(given.vector.clone()), &given.version));
-        let near = compared.as_ref().map(|(vector, version)| nearest(vector, version, &depth, &search.filters));
+        let near =
+            compared.as_ref().map(|(vector, version)| nearest(vector, version, &depth, &search.filters));
         let compared = compared.as_ref().map(|(vector, version)| (vector, *version));
         let matches = words.then(|| matching(&search.query, &ranked, compared, &search.filters));
         let mut steps = Vec::with_capacity(2);
@@ -165,10 +166,7 @@ impl Database {
         let mut found: HashMap<Uuid, Episode> =
             self.by_ids(agent, &ids).await?.into_iter().map(|episode| (episode.id, episode)).collect();
         // One that was forgotten since is simply not there.
-        Ok(best
-            .iter()
-            .filter_map(|hit| Some((found.remove(&hit.id)?, hit.score.clamp(0.0, 1.0))))
-            .collect())
+        Ok(best.iter().filter_map(|hit| Some((found.remove(&hit.id)?, hit.score.clamp(0.0, 1.0)))).collect())
     }
 }
 

@@ -71,9 +71,10 @@ impl Client {
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
         let doing = || format!("connecting to the API at {}", self.socket.display());
-        let stream = UnixStream::connect(&self.socket).await.or_fail(Exit::Unavailable, doing).map_err(|failure| {
-            failure.advise("Is it there? systemctl status nexus-api.socket")
-        })?;
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .or_fail(Exit::Unavailable, doing)
+            .map_err(|failure| failure.advise("Is it there? systemctl status nexus-api.socket"))?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.or_fail(Exit::Unavailable, doing)?;
         // Ends with the sender; its error reaches whoever waits for an answer.
         tokio::spawn(connection);

@@ -19,8 +19,8 @@ pub(crate) const RARE: usize = 100;
 
 /// Syllables of made-up words.
 const SYLLABLES: [&str; 24] = [
-    "ka", "lo", "mi", "ne", "ru", "ta", "ve", "so", "pa", "di", "fu", "ge", "ha", "jo", "be", "ci", "ro", "sa", "tu", "vi",
-    "na", "mo", "le", "po",
+    "ka", "lo", "mi", "ne", "ru", "ta", "ve", "so", "pa", "di", "fu", "ge", "ha", "jo", "be", "ci", "ro",
+    "sa", "tu", "vi", "na", "mo", "le", "po",
 ];
 
 /// A row.
@@ -78,7 +78,11 @@ impl Maker {
     fn text(&mut self, topic: usize, words: usize) -> String {
         let mut text = String::new();
         for place in 0..words {
-            let word = if place % 3 == 0 { topic * 40 + self.random.below(40) } else { 10_000 + self.random.below(4000) };
+            let word = if place % 3 == 0 {
+                topic * 40 + self.random.below(40)
+            } else {
+                10_000 + self.random.below(4000)
+            };
             if place > 0 {
                 text.push(' ');
             }

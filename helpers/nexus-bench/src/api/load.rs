@@ -108,7 +108,10 @@ mod tests {
     #[test]
     fn percentiles_are_numbers_that_were_measured() {
         let numbers: Vec<f64> = (1..=200).map(f64::from).collect();
-        assert_eq!([50, 95, 99, 100].map(|percent| percentile(&numbers, percent)), [100.0, 190.0, 198.0, 200.0]);
+        assert_eq!(
+            [50, 95, 99, 100].map(|percent| percentile(&numbers, percent)),
+            [100.0, 190.0, 198.0, 200.0]
+        );
         assert_eq!(percentile(&[7.0], 95), 7.0);
         assert_eq!(percentile(&[], 95), 0.0);
     }

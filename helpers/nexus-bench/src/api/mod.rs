@@ -154,7 +154,9 @@ impl<'a> Bench<'a> {
         let recall_at_10_filtered = self.recall(true).await?;
         let mut random = Random::new(args.seed ^ 0xA11);
         let mut times = Vec::new();
-        for (kind, mode) in [("search vector", "vector"), ("search text", "text"), ("search hybrid", "hybrid")] {
+        for (kind, mode) in
+            [("search vector", "vector"), ("search text", "text"), ("search hybrid", "hybrid")]
+        {
             let searches: Vec<Bytes> = (0..1000)
                 .map(|_| {
                     let (query, vector) = self.maker.query();
@@ -163,7 +165,10 @@ impl<'a> Bench<'a> {
                 .collect();
             let mut next = searches.iter().cycle();
             let body = || next.next().cloned().unwrap_or_default();
-            times.push(load::measure(&client, kind, "/memory/search", args.time, args.rate, &mut random, body).await?);
+            times.push(
+                load::measure(&client, kind, "/memory/search", args.time, args.rate, &mut random, body)
+                    .await?,
+            );
         }
         let inserts: Vec<Bytes> = (0..1000)
             .map(|_| {
@@ -173,7 +178,10 @@ impl<'a> Bench<'a> {
             .collect();
         let mut next = inserts.iter().cycle();
         let body = || next.next().cloned().unwrap_or_default();
-        times.push(load::measure(&client, "insert", "/memory/action", args.time, args.rate, &mut random, body).await?);
+        times.push(
+            load::measure(&client, "insert", "/memory/action", args.time, args.rate, &mut random, body)
+                .await?,
+        );
         let vectors = match args.vectors {
             Source::Given => "a mixture of 200 directions",
             Source::Model => "the model's",
@@ -194,7 +202,8 @@ impl<'a> Bench<'a> {
         for _ in 0..self.args.queries {
             let (query, mut vector) = self.maker.query();
             if self.args.vectors == Source::Model {
-                let (vectors, _) = vectors::of_texts(&mut self.embedder, Kind::Query, vec![query.clone()]).await?;
+                let (vectors, _) =
+                    vectors::of_texts(&mut self.embedder, Kind::Query, vec![query.clone()]).await?;
                 vector = vectors.into_iter().next().unwrap_or_default();
             }
             let search = self.search("vector", &query, &vector, rare.then_some("rare"));

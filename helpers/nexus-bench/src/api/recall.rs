@@ -34,8 +34,11 @@ impl Stored {
         near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         let wanted = near.len().min(TEN);
         let Some((tenth, _)) = wanted.checked_sub(1).and_then(|last| near.get(last)) else { return 1.0 };
-        let right: HashSet<&str> =
-            near.iter().take_while(|(similarity, _)| *similarity >= tenth - 1e-6).map(|(_, id)| *id).collect();
+        let right: HashSet<&str> = near
+            .iter()
+            .take_while(|(similarity, _)| *similarity >= tenth - 1e-6)
+            .map(|(_, id)| *id)
+            .collect();
         let hits = found.iter().take(TEN).filter(|id| right.contains(id.as_str())).count();
         hits.min(wanted) as f64 / wanted as f64
     }
