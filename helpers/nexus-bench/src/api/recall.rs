@@ -20,7 +20,8 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// The share of the ten rows nearest to `query`, among the rare ones only where `rare`, that are in `found`. A row as
-    /// near as the tenth counts, whichever of them was found.
+    /// near as the tenth counts, whichever of them was found; one that points away is no answer to any search (the least
+    /// `min_similarity` is 0).
     #[allow(clippy::cast_precision_loss)]
     pub(crate) fn recall(&self, query: &[f32], rare: bool, found: &[String]) -> f64 {
         let mut near: Vec<(f32, &str)> = self
@@ -30,6 +31,7 @@ impl Stored {
             .zip(&self.is_rare)
             .filter(|(_, is_rare)| !rare || **is_rare)
             .map(|((vector, id), _)| (cosine(query, vector), id.as_str()))
+            .filter(|(similarity, _)| *similarity >= 0.0)
             .collect();
         near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         let wanted = near.len().min(TEN);
