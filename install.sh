@@ -23,6 +23,9 @@ usage: ./install.sh [COMMAND] [OPTION]...
   --yes                 ask nothing
   --owner-identity FILE the owner's age identity, the key that opens the backups: made in FILE, or, where FILE
                         exists, taken from it (only its public half; FILE is not needed on this machine)
+  --model DIR           the model that finds by meaning: a folder of sentence-transformers (docs/EMBEDDING.md says which fit);
+                        download: all-MiniLM-L6-v2, 91 MB, English; none: find by words alone. Without this, the one
+                        that is there, or download
   --bin-dir DIR         take the helpers' binaries from DIR instead of building them with cargo
   DESTDIR=DIR           only put the files below DIR, for packagers: no root, no users, no services
 
@@ -58,6 +61,8 @@ install_here() {
 	write_recipients
 	doing "writing the settings"
 	write_settings
+	doing "taking the model"
+	install_model
 	doing "starting the servers"
 	start_services
 	doing "taking the first backup"
@@ -66,7 +71,7 @@ install_here() {
 	say_what_is_next
 }
 
-command=install purge=no yes=no owner_identity='' bin_dir='' destdir=${DESTDIR:-}
+command=install purge=no yes=no owner_identity='' bin_dir='' model='' destdir=${DESTDIR:-}
 arguments=("$@")
 
 . "$clone/install.d/say.sh"
@@ -76,6 +81,7 @@ arguments=("$@")
 . "$clone/install.d/secrets.sh"
 . "$clone/install.d/sizes.sh"
 . "$clone/install.d/settings.sh"
+. "$clone/install.d/model.sh"
 . "$clone/install.d/services.sh"
 . "$clone/install.d/uninstall.sh"
 . "$clone/install.d/try.sh"
@@ -92,6 +98,17 @@ while (($#)); do
 		[[ -n ${2-} ]] || stop 64 "$1 needs a path after it"
 		path=$(realpath -m -- "$2")
 		if [[ $1 == --bin-dir ]]; then bin_dir=$path; else owner_identity=$path; fi
+		shift
+		;;
+	--model)
+		case ${2-} in
+		'') stop 64 "--model needs a folder after it, or download, or none" ;;
+		download | none) model=$2 ;;
+		*)
+			model=$(realpath -m -- "$2")
+			[[ -d $model ]] || stop 64 "--model $2: there is no such folder"
+			;;
+		esac
 		shift
 		;;
 	DESTDIR=?*) destdir=${1#DESTDIR=} ;;

@@ -13,10 +13,27 @@ try_in_a_machine() {
 	doing "booting it"
 	"$machine" up "$name"
 	pack_luggage "$luggage/nexus"
+	pack_model "$luggage/nexus/model"
 	"$machine" copy "$name" "$luggage/nexus" /root/nexus
 	doing ''
 	"$machine" exec "$name" -- bash /root/nexus/tests/live/try.sh || status=$?
 	((status == 0)) || stop "$status" "the trial failed; the cause is above"
+}
+
+# The model, kept for the next trial; without it the trial goes on, and finds by words.
+pack_model() {
+	local cache=${XDG_CACHE_HOME:-$HOME/.cache}/nexus-tests/models/$usual_model
+	if ! is_usual_model "$cache"; then
+		say "fetching the model $usual_model (91 MB), once"
+		rm -rf "$cache"
+		install -d "$cache"
+		download_model "$cache" || {
+			complain "the model $usual_model could not be fetched: the trial goes on without it, and finds by words"
+			return 0
+		}
+	fi
+	install -d "$1"
+	cp -a "$cache" "$1"
 }
 
 # What an installation needs of this clone, and the helpers built.

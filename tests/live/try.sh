@@ -10,6 +10,9 @@ clone=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 identity=/root/owner-identity.txt
 memory=nexus_memory.zep_episodic_memory
 texts=/usr/share/games/fortunes
+# What install.sh --try has brought along; without it memory is found by words alone.
+model=none
+for folder in "$clone"/model/*/; do if [[ -d $folder ]]; then model=$folder; fi; done
 declare -A took
 export SYSTEMD_PAGER=
 
@@ -75,7 +78,7 @@ wipe() {
 size_of() { du --summarize --bytes "$1" | cut -f1 | numfmt --to=iec --suffix=B; }
 
 heading "Installing"
-timed install "$clone/install.sh" --bin-dir "$clone/bin" --yes --owner-identity "$identity"
+timed install "$clone/install.sh" --bin-dir "$clone/bin" --yes --owner-identity "$identity" --model "$model"
 
 heading "Loading Debian's fortunes, English and Spanish, each an episode"
 timed load load_episodes

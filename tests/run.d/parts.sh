@@ -10,7 +10,7 @@ lane_of() {
 	case $1 in
 	bench | fuzz) echo alone ;;
 	code) echo code ;;
-	host | outside | install | health) echo own ;;
+	host | outside | install | embed | health) echo own ;;
 	faults) echo faults ;;
 	*) echo shared ;;
 	esac

@@ -47,6 +47,12 @@ check has nexus-api.service RestrictAddressFamilies AF_UNIX
 check has nexus-api.service User nexus-api
 check has nexus-api.service SupplementaryGroups ""
 check has nexus-api.service CapabilityBoundingSet ""
+check has nexus-embed.service PrivateNetwork yes
+check has nexus-embed.service RestrictAddressFamilies AF_UNIX
+check has nexus-embed.service User nexus-api
+check has nexus-embed.service SupplementaryGroups ""
+check has nexus-embed-backfill.service PrivateNetwork yes
+check has nexus-embed-backfill.service User nexus
 # The one that reads journals cannot carry them away, and the one with a network cannot read them.
 check has nexus-alert@x.service PrivateNetwork yes
 check has nexus-alert@x.service RestrictAddressFamilies AF_UNIX

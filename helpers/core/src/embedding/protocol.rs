@@ -254,7 +254,7 @@ impl Vectors {
 
     fn parse(mut body: &[u8]) -> Result<Self, Malformed> {
         let short = || malformed("vectors that end early");
-        let mut number = |body: &mut &[u8]| -> Result<usize, Malformed> {
+        let number = |body: &mut &[u8]| -> Result<usize, Malformed> {
             let (first, rest) = body.split_first_chunk::<2>().ok_or_else(short)?;
             *body = rest;
             Ok(usize::from(u16::from_le_bytes(*first)))

@@ -1,0 +1,41 @@
+//! The vectors of texts, for tests/embed/independent.py: lines of JSON `["query" or "passage", text]` in, a line of JSON numbers
+//! out for each.
+//!
+//! cargo run --release -p nexus-embed --example vectors -- FOLDER
+
+use std::io::BufRead;
+use std::path::Path;
+use std::process::ExitCode;
+
+use nexus_core::embedding::protocol::Kind;
+use nexus_core::failure::{Exit, OrFail, OrFailIo, Result};
+use nexus_core::output;
+use nexus_embed::machine::Instructions;
+use nexus_embed::model::Model;
+
+fn main() -> ExitCode {
+    let Some(folder) = std::env::args().nth(1) else {
+        eprintln!("usage: vectors FOLDER");
+        return ExitCode::from(64);
+    };
+    match vectors(Path::new(&folder)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("vectors: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn vectors(folder: &Path) -> Result<()> {
+    let model = Model::load(folder, Instructions::best())?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line.or_fail_io(|| "reading standard input")?;
+        let (kind, text): (Kind, String) =
+            serde_json::from_str(&line).or_fail(Exit::Data, || "reading standard input")?;
+        let vector = model.embed(&[(kind, &text)], &mut || {})?;
+        let line = serde_json::to_string(&vector).or_fail(Exit::Software, || "writing JSON")?;
+        output::print(&format!("{line}\n"))?;
+    }
+    Ok(())
+}

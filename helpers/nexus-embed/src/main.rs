@@ -1,0 +1,61 @@
+//! nexus-embed: texts to vectors, on this machine. Parses, calls the work, reports.
+
+mod args;
+
+use std::process::ExitCode;
+
+use nexus_core::failure::{Exit, OrFail, Result};
+use nexus_core::stop::Stop;
+use nexus_core::{cli, journal, output};
+use nexus_embed::backfill::{self, check};
+use nexus_embed::machine::Instructions;
+use nexus_embed::model::{Model, folder_of};
+use nexus_embed::service;
+
+use crate::args::Args;
+
+fn main() -> ExitCode {
+    journal::init("nexus-embed");
+    match run() {
+        Ok(code) => code,
+        Err(failure) => {
+            // Another run is at it, or there is no model yet: what waits is done later, and nobody need hear of it.
+            let level = if failure.exit() == Exit::TryLater { log::Level::Info } else { log::Level::Error };
+            log::log!(level, "nexus-embed: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let args: Args = cli::parse()?;
+    if args.check {
+        return look(&args);
+    }
+    if args.backfill {
+        let filled = backfill::run(&args.places(), &Stop::on_signals()?)?;
+        if args.json {
+            output::json(&filled)?;
+        } else if filled != backfill::Filled::default() {
+            log::info!("{} filled in, {} not done, {} wait", filled.filled, filled.not_done, filled.waiting);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(args.threads())
+        .build_global()
+        .or_fail(Exit::Unavailable, || "starting threads")?;
+    let folder = folder_of(&args.models_dir, &args.model);
+    service::serve(|| Model::load(&folder, Instructions::best()), args.idle)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn look(args: &Args) -> Result<ExitCode> {
+    let found = check::check(&args.places(), args.requeue)?;
+    if args.json {
+        output::json(&found)?;
+    } else {
+        output::print(&found.to_text())?;
+    }
+    Ok(if found.is_well() { ExitCode::SUCCESS } else { ExitCode::from(Exit::Data as u8) })
+}

@@ -1,0 +1,170 @@
+//! A model: a folder of sentence-transformers with a BERT encoder, and the vectors it gives for texts.
+
+pub mod config;
+pub mod tokens;
+pub mod weights;
+
+use std::path::{Path, PathBuf};
+
+use nexus_core::embedding::protocol::{Kind, LONGEST_VERSION};
+use nexus_core::failure::{Exit, Failure, Result};
+
+use crate::engine::bert::Bert;
+use crate::machine::Instructions;
+use config::{Description, Pooling};
+use tokens::Tokens;
+use weights::Weights;
+
+/// Tokens that are worked on together, at most: more at once are no faster, and take memory.
+const TOGETHER: usize = 256;
+
+/// A model that is loaded.
+pub struct Model {
+    version: String,
+    description: Description,
+    tokens: Tokens,
+    bert: Bert,
+}
+
+/// Where the models are, and which of them.
+pub fn folder_of(models: &Path, name: &str) -> PathBuf {
+    // Joining an absolute path gives that path.
+    models.join(name)
+}
+
+impl Model {
+    /// Loads the model in `folder`.
+    ///
+    /// # Errors
+    /// Settings (78) where there is none or it is of a kind that is not known; Data (65) where it is damaged.
+    pub fn load(folder: &Path, instructions: Instructions) -> Result<Self> {
+        let description = Description::read(folder)?;
+        let weights = Weights::open(&folder.join("model.safetensors"))?;
+        let sums = folder.join("SHA256SUMS");
+        // Reading 90 MB and a vocabulary: side by side.
+        let (digest, tokens) =
+            rayon::join(|| weights.digest(), || Tokens::read(folder, description.most_tokens));
+        let digest = hexadecimal(&digest);
+        check_sum(&sums, &digest)?;
+        let bert = Bert::new(description.bert.clone(), &weights, instructions)?;
+        let version = version(folder, &digest);
+        Ok(Self { version, description, tokens: tokens?, bert })
+    }
+
+    /// Its name, `@`, and the first eight digits of its weights' SHA-256.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Vectors of length 1, one for each text, one after the other.
+    ///
+    /// A text of more tokens than the model takes is cut in pieces; its vector is their mean, weighted by their tokens.
+    /// `between` is called after each part of the work, every few dozen milliseconds.
+    ///
+    /// # Errors
+    /// Data (65) when tokenizer and weights do not fit, Software (70) when tokenizing fails.
+    pub fn embed(&self, texts: &[(Kind, &str)], between: &mut dyn FnMut()) -> Result<Vec<f32>> {
+        let width = self.description.bert.hidden_size;
+        let mut vectors = vec![0.0; texts.len() * width];
+        // (text, piece)
+        let mut pieces: Vec<(usize, Vec<u32>)> = Vec::new();
+        for (number, (kind, text)) in texts.iter().enumerate() {
+            let prefix = self.description.prefix(*kind);
+            let found = if self.description.is_lower_case {
+                self.tokens.pieces(prefix, &text.to_lowercase())?
+            } else {
+                self.tokens.pieces(prefix, text)?
+            };
+            pieces.extend(found.into_iter().map(|piece| (number, piece)));
+        }
+        let mut rest = &pieces[..];
+        while !rest.is_empty() {
+            let mut tokens = 0;
+            let fits = rest.iter().take_while(|(_, piece)| {
+                tokens += piece.len();
+                tokens <= TOGETHER
+            });
+            let (together, after) = rest.split_at(fits.count().max(1));
+            self.add(together, &mut vectors)?;
+            rest = after;
+            between();
+        }
+        vectors.chunks_exact_mut(width).for_each(|vector| normalise(vector));
+        Ok(vectors)
+    }
+
+    /// Adds the vectors of pieces to those of their texts.
+    #[allow(clippy::cast_precision_loss)] // a piece has some hundred tokens
+    fn add(&self, pieces: &[(usize, Vec<u32>)], vectors: &mut [f32]) -> Result<()> {
+        let width = self.description.bert.hidden_size;
+        let ids: Vec<&[u32]> = pieces.iter().map(|(_, ids)| ids.as_slice()).collect();
+        let states = self.bert.forward(&ids)?;
+        let mut rows = states.chunks_exact(width);
+        for (text, ids) in pieces {
+            let mut pooled = pool(self.description.pooling, rows.by_ref().take(ids.len()), width);
+            normalise(&mut pooled);
+            for (sum, x) in vectors[text * width..].iter_mut().zip(&pooled) {
+                *sum += x * ids.len() as f32;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the tokens' states come to; its length does not matter, it is normalised after.
+fn pool<'a>(pooling: Pooling, mut rows: impl Iterator<Item = &'a [f32]>, width: usize) -> Vec<f32> {
+    let mut pooled = rows.next().map_or_else(|| vec![0.0; width], <[f32]>::to_vec);
+    match pooling {
+        Pooling::First => rows.for_each(drop),
+        Pooling::Mean => {
+            for row in rows {
+                pooled.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+            }
+        }
+        Pooling::Max => {
+            for row in rows {
+                pooled.iter_mut().zip(row).for_each(|(largest, x)| *largest = largest.max(*x));
+            }
+        }
+    }
+    pooled
+}
+
+fn normalise(vector: &mut [f32]) {
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    if length > 0.0 {
+        vector.iter_mut().for_each(|x| *x /= length);
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The name of the folder as far as it fits, and the digest.
+fn version(folder: &Path, digest: &str) -> String {
+    let name = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
+    let name: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_VERSION - 9).collect();
+    format!("{name}@{}", &digest[..8])
+}
+
+/// What install.sh wrote down of the weights when it took them.
+fn check_sum(sums: &Path, digest: &str) -> Result<()> {
+    // A folder that a person put there by hand has none.
+    let Ok(text) = std::fs::read_to_string(sums) else { return Ok(()) };
+    let said =
+        text.lines().filter_map(|line| line.split_once("  ")).find(|(_, file)| *file == "model.safetensors");
+    match said {
+        Some((said, _)) if said != digest => Err(Failure::new(
+            Exit::Data,
+            format!("reading {}", sums.with_file_name("model.safetensors").display()),
+        )
+        .because(format!(
+            "its SHA-256 begins with {}, SHA256SUMS says {}",
+            &digest[..8],
+            said.get(..8).unwrap_or(said)
+        ))
+        .advise("Install the model anew: ./install.sh --model download, or --model DIR")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,192 @@
+//! What waits to be embedded: queries before passages, and no more than can be answered in a while.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use nexus_core::embedding::protocol::{Code, Kind, Refusal, Request, Vectors};
+use tokio::sync::oneshot;
+
+use super::connection::refusal;
+
+/// Most texts that wait.
+const MOST_WAITING: usize = 512;
+
+/// Texts that are taken at once, but for a request that has more.
+const A_BATCH: usize = 64;
+
+/// A request and the way back.
+pub(super) struct Job {
+    pub(super) request: Request,
+    pub(super) answer: oneshot::Sender<Result<Vectors, Refusal>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    queries: VecDeque<Job>,
+    passages: VecDeque<Job>,
+    texts: usize,
+    /// How often somebody has asked.
+    asked: u64,
+    /// Whether the thread that reads has come round since the worker last looked.
+    beat: bool,
+    is_closed: bool,
+}
+
+/// The queue between the two threads.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    news: Condvar,
+}
+
+/// What the worker is to do.
+pub(super) enum Next {
+    Jobs(Vec<Job>),
+    /// Nothing but to say that all is well.
+    Beat,
+    End,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing that is done under the lock can panic half-way.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the vectors of a request.
+    pub(super) async fn embed(&self, request: Request) -> Result<Vectors, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut waiting = self.lock();
+            waiting.asked += 1;
+            if waiting.texts > 0 && waiting.texts + request.texts.len() > MOST_WAITING {
+                return Err(refusal(Code::Busy, "too many texts are waiting; try again"));
+            }
+            waiting.texts += request.texts.len();
+            let job = Job { request, answer };
+            match job.request.kind {
+                Kind::Query => waiting.queries.push_back(job),
+                Kind::Passage => waiting.passages.push_back(job),
+            }
+        }
+        self.news.notify_one();
+        answered.await.unwrap_or_else(|_| Err(refusal(Code::Failed, "the service is stopping; try again")))
+    }
+
+    /// How often somebody has asked.
+    pub(super) fn asked(&self) -> u64 {
+        self.lock().asked
+    }
+
+    /// The thread that reads is alive.
+    pub(super) fn beat(&self) {
+        self.lock().beat = true;
+        self.news.notify_one();
+    }
+
+    /// Nothing will come any more.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+        self.news.notify_one();
+    }
+
+    /// What there is to do, waiting for it.
+    pub(super) fn next(&self) -> Next {
+        let mut waiting = self.lock();
+        loop {
+            let jobs = waiting.take(Kind::Query);
+            let jobs = if jobs.is_empty() { waiting.take(Kind::Passage) } else { jobs };
+            if !jobs.is_empty() {
+                return Next::Jobs(jobs);
+            }
+            if waiting.is_closed {
+                return Next::End;
+            }
+            if std::mem::take(&mut waiting.beat) {
+                return Next::Beat;
+            }
+            waiting = self.news.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Queries that have come meanwhile, and whether the other thread has come round.
+    pub(super) fn meanwhile(&self) -> (Vec<Job>, bool) {
+        let mut waiting = self.lock();
+        (waiting.take(Kind::Query), std::mem::take(&mut waiting.beat))
+    }
+}
+
+impl Waiting {
+    fn take(&mut self, kind: Kind) -> Vec<Job> {
+        let from = match kind {
+            Kind::Query => &mut self.queries,
+            Kind::Passage => &mut self.passages,
+        };
+        let mut jobs = Vec::new();
+        let mut texts = 0;
+        while let Some(job) = from.front() {
+            let more = job.request.texts.len();
+            if texts > 0 && texts + more > A_BATCH {
+                break;
+            }
+            texts += more;
+            self.texts -= more;
+            jobs.extend(from.pop_front());
+        }
+        jobs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(kind: Kind, texts: usize) -> Request {
+        Request::new(kind, vec![String::new(); texts])
+    }
+
+    fn taken(queue: &Queue) -> Vec<(Kind, usize)> {
+        match queue.next() {
+            Next::Jobs(jobs) => jobs.iter().map(|job| (job.request.kind, job.request.texts.len())).collect(),
+            Next::Beat | Next::End => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn queries_go_first_and_requests_go_together() {
+        let queue = Queue::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            use Kind::{Passage, Query};
+            let asked = [(Passage, 60), (Passage, 4), (Passage, 1), (Query, 2), (Query, 64)];
+            let mut waiting: Vec<_> =
+                asked.iter().map(|(kind, texts)| Box::pin(queue.embed(request(*kind, *texts)))).collect();
+            for one in &mut waiting {
+                assert!(tokio::time::timeout(std::time::Duration::ZERO, one).await.is_err());
+            }
+            assert_eq!(taken(&queue), [(Query, 2)]);
+            assert_eq!(taken(&queue), [(Query, 64)]);
+            assert_eq!(taken(&queue), [(Passage, 60), (Passage, 4)]);
+            assert_eq!(taken(&queue), [(Passage, 1)]);
+            queue.close();
+            assert!(matches!(queue.next(), Next::End));
+        });
+    }
+
+    #[test]
+    fn one_too_many_is_told_so_at_once() {
+        let queue = Queue::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut waiting: Vec<_> =
+                (0..8).map(|_| Box::pin(queue.embed(request(Kind::Passage, 64)))).collect();
+            for one in &mut waiting {
+                assert!(tokio::time::timeout(std::time::Duration::ZERO, one).await.is_err());
+            }
+            assert_eq!(queue.embed(request(Kind::Query, 1)).await.unwrap_err().code, Code::Busy);
+            assert_eq!(taken(&queue).len(), 1);
+            let one = Box::pin(queue.embed(request(Kind::Query, 1)));
+            assert!(tokio::time::timeout(std::time::Duration::ZERO, one).await.is_err());
+        });
+    }
+}

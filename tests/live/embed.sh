@@ -1,0 +1,326 @@
+#!/usr/bin/env bash
+# shellcheck source-path=SCRIPTDIR
+# nexus-embed in an installed machine with its model in /root/all-MiniLM-L6-v2: the socket, leaving and coming back, kills,
+# damaged models, and the filling in of vectors. It removes all episodes: not for a machine that somebody uses.
+set -euo pipefail
+shopt -s inherit_errexit
+here=$(dirname "${BASH_SOURCE[0]}")
+. "$here/checks.sh"
+
+clone=$here/../..
+episodes=nexus_memory.zep_episodic_memory
+queue=nexus_memory.embedding_queue
+settings=/etc/nexus/nexus.env
+models=/var/lib/nexus/models
+model=$models/all-MiniLM-L6-v2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# ask USER COMMAND [ARGUMENT…]: tests/live/embed/ask.py, as USER.
+ask() { setpriv --reuid="$1" --regid="$1" --clear-groups python3 -B "$here/embed/ask.py" "${@:2}"; }
+state_of() { systemctl show --value --property="$2" "$1"; }
+is_running() { [[ $(state_of nexus-embed ActiveState) == active ]]; }
+is_gone() { [[ $(state_of nexus-embed ActiveState) == inactive ]]; }
+restarts() { state_of nexus-embed NRestarts; }
+set_setting() {
+	sed -i "s|^$1=.*|$1=$2|" "$settings"
+	systemctl stop nexus-embed
+}
+without_timer() { systemctl stop nexus-embed-backfill.timer nexus-embed-backfill.service; }
+backfill() { nexus-embed --backfill "$@"; }
+
+# ---- The service
+
+it_is_started_by_whoever_asks() {
+	systemctl stop nexus-embed
+	is_gone
+	same "the vector" "$(ask nexus-api one 'the cat sleeps on the warm roof' | cut -c1-40)" "all-MiniLM-L6-v2@53aa5117 384 1.0000 0.10"
+	is_running
+}
+who_may_ask() {
+	ask nexus one memory >/dev/null
+	fails "Permission denied" ask nobody one memory
+	same "the socket" "$(stat --format='%U %G %a' /run/nexus/embed.sock)" "nexus-api nexus 660"
+}
+wrong_requests_are_refused() { ask nexus-api refused; }
+it_stays_small() {
+	local pid own
+	pid=$(state_of nexus-embed MainPID)
+	own=$(awk '/^RssAnon/ { print int($2 / 1024) }' "/proc/$pid/status")
+	((own < 64)) || {
+		echo "it has $own MiB of its own" >&2
+		return 1
+	}
+}
+it_has_no_network_and_writes_nothing() {
+	local pid
+	pid=$(state_of nexus-embed MainPID)
+	same "its interfaces" "$(nsenter --target "$pid" --net ip -brief link | awk '{ print $1 }')" lo
+	same "its user" "$(stat --format=%U "/proc/$pid")" nexus-api
+	fails "Read-only" nsenter --target "$pid" --mount touch "$model/x"
+}
+# Nobody asks for a second, it leaves, and is there again for the next one.
+it_leaves_and_comes_back() {
+	set_setting NEXUS_EMBED_IDLE 1s
+	ask nexus-api one memory >/dev/null
+	await 20 is_gone
+	same "how it left" "$(state_of nexus-embed Result) $(state_of nexus-embed ExecMainStatus)" "success 0"
+	ask nexus-api one memory >/dev/null
+}
+# For half a minute, at moments just around the one at which it leaves, on old connections and new ones: no request is lost.
+no_request_is_lost_while_it_leaves() {
+	set_setting NEXUS_EMBED_IDLE 1s
+	ask nexus-api around 25
+	set_setting NEXUS_EMBED_IDLE 5min
+}
+# A restart while many ask.
+no_request_is_lost_by_a_restart() {
+	ask nexus-api steadily 12 >"$work/steadily" &
+	local asking=$!
+	for _ in 1 2 3; do
+		await 20 is_running
+		systemctl restart nexus-embed
+	done
+	wait "$asking" || {
+		cat "$work/steadily" >&2
+		return 1
+	}
+}
+# Killed in the middle of a batch, again and again: the askers that ask once more get their vectors, and the right ones.
+kills_lose_nothing() {
+	ask nexus-api steadily 15 >"$work/steadily" &
+	local asking=$! killed=0
+	while kill -0 "$asking" 2>/dev/null; do
+		if systemctl kill --signal=KILL nexus-embed 2>/dev/null; then killed=$((killed + 1)); fi
+		await 20 is_running
+		sleep "0.$((RANDOM % 9))"
+	done
+	wait "$asking" || {
+		cat "$work/steadily" >&2
+		return 1
+	}
+	((killed >= 3))
+}
+many_at_once_are_answered_or_told() { ask nexus-api flood; }
+a_hung_service_is_ended_by_its_watchdog() {
+	set_setting NEXUS_EMBED_IDLE 5min
+	mkdir -p /run/systemd/system/nexus-embed.service.d
+	printf '[Service]\nWatchdogSec=3\n' >/run/systemd/system/nexus-embed.service.d/test.conf
+	systemctl daemon-reload
+	ask nexus-api one memory >/dev/null
+	local pid before
+	pid=$(state_of nexus-embed MainPID)
+	before=$(restarts)
+	kill -STOP "$pid"
+	await 60 test "$(state_of nexus-embed MainPID)" != "$pid" || true
+	ask nexus-api one memory >/dev/null
+	((before < $(restarts)))
+	rm -r /run/systemd/system/nexus-embed.service.d
+	systemctl daemon-reload
+	systemctl stop nexus-embed
+}
+
+check it_is_started_by_whoever_asks
+check who_may_ask
+check wrong_requests_are_refused
+check it_has_no_network_and_writes_nothing
+check it_leaves_and_comes_back
+check no_request_is_lost_while_it_leaves
+check no_request_is_lost_by_a_restart
+check kills_lose_nothing
+check many_at_once_are_answered_or_told
+check it_stays_small
+check a_hung_service_is_ended_by_its_watchdog
+
+# ---- Models
+
+# refusal: what it says when it cannot load.
+refusal() { ask nexus-api one memory 2>&1 || true; }
+is_refused() {
+	systemctl stop nexus-embed
+	local said
+	said=$(refusal)
+	[[ $said == *no_model* && $said == *"$1"* ]] || {
+		echo "it said: $said" >&2
+		return 1
+	}
+}
+no_model_is_said() {
+	mv "$model" "$work/away"
+	is_refused "there is no config.json"
+	# It looks anew soon.
+	await 30 is_gone
+	mv "$work/away" "$model"
+	ask nexus-api one memory >/dev/null
+}
+damaged_models_are_refused() {
+	cp -a "$model" "$work/whole"
+	truncate --size=-1 "$model/model.safetensors"
+	is_refused "cut short"
+	truncate --size=100 "$model/model.safetensors"
+	is_refused "within its header"
+	cp "$work/whole/model.safetensors" "$model/model.safetensors"
+	printf 'x' | dd of="$model/model.safetensors" bs=1 seek=50000000 conv=notrunc status=none
+	is_refused "SHA256SUMS says 53aa5117"
+	cp "$work/whole/model.safetensors" "$model/model.safetensors"
+	echo '{' >"$model/tokenizer.json"
+	is_refused "tokenizer.json"
+	cp "$work/whole/tokenizer.json" "$model/tokenizer.json"
+	systemctl stop nexus-embed
+	ask nexus-api one memory >/dev/null
+}
+install_takes_only_the_published_model() {
+	cp -a /root/all-MiniLM-L6-v2 "$work/all-MiniLM-L6-v2"
+	printf 'x' | dd of="$work/all-MiniLM-L6-v2/model.safetensors" bs=1 seek=50000000 conv=notrunc status=none
+	fails "are not those that were published" "$clone/install.sh" --bin-dir "$clone/bin" --yes --model "$work/all-MiniLM-L6-v2"
+	rm "$work/all-MiniLM-L6-v2/model.safetensors"
+	fails "has no model.safetensors" "$clone/install.sh" --bin-dir "$clone/bin" --yes --model "$work/all-MiniLM-L6-v2"
+	fails "no such folder" "$clone/install.sh" --yes --model "$work/nothing"
+	(cd "$model" && sha256sum --check --quiet SHA256SUMS)
+	same "left behind" "$(find "$models" -mindepth 1 -maxdepth 1 ! -name all-MiniLM-L6-v2)" ""
+}
+
+check no_model_is_said
+check damaged_models_are_refused
+check install_takes_only_the_published_model
+
+# ---- Vectors that are missing
+
+waiting() { as_owner --command="SELECT count(*) FROM $queue WHERE state = 'waiting'"; }
+missing() { as_owner --command="SELECT count(*) FROM $episodes WHERE embedding IS NULL"; }
+# many NUMBER: episodes of two agents, each with words of its own.
+many() {
+	as_owner --command="DELETE FROM $episodes" --command="INSERT INTO $episodes (content, agent_id)
+		SELECT 'note ' || i || ': ' || (ARRAY['the cat sleeps', 'the bus was late', 'buy bread and milk', 'call mother on Sunday'])[1 + i % 4], 'agent-' || i % 2 FROM generate_series(1, $1) i"
+}
+# Every vector is its text's own: asked for again, each nearest to itself.
+every_vector_is_its_own() {
+	as_owner --command="COPY (SELECT content, embedding FROM $episodes ORDER BY md5(content) LIMIT 200) TO STDOUT" >"$work/rows"
+	ask nexus-api own <"$work/rows"
+}
+
+whatever_has_no_vector_is_queued() {
+	without_timer
+	many 4
+	same "waiting" "$(waiting)" 4
+	as_owner --command="UPDATE $episodes SET embedding = (SELECT array_agg(1.0::real)::public.vector FROM generate_series(1, 384)), embedding_version = 'other' WHERE content LIKE 'note 1:%'"
+	same "after a vector came" "$(waiting)" 3
+	as_owner --command="UPDATE $episodes SET content = content || '!' WHERE content LIKE 'note 1:%'"
+	same "after its text changed" "$(waiting)" 4
+	as_owner --command="UPDATE $episodes SET embedding = NULL WHERE content LIKE 'note 1:%'"
+	as_owner --command="DELETE FROM $episodes WHERE content LIKE 'note 2:%'"
+	same "after one was forgotten" "$(waiting)" 3
+	as_program --command="INSERT INTO $episodes (content) VALUES ('of a program')"
+	same "what a program sees of it" "$(as_program --command="SELECT count(*) FROM $queue")" 1
+	fails "permission denied" as_program --command="DELETE FROM $queue"
+	fails "permission denied" as_program --command="INSERT INTO $queue (episode_id, agent_id) SELECT episode_id, 'x' FROM $queue"
+}
+as_embedder() {
+	local file=$work/passfile
+	(umask 077 && printf '*:*:*:nexus_embed:%s\n' "$(<"$keys/nexus_embed_password")" >"$file")
+	PGPASSFILE=$file psql -XAtq --set=ON_ERROR_STOP=1 --host=/run/nexus/postgres --username=nexus_embed --dbname=nexus "$@"
+}
+the_role_may_do_its_work_and_nothing_else() {
+	same "what it sees" "$(as_embedder --command="SELECT count(content) FROM $episodes")" 4
+	for sql in "SELECT * FROM $episodes" "SELECT tags FROM $episodes" "UPDATE $episodes SET content = 'x'" "DELETE FROM $episodes" \
+		"INSERT INTO $episodes (content) VALUES ('x')" "DELETE FROM $queue" "TRUNCATE $queue" "SELECT * FROM nexus_memory.migrations"; do
+		fails "permission denied" as_embedder --command="$sql"
+	done
+	same "its attributes" "$(as_owner --command="SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication FROM pg_roles WHERE rolname = 'nexus_embed'")" "f|f|f|f|f"
+}
+the_queue_is_worked_off() {
+	many 40
+	same "what is said" "$(backfill --json | jq --compact-output .)" '{"filled":40,"not_done":0,"waiting":0}'
+	same "missing" "$(missing)" 0
+	same "versions" "$(as_owner --command="SELECT DISTINCT embedding_version FROM $episodes")" all-MiniLM-L6-v2@53aa5117
+	every_vector_is_its_own
+}
+# Some thousand rows, and it is killed a dozen times at random moments, and nexus-embed too.
+kills_in_between_leave_every_row_its_vector() {
+	many 3000
+	local pid kills=0
+	while (($(waiting) > 0 && kills < 12)); do
+		backfill >/dev/null 2>&1 &
+		pid=$!
+		sleep "0.$((RANDOM % 7 + 2))"
+		if ((kills % 3 == 2)); then systemctl kill --signal=KILL nexus-embed 2>/dev/null || true; fi
+		kill -KILL "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+		kills=$((kills + 1))
+	done
+	((kills >= 6))
+	await 30 backfill
+	same "missing" "$(missing)" 0
+	same "waiting" "$(waiting)" 0
+	same "rows" "$(as_owner --command="SELECT count(*) FROM $episodes")" 3000
+	every_vector_is_its_own
+}
+the_timer_does_it_by_itself() {
+	many 3
+	systemctl start nexus-embed-backfill.timer
+	await 120 test_missing_none
+	same "its result" "$(state_of nexus-embed-backfill Result)" success
+	without_timer
+}
+test_missing_none() { [[ $(missing) == 0 ]]; }
+without_a_model_rows_wait() {
+	many 3
+	mv "$model" "$work/away"
+	systemctl stop nexus-embed
+	fails "there is no config.json" backfill
+	same "attempts" "$(as_owner --command="SELECT sum(attempts) FROM $queue")" 0
+	mv "$work/away" "$model"
+	systemctl stop nexus-embed
+	backfill
+	same "missing" "$(missing)" 0
+}
+two_runs_do_not_meet() {
+	many 300
+	backfill >/dev/null 2>&1 &
+	local first=$!
+	fails "another run is at it" backfill
+	wait "$first"
+}
+a_row_that_is_locked_waits() {
+	many 2
+	as_owner --command="BEGIN; UPDATE $episodes SET importance_score = 1; SELECT pg_sleep(14); COMMIT" >/dev/null &
+	local holder=$!
+	await 10 test "$(as_owner --command="SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(14)%' AND pid <> pg_backend_pid()")" = 1 || true
+	fails "lock timeout" backfill
+	wait "$holder"
+	backfill
+	same "missing" "$(missing)" 0
+}
+other_versions_are_found_and_queued() {
+	many 5
+	backfill
+	as_owner --command="UPDATE $episodes SET embedding_version = 'older@00000000' WHERE content LIKE 'note 1:%' OR content LIKE 'note 2:%'"
+	local status=0
+	nexus-embed --check >"$work/check" || status=$?
+	same "its exit" "$status" 65
+	grep -qE '^ +3 all-MiniLM-L6-v2@53aa5117' "$work/check"
+	grep -qE '^ +2 older@00000000' "$work/check"
+	nexus-embed --check --requeue >/dev/null
+	same "waiting" "$(waiting)" 2
+	same "still with their vectors" "$(missing)" 0
+	backfill
+	nexus-embed --check >/dev/null
+}
+very_long_and_odd_texts_get_theirs() {
+	as_owner --command="DELETE FROM $episodes" \
+		--command="INSERT INTO $episodes (content) VALUES (''), (' '), (repeat('a', 1000000)), (repeat('long ', 200000)), (repeat('🙂', 100000)), (E'\\u0001\\u202e\\ufffe')"
+	backfill
+	same "missing" "$(missing)" 0
+}
+
+check whatever_has_no_vector_is_queued
+check the_role_may_do_its_work_and_nothing_else
+check the_queue_is_worked_off
+check kills_in_between_leave_every_row_its_vector
+check the_timer_does_it_by_itself
+check without_a_model_rows_wait
+check two_runs_do_not_meet
+check a_row_that_is_locked_waits
+check other_versions_are_found_and_queued
+check very_long_and_odd_texts_get_theirs
+report
