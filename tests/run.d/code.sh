@@ -26,7 +26,13 @@ one() {
 	if "$@"; then echo "ok $name" && passed=$((passed + 1)); else echo "FAILED $name" && failed=$((failed + 1)); fi
 }
 
-build_binaries() { cargo build --quiet --release --locked --workspace; }
+# Once a run: a lane that asks again must not wait for another one's tests to be compiled.
+build_binaries() {
+	[[ ! -e $logs/.built ]] || return 0
+	cargo build --quiet --release --locked --workspace
+	cargo build --quiet --release --locked --package nexus-core --example redis-digest
+	touch "$logs/.built"
+}
 
 cargo_deny() {
 	local deny what=(bans licenses sources)
@@ -43,16 +49,19 @@ cargo_deny() {
 
 shell_scripts() { git ls-files | xargs grep -lE '^#!.*\b(ba)?sh\b|shellcheck shell=' | xargs shellcheck --external-sources; }
 
+for_code=(gcc=cc libc6-dev=cc shellcheck=shellcheck bc=bc)
+
+# What compiles gives way to what other lanes wait for.
 part_code() {
 	local passed=0 failed=0
-	need gcc=cc libc6-dev=cc shellcheck=shellcheck bc=bc
+	need "${for_code[@]}"
+	renice --priority 19 "$BASHPID" >/dev/null
 	one formatting cargo fmt --all --check
-	one lints cargo clippy --quiet --release --locked --workspace --all-targets -- -D warnings
 	one shell-scripts shell_scripts
+	# With the same profile as the binaries that are installed, so that dependencies are built once.
+	one tests cargo test --release --locked --workspace
+	one lints cargo clippy --quiet --release --locked --workspace --all-targets -- -D warnings
 	one dependencies cargo_deny
 	printf '%d passed, %d failed\n' "$passed" "$failed"
-	# With the same profile as the binaries that are installed, so that dependencies are built once.
-	cargo test --release --locked --workspace
-	build_binaries
 	((failed == 0))
 }

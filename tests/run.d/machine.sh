@@ -44,20 +44,22 @@ installed() {
 }
 
 # Everything that two lanes would otherwise install or build at the same time.
-prepare_machines() {
+prepare() {
+	need "${for_code[@]}" "${for_outside[@]}"
+	# The image is mostly waited for, the binaries mostly computed.
+	"$machine" build &
 	build_binaries
-	need_for_outside
-	"$machine" build
+	wait "$!"
 }
 
 part_host() { tests/host/selftest; }
 
-need_for_outside() { need age=age zstd=zstd jq=jq postgresql-client=psql; }
+for_outside=(age=age zstd=zstd jq=jq postgresql-client=psql)
 
 # On this machine itself, below a directory of its own.
 part_outside() {
 	build_binaries
-	need_for_outside
+	need "${for_outside[@]}"
 	tests/live/outside-compose.sh "$bin_dir"
 }
 

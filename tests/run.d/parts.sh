@@ -3,49 +3,52 @@
 
 logs=$(mktemp -d)
 
-# Parts of one lane follow each other, lanes run side by side: most that have a machine of their own, or none, beside those
-# that share the installed one, so that both take about as long. What builds, and what measures, has everything for itself.
+# Parts of one lane follow each other; lanes run side by side, so that each takes about as long: most parts wait for a
+# server, a timer or a disk more than they compute. What measures has everything for itself.
+lanes=(code shared own faults)
 lane_of() {
 	case $1 in
-	code | bench | fuzz) echo alone ;;
-	host | outside | health | faults) echo second ;;
-	*) echo first ;;
+	bench | fuzz) echo alone ;;
+	code) echo code ;;
+	host | outside | install | health) echo own ;;
+	faults) echo faults ;;
+	*) echo shared ;;
 	esac
 }
 
 # run_parts NAME…
 run_parts() {
-	local name first=() second=()
+	local name lane waiting=()
 	for name; do
-		case $(lane_of "$name") in
-		first) first+=("$name") ;;
-		second) second+=("$name") ;;
-		alone)
-			run_lanes
+		lane=$(lane_of "$name")
+		if [[ $lane == alone ]]; then
+			run_lanes "${waiting[@]}"
+			waiting=()
 			run_part shown "$name"
-			;;
-		esac
+		else
+			waiting+=("$lane:$name")
+		fi
 	done
-	run_lanes
+	run_lanes "${waiting[@]}"
 }
 
-# The parts gathered in first and second so far.
+# run_lanes LANE:NAME…: shown as it goes where there is but one lane.
 run_lanes() {
-	if ((${#first[@]} == 0 || ${#second[@]} == 0)); then
-		for name in "${first[@]}" "${second[@]}"; do run_part shown "$name"; done
-	else
-		# What both lanes install and build is there before they begin.
-		prepare_machines
-		run_lane "${first[@]}" &
-		run_lane "${second[@]}" &
-		wait
-	fi
-	first=() second=()
+	local lane pair how=later used=() parts
+	(($#)) || return 0
+	for lane in "${lanes[@]}"; do [[ " $*" != *" $lane:"* ]] || used+=("$lane"); done
+	if ((${#used[@]} == 1)); then how=shown; else prepare; fi
+	for lane in "${used[@]}"; do
+		parts=()
+		for pair; do [[ ${pair%%:*} != "$lane" ]] || parts+=("${pair#*:}"); done
+		run_lane "$how" "${parts[@]}" &
+	done
+	wait
 }
 
 run_lane() {
-	local name
-	for name; do run_part later "$name"; done
+	local how=$1 name
+	for name in "${@:2}"; do run_part "$how" "$name"; done
 }
 
 # run_part shown|later NAME: its output is kept, and shown as it comes or when it has ended. A part that dies counts as one

@@ -3,7 +3,6 @@
 
 part_redis() {
 	installed
-	cargo build --quiet --release --locked --package nexus-core --example redis-digest
 	"$machine" copy "test-$$" "$bin_dir/examples/redis-digest" /root/nexus/redis-digest
 	in_machine live/redis-digest.sh /root/nexus/redis-digest
 }

@@ -5,6 +5,8 @@ use std::io::Write;
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::JournalLog;
 
+use crate::panics;
+
 /// MESSAGE_IDs of the events that units/catalog explains (`journalctl -x`).
 pub mod message_id {
     /// A backup set was published.
@@ -93,10 +95,11 @@ impl Log for Plain {
     fn flush(&self) {}
 }
 
-/// Sets the logger up for this process; `helper` is its name in the journal.
+/// Sets the logger up for this process; `helper` is its name in the journal. From here on a panic ends the process.
 ///
 /// Without a reachable journal the lines go to standard error.
 pub fn init(helper: &str) {
+    panics::end_the_process();
     log::set_max_level(LevelFilter::Info);
     let journal = JournalLog::new().ok().map(|log| log.with_syslog_identifier(helper.to_owned()));
     // Fails only when a logger is already there, which then does the work.

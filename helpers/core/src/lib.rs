@@ -10,6 +10,7 @@ pub mod forgetting;
 pub mod journal;
 pub mod ledger;
 pub mod output;
+pub mod panics;
 pub mod postgres;
 pub mod problems;
 pub mod progress;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use nexus_core::docker::protocol::{Frame, Request, Service};
 use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_core::panics;
 use nexus_docker::asker::Asker;
 use nexus_docker::command::scratch::Wanted;
 use nexus_docker::run::{Input, Trouble};
@@ -33,6 +34,7 @@ const RESTART: Duration = Duration::from_secs(600);
 struct Arguments {}
 
 fn main() -> ExitCode {
+    panics::end_the_process();
     Arguments::parse();
     match serve() {
         Ok(line) => {
