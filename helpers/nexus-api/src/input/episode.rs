@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::input::fields::{Fields, missing, text};
+use crate::input::fields::{Fields, text};
 use crate::input::{LONGEST_NAME, Result, json};
 use crate::problem::Problem;
 
@@ -57,7 +57,7 @@ impl NewEpisode {
     pub fn from_action(action: Value, longest: usize) -> Result<Self> {
         let mut fields = Fields::of(action)?;
         let kind = fields.needed_text("action_type", LONGEST_NAME)?;
-        let mut details = fields.object("action_details")?.ok_or_else(|| missing("action_details"))?;
+        let mut details = fields.object("action_details")?.unwrap_or_default();
         let context = fields.object("context_state")?;
         let tags = fields.tags("tags")?.unwrap_or_default();
         let embedding = embedding(&mut fields)?;
@@ -158,6 +158,8 @@ mod tests {
         assert_eq!(told(json!({"more": 2})).content, r#"{"more":2}"#);
         assert_eq!(told(json!({"content": null})).content, "note");
         assert_eq!(told(json!({"content": ""})).content, "note");
+        assert_eq!(told(Value::Null).content, "note");
+        assert_eq!(action(json!({"action_type": "note"})).unwrap().content, "note");
     }
 
     #[test]
@@ -174,7 +176,6 @@ mod tests {
             (json!({}), "action_type"),
             (json!({"action_type": ""}), "action_type"),
             (json!({"action_type": "a\0b"}), "action_type"),
-            (json!({"action_type": "note"}), "action_details"),
             (with("action_details", json!("x")), "action_details"),
             (with("action_details", json!({"content": 1})), "action_details.content"),
             (with("action_details", json!({"content": "a\0"})), "action_details.content"),
