@@ -31,17 +31,20 @@ comparing_python() {
 	printf '%s' "$place/bin/python3"
 }
 
-reference_vectors() { NEXUS_TEST_MODEL=$model cargo test --quiet --release --locked -p nexus-embed --test reference -- --ignored --nocapture; }
+# A part of the code's own tests: what compiles is in one lane.
+reference_vectors() {
+	fetch_model
+	NEXUS_TEST_MODEL=$model cargo test --quiet --release --locked --workspace --test reference -- --ignored --nocapture
+}
 
 independent_vectors() {
-	cargo build --quiet --release --locked -p nexus-embed --example vectors
+	build_binaries
 	"$(comparing_python)" tests/embed/independent.py "$bin_dir/examples/vectors" "$model"
 }
 
 part_embed() {
 	local passed=0 failed=0
 	fetch_model
-	one reference-vectors reference_vectors
 	one independent-vectors independent_vectors
 	printf '%d passed, %d failed\n' "$passed" "$failed"
 	installed embed

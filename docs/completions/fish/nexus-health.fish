@@ -38,6 +38,7 @@ complete -c nexus-health -l redis-memory -d 'Memory of Redis in use, of NEXUS_RE
 complete -c nexus-health -l redis-evictions -d 'Keys that Redis has thrown out within an hour because its memory was full' -r
 complete -c nexus-health -l backup-age -d 'Age of the newest complete backup set' -r
 complete -c nexus-health -l proof-age -d 'Age of the newest backup set that a restore has proven' -r
+complete -c nexus-health -l embedding -d 'Time for which a text has been waiting for its vector' -r
 complete -c nexus-health -l restarts -d 'Times that Docker has started a container again within an hour' -r
 complete -c nexus-health -l run-dir -d 'Directory for what is told: health.json, problems.json' -r -F
 complete -c nexus-health -l state-dir -d 'Directory for what is remembered: the growth of the disks, requests to systemd' -r -F

@@ -6,7 +6,7 @@ complete -c nexus-purge -l before -d 'Forget episodes from before this day or mo
 complete -c nexus-purge -l agent -d 'Forget episodes of this agent; what is said besides narrows it down' -r
 complete -c nexus-purge -l ttl -d 'Age by type: "conversation=90d, observation=30d, *=5y"; keep = never; * = every type not named' -r
 complete -c nexus-purge -l max-share -d 'Percent of the table that may go in one run without --yes, 1 to 100' -r
-complete -c nexus-purge -l scrub -d 'Overwrite the room that the rows leave in the table\'s pages, while others work' -r -f -a "yes\t'Yes'
+complete -c nexus-purge -l scrub -d 'Overwrite the room that the rows leave in the table\'s pages, and write its indexes anew, while others work' -r -f -a "yes\t'Yes'
 no\t'No'"
 complete -c nexus-purge -l rewrite -d 'Rewrite the table afterwards instead; locks it for as long as that takes' -r -f -a "yes\t'Yes'
 no\t'No'"
@@ -39,6 +39,7 @@ complete -c nexus-purge -l all -d 'Forget every episode; asks'
 complete -c nexus-purge -l replay -d 'Carry out every decision of the ledger again: after a restore by hand, or an undo'
 complete -c nexus-purge -l ledger -d 'Show the ledger, and when the last backup that still holds what each line forgot will be gone'
 complete -c nexus-purge -l expunge -d 'Remove the backup sets that still hold something forgotten; asks'
+complete -c nexus-purge -l answer -d 'Answer one request over the connection on standard input: nexus-purge@.service does'
 complete -c nexus-purge -l dry-run -d 'Only say what would go'
 complete -c nexus-purge -l yes -d 'Do not ask, and do not stop at NEXUS_PURGE_MAX_SHARE'
 complete -c nexus-purge -l json -d 'One JSON object on standard output'
