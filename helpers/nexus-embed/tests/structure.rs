@@ -38,7 +38,7 @@ fn tensors() -> Tensors {
         let numbers = (0..count).map(|_| random.next() * scale + shift).collect();
         tensors.insert(name, (shape.to_vec(), numbers));
     };
-    let mut norm = |add: &mut dyn FnMut(String, &[usize], f32, f32), name: String| {
+    let norm = |add: &mut dyn FnMut(String, &[usize], f32, f32), name: String| {
         add(format!("{name}.weight"), &[WIDTH], 0.3, 1.0);
         add(format!("{name}.bias"), &[WIDTH], 0.3, 0.0);
     };
