@@ -5,6 +5,8 @@
 . install.d/model.sh
 model=$tools/models/$usual_model
 comparing=$tools/embed-python
+# With what install.sh adds to it.
+whole_model=$tools/models/whole/$usual_model
 
 # fetch_model: the published model, into the tests' cache; fails where it cannot be fetched, and says so.
 fetch_model() {
@@ -29,14 +31,16 @@ fetch_comparing() {
 	touch "$comparing/.done"
 }
 
-reference_vectors() { NEXUS_TEST_MODEL=$model cargo test --quiet --release --locked -p nexus-embed --test reference -- --ignored --nocapture; }
+reference_vectors() { NEXUS_TEST_MODEL=$whole_model cargo test --quiet --release --locked -p nexus-embed --test reference -- --ignored --nocapture; }
 
-independent_vectors() { PYTHONPATH=$comparing python3 -B tests/embed/independent.py "$bin_dir/examples/vectors" "$model"; }
+independent_vectors() { PYTHONPATH=$comparing python3 -B tests/embed/independent.py "$bin_dir/examples/vectors" "$whole_model"; }
 
 part_embed() {
 	local passed=0 failed=0
 	fetch_model
 	fetch_comparing
+	install -D --mode=0644 --target-directory="$whole_model" "$model"/*
+	sentence_settings_of_usual_model >"$whole_model/sentence_bert_config.json"
 	cargo build --quiet --release --locked -p nexus-embed --example vectors
 	one reference-vectors reference_vectors
 	one independent-vectors independent_vectors

@@ -1,6 +1,13 @@
 //! A small encoder of random weights, made here, against the plainest forward pass that there is: in 64 bits, number by number.
 //! It needs no model and no network, and finds whatever is put together wrongly.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::type_complexity,
+    reason = "a test ends where something fails, and its counts are small"
+)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
