@@ -40,7 +40,7 @@ backfill() { nexus-embed --backfill "$@"; }
 it_is_started_by_whoever_asks() {
 	stop_it
 	is_gone
-	same "the vector" "$(ask nexus-api one 'the cat sleeps on the warm roof' | cut -c1-40)" "all-MiniLM-L6-v2@53aa5117 384 1.0000 0.10"
+	same "the vector" "$(ask nexus-api one 'the cat sleeps on the warm roof' | cut --delimiter=" " --fields=1-4)" "all-MiniLM-L6-v2@53aa5117 384 1.0000 0.10"
 	is_running
 }
 who_may_ask() {
