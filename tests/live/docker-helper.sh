@@ -109,6 +109,19 @@ what_is_refused_is_told() {
 	same "units left behind" "$(systemctl list-units --no-legend --all 'nexus-docker@*')" ""
 }
 
+# nexus-health asks twice a minute, for ever: a reading that goes well leaves no line, of the helper or of systemd.
+reading_is_quiet_and_failing_is_not() {
+	local cursor
+	cursor=$(journalctl --lines=1 --show-cursor --quiet | sed -n 's/^-- cursor: //p')
+	ask '{"request":"containers"}' >/dev/null
+	ask '{"request":"daemon"}' >/dev/null
+	status 200 ask '{"request":"exec"}'
+	await 10 said_since "$cursor" 'a request that is refused for uid'
+	same "lines but that one" "$(since "$cursor" | grep -vc 'a request that is refused for uid' || true)" 0
+}
+since() { journalctl --after-cursor="$1" --unit='nexus-docker@*' --output=cat; }
+said_since() { since "$1" | grep -qF "$2"; }
+
 rows_make_the_round_trip() {
 	fresh check_from
 	# shellcheck disable=SC1078 # these are SQL's quotes
@@ -332,6 +345,7 @@ check only_nexus_may_ask
 check units_are_sound
 check containers_are_listed
 check what_is_refused_is_told
+check reading_is_quiet_and_failing_is_not
 check rows_make_the_round_trip
 check roles_carry_no_password
 check damage_is_told

@@ -15,31 +15,50 @@ search=${3:-vector}
 work=$(mktemp -d)
 trap 'rm -rf "$work"; docker exec nexus-postgres dropdb --if-exists --force bench_purge' EXIT
 
-docker exec nexus-postgres dropdb --if-exists --force bench_purge
-docker exec nexus-postgres createdb bench_purge
-docker exec --env NEXUS_PG_DATABASE=bench_purge nexus-postgres bash /nexus/migrate.sh
 bench() { docker exec -i nexus-postgres psql -Xq --set=ON_ERROR_STOP=1 --dbname=bench_purge "$@"; }
+table=nexus_memory.zep_episodic_memory
 
-# Vectors with structure: a hundred directions, each row near one of them. The oldest are the first, as in a table that has grown.
-bench --set=n="$episodes" --set=share="$share" <<'SQL'
-DROP INDEX nexus_memory.zep_embedding_hnsw;
-SELECT setseed(0.42) \g /dev/null
-CREATE TEMP TABLE direction AS SELECT c, array_agg(random() - 0.5) AS v FROM generate_series(0, 99) c, generate_series(1, 384) GROUP BY c;
-CREATE TEMP TABLE near AS SELECT row_number() OVER () AS r, (SELECT l2_normalize(array_agg((d + 0.5 * (random() - 0.5))::real)::public.vector) FROM unnest(v) d WHERE k > 0) AS e
-	FROM direction, generate_series(1, 50) k;
-INSERT INTO nexus_memory.zep_episodic_memory ("timestamp", content, tags, embedding, metadata)
-SELECT CASE WHEN i <= :n * :share / 100 THEN now() - interval '200 days' ELSE now() END, 'episode ' || i || ' ' || md5(i::text), ARRAY['c' || i % 100],
-	(e + (SELECT array_agg(((hashint4(i * 7 + j) % 1000) / 20000.0)::real) FROM generate_series(1, 384) j)::public.vector), '{"action_type": "bench"}'
-FROM generate_series(1, :n) i JOIN near ON r = 1 + i % 5000;
-SQL
-printf 'inserted %d episodes\n' "$episodes"
-# One process builds it in its own memory; in shared memory only as much would fit as the container has there.
-if [[ $search == vector ]]; then
-	bench --command="SET maintenance_work_mem = '2GB'" --command='SET max_parallel_maintenance_workers = 0' \
-		--command='CREATE INDEX zep_embedding_hnsw ON nexus_memory.zep_episodic_memory USING hnsw (embedding public.vector_cosine_ops)'
-	echo "built the index"
-fi
-bench --command='VACUUM ANALYZE' --command='CHECKPOINT'
+# Vectors with structure: a hundred directions, 5000 places near them, and around each place some of a hundred thousand small
+# deviations. The oldest are the first, as in a table that has grown.
+fill() {
+	bench --set=n="$episodes" --set=share="$share" --set=from="$1" --set=to="$2" <<-'SQL'
+		INSERT INTO nexus_memory.zep_episodic_memory ("timestamp", content, tags, embedding, metadata)
+		SELECT CASE WHEN i <= :n::bigint * :share / 100 THEN now() - interval '200 days' ELSE now() END, 'episode ' || i || ' ' || md5(i::text), ARRAY['c' || i % 100],
+			place.e + a.e + b.e, '{"action_type": "bench"}'
+		FROM generate_series(:from, :to) i JOIN place ON r = 1 + i % 5000 JOIN deviation a ON a.k = i / 5000 % 1000 JOIN deviation b ON b.k = hashint4(i) & 511;
+	SQL
+}
+make_the_table() {
+	local indexes size
+	docker exec nexus-postgres dropdb --if-exists --force bench_purge
+	docker exec nexus-postgres createdb bench_purge
+	docker exec --env NEXUS_PG_DATABASE=bench_purge nexus-postgres bash /nexus/migrate.sh
+	# Two at a time fill it, without indexes; they are made after.
+	indexes=$(bench -At --command="SELECT indexdef FROM pg_indexes WHERE tablename = 'zep_episodic_memory' AND indexname !~ 'pkey'")
+	bench -At --command="SELECT format('DROP INDEX nexus_memory.%I', indexname) FROM pg_indexes WHERE tablename = 'zep_episodic_memory' AND indexname !~ 'pkey' \gexec"
+	bench <<-'SQL'
+		SELECT setseed(0.42) \g /dev/null
+		CREATE TABLE direction AS SELECT c, array_agg(random() - 0.5) AS v FROM generate_series(0, 99) c, generate_series(1, 384) GROUP BY c;
+		CREATE TABLE place AS SELECT row_number() OVER () AS r, (SELECT l2_normalize(array_agg((d + 0.5 * (random() - 0.5))::real)::vector) FROM unnest(v) d WHERE k > 0) AS e
+			FROM direction, generate_series(1, 50) k;
+		CREATE TABLE deviation AS SELECT k, (SELECT array_agg(((random() - 0.5) / 20)::real) FROM generate_series(1, 384) j WHERE k >= 0)::vector AS e FROM generate_series(0, 999) k;
+		CREATE INDEX ON place (r);
+		CREATE INDEX ON deviation (k);
+	SQL
+	fill 1 $((episodes / 2)) & fill $((episodes / 2 + 1)) "$episodes"
+	wait $!
+	printf 'inserted %d episodes\n' "$episodes"
+	[[ $search == vector ]] || indexes=$(grep -v hnsw <<<"$indexes")
+	# Several processes at it have what is in /dev/shm together, one has as much as it is given.
+	size=$(docker exec nexus-postgres df -Pm /dev/shm | awk 'END { print $4 }')
+	if ((size < 3 * episodes / 1000)); then size="SET max_parallel_maintenance_workers = 0; SET maintenance_work_mem = '4GB'"; else size="SET max_parallel_maintenance_workers = 3; SET maintenance_work_mem = '$((size * 3 / 4))MB'"; fi
+	{ printf 'ALTER TABLE %s SET (parallel_workers = 3);\n%s;\n' "$table" "$size" && sed 's/$/;/' <<<"$indexes" && echo "ALTER TABLE $table RESET (parallel_workers);"; } | bench
+	echo "built the indexes"
+	bench --command="CREATE TABLE public.probe AS SELECT (row_number() OVER () - 1)::int AS n, embedding FROM $table WHERE \"timestamp\" > now() - interval '1 day' LIMIT 100"
+	bench --command='VACUUM ANALYZE' --command='CHECKPOINT'
+}
+# With NEXUS_BENCH_TABLE=kept the table is there from an earlier run that was broken off before its purge.
+[[ ${NEXUS_BENCH_TABLE-} == kept ]] || make_the_table
 
 # load SECONDS FILE: searches and inserts, one after the other, with a pause, as a program does; milliseconds of each in FILE.
 case $search in
@@ -52,13 +71,12 @@ cat >"$work/insert.sql" <<'SQL'
 INSERT INTO nexus_memory.zep_episodic_memory (content, embedding) SELECT 'inserted', embedding FROM probe WHERE n = :r % 100;
 \sleep 20 ms
 SQL
-bench --command="CREATE TABLE public.probe AS SELECT (row_number() OVER () - 1)::int AS n, embedding FROM nexus_memory.zep_episodic_memory WHERE \"timestamp\" > now() - interval '1 day' LIMIT 100"
 docker exec -i nexus-postgres sh -c 'cat >/tmp/search.sql' <"$work/search.sql"
 docker exec -i nexus-postgres sh -c 'cat >/tmp/insert.sql' <"$work/insert.sql"
 # p95 KIND FILE: in milliseconds.
 load() { docker exec nexus-postgres pgbench --no-vacuum --file="/tmp/$1.sql" --time="$2" --log --log-prefix="/tmp/log-$1-$3" bench_purge >/dev/null 2>&1; }
 # The log's third column is microseconds, of which 20,000 are the pause.
-p95() { docker exec nexus-postgres sh -c "cat /tmp/log-$1-$2.*; rm -f /tmp/log-$1-$2.*" | awk '{ print ($3 - 20000) / 1000 }' | sort -n | awk '{ v[NR] = $1 } END { printf "%.1f\n", v[int(NR * 0.95)] }'; }
+p95() { docker exec nexus-postgres sh -c "cat /tmp/log-$1-$2.*; [ -n '${3-}' ] || rm -f /tmp/log-$1-$2.*" | awk '{ print ($3 - 20000) / 1000 }' | sort -n | awk '{ v[NR] = $1 } END { printf "%.1f\n", v[int(NR * 0.95)] }'; }
 
 # both SECONDS NAME
 both() {
@@ -67,7 +85,8 @@ both() {
 	load insert "$1" "$2"
 	wait "$searching"
 }
-both 5 warm
+docker exec nexus-postgres sh -c 'rm -f /tmp/log-*'
+both 10 warm
 both 20 idle
 nexus-purge --pg-database=bench_purge --purge-ledger="$work/ledger.jsonl" --redis-copies none --ttl 'bench=100d' --yes --json >"$work/done.json" 2>"$work/said" &
 purge=$!
@@ -75,16 +94,32 @@ purge=$!
 	awk '/VmHWM/ { print $2 }' "/proc/$purge/status" 2>/dev/null >>"$work/peak" || true
 	sleep 0.2
 done) &
-both "$(( episodes / 20000 > 20 ? episodes / 20000 : 20 ))" busy
+# What it is at, of the server: one word.
+phase() {
+	bench -At --command="SELECT CASE WHEN query ~ '^REINDEX' THEN 'reindex' WHEN query ~ '^VACUUM' THEN 'vacuum' WHEN query ~ '^DELETE|^BEGIN|^COMMIT' THEN 'delete' WHEN query ~ 'UPDATE|ctid|get_raw' THEN 'overwrite' ELSE 'else' END
+		FROM pg_stat_activity WHERE application_name = 'nexus-purge' ORDER BY state, query_start DESC LIMIT 1" | grep . || echo else
+}
+began=$SECONDS
+phases=()
+while kill -0 "$purge" 2>/dev/null; do
+	name=$(phase)
+	if [[ " ${phases[*]} " != *" $name "* ]]; then
+		phases+=("$name")
+		printf '%4d s: %s\n' $((SECONDS - began)) "$name"
+	fi
+	both 10 "busy-$name"
+done
 wait "$purge"
 peak=$(sort -n "$work/peak" | tail -n 1)
 declare -A times
-for name in idle busy; do for kind in search insert; do times[$kind-$name]=$(p95 "$kind" "$name"); done; done
-for kind in search insert; do p95 "$kind" warm >/dev/null; done
+# By what it was at, before all of it together: that takes the logs away.
+for name in "${phases[@]}"; do for kind in search insert; do times[$kind-$name]=$(p95 "$kind" "busy-$name" keep); done; done
+for kind in search insert; do times[$kind-busy]=$(p95 "$kind" 'busy-*'); times[$kind-idle]=$(p95 "$kind" idle); p95 "$kind" warm >/dev/null; done
 rows=$(jq .rows "$work/done.json")
 jq -r --argjson peak "$peak" '"\(.rows) of \(.of) rows, deleted in \(.deleting_usec / 1e6 | floor) s at \(.rows * 1e6 / .deleting_usec | floor) rows/s, with vacuum \(.usec / 1e6 | floor) s; recall@10 \(.recall_before) % before, \(.recall_after) % after; largest resident size \($peak / 1024 | floor) MiB"' "$work/done.json"
 printf '%-10s %12s %12s %8s\n' 'p95, ms' idle purging ratio
 for kind in search insert; do
+	for name in "${phases[@]}"; do printf '%-10s %12s %12.1f %s\n' "$kind" '' "${times[$kind-$name]}" "$name"; done
 	awk -v k="$kind" -v a="${times[$kind-idle]}" -v b="${times[$kind-busy]}" 'BEGIN { printf "%-10s %12.1f %12.1f %8.2f\n", k, a, b, b / a }'
 done
 all_expired_are_gone() { same "rows purged" "$rows" $((episodes * share / 100)); }

@@ -140,6 +140,10 @@ restored_redis_forgets_again() {
 	purge --tag t9 >/dev/null
 	purge --episode "$by_id" >/dev/null
 	same "copies that are gone" "$(redis EXISTS "episode:$by_rule" "episode:$by_id")" 0
+	# The restore test sees both in the snapshot, and that a restore leaves none of them.
+	install -d -m 700 "$work/tested"
+	nexus-restore-test 1 --backup-dir="$work/with-redis" --proofs-dir="$work/tested" --json >"$work/proof.json" 2>"$work/said"
+	same "copies that the restore test took out" "$(jq '.counts["copies in Redis forgotten again"]' "$work/proof.json")" 2
 	nexus-restore apply 1 --backup-dir "$work/with-redis" --no-safety-backup --yes --json >"$work/restored.json" 2>"$work/said"
 	same "copies that came back" "$(redis EXISTS "episode:$by_rule" "episode:$by_id")" 0
 	same "another copy" "$(redis GET "episode:$stays")" copy
@@ -249,13 +253,13 @@ keys_of_redis_are_given_an_end() {
 	redis DEL session:a session:b sessions >/dev/null
 }
 
-# A sentence that stood in a row, in Redis and in the log.
+# A sentence that stood in a row, in Redis and in the log; a word of it, and a tag, that stood in indexes.
 no_file_holds_it_any_more() {
-	local id data redis_data sentence='the sentence that nobody must find again' files kept
+	local id data redis_data sentence='the sentence of the xylograviton that nobody must find again' tag=taggraviton files kept index
 	data=$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)
 	redis_data=$(docker volume inspect --format '{{.Mountpoint}}' nexus_redis_data)
 	fill
-	memory --command="INSERT INTO nexus_memory.zep_episodic_memory (content, metadata, \"timestamp\") SELECT '$sentence, ' || i, '{\"action_type\": \"secret\"}', now() - interval '9 days' FROM generate_series(1, 300) i"
+	memory --command="INSERT INTO nexus_memory.zep_episodic_memory (content, tags, metadata, \"timestamp\") SELECT '$sentence, ' || i, '{$tag}', '{\"action_type\": \"secret\"}', now() - interval '9 days' FROM generate_series(1, 300) i"
 	# Between others that stay; and so long that it is kept outside the table.
 	memory --command="UPDATE nexus_memory.zep_episodic_memory SET content = '$sentence', metadata = '{\"action_type\": \"secret\"}' WHERE tags && '{t3,t13,t23}' AND \"timestamp\" < now() - interval '8 days'" \
 		--command="UPDATE nexus_memory.zep_episodic_memory SET content = (SELECT string_agg(CASE j WHEN 40 THEN '$sentence' ELSE md5(episode_id::text || j) END, ' ') FROM generate_series(1, 150) j), metadata = CASE WHEN tags && '{t33}' THEN metadata ELSE '{\"action_type\": \"secret\"}' END WHERE tags && '{t33,t43}' AND \"timestamp\" < now() - interval '8 days'" \
@@ -268,18 +272,31 @@ no_file_holds_it_any_more() {
 	redis SET "episode:$id" "\"$sentence\"" >/dev/null
 	# They were there, so that finding none means something.
 	grep -rqa "$sentence" "$data" && grep -rqa "$sentence" "$redis_data"
+	for index in zep_words:xylograviton zep_tags:$tag; do
+		grep -qa "${index#*:}" "$data/18/docker/$(memory --command="SELECT pg_relation_filepath('nexus_memory.${index%:*}')")"
+	done
 	purge --type secret --older-than 7d --yes >"$work/done.json"
 	same "rows" "$(jq .rows "$work/done.json")" "$expected"
 	((0 < $(jq .overwritten "$work/done.json")))
+	# All of them, since more than a tenth went: the key, times, agents, tags, words and vectors.
+	same "indexes that were written anew" "$(jq .reindexed "$work/done.json")" 6
 	same "the rows that stay" "$(memory --command="SELECT count(*), md5(string_agg(t::text, '' ORDER BY episode_id)) FROM nexus_memory.zep_episodic_memory t")" "$kept"
-	files=$(grep -rla "$sentence" "$data" "$redis_data" || true)
+	files=$(grep -rlaE "xylograviton|$tag" "$data" "$redis_data" || true)
 	same "files of the servers that hold it" "$files" ""
 	install -d -m 700 "$work/after"
 	nexus-backup --backup-dir="$work/after" --redis=yes 2>/dev/null
-	for file in "$work/after/$(newest "$work/after")"/{,data/}*.zst.age; do
-		age -d -i "$owner" "$file" | zstd -dc | grep -qa "$sentence" && echo "$file holds it" >&2 && return 1
+	for file in "$work/after/$(newest "$work/after")"/{,data/}*.age; do
+		age -d -i "$owner" "$file" >"$work/file"
+		if [[ $file == *.zst.age ]]; then zstd -dqf "$work/file" -o "$work/plain"; else mv "$work/file" "$work/plain"; fi
+		! grep -qaE "xylograviton|$tag" "$work/plain" || { echo "$file holds it" >&2 && return 1; }
 	done
-	return 0
+}
+
+# A run that was killed while it wrote an index anew leaves one that is not valid.
+what_a_killed_run_left_of_an_index_goes() {
+	memory --command="CREATE INDEX zep_words_ccnew ON nexus_memory.zep_episodic_memory (episode_id)" --command="UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'nexus_memory.zep_words_ccnew'::regclass"
+	purge --episode "$(memory --command='SELECT episode_id FROM nexus_memory.zep_episodic_memory LIMIT 1')" >/dev/null
+	same "indexes" "$(memory --command="SELECT count(*), bool_and(indisvalid) FROM pg_index WHERE indrelid = 'nexus_memory.zep_episodic_memory'::regclass")" '6|t'
 }
 
 ledger_says_when_the_last_backup_goes() {
@@ -333,6 +350,7 @@ check old_pgvector_is_refused
 check other_schemas_work
 check keys_of_redis_are_given_an_end
 check no_file_holds_it_any_more
+check what_a_killed_run_left_of_an_index_goes
 check ledger_says_when_the_last_backup_goes
 check expunge_brings_it_forward
 begin_ledger 3

@@ -34,7 +34,7 @@ done
 for file in "$units"/*.service; do
 	check exposed_less_than "$(instance "$file")" 1.5
 done
-for job in nexus-backup nexus-restore-test nexus-purge nexus-health; do
+for job in nexus-backup nexus-restore-test nexus-purge nexus-purge@x nexus-health; do
 	check has "$job.service" PrivateNetwork yes
 	check has "$job.service" RestrictAddressFamilies AF_UNIX
 	check has "$job.service" User nexus

@@ -88,7 +88,7 @@ pub(crate) struct Args {
           value_parser = clap::value_parser!(u64).range(1..=100))]
     pub(crate) max_share: u64,
 
-    /// Overwrite the room that the rows leave in the table's pages, while others work
+    /// Overwrite the room that the rows leave in the table's pages, and write its indexes anew, while others work
     #[arg(long, env = "NEXUS_PURGE_SCRUB", value_name = "WHEN", default_value = "yes", default_missing_value = "yes", num_args = 0..=1)]
     pub(crate) scrub: YesNo,
 

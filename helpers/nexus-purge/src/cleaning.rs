@@ -12,6 +12,7 @@ use nexus_core::forgetting::Table;
 use nexus_core::postgres::blocking::Control;
 use nexus_core::progress::Progress;
 
+use crate::reindexing::{Reindexed, Which, reindex};
 use crate::scrubbing;
 
 /// How long sessions are waited for that may still see the rows.
@@ -30,6 +31,8 @@ pub(crate) struct Cleaned {
     pub(crate) given_back: u64,
     /// Bytes of free room that were overwritten.
     pub(crate) overwritten: u64,
+    /// Indexes that were written anew.
+    pub(crate) reindexed: u64,
     /// Who still sees the rows, so that they could not be taken out yet.
     pub(crate) held_by: Option<String>,
     /// What a person should know.
@@ -47,13 +50,24 @@ pub(crate) enum Room {
     Rewritten,
 }
 
-/// Takes out what was deleted.
+/// Takes out what was deleted; `are_many` says that it was a large part of the table.
 ///
 /// # Errors
 /// The server's.
-pub(crate) fn clean(control: &Control, table: &Table, room: Room, progress: &Progress) -> Result<Cleaned> {
+pub(crate) fn clean(
+    control: &Control,
+    table: &Table,
+    room: Room,
+    are_many: bool,
+    progress: &Progress,
+) -> Result<Cleaned> {
     let before = size(control, table)?;
     let held_by = wait_for_older_sessions(control, progress)?;
+    let mut anew = Reindexed::default();
+    // First, so that VACUUM has nothing to do in it.
+    if are_many && held_by.is_none() && room != Room::Rewritten {
+        anew = reindex(control, table, Which::Graphs, progress)?;
+    }
     let doing = format!("vacuuming {table}");
     control.run(&doing, GENTLY)?;
     let vacuum = || -> Result<()> {
@@ -82,6 +96,10 @@ pub(crate) fn clean(control: &Control, table: &Table, room: Room, progress: &Pro
                 // The filler goes, too.
                 vacuum()?;
             }
+            let others = reindex(control, table, Which::Others, progress)?;
+            anew.indexes += others.indexes;
+            anew.notes.extend(others.notes);
+            control.run(&doing, GENTLY)?;
         }
         Room::Rewritten => {
             let doing = format!("rewriting {table}");
@@ -95,8 +113,15 @@ pub(crate) fn clean(control: &Control, table: &Table, room: Room, progress: &Pro
         let doing = "rewriting the planner's statistics";
         control.run_while(doing, "VACUUM (FULL) pg_catalog.pg_statistic", || progress.advance(0))?;
     }
+    notes.append(&mut anew.notes);
     notes.extend(leave_the_log(control, is_superuser, progress)?);
-    Ok(Cleaned { given_back: before.saturating_sub(size(control, table)?), overwritten, held_by, notes })
+    Ok(Cleaned {
+        given_back: before.saturating_sub(size(control, table)?),
+        overwritten,
+        held_by,
+        reindexed: anew.indexes,
+        notes,
+    })
 }
 
 /// A new segment of the log and a checkpoint: the segments before it are then removed, with what they say of the rows.

@@ -21,16 +21,16 @@ use crate::redis::Redis;
 use crate::report::Purged;
 use crate::survey::{Survey, survey};
 use crate::wishes::{self, Wish};
-use crate::{APPLICATION, preflight};
+use crate::{APPLICATION, preflight, reindexing};
 
 /// The table in the living database.
-pub(crate) struct Place {
+pub(crate) struct Living {
     pub(crate) server: Server,
     pub(crate) control: Control,
     pub(crate) table: Table,
 }
 
-impl Place {
+impl Living {
     /// Connects as a role that sees every row, and looks for the table.
     ///
     /// # Errors
@@ -117,10 +117,9 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
         // The old ones are looked for among all rows; what they hashed is known no more.
         let finished = job.carry_out(&ledger, &old, &[], &mut redis, &mut purged)?;
         let done = job.carry_out(&ledger, &lines, &hints, &mut redis, &mut purged)?;
-        // What was forgotten at once has its copies still in Redis's file.
-        let is_in_its_file = purged.copies > 0
-            || old.iter().any(|line| line.decision().is_some_and(|one| one.found.is_some()));
-        let cleaned = job.clean(redis.as_mut().filter(|_| is_in_its_file), &mut purged)?;
+        // Of what a killed run has begun, or was forgotten at once, the copies are still in Redis's file.
+        let is_in_its_file = purged.copies > 0 || !old.is_empty();
+        let cleaned = job.clean(redis.as_mut().filter(|_| is_in_its_file), survey.of, &mut purged)?;
         if cleaned.held_by.is_none() {
             // Only now: until then a killed run leaves the decision open, and the next one does all of this again.
             for (line, rows) in old.iter().zip(finished.rows).chain(lines.iter().zip(done.rows)) {
@@ -146,7 +145,7 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
 impl<'a> Job<'a> {
     fn begin(args: &'a Args, progress: &'a Progress, stop: &'a Stop) -> Result<Self> {
         progress.doing("looking at the table");
-        let Place { server, control, table } = Place::open(args, stop)?;
+        let Living { server, control, table } = Living::open(args, stop)?;
         preflight::refuse_unsafe_vacuum(&control, &table, args)?;
         Ok(Self { args, server, control, table, progress, stop })
     }
@@ -245,19 +244,21 @@ impl<'a> Job<'a> {
         Ok(replayed)
     }
 
-    /// Cleans the table's files up, and Redis's, where it is given.
-    fn clean(&self, redis: Option<&mut Redis>, purged: &mut Purged) -> Result<Cleaned> {
+    /// Cleans up the table's files, which had `of` rows, and Redis's, where it is given.
+    fn clean(&self, redis: Option<&mut Redis>, of: u64, purged: &mut Purged) -> Result<Cleaned> {
         let room = match (self.args.rewrite, self.args.scrub) {
             (YesNo::Yes, _) => Room::Rewritten,
             (YesNo::No, YesNo::Yes) => Room::Overwritten,
             (YesNo::No, YesNo::No) => Room::Left,
         };
-        let cleaned = cleaning::clean(&self.control, &self.table, room, self.progress)?;
+        let are_many = reindexing::are_many(purged.rows, of);
+        let cleaned = cleaning::clean(&self.control, &self.table, room, are_many, self.progress)?;
         if let Some(redis) = redis {
             redis.rewrite_file(self.progress, self.stop)?;
         }
         purged.given_back = cleaned.given_back;
         purged.overwritten = cleaned.overwritten;
+        purged.reindexed = cleaned.reindexed;
         purged.notes.extend(cleaned.notes.iter().cloned());
         if let Some(who) = &cleaned.held_by {
             purged.notes.push(format!(

@@ -9,6 +9,7 @@ mod ledger_view;
 mod preflight;
 mod recall;
 mod redis;
+mod reindexing;
 mod report;
 mod rules;
 mod scrubbing;

@@ -18,6 +18,8 @@ pub(crate) struct Purged {
     pub(crate) given_back: u64,
     /// Bytes of the table's free room that were overwritten.
     pub(crate) overwritten: u64,
+    /// Indexes that were written anew.
+    pub(crate) reindexed: u64,
     /// Copies in Redis that went.
     pub(crate) copies: u64,
     /// Keys of Redis that would have lived for ever and were given an end.
@@ -59,7 +61,16 @@ impl Purged {
     /// "forgot 1 200 rows …"
     fn line(&self) -> String {
         if self.rows == 0 && self.copies == 0 && self.keys_given_an_end == 0 {
-            return format!("nothing to forget; the table has {}", counted(self.of, "row"));
+            let table = counted(self.of, "row");
+            return if self.finished == 0 {
+                format!("nothing to forget; the table has {table}")
+            } else {
+                format!(
+                    "cleaned up after {} ({} of free room overwritten), and nothing else to forget; the table has {table}",
+                    counted(self.finished, "earlier decision"),
+                    human_bytes(self.overwritten)
+                )
+            };
         }
         let mut line = format!(
             "forgot {} ({} of room, {} overwritten, {} given back to the disk)",

@@ -50,6 +50,8 @@ the_socket_directory_is_made_again() {
 	await 120 serves postgres
 	await 120 serves redis
 	await 60 test -S /run/nexus/docker.sock
+	await 60 test -S /run/nexus/purge.sock
+	getfacl --omit-header --absolute-names /run/nexus | grep -qx 'user:nexus-api:--x'
 	await 60 is_level redis ok
 	await 60 is_level docker ok
 }

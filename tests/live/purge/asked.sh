@@ -57,6 +57,24 @@ asked_for_stays_gone_after_a_restore() {
 	drop_others
 }
 
+# The row goes from the database that the restore is about to replace: at every moment of it.
+forgotten_while_a_restore_runs_stays_gone() {
+	local ids id gone=() restoring
+	backup_of oblivion "$work/while" 2>/dev/null
+	mapfile -t ids < <(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE agent_id = 'nexus' LIMIT 500")
+	nexus-restore apply 1 --backup-dir "$work/while" --no-safety-backup --no-redis --yes >/dev/null 2>"$work/said" &
+	restoring=$!
+	for id in "${ids[@]}"; do
+		kill -0 "$restoring" 2>/dev/null || break
+		# While the databases change their names there may be none to ask.
+		if [[ $(ask_for nexus "$id") == forgotten ]]; then gone+=("$id"); fi
+	done
+	wait "$restoring"
+	((${#gone[@]} > 3))
+	same "rows that came back" "$(rows "episode_id IN ($(printf "'%s'," "${gone[@]}")NULL)")" 0
+	drop_others
+}
+
 nobody_else_may_ask() {
 	fails 'Permission denied' as_user nexus <<<'{}'
 	fails 'Permission denied' as_user daemon <<<'{}'
@@ -160,4 +178,5 @@ asked_over_the_socket() {
 	check many_at_once_are_all_forgotten
 	check a_stopped_server_is_said
 	check asked_for_stays_gone_after_a_restore
+	check forgotten_while_a_restore_runs_stays_gone
 }

@@ -145,6 +145,10 @@ fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
     if line.len() > LONGEST_LINE {
         return Err(format!("it is longer than {LONGEST_LINE} bytes"));
     }
+    // The parser would take a list of the members' values for the object, too.
+    if line.trim_ascii_start().first() != Some(&b'{') {
+        return Err("it is no JSON object".to_owned());
+    }
     // The parser repeats names from the line in its text.
     serde_json::from_slice(line)
         .map_err(|error| format!("it is not understood: {}", one_line(&error.to_string())))
@@ -203,6 +207,7 @@ mod tests {
             "",
             "{}",
             "[]",
+            &format!(r#"[1,"a","{ID}"]"#),
             "null",
             &format!(r#"{{"v":1,"agent":"a","episode":"{ID}","more":1}}"#),
             &format!(r#"{{"v":1,"agent":"a","agent":"b","episode":"{ID}"}}"#),

@@ -84,8 +84,19 @@ impl Control {
     /// # Errors
     /// The server's.
     pub fn run_while(&self, doing: &str, sql: &str, meanwhile: impl FnMut()) -> Result<()> {
-        let outcome = self.wait_while(self.client.batch_execute(sql), meanwhile)?;
-        outcome.map_err(|error| from_client(doing, &error))
+        self.try_run_while(sql, meanwhile)?.map_err(|error| from_client(doing, &error))
+    }
+
+    /// The same, for callers that want to look at the server's error.
+    ///
+    /// # Errors
+    /// TryLater (75) when stopped.
+    pub fn try_run_while(
+        &self,
+        sql: &str,
+        meanwhile: impl FnMut(),
+    ) -> Result<std::result::Result<(), Error>> {
+        self.wait_while(self.client.batch_execute(sql), meanwhile)
     }
 
     /// Runs a query that gives one row.

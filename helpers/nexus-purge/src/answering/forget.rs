@@ -14,7 +14,7 @@ use nexus_core::stop::Stop;
 
 use crate::APPLICATION;
 use crate::args::Args;
-use crate::job::Place;
+use crate::job::Living;
 use crate::redis::Redis;
 
 /// How often it is tried to get a row that others hold, each time for a second.
@@ -28,7 +28,7 @@ const TRIES: u32 = 4;
 pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<bool> {
     let stop = Stop::on_signals()?;
     let progress = Progress::new(false);
-    let Place { control, table, .. } = Place::open(args, &stop)?;
+    let Living { control, table, .. } = Living::open(args, &stop)?;
     if !table.has(&args.agent_column) {
         return Err(Failure::new(Exit::Settings, format!("looking at table {table}"))
             .because(format!("it has no column {}", args.agent_column))

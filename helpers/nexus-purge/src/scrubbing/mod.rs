@@ -14,6 +14,7 @@ mod round;
 use nexus_core::failure::Result;
 use nexus_core::forgetting::Table;
 use nexus_core::postgres::blocking::Control;
+use nexus_core::postgres::quote;
 use nexus_core::progress::Progress;
 use nexus_core::text::counted;
 
@@ -48,6 +49,9 @@ pub(crate) fn scrub(control: &Control, table: &Table, progress: &Progress) -> Re
         progress.doing(&doing);
         let note = |why: &str| format!("{}: {why}; nexus-purge --rewrite leaves none", heap.name);
         let Some(filler) = Filler::of(control, &heap.name)? else {
+            if has_no_page(control, &heap.name, &doing)? {
+                continue;
+            }
             scrubbed.notes.push(note(
                 "it has no row, or no column of texts without an index: its free room may hold what was forgotten",
             ));
@@ -72,4 +76,15 @@ pub(crate) fn scrub(control: &Control, table: &Table, progress: &Progress) -> Re
         }
     }
     Ok(scrubbed)
+}
+
+/// Whether nothing is left of a heap, with what it keeps outside: VACUUM has given back the pages of one without rows.
+fn has_no_page(control: &Control, heap: &str, doing: &str) -> Result<bool> {
+    let sql = format!(
+        "SELECT pg_catalog.pg_relation_size(c.oid) + \
+         coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0) = 0 \
+         FROM pg_catalog.pg_class c WHERE c.oid = {}::pg_catalog.regclass",
+        quote::literal(heap)
+    );
+    Ok(control.row(doing, &sql, &[])?.get(0))
 }

@@ -4,6 +4,7 @@ import os
 
 from jobs.alert import Alert
 from jobs.backup import Backup, BackupWithRedis
+from jobs.forget import Forget
 from jobs.on_disk import BackupOnDisk
 from jobs.on_medium import BackupOnMedium, RestoreFromMedium
 from jobs.purge import Purge
@@ -19,6 +20,7 @@ KINDS = {
     "backup-on-disk": BackupOnDisk,
     "backup-on-medium": BackupOnMedium,
     "backup-with-redis": BackupWithRedis,
+    "forget": Forget,
     "purge": Purge,
     "restore": Restore,
     "restore-from-medium": RestoreFromMedium,

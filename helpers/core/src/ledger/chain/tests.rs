@@ -13,7 +13,12 @@ pub(in crate::ledger) fn place() -> Place {
 /// A decision about the rows of type `kind`.
 pub(in crate::ledger) fn decision(kind: &str) -> What {
     let rows = Rows { types: Types::Only(kind.to_owned()), ..Rows::default() };
-    What::Decision(Box::new(Decision { table: place(), forget: Forget::Rows(rows), adopted: None }))
+    What::Decision(Box::new(Decision {
+        table: place(),
+        forget: Forget::Rows(rows),
+        adopted: None,
+        found: None,
+    }))
 }
 
 pub(in crate::ledger) fn entry(second: i64, what: What) -> Entry {
@@ -92,7 +97,7 @@ fn the_most_hashes_of_one_line_fit() {
     let keys = for_tests('a');
     let hashes = vec![keys.current().hash("id", b"x"); Hashes::MOST];
     let forget = Forget::Keys(Hashes { key: keys.current().id().clone(), hashes });
-    let what = What::Decision(Box::new(Decision { table: place(), forget, adopted: None }));
+    let what = What::Decision(Box::new(Decision { table: place(), forget, adopted: None, found: None }));
     let (ledger, text) = written(&keys, &[entry(1, what)]);
     assert_eq!(Ledger::parse(text.as_bytes(), &keys), Ok(ledger));
 }

@@ -23,6 +23,7 @@ pub(super) fn look(args: &Args) -> Finding {
         (path("/etc/nexus/recipients.txt"), 0o022),
         (path("/run/nexus"), 0o027),
         (args.docker_socket.clone(), 0o077),
+        (path(nexus_core::forgetting::protocol::DEFAULT_SOCKET), 0o077),
         (args.backup_dir.clone(), 0o077),
     ];
     // What root can see when it looks by hand; for the service they are behind the gate.

@@ -1,0 +1,129 @@
+//! Writing indexes anew, while others use the table. VACUUM takes entries out of an index, but a word of a full-text index
+//! stays in it when no row has it any more (GIN never deletes a key), and pages keep bytes of what was taken out of them.
+//!
+//! Of an HNSW index pgvector's VACUUM overwrites the vectors, and rewriting it is the dearest of all: it is left alone, unless
+//! so much went that VACUUM, which looks for new neighbours of every row that has lost one, takes longer (pgvector's README,
+//! "Vacuuming").
+
+use nexus_core::failure::Result;
+use nexus_core::forgetting::Table;
+use nexus_core::postgres::blocking::Control;
+use nexus_core::postgres::failure::from_client;
+use nexus_core::postgres::quote;
+use nexus_core::progress::Progress;
+
+/// How long it waits for those who began to use the table before it; the next run tries again.
+const PATIENTLY: &str = "SET lock_timeout = '60s'; SET max_parallel_maintenance_workers = 0";
+
+/// Percent of the table of which it is less work to write a vector index anew than to repair it.
+const MANY: u64 = 10;
+
+/// Which indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// HNSW, as far as they fit into the server's maintenance_work_mem: beyond that writing one is slow, too.
+    Graphs,
+    /// All others.
+    Others,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reindexed {
+    /// Indexes that were written anew.
+    pub(crate) indexes: u64,
+    /// Why others were not.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Whether `rows` of `of` that went are so many that a graph is better written anew.
+pub(crate) fn are_many(rows: u64, of: u64) -> bool {
+    rows > 0 && rows * 100 >= of * MANY
+}
+
+/// Writes the indexes of the table anew.
+///
+/// # Errors
+/// When stopped, or the connection breaks. An index that could not be written stays as it was, and a note says why.
+pub(crate) fn reindex(
+    control: &Control,
+    table: &Table,
+    which: Which,
+    progress: &Progress,
+) -> Result<Reindexed> {
+    let doing = format!("writing the indexes of {table} anew");
+    control.run(&doing, PATIENTLY)?;
+    sweep(control, table, &doing)?;
+    let mut reindexed = Reindexed::default();
+    for name in names(control, table, which, &doing)? {
+        let doing = format!("writing index {name} anew");
+        progress.doing(&doing);
+        let sql = format!("REINDEX INDEX CONCURRENTLY {name}");
+        match control.try_run_while(&sql, || progress.advance(0))? {
+            Ok(()) => reindexed.indexes += 1,
+            Err(error) if error.as_db_error().is_none() => return Err(from_client(doing, &error)),
+            Err(error) => {
+                let why = from_client(doing, &error);
+                reindexed.notes.push(format!("{why}: words of what was forgotten may be left in it"));
+                sweep(control, table, "removing what is left of it")?;
+            }
+        }
+    }
+    Ok(reindexed)
+}
+
+/// Removes what was left of an index that was being written anew when its run was killed (PostgreSQL manual, REINDEX,
+/// "Rebuilding Indexes Concurrently").
+fn sweep(control: &Control, table: &Table, doing: &str) -> Result<()> {
+    let left = format!("NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' AND {}", of_table(table));
+    for name in list(control, &left, doing)? {
+        control.run(doing, &format!("DROP INDEX CONCURRENTLY IF EXISTS {name}"))?;
+    }
+    Ok(())
+}
+
+fn names(control: &Control, table: &Table, which: Which, doing: &str) -> Result<Vec<String>> {
+    let which = match which {
+        Which::Graphs => {
+            "m.amname = 'hnsw' AND pg_catalog.pg_relation_size(c.oid) <= \
+             pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem'))"
+        }
+        Which::Others => "m.amname <> 'hnsw'",
+    };
+    // Those of an exclusion constraint cannot be written anew beside others.
+    let wanted = format!("i.indisvalid AND NOT i.indisexclusion AND {which} AND {}", of_table(table));
+    list(control, &wanted, doing)
+}
+
+fn of_table(table: &Table) -> String {
+    format!(
+        "i.indrelid IN (SELECT {oid}::oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree({oid}))",
+        oid = table.oid()
+    )
+}
+
+/// Their names, quoted and qualified, the smallest first.
+fn list(control: &Control, condition: &str, doing: &str) -> Result<Vec<String>> {
+    let rows = control.rows(
+        doing,
+        &format!(
+            "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_index i \
+             JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'i' AND {condition} \
+             ORDER BY pg_catalog.pg_relation_size(c.oid), 1, 2"
+        ),
+        &[],
+    )?;
+    Ok(rows.iter().map(|row| quote::qualified(row.get(0), row.get(1))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_is_many_and_nothing_is_not() {
+        assert!(are_many(100, 1000) && are_many(5, 5));
+        assert!(!are_many(99, 1000) && !are_many(0, 0) && !are_many(0, 10));
+    }
+}

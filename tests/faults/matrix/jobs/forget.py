@@ -1,0 +1,128 @@
+"""nexus-purge asked over its socket to forget one episode, with a ledger that knows of earlier purges."""
+
+import json
+import os
+import shutil
+import sys
+import time
+
+from jobs.job import Job
+from world.wrong import FalseSuccess, NotConverged, SetLost, Wrong
+
+DATABASE = "fault_forget"
+LEDGER = "ledger.jsonl"
+ID = "0d9c2f7a-5b1e-4f6a-9c3d-7e8f9a0b1c2d"
+
+STAYS = """
+CREATE TABLE episode (id uuid PRIMARY KEY, at timestamptz, kind text, agent text, text text);
+INSERT INTO episode SELECT md5(i::text)::uuid, now(), 'stays', 'a', repeat(md5(i::text), 20) FROM generate_series(1, 2000) i;
+"""
+
+GOES = f"""
+DELETE FROM episode WHERE kind = 'goes';
+INSERT INTO episode VALUES ('{ID}', now(), 'goes', 'a', 'to be forgotten')
+"""
+
+# Becomes the job, with a connection as its standard input; a child asks over it and prints the answer.
+ASKING = f"""
+import os, socket, sys
+ours, theirs = socket.socketpair()
+if os.fork() == 0:
+    theirs.close()
+    ours.sendall(b'{{"v":1,"agent":"a","episode":"{ID}"}}\\n')
+    answer = b""
+    while piece := ours.recv(4096):
+        answer += piece
+    os.write(1, answer)
+    os._exit(0)
+os.dup2(theirs.fileno(), 0)
+ours.close()
+theirs.close()
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Forget(Job):
+    """Whoever is told "forgotten" has it in the ledger and gone; what is in the ledger is gone after the next run."""
+
+    def __init__(self, bench, directory, own):
+        super().__init__(bench, directory, own)
+        self.server.drop(DATABASE)
+        bench.fill(DATABASE, STAYS)
+        self.ledger, self.example = self.path("state"), self.path("example")
+        self.nightly = [
+            "nexus-purge", f"--pg-database={DATABASE}", f"--purge-ledger={self.ledger}/{LEDGER}", "--table=public.episode",
+            "--key-column=id", "--time-column=at", "--type-column=kind", "--agent-column=agent", "--redis-copies=fault:",
+            f"--backup-dir={self.path('none')}", f"--proofs-dir={self.path('none')}"]
+        self.command = [sys.executable, "-c", ASKING, *self.nightly, "--answer"]
+        self.stays = self.rows("stays")
+        for path in (self.ledger, self.path("none")):
+            os.mkdir(path, mode=0o700)
+        self.duration = min(self.timed() for _ in range(3))
+        self.night()
+        shutil.copytree(self.ledger, self.example)
+
+    def rows(self, kind):
+        return self.server.sql(
+            f"SELECT count(*), md5(string_agg(e::text, '' ORDER BY id)) FROM episode e WHERE kind = '{kind}'", DATABASE)[0]
+
+    def left(self):
+        return int(self.rows("goes").split("|")[0])
+
+    def decisions(self):
+        with open(f"{self.ledger}/{LEDGER}", encoding="utf-8") as lines:
+            return sum('"decision"' in line and line.endswith("\n") for line in lines)
+
+    def timed(self):
+        self.server.sql(GOES, DATABASE)
+        began = time.monotonic()
+        self.undisturbed()
+        return time.monotonic() - began
+
+    def night(self):
+        done = self.start_other(self.nightly).end()
+        if done.exit != 0:
+            raise NotConverged(f"the nightly run ends with {done.exit}: {done.said.strip()}")
+
+    def begin(self):
+        self.server.sql(GOES, DATABASE)
+        shutil.rmtree(self.ledger)
+        shutil.copytree(self.example, self.ledger)
+        self.known = self.decisions()
+
+    def same_place(self):
+        return [f"--purge-ledger={self.ledger}/{LEDGER}"]
+
+    def holds(self, outcome):
+        # A server that died has taken our own session with it.
+        self.server.leave(DATABASE)
+        if self.rows("stays") != self.stays:
+            raise SetLost("rows that should stay are gone or changed")
+        try:
+            said = json.loads(outcome.answer)["status"]
+        except (ValueError, KeyError):
+            said = None
+        is_written = self.decisions() > self.known
+        if said == "forgotten" and (self.left() or not is_written):
+            raise FalseSuccess(f"it says forgotten; {self.left()} rows are left, in the ledger: {is_written}")
+        if said == "busy" and is_written:
+            raise Wrong("it says busy, and the ledger has it")
+        if not self.left() and not is_written:
+            raise SetLost("the row is gone, and the ledger does not know it")
+        self.is_written = is_written
+
+    def converges(self, outcome):
+        self.night()
+        if self.is_written and self.left():
+            raise NotConverged("the ledger has it, and the next run left it")
+        if self.left():
+            self.undisturbed()
+            self.night()
+        if self.left() or self.rows("stays") != self.stays:
+            raise NotConverged(f"{self.left()} rows are left that should go, or others went")
+        shown = self.start_other([*self.nightly, "--ledger", "--json"]).end()
+        if shown.exit != 0 or '"rows": null' in shown.answer:
+            raise Wrong(f"the ledger is not whole, or has an open decision: {shown.exit} {shown.said}{shown.answer}")
+
+    def close(self):
+        self.server.leave(DATABASE)
