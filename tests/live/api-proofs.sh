@@ -57,7 +57,6 @@ prove restart "$((rounds * 3))"
 prove redis_down
 prove kills "$rounds"
 prove examples
-prove documented "$here"/../../docs/CHEATSHEET.md "$here"/../../docs/es/CHEATSHEET.md "$here"/../../docs/API.md
 check api_is_small_when_idle
 echo "   nexus-api holds $(rss_of nexus-api) KiB"
 check embed_leaves_when_idle_and_comes_back

@@ -71,9 +71,14 @@ fn no_page_is_left_over() -> Result {
 fn every_setting_is_read() -> Result {
     let compose = fs::read_to_string(root().join("compose/docker-compose.yml")).expect("docker-compose.yml");
     let readers = text_below(&root().join("helpers"));
+    let units = units::all()?;
     for setting in settings::all()? {
         let in_compose = compose.split(&format!("${{{}:-", setting.name)).nth(1);
-        let used = in_compose.is_some() || readers.contains(&format!("\"{}\"", setting.name));
+        // A line of shell in a unit: systemd makes one dollar of two.
+        let of_unit = format!("\"$${}\"", setting.name);
+        let used = in_compose.is_some()
+            || readers.contains(&format!("\"{}\"", setting.name))
+            || units.iter().any(|unit| unit.all("ExecCondition").any(|line| line.contains(&of_unit)));
         assert!(used, "{} is in .env.example, and nothing reads it", setting.name);
         if let Some(default) = in_compose.and_then(|rest| rest.split('}').next())
             && !setting.default.is_empty()

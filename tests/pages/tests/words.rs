@@ -46,9 +46,9 @@ fn links_lead_somewhere() {
     assert!(checked > 20, "{checked} links were found");
 }
 
-/// The pages of the root, docs/ and docs/es/.
+/// The pages of the root and of docs/.
 fn pages() -> Vec<PathBuf> {
-    let directories = ["", "docs", "docs/es"].map(|directory| root().join(directory));
+    let directories = ["", "docs", "docs/es", "docs/examples"].map(|directory| root().join(directory));
     let files = directories.iter().flat_map(|directory| fs::read_dir(directory).expect("a directory"));
     let paths = files.map(|file| file.expect("a file").path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
