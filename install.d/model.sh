@@ -14,6 +14,9 @@ sums_of_usual_model() {
 	SUMS
 }
 
+# The published folder says so; where only its three large files are, this must not be forgotten.
+sentence_settings_of_usual_model() { echo '{"max_seq_length": 256, "do_lower_case": false}'; }
+
 # is_usual_model DIR: all three files, each as published.
 is_usual_model() { sums_of_usual_model | (cd -- "$1" && sha256sum --check --status --strict) 2>/dev/null; }
 
@@ -75,9 +78,8 @@ take_model() {
 		config_sentence_transformers.json
 		tokenizer_config.json
 	FILES
-	# The published folder says so; where only its three large files are, this must not be forgotten.
 	if [[ $name == "$usual_model" && ! -e $part/sentence_bert_config.json ]]; then
-		echo '{"max_seq_length": 256, "do_lower_case": false}' >"$part/sentence_bert_config.json"
+		sentence_settings_of_usual_model >"$part/sentence_bert_config.json"
 		chmod 0644 "$part/sentence_bert_config.json"
 	fi
 	(cd "$part" && find . -type f ! -name .sums -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum) >"$part/.sums"

@@ -46,7 +46,8 @@ class Model:
         self.tokenizer.enable_truncation(sentence["max_seq_length"])
         self.is_lower_case = sentence["do_lower_case"]
         pooling = self.json("1_Pooling/config.json")
-        (self.pooling,) = (name for name, value in pooling.items() if value is True)
+        # A folder that does not say it means the mean.
+        (self.pooling,) = [name for name, value in pooling.items() if value is True] or ["pooling_mode_mean_tokens"]
         self.prompts = self.json("config_sentence_transformers.json").get("prompts", {})
 
     def json(self, name):

@@ -133,7 +133,7 @@ refusals_name_the_field() {
 	call /memory/action >/dev/null
 	refused 405 method_not_allowed -
 	# A megabyte, with four bytes a character.
-	{ printf '{"action_type": "long", "action_details": {"content": "' && yes '🧠' | tr -d '\n' | head --bytes=1048576 && printf '"}}'; } >"$work/long"
+	python3 -c 'print("{\"action_type\": \"long\", \"action_details\": {\"content\": \"" + "🧠" * 262144 + "\"}}")' >"$work/long"
 	call /memory/action --data-binary "@$work/long" >/dev/null
 	same "the status of a megabyte" "$(<"$work/status")" 200
 }

@@ -16,15 +16,21 @@ model=$models/all-MiniLM-L6-v2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# Handed over as an argument: the users it is run as cannot read this clone.
+asking=$(<"$here/embed/ask.py")
+
 # ask USER COMMAND [ARGUMENT…]: tests/live/embed/ask.py, as USER.
-ask() { setpriv --reuid="$1" --regid="$1" --clear-groups python3 -B "$here/embed/ask.py" "${@:2}"; }
+ask() { setpriv --reuid="$1" --regid="$(id --group "$1")" --clear-groups python3 -B -c "$asking" "${@:2}"; }
 state_of() { systemctl show --value --property="$2" "$1"; }
 is_running() { [[ $(state_of nexus-embed ActiveState) == active ]]; }
 is_gone() { [[ $(state_of nexus-embed ActiveState) == inactive ]]; }
+# The socket stays, so the next one who asks starts it again: no need to be warned of that.
+stop_it() { systemctl stop --no-warn nexus-embed; }
+is_another() { is_running && [[ $(state_of nexus-embed MainPID) != "$1" ]]; }
 restarts() { state_of nexus-embed NRestarts; }
 set_setting() {
 	sed -i "s|^$1=.*|$1=$2|" "$settings"
-	systemctl stop nexus-embed
+	stop_it
 }
 without_timer() { systemctl stop nexus-embed-backfill.timer nexus-embed-backfill.service; }
 backfill() { nexus-embed --backfill "$@"; }
@@ -32,9 +38,9 @@ backfill() { nexus-embed --backfill "$@"; }
 # ---- The service
 
 it_is_started_by_whoever_asks() {
-	systemctl stop nexus-embed
+	stop_it
 	is_gone
-	same "the vector" "$(ask nexus-api one 'the cat sleeps on the warm roof' | cut -c1-40)" "all-MiniLM-L6-v2@53aa5117 384 1.0000 0.10"
+	same "the vector" "$(ask nexus-api one 'the cat sleeps on the warm roof' | cut --delimiter=" " --fields=1-4)" "all-MiniLM-L6-v2@53aa5117 384 1.0000 0.10"
 	is_running
 }
 who_may_ask() {
@@ -76,12 +82,12 @@ no_request_is_lost_while_it_leaves() {
 # A restart while many ask.
 no_request_is_lost_by_a_restart() {
 	ask nexus-api steadily 12 >"$work/steadily" &
-	local asking=$!
+	local asker=$!
 	for _ in 1 2 3; do
 		await 20 is_running
 		systemctl restart nexus-embed
 	done
-	wait "$asking" || {
+	wait "$asker" || {
 		cat "$work/steadily" >&2
 		return 1
 	}
@@ -89,13 +95,13 @@ no_request_is_lost_by_a_restart() {
 # Killed in the middle of a batch, again and again: the askers that ask once more get their vectors, and the right ones.
 kills_lose_nothing() {
 	ask nexus-api steadily 15 >"$work/steadily" &
-	local asking=$! killed=0
-	while kill -0 "$asking" 2>/dev/null; do
+	local asker=$! killed=0
+	while kill -0 "$asker" 2>/dev/null; do
 		if systemctl kill --signal=KILL nexus-embed 2>/dev/null; then killed=$((killed + 1)); fi
 		await 20 is_running
 		sleep "0.$((RANDOM % 9))"
 	done
-	wait "$asking" || {
+	wait "$asker" || {
 		cat "$work/steadily" >&2
 		return 1
 	}
@@ -105,19 +111,20 @@ many_at_once_are_answered_or_told() { ask nexus-api flood; }
 a_hung_service_is_ended_by_its_watchdog() {
 	set_setting NEXUS_EMBED_IDLE 5min
 	mkdir -p /run/systemd/system/nexus-embed.service.d
-	printf '[Service]\nWatchdogSec=3\n' >/run/systemd/system/nexus-embed.service.d/test.conf
+	# A process that is stopped takes no signal but the last.
+	printf '[Service]\nWatchdogSec=3\nTimeoutAbortSec=3\n' >/run/systemd/system/nexus-embed.service.d/test.conf
 	systemctl daemon-reload
 	ask nexus-api one memory >/dev/null
 	local pid before
 	pid=$(state_of nexus-embed MainPID)
 	before=$(restarts)
 	kill -STOP "$pid"
-	await 60 test "$(state_of nexus-embed MainPID)" != "$pid" || true
+	await 60 is_another "$pid"
 	ask nexus-api one memory >/dev/null
 	((before < $(restarts)))
 	rm -r /run/systemd/system/nexus-embed.service.d
 	systemctl daemon-reload
-	systemctl stop nexus-embed
+	stop_it
 }
 
 check it_is_started_by_whoever_asks
@@ -137,7 +144,7 @@ check a_hung_service_is_ended_by_its_watchdog
 # refusal: what it says when it cannot load.
 refusal() { ask nexus-api one memory 2>&1 || true; }
 is_refused() {
-	systemctl stop nexus-embed
+	stop_it
 	local said
 	said=$(refusal)
 	[[ $said == *no_model* && $said == *"$1"* ]] || {
@@ -145,16 +152,26 @@ is_refused() {
 		return 1
 	}
 }
-no_model_is_said() {
+# The model is gone, until the check ends, however it ends.
+without_model() {
 	mv "$model" "$work/away"
+	trap with_model EXIT
+}
+with_model() {
+	if [[ -e $work/away ]]; then mv -T "$work/away" "$model"; fi
+	stop_it
+}
+no_model_is_said() {
+	without_model
 	is_refused "there is no config.json"
 	# It looks anew soon.
 	await 30 is_gone
-	mv "$work/away" "$model"
+	with_model
 	ask nexus-api one memory >/dev/null
 }
 damaged_models_are_refused() {
 	cp -a "$model" "$work/whole"
+	trap 'cp -a "$work/whole/." "$model"' EXIT
 	truncate --size=-1 "$model/model.safetensors"
 	is_refused "cut short"
 	truncate --size=100 "$model/model.safetensors"
@@ -166,7 +183,7 @@ damaged_models_are_refused() {
 	echo '{' >"$model/tokenizer.json"
 	is_refused "tokenizer.json"
 	cp "$work/whole/tokenizer.json" "$model/tokenizer.json"
-	systemctl stop nexus-embed
+	stop_it
 	ask nexus-api one memory >/dev/null
 }
 install_takes_only_the_published_model() {
@@ -240,7 +257,7 @@ kills_in_between_leave_every_row_its_vector() {
 	many 3000
 	local pid kills=0
 	while (($(waiting) > 0 && kills < 12)); do
-		backfill >/dev/null 2>&1 &
+		nexus-embed --backfill >/dev/null 2>&1 &
 		pid=$!
 		sleep "0.$((RANDOM % 7 + 2))"
 		if ((kills % 3 == 2)); then systemctl kill --signal=KILL nexus-embed 2>/dev/null || true; fi
@@ -265,27 +282,34 @@ the_timer_does_it_by_itself() {
 test_missing_none() { [[ $(missing) == 0 ]]; }
 without_a_model_rows_wait() {
 	many 3
-	mv "$model" "$work/away"
-	systemctl stop nexus-embed
+	without_model
+	stop_it
 	fails "there is no config.json" backfill
 	same "attempts" "$(as_owner --command="SELECT sum(attempts) FROM $queue")" 0
-	mv "$work/away" "$model"
-	systemctl stop nexus-embed
+	with_model
 	backfill
 	same "missing" "$(missing)" 0
 }
 two_runs_do_not_meet() {
 	many 300
-	backfill >/dev/null 2>&1 &
+	nexus-embed --backfill >/dev/null 2>&1 &
 	local first=$!
+	await 60 somebody_fills
+	# Held, so that it is not done before the other one comes.
+	kill -STOP "$first"
 	fails "another run is at it" backfill
+	kill -CONT "$first"
 	wait "$first"
+	same "missing" "$(missing)" 0
 }
+sessions() { as_owner --command="SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND $1"; }
+somebody_fills() { [[ $(sessions "usename = 'nexus_embed' AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)") == 1 ]]; }
+somebody_holds() { [[ $(sessions "query LIKE '%pg_sleep(14)%' AND wait_event = 'PgSleep'") == 1 ]]; }
 a_row_that_is_locked_waits() {
 	many 2
 	as_owner --command="BEGIN; UPDATE $episodes SET importance_score = 1; SELECT pg_sleep(14); COMMIT" >/dev/null &
 	local holder=$!
-	await 10 test "$(as_owner --command="SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(14)%' AND pid <> pg_backend_pid()")" = 1 || true
+	await 10 somebody_holds
 	fails "lock timeout" backfill
 	wait "$holder"
 	backfill

@@ -29,8 +29,8 @@ one() {
 # Once a run: a lane that asks again must not wait for another one's tests to be compiled.
 build_binaries() {
 	[[ ! -e $logs/.built ]] || return 0
-	cargo build --quiet --release --locked --workspace
-	cargo build --quiet --release --locked --package nexus-core --example redis-digest
+	# In one go and of the whole workspace: each choice of packages has its own features, and would compile everything anew.
+	cargo build --quiet --release --locked --workspace --lib --bins --example redis-digest --example vectors
 	touch "$logs/.built"
 }
 
@@ -60,6 +60,7 @@ part_code() {
 	one shell-scripts shell_scripts
 	# With the same profile as the binaries that are installed, so that dependencies are built once.
 	one tests cargo test --release --locked --workspace
+	one reference-vectors reference_vectors
 	one lints cargo clippy --quiet --release --locked --workspace --all-targets -- -D warnings
 	one dependencies cargo_deny
 	printf '%d passed, %d failed\n' "$passed" "$failed"

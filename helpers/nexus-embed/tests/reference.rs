@@ -26,6 +26,16 @@ fn cosine(ours: &[f32], theirs: &[f64]) -> f64 {
     product(&ours, theirs) / (product(&ours, &ours) * product(theirs, theirs)).sqrt()
 }
 
+/// The reference takes the first 256 tokens of its one long text, 400 words of a token each; ours would be the mean of two
+/// pieces. With the first and the last token these are 254 words.
+fn compared(case: &Case) -> &str {
+    let words = case.text.match_indices(' ').nth(253);
+    match words {
+        Some((end, _)) if case.tokens == 256 => &case.text[..end],
+        _ => &case.text,
+    }
+}
+
 #[test]
 #[ignore = "needs the model: tests/run embed"]
 fn vectors_are_those_of_the_published_weights() {
@@ -36,14 +46,13 @@ fn vectors_are_those_of_the_published_weights() {
     for instructions in [Instructions::best(), Instructions::Portable] {
         let model = Model::load(&folder, instructions).unwrap();
         assert_eq!(model.version(), "all-MiniLM-L6-v2@53aa5117");
-        let texts: Vec<_> = reference.cases.iter().map(|case| (Kind::Passage, case.text.as_str())).collect();
+        let texts: Vec<_> = reference.cases.iter().map(|case| (Kind::Passage, compared(case))).collect();
         // Together, as they come from a batch, and each alone.
         let together = model.embed(&texts, &mut || {}).unwrap();
         let mut least = 1.0_f64;
         for (case, together) in reference.cases.iter().zip(together.chunks_exact(384)) {
-            let alone = model.embed(&[(Kind::Query, &case.text)], &mut || {}).unwrap();
+            let alone = model.embed(&[(Kind::Query, compared(case))], &mut || {}).unwrap();
             for ours in [together, &alone] {
-                // The reference takes the first 256 tokens of its one long text, 400 times the same word; so do our pieces.
                 let cosine = cosine(ours, &case.embedding);
                 assert!(
                     cosine >= 0.9999,

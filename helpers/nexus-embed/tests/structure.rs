@@ -1,6 +1,13 @@
 //! A small encoder of random weights, made here, against the plainest forward pass that there is: in 64 bits, number by number.
 //! It needs no model and no network, and finds whatever is put together wrongly.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::type_complexity,
+    reason = "a test ends where something fails, and its counts are small"
+)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -38,7 +45,7 @@ fn tensors() -> Tensors {
         let numbers = (0..count).map(|_| random.next() * scale + shift).collect();
         tensors.insert(name, (shape.to_vec(), numbers));
     };
-    let mut norm = |add: &mut dyn FnMut(String, &[usize], f32, f32), name: String| {
+    let norm = |add: &mut dyn FnMut(String, &[usize], f32, f32), name: String| {
         add(format!("{name}.weight"), &[WIDTH], 0.3, 1.0);
         add(format!("{name}.bias"), &[WIDTH], 0.3, 0.0);
     };

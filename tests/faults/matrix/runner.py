@@ -12,6 +12,8 @@ from world import docker
 from world.machine import end_all, nothing_is_left
 from world.wrong import Leftover, Wrong
 
+# So many failures say all that a row can say.
+ENOUGH = 10
 
 # What a case may end with; anything else is a mistake of the matrix itself.
 BROKEN = (Wrong, AssertionError, OSError, ValueError, subprocess.SubprocessError)
@@ -42,7 +44,7 @@ class Runner:
             return result
         for number in [only] if only else self.numbers(row, job):
             outcome = self.case(row, job, Case(number, random.Random(f"{self.seed} {row} {number}")), result)
-            if row.cases(self.long) == "every" and outcome and not outcome.struck:
+            if row.cases(self.long) == "every" and outcome and not outcome.struck or result.failed >= ENOUGH:
                 break
         now = docker.containers() | docker.volumes()
         if there != now:

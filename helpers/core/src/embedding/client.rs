@@ -131,11 +131,12 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::net::UnixListener;
+    use tokio::sync::Notify;
 
     use super::*;
 
     /// Answers one request a connection, then closes it, as a service does that leaves.
-    fn leaving_service(listener: UnixListener, connections: Arc<AtomicUsize>) {
+    fn leaving_service(listener: UnixListener, connections: Arc<AtomicUsize>, arrived: Arc<Notify>) {
         tokio::spawn(async move {
             while let Ok((mut peer, _)) = listener.accept().await {
                 connections.fetch_add(1, Ordering::SeqCst);
@@ -143,6 +144,7 @@ mod tests {
                 peer.read_exact(&mut length).await.unwrap();
                 let mut body = vec![0; u32::from_le_bytes(length) as usize];
                 peer.read_exact(&mut body).await.unwrap();
+                arrived.notify_one();
                 let texts = Request::parse(&body).unwrap().texts;
                 let values = texts.iter().map(|text| if text == "one" { 1.0 } else { -1.0 }).collect();
                 let vectors = Vectors { version: "m@01234567".to_owned(), dimensions: 1, values };
@@ -161,7 +163,7 @@ mod tests {
         let socket = place.path().join("embed.sock");
         runtime().block_on(async {
             let connections = Arc::new(AtomicUsize::new(0));
-            leaving_service(UnixListener::bind(&socket).unwrap(), Arc::clone(&connections));
+            leaving_service(UnixListener::bind(&socket).unwrap(), Arc::clone(&connections), Arc::default());
             let mut client = Client::new(&socket);
             for _ in 0..3 {
                 let vectors =
@@ -190,11 +192,15 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let socket = place.path().join("embed.sock");
         runtime().block_on(async {
-            let connections = Arc::new(AtomicUsize::new(0));
-            leaving_service(UnixListener::bind(&socket).unwrap(), Arc::clone(&connections));
+            let arrived = Arc::new(Notify::new());
+            leaving_service(UnixListener::bind(&socket).unwrap(), Arc::default(), Arc::clone(&arrived));
             let mut client = Client::new(&socket);
-            let given_up = client.embed(Kind::Query, vec!["two".to_owned()]);
-            assert!(tokio::time::timeout(std::time::Duration::ZERO, given_up).await.is_err());
+            // Given up when the request has arrived, before its answer is read.
+            tokio::select! {
+                biased;
+                () = arrived.notified() => {}
+                answer = client.embed(Kind::Query, vec!["two".to_owned()]) => panic!("{answer:?}"),
+            }
             let vectors = client.embed(Kind::Query, vec!["one".to_owned()]).await.unwrap();
             assert_eq!(vectors.values, [1.0]);
         });

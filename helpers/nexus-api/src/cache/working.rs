@@ -129,7 +129,7 @@ fn key(agent: &str) -> String {
 }
 
 fn item(values: &[String], now: &str) -> Option<Item> {
-    let [id, weight, tags, added, accessed, accesses, order] = values else { return None };
+    let [id, weight, tags, added, accessed, count, order] = values else { return None };
     // Lua's numbers are floating: "1764100000000" may come as "1.7641e+12".
     #[allow(clippy::cast_possible_truncation)]
     let moment = |text: &str| Timestamp::from_millisecond(text.parse::<f64>().ok()? as i64).ok();
@@ -140,8 +140,8 @@ fn item(values: &[String], now: &str) -> Option<Item> {
         tags: serde_json::from_str(tags).ok()?,
         added,
         accessed,
-        accesses: accesses.parse::<f64>().ok().map(|count| format!("{count:.0}"))?.parse().ok()?,
-        age: (now.as_second() - added.as_second()).max(0) as f64,
+        accesses: count.parse::<f64>().ok().map(|count| format!("{count:.0}"))?.parse().ok()?,
+        age: now.duration_since(added).as_secs_f64().max(0.0),
         order: order.parse().ok()?,
     })
 }

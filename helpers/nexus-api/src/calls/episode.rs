@@ -49,7 +49,10 @@ pub(super) async fn forget(
             })))
         }
         Ok(Purged::Absent) => Err(Problem::no_episode()),
-        Ok(Purged::Busy(_)) => Err(Problem::unavailable("busy", "Somebody else is purging; try again.")),
+        Ok(Purged::Busy(_)) => Err(Problem::unavailable(
+            "busy",
+            "It cannot be forgotten now: somebody else is purging, or a server is down. Try again.",
+        )),
         Ok(Purged::Failed(why)) => {
             log::error!("nexus-purge could not forget an episode: {why}");
             Err(Problem::new(

@@ -26,8 +26,11 @@ use crate::app::App;
 use crate::http::gate;
 use crate::problem::Problem;
 
+/// A path, what answers there, and its methods.
+type Call = (&'static str, MethodRouter<Arc<App>>, &'static [&'static str]);
+
 /// Every call, with the methods that openapi.json has for it.
-fn all() -> Vec<(&'static str, MethodRouter<Arc<App>>, &'static [&'static str])> {
+fn all() -> Vec<Call> {
     vec![
         ("/", get(about::service), &["get"]),
         ("/health", get(health::health), &["get"]),

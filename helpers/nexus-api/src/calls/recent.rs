@@ -24,14 +24,15 @@ pub(super) async fn recent(
     let key = app.recent.key(&agent, limit);
     if let Some(list) = app.recent.get(&app.redis, &key, &agent).await {
         Metrics::count(&app.metrics.cache_hits);
-        return Ok(answer(list, true));
+        return Ok(answer(&list, true));
     }
     Metrics::count(&app.metrics.cache_misses);
     let episodes = app.database.recent(&agent, limit).await?;
     app.recent.keep(&app.redis, &key, &agent, &episodes).await;
-    Ok(answer(episodes.iter().map(Episode::json).collect(), false))
+    let list: Vec<Value> = episodes.iter().map(Episode::json).collect();
+    Ok(answer(&list, false))
 }
 
-fn answer(list: Vec<Value>, is_cached: bool) -> Json<Value> {
+fn answer(list: &[Value], is_cached: bool) -> Json<Value> {
     Json(json!({"success": true, "count": list.len(), "episodes": list, "cached": is_cached}))
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::input::fields::{Fields, missing, text};
+use crate::input::fields::{Fields, text};
 use crate::input::{LONGEST_NAME, Result, json};
 use crate::problem::Problem;
 
@@ -57,28 +57,12 @@ impl NewEpisode {
     pub fn from_action(action: Value, longest: usize) -> Result<Self> {
         let mut fields = Fields::of(action)?;
         let kind = fields.needed_text("action_type", LONGEST_NAME)?;
-        let mut details = fields.object("action_details")?.ok_or_else(|| missing("action_details"))?;
+        let mut details = fields.object("action_details")?.unwrap_or_default();
         let context = fields.object("context_state")?;
         let tags = fields.tags("tags")?.unwrap_or_default();
         let embedding = embedding(&mut fields)?;
         let importance = importance(&details)?;
-        let content = match details.remove("content") {
-            None | Some(Value::Null) => None,
-            Some(value) => {
-                Some(text("action_details.content", value, longest)?).filter(|text| !text.is_empty())
-            }
-        };
-        let content = match content {
-            Some(content) => content,
-            None if details.is_empty() => kind.clone(),
-            None => Value::Object(details.clone()).to_string(),
-        };
-        if content.len() > longest {
-            return Err(Problem::invalid(
-                "action_details.content",
-                format!("It may have {longest} bytes at most."),
-            ));
-        }
+        let text = content(&mut details, &kind, longest)?;
         let mut metadata = Map::new();
         metadata.insert("action_type".to_owned(), kind.into());
         // Without the content, which is a column of its own: nothing is kept twice.
@@ -86,8 +70,28 @@ impl NewEpisode {
         if let Some(context) = context {
             metadata.insert("context_state".to_owned(), context.into());
         }
-        Ok(Self { content, importance, tags, metadata: metadata.into(), embedding })
+        Ok(Self { content: text, importance, tags, metadata: metadata.into(), embedding })
     }
+}
+
+/// Takes the text out of `details`, else makes one of what is there.
+fn content(details: &mut Map<String, Value>, kind: &str, longest: usize) -> Result<String> {
+    let told = match details.remove("content") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(text("action_details.content", value, longest)?).filter(|text| !text.is_empty()),
+    };
+    let content = match told {
+        Some(told) => told,
+        None if details.is_empty() => kind.to_owned(),
+        None => Value::Object(details.clone()).to_string(),
+    };
+    if content.len() > longest {
+        return Err(Problem::invalid(
+            "action_details.content",
+            format!("It may have {longest} bytes at most."),
+        ));
+    }
+    Ok(content)
 }
 
 fn importance(details: &Map<String, Value>) -> Result<f64> {
@@ -158,6 +162,8 @@ mod tests {
         assert_eq!(told(json!({"more": 2})).content, r#"{"more":2}"#);
         assert_eq!(told(json!({"content": null})).content, "note");
         assert_eq!(told(json!({"content": ""})).content, "note");
+        assert_eq!(told(Value::Null).content, "note");
+        assert_eq!(action(json!({"action_type": "note"})).unwrap().content, "note");
     }
 
     #[test]
@@ -174,7 +180,6 @@ mod tests {
             (json!({}), "action_type"),
             (json!({"action_type": ""}), "action_type"),
             (json!({"action_type": "a\0b"}), "action_type"),
-            (json!({"action_type": "note"}), "action_details"),
             (with("action_details", json!("x")), "action_details"),
             (with("action_details", json!({"content": 1})), "action_details.content"),
             (with("action_details", json!({"content": "a\0"})), "action_details.content"),

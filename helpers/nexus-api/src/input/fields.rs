@@ -219,21 +219,20 @@ fn vector(name: &str, value: &Value) -> Result<Vec<f32>> {
 
 /// PostgreSQL stores no NUL in a text (its manual, "Character Types").
 fn without_nul(name: &str, text: &str) -> Result<()> {
-    match text.contains('\0') {
-        true => Err(Problem::invalid(name, "It must not have a NUL character (\\u0000).")),
-        false => Ok(()),
+    if text.contains('\0') {
+        return Err(Problem::invalid(name, "It must not have a NUL character (\\u0000)."));
     }
+    Ok(())
 }
 
 /// Whether `jsonb` can hold it: no NUL in any text or name.
 fn storable(name: &str, members: &Map<String, Value>) -> Result<()> {
     for (key, value) in members {
         // Deep down, where it would grow long, the place above must do.
-        let name = match name.len() < LONGEST_NAME {
-            true => {
-                format!("{name}.{}", key.chars().filter(|c| !c.is_control()).take(50).collect::<String>())
-            }
-            false => name.to_owned(),
+        let name = if name.len() < LONGEST_NAME {
+            format!("{name}.{}", key.chars().filter(|c| !c.is_control()).take(50).collect::<String>())
+        } else {
+            name.to_owned()
         };
         without_nul(&name, key)?;
         storable_value(&name, value)?;

@@ -7,6 +7,9 @@ use crate::input::fields::Fields;
 use crate::input::{MOST_LISTED, Result};
 use crate::problem::Problem;
 
+/// How many a stretch between two moments may list: more than other lists, as programs of the first NEXUS ask.
+const MOST_IN_RANGE: i64 = 200;
+
 /// The bodies of `POST /memory/temporal/…`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Temporal {
@@ -14,7 +17,7 @@ pub struct Temporal {
     pub stretch: Stretch,
     /// How many at most.
     pub limit: i64,
-    /// With all of these.
+    /// With one of these at least; empty = whatever they have.
     pub tags: Vec<String>,
 }
 
@@ -37,7 +40,7 @@ impl Temporal {
     pub fn from_moment(body: Value, make: fn(Timestamp) -> Stretch) -> Result<Self> {
         let mut fields = Fields::of(body)?;
         let stretch = make(fields.needed_moment("timestamp")?);
-        Self::rest(fields, stretch)
+        Self::rest(fields, stretch, 10, MOST_LISTED)
     }
 
     /// Reads the body of `range`.
@@ -50,11 +53,11 @@ impl Temporal {
         if end < start {
             return Err(Problem::invalid("end", "It must not be before start."));
         }
-        Self::rest(fields, Stretch::Range(start, end))
+        Self::rest(fields, Stretch::Range(start, end), 50, MOST_IN_RANGE)
     }
 
-    fn rest(mut fields: Fields, stretch: Stretch) -> Result<Self> {
-        let limit = fields.whole("limit", 1..=MOST_LISTED)?.unwrap_or(10);
+    fn rest(mut fields: Fields, stretch: Stretch, usual: i64, most: i64) -> Result<Self> {
+        let limit = fields.whole("limit", 1..=most)?.unwrap_or(usual);
         Ok(Self { stretch, limit, tags: fields.tags("tags")?.unwrap_or_default() })
     }
 }
@@ -71,6 +74,10 @@ mod tests {
         assert_eq!(Temporal::from_range(wrong).unwrap_err().field.unwrap(), "end");
         let empty = json!({"start": "2026-01-02", "end": "2026-01-02", "limit": 3});
         assert_eq!(Temporal::from_range(empty).unwrap().limit, 3);
+        let long = json!({"start": "2026-01-02", "end": "2026-01-03"});
+        assert_eq!(Temporal::from_range(long).unwrap().limit, 50);
+        let longest = json!({"start": "2026-01-02", "end": "2026-01-03", "limit": 200});
+        assert_eq!(Temporal::from_range(longest).unwrap().limit, 200);
         let missing = Temporal::from_moment(json!({}), Stretch::Before).unwrap_err();
         assert_eq!(missing.field.unwrap(), "timestamp");
     }

@@ -51,7 +51,8 @@ impl Episode {
         json!({
             "episode_id": self.id.to_string(),
             "content": self.content,
-            "importance_score": self.importance,
+            // Programs of the first NEXUS reckon with it.
+            "importance_score": self.importance.unwrap_or(0.5),
             "tags": self.tags,
             "created_at": time::text(self.at),
             "has_embedding": self.has_embedding,
@@ -107,7 +108,7 @@ impl Database {
         let mut tagged = String::new();
         if !asked.tags.is_empty() {
             values.push(&asked.tags);
-            tagged = format!(" AND tags @> ${}", values.len());
+            tagged = format!(" AND tags && ${}", values.len());
         }
         let sql = format!(
             r#"SELECT {COLUMNS} FROM {TABLE} WHERE {condition}{tagged} ORDER BY "timestamp" {order} LIMIT $1"#

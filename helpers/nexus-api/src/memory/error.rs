@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use deadpool_postgres::PoolError;
 use deadpool_postgres::tokio_postgres::Error;
+use deadpool_postgres::tokio_postgres::error::{DbError as ServerError, SqlState};
 
 use crate::problem::Problem;
 
@@ -29,7 +30,7 @@ impl DbError {
 impl From<Error> for DbError {
     fn from(error: Error) -> Self {
         // 57P01 to 57P03: the server ends, has ended, or starts. Class 08: the connection.
-        match error.code().map(|code| code.code()) {
+        match error.code().map(SqlState::code) {
             None => Self::Broken(error.to_string()),
             Some(code) if code.starts_with("57P") || code.starts_with("08") => {
                 Self::Broken(error.to_string())
@@ -71,7 +72,7 @@ impl From<DbError> for Problem {
             }
             DbError::Refused(error) => error,
         };
-        let code = error.code().map_or("", |code| code.code());
+        let code = error.code().map_or("", SqlState::code);
         match code {
             // query_canceled: statement_timeout.
             "57014" => Self::unavailable("timeout", "The database took too long; try again."),
@@ -92,7 +93,7 @@ impl From<DbError> for Problem {
             ),
             _ => {
                 // The message alone: details quote rows.
-                let message = error.as_db_error().map_or("no message", |db| db.message());
+                let message = error.as_db_error().map_or("no message", ServerError::message);
                 log::error!("PostgreSQL refuses a statement: {message} (SQLSTATE {code})");
                 Self::internal()
             }

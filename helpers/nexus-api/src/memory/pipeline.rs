@@ -75,14 +75,13 @@ impl Database {
         steps: &[Step<'_>],
     ) -> Result<Vec<Vec<Row>>, DbError> {
         let connection = self.connection().await?;
-        match tokio::time::timeout(self.patience, pipelined(&connection, agent, begin, steps)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                // Not back into the pool: nobody knows what this one still says.
-                drop(Object::take(connection));
-                Err(DbError::Down("it does not answer".to_owned()))
-            }
+        let asking = pipelined(&connection, agent, begin, steps);
+        if let Ok(answer) = tokio::time::timeout(self.patience, asking).await {
+            return answer;
         }
+        // Not back into the pool: nobody knows what this one still says.
+        drop(Object::take(connection));
+        Err(DbError::Down("it does not answer".to_owned()))
     }
 }
 

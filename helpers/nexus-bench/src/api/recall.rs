@@ -20,7 +20,8 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// The share of the ten rows nearest to `query`, among the rare ones only where `rare`, that are in `found`. A row as
-    /// near as the tenth counts, whichever of them was found.
+    /// near as the tenth counts, whichever of them was found; one that points away is no answer to any search (the least
+    /// `min_similarity` is 0).
     #[allow(clippy::cast_precision_loss)]
     pub(crate) fn recall(&self, query: &[f32], rare: bool, found: &[String]) -> f64 {
         let mut near: Vec<(f32, &str)> = self
@@ -30,6 +31,7 @@ impl Stored {
             .zip(&self.is_rare)
             .filter(|(_, is_rare)| !rare || **is_rare)
             .map(|((vector, id), _)| (cosine(query, vector), id.as_str()))
+            .filter(|(similarity, _)| *similarity >= 0.0)
             .collect();
         near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         let wanted = near.len().min(TEN);
@@ -58,9 +60,12 @@ mod tests {
         };
         let ids = |numbers: &[u8]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
         let query = vector(0.0);
-        assert_eq!(stored.recall(&query, false, &ids(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])), 1.0);
-        assert_eq!(stored.recall(&query, false, &ids(&[0, 1, 2, 3, 4, 15, 16, 17, 18, 19])), 0.5);
-        assert_eq!(stored.recall(&query, true, &ids(&[0, 2, 4, 6, 8, 10, 12, 14, 16, 18])), 1.0);
-        assert_eq!(stored.recall(&query, false, &[]), 0.0);
+        let is = |rare, found: &[u8], expected: f64| {
+            (stored.recall(&query, rare, &ids(found)) - expected).abs() < 1e-9
+        };
+        assert!(is(false, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 1.0));
+        assert!(is(false, &[0, 1, 2, 3, 4, 15, 16, 17, 18, 19], 0.5));
+        assert!(is(true, &[0, 2, 4, 6, 8, 10, 12, 14, 16, 18], 1.0));
+        assert!(is(false, &[], 0.0));
     }
 }

@@ -1,8 +1,8 @@
 //! Which vectors are of the model that is used now, and which are not.
 
-use nexus_core::embedding::client::Client;
+use nexus_core::embedding::client::{Client, EmbedError};
 use nexus_core::embedding::protocol::Kind;
-use nexus_core::failure::{Exit, OrFail, Result};
+use nexus_core::failure::{Exit, Failure, Result};
 use serde::Serialize;
 
 use super::{Places, open, runtime};
@@ -41,7 +41,7 @@ pub fn check(places: &Places, requeue: bool) -> Result<Check> {
     runtime()?.block_on(async {
         let mut client = Client::new(&places.socket);
         let probe = client.embed(Kind::Passage, vec!["memory".to_owned()]).await;
-        let version = probe.or_fail(Exit::Unavailable, || "asking which model is used")?.version;
+        let version = probe.map_err(|error| unanswered(places, error))?.version;
         let store = open(places).await?;
         let requeued = if requeue { store.requeue(&version).await? } else { 0 };
         let (current, others): (Vec<_>, Vec<_>) =
@@ -57,6 +57,12 @@ pub fn check(places: &Places, requeue: bool) -> Result<Check> {
             version,
         })
     })
+}
+
+fn unanswered(places: &Places, error: EmbedError) -> Failure {
+    Failure::new(Exit::Unavailable, format!("asking at {} which model is used", places.socket.display()))
+        .because(error)
+        .advise("systemctl status nexus-embed.socket nexus-embed")
 }
 
 impl Check {

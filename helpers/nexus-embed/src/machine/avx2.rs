@@ -1,5 +1,11 @@
 //! The kernels in AVX2 and FMA: tiles of sums that stay in registers while what they are sums of streams by.
 
+#![expect(
+    clippy::needless_range_loop,
+    clippy::many_single_char_names,
+    reason = "names and indices as the sums are written on paper, in loops of a fixed count that are unrolled whole"
+)]
+
 use std::arch::x86_64::{
     __m256, _mm_add_ps, _mm_storeu_ps, _mm256_broadcast_ss, _mm256_castps256_ps128, _mm256_extractf128_ps,
     _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps,

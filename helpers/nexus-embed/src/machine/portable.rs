@@ -1,5 +1,7 @@
 //! The kernels as plain loops over lanes, which the compiler turns into whatever vectors the target has for certain.
 
+#![expect(clippy::inline_always, reason = "as in engine/math.rs")]
+
 use super::{LANES, Rows};
 
 /// Rows of `w` that are worked on together.

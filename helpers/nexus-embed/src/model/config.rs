@@ -108,7 +108,7 @@ impl Description {
             is_lower_case: sentence.do_lower_case,
             prefixes: prefixes(
                 folder,
-                read(&folder.join("config_sentence_transformers.json"))?.unwrap_or_default(),
+                &read(&folder.join("config_sentence_transformers.json"))?.unwrap_or_default(),
             ),
             bert,
         })
@@ -214,9 +214,8 @@ fn pooling(folder: &Path, modules: Option<&[Module]>) -> Result<Pooling> {
         .filter_map(|(name, _)| name.strip_prefix("pooling_mode_"))
         .collect();
     match modes[..] {
-        ["mean_tokens"] => Ok(Pooling::Mean),
-        // They differ from the mean by a factor alone, which normalising takes away.
-        ["mean_sqrt_len_tokens"] => Ok(Pooling::Mean),
+        // They differ by a factor alone, which normalising takes away.
+        ["mean_tokens" | "mean_sqrt_len_tokens"] => Ok(Pooling::Mean),
         ["cls_token"] => Ok(Pooling::First),
         ["max_tokens"] => Ok(Pooling::Max),
         _ => Err(unfit(folder, format!("its pooling is {}, which is not known", modes.join(" with ")))),
@@ -231,7 +230,7 @@ fn most_tokens(bert: &BertConfig, sentence: &SentenceBert, tokenizer: &Tokenizer
     said.clamp(8, bert.max_position_embeddings)
 }
 
-fn prefixes(folder: &Path, said: Prompts) -> (String, String) {
+fn prefixes(folder: &Path, said: &Prompts) -> (String, String) {
     let named = |names: &[&str]| names.iter().find_map(|name| said.prompts.get(*name).cloned());
     let usual = said.default_prompt_name.as_ref().and_then(|name| said.prompts.get(name).cloned());
     // E5 was trained with these, and its folders do not say so (Wang et al., arXiv:2402.05672; its model card).

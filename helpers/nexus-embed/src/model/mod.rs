@@ -89,7 +89,7 @@ impl Model {
             rest = after;
             between();
         }
-        vectors.chunks_exact_mut(width).for_each(|vector| normalise(vector));
+        vectors.chunks_exact_mut(width).for_each(normalise);
         Ok(vectors)
     }
 
@@ -133,12 +133,14 @@ fn pool<'a>(pooling: Pooling, mut rows: impl Iterator<Item = &'a [f32]>, width: 
 fn normalise(vector: &mut [f32]) {
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     if length > 0.0 {
-        vector.iter_mut().for_each(|x| *x /= length);
+        for x in vector {
+            *x /= length;
+        }
     }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// The name of the folder as far as it fits, and the digest.

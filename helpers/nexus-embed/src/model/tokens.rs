@@ -94,7 +94,7 @@ fn stretch(text: &str) -> usize {
     if text.len() <= A_STRETCH {
         return text.len();
     }
-    let end = text.floor_char_boundary(A_STRETCH);
+    let end = (0..=A_STRETCH).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     match text[..end].rfind(char::is_whitespace) {
         Some(space) if space > 0 => space,
         _ => end,

@@ -69,7 +69,7 @@ pub fn serve(load: impl FnOnce() -> Result<Model>, idle: Duration) -> Result<()>
     let work = {
         let queue = Arc::clone(&queue);
         let model = model.map_err(|failure| failure.to_string());
-        move || worker::run(model, &queue)
+        move || worker::run(&model, &queue)
     };
     let worker = thread::Builder::new()
         .name("worker".to_owned())

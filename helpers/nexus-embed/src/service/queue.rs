@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn queries_go_first_and_requests_go_together() {
         let queue = Queue::default();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             use Kind::{Passage, Query};
             let asked = [(Passage, 60), (Passage, 4), (Passage, 1), (Query, 2), (Query, 64)];
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn one_too_many_is_told_so_at_once() {
         let queue = Queue::default();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let mut waiting: Vec<_> =
                 (0..8).map(|_| Box::pin(queue.embed(request(Kind::Passage, 64)))).collect();

@@ -10,12 +10,12 @@ use crate::model::Model;
 use crate::model::config::DIMENSIONS;
 
 /// Works until the queue is closed and empty.
-pub(super) fn run(model: Result<Model, String>, queue: &Queue) {
+pub(super) fn run(model: &Result<Model, String>, queue: &Queue) {
     loop {
         match queue.next() {
             Next::End => return,
             Next::Beat => notify(&[NotifyState::Watchdog]),
-            Next::Jobs(jobs) => match &model {
+            Next::Jobs(jobs) => match model {
                 Ok(model) => embed(model, jobs, &mut || meanwhile(model, queue)),
                 Err(why) => {
                     for job in jobs {

@@ -32,7 +32,10 @@ pub(crate) fn answer(args: &Args) -> Result<()> {
     let answer = match &outcome {
         Ok(true) => Answer::Forgotten,
         Ok(false) => Answer::Absent,
-        Err(failure) if failure.exit() == Exit::TryLater => Answer::Busy(failure.to_string()),
+        // A server that is down is no fault of the request either: the same request may be taken later.
+        Err(failure) if matches!(failure.exit(), Exit::TryLater | Exit::Unavailable) => {
+            Answer::Busy(failure.to_string())
+        }
         Err(failure) => Answer::Failed(failure.to_string()),
     };
     // Not which episode, nor whose: who reads the journal is not to know what was forgotten.
