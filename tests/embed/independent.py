@@ -19,7 +19,13 @@ import numpy
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 WIDTH = 384
-erf = numpy.vectorize(math.erf, otypes=[float])
+# The error function between its values at every ten-thousandth, which is right to nine digits and takes no time.
+PLACES = numpy.linspace(-6, 6, 120_001)
+VALUES = numpy.array([math.erf(place) for place in PLACES])
+
+
+def erf(numbers):
+    return numpy.interp(numbers, PLACES, VALUES)
 
 
 def normalised(vector):
