@@ -14,8 +14,9 @@ fetch_model() {
 	(flock 9 && published_model && whole) 9>"$tools/models/.lock"
 }
 
-# As install.sh leaves it.
+# As install.sh leaves it; made once, because another lane may be reading it.
 whole() {
+	if is_usual_model "$whole_model" && [[ -e $whole_model/sentence_bert_config.json ]]; then return; fi
 	install -D --mode=0644 --target-directory="$whole_model" "$model"/*
 	sentence_settings_of_usual_model >"$whole_model/sentence_bert_config.json"
 }
