@@ -69,7 +69,7 @@ lists() {
 	same "after" "$(post /memory/temporal/after "{\"timestamp\": \"$before\"}" | jq -r '[.episodes[].content] | join(" ")')" third
 	same "before, with a tag" "$(post /memory/temporal/before '{"timestamp": "2100-01-01", "tags": ["x"]}' | jq -r '[.episodes[].content] | join(" ")')" second
 	same "a range" "$(post /memory/temporal/range '{"start": "2020-01-01", "end": "2100-01-01", "limit": 3}' | jq .count)" 3
-	same "counts" "$(call /stats | jq -c '[.stats.total_episodes, .stats.episodes_with_embeddings, (.stats.embeddings_queue | add)]')" "$(as_owner --command="SELECT format('[%s,%s,%s]', count(*), count(embedding), count(*) - count(embedding)) FROM nexus_memory.zep_episodic_memory WHERE agent_id = '$agent'")"
+	same "counts" "$(call /stats | jq -c '[.stats.total_episodes, .stats.episodes_with_embeddings, (.stats.embeddings_queue | add // 0)]')" "$(as_owner --command="SELECT format('[%s,%s,%s]', count(*), count(embedding), count(*) - count(embedding)) FROM nexus_memory.zep_episodic_memory WHERE agent_id = '$agent'")"
 }
 
 retry_stores_nothing_twice() {
