@@ -1,6 +1,7 @@
 complete -c nexus-restore-test -l backup-dir -d 'Directory that holds the sets' -r -F
 complete -c nexus-restore-test -l proofs-dir -d 'Directory of the proofs' -r -F
 complete -c nexus-restore-test -l purge-ledger -d 'The ledger of what nexus-purge has forgotten: none of it may come back with a set' -r -F
+complete -c nexus-restore-test -l redis-copies -d 'How keys of Redis begin that hold copies of episodes, before the episode\'s id; none = there are none' -r
 complete -c nexus-restore-test -l identity -d 'File with the age identity to decrypt with [default: this machine\'s own]' -r -F
 complete -c nexus-restore-test -l jobs -d 'Tables at once, 1 to 16' -r
 complete -c nexus-restore-test -l memory -d 'Memory for the throwaway server, in MiB, 128 to 65536 [default: half of what is free, 4096 at most]' -r

@@ -81,7 +81,11 @@ class Client:
         reused = self.connection is not None
         connection = self.open()
         try:
-            connection.request(method, path, body=raw, headers={k: v for k, v in given.items() if v is not None})
+            try:
+                connection.request(method, path, body=raw, headers={k: v for k, v in given.items() if v is not None})
+            except BrokenPipeError:
+                # Who refuses may answer before it has the body, and read no more of it. The answer is there.
+                pass
             answer = connection.getresponse()
             got = Answer(answer.status, answer.headers, answer.read())
         except (OSError, http.client.HTTPException) as cause:
