@@ -27,6 +27,7 @@ secrets_are_closed() {
 	local nexus
 	nexus=$(getent group nexus | cut -d: -f3)
 	same "the modes" "$(modes)" "credentials 0 0 700
+grafana_password 472 0 600
 ledger_key 0 0 600
 machine_identity 0 0 600
 nexus_app_password 999 999 600
