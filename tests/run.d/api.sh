@@ -30,12 +30,14 @@ openapi_file_is_valid() {
 	"$contract/bin/python" -m openapi_spec_validator "$contract/openapi.json"
 }
 
-# No 500, no status, type or shape that the file does not name, nothing wrong taken, nothing right refused. By number of cases,
-# not by time: on a slow machine a time ends before the first case, and no case is no failure to it.
+# No 500, no status, type or shape that the file does not name, nothing wrong taken. By number of cases, not by time: on a slow
+# machine a time ends before the first case, and no case is no failure to it. Not whether all that fits the file is taken: it
+# cannot say that an end is not before its start, or that a vector has a length. Not the import, whose lines schemathesis cannot
+# write. One worker: with more, hypothesis trips over its own caches.
 answers_are_as_documented() {
 	local said=$contract/said status=0
 	beside_machine env --chdir="$contract" "$contract/bin/st" --no-color run http://127.0.0.1:8003/openapi.json --header 'X-Nexus-Agent: contract' \
-		--checks all --phases coverage,fuzzing,stateful --max-examples "$1" --workers 2 --seed "$seed" --request-timeout 60 --warnings off --generation-database none >"$said" 2>&1 || status=$?
+		--checks all --exclude-checks positive_data_acceptance --exclude-path /memory/import --phases coverage,fuzzing,stateful --max-examples "$1" --workers 1 --seed "$seed" --request-timeout 60 --warnings off --generation-database none >"$said" 2>&1 || status=$?
 	cat "$said"
 	((status == 0)) && grep -qE '^ +[0-9]+ generated' "$said"
 }
