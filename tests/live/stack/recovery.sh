@@ -23,7 +23,8 @@ stop_and_start() {
 	all_is_back "$before"
 }
 
-inactive() { [[ -z $(systemctl list-units --no-legend --plain --state=active,activating,deactivating 'nexus-*' 'nexus.target') ]]; }
+# But for slices, which hold nothing any more.
+inactive() { [[ -z $(systemctl list-units --no-legend --plain --type=service,socket,timer,path,target --state=active,activating,deactivating 'nexus-*' 'nexus.target') ]]; }
 
 kill_containers() {
 	local before pids
