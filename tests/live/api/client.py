@@ -81,17 +81,18 @@ class Client:
         reused = self.connection is not None
         connection = self.open()
         try:
+            is_cut = False
             try:
                 connection.request(method, path, body=raw, headers={k: v for k, v in given.items() if v is not None})
             except BrokenPipeError:
-                # Who refuses may answer before it has the body, and read no more of it. The answer is there.
-                pass
+                # Who refuses may answer before it has the body, and read no more of it. The answer is there, and the last.
+                is_cut = True
             answer = connection.getresponse()
             got = Answer(answer.status, answer.headers, answer.read())
         except (OSError, http.client.HTTPException) as cause:
             self.close()
             raise Cut(f"{method} {path}: {type(cause).__name__}: {cause}", reused) from cause
-        if answer.will_close or not self.kept:
+        if is_cut or answer.will_close or not self.kept:
             self.close()
         return got
 

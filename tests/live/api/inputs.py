@@ -112,7 +112,8 @@ def clear(name, answer, statuses, field):
 
 def main():
     agent = f"inputs-{uuid.uuid4().hex[:8]}"
-    client = Client(agent)
+    # A connection each: who refuses a request may close it.
+    client = Client(agent, kept=False)
     rows = f"SELECT count(*) FROM nexus_memory.zep_episodic_memory WHERE agent_id = '{agent}'"
     for name, method, path, body, statuses, field in WRONG:
         answer = client.call(method, path, raw=body) if isinstance(body, bytes) else client.call(method, path, body)
