@@ -15,8 +15,13 @@ need() {
 	for pair; do [[ -n $(type -P "${pair#*=}") ]] || missing+=("${pair%%=*}"); done
 	((${#missing[@]})) || return 0
 	echo "installing ${missing[*]} with apt-get, because they are missing"
-	as_root apt-get update -qq
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+	install -d "$tools"
+	# One lane at a time: apt-get does not wait for another one.
+	(
+		flock 8
+		as_root apt-get update -qq
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+	) 8>"$tools/.apt.lock"
 }
 
 # one NAME COMMAND…: a line, and an addition to the count.
