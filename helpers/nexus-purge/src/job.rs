@@ -81,8 +81,8 @@ pub(crate) fn dry_run(args: &Args, progress: &Progress, stop: &Stop) -> Result<S
 /// The first failure. What is gone by then stays gone, and the next run finishes what was decided.
 pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purged> {
     let began = Instant::now();
-    let _alone = ledger::carry_out_alone(&args.purge_ledger, APPLICATION, PATIENCE)?;
     let keys = Keys::read()?;
+    let _alone = ledger::carry_out_alone(&args.purge_ledger, APPLICATION, PATIENCE)?;
     // One that is damaged is known before anything is done.
     let is_behind = !decisions::to_carry_out(args, &ledger::read(&args.purge_ledger, &keys)?).is_empty();
     let job = Job::begin(args, progress, stop)?;

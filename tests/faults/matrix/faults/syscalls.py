@@ -29,7 +29,9 @@ def injected(job, calls, what, number):
         prefix = [*STRACE, *quick, f"--output={trace.name}", f"--trace={calls}", f"--inject={calls}:{what}:when={number}"]
         outcome: Outcome = job.start(prefix).end(f"{calls}:{what}:when={number}", patience=PATIENCE)
         text = trace.read()
-    outcome.struck = "(INJECTED)" in text or bool(re.search(r"^\d+ +(---|\+\+\+ killed by) SIG(KILL|TERM)", text, re.M))
+    # A daemon is stopped by a SIGTERM too, which is no fault: only the one that was meant counts.
+    meant = re.escape(what.removeprefix("signal="))
+    outcome.struck = bool(re.search(r"\(INJECTED\)" if quick else rf"^\d+ +(---|\+\+\+ killed by) SIG{meant}\b", text, re.M))
     return outcome
 
 
