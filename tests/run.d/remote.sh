@@ -20,7 +20,7 @@ caddy_of_debian() {
 part_remote() {
 	local binaries
 	installed remote
-	need curl=curl busybox-static=busybox nmap=nmap openssl=openssl
+	need curl=curl busybox-static=busybox
 	binaries=$(mktemp -d)
 	caddy_of_debian "$binaries"
 	install "$(type -P busybox)" "$binaries"

@@ -25,19 +25,23 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address
-            .parse()
-            .map_err(|_| format!("\"{text}\" is neither an address nor a network such as 192.168.1.0/24 or 2001:db8::/48"))?;
+        let (address, bits) =
+            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.parse().map_err(|_| {
+            format!("\"{text}\" is neither an address nor a network such as 192.168.1.0/24 or 2001:db8::/48")
+        })?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Some(most), |bits| {
-            let is_number = !bits.is_empty() && bits.len() <= 3 && bits.bytes().all(|byte| byte.is_ascii_digit());
+            let is_number =
+                !bits.is_empty() && bits.len() <= 3 && bits.bytes().all(|byte| byte.is_ascii_digit());
             bits.parse().ok().filter(|bits| is_number && *bits <= most)
         });
         let bits = bits.ok_or_else(|| format!("\"{text}\": after the / is a number from 0 to {most}"))?;
         let network = Self { address: masked(address, bits), bits };
         if network.address != address {
-            return Err(format!("\"{text}\": the address has bits that are not the network's; the network is {network}"));
+            return Err(format!(
+                "\"{text}\": the address has bits that are not the network's; the network is {network}"
+            ));
         }
         Ok(network)
     }
@@ -111,11 +115,30 @@ mod tests {
     #[test]
     fn a_list_is_read_strictly() {
         let said = |text: &str| text.parse::<Networks>().map(|list| list.to_string());
-        assert_eq!(said("192.168.1.0/24 2001:db8::/48  198.51.100.7"), Ok("192.168.1.0/24 2001:db8::/48 198.51.100.7/32".to_owned()));
+        assert_eq!(
+            said("192.168.1.0/24 2001:db8::/48  198.51.100.7"),
+            Ok("192.168.1.0/24 2001:db8::/48 198.51.100.7/32".to_owned())
+        );
         for wrong in [
-            "", " ", "192.168.1.5/24", "192.168.1.0/33", "192.168.1.0/", "192.168.1.0/+8", "192.168.1.0/-1", "192.168.1.0/24/1", "192.168.1",
-            "10.0.0.0/8,fd00::/8", "2001:db8::1/48", "fe80::1%eth0", "nas", "::/129", "0x0a.0.0.0/8", "any", "private_ranges",
-            "10.0.0.0/8 }", "10.0.0.0/0",
+            "",
+            " ",
+            "192.168.1.5/24",
+            "192.168.1.0/33",
+            "192.168.1.0/",
+            "192.168.1.0/+8",
+            "192.168.1.0/-1",
+            "192.168.1.0/24/1",
+            "192.168.1",
+            "10.0.0.0/8,fd00::/8",
+            "2001:db8::1/48",
+            "fe80::1%eth0",
+            "nas",
+            "::/129",
+            "0x0a.0.0.0/8",
+            "any",
+            "private_ranges",
+            "10.0.0.0/8 }",
+            "10.0.0.0/0",
         ] {
             assert!(said(wrong).is_err(), "{wrong}");
         }

@@ -81,7 +81,10 @@ mod tests {
     fn the_kernels_lists_are_read() {
         let table = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n     |-- 10.1.2.3\n        /32 host LOCAL\n\
                      |-- 10.1.2.255\n        /32 link BROADCAST\n     |-- 93.184.216.34\n        /32 host LOCAL\n";
-        assert_eq!(of_routes(table), ["10.1.2.3", "93.184.216.34"].map(|text| text.parse::<IpAddr>().unwrap()));
+        assert_eq!(
+            of_routes(table),
+            ["10.1.2.3", "93.184.216.34"].map(|text| text.parse::<IpAddr>().unwrap())
+        );
         let table = "00000000000000000000000000000001 01 80 10 80       lo\n\
                      2a020000000000000000000000000005 02 40 00 80     eth0\n";
         assert_eq!(of_interfaces(table), ["::1", "2a02::5"].map(|text| text.parse::<IpAddr>().unwrap()));
@@ -96,8 +99,17 @@ mod tests {
             assert!(is(address), "{address}");
         }
         for address in [
-            "10.0.0.1", "172.16.0.1", "192.168.1.5", "127.0.0.1", "169.254.1.1", "100.64.0.1", "100.127.255.254", "::1", "fe80::1",
-            "fd00::1", "2001:db8::1",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.5",
+            "127.0.0.1",
+            "169.254.1.1",
+            "100.64.0.1",
+            "100.127.255.254",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "2001:db8::1",
         ] {
             assert!(!is(address), "{address}");
         }

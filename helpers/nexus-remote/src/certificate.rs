@@ -101,7 +101,9 @@ mod tests {
 
     #[test]
     fn what_is_none_is_refused() {
-        for wrong in ["", "-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----"] {
+        for wrong in
+            ["", "-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----"]
+        {
             assert!(validity(wrong).is_err(), "{wrong}");
         }
         let body: String = OF_TESTS.lines().filter(|line| !line.starts_with('-')).collect();

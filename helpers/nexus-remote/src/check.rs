@@ -94,7 +94,9 @@ fn allowed(args: &Args, public: &[std::net::IpAddr]) -> Result<Networks> {
         return Ok(allow.clone());
     }
     let why = match public.first() {
-        Some(address) => format!("this machine has the public address {address}, and the list of who is let in is empty"),
+        Some(address) => {
+            format!("this machine has the public address {address}, and the list of who is let in is empty")
+        }
         None if args.tls == Tls::Auto => {
             "a name of the Internet leads here, and the list of who is let in is empty".to_owned()
         }
@@ -114,7 +116,9 @@ fn files(certificate: &Path, key: &Path) -> Result<()> {
             )
         };
         let mut file = match fs::File::open(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(advise("it does not exist".to_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(advise("it does not exist".to_owned()));
+            }
             file => file.or_fail_io(doing)?,
         };
         let mode = file.metadata().or_fail_io(doing)?.permissions().mode();

@@ -60,8 +60,25 @@ mod tests {
             assert!(right.parse::<Domain>().is_ok(), "{right}");
         }
         for wrong in [
-            "", ".", "a..b", "-a.org", "a-.org", "A.org", "ñ.org", "a b", "a{b", "https://a.org", "a.org:443", "a.org/x", "1.2.3",
-            "1.2.3.4.5", "999.1.1.1", "*.a.org", "a_b.org", "[::1]", "::1",
+            "",
+            ".",
+            "a..b",
+            "-a.org",
+            "a-.org",
+            "A.org",
+            "ñ.org",
+            "a b",
+            "a{b",
+            "https://a.org",
+            "a.org:443",
+            "a.org/x",
+            "1.2.3",
+            "1.2.3.4.5",
+            "999.1.1.1",
+            "*.a.org",
+            "a_b.org",
+            "[::1]",
+            "::1",
         ] {
             assert!(wrong.parse::<Domain>().is_err(), "{wrong}");
         }

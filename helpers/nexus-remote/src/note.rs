@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nexus_core::credentials;
-use nexus_core::failure::{OrFail, OrFailIo, Result};
-use nexus_core::failure::Exit;
+use nexus_core::failure::{Exit, OrFail, OrFailIo, Result};
+use nexus_core::network::Networks;
 use serde::Serialize;
 
 use crate::args::{Args, Tls, Way};
@@ -22,6 +22,8 @@ const KEPT: &str = "/var/lib/nexus/proxy/caddy/certificates";
 struct Note {
     /// `off`, `caddy`, `tailscale`.
     way: &'static str,
+    /// Whether a network that holds everybody is on the list of who is let in.
+    allows_everybody: bool,
     /// When the file of tokens was changed last; seconds since 1970.
     token_since: Option<u64>,
     /// Of the certificate that Caddy shows.
@@ -33,10 +35,16 @@ struct Note {
 /// # Errors
 /// I/O, Permission.
 pub(crate) fn write(args: &Args, file: &Path) -> Result<()> {
+    let nothing = Note { way: "off", allows_everybody: false, token_since: None, certificate: None };
     let note = match args.way {
-        Way::Off => Note { way: "off", token_since: None, certificate: None },
-        Way::Tailscale => Note { way: "tailscale", token_since: token_since()?, certificate: None },
-        Way::Caddy => Note { way: "caddy", token_since: token_since()?, certificate: certificate(args)? },
+        Way::Off => nothing,
+        Way::Tailscale => Note { way: "tailscale", token_since: token_since()?, ..nothing },
+        Way::Caddy => Note {
+            way: "caddy",
+            allows_everybody: args.allow.as_ref().is_some_and(Networks::hold_everybody),
+            token_since: token_since()?,
+            certificate: certificate(args)?,
+        },
     };
     let text = serde_json::to_string(&note).or_fail(Exit::Software, || "writing JSON")?;
     let partial = file.with_extension("partial");
@@ -69,7 +77,9 @@ fn certificate(args: &Args) -> Result<Option<Validity>> {
         let doing = || format!("reading {}", file.display());
         match fs::read_to_string(&file) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            text => found.push(certificate::validity(&text.or_fail_io(doing)?).map_err(|why| why.while_doing(doing()))?),
+            text => found.push(
+                certificate::validity(&text.or_fail_io(doing)?).map_err(|why| why.while_doing(doing()))?,
+            ),
         }
     }
     Ok(found.into_iter().max_by_key(|validity| validity.until))

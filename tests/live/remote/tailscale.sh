@@ -11,6 +11,10 @@ tailscale_that_is_missing_is_one_line() {
 tailscale_is_asked_for_the_right_thing() {
 	local asked=/run/tailscale-stand-in
 	install --mode=755 "$here/remote/tailscale" /usr/local/bin/tailscale
+	# The real one asks tailscaled, which keeps it; this one keeps it itself.
+	install -d /run/systemd/system/nexus-tailscale.service.d
+	printf '[Service]\nReadWritePaths=/run\n' >/run/systemd/system/nexus-tailscale.service.d/stand-in.conf
+	systemctl daemon-reload
 	rm -f "$asked"
 	printf '1.92.3\n' >/run/tailscale-version
 	fails "" "$clone/install.sh" --remote tailscale
@@ -25,7 +29,8 @@ tailscale_is_asked_for_the_right_thing() {
 	same "without" "$(tailnet wrong)" 401
 	switch off
 	[[ ! -e $asked ]]
-	rm /usr/local/bin/tailscale /run/tailscale-version
+	rm -r /usr/local/bin/tailscale /run/tailscale-version /run/systemd/system/nexus-tailscale.service.d
+	systemctl daemon-reload
 	off_leaves_nothing
 }
 

@@ -90,9 +90,9 @@ impl Gate {
             return Err(Problem::unauthorized());
         }
         let agent = Agent::of(headers)?;
-        self.rate.take(peer, Instant::now()).map_err(|wait| {
-            too_many(wait, "This client asks more often than it may (NEXUS_API_RATE).")
-        })?;
+        self.rate
+            .take(peer, Instant::now())
+            .map_err(|wait| too_many(wait, "This client asks more often than it may (NEXUS_API_RATE)."))?;
         Ok((peer, agent.0))
     }
 

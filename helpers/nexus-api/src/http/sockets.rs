@@ -95,11 +95,10 @@ impl Sockets {
     /// For the journal.
     pub(crate) fn names(&self) -> String {
         let tcp = self.tcp.iter().filter_map(|listener| Some(listener.local_addr().ok()?.to_string()));
-        let unix = self
-            .unix
-            .iter()
-            .chain(&self.proxy)
-            .filter_map(|listener| Some(listener.local_addr().ok()?.as_pathname()?.display().to_string()));
+        let unix =
+            self.unix.iter().chain(&self.proxy).filter_map(|listener| {
+                Some(listener.local_addr().ok()?.as_pathname()?.display().to_string())
+            });
         tcp.chain(unix).collect::<Vec<_>>().join(" and ")
     }
 }
