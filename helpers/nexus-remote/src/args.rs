@@ -13,6 +13,13 @@ use crate::domain::Domain;
 #[derive(Parser, Clone, Debug)]
 #[command(name = "nexus-remote", version)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) what: What,
+}
+
+/// What /etc/nexus/nexus.env says of it.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Settings {
     /// How other machines reach the memory: caddy, tailscale, or off
     #[arg(long = "by", env = "NEXUS_REMOTE", value_name = "WAY", default_value = "off")]
     pub(crate) way: Way,
@@ -30,22 +37,21 @@ pub(crate) struct Args {
     /// has no public address
     #[arg(long, env = "NEXUS_ALLOW_IPS", value_name = "NETWORKS")]
     pub(crate) allow: Option<Networks>,
-
-    #[command(subcommand)]
-    pub(crate) what: What,
 }
 
 /// What to do.
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum What {
     /// Check the settings, the token and the certificate's files
-    Check,
+    Check(Settings),
     /// Check, then let nexus-api listen for the proxy, and the kernel let the packets through
-    Open,
+    Open(Settings),
     /// Undo that
     Close,
     /// Write down for nexus-health how old the token is, and until when the certificate is good
     Note {
+        #[command(flatten)]
+        settings: Settings,
         /// Where to
         file: PathBuf,
     },

@@ -9,7 +9,7 @@ use std::path::Path;
 use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_core::network::Networks;
 
-use crate::args::{Args, Tls, Way};
+use crate::args::{Settings, Tls, Way};
 use crate::domain::Domain;
 use crate::{addresses, tailscale, token};
 
@@ -49,17 +49,17 @@ impl fmt::Display for WayIn {
 ///
 /// # Errors
 /// Settings (78); Unavailable (69) where there is no Tailscale; Permission (77), I/O (74).
-pub(crate) fn all(args: &Args) -> Result<WayIn> {
-    match args.way {
+pub(crate) fn all(settings: &Settings) -> Result<WayIn> {
+    match settings.way {
         Way::Off => Ok(WayIn::Off),
         Way::Caddy => {
-            let domain = domain(args)?;
-            let allow = allowed(args, &addresses::public()?)?;
-            if args.tls == Tls::Files {
+            let domain = domain(settings)?;
+            let allow = allowed(settings, &addresses::public()?)?;
+            if settings.tls == Tls::Files {
                 files(Path::new(CERTIFICATE), Path::new(KEY))?;
             }
             token::check()?;
-            Ok(WayIn::Caddy { domain, tls: args.tls, allow })
+            Ok(WayIn::Caddy { domain, tls: settings.tls, allow })
         }
         Way::Tailscale => {
             tailscale::check()?;
@@ -73,13 +73,13 @@ fn wrong(setting: String, why: String, advice: &str) -> Failure {
     Failure::new(Exit::Settings, setting).because(why).advise(advice)
 }
 
-fn domain(args: &Args) -> Result<Domain> {
+fn domain(settings: &Settings) -> Result<Domain> {
     let advice = "Set NEXUS_DOMAIN in /etc/nexus/nexus.env; for a LAN also NEXUS_TLS=internal";
-    let Some(domain) = args.domain.clone() else {
+    let Some(domain) = settings.domain.clone() else {
         let why = "Caddy needs the name that leads here".to_owned();
         return Err(wrong("setting NEXUS_DOMAIN=".to_owned(), why, advice));
     };
-    if args.tls == Tls::Auto
+    if settings.tls == Tls::Auto
         && let Some(why) = domain.why_not_public()
     {
         let why = format!("no authority gives it a certificate: {why}");
@@ -89,15 +89,15 @@ fn domain(args: &Args) -> Result<Domain> {
 }
 
 /// Who is let in: never everybody only because nobody has said who.
-fn allowed(args: &Args, public: &[std::net::IpAddr]) -> Result<Networks> {
-    if let Some(allow) = &args.allow {
+fn allowed(settings: &Settings, public: &[std::net::IpAddr]) -> Result<Networks> {
+    if let Some(allow) = &settings.allow {
         return Ok(allow.clone());
     }
     let why = match public.first() {
         Some(address) => {
             format!("this machine has the public address {address}, and the list of who is let in is empty")
         }
-        None if args.tls == Tls::Auto => {
+        None if settings.tls == Tls::Auto => {
             "a name of the Internet leads here, and the list of who is let in is empty".to_owned()
         }
         None => return Ok(Networks::private()),
@@ -143,28 +143,31 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::args::{Args, What};
 
-    fn args(more: &[&str]) -> Args {
-        Args::parse_from(["nexus-remote", "--by", "caddy"].iter().chain(more).chain(&["check"]))
+    fn settings(more: &[&str]) -> Settings {
+        let args = Args::parse_from(["nexus-remote", "check", "--by", "caddy"].iter().chain(more));
+        let What::Check(settings) = args.what else { panic!("check is check") };
+        settings
     }
 
     #[test]
     fn an_empty_list_is_never_everybody() {
         let public = ["93.184.216.34".parse::<IpAddr>().unwrap()];
-        let list = |tls: &str, public: &[IpAddr]| allowed(&args(&["--tls", tls]), public);
+        let list = |tls: &str, public: &[IpAddr]| allowed(&settings(&["--tls", tls]), public);
         assert!(list("auto", &[]).is_err());
         assert!(list("internal", &public).unwrap_err().to_string().contains("93.184.216.34"));
         assert_eq!(list("internal", &[]).unwrap(), Networks::private());
-        let given = args(&["--tls", "auto", "--allow", "198.51.100.7"]);
+        let given = settings(&["--tls", "auto", "--allow", "198.51.100.7"]);
         assert!(allowed(&given, &public).is_ok());
     }
 
     #[test]
     fn a_name_of_a_lan_gets_no_certificate_of_the_internet() {
-        assert!(domain(&args(&["--domain", "nas.local"])).is_err());
-        assert!(domain(&args(&["--domain", "nas.local", "--tls", "internal"])).is_ok());
-        assert!(domain(&args(&["--domain", "memory.example.org"])).is_ok());
-        assert!(domain(&args(&[])).is_err());
+        assert!(domain(&settings(&["--domain", "nas.local"])).is_err());
+        assert!(domain(&settings(&["--domain", "nas.local", "--tls", "internal"])).is_ok());
+        assert!(domain(&settings(&["--domain", "memory.example.org"])).is_ok());
+        assert!(domain(&settings(&[])).is_err());
     }
 
     #[test]

@@ -31,12 +31,12 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let args: Args = cli::parse()?;
     match &args.what {
-        What::Check => {
-            log::info!("{}", check::all(&args)?);
+        What::Check(settings) => {
+            log::info!("{}", check::all(settings)?);
             Ok(())
         }
-        What::Open => socket::open(&check::all(&args)?),
+        What::Open(settings) => socket::open(&check::all(settings)?),
         What::Close => socket::close(),
-        What::Note { file } => note::write(&args, file),
+        What::Note { settings, file } => note::write(settings, file),
     }
 }

@@ -9,7 +9,7 @@ use nexus_core::failure::{Exit, OrFail, OrFailIo, Result};
 use nexus_core::network::Networks;
 use serde::Serialize;
 
-use crate::args::{Args, Tls, Way};
+use crate::args::{Settings, Tls, Way};
 use crate::certificate::{self, Validity};
 use crate::check::CERTIFICATE;
 use crate::token;
@@ -34,16 +34,16 @@ struct Note {
 ///
 /// # Errors
 /// I/O, Permission.
-pub(crate) fn write(args: &Args, file: &Path) -> Result<()> {
+pub(crate) fn write(settings: &Settings, file: &Path) -> Result<()> {
     let nothing = Note { way: "off", allows_everybody: false, token_since: None, certificate: None };
-    let note = match args.way {
+    let note = match settings.way {
         Way::Off => nothing,
         Way::Tailscale => Note { way: "tailscale", token_since: token_since()?, ..nothing },
         Way::Caddy => Note {
             way: "caddy",
-            allows_everybody: args.allow.as_ref().is_some_and(Networks::hold_everybody),
+            allows_everybody: settings.allow.as_ref().is_some_and(Networks::hold_everybody),
             token_since: token_since()?,
-            certificate: certificate(args)?,
+            certificate: certificate(settings)?,
         },
     };
     let text = serde_json::to_string(&note).or_fail(Exit::Software, || "writing JSON")?;
@@ -66,8 +66,8 @@ fn seconds(time: SystemTime) -> u64 {
 }
 
 /// Of those that there are, the one that is good longest: Caddy shows the newest.
-fn certificate(args: &Args) -> Result<Option<Validity>> {
-    let files = match (args.tls, &args.domain) {
+fn certificate(settings: &Settings) -> Result<Option<Validity>> {
+    let files = match (settings.tls, &settings.domain) {
         (Tls::Files, _) => vec![PathBuf::from(CERTIFICATE)],
         (_, Some(domain)) => of_caddy(Path::new(KEPT), &domain.0)?,
         (_, None) => Vec::new(),

@@ -46,9 +46,10 @@ pub(crate) fn open(way: &WayIn) -> Result<()> {
     }
     if !is_active(SOCKET)? {
         // A socket cannot be added to a service that runs. Enabled, it comes with the service, before it; what is asked over the others
-        // meanwhile waits in them.
+        // meanwhile waits in them. At boot the service may not have come so far.
         systemctl(&["enable", "--quiet", SOCKET])?;
-        systemctl(&["restart", "nexus-api.service"])?;
+        let how = if is_active("nexus-api.service")? { "restart" } else { "start" };
+        systemctl(&[how, "nexus-api.service"])?;
         if !is_active(SOCKET)? {
             return Err(Failure::new(Exit::Unavailable, format!("starting {SOCKET}"))
                 .because("it is not active after nexus-api was started again")

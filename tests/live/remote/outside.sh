@@ -50,8 +50,8 @@ status_is() {
 	same "the status of $*" "$(<"$work/status")" "$wanted"
 }
 
-# scan SOURCE [TARGET]: the TCP ports that answer, of all there are.
-scan() { ip netns exec outside python3 "$here/remote/scan.py" "$1" "${2:-$machine_here}"; }
+# scan SOURCE [TARGET [all]]: the TCP ports that answer, of the usual ones, or of all there are.
+scan() { ip netns exec outside python3 "$here/remote/scan.py" "$1" "${2:-$machine_here}" "${3:-few}"; }
 udp_listeners() { ss --udp --listening --numeric --no-header | awk '{ print $4 }' | grep -v '^127\.' | sed 's/.*://' | sort -u | paste -sd' '; }
 
 set_setting() { sed -i "s|^$1=.*|$1=$2|" "$settings"; }

@@ -13,6 +13,7 @@ nothing_is_there() {
 
 off_is_nothing_at_all() {
 	nothing_is_there
+	same "all ports" "$(scan "$friend" "$machine_here" all)" ""
 	[[ ! -e /etc/nexus/credentials/remote_token ]]
 }
 

@@ -116,7 +116,9 @@ pub(crate) fn bears(headers: &HeaderMap, token: &SecretString) -> bool {
 
 /// 429: come back after `wait`.
 pub(crate) fn too_many(wait: Duration, message: &str) -> Problem {
-    let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+    // Whole seconds, and none too few.
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let seconds = u32::try_from(seconds.max(1)).unwrap_or(u32::MAX);
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
     Problem { retry_after: Some(seconds), ..problem }
 }

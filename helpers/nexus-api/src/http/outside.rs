@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use age::secrecy::{ExposeSecret, SecretString};
-use axum::http::header::HeaderName;
+use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::http::{HeaderMap, StatusCode};
 use nexus_core::credentials;
 use nexus_core::failure::{Exit, Failure, Result};
@@ -91,6 +91,10 @@ impl Outside {
         // Each is compared: how long it takes does not say which was nearly right.
         let is_let_in = self.tokens.iter().fold(false, |so_far, token| bears(headers, token) | so_far);
         if !is_let_in {
+            // Who sends none has guessed nothing.
+            if !headers.contains_key(AUTHORIZATION) {
+                return Err(Problem::unauthorized());
+            }
             let wait = self.slowdown.was_wrong(client, now);
             if !wait.is_zero() {
                 log::warn!("wrong tokens from {address}: it must wait {} s", wait.as_secs());
@@ -149,7 +153,6 @@ fn counted(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
-    use axum::http::header::AUTHORIZATION;
     use proptest::prelude::*;
 
     use super::*;
@@ -273,6 +276,9 @@ mod tests {
         let outside = outside(TOKEN, &[], 0);
         for _ in 0..5 {
             assert_eq!(code(&outside, "/stats", &headers(&["2001:db8::1"], Some("wrong"))), "unauthorized");
+        }
+        for _ in 0..20 {
+            assert_eq!(code(&outside, "/stats", &headers(&["192.0.2.1"], None)), "unauthorized");
         }
         // Its neighbour in the same network is the same to us.
         for address in ["2001:db8::1", "2001:db8::2"] {
