@@ -26,7 +26,6 @@ trap 'outside_goes; rm -rf "$work"' EXIT
 outside_comes
 if [[ ${2-} == after-reboot ]]; then
 	check reboot_keeps_the_choice
-	switch off
 	check off_leaves_nothing
 	report
 	exit
@@ -61,10 +60,8 @@ check token_changes_without_a_lost_request
 check caddy_that_ends_comes_back
 check caddy_down_is_said_and_hurts_nobody_here
 check health_warns
-switch off
 check off_leaves_nothing
 check tailscale_that_is_missing_is_one_line
 check tailscale_is_asked_for_the_right_thing
-switch caddy
 check back_with_the_same_authority
 report

@@ -18,6 +18,7 @@ off_is_nothing_at_all() {
 }
 
 off_leaves_nothing() {
+	switch off
 	nothing_is_there
 	same "processes" "$(pgrep --count --exact caddy || true)" 0
 	same "what the kernel was told" "$(systemctl show --property=IPAddressAllow,IPAddressDeny nexus-proxy.slice)" $'IPAddressAllow=\nIPAddressDeny='
@@ -73,8 +74,9 @@ switching_on_again_changes_nothing() {
 	await 30 status_is 200 with_token "$friend" /health
 }
 
-# The same token, and the same authority, so that nobody has to trust a new one.
+# The same token, and the same authority, so that nobody has to be told anew.
 back_with_the_same_authority() {
+	switch caddy
 	await 30 status_is 200 with_token "$friend" /health
 	same "ports" "$(scan "$friend")" "80 443"
 	same "of the stranger" "$(scan "$stranger")" ""
@@ -86,7 +88,7 @@ reboot_keeps_the_choice() {
 	await 60 status_is 200 with_token "$friend" /health
 	same "ports" "$(scan "$friend")" "80 443"
 	same "of the stranger" "$(scan "$stranger")" ""
-	await 60 test "$(systemctl is-system-running)" = running
+	await 60 eval '[[ $(systemctl is-system-running) == running ]]'
 }
 
 finding() { nexus-health --once 2>/dev/null | grep -E "^[a-z]+ +$1 "; }

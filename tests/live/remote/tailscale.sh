@@ -3,7 +3,7 @@
 
 tailscale_that_is_missing_is_one_line() {
 	fails "" "$clone/install.sh" --remote tailscale
-	same "what the journal says" "$(journalctl --unit=nexus-tailscale --output=cat | grep -c '^nexus-remote: setting NEXUS_REMOTE=tailscale: this machine has no tailscale. Install it')" 1
+	journalctl --unit=nexus-tailscale --output=cat | grep -q '^nexus-remote: setting NEXUS_REMOTE=tailscale: this machine has no tailscale. Install it'
 	switch off
 	systemctl reset-failed nexus-tailscale.service
 }
@@ -27,11 +27,10 @@ tailscale_is_asked_for_the_right_thing() {
 	# As tailscaled does: as root, over the socket, with the address of the tailnet in the header.
 	same "with the token" "$(tailnet "$(token)")" 200
 	same "without" "$(tailnet wrong)" 401
-	switch off
+	off_leaves_nothing
 	[[ ! -e $asked ]]
 	rm -r /usr/local/bin/tailscale /run/tailscale-version /run/systemd/system/nexus-tailscale.service.d
 	systemctl daemon-reload
-	off_leaves_nothing
 }
 
 tailnet() {
