@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck source-path=SCRIPTDIR disable=SC2034 # what one part sets, another reads
 # Other machines, inside an installed machine: a network namespace stands for the outside, with addresses that are on the list and
 # others that are not. Caddy is Debian's, under the name of the official image; curl verifies its certificate by its own authority.
 #
@@ -6,7 +7,6 @@
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")
-# shellcheck source-path=SCRIPTDIR
 . "$here/checks.sh"
 . "$here/remote/stand-in.sh"
 . "$here/remote/outside.sh"
@@ -16,7 +16,6 @@ here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/remote/tailscale.sh"
 
 binaries=$1
-# shellcheck disable=SC2034 # for the parts
 compose=/usr/local/share/nexus/compose
 settings=/etc/nexus/nexus.env
 clone=$(readlink -f "$here/../..")
