@@ -49,6 +49,7 @@ check headers_for_browsers
 check body_has_a_limit
 check forged_headers_help_nobody
 check flood_of_one_leaves_the_other_served
+cat "$work/flood"
 check wrong_tokens_slow_down
 check log_tells_nothing_of_what_was_asked
 check container_is_confined

@@ -158,6 +158,7 @@ certificate_is_renewed() {
 
 own_certificate_is_taken() {
 	local tls=/etc/nexus/tls
+	rm -f "$tls"/*.pem
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$work/key.pem" -out "$work/cert.pem" -days 30 -subj /CN=mine -addext subjectAltName=DNS:nexus.test 2>/dev/null
 	set_setting NEXUS_TLS files
 	fails "" systemctl restart nexus-proxy.service
