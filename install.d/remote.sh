@@ -24,7 +24,8 @@ set_setting() {
 make_remote_token() {
 	local file=$keys/remote_token
 	if [[ $(setting NEXUS_REMOTE) == off || -s $file ]]; then return 0; fi
-	head --bytes=32 /dev/urandom | base64 --wrap=0 | tr '+/' '-_' | put "$file" 0600 root:root
+	# With its line's end, so that another one can be put below it.
+	head --bytes=32 /dev/urandom | base64 | put "$file" 0600 root:root
 	say "the token for other machines is in $file: sudo cat $file"
 	# Only then does nexus-api know of it.
 	systemctl try-restart nexus-api.service

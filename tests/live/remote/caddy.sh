@@ -111,9 +111,9 @@ log_tells_nothing_of_what_was_asked() {
 	docker logs nexus-proxy >"$work/log" 2>&1
 	grep -q '"uri":"/memory/episodic/recent"' "$work/log"
 	grep -q "\"remote_ip\":\"$friend\"" "$work/log"
-	if grep -qE "xyzzy|Bearer|$(token)" "$work/log"; then return 1; fi
+	if grep -qF -e xyzzy -e Bearer -e "$(token)" "$work/log"; then return 1; fi
 	same "how it is kept" "$(docker inspect --format '{{.HostConfig.LogConfig.Type}} {{index .HostConfig.LogConfig.Config "max-size"}} {{index .HostConfig.LogConfig.Config "max-file"}}' nexus-proxy)" "json-file 10m 5"
-	if journalctl --unit=nexus-api --unit=nexus-proxy --output=cat | grep -E "xyzzy|$(token)" >/dev/null; then return 1; fi
+	if journalctl --unit=nexus-api --unit=nexus-proxy --output=cat | grep -F -e xyzzy -e "$(token)" >/dev/null; then return 1; fi
 }
 
 container_is_confined() {
