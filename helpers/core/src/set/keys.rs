@@ -1,13 +1,17 @@
 //! Who can read the sets: age recipients, to encrypt for, and identities, to decrypt with.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
+use age::secrecy::{ExposeSecret, SecretSlice};
 use age::x25519::Recipient;
 use age::{Identity, IdentityFile};
 
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+
+/// Bytes of an identity file that are looked at: some thousand identities.
+const LONGEST_IDENTITIES: u64 = 1 << 20;
 
 /// Reads the recipients of `path`: one a line, `#` begins a comment.
 ///
@@ -49,17 +53,44 @@ pub fn recipients(path: &Path) -> Result<Vec<Recipient>> {
 /// Permission (77), I/O (74), or Usage (64) when the file holds no identity; never its content.
 pub fn identities(path: &Path) -> Result<Vec<Box<dyn Identity>>> {
     let doing = || format!("reading the identity file {}", path.display());
-    let file = File::open(path).or_fail_io(doing)?;
+    let mut content = Vec::new();
+    // Read before it is understood: a disk that fails is no wrong file.
+    let outcome = File::open(path).and_then(|file| file.take(LONGEST_IDENTITIES).read_to_end(&mut content));
+    let content = SecretSlice::from(content);
+    outcome.or_fail_io(doing)?;
     let no_identity = || {
         Failure::new(Exit::Usage, doing())
             .because("it holds no age identity (AGE-SECRET-KEY-1…)")
             .advise("Give the file that age-keygen wrote")
     };
-    let parsed = IdentityFile::from_buffer(BufReader::new(file)).map_err(|_| no_identity())?;
+    let parsed = IdentityFile::from_buffer(content.expose_secret()).map_err(|_| no_identity())?;
     let identities = parsed.into_identities().or_fail(Exit::Usage, doing)?;
     if identities.is_empty() {
         Err(no_identity())
     } else {
         Ok(identities.into_iter().map(|i| i as _).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(path: &Path) -> Failure {
+        identities(path).map(|_| ()).unwrap_err()
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_no_wrong_file() {
+        let directory = tempfile::tempdir().unwrap();
+        // Reading a directory fails after it was opened, as reading from a bad disk does.
+        assert_eq!(refused(directory.path()).exit(), Exit::Io);
+        let path = directory.path().join("identity");
+        std::fs::write(&path, "no identity\n").unwrap();
+        assert_eq!(refused(&path).exit(), Exit::Usage);
+        std::fs::write(&path, [0xff; 100]).unwrap();
+        assert_eq!(refused(&path).exit(), Exit::Usage);
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(refused(&path).exit(), Exit::Usage);
     }
 }
