@@ -26,6 +26,8 @@ usage: ./install.sh [COMMAND] [OPTION]...
   --model DIR           the model that finds by meaning: a folder of sentence-transformers (docs/EMBEDDING.md says which fit);
                         download: all-MiniLM-L6-v2, 91 MB, English; none: find by words alone. Without this, the one
                         that is there, or download
+  --remote WAY          how other machines reach the memory: caddy, tailscale, or off (docs/REMOTE.md). Where NEXUS is
+                        installed already, this and nothing else is done
   --bin-dir DIR         take the helpers' binaries from DIR instead of building them with cargo
   DESTDIR=DIR           only put the files below DIR, for packagers: no root, no users, no services
 
@@ -61,6 +63,7 @@ install_here() {
 	write_recipients
 	doing "writing the settings"
 	write_settings
+	choose_remote
 	doing "taking the model"
 	install_model
 	doing "starting the servers"
@@ -71,7 +74,7 @@ install_here() {
 	say_what_is_next
 }
 
-command=install purge=no yes=no owner_identity='' bin_dir='' model='' destdir=${DESTDIR:-}
+command=install purge=no yes=no owner_identity='' bin_dir='' model='' remote='' remote_failed=no destdir=${DESTDIR:-}
 arguments=("$@")
 
 . "$clone/install.d/say.sh"
@@ -82,6 +85,7 @@ arguments=("$@")
 . "$clone/install.d/sizes.sh"
 . "$clone/install.d/settings.sh"
 . "$clone/install.d/model.sh"
+. "$clone/install.d/remote.sh"
 . "$clone/install.d/services.sh"
 . "$clone/install.d/uninstall.sh"
 . "$clone/install.d/try.sh"
@@ -111,6 +115,13 @@ while (($#)); do
 		esac
 		shift
 		;;
+	--remote)
+		case ${2-} in
+		caddy | tailscale | off) remote=$2 ;;
+		*) stop 64 "--remote needs caddy, tailscale or off after it" ;;
+		esac
+		shift
+		;;
 	DESTDIR=?*) destdir=${1#DESTDIR=} ;;
 	-h | --help) usage && exit 0 ;;
 	*) stop 64 "there is no option '$1': see ./install.sh --help" ;;
@@ -118,6 +129,7 @@ while (($#)); do
 	shift
 done
 [[ $purge == no || $command == uninstall ]] || stop 64 "--purge goes with --uninstall only"
+[[ -z $remote || $command == install && -z $destdir ]] || stop 64 "--remote goes with an installation on this machine only"
 [[ -z $destdir || $command == install ]] || stop 64 "DESTDIR goes with an installation only, not with --$command"
 
 case $command in
@@ -134,7 +146,7 @@ install)
 	else
 		become_root
 		lock_installation
-		install_here
+		if [[ -n $remote && -e $list_of_files ]]; then switch_remote_here; else install_here; fi
 	fi
 	;;
 esac

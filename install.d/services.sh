@@ -16,6 +16,7 @@ start_services() {
 	systemctl start nexus.target
 	reload_postgres
 	switch_metrics
+	switch_remote
 }
 
 # As NEXUS_METRICS says now. The memory does not need them: what hinders them is said, and the rest goes on.

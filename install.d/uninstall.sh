@@ -59,6 +59,8 @@ remove_services() {
 		while read -r _ unit; do
 			if [[ -e $units/$unit ]]; then systemctl disable --quiet "$unit"; fi
 		done < <(grep -h '^enable ' "$clone"/units/preset/*.preset)
+		# nexus-remote's doing.
+		systemctl disable --quiet nexus-api-proxy.socket
 	fi
 	if docker info >/dev/null 2>&1; then
 		docker compose --project-name nexus down --remove-orphans
@@ -101,7 +103,10 @@ remove_data() {
 	rm -f -- /var/lib/systemd/timers/stamp-nexus-*.timer
 	if [[ $1 == /var/lib/nexus/* ]] && getent passwd nexus >/dev/null; then userdel nexus; fi
 	if getent group nexus >/dev/null && ! getent passwd nexus >/dev/null; then groupdel nexus; fi
-	# It owns nothing.
-	if getent passwd nexus-api >/dev/null; then userdel nexus-api; fi
-	if getent group nexus-api >/dev/null; then groupdel nexus-api; fi
+	# These own nothing that is left.
+	local name
+	for name in nexus-api nexus-proxy; do
+		if getent passwd "$name" >/dev/null; then userdel "$name"; fi
+		if getent group "$name" >/dev/null; then groupdel "$name"; fi
+	done
 }

@@ -53,6 +53,13 @@ check has nexus-api.service RestrictAddressFamilies AF_UNIX
 check has nexus-api.service User nexus-api
 check has nexus-api.service SupplementaryGroups ""
 check has nexus-api.service CapabilityBoundingSet ""
+# What looks at the age of secrets can read any file and carry nothing away.
+check has nexus-remote-note.service PrivateNetwork yes
+check has nexus-remote-note.service User nexus
+check has nexus-remote-note.service CapabilityBoundingSet cap_dac_read_search
+# No other machine's request comes in by a socket that others open.
+check has nexus-api-proxy.socket SocketGroup nexus-proxy
+check has nexus-api-proxy.socket SocketMode 0660
 # The one that reads journals cannot carry them away, and the one with a network cannot read them.
 check has nexus-alert@x.service PrivateNetwork yes
 check has nexus-alert@x.service RestrictAddressFamilies AF_UNIX

@@ -10,7 +10,10 @@ complete -c nexus-api -l body -d 'Longest request, in bytes, with unit (k, m), 6
 complete -c nexus-api -l content -d 'Longest text of an episode, in bytes, with unit (k, m), 1k to 16m' -r
 complete -c nexus-api -l concurrency -d 'Requests at once, 1 to 1024; the next are told to try again' -r
 complete -c nexus-api -l timeout -d 'Time for one request, 1s to 5min' -r
-complete -c nexus-api -l rate -d 'Requests a minute that one client may make, as one agent; 0 = as many as it likes' -r
+complete -c nexus-api -l rate -d 'Requests a minute that one client of this machine may make; 0 = as many as it likes' -r
+complete -c nexus-api -l outside-rate -d 'Requests a minute that one address of another machine may make, 1 to 100000' -r
+complete -c nexus-api -l outside-calls -d 'What other machines may call besides /memory, /health and /stats, with commas between; export means import too' -r -f -a "metrics\t'`/metrics`'
+export\t'`/memory/export` and `/memory/import`'"
 complete -c nexus-api -l ef-search -d 'Candidates that a search by meaning looks at, 10 to 1000: more find more and take longer' -r
 complete -c nexus-api -l embed-time -d 'Time that nexus-embed may take for the text of an episode, 10ms to 30s; later it is stored without its vector' -r
 complete -c nexus-api -l cache -d 'Time that recent lists may be kept in Redis, 1s to 1h' -r

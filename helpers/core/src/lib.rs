@@ -11,6 +11,7 @@ pub mod failure;
 pub mod forgetting;
 pub mod journal;
 pub mod ledger;
+pub mod network;
 pub mod output;
 pub mod panics;
 pub mod postgres;

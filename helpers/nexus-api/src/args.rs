@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 /// Serves the memory over HTTP: insert and search episodes
 ///
@@ -71,9 +71,18 @@ pub struct Args {
     #[arg(long, env = "NEXUS_API_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = timeout)]
     pub timeout: Duration,
 
-    /// Requests a minute that one client may make, as one agent; 0 = as many as it likes
+    /// Requests a minute that one client of this machine may make; 0 = as many as it likes
     #[arg(long, env = "NEXUS_API_RATE", value_name = "NUMBER", default_value_t = 0)]
     pub rate: u32,
+
+    /// Requests a minute that one address of another machine may make, 1 to 100000
+    #[arg(long, env = "NEXUS_REMOTE_RATE", value_name = "NUMBER", default_value_t = 120,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub outside_rate: u32,
+
+    /// What other machines may call besides /memory, /health and /stats, with commas between; export means import too
+    #[arg(long, env = "NEXUS_REMOTE_CALLS", value_name = "CALLS", value_delimiter = ',')]
+    pub outside_calls: Vec<OutsideCall>,
 
     /// Candidates that a search by meaning looks at, 10 to 1000: more find more and take longer
     #[arg(long, env = "NEXUS_API_EF_SEARCH", value_name = "NUMBER", default_value_t = 100,
@@ -100,6 +109,15 @@ pub struct Args {
     /// Listen here, an address with its port or the path of a socket, where systemd hands over none; may be given again
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Vec<String>,
+}
+
+/// What other machines may call only if they are meant to.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutsideCall {
+    /// `/metrics`
+    Metrics,
+    /// `/memory/export` and `/memory/import`
+    Export,
 }
 
 fn body_size(text: &str) -> Result<usize, String> {

@@ -35,6 +35,8 @@ pub(crate) struct Metrics {
     pub(crate) cache_misses: AtomicU64,
     /// Requests at work now.
     pub(crate) in_flight: AtomicU64,
+    /// Requests from other machines, let in or not.
+    pub(crate) outside: AtomicU64,
     /// Connections that were turned away, because there were too many.
     pub(crate) turned_away: AtomicU64,
 }
@@ -96,6 +98,7 @@ impl Metrics {
             ("without_vector", "counter", "Episodes stored before their vector came.", &self.without_vector),
             ("cache_hits", "counter", "Recent lists that came from Redis.", &self.cache_hits),
             ("cache_misses", "counter", "Recent lists that did not.", &self.cache_misses),
+            ("outside", "counter", "Requests from other machines.", &self.outside),
             ("turned_away", "counter", "Connections refused because there were too many.", &self.turned_away),
             ("in_flight", "gauge", "Requests at work.", &self.in_flight),
         ] {

@@ -42,6 +42,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such episode.")
     }
 
+    /// 401: it has no token, or a wrong one.
+    pub fn unauthorized() -> Self {
+        let message = "The header Authorization: Bearer … must have the API's token.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
     /// 500: a fault of ours, which the journal explains.
     pub fn internal() -> Self {
         let message = "This is a fault of nexus-api; its journal says more: journalctl -u nexus-api";

@@ -68,6 +68,9 @@ async fn serve(args: Args) -> Result<()> {
     for listener in sockets.unix {
         tokio::spawn(connections.clone().take_unix(listener));
     }
+    for listener in sockets.proxy {
+        tokio::spawn(connections.clone().take_proxy(listener));
+    }
     notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
     if let (Some(interval), Some(path)) = (sd_notify::watchdog_enabled(), own_path) {
         tokio::spawn(watchdog::feed(path, interval));

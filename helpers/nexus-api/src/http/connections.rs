@@ -106,6 +106,21 @@ impl Connections {
         }
     }
 
+    /// Takes connections over the proxy's socket. Who may open it is the file system's to say.
+    pub(crate) async fn take_proxy(mut self, listener: UnixListener) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.is_past(Stage::Open) => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => self.serve(stream, Peer::Proxy),
+                Err(error) => pause(&error).await,
+            }
+        }
+    }
+
     /// Leads all connections to their end. No more are taken from now on; those that wait in the sockets are for whoever
     /// comes after us.
     pub(crate) async fn end(&self, stage: &watch::Sender<Stage>, limit: Duration) {

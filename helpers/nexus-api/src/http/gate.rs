@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use age::secrecy::{ExposeSecret, SecretString};
 use axum::extract::{MatchedPath, Request, State};
@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use nexus_core::credentials;
-use nexus_core::failure::Result;
+use nexus_core::failure;
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::args::Args;
 use crate::calls;
 use crate::http::agent::Agent;
+use crate::http::outside::Outside;
 use crate::http::peer::Peer;
 use crate::http::rate::Rate;
 use crate::metrics::Metrics;
@@ -28,13 +29,16 @@ use crate::problem::Problem;
 /// What the unit sets the credential to where there is no file.
 const NO_TOKEN: &str = "none";
 
-/// Who is counted: one client as one agent.
+/// Who shares places: of this machine's programs each as one agent, as most come from one address; of other machines each
+/// address, as whatever else they say of themselves is theirs to choose.
 type Client = (Option<Peer>, String);
 
 /// What decides who comes in.
 pub(crate) struct Gate {
     token: Option<SecretString>,
-    rate: Rate<Client>,
+    /// By who is at the other end, whatever agent it names.
+    rate: Rate<Option<Peer>>,
+    outside: Outside,
     places: Arc<Semaphore>,
     /// One client may take so many of the places.
     share: usize,
@@ -48,7 +52,7 @@ impl Gate {
     ///
     /// # Errors
     /// As [`credentials::read`].
-    pub(crate) fn new(args: &Args) -> Result<Self> {
+    pub(crate) fn new(args: &Args) -> failure::Result<Self> {
         let token = if credentials::path_of("api_token").exists() {
             Some(credentials::read("api_token")?).filter(|token| token.expose_secret() != NO_TOKEN)
         } else {
@@ -58,6 +62,7 @@ impl Gate {
         Ok(Self {
             token,
             rate: Rate::new(args.rate),
+            outside: Outside::new(args)?,
             places: Arc::new(Semaphore::new(places)),
             share: places - places / 4,
             at_work: Arc::default(),
@@ -76,10 +81,19 @@ impl Gate {
     }
 
     fn is_let_in(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else { return true };
-        let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-        let given = given.split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
-        given.is_some_and(|(_, given)| given.ct_eq(token.expose_secret().as_bytes()).into())
+        self.token.as_ref().is_none_or(|token| bears(headers, token))
+    }
+
+    /// Who asks, of this machine, if it may.
+    fn admit_local(&self, route: &str, peer: Option<Peer>, headers: &HeaderMap) -> Result<Client, Problem> {
+        if route != "/health" && !self.is_let_in(headers) {
+            return Err(Problem::unauthorized());
+        }
+        let agent = Agent::of(headers)?;
+        self.rate
+            .take(peer, Instant::now())
+            .map_err(|wait| too_many(wait, "This client asks more often than it may (NEXUS_API_RATE)."))?;
+        Ok((peer, agent.0))
     }
 
     fn take_share(&self, client: &Client) -> Option<Share> {
@@ -91,6 +105,22 @@ impl Gate {
         *count += 1;
         Some(Share { at_work: Arc::clone(&self.at_work), client: client.clone() })
     }
+}
+
+/// Whether `headers` have `token`.
+pub(crate) fn bears(headers: &HeaderMap, token: &SecretString) -> bool {
+    let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let given = given.split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
+    given.is_some_and(|(_, given)| given.ct_eq(token.expose_secret().as_bytes()).into())
+}
+
+/// 429: come back after `wait`.
+pub(crate) fn too_many(wait: Duration, message: &str) -> Problem {
+    // Whole seconds, and none too few.
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let seconds = u32::try_from(seconds.max(1)).unwrap_or(u32::MAX);
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
+    Problem { retry_after: Some(seconds), ..problem }
 }
 
 /// One request's part of its client's share.
@@ -115,7 +145,7 @@ impl Drop for Share {
 pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("other", |path| calls::known(path.as_str()));
-    let mut response = match enter(&app, route, request, next).await {
+    let mut response = match enter(&app, begun, route, request, next).await {
         Ok(response) => response,
         Err(problem) => {
             let is_unknown = problem.status == StatusCode::UNAUTHORIZED;
@@ -135,35 +165,27 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
 
 async fn enter(
     app: &Arc<App>,
+    begun: Instant,
     route: &'static str,
     request: Request,
     next: Next,
-) -> std::result::Result<Response, Problem> {
-    // Asks nothing of anybody, so that whoever watches over the service can always ask it.
-    if route == "/" {
-        return Ok(next.run(request).await);
-    }
+) -> Result<Response, Problem> {
     let gate = &app.gate;
-    if route != "/health" && !gate.is_let_in(request.headers()) {
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "The header Authorization: Bearer … must have the API's token.",
-        ));
-    }
-    let agent = Agent::of(request.headers())?;
-    let client = (request.extensions().get::<Peer>().copied(), agent.0);
-    if let Err(wait) = gate.rate.take(client.clone(), begun()) {
-        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-        let problem = Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too_many_requests",
-            "This client asks more often than it may (NEXUS_API_RATE).",
-        );
-        return Err(Problem { retry_after: Some(seconds), ..problem });
-    }
+    let peer = request.extensions().get::<Peer>().copied();
+    let (client, outside) = if peer == Some(Peer::Proxy) {
+        Metrics::count(&app.metrics.outside);
+        let address = gate.outside.admit(route, request.headers(), begun)?;
+        let place = Arc::clone(&gate.outside.places).try_acquire_owned();
+        ((Some(Peer::Address(address)), String::new()), Some(place))
+    } else if route == "/" {
+        // Asks nothing of anybody, so that whoever watches over the service can always ask it.
+        return Ok(next.run(request).await);
+    } else {
+        (gate.admit_local(route, peer, request.headers())?, None)
+    };
     let busy = || Problem::unavailable("busy", "Too many requests are at work; try again.");
     let share = gate.take_share(&client).ok_or_else(busy)?;
+    let outside = outside.transpose().map_err(|_| busy())?;
     let place = Arc::clone(&gate.places).try_acquire_owned().map_err(|_| busy())?;
     // In a task of its own: whatever was begun in the database is done to its end, also when the caller has gone, and so no
     // connection goes back to the pool half-way.
@@ -172,7 +194,7 @@ async fn enter(
         Metrics::count(&task_app.metrics.in_flight);
         let response = next.run(request).await;
         task_app.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
-        drop((share, place));
+        drop((share, outside, place));
         response
     });
     let answer = if calls::is_long(route) {
@@ -188,23 +210,17 @@ async fn enter(
     })
 }
 
-fn begun() -> Instant {
-    Instant::now()
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
-    fn gate(token: Option<&str>) -> Gate {
-        Gate {
-            token: token.map(|token| SecretString::from(token.to_owned())),
-            rate: Rate::new(0),
-            places: Arc::new(Semaphore::new(4)),
-            share: 3,
-            at_work: Arc::default(),
-            is_closing: AtomicBool::new(false),
-        }
+    /// Of a machine that has no credentials.
+    fn gate(token: Option<&str>, rate: &str) -> Gate {
+        let args = Args::parse_from(["nexus-api", "--concurrency", "4", "--rate", rate]);
+        let gate = Gate::new(&args).unwrap();
+        Gate { token: token.map(|token| SecretString::from(token.to_owned())), ..gate }
     }
 
     fn with(authorization: &'static str) -> HeaderMap {
@@ -213,7 +229,7 @@ mod tests {
 
     #[test]
     fn only_the_token_lets_in() {
-        let (without, gate) = (gate(None), gate(Some("secret")));
+        let (without, gate) = (gate(None, "0"), gate(Some("secret"), "0"));
         assert!(gate.is_let_in(&with("Bearer secret")));
         assert!(gate.is_let_in(&with("bearer secret")));
         for wrong in ["", "Bearer", "Bearer ", "Bearer secre", "Bearer secret2", "Basic secret", "secret"] {
@@ -225,7 +241,7 @@ mod tests {
 
     #[test]
     fn one_client_does_not_take_every_place() {
-        let gate = gate(None);
+        let gate = gate(None, "0");
         let (one, other) = ((Some(Peer::User(1)), "a".to_owned()), (Some(Peer::User(2)), "a".to_owned()));
         let shares: Vec<_> = (0..3).filter_map(|_| gate.take_share(&one)).collect();
         assert_eq!(shares.len(), 3);
@@ -233,5 +249,18 @@ mod tests {
         assert!(gate.take_share(&other).is_some());
         drop(shares);
         assert!(gate.take_share(&one).is_some());
+    }
+
+    #[test]
+    fn another_agents_name_makes_nobody_faster() {
+        let gate = gate(None, "60");
+        let ask = |peer, agent: String| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-nexus-agent", HeaderValue::from_str(&agent).unwrap());
+            gate.admit_local("/stats", Some(peer), &headers)
+        };
+        let let_in = (0..50).filter(|number| ask(Peer::User(1), format!("a{number}")).is_ok()).count();
+        assert_eq!(let_in, 10);
+        assert!(ask(Peer::User(2), "a0".to_owned()).is_ok());
     }
 }

@@ -70,16 +70,23 @@ pub(super) fn parse(said: &[u8]) -> serde_json::Result<Vec<Container>> {
 /// The services without which there is no memory, and the containers they run in.
 const STACK: [(&str, &str); 2] = [("postgres", "nexus-postgres"), ("redis", "nexus-redis")];
 
-/// What is wrong with what they are doing. Of the metrics it is a warning: the memory does not need them.
-pub(super) fn states(containers: &[Container]) -> Finding {
+/// The proxy's, where there is to be one.
+const PROXY: (&str, &str) = ("proxy", "nexus-proxy");
+
+/// What is wrong with what they are doing. Of the metrics and the proxy it is a warning: the memory does not need them.
+pub(super) fn states(containers: &[Container], wants_proxy: bool) -> Finding {
     let id = "containers";
     let is_there = |name: &str| containers.iter().any(|container| container.name == name);
-    let missing = STACK.iter().filter(|(_, name)| !is_there(name));
+    let wanted = STACK.iter().chain(wants_proxy.then_some(&PROXY));
+    let missing = wanted.filter(|(_, name)| !is_there(name));
     let missing = missing.map(|(service, name)| (*service, format!("{name} does not exist")));
     let wrong =
         containers.iter().filter_map(|container| Some((container.service.as_str(), trouble(container)?)));
-    let (mut of_stack, mut others) = (Vec::new(), Vec::new());
+    let (mut of_stack, mut others, mut unit) = (Vec::new(), Vec::new(), "nexus-metrics");
     for (service, sentence) in missing.chain(wrong) {
+        if service == PROXY.0 {
+            unit = PROXY.1;
+        }
         let is_of_stack = STACK.iter().any(|(name, _)| *name == service);
         if is_of_stack { &mut of_stack } else { &mut others }.push(sentence);
     }
@@ -87,7 +94,7 @@ pub(super) fn states(containers: &[Container]) -> Finding {
     let advice = |unit| format!("See: docker ps --all; bring them up: systemctl reload-or-restart {unit}");
     match (of_stack.is_empty(), others.is_empty()) {
         (true, true) => Finding::ok(id, "All containers run."),
-        (true, false) => Finding::warning(id, sentence, advice("nexus-metrics")),
+        (true, false) => Finding::warning(id, sentence, advice(unit)),
         (false, _) => Finding::critical(id, sentence, advice("nexus-stack")),
     }
 }
@@ -241,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_missing_container_is_as_bad_as_one_that_does_not_run() {
-        let finding = states(&[container("")]);
+        let finding = states(&[container("")], false);
         assert_eq!(finding.sentence, "Of the containers, nexus-redis does not exist.");
     }
 
@@ -256,13 +263,15 @@ mod tests {
         let postgres = named("nexus-postgres", "postgres", "running");
         let redis = |state| named("nexus-redis", "redis", state);
         let grafana = named("nexus-grafana", "grafana", "exited");
-        let finding = states(&[postgres.clone(), redis("running"), grafana.clone()]);
+        let finding = states(&[postgres.clone(), redis("running"), grafana.clone()], false);
         assert_eq!(finding.level, Level::Warning);
         assert_eq!(finding.sentence, "Of the containers, nexus-grafana is exited.");
         assert!(finding.advice.ends_with("nexus-metrics"));
-        let finding = states(&[postgres, redis("exited"), grafana]);
+        let finding = states(&[postgres.clone(), redis("exited"), grafana], false);
         assert_eq!(finding.level, Level::Critical);
         assert_eq!(finding.sentence, "Of the containers, nexus-redis is exited, nexus-grafana is exited.");
+        let finding = states(&[postgres, redis("running")], true);
+        assert_eq!((finding.level, finding.advice.ends_with("nexus-proxy")), (Level::Warning, true));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Instant;
 use nexus_core::docker::client::Client;
 use nexus_core::docker::protocol::Request;
 
+use crate::check::exposure::remote;
 use crate::finding::{Finding, Metric};
 use crate::look::{Check, Ctx, Fact, Look};
 use containers::{Container, Restarts};
@@ -64,7 +65,7 @@ impl Check for Docker {
 
 impl Docker {
     fn stack(&mut self, containers: &[Container], ctx: &Ctx, look: &mut Look) {
-        look.found(containers::states(containers));
+        look.found(containers::states(containers, remote::wants_proxy(&ctx.args)));
         let restarts = self.restarts.within_an_hour(containers);
         #[expect(clippy::cast_precision_loss, reason = "a count for people")]
         let value = restarts as f64;

@@ -1,11 +1,12 @@
-//! Who could see what: modes of files and directories, and addresses that are listened on.
+//! Who could see what: modes of files and directories, addresses that are listened on, other machines that are let in.
 
 mod modes;
 pub(crate) mod ports;
+pub(in crate::check) mod remote;
 
 use crate::look::{Check, Ctx, Look};
 
-/// Looks at both.
+/// Looks at all of it.
 pub(crate) struct Exposure;
 
 impl Check for Exposure {
@@ -13,6 +14,7 @@ impl Check for Exposure {
         let mut look = Look::default();
         look.found(modes::look(&ctx.args));
         look.found(ports::look(&ctx.args));
+        look.findings.extend(remote::look(&ctx.args));
         look
     }
 }

@@ -1,0 +1,189 @@
+//! Whether other machines may be let in as the settings say. Each refusal is one line.
+
+use std::fmt;
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_core::network::Networks;
+
+use crate::args::{Settings, Tls, Way};
+use crate::domain::Domain;
+use crate::{addresses, tailscale, token};
+
+/// Where a person's own certificate and its key are.
+pub(crate) const CERTIFICATE: &str = "/etc/nexus/tls/cert.pem";
+const KEY: &str = "/etc/nexus/tls/key.pem";
+
+/// The way in that the settings describe. Nothing is wrong with it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum WayIn {
+    /// None.
+    Off,
+    /// By Caddy.
+    Caddy {
+        /// The name that leads here.
+        domain: Domain,
+        /// Where the certificate comes from.
+        tls: Tls,
+        /// Who is let in.
+        allow: Networks,
+    },
+    /// By Tailscale.
+    Tailscale,
+}
+
+impl fmt::Display for WayIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => write!(f, "off: no other machine is let in"),
+            Self::Caddy { domain, allow, .. } => write!(f, "caddy: https://{} for {allow}", domain.0),
+            Self::Tailscale => write!(f, "tailscale: for the machines of this one's tailnet"),
+        }
+    }
+}
+
+/// Checks all of it.
+///
+/// # Errors
+/// Settings (78); Unavailable (69) where there is no Tailscale; Permission (77), I/O (74).
+pub(crate) fn all(settings: &Settings) -> Result<WayIn> {
+    match settings.way {
+        Way::Off => Ok(WayIn::Off),
+        Way::Caddy => {
+            let domain = domain(settings)?;
+            let allow = allowed(settings, &addresses::public()?)?;
+            if settings.tls == Tls::Files {
+                files(Path::new(CERTIFICATE), Path::new(KEY))?;
+            }
+            token::check()?;
+            Ok(WayIn::Caddy { domain, tls: settings.tls, allow })
+        }
+        Way::Tailscale => {
+            tailscale::check()?;
+            token::check()?;
+            Ok(WayIn::Tailscale)
+        }
+    }
+}
+
+fn wrong(setting: String, why: String, advice: &str) -> Failure {
+    Failure::new(Exit::Settings, setting).because(why).advise(advice)
+}
+
+fn domain(settings: &Settings) -> Result<Domain> {
+    let advice = "Set NEXUS_DOMAIN in /etc/nexus/nexus.env; for a LAN also NEXUS_TLS=internal";
+    let Some(domain) = settings.domain.clone() else {
+        let why = "Caddy needs the name that leads here".to_owned();
+        return Err(wrong("setting NEXUS_DOMAIN=".to_owned(), why, advice));
+    };
+    if settings.tls == Tls::Auto
+        && let Some(why) = domain.why_not_public()
+    {
+        let why = format!("no authority gives it a certificate: {why}");
+        return Err(wrong(format!("setting NEXUS_DOMAIN={}", domain.0), why, advice));
+    }
+    Ok(domain)
+}
+
+/// Who is let in: never everybody only because nobody has said who.
+fn allowed(settings: &Settings, public: &[std::net::IpAddr]) -> Result<Networks> {
+    if let Some(allow) = &settings.allow {
+        return Ok(allow.clone());
+    }
+    let why = match public.first() {
+        Some(address) => {
+            format!("this machine has the public address {address}, and the list of who is let in is empty")
+        }
+        None if settings.tls == Tls::Auto => {
+            "a name of the Internet leads here, and the list of who is let in is empty".to_owned()
+        }
+        None => return Ok(Networks::private()),
+    };
+    let advice = "Say who: addresses and networks with blanks between, such as 198.51.100.7 2001:db8::/48";
+    Err(wrong("setting NEXUS_ALLOW_IPS=".to_owned(), why, advice))
+}
+
+/// A certificate and its key that Caddy can read, and nobody else the key.
+fn files(certificate: &Path, key: &Path) -> Result<()> {
+    for path in [certificate, key] {
+        let doing = || format!("reading {}", path.display());
+        let advise = |why: String| {
+            Failure::new(Exit::Settings, doing()).because(why).advise(
+                "NEXUS_TLS=files takes the certificate, with those between it and the authority, from /etc/nexus/tls/cert.pem, and its key from key.pem",
+            )
+        };
+        let mut file = match fs::File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(advise("it does not exist".to_owned()));
+            }
+            file => file.or_fail_io(doing)?,
+        };
+        let mode = file.metadata().or_fail_io(doing)?.permissions().mode();
+        if path == key && mode & 0o007 != 0 {
+            return Err(Failure::new(Exit::Settings, doing())
+                .because("others may read the key")
+                .advise(format!("chgrp nexus-proxy {0}; chmod 640 {0}", path.display())));
+        }
+        let mut begin = [0; 11];
+        let has_begin = file.read_exact(&mut begin).is_ok();
+        if !has_begin || &begin != b"-----BEGIN " {
+            return Err(advise("it is no PEM".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, What};
+
+    fn settings(more: &[&str]) -> Settings {
+        let args = Args::parse_from(["nexus-remote", "check", "--by", "caddy"].iter().chain(more));
+        let What::Check(settings) = args.what else { panic!("check is check") };
+        settings
+    }
+
+    #[test]
+    fn an_empty_list_is_never_everybody() {
+        let public = ["93.184.216.34".parse::<IpAddr>().unwrap()];
+        let list = |tls: &str, public: &[IpAddr]| allowed(&settings(&["--tls", tls]), public);
+        assert!(list("auto", &[]).is_err());
+        assert!(list("internal", &public).unwrap_err().to_string().contains("93.184.216.34"));
+        assert_eq!(list("internal", &[]).unwrap(), Networks::private());
+        let given = settings(&["--tls", "auto", "--allow", "198.51.100.7"]);
+        assert!(allowed(&given, &public).is_ok());
+    }
+
+    #[test]
+    fn a_name_of_a_lan_gets_no_certificate_of_the_internet() {
+        assert!(domain(&settings(&["--domain", "nas.local"])).is_err());
+        assert!(domain(&settings(&["--domain", "nas.local", "--tls", "internal"])).is_ok());
+        assert!(domain(&settings(&["--domain", "memory.example.org"])).is_ok());
+        assert!(domain(&settings(&[])).is_err());
+    }
+
+    #[test]
+    fn a_key_that_others_read_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
+        let now = || files(&certificate, &key).map_err(|failure| failure.to_string());
+        assert!(now().unwrap_err().contains("does not exist"));
+        for path in [&certificate, &key] {
+            fs::write(path, "-----BEGIN X-----\n").unwrap();
+        }
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(now().unwrap_err().contains("others may read the key"));
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(now(), Ok(()));
+        fs::write(&certificate, "").unwrap();
+        assert!(now().unwrap_err().contains("no PEM"));
+    }
+}

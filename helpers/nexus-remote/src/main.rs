@@ -1,0 +1,42 @@
+//! nexus-remote: the way in from other machines. Parses, checks, opens or closes it, reports.
+
+mod addresses;
+mod args;
+mod certificate;
+mod check;
+mod domain;
+mod note;
+mod socket;
+mod tailscale;
+mod token;
+
+use std::process::ExitCode;
+
+use nexus_core::failure::Result;
+use nexus_core::{cli, journal};
+
+use crate::args::{Args, What};
+
+fn main() -> ExitCode {
+    journal::init("nexus-remote");
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            log::error!("nexus-remote: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let args: Args = cli::parse()?;
+    match &args.what {
+        What::Check(settings) => {
+            log::info!("{}", check::all(settings)?);
+            Ok(())
+        }
+        What::Open(settings) => socket::open(&check::all(settings)?),
+        What::Close => socket::close(),
+        What::Note { settings, file } => note::write(settings, file),
+    }
+}

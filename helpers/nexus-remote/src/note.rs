@@ -1,0 +1,99 @@
+//! What nexus-health cannot see, as it has no key and no network: written down for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nexus_core::credentials;
+use nexus_core::failure::{Exit, OrFail, OrFailIo, Result};
+use nexus_core::network::Networks;
+use serde::Serialize;
+
+use crate::args::{Settings, Tls, Way};
+use crate::certificate::{self, Validity};
+use crate::check::CERTIFICATE;
+use crate::token;
+
+/// Where Caddy keeps those it has got, each in a folder of its authority's and its name's.
+const KEPT: &str = "/var/lib/nexus/proxy/caddy/certificates";
+
+/// What is written.
+#[derive(Serialize)]
+struct Note {
+    /// `off`, `caddy`, `tailscale`.
+    way: &'static str,
+    /// Whether a network that holds everybody is on the list of who is let in.
+    allows_everybody: bool,
+    /// When the file of tokens was changed last; seconds since 1970.
+    token_since: Option<u64>,
+    /// Of the certificate that Caddy shows.
+    certificate: Option<Validity>,
+}
+
+/// Writes it into `file`, in one go.
+///
+/// # Errors
+/// I/O, Permission.
+pub(crate) fn write(settings: &Settings, file: &Path) -> Result<()> {
+    let nothing = Note { way: "off", allows_everybody: false, token_since: None, certificate: None };
+    let note = match settings.way {
+        Way::Off => nothing,
+        Way::Tailscale => Note { way: "tailscale", token_since: token_since()?, ..nothing },
+        Way::Caddy => Note {
+            way: "caddy",
+            allows_everybody: settings.allow.as_ref().is_some_and(Networks::hold_everybody),
+            token_since: token_since()?,
+            certificate: certificate(settings)?,
+        },
+    };
+    let text = serde_json::to_string(&note).or_fail(Exit::Software, || "writing JSON")?;
+    let partial = file.with_extension("partial");
+    fs::write(&partial, text + "\n").or_fail_io(|| format!("writing {}", partial.display()))?;
+    fs::rename(&partial, file).or_fail_io(|| format!("renaming {} to {}", partial.display(), file.display()))
+}
+
+fn token_since() -> Result<Option<u64>> {
+    let path = credentials::path_of(token::CREDENTIAL);
+    let changed = match fs::metadata(&path).and_then(|metadata| metadata.modified()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        changed => changed.or_fail_io(|| format!("looking at {}", path.display()))?,
+    };
+    Ok(Some(seconds(changed)))
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// Of those that there are, the one that is good longest: Caddy shows the newest.
+fn certificate(settings: &Settings) -> Result<Option<Validity>> {
+    let files = match (settings.tls, &settings.domain) {
+        (Tls::Files, _) => vec![PathBuf::from(CERTIFICATE)],
+        (_, Some(domain)) => of_caddy(Path::new(KEPT), &domain.0)?,
+        (_, None) => Vec::new(),
+    };
+    let mut found: Vec<Validity> = Vec::new();
+    for file in files {
+        let doing = || format!("reading {}", file.display());
+        match fs::read_to_string(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            text => found.push(
+                certificate::validity(&text.or_fail_io(doing)?).map_err(|why| why.while_doing(doing()))?,
+            ),
+        }
+    }
+    Ok(found.into_iter().max_by_key(|validity| validity.until))
+}
+
+fn of_caddy(kept: &Path, name: &str) -> Result<Vec<PathBuf>> {
+    let doing = || format!("reading {}", kept.display());
+    let authorities = match fs::read_dir(kept) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        authorities => authorities.or_fail_io(doing)?,
+    };
+    let mut files = Vec::new();
+    for authority in authorities {
+        files.push(authority.or_fail_io(doing)?.path().join(name).join(format!("{name}.crt")));
+    }
+    Ok(files)
+}

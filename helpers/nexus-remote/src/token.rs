@@ -1,0 +1,34 @@
+//! The token for other machines: whether it is there, and long enough. What it is, nobody is told.
+
+use age::secrecy::ExposeSecret;
+use nexus_core::credentials;
+use nexus_core::failure::{Exit, Failure, Result};
+
+/// The credential: tokens, one a line.
+pub(crate) const CREDENTIAL: &str = "remote_token";
+
+/// The shortest.
+const SHORTEST: usize = 32;
+
+/// There is one, and none is too short.
+///
+/// # Errors
+/// Settings (78); Permission (77).
+pub(crate) fn check() -> Result<()> {
+    let path = credentials::path_of(CREDENTIAL);
+    let fail = |why: String| {
+        Err(Failure::new(Exit::Settings, "letting other machines in").because(why).advise(format!(
+            "Make one: sh -c 'umask 077 && head -c 32 /dev/urandom | base64 >{}'",
+            path.display()
+        )))
+    };
+    if !path.exists() {
+        return fail(format!("there is no token for them: {} does not exist", path.display()));
+    }
+    let text = credentials::read(CREDENTIAL)?;
+    let mut tokens = text.expose_secret().lines().map(str::trim).filter(|line| !line.is_empty());
+    if tokens.any(|token| token.len() < SHORTEST) {
+        return fail(format!("a token in {} has fewer than {SHORTEST} characters", path.display()));
+    }
+    Ok(())
+}

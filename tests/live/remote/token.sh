@@ -1,0 +1,95 @@
+# Who may come in, and how often.
+# shellcheck shell=bash disable=SC2154 # what one part sets, another reads
+
+token_is_asked_for() {
+	local path
+	for path in /health /stats /memory/episodic/recent /memory/export; do status_is 401 from "$friend" "https://nexus.test$path"; done
+	grep -qi '^www-authenticate: bearer' "$work/header"
+	status_is 401 from "$friend" --header 'Authorization: Bearer none' https://nexus.test/health
+	status_is 200 with_token "$friend" /health
+	# Here none is asked for, as before.
+	curl --silent --fail --output /dev/null http://127.0.0.1:8003/stats
+	# The slip above is forgotten for those who come after.
+	systemctl restart nexus-api.service
+}
+
+# flood ADDRESS COUNT: how often which status came, each request with another lie about who asks.
+flood() {
+	local i
+	for ((i = 1; i <= $2; i++)); do
+		with_token "$1" /stats --header "X-Forwarded-For: 192.0.2.$i" --header "X-Forwarded-For: 10.77.0.$i" --header "Forwarded: for=192.0.2.$i" \
+			--header "X-Real-IP: 192.0.2.$i" --header "X-Nexus-Agent: a$i" --header "True-Client-IP: 192.0.2.$i" >/dev/null
+		cat "$work/status"
+		echo
+	done
+}
+
+forged_headers_help_nobody() {
+	local said
+	set_setting NEXUS_REMOTE_RATE 6
+	systemctl restart nexus-api.service
+	said=$(flood "$friend" 12 | sort | uniq -c)
+	[[ $said == *429* ]] || { echo "$said" >&2 && return 1; }
+	with_token "$friend" /stats >/dev/null || true
+	grep -qiE '^retry-after: [1-9]' "$work/header"
+	# It is the address that has been counted, and no other.
+	status_is 200 with_token "$other_friend" /stats
+	# The same lies do not make one of the list of a stranger.
+	fails "" from "$stranger" --header "X-Forwarded-For: $friend" https://nexus.test/health
+	set_setting NEXUS_REMOTE_RATE 120
+	systemctl restart nexus-api.service
+}
+
+flood_of_one_leaves_the_other_served() {
+	printf 'header = "Authorization: Bearer %s"\n' "$(token)" >"$work/token"
+	set_setting NEXUS_REMOTE_RATE 1200
+	systemctl restart nexus-api.service
+	ip netns exec outside python3 "$here/remote/flood.py" "$authority" "$(realpath "$work/token")" "$machine_here" "$friend" "$other_friend" >"$work/flood"
+	set_setting NEXUS_REMOTE_RATE 120
+	systemctl restart nexus-api.service
+}
+
+wrong_tokens_slow_down() {
+	local i wait
+	for i in 1 2 3 4 5; do status_is 401 from "$slow_friend" --header "Authorization: Bearer wrong-$i" https://nexus.test/stats; done
+	status_is 429 from "$slow_friend" --header 'Authorization: Bearer wrong-6' https://nexus.test/stats
+	wait=$(tr -d '\r' <"$work/header" | sed -nE 's/^[Rr]etry-[Aa]fter: //p')
+	((wait >= 1))
+	# Nor with the right one, or guessing would be as fast as ever; and another address has nothing to do with it.
+	status_is 200 with_token "$friend" /stats
+	await 30 status_is 200 with_token "$slow_friend" /stats
+	# shellcheck disable=SC2016 # each time anew
+	await 10 eval 'journalctl --unit=nexus-api --output=cat | grep "^wrong tokens from $slow_friend: it must wait"'
+}
+
+# New beside old, then new alone, by the commands of docs/REMOTE.md; somebody asks all the time.
+token_changes_without_a_lost_request() {
+	local file=/etc/nexus/credentials/remote_token old asking
+	old=$(token)
+	printf 'header = "Authorization: Bearer %s"\n' "$old" >"$work/old"
+	set_setting NEXUS_REMOTE_RATE 6000
+	systemctl restart nexus-api.service
+	(
+		while [[ ! -e $work/enough ]]; do
+			ip netns exec outside curl --silent --max-time 30 --interface "$friend" --cacert "$authority" --resolve "nexus.test:443:$machine_here" --config "$work/old" \
+				--output /dev/null --write-out '%{http_code}\n' https://nexus.test/stats || echo lost
+		done
+	) >"$work/codes" &
+	asking=$!
+	await 30 grep -q 200 "$work/codes"
+	sh -c "head -c 32 /dev/urandom | base64 >>$file"
+	same "tokens" "$(wc --lines <"$file")" 2
+	systemctl restart nexus-api.service
+	status_is 200 with_token "$friend" /stats
+	systemctl restart nexus-api.service
+	touch "$work/enough"
+	wait "$asking"
+	same "what the old one had meanwhile" "$(sort -u "$work/codes")" 200
+	sed -i 1d "$file"
+	same "its mode" "$(stat --format='%U %a' "$file")" "root 600"
+	systemctl restart nexus-api.service
+	status_is 401 from "$friend" --config "$work/old" https://nexus.test/stats
+	status_is 200 with_token "$friend" /stats
+	set_setting NEXUS_REMOTE_RATE 120
+	systemctl restart nexus-api.service
+}
