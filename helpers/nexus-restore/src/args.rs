@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Restores a set beside the living database, compares every row, then swaps the two
     Apply(Box<ApplyArgs>),
+    /// Builds the vector indexes that `apply --serve-early` has left to be built, because it was ended before
+    Finish(FinishArgs),
     /// Swaps back to the database that was kept
     Undo(UndoArgs),
     /// Removes a database that was kept, when it is no longer wanted
@@ -100,6 +102,11 @@ pub(crate) struct ApplyArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) into: Option<String>,
 
+    /// Put it in its place once rows and keys are there and compared, and build the vector indexes while it serves:
+    /// until then searches by meaning are exact, and slower
+    #[arg(long)]
+    pub(crate) serve_early: bool,
+
     /// Do not ask before the living database is replaced
     #[arg(long)]
     pub(crate) yes: bool,
@@ -154,6 +161,15 @@ pub(crate) struct ApplyArgs {
     /// Command to use in place of pg_restore in the container, for a server outside Compose
     #[arg(long, env = "NEXUS_PG_RESTORE", value_name = "COMMAND")]
     pub(crate) pg_restore: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct FinishArgs {
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerSettings,
 }
 
 #[derive(Args, Clone, Debug)]

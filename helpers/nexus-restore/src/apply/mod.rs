@@ -114,7 +114,8 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
         None => None,
     };
     drop(built.ledger.take());
-    Ok(Report::of(restore, built, redis))
+    let served = build::second_step(&mut restore)?;
+    Ok(Report::of(restore, built, redis, served))
 }
 
 /// Every byte is moved in, and out again to compare.
