@@ -209,7 +209,7 @@ finding() { nexus-health --once --json --pg-database memory 2>/dev/null | jq -r 
 # So large that its index is still being built when all else has been looked at.
 fill_vectors() {
 	docker exec -i nexus-postgres psql -Xq --set=ON_ERROR_STOP=1 --dbname=memory <<-'SQL'
-		CREATE TABLE vectors AS SELECT i, (SELECT array_agg(sin(i * j))::vector FROM generate_series(1, 384) j) AS v FROM generate_series(1, 12000) i;
+		CREATE TABLE vectors AS SELECT i, (SELECT array_agg(sin(i * j))::vector(384) FROM generate_series(1, 384) j) AS v FROM generate_series(1, 12000) i;
 		CREATE INDEX v_near ON vectors USING hnsw (v vector_cosine_ops) WITH (ef_construction = 200);
 		COMMENT ON INDEX v_near IS 'near';
 	SQL
@@ -225,14 +225,14 @@ serves_before_its_vector_index_is_built() {
 	# Programs read and write; a search compares with every row.
 	same "the nearest" "$(server --dbname=memory --command="SELECT i FROM vectors ORDER BY v <=> (SELECT v FROM vectors WHERE i = 7), i LIMIT 1")" 7
 	server --dbname=memory --command="INSERT INTO vectors VALUES (0, (SELECT v FROM vectors WHERE i = 7))"
-	[[ $(finding) == 'ok: A restore still builds vector indexes (1 left'* ]]
+	[[ $(finding) == 'ok: A restore still builds vector indexes ('[12]' left'* ]]
 	fails 'held by a restore' nexus-restore finish --pg-database memory
 	fails 'held by a restore' undo
 	wait "$restore"
 	grep -q 'memory serves' "$work/said"
 	same "index and list" "$(near)" 't|f'
 	same "what was restored" "$(definitions memory)" "$(<"$work/definitions")"
-	jq -e '.built == 1 and .served_usec > 0 and .served_usec < .usec' "$work/done.json" >/dev/null
+	jq -e '.built == 2 and .served_usec > 0 and .served_usec < .usec' "$work/done.json" >/dev/null
 	drop_kept
 }
 killed_while_it_builds_it_is_finished_later() {
@@ -250,10 +250,10 @@ killed_while_it_builds_it_is_finished_later() {
 	done
 	# A backup that is made meanwhile knows of it too, and so does what is made of that.
 	backup_of memory "$directory" 2>/dev/null
-	nexus-restore apply latest --backup-dir "$directory" --into memory_later --json 2>/dev/null | jq -e '.built == 1' >/dev/null
+	nexus-restore apply latest --backup-dir "$directory" --into memory_later --json 2>/dev/null | jq -e '.built > 0' >/dev/null
 	same "what was made of it" "$(definitions memory_later)" "$(<"$work/definitions")"
 	server --command='DROP DATABASE memory_later'
-	nexus-restore finish --pg-database memory | grep -q '1 index built'
+	nexus-restore finish --pg-database memory | grep -Eq ' index(es)? built'
 	same "index and list" "$(near)" 't|f'
 	same "what was restored" "$(definitions memory)" "$(<"$work/definitions")"
 	nexus-restore finish --pg-database memory | grep -q 'has all its indexes'

@@ -31,7 +31,7 @@ SELECT nextval('a_sequence'); SELECT lo_from_bytea(0, convert_to(repeat('y', 100
 # Enough that its index takes longer to build than all the rest.
 VECTORS = """
 CREATE EXTENSION vector;
-CREATE TABLE v_table AS SELECT i, (SELECT array_agg(sin(i * j))::vector FROM generate_series(1, 128) j) AS v FROM generate_series(1, 4000) i;
+CREATE TABLE v_table AS SELECT i, (SELECT array_agg(sin(i * j))::vector(128) FROM generate_series(1, 128) j) AS v FROM generate_series(1, 4000) i;
 CREATE INDEX v_near ON v_table USING hnsw (v vector_cosine_ops);
 """
 
