@@ -54,10 +54,10 @@ api_finds_and_answers_also_during_jobs() {
 }
 little_is_resident() {
 	measure idle --time "$idle" --peers
-	at_most idle nexus-health 'memory MiB' 8
-	at_most idle nexus-health '% of a processor' 0.2
 	at_most idle 'all of NEXUS' 'memory MiB' 24
-	figure idle netdata 'memory MiB'
+	at_most idle 'all of NEXUS' '% of a processor' 0.3
+	at_most idle nexus-health 'memory MiB' "$(awk -v all="$(figure idle netdata 'memory MiB')" 'BEGIN { print all / 5 }')"
+	at_most idle nexus-health '% of a processor' "$(awk -v all="$(figure idle netdata '% of a processor')" 'BEGIN { print all / 10 }')"
 	figure idle prometheus-node-exporter 'memory MiB'
 	same "units left" "$(systemctl list-units --plain --no-legend 'bench-*' | wc -l)" 0
 }

@@ -25,6 +25,9 @@ const VECTOR_INDEX: &str = "CREATE INDEX zep_embedding_hnsw ON nexus_memory.zep_
 const COPY: &str = "COPY nexus_memory.zep_episodic_memory \
     (episode_id, \"timestamp\", content, tags, embedding, embedding_version, metadata, agent_id) FROM STDIN";
 
+/// That a database is not there is no news.
+const QUIET: &str = "SET client_min_messages = warning";
+
 /// Whose the rows are.
 pub(crate) const AGENT: &str = "bench";
 
@@ -76,6 +79,7 @@ impl Own {
         let server = Server::from_settings(&settings)?.named(APPLICATION);
         let own = Self { server, rows: 0, stop: stop.clone() };
         let control = Control::beside(&own.server, NAME, stop)?;
+        control.run("preparing the session", QUIET)?;
         control.run("removing what an earlier run has left", &drop_sql(NAME))?;
         control.run("making the benchmark's database", &format!("CREATE DATABASE {NAME}"))?;
         let doing =
@@ -128,8 +132,9 @@ impl Own {
     /// The server's.
     pub(crate) fn drop_database(&self, name: &str) -> Result<()> {
         // Also after a stop.
-        Control::beside(&self.server, name, &Stop::default())?
-            .run("removing a database of the benchmark", &drop_sql(name))
+        let control = Control::beside(&self.server, name, &Stop::default())?;
+        control.run("preparing the session", QUIET)?;
+        control.run("removing a database of the benchmark", &drop_sql(name))
     }
 }
 

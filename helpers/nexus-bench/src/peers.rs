@@ -107,13 +107,14 @@ pub(crate) const PEERS: [Peer; 6] = [
         name: "borgmatic",
         programs: &["borgmatic", "borg", "pg_dump"],
         packages: "borgmatic borgbackup postgresql-client",
+        // Where the server is it finds in the environment: from `hostname`, which would be a path, it makes a wrong one.
         prepare: r#"cat >"$OUT/conf" <<-END
 	source_directories: []
 	repositories: [{path: $OUT/repo}]
 	encryption_passphrase: $(cat "$SECRET")
 	borg_base_directory: $OUT/borg
 	compression: zstd,3
-	postgresql_databases: [{name: $PGDATABASE, hostname: $PGHOST, username: $PGUSER, format: custom, options: -Z0}]
+	postgresql_databases: [{name: $PGDATABASE, format: custom, options: -Z0}]
 	END
 	chmod 600 "$OUT/conf"
 	borgmatic --config "$OUT/conf" init --encryption repokey-blake2"#,

@@ -138,6 +138,12 @@ impl<'a> Work<'a> {
             }
             let out = self.fresh("try")?;
             match self.run(peer, peer.prepare, &out).and_then(|_| self.run(peer, peer.backup, &out)) {
+                Ok(_) if size_mib(&out) < least_mib(self.own) => {
+                    report.note(format!(
+                        "{}: not measured, it says that it succeeded and stored next to nothing",
+                        peer.name
+                    ));
+                }
                 Ok(_) => {
                     if let (Some(program), Some(version)) = (peer.programs.first(), peer.version()) {
                         report.versions.insert((*program).to_owned(), version);
@@ -157,6 +163,12 @@ impl<'a> Work<'a> {
         }
         Ok(usable)
     }
+}
+
+/// What a backup of the rows cannot be smaller than: a byte for a number of each vector, which are as good as random.
+#[allow(clippy::cast_precision_loss)]
+fn least_mib(own: &Own) -> f64 {
+    (own.rows * 384) as f64 / f64::from(1 << 20)
 }
 
 /// Bytes of all files below `path`, in MiB.

@@ -13,7 +13,7 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 const CLUSTER: &str = "/var/lib/docker/volumes/nexus_postgres_data/_data/18/docker";
 
 /// PostgreSQL 18 has the function.
-const EVICT: &str = "CREATE EXTENSION IF NOT EXISTS pg_buffercache WITH SCHEMA public; CHECKPOINT; \
+const EVICT: &str = "SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS pg_buffercache WITH SCHEMA public; CHECKPOINT; \
     SELECT public.pg_buffercache_evict_relation(oid) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'i', 't')";
 
 const FILES: &str = "SELECT pg_catalog.pg_relation_filepath(oid) FROM pg_catalog.pg_class \

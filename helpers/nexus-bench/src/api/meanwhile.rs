@@ -30,13 +30,17 @@ impl Running {
             Meanwhile::Backup => {
                 let sets = work.fresh("meanwhile")?;
                 let once = work.backup(&sets);
-                let mut command = Command::new("bash");
-                command.args(["-c", AGAIN]).arg(sets).arg(once.get_program()).args(once.get_args());
+                let mut command = nice();
+                command.args(["bash", "-c", AGAIN]).arg(sets).arg(once.get_program()).args(once.get_args());
                 command.envs(once.get_envs().filter_map(|(name, value)| Some((name, value?))));
                 command
             }
             Meanwhile::Purge => {
-                let mut command = work.ours("nexus-purge");
+                let once = work.ours("nexus-purge");
+                let mut command = nice();
+                command
+                    .arg(once.get_program())
+                    .envs(once.get_envs().filter_map(|(name, value)| Some((name, value?))));
                 command.args(["--ttl", &format!("{OLD}=100d"), "--redis-copies", "none", "--yes", "--json"]);
                 command
             }
@@ -85,6 +89,13 @@ impl Drop for Running {
     fn drop(&mut self) {
         end(&mut self.child);
     }
+}
+
+/// As the units run them (`Nice=10`, `IOSchedulingPriority=7`).
+fn nice() -> Command {
+    let mut command = Command::new("ionice");
+    command.args(["-c", "2", "-n", "7", "nice", "-n", "10"]);
+    command
 }
 
 fn name(job: Meanwhile) -> &'static str {

@@ -7,8 +7,9 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_core::stop::Stop;
+use tempfile::NamedTempFile;
 use tokio::runtime::Runtime;
 
 use crate::api::client::Client;
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The program, while it runs.
 pub(super) struct Server {
     child: Child,
+    said: NamedTempFile,
     pub(super) socket: PathBuf,
 }
 
@@ -33,6 +35,7 @@ impl Server {
     pub(super) fn start(work: &Work<'_>, runtime: &Runtime, stop: &Stop) -> Result<Self> {
         let doing = || "starting nexus-api";
         let socket = work.path("api.sock");
+        let said = NamedTempFile::new().or_fail_io(doing)?;
         let child = work
             .ours("nexus-api")
             .arg("--listen")
@@ -42,9 +45,10 @@ impl Server {
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(said.reopen().or_fail_io(doing)?)
             .spawn()
             .or_fail(Exit::Unavailable, doing)?;
-        let mut server = Self { child, socket };
+        let mut server = Self { child, said, socket };
         let began = Instant::now();
         loop {
             let health = runtime.block_on(async { Client::new(&server.socket, AGENT).get("/health").await });
@@ -54,7 +58,9 @@ impl Server {
                 Err(_) => {}
             }
             if let Ok(Some(status)) = server.child.try_wait() {
-                return Err(Failure::new(Exit::Unavailable, doing()).because(status.to_string()));
+                let said = fs::read_to_string(server.said.path()).unwrap_or_default();
+                return Err(Failure::new(Exit::Unavailable, doing())
+                    .because(format!("{status}: {}", said.lines().last().unwrap_or("it said nothing"))));
             }
             stop.check()?;
             thread::sleep(Duration::from_millis(50));

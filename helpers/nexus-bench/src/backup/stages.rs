@@ -21,7 +21,7 @@ use crate::work::Work;
 const COPY: &str = "COPY nexus_memory.zep_episodic_memory TO STDOUT (FORMAT binary)";
 
 /// As nexus-backup compresses unless told otherwise (`NEXUS_ZSTD_LEVEL`).
-const LEVEL: i32 = 3;
+const LEVEL: i32 = 1;
 
 /// What a COPY moved.
 pub(super) struct Copied {

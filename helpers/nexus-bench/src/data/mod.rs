@@ -6,6 +6,7 @@ mod vectors;
 use std::fmt::Write;
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
 use nexus_core::embedding::protocol::Kind;
 use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
 
@@ -192,12 +193,14 @@ impl Row {
     /// As a line of COPY's text form.
     pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
         let is_old = self.number % 10 < OLD_OF_TEN;
-        let (age, kind) = if is_old { (200, OLD) } else { (self.number % 90, "bench") };
+        let (days, kind) = if is_old { (200, OLD) } else { (self.number % 90, "bench") };
+        let when =
+            Timestamp::now() - SignedDuration::from_hours(24 * i64::try_from(days).unwrap_or_default());
         let escaped =
             self.text.replace('\\', r"\\").replace('\t', r"\t").replace('\n', r"\n").replace('\r', r"\r");
         let vector = self.literal();
         let line = format!(
-            "00000000-0000-4000-8000-{:012x}\t{age} days ago\t{escaped}\t{{{}}}\t{vector}\t{}\t{{\"action_type\": \"{kind}\"}}\t{AGENT}\n",
+            "00000000-0000-4000-8000-{:012x}\t{when}\t{escaped}\t{{{}}}\t{vector}\t{}\t{{\"action_type\": \"{kind}\"}}\t{AGENT}\n",
             self.number,
             self.tags.join(","),
             self.version
@@ -290,10 +293,11 @@ mod tests {
         assert_eq!(line.matches('\n').count(), 1);
         let fields: Vec<&str> = line.trim_end().split('\t').collect();
         assert_eq!(fields.len(), 8);
-        assert_eq!(
-            fields[..4],
-            ["00000000-0000-4000-8000-000000000000", "200 days ago", r"a\tb\nc\\", "{bench,rare}"]
+        assert_eq!(fields[0], "00000000-0000-4000-8000-000000000000");
+        assert!(
+            fields[1].parse::<Timestamp>().unwrap() < Timestamp::now() - SignedDuration::from_hours(24 * 100)
         );
+        assert_eq!(fields[2..4], [r"a\tb\nc\\", "{bench,rare}"]);
         assert!(fields[4].starts_with('[') && fields[4].ends_with(']'));
     }
 }
