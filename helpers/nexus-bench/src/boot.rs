@@ -29,8 +29,8 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// # Errors
 /// Usage (64) when the answer was no; Unavailable (69) when it does not start; the stack is started then, as far as it goes.
 pub(crate) fn run(args: &Boot, stop: &Stop) -> Result<()> {
+    let mut report = Report::new("boot", &args.output)?;
     confirm("The living stack will be stopped and started again: programs lose it meanwhile.", args.yes)?;
-    let mut report = Report::new("boot");
     report.set("rounds", args.rounds);
     let progress = Progress::new(!args.output.json);
     let (mut started, mut well, mut watched) = (Vec::new(), Vec::new(), Vec::new());

@@ -56,7 +56,7 @@ struct Started(Vec<(&'static str, u16, &'static str)>);
 /// # Errors
 /// Unavailable (69) when nothing of NEXUS runs here; TryLater (75) when stopped.
 pub(crate) fn run(args: &Idle, stop: &Stop) -> Result<()> {
-    let mut report = Report::new("idle");
+    let mut report = Report::new("idle", &args.output)?;
     report.set("time", humantime::format_duration(args.time));
     let progress = Progress::new(!args.output.json);
     let outcome = measure(args, stop, &progress, &mut report);

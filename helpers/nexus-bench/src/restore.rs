@@ -43,7 +43,7 @@ struct Runs {
 /// # Errors
 /// Unavailable (69) when the server or a program of ours does not work; TryLater (75) when stopped.
 pub(crate) fn run(args: &Restore, stop: &Stop) -> Result<()> {
-    let mut report = Report::new("restore");
+    let mut report = Report::new("restore", &args.output)?;
     report.set("rounds", args.rounds.rounds);
     let progress = Progress::new(!args.output.json);
     let outcome = measure(args, stop, &progress, &mut report);

@@ -38,7 +38,7 @@ const COLD: usize = 50;
 /// # Errors
 /// Unavailable (69) when the API or what it needs does not answer; TryLater (75) when stopped.
 pub(crate) fn run(args: &Api, stop: &Stop) -> Result<()> {
-    let mut report = Report::new("api");
+    let mut report = Report::new("api", &args.output)?;
     report.set("time", humantime::format_duration(args.time));
     let progress = Progress::new(!args.output.json);
     let outcome = measure(args, stop, &progress, &mut report);

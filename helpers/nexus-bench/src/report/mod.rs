@@ -54,6 +54,9 @@ pub(crate) struct Report {
     pub(crate) measures: Vec<Measure>,
     /// What a reader has to know besides.
     pub(crate) notes: Vec<String>,
+    /// What it is to be compared with.
+    #[serde(skip)]
+    earlier: Option<Box<Report>>,
 }
 
 impl Figure {
@@ -74,9 +77,13 @@ impl Figure {
 }
 
 impl Report {
-    /// An empty one.
-    pub(crate) fn new(bench: &str) -> Self {
-        Self {
+    /// An empty one. The earlier one is read first: hours of measuring are not lost for a wrong name.
+    ///
+    /// # Errors
+    /// Usage (64) when the earlier one is none of the same kind; I/O.
+    pub(crate) fn new(bench: &str, how: &Output) -> Result<Self> {
+        let earlier = how.against.as_ref().map(|file| against::read(file, bench)).transpose()?;
+        Ok(Self {
             bench: bench.to_owned(),
             at: Timestamp::now(),
             machine: Machine::here(),
@@ -84,7 +91,8 @@ impl Report {
             settings: BTreeMap::new(),
             measures: Vec::new(),
             notes: Vec::new(),
-        }
+            earlier: earlier.map(Box::new),
+        })
     }
 
     /// Notes a setting.
@@ -105,22 +113,22 @@ impl Report {
     /// Prints it, and what has changed since an earlier one.
     ///
     /// # Errors
-    /// Usage (64) when the earlier one is none of the same kind; I/O.
+    /// I/O.
     pub(crate) fn tell(mut self, how: &Output) -> Result<()> {
         self.machine.load_after = machine::load();
-        // Read first: a report that was long in the making is not lost for a wrong name.
-        let earlier = how.against.as_ref().map(|file| against::read(file, &self.bench)).transpose();
         if how.json {
             output::json(&self)?;
         } else {
             output::print(&self.text())?;
         }
-        if let Some(earlier) = earlier? {
-            let changes = against::compare(&earlier, &self);
-            // Of JSON one object is expected on standard output.
-            if how.json { eprint!("{changes}") } else { output::print(&changes)? }
+        let Some(earlier) = &self.earlier else { return Ok(()) };
+        let changes = against::compare(earlier, &self);
+        // Of JSON one object is expected on standard output.
+        if how.json {
+            eprint!("{changes}");
+            return Ok(());
         }
-        Ok(())
+        output::print(&changes)
     }
 
     fn text(&self) -> String {

@@ -81,8 +81,10 @@ pub(crate) fn second_step(restore: &mut Restore<'_>) -> Result<Option<Served>> {
     if restore.args.serve_early {
         log::info!(
             NEXUS_JOB = "restore", NEXUS_BACKUP = restore.making.set.name.to_string().as_str(), NEXUS_USEC = usec;
-            "database {} serves; its vector indexes are built meanwhile, and until then searches by meaning are exact and slower",
-            printable(target)
+            "database {} serves; its vector indexes are built meanwhile, and until then searches by meaning are exact and slower. \
+             Should this be broken off, go on with: {}",
+            printable(target),
+            finish(target)
         );
     }
     let began = Instant::now();
@@ -94,8 +96,8 @@ pub(crate) fn second_step(restore: &mut Restore<'_>) -> Result<Option<Served>> {
         )
         .because(failure.to_string())
         .advise(format!(
-            "Searches by meaning are exact and slower until then. Build them with: nexus-restore finish --pg-database '{}'",
-            printable(target).replace('\'', r"'\''")
+            "Searches by meaning are exact and slower until then. Build them with: {}",
+            finish(target)
         ))
     })?;
     if indexes == 0 {
@@ -103,6 +105,11 @@ pub(crate) fn second_step(restore: &mut Restore<'_>) -> Result<Option<Served>> {
     }
     restore.making.took("vector indexes", began);
     Ok(Some(Served { usec, indexes }))
+}
+
+/// What a person types to go on with the second step.
+fn finish(target: &str) -> String {
+    format!("nexus-restore finish --pg-database '{}'", printable(target).replace('\'', r"'\''"))
 }
 
 /// Gives the new database its name; gives the name under which the old one is kept.
