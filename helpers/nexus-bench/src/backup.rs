@@ -29,7 +29,7 @@ struct Runs {
 /// Unavailable (69) when the server or a program of ours does not work; TryLater (75) when stopped.
 pub(crate) fn run(args: &Backup, stop: &Stop) -> Result<()> {
     let mut report = Report::new("backup", &args.output)?;
-    report.set("rounds", args.rounds.rounds);
+    report.set("rounds", args.rounds.number);
     let progress = Progress::new(!args.output.json);
     let outcome = measure(args, stop, &progress, &mut report);
     progress.finish();
@@ -45,15 +45,15 @@ fn measure(args: &Backup, stop: &Stop, progress: &Progress, report: &mut Report)
     let mut limits = Vec::new();
     let mut ours = Runs::default();
     let mut theirs: Vec<Runs> = peers.iter().map(|_| Runs::default()).collect();
-    for round in 1..=args.rounds.rounds {
-        progress.doing(format!("round {round} of {}: the limit", args.rounds.rounds));
+    for round in 1..=args.rounds.number {
+        progress.doing(format!("round {round} of {}: the limit", args.rounds.number));
         limits.push(stages::copy(&own, stop, |_| Ok(()))?);
-        progress.doing(format!("round {round} of {}: {OURS}", args.rounds.rounds));
+        progress.doing(format!("round {round} of {}: {OURS}", args.rounds.number));
         let out = work.fresh("ours")?;
         let ran = process::measured(&mut work.backup(&out), OURS, stop, |_| progress.advance(0))?;
         ours.add(ran.seconds, size_mib(&out), ran.peak_mib);
         for (peer, runs) in peers.iter().zip(&mut theirs) {
-            progress.doing(format!("round {round} of {}: {}", args.rounds.rounds, peer.name));
+            progress.doing(format!("round {round} of {}: {}", args.rounds.number, peer.name));
             let out = work.fresh("theirs")?;
             work.run(peer, peer.prepare, &out)?;
             let before = size_mib(&out);

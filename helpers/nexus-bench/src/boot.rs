@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Boot, stop: &Stop) -> Result<()> {
         let (began, clock) = (Instant::now(), SystemTime::now());
         systemctl("start")?;
         started.push(began.elapsed().as_secs_f64());
-        well.push(until(began, "the API is well", || is_well())?);
+        well.push(until(began, "the API is well", is_well)?);
         watched.push(until(began, "nexus-health has looked", || Ok(is_newer(Path::new(HEALTH), clock)))?);
     }
     progress.finish();

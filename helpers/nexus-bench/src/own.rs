@@ -116,7 +116,9 @@ impl Own {
                 sent = 0;
                 let rows = maker.rows(left.min(50) as usize)?;
                 left -= u32::try_from(rows.len()).unwrap_or(left);
-                rows.iter().for_each(|row| row.write_to(&mut pending));
+                for row in &rows {
+                    row.write_to(&mut pending);
+                }
             }
             let length = buffer.len().min(pending.len() - sent);
             buffer[..length].copy_from_slice(&pending[sent..sent + length]);

@@ -44,7 +44,7 @@ struct Runs {
 /// Unavailable (69) when the server or a program of ours does not work; TryLater (75) when stopped.
 pub(crate) fn run(args: &Restore, stop: &Stop) -> Result<()> {
     let mut report = Report::new("restore", &args.output)?;
-    report.set("rounds", args.rounds.rounds);
+    report.set("rounds", args.rounds.number);
     let progress = Progress::new(!args.output.json);
     let outcome = measure(args, stop, &progress, &mut report);
     progress.finish();
@@ -68,9 +68,9 @@ fn measure(args: &Restore, stop: &Stop, progress: &Progress, report: &mut Report
         [Who::Ours { early: true }, Who::Ours { early: false }].into_iter().chain(peers.map(Who::Theirs));
     let mut runs: Vec<Runs> =
         all.map(|who| Runs { who, first: vec![], complete: vec![], peak_mib: vec![] }).collect();
-    for round in 1..=args.rounds.rounds {
+    for round in 1..=args.rounds.number {
         for runs in &mut runs {
-            progress.doing(format!("round {round} of {}: {}", args.rounds.rounds, runs.who.name()));
+            progress.doing(format!("round {round} of {}: {}", args.rounds.number, runs.who.name()));
             let (ran, first) = one(&runs.who, &own, &work, &sets, stop, progress)?;
             own.drop_database(TARGET)?;
             runs.first.push(first.unwrap_or(ran.seconds));
@@ -124,7 +124,7 @@ fn one(
                 progress.advance(0);
                 if first.is_none() && elapsed >= asked {
                     asked = elapsed + ASKED;
-                    first = answers(own, stop).is_ok().then(|| elapsed.as_secs_f64());
+                    first = answers(own, stop).is_ok().then_some(elapsed.as_secs_f64());
                 }
             })?
         }

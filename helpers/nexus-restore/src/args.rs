@@ -89,6 +89,7 @@ pub(crate) struct VerifyArgs {
 }
 
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct ApplyArgs {
     /// Number or name of the set, `latest`, or the path of its directory
     #[arg(value_name = "ID|latest|PATH")]

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Api, stop: &Stop) -> Result<()> {
 fn measure(args: &Api, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
     progress.doing(format!("filling a database with {} episodes", args.data.episodes));
     let own = Own::filled(&args.place, &args.data, stop, report)?;
-    let rounds = Rounds { rounds: 1, peers: false, only: None, directory: std::env::temp_dir() };
+    let rounds = Rounds { number: 1, peers: false, only: None, directory: std::env::temp_dir() };
     let work = Work::new(&rounds, &own, stop)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -74,8 +74,8 @@ impl Maker {
             Kind::Vector => self.searches("vector"),
             Kind::Text => self.searches("text"),
             Kind::Hybrid => self.searches("hybrid"),
-            Kind::Insert => (0..DIFFERENT).map(|_| Ok(body(&self.action()?))).collect(),
-            Kind::Batch => (0..DIFFERENT / BATCH).map(|_| self.batch()).collect(),
+            Kind::Insert => (0..DIFFERENT).map(|_| Ok(body(&self.action()))).collect(),
+            Kind::Batch => (0..DIFFERENT / BATCH).map(|_| Ok(self.batch())).collect(),
         };
         Ok(Requests { path: kind.path(), bodies: bodies? })
     }
@@ -99,12 +99,12 @@ impl Maker {
             .collect()
     }
 
-    fn batch(&mut self) -> Result<Bytes> {
-        let actions: Vec<Value> = (0..BATCH).map(|_| self.action()).collect::<Result<_>>()?;
-        Ok(body(&json!({ "actions": actions })))
+    fn batch(&mut self) -> Bytes {
+        let actions: Vec<Value> = (0..BATCH).map(|_| self.action()).collect();
+        body(&json!({ "actions": actions }))
     }
 
-    fn action(&mut self) -> Result<Value> {
+    fn action(&mut self) -> Value {
         // A text that the API makes a vector of needs none from here.
         let Row { text, tags, vector, .. } = self.data.plain_row();
         let mut action =
@@ -113,7 +113,7 @@ impl Maker {
             action["embedding"] = json!(vector);
             action["embedding_version"] = MIXTURE.into();
         }
-        Ok(action)
+        action
     }
 
     fn search(&self, mode: &str, query: &str, vector: &[f32], tag: Option<&str>) -> Value {

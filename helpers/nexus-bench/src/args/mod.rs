@@ -150,15 +150,15 @@ pub(crate) struct Restore {
 #[derive(ClapArgs, Clone, Debug)]
 pub(crate) struct Rounds {
     /// How often each is measured, in turn; the median counts, 1 to 100
-    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub(crate) rounds: u8,
+    #[arg(long = "rounds", id = "rounds", value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) number: u8,
 
     /// Beside what else could be used, of what is installed here
     #[arg(long)]
     pub(crate) peers: bool,
 
     /// Of the others, only those whose name has this in it
-    #[arg(long, value_name = "WORDS", requires = "peers")]
+    #[arg(long, value_name = "WORDS", requires = "peers", allow_hyphen_values = true)]
     pub(crate) only: Option<String>,
 
     /// Directory for what is written, on the disk that is to be measured

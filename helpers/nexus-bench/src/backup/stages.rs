@@ -21,7 +21,7 @@ use crate::work::Work;
 const COPY: &str = "COPY nexus_memory.zep_episodic_memory TO STDOUT (FORMAT binary)";
 
 /// As nexus-backup compresses unless told otherwise (`NEXUS_ZSTD_LEVEL`).
-const LEVEL: i32 = 1;
+const LEVEL: i32 = 2;
 
 /// What a COPY moved.
 pub(super) struct Copied {
@@ -61,11 +61,11 @@ pub(super) fn measure(
     };
     tell("stage COPY", &copy(own, stop, |_| Ok(()))?);
     let mut hasher = Hasher::default();
-    let hashed = copy(own, stop, |piece| {
+    let digested = copy(own, stop, |piece| {
         hasher.update(piece);
         Ok(())
     })?;
-    tell("stage COPY, SHA-256", &hashed);
+    tell("stage COPY, SHA-256", &digested);
     let mut encoder = zstd::Encoder::new(io::sink(), LEVEL).or_fail_io(doing)?;
     let compressed = copy(own, stop, |piece| encoder.write_all(piece).or_fail_io(doing))?;
     encoder.finish().or_fail_io(doing)?;

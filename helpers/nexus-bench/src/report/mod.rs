@@ -5,6 +5,7 @@ mod machine;
 mod table;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use jiff::Timestamp;
 use nexus_core::failure::Result;
@@ -96,7 +97,7 @@ impl Report {
     }
 
     /// Notes a setting.
-    pub(crate) fn set(&mut self, name: &str, value: impl ToString) {
+    pub(crate) fn set(&mut self, name: &str, value: impl Display) {
         self.settings.insert(name.to_owned(), value.to_string());
     }
 
