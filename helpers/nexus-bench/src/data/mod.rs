@@ -1,18 +1,20 @@
 //! What is stored and asked: texts of topics, and vectors near directions, as embeddings are.
 
 pub(crate) mod random;
+mod row;
 mod vectors;
+mod words;
+
+pub(crate) use row::{OLD, Row, literal};
 
 use std::fmt::Write;
-use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
 use nexus_core::embedding::protocol::Kind;
-use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_core::failure::Result;
 
 use crate::args::{Data, Source};
 use crate::data::random::Random;
-use crate::own::AGENT;
+use crate::data::words::{paragraphs, word_of};
 
 /// Numbers of a vector.
 pub(crate) const DIMENSIONS: usize = 384;
@@ -29,28 +31,6 @@ pub(crate) const RARE: u64 = 100;
 
 /// The version of vectors of the mixture.
 pub(crate) const MIXTURE: &str = "nexus-bench";
-
-/// The type of rows that a purge may forget, and how many of ten those are.
-pub(crate) const OLD: &str = "bench-old";
-const OLD_OF_TEN: u64 = 3;
-
-/// Syllables of made-up words.
-const SYLLABLES: [&str; 24] = [
-    "ka", "lo", "mi", "ne", "ru", "ta", "ve", "so", "pa", "di", "fu", "ge", "ha", "jo", "be", "ci", "ro",
-    "sa", "tu", "vi", "na", "mo", "le", "po",
-];
-
-/// A row.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Row {
-    /// Its number, which is its id too.
-    pub(crate) number: u64,
-    pub(crate) text: String,
-    pub(crate) tags: Vec<&'static str>,
-    pub(crate) vector: Vec<f32>,
-    /// Of the vector.
-    pub(crate) version: String,
-}
 
 /// Makes rows and queries.
 pub(crate) struct Maker {
@@ -189,67 +169,6 @@ impl Maker {
     }
 }
 
-impl Row {
-    /// As a line of COPY's text form.
-    pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
-        let is_old = self.number % 10 < OLD_OF_TEN;
-        let (days, kind) = if is_old { (200, OLD) } else { (self.number % 90, "bench") };
-        let when =
-            Timestamp::now() - SignedDuration::from_hours(24 * i64::try_from(days).unwrap_or_default());
-        let escaped =
-            self.text.replace('\\', r"\\").replace('\t', r"\t").replace('\n', r"\n").replace('\r', r"\r");
-        let vector = self.literal();
-        let line = format!(
-            "00000000-0000-4000-8000-{:012x}\t{when}\t{escaped}\t{{{}}}\t{vector}\t{}\t{{\"action_type\": \"{kind}\"}}\t{AGENT}\n",
-            self.number,
-            self.tags.join(","),
-            self.version
-        );
-        out.extend_from_slice(line.as_bytes());
-    }
-
-    /// Its vector as pgvector reads it.
-    fn literal(&self) -> String {
-        literal(&self.vector)
-    }
-}
-
-/// A vector as pgvector reads it.
-pub(crate) fn literal(vector: &[f32]) -> String {
-    let mut text = String::with_capacity(12 * vector.len());
-    for number in vector {
-        text.push(if text.is_empty() { '[' } else { ',' });
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{number}");
-    }
-    text.push(']');
-    text
-}
-
-/// The paragraphs of a file: what lies between empty lines.
-fn paragraphs(path: &Path) -> Result<Vec<String>> {
-    let doing = || format!("reading texts of {}", path.display());
-    let text = std::fs::read(path).or_fail_io(doing)?;
-    let text = String::from_utf8_lossy(&text).replace('\0', "");
-    let texts: Vec<String> =
-        text.split("\n\n").map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect();
-    if texts.is_empty() {
-        return Err(Failure::new(Exit::Data, doing()).because("there are none"));
-    }
-    Ok(texts)
-}
-
-/// A word for a number, always the same.
-fn word_of(number: usize) -> String {
-    let mut rest = number + SYLLABLES.len();
-    let mut word = String::new();
-    while rest > 0 {
-        word += SYLLABLES.get(rest % SYLLABLES.len()).copied().unwrap_or_default();
-        rest /= SYLLABLES.len();
-    }
-    word
-}
-
 fn normal(random: &mut Random) -> Vec<f32> {
     #[allow(clippy::cast_possible_truncation)]
     unit((0..DIMENSIONS).map(|_| random.normal() as f32).collect())
@@ -280,24 +199,5 @@ mod tests {
         assert!(cosine(&a, &b) > 0.3, "{}", cosine(&a, &b));
         assert!(cosine(&a, &c) < 0.3);
         assert!((cosine(&a, &a) - 1.0).abs() < 1e-5);
-    }
-
-    #[test]
-    fn a_row_is_one_line_of_copy() {
-        let mut row = Maker::seeded(1).row();
-        row.text = "a\tb\nc\\".to_owned();
-        row.vector.truncate(2);
-        let mut line = Vec::new();
-        row.write_to(&mut line);
-        let line = String::from_utf8(line).unwrap();
-        assert_eq!(line.matches('\n').count(), 1);
-        let fields: Vec<&str> = line.trim_end().split('\t').collect();
-        assert_eq!(fields.len(), 8);
-        assert_eq!(fields[0], "00000000-0000-4000-8000-000000000000");
-        assert!(
-            fields[1].parse::<Timestamp>().unwrap() < Timestamp::now() - SignedDuration::from_hours(24 * 100)
-        );
-        assert_eq!(fields[2..4], [r"a\tb\nc\\", "{bench,rare}"]);
-        assert!(fields[4].starts_with('[') && fields[4].ends_with(']'));
     }
 }
