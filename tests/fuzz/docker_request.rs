@@ -30,6 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
         Request::Dump { exclude_table_data, .. } => exclude_table_data.len() + 5,
         Request::Restore { server: Stand::Scratch, .. } => 5,
         Request::Restore { .. } => 4,
+        Request::PostDataScript {} => 3,
         _ => 2,
     };
     // docker's own words and the script, then "sh", the tool and "--no-password", then the fields.

@@ -201,6 +201,67 @@ own_command_is_used() {
 	refused 78 'the set is of PostgreSQL' nexus-restore apply "$(set_of_memory)" --into memory_own --pg-restore "echo pg_restore (PostgreSQL) 14.1"
 }
 
+# ---- Serving early: rows and keys first, the vector index while programs work.
+
+near() { server --dbname=memory --command="SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('v_near')), false), to_regclass('nexus_restore.unbuilt') IS NOT NULL"; }
+is_being_built() { [[ -n $(server --command="SELECT 1 FROM pg_stat_progress_create_index p JOIN pg_database d ON d.oid = p.datid WHERE d.datname = 'memory'") ]]; }
+finding() { nexus-health --once --json --pg-database memory 2>/dev/null | jq -r '.findings[] | select(.id == "restore-indexes") | .level + ": " + .sentence'; }
+# So large that its index is still being built when all else has been looked at.
+fill_vectors() {
+	docker exec -i nexus-postgres psql -Xq --set=ON_ERROR_STOP=1 --dbname=memory <<-'SQL'
+		CREATE TABLE vectors AS SELECT i, (SELECT array_agg(sin(i * j))::vector(384) FROM generate_series(1, 384) j) AS v FROM generate_series(1, 12000) i;
+		CREATE INDEX v_near ON vectors USING hnsw (v vector_cosine_ops) WITH (ef_construction = 200);
+		COMMENT ON INDEX v_near IS 'near';
+	SQL
+	backup_of memory "$directory" 2>/dev/null
+	definitions memory >"$work/definitions"
+}
+apply_early() { apply --no-safety-backup --serve-early "$@"; }
+serves_before_its_vector_index_is_built() {
+	fill_vectors
+	apply_early --json >"$work/done.json" 2>"$work/said" &
+	local restore=$!
+	await 120 is_being_built
+	# Programs read and write; a search compares with every row.
+	same "the nearest" "$(server --dbname=memory --command="SELECT i FROM vectors ORDER BY v <=> (SELECT v FROM vectors WHERE i = 7), i LIMIT 1")" 7
+	server --dbname=memory --command="INSERT INTO vectors VALUES (0, (SELECT v FROM vectors WHERE i = 7))"
+	[[ $(finding) == 'ok: A restore still builds vector indexes ('[12]' left'* ]]
+	fails 'held by a restore' nexus-restore finish --pg-database memory
+	fails 'held by a restore' undo
+	wait "$restore"
+	grep -q 'memory serves' "$work/said"
+	same "index and list" "$(near)" 't|f'
+	same "what was restored" "$(definitions memory)" "$(<"$work/definitions")"
+	jq -e '.built == 2 and .served_usec > 0 and .served_usec < .usec' "$work/done.json" >/dev/null
+	drop_kept
+}
+killed_while_it_builds_it_is_finished_later() {
+	local signal
+	for signal in KILL TERM; do
+		apply_early >/dev/null 2>"$work/said" &
+		await 120 is_being_built
+		pkill --signal "$signal" --exact nexus-restore
+		wait $! || true
+		[[ $signal == KILL ]] || grep -q "Build them with: nexus-restore finish --pg-database 'memory'" "$work/said"
+		await 10 no_restore_runs
+		same "index and list" "$(near)" 'f|t'
+		[[ $(finding) == 'warning: A restore was ended before'* ]]
+		drop_kept
+	done
+	# A backup that is made meanwhile knows of it too, and so does what is made of that.
+	backup_of memory "$directory" 2>/dev/null
+	nexus-restore apply latest --backup-dir "$directory" --into memory_later --json 2>/dev/null | jq -e '.built > 0' >/dev/null
+	same "what was made of it" "$(definitions memory_later)" "$(<"$work/definitions")"
+	server --command='DROP DATABASE memory_later'
+	nexus-restore finish --pg-database memory | grep -Eq ' index(es)? built'
+	same "index and list" "$(near)" 't|f'
+	same "what was restored" "$(definitions memory)" "$(<"$work/definitions")"
+	nexus-restore finish --pg-database memory | grep -q 'has all its indexes'
+	[[ $(finding) == 'ok: No restore has left'* ]]
+	server --dbname=memory --command='DROP TABLE vectors'
+	backup_of memory "$directory" 2>/dev/null
+}
+
 redis_comes_back_with_the_swap() {
 	redis SET restore:key before >/dev/null
 	nexus-backup --pg-database=memory --backup-dir="$directory" --redis=yes 2>/dev/null
@@ -240,6 +301,8 @@ check changed_rows_and_sequences_are_noticed
 check safety_backup_that_cannot_be_is_known_first
 check second_restore_is_75
 check own_command_is_used
+check serves_before_its_vector_index_is_built
+check killed_while_it_builds_it_is_finished_later
 check redis_comes_back_with_the_swap
 check memory_stays_small
 check journal_tells_it_with_fields

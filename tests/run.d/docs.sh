@@ -7,6 +7,7 @@ part_docs() {
 	local pages status=0
 	mapfile -t pages < <(printf '%s\n' README.md docs/*.md docs/es/CHEATSHEET.md docs/examples/README.md | grep -vx docs/DISASTER.md)
 	python3 -B tests/docs/languages.py . || status=$?
+	python3 -B tests/docs/benchmarks.py --check || status=$?
 	need "${for_docs[@]}"
 	installed docs
 	in_machine live/memory.sh texts

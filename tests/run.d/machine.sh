@@ -137,12 +137,10 @@ part_health() {
 
 part_bench() {
 	installed
-	in_machine live/backup-bench.sh 100000 1
 	in_machine live/restore-test-bench.sh 20000 1
 	in_machine live/purge-bench.sh 10000 30
-	in_machine live/api-bench.sh 2000 5
 	need prometheus-node-exporter=prometheus-node-exporter
 	"$machine" copy "$installed_machine" "$(type -P prometheus-node-exporter)" /usr/local/bin/prometheus-node-exporter
 	netdata_in "$installed_machine"
-	in_machine live/health-bench.sh "$([[ -n $long ]] && echo 600 || echo 60)"
+	in_machine live/bench.sh 2000 "$([[ -n $long ]] && echo 10min || echo 60s)"
 }

@@ -30,6 +30,7 @@ complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "list" -
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "show" -d 'Says what is in a set'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "verify" -d 'Checks that every file of a set is whole; needs no key'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "apply" -d 'Restores a set beside the living database, compares every row, then swaps the two'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "finish" -d 'Builds the vector indexes that `apply --serve-early` has left to be built, because it was ended before'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "undo" -d 'Swaps back to the database that was kept'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "drop-kept" -d 'Removes a database that was kept, when it is no longer wanted'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l backup-dir -d 'Directory that holds the sets' -r -F
@@ -58,10 +59,17 @@ complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l docker-socket -d 'Socket of nexus-docker, which runs pg_restore in the database\'s container' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-restore -d 'Command to use in place of pg_restore in the container, for a server outside Compose' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l json -d 'One JSON object on standard output'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l serve-early -d 'Put it in its place once rows and keys are there and compared, and build the vector indexes while it serves: until then searches by meaning are exact, and slower'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l yes -d 'Do not ask before the living database is replaced'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l no-safety-backup -d 'Do not back up the living database before it is replaced (it is kept beside in any case)'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l no-redis -d 'Leave Redis as it is'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -s h -l help -d 'Print help'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-port -d 'Port (part of the socket\'s name too)' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-database -d 'Database that holds the memory' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l json -d 'One JSON object on standard output'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -s h -l help -d 'Print help'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-port -d 'Port (part of the socket\'s name too)' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r

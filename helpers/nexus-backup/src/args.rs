@@ -29,7 +29,7 @@ pub(crate) struct Args {
     pub(crate) recipients: PathBuf,
 
     /// Compression, 1 (fast) to 9 (small); more would cost more memory than a small machine has
-    #[arg(long, env = "NEXUS_ZSTD_LEVEL", value_name = "LEVEL", default_value_t = 3,
+    #[arg(long, env = "NEXUS_ZSTD_LEVEL", value_name = "LEVEL", default_value_t = 2,
           value_parser = clap::value_parser!(i32).range(1..=9))]
     pub(crate) zstd_level: i32,
 

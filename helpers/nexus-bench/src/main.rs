@@ -2,13 +2,27 @@
 
 mod api;
 mod args;
+mod backup;
+mod boot;
+mod data;
+mod idle;
+mod own;
+mod peers;
+mod process;
+mod report;
+mod restore;
+mod work;
 
 use std::process::ExitCode;
 
 use nexus_core::failure::Result;
+use nexus_core::stop::Stop;
 use nexus_core::{cli, journal};
 
 use crate::args::{Args, What};
+
+/// What our sessions are called in pg_stat_activity.
+pub(crate) const APPLICATION: &str = "nexus-bench";
 
 fn main() -> ExitCode {
     journal::init("nexus-bench");
@@ -23,7 +37,12 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let args: Args = cli::parse()?;
+    let stop = Stop::on_signals()?;
     match args.what {
-        What::Api(args) => api::run(&args),
+        What::Api(args) => api::run(&args, &stop),
+        What::Backup(args) => backup::run(&args, &stop),
+        What::Restore(args) => restore::run(&args, &stop),
+        What::Idle(args) => idle::run(&args, &stop),
+        What::Boot(args) => boot::run(&args, &stop),
     }
 }

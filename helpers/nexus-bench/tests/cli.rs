@@ -9,4 +9,5 @@ fn what_a_person_sees() {
         .env("NEXUS_CREDENTIALS", "/nonexistent")
         .env("COLUMNS", "100");
     cases.case("../../tests/cli/nexus-bench/*.toml");
+    cases.case("../../tests/cli/nexus-bench/*.trycmd");
 }

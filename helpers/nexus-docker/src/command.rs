@@ -86,6 +86,9 @@ pub fn tool(request: &Request) -> Option<Result<Argv, Refusal>> {
         Request::Restore { database, section, server } => {
             ("pg_restore", restore(database, *section, *server))
         }
+        Request::PostDataScript {} => {
+            ("pg_restore", words(&["--format=custom", "--section=post-data", "--file=-"]))
+        }
         _ => return None,
     };
     let mut argv = exec();

@@ -153,6 +153,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Dump { .. } => "dump",
         Request::DumpRoles {} => "dump-roles",
         Request::Restore { .. } => "restore",
+        Request::PostDataScript {} => "post-data-script",
         Request::RedisRestore {} => "redis-restore",
         Request::Containers {} => "containers",
         Request::Restart { .. } => "restart",

@@ -70,6 +70,7 @@ pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
             check_memory(*memory_mib)?;
         }
         Request::DumpRoles {}
+        | Request::PostDataScript {}
         | Request::ScratchDown {}
         | Request::RedisRestore {}
         | Request::Containers {}

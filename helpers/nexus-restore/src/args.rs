@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Restores a set beside the living database, compares every row, then swaps the two
     Apply(Box<ApplyArgs>),
+    /// Builds the vector indexes that `apply --serve-early` has left to be built, because it was ended before
+    Finish(FinishArgs),
     /// Swaps back to the database that was kept
     Undo(UndoArgs),
     /// Removes a database that was kept, when it is no longer wanted
@@ -87,6 +89,7 @@ pub(crate) struct VerifyArgs {
 }
 
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct ApplyArgs {
     /// Number or name of the set, `latest`, or the path of its directory
     #[arg(value_name = "ID|latest|PATH")]
@@ -99,6 +102,11 @@ pub(crate) struct ApplyArgs {
     /// Restore into a new database of this name and leave the living one alone
     #[arg(long, value_name = "NAME")]
     pub(crate) into: Option<String>,
+
+    /// Put it in its place once rows and keys are there and compared, and build the vector indexes while it serves:
+    /// until then searches by meaning are exact, and slower
+    #[arg(long)]
+    pub(crate) serve_early: bool,
 
     /// Do not ask before the living database is replaced
     #[arg(long)]
@@ -154,6 +162,15 @@ pub(crate) struct ApplyArgs {
     /// Command to use in place of pg_restore in the container, for a server outside Compose
     #[arg(long, env = "NEXUS_PG_RESTORE", value_name = "COMMAND")]
     pub(crate) pg_restore: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct FinishArgs {
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerSettings,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -2,6 +2,8 @@
 
 mod apply;
 mod args;
+mod early;
+mod finish;
 mod kept;
 mod list;
 mod remove;
@@ -44,6 +46,7 @@ fn run(command: Command) -> Result<()> {
         Command::Show(args) => show::run(&args),
         Command::Verify(args) => verify::run(&args, &stop),
         Command::Apply(args) => apply::run(&args, &stop),
+        Command::Finish(args) => finish::run(&args, &stop),
         Command::Undo(args) => kept::undo(&args, &stop),
         Command::DropKept(args) => kept::drop_kept(&args, &stop),
     }

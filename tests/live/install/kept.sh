@@ -66,7 +66,7 @@ upgrade_keeps_what_is_the_persons() {
 	install_now >/dev/null
 	same "a CPU limit that this kernel cannot keep" "$(grep NEXUS_REDIS_CPUS /etc/nexus/nexus.env)" "NEXUS_REDIS_CPUS=$cpus"
 	same "a setting" "$(grep -c '^NEXUS_KEEP_DAYS=7$' /etc/nexus/nexus.env)" 1
-	same "a new setting and its comment" "$(grep -B 1 '^NEXUS_ZSTD_LEVEL=3$' /etc/nexus/nexus.env | head -n 1 | cut -c 1-13)" "# Compression"
+	same "a new setting and its comment" "$(grep -B 1 '^NEXUS_ZSTD_LEVEL=2$' /etc/nexus/nexus.env | head -n 1 | cut -c 1-13)" "# Compression"
 	grep -qx 'max_connections = 60' /etc/nexus/postgres/postgresql.conf
 	grep -qx 'max_connections = 50' /etc/nexus/postgres/postgresql.conf.new
 	same "the override in force" "$(docker inspect --format '{{.Config.Labels.mine}}' nexus-redis)" yes

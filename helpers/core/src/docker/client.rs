@@ -90,6 +90,14 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`]; Unavailable (69) when the command fails; what `input` gives when it fails.
     pub fn send(&self, request: &Request, input: &mut dyn Read) -> Result<Vec<u8>> {
+        self.exchange(request, input, KEPT_OUTPUT)
+    }
+
+    /// The same, of whose standard output the first `kept` bytes are returned.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub fn exchange(&self, request: &Request, input: &mut dyn Read, kept: usize) -> Result<Vec<u8>> {
         debug_assert!(request.takes_input(), "a request without input goes through ask()");
         let doing = || Doing(request).to_string();
         let mut answer = self.start(request)?;
@@ -115,7 +123,7 @@ impl Client {
                 match answer.read_ready(&mut bytes).map_err(|e| failure_of(e, doing))? {
                     Some(0) => break,
                     Some(got) => {
-                        let room = KEPT_OUTPUT.saturating_sub(output.len());
+                        let room = kept.saturating_sub(output.len());
                         output.extend_from_slice(&bytes[..got.min(room)]);
                     }
                     None => {}
@@ -204,6 +212,7 @@ impl fmt::Display for Doing<'_> {
             Request::Restore { database, section, server: _ } => {
                 write!(f, "restoring {} into database {database} (pg_restore)", section.as_str())
             }
+            Request::PostDataScript {} => f.write_str("reading post-data (pg_restore)"),
             Request::ScratchUp { .. } => f.write_str("running a throwaway PostgreSQL"),
             Request::ScratchRedis { .. } => f.write_str("running a throwaway Redis"),
             Request::ScratchDown {} => f.write_str("removing throwaway servers"),

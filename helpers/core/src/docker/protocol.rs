@@ -40,6 +40,9 @@ pub enum Request {
         #[serde(default)]
         server: Stand,
     },
+    /// `pg_restore` of the last section of the custom-format archive that follows as input, into no database: its SQL is the
+    /// answer, for one who runs it otherwise.
+    PostDataScript {},
     /// Puts the RDB file that follows as input in the place of Redis's data, keeping the old beside it.
     RedisRestore {},
     /// One JSON line a container of the stack.
@@ -104,7 +107,11 @@ impl Request {
     pub fn takes_input(&self) -> bool {
         matches!(
             self,
-            Self::Restore { .. } | Self::RedisRestore {} | Self::ScratchUp { .. } | Self::ScratchRedis { .. }
+            Self::Restore { .. }
+                | Self::PostDataScript {}
+                | Self::RedisRestore {}
+                | Self::ScratchUp { .. }
+                | Self::ScratchRedis { .. }
         )
     }
 }

@@ -6,12 +6,18 @@ use std::path::{Path, PathBuf};
 
 use crate::docker::client::Client;
 use crate::docker::protocol::{Request, Section};
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::progress::Progress;
 use crate::restoring::pg_restore::PgRestore;
 use crate::restoring::{Restoring, Tool};
 use crate::set::{DATABASE, open};
 use crate::stop::Stop;
+
+/// The longest script of the last section that is read, in bytes: some 100,000 indexes.
+pub(super) const LONGEST_SCRIPT: usize = 32 << 20;
+
+/// What pg_restore writes at the end of every script.
+const SCRIPT_END: &str = "-- PostgreSQL database dump complete";
 
 /// Whether pg_restore can be run, before anything is made.
 ///
@@ -53,6 +59,31 @@ pub fn restore(making: &Restoring<'_>, section: Section) -> Result<()> {
             let request = Request::Restore { database: making.database.clone(), section, server: *stand };
             client(socket, making.stop).send(&request, &mut archive).map(|_| ())
         }
+    }
+}
+
+/// The SQL of the archive's last section, as pg_restore would run it.
+///
+/// # Errors
+/// Data (65) when the archive is damaged or the script is not whole, else what pg_restore said.
+pub fn post_data_script(making: &Restoring<'_>) -> Result<String> {
+    let doing = || "reading what comes after the rows";
+    making.progress.doing(doing());
+    let path = making.set.path.join(DATABASE);
+    let mut archive =
+        Plain { inner: open::open(&path, &making.unlock.identities()?)?, path, progress: making.progress };
+    let script = match &making.tool {
+        Tool::Command(command) => PgRestore::parse(command)?.script(&mut archive, making.stop)?,
+        Tool::Docker { socket, .. } => {
+            client(socket, making.stop).exchange(&Request::PostDataScript {}, &mut archive, LONGEST_SCRIPT)?
+        }
+    };
+    let script = String::from_utf8(script).or_fail(Exit::Data, doing)?;
+    match script.rfind(SCRIPT_END) {
+        Some(end) => Ok(script[..end].to_owned()),
+        None => Err(Failure::new(Exit::Data, doing())
+            .because("the script has no end")
+            .advise("Run it without --serve-early, which leaves all of it to pg_restore")),
     }
 }
 

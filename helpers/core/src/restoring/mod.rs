@@ -14,6 +14,7 @@ mod role_plan;
 pub mod roles;
 pub mod rows;
 pub mod statements;
+pub mod unbuilt;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -120,11 +121,19 @@ impl Restoring<'_> {
     /// # Errors
     /// Data (65) when the set is damaged, else the server's.
     pub fn fill(&mut self, control: &Control, server_version: u32) -> Result<()> {
+        self.fill_rows(control, server_version)?;
+        self.step("post-data", |making| archive::restore(making, Section::PostData))
+    }
+
+    /// The same, but for what comes after the rows: keys, indexes, triggers, policies.
+    ///
+    /// # Errors
+    /// As [`Restoring::fill`].
+    pub fn fill_rows(&mut self, control: &Control, server_version: u32) -> Result<()> {
         self.step("roles", |making| roles::restore(making, control))?;
         self.step("create", |making| database::create(making, control, server_version))?;
         self.step("pre-data", |making| archive::restore(making, Section::PreData))?;
         self.step("rows", rows::load)?;
-        self.step("data", |making| archive::restore(making, Section::Data))?;
-        self.step("post-data", |making| archive::restore(making, Section::PostData))
+        self.step("data", |making| archive::restore(making, Section::Data))
     }
 }

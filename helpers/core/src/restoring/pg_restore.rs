@@ -11,11 +11,12 @@ use crate::docker::client::failure_of;
 use crate::docker::protocol::Section;
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use crate::postgres::server::Server;
+use crate::restoring::archive::LONGEST_SCRIPT;
 use crate::restoring::child;
 use crate::stop::Stop;
 
 /// How much of what it says is kept.
-const KEPT: u64 = 64 << 10;
+const KEPT: usize = 64 << 10;
 
 /// The command and its first arguments.
 #[derive(Clone, Debug)]
@@ -82,8 +83,8 @@ impl PgRestore {
         let mut passfile = NamedTempFile::new().or_fail_io(|| "making a password file")?;
         passfile.write_all(&server.passfile_line()).or_fail_io(|| "writing a password file")?;
         let settings = &server.settings;
-        let mut child = self
-            .command()
+        let mut command = self.command();
+        command
             .arg("--exit-on-error")
             .arg("--no-password")
             .arg(format!("--section={}", section.as_str()))
@@ -91,27 +92,51 @@ impl PgRestore {
             .env("PGHOST", &settings.host)
             .env("PGPORT", settings.port.to_string())
             .env("PGUSER", &settings.user)
-            .env("PGPASSFILE", passfile.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .or_fail(Exit::Unavailable, doing)?;
-        let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
-        thread::scope(|scope| {
-            let fed = scope.spawn(move || stdin.map_or(Ok(()), |stdin| feed(archive, stdin)));
-            let said = scope.spawn(move || stderr.map(read_some_of).unwrap_or_default());
-            let status = child::wait(&mut child, Signal::SIGKILL, stop);
-            let fed = fed.join().map_err(|_| Failure::new(Exit::Software, doing()))?;
-            let said = said.join().unwrap_or_default();
-            let status = status?;
-            fed.map_err(|error| failure_of(error, doing))?;
-            if status.success() {
-                return Ok(());
-            }
-            Err(Failure::new(Exit::CannotCreate, doing()).because(reason(&said)))
-        })
+            .env("PGPASSFILE", passfile.path());
+        talk(command, archive, stop, doing).map(|_| ())
     }
+
+    /// The last section of `archive` as SQL, into no database.
+    ///
+    /// # Errors
+    /// As [`PgRestore::run`].
+    pub(super) fn script(&self, archive: &mut (dyn Read + Send), stop: &Stop) -> Result<Vec<u8>> {
+        let mut command = self.command();
+        command.args(["--section=post-data", "--file=-"]);
+        talk(command, archive, stop, || format!("reading post-data with {}", self.words[0]))
+    }
+}
+
+/// Runs `command` with `archive` as its input; gives its standard output.
+fn talk(
+    mut command: Command,
+    archive: &mut (dyn Read + Send),
+    stop: &Stop,
+    doing: impl Fn() -> String + Copy + Send,
+) -> Result<Vec<u8>> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .or_fail(Exit::Unavailable, doing)?;
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    thread::scope(|scope| {
+        let fed = scope.spawn(move || stdin.map_or(Ok(()), |stdin| feed(archive, stdin)));
+        let output =
+            scope.spawn(move || stdout.map_or_else(Vec::new, |stdout| first_of(stdout, LONGEST_SCRIPT)));
+        let said = scope.spawn(move || stderr.map_or_else(Vec::new, |stderr| first_of(stderr, KEPT)));
+        let status = child::wait(&mut child, Signal::SIGKILL, stop);
+        let fed = fed.join().map_err(|_| Failure::new(Exit::Software, doing()))?;
+        let output = output.join().unwrap_or_default();
+        let said = said.join().unwrap_or_default();
+        let status = status?;
+        fed.map_err(|error| failure_of(error, doing))?;
+        if status.success() {
+            return Ok(output);
+        }
+        Err(Failure::new(Exit::CannotCreate, doing()).because(reason(&String::from_utf8_lossy(&said))))
+    })
 }
 
 const ADVICE: &str = "Write for instance /usr/lib/postgresql/18/bin/pg_restore, or remove the setting";
@@ -137,12 +162,12 @@ fn feed(archive: &mut (dyn Read + Send), mut stdin: ChildStdin) -> io::Result<()
     }
 }
 
-fn read_some_of(mut stderr: impl Read) -> String {
+/// The first bytes of what it says, at most so many; the rest is read away, so that it is never blocked.
+fn first_of(mut from: impl Read, most: usize) -> Vec<u8> {
     let mut said = Vec::new();
-    let _read = stderr.by_ref().take(KEPT).read_to_end(&mut said);
-    // Read away what else there is, so that it is never blocked.
-    let _rest = io::copy(&mut stderr, &mut io::sink());
-    String::from_utf8_lossy(&said).into_owned()
+    let _read = from.by_ref().take(most as u64).read_to_end(&mut said);
+    let _rest = io::copy(&mut from, &mut io::sink());
+    said
 }
 
 /// The line that says why; what follows may quote rows.

@@ -45,7 +45,7 @@ impl std::error::Error for Unclosed {}
 /// # Errors
 /// [`Unclosed`].
 pub fn split(sql: &str) -> Result<Vec<Statement>, Unclosed> {
-    let mut scanner = Scanner { sql, at: 0 };
+    let mut scanner = Scanner { sql, at: 0, entries: Vec::new() };
     let mut statements = Vec::new();
     let mut tokens: Vec<(usize, Token)> = Vec::new();
     while let Some((begin, token)) = scanner.next(tokens.is_empty())? {
@@ -67,9 +67,31 @@ pub fn split(sql: &str) -> Result<Vec<Statement>, Unclosed> {
     }
 }
 
+/// Cuts a script of pg_restore before each of its entries: what comes before the first one, then each entry with what
+/// follows it. What looks like the beginning of an entry inside a text or a name is none.
+///
+/// # Errors
+/// [`Unclosed`].
+pub fn entries(script: &str) -> Result<Vec<&str>, Unclosed> {
+    let mut scanner = Scanner { sql: script, at: 0, entries: Vec::new() };
+    while scanner.next(false)?.is_some() {}
+    let mut pieces = Vec::new();
+    let mut begin = 0;
+    for end in scanner.entries.into_iter().chain([script.len()]) {
+        pieces.push(&script[begin..end]);
+        begin = end;
+    }
+    Ok(pieces)
+}
+
+/// How the comment before each entry of a script begins.
+const ENTRY: &str = "-- Name: ";
+
 struct Scanner<'a> {
     sql: &'a str,
     at: usize,
+    /// Where comments begin that introduce an entry.
+    entries: Vec<usize>,
 }
 
 impl Scanner<'_> {
@@ -85,6 +107,9 @@ impl Scanner<'_> {
             if first.is_whitespace() {
                 self.at += first.len_utf8();
             } else if self.rest().starts_with("--") || (first == '\\' && between_statements) {
+                if self.rest().starts_with(ENTRY) {
+                    self.entries.push(self.at);
+                }
                 self.at += self.rest().find('\n').unwrap_or(self.rest().len());
             } else if self.rest().starts_with("/*") {
                 self.comment()?;

@@ -64,6 +64,17 @@ fn what_is_cut_is_refused() {
     assert_eq!(split(" ; ;\n-- nothing"), Ok(vec![]));
 }
 
+#[test]
+fn a_script_is_cut_before_its_entries() {
+    let script = "--\n-- PostgreSQL database dump\n--\n\\restrict x\nSET a = 1;\n\n--\n-- Name: i; Type: INDEX\n--\nCREATE INDEX i;\n\n\
+                  --\n-- Name: f; Type: FUNCTION\n--\nCREATE FUNCTION f() BEGIN ATOMIC SELECT '\n-- Name: x'; SELECT $$\n-- Name: y$$; END;\n";
+    let pieces = entries(script).unwrap();
+    assert_eq!(pieces.len(), 3);
+    assert_eq!(pieces.concat(), script);
+    assert!(pieces[1].starts_with("-- Name: i;") && pieces[2].ends_with("END;\n"));
+    assert!(entries("SELECT 'x").is_err());
+}
+
 /// A quoted name or text as a server would write it.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![

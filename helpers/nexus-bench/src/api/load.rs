@@ -1,97 +1,139 @@
-//! Requests at their times: an open loop, so that an API that hangs is not asked less.
+//! Requests of two kinds: of clients that ask as fast as they are answered, for what can be had at most; and at their times
+//! (an open loop), so that an API that hangs is not asked less, and those who wait behind a slow answer count.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use nexus_core::failure::Result;
-use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::api::client::Client;
-use crate::api::random::Random;
+use crate::data::random::Random;
+use crate::report::Figure;
 
-/// Times of one kind of request, in milliseconds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Times {
-    /// What was asked.
-    pub(crate) kind: &'static str,
-    /// Answers with 200.
-    pub(crate) answers: usize,
-    /// Other answers, or none.
-    pub(crate) errors: usize,
-    pub(crate) p50: f64,
-    pub(crate) p95: f64,
-    pub(crate) p99: f64,
-    pub(crate) max: f64,
-    /// Answers a second.
-    pub(crate) per_second: f64,
+/// Where requests go, and which.
+pub(super) struct Requests {
+    pub(super) path: &'static str,
+    /// Asked one after the other, again from the first when they are used up.
+    pub(super) bodies: Vec<Bytes>,
 }
 
-/// Asks `path` for `time`, `rate` times a second on average, at times that are random as those of many independent people
-/// are; `body` makes the next request.
-///
-/// # Errors
-/// When the first request fails; later failures are counted.
-pub(crate) async fn measure(
-    client: &Arc<Client>,
-    kind: &'static str,
-    path: &'static str,
-    time: Duration,
-    rate: u32,
-    random: &mut Random,
-    mut body: impl FnMut() -> Bytes,
-) -> Result<Times> {
-    // What is wrong altogether is said at once.
-    client.post(path, body()).await?;
-    let mut asking: JoinSet<(Duration, Result<Value>)> = JoinSet::new();
-    let begun = Instant::now();
-    let mut at = begun;
-    loop {
-        at += Duration::from_secs_f64(-(1.0 - random.unit()).ln() / f64::from(rate));
-        if at >= begun + time {
-            break;
-        }
-        let (client, body) = (Arc::clone(client), body());
-        sleep_until(at).await;
-        asking.spawn(async move {
-            let answer = client.post(path, body).await;
-            (at.elapsed(), answer)
-        });
+/// How long answers took, in milliseconds, and how many there were.
+pub(super) struct Times {
+    took: Vec<f64>,
+    errors: usize,
+    whole: Duration,
+}
+
+impl Requests {
+    fn body(&self, number: usize) -> Bytes {
+        self.bodies.get(number % self.bodies.len().max(1)).cloned().unwrap_or_default()
     }
-    let (mut took, mut errors) = (Vec::new(), 0);
-    while let Some(outcome) = asking.join_next().await {
-        match outcome {
-            Ok((time, Ok(_))) => took.push(time.as_secs_f64() * 1000.0),
-            Ok((_, Err(failure))) => {
-                log::warn!("{failure}");
-                errors += 1;
+
+    /// `clients` ask for `time`, each as soon as its last request is answered.
+    ///
+    /// # Errors
+    /// When the first request fails; later failures are counted.
+    pub(super) async fn closed(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        clients: u16,
+        time: Duration,
+    ) -> Result<Times> {
+        client.post(self.path, self.body(0)).await?;
+        let began = Instant::now();
+        let mut asking = JoinSet::new();
+        for number in 0..usize::from(clients) {
+            let (client, requests) = (Arc::clone(client), Arc::clone(self));
+            asking.spawn(async move {
+                let mut answers = Vec::new();
+                // Each client begins elsewhere.
+                let mut next = number * requests.bodies.len() / usize::from(clients);
+                while began.elapsed() < time {
+                    let asked = Instant::now();
+                    let answer = client.post(requests.path, requests.body(next)).await;
+                    answers.push((asked.elapsed(), answer));
+                    next += 1;
+                }
+                answers
+            });
+        }
+        Ok(Times::of(asking.join_all().await.into_iter().flatten().collect(), began.elapsed()))
+    }
+
+    /// For `time`, `rate` requests a second on average come at times that are random as those of many independent people are,
+    /// over `clients` connections; each is timed from when it should have begun.
+    ///
+    /// # Errors
+    /// As [`Requests::closed`].
+    pub(super) async fn open(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        clients: u16,
+        time: Duration,
+        rate: f64,
+        random: &mut Random,
+    ) -> Result<Times> {
+        client.post(self.path, self.body(0)).await?;
+        let free = Arc::new(Semaphore::new(usize::from(clients)));
+        let mut asking = JoinSet::new();
+        let began = Instant::now();
+        let mut at = began;
+        for number in 0.. {
+            at += Duration::from_secs_f64(-(1.0 - random.unit()).ln() / rate);
+            if at >= began + time {
+                break;
             }
-            Err(_) => errors += 1,
+            sleep_until(at).await;
+            let (client, requests, free) = (Arc::clone(client), Arc::clone(self), Arc::clone(&free));
+            asking.spawn(async move {
+                // It is never closed.
+                let _turn = free.acquire().await;
+                let answer = client.post(requests.path, requests.body(number)).await;
+                (at.elapsed(), answer)
+            });
         }
+        Ok(Times::of(asking.join_all().await, began.elapsed()))
     }
-    Ok(Times::of(kind, took, errors, begun.elapsed()))
 }
 
 impl Times {
-    fn of(kind: &'static str, mut took: Vec<f64>, errors: usize, whole: Duration) -> Self {
-        took.sort_by(f64::total_cmp);
-        // Some ten thousand at most.
-        #[allow(clippy::cast_precision_loss)]
-        let per_second = took.len() as f64 / whole.as_secs_f64();
-        let at = |percent| percentile(&took, percent);
-        Self {
-            kind,
-            answers: took.len(),
-            errors,
-            p50: at(50),
-            p95: at(95),
-            p99: at(99),
-            max: at(100),
-            per_second,
+    pub(super) fn of(answers: Vec<(Duration, Result<Value>)>, whole: Duration) -> Self {
+        let (mut took, mut errors) = (Vec::new(), 0);
+        for (time, answer) in answers {
+            match answer {
+                Ok(_) => took.push(time.as_secs_f64() * 1000.0),
+                Err(failure) => {
+                    log::warn!("{failure}");
+                    errors += 1;
+                }
+            }
         }
+        took.sort_by(f64::total_cmp);
+        Self { took, errors, whole }
+    }
+
+    /// Answers a second.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn rate(&self) -> f64 {
+        self.took.len() as f64 / self.whole.as_secs_f64()
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn figures(&self) -> Vec<Figure> {
+        let at = |percent| vec![percentile(&self.took, percent)];
+        vec![
+            Figure::higher("1/s", vec![self.rate()]),
+            Figure::lower("p50 ms", at(50)),
+            Figure::lower("p95 ms", at(95)),
+            Figure::lower("p99 ms", at(99)),
+            Figure::lower("max ms", at(100)),
+            Figure::lower("errors", vec![self.errors as f64]),
+        ]
     }
 }
 

@@ -1,249 +1,203 @@
-//! `nexus-bench api`: insert and search over HTTP.
+//! `nexus-bench api`: insert and search over HTTP, by a nexus-api of its own over a database of its own.
 
-mod cleaning;
-mod client;
-mod data;
+pub(crate) mod client;
+mod cold;
 mod load;
-mod random;
+mod meanwhile;
 mod recall;
-mod vectors;
+mod requests;
+mod server;
 
-use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use nexus_core::embedding::client::{Client as Embedder, DEFAULT_SOCKET};
-use nexus_core::embedding::protocol::Kind;
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use serde::Serialize;
-use serde_json::{Value, json};
+use nexus_core::failure::{Exit, OrFail, Result};
+use nexus_core::progress::Progress;
+use nexus_core::stop::Stop;
+use tokio::runtime::Runtime;
 
 use crate::api::client::Client;
-use crate::api::data::{Maker, Row};
-use crate::api::load::Times;
-use crate::api::random::Random;
-use crate::api::recall::Stored;
-use crate::args::{Api, Source};
+use crate::api::load::{Requests, Times};
+use crate::api::recall::Exact;
+use crate::api::requests::{Kind, Maker};
+use crate::api::server::Server;
+use crate::args::{Api, Meanwhile, Rounds};
+use crate::data::random::Random;
+use crate::own::{AGENT, Own};
+use crate::report::{Figure, Report};
+use crate::work::Work;
 
-/// Rows of one request while the memory is filled: nexus-embed takes 64 texts at once.
-const AT_ONCE: usize = 50;
+/// Clients over whose connections requests come at their times.
+const FOUR: u16 = 4;
 
-/// What was measured.
-#[derive(Debug, Serialize)]
-struct Report {
-    episodes: u32,
-    vectors: &'static str,
-    rate: u32,
-    seed: u64,
-    times: Vec<Times>,
-    recall_at_10: f64,
-    /// With a filter that keeps one row in a hundred.
-    recall_at_10_filtered: f64,
-}
+/// Searches of which one after the other is asked with cold caches.
+const COLD: usize = 50;
 
 /// Measures, and says what came of it.
 ///
 /// # Errors
-/// Unavailable (69) when the API or what it needs does not answer.
-pub(crate) fn run(args: &Api) -> Result<()> {
+/// Unavailable (69) when the API or what it needs does not answer; TryLater (75) when stopped.
+pub(crate) fn run(args: &Api, stop: &Stop) -> Result<()> {
+    let mut report = Report::new("api", &args.output)?;
+    report.set("time", humantime::format_duration(args.time));
+    let progress = Progress::new(!args.output.json);
+    let outcome = measure(args, stop, &progress, &mut report);
+    progress.finish();
+    outcome?;
+    report.tell(&args.output)
+}
+
+fn measure(args: &Api, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
+    progress.doing(format!("filling a database with {} episodes", args.data.episodes));
+    let own = Own::filled(&args.place, &args.data, stop, report)?;
+    let rounds = Rounds { number: 1, peers: false, only: None, directory: std::env::temp_dir() };
+    let work = Work::new(&rounds, &own, stop)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .or_fail(Exit::Software, || "starting the runtime")?;
-    let agent = args.agent.clone().unwrap_or_else(|| format!("bench-{}", args.seed));
-    let report = runtime.block_on(async {
-        let report = Bench::begin(args, &agent).await;
-        let report = match report {
-            Ok(bench) => bench.measure().await,
-            Err(failure) => Err(failure),
-        };
-        // Whatever came of it.
-        let removed = if args.keep { Ok(0) } else { cleaning::remove(args, &agent).await };
-        let report = report?;
-        removed.map(|_| report)
-    })?;
-    tell(args, &report)
+    let server = Server::start(&work, &runtime, stop)?;
+    let maker = Maker::new(&args.data)?;
+    let random = Random::new(args.data.seed ^ 0xA11);
+    let mut bench = Bench { args, stop, progress, runtime, server, maker, random, report };
+    // First, while the rows are those that were filled in.
+    bench.recall(&own)?;
+    let idle = bench.all_kinds()?;
+    if args.cold {
+        bench.cold(&own)?;
+    }
+    for job in [Meanwhile::Backup, Meanwhile::Purge].into_iter().filter(|job| args.meanwhile.contains(job)) {
+        bench.meanwhile(job, &work, &idle)?;
+    }
+    let peak = bench.server.peak_mib();
+    report.measured("nexus-api", vec![Figure::lower("memory MiB", vec![peak])]);
+    Ok(())
 }
 
-/// A memory that is filled.
 struct Bench<'a> {
     args: &'a Api,
-    client: Arc<Client>,
+    stop: &'a Stop,
+    progress: &'a Progress,
+    runtime: Runtime,
+    server: Server,
     maker: Maker,
-    stored: Stored,
-    /// Of the vectors.
-    version: String,
-    embedder: Embedder,
+    random: Random,
+    report: &'a mut Report,
 }
 
-impl<'a> Bench<'a> {
-    /// Fills the memory of `agent`, which must be empty.
-    async fn begin(args: &'a Api, agent: &str) -> Result<Self> {
-        let client = Arc::new(Client::new(&args.socket, agent));
-        let has = client.get("/stats").await?["stats"]["total_episodes"].as_i64();
-        if has != Some(0) {
-            return Err(Failure::new(Exit::CannotCreate, format!("filling the memory of the agent {agent}"))
-                .because("it is not empty")
-                .advise("Name another with --agent"));
-        }
-        let mut bench = Self {
-            args,
-            client,
-            maker: Maker::new(args.seed),
-            stored: Stored::default(),
-            version: "nexus-bench".to_owned(),
-            embedder: Embedder::new(DEFAULT_SOCKET),
-        };
-        let episodes = usize::try_from(args.episodes).unwrap_or(usize::MAX);
-        while bench.stored.ids.len() < episodes {
-            bench.fill(AT_ONCE.min(episodes - bench.stored.ids.len())).await?;
-        }
-        Ok(bench)
+/// What came at its times while nothing else ran.
+struct Idle {
+    kind: Kind,
+    requests: Arc<Requests>,
+    rate: f64,
+    p95: f64,
+}
+
+impl Bench<'_> {
+    fn doing(&self, what: impl Into<String>) -> Result<()> {
+        self.progress.doing(what);
+        self.stop.check()
     }
 
-    async fn fill(&mut self, number: usize) -> Result<()> {
-        let mut rows: Vec<Row> = (0..number).map(|_| self.maker.row()).collect();
-        if self.args.vectors == Source::Model {
-            let texts = rows.iter().map(|row| row.text.clone()).collect();
-            let (vectors, version) = vectors::of_texts(&mut self.embedder, Kind::Passage, texts).await?;
-            self.version = version;
-            rows.iter_mut().zip(vectors).for_each(|(row, vector)| row.vector = vector);
-        }
-        let actions: Vec<Value> = rows.iter().map(|row| self.action(row, true)).collect();
-        let answer = self.client.post("/memory/batch", body(&json!({"actions": actions}))).await?;
-        let ids = answer["episode_ids"].as_array().into_iter().flatten();
-        let ids: Vec<String> = ids.filter_map(|id| id.as_str().map(str::to_owned)).collect();
-        if ids.len() != number {
-            return Err(Failure::new(Exit::Unavailable, "storing episodes").because("it gives fewer ids"));
-        }
-        for (id, row) in ids.into_iter().zip(rows) {
-            self.stored.ids.push(id);
-            self.stored.is_rare.push(row.tags.contains(&"rare"));
-            self.stored.vectors.push(row.vector);
+    /// One that has no connection yet.
+    fn client(&self) -> Arc<Client> {
+        Arc::new(Client::new(&self.server.socket, AGENT))
+    }
+
+    fn recall(&mut self, own: &Own) -> Result<()> {
+        let exact = Exact::over(own.control()?)?;
+        let client = self.client();
+        for (name, rare) in [("recall@10", false), ("recall@10, a filter keeps 1 %", true)] {
+            let mut sum = 0.0;
+            for number in 0..self.args.queries {
+                self.doing(format!("{name}: query {number} of {}", self.args.queries))?;
+                let (search, vector) = self.maker.compared(rare)?;
+                let answer = self.runtime.block_on(client.post(Kind::Vector.path(), search))?;
+                let results = answer["results"].as_array().into_iter().flatten();
+                let found: Vec<String> =
+                    results.filter_map(|result| result["episode_id"].as_str().map(str::to_owned)).collect();
+                sum += exact.recall(&vector, &self.maker.version(), rare, &found)?;
+            }
+            let share = sum / f64::from(self.args.queries);
+            self.report.measured(name, vec![Figure::higher("share found", vec![share])]);
         }
         Ok(())
     }
 
-    fn action(&self, row: &Row, with_vector: bool) -> Value {
-        let mut action = json!({
-            "action_type": "bench",
-            "action_details": {"content": row.text},
-            "tags": row.tags,
-        });
-        if with_vector {
-            action["embedding"] = json!(row.vector);
-            action["embedding_version"] = self.version.clone().into();
-        }
-        action
-    }
-
-    /// A search; with the model the API makes the vector of the words, else it is given.
-    fn search(&self, mode: &str, query: &str, vector: &[f32], tag: Option<&str>) -> Value {
-        let mut search = json!({"query": query, "mode": mode, "limit": 10, "min_similarity": 0, "tags": tag.map(|tag| [tag])});
-        if self.args.vectors == Source::Given && mode != "text" {
-            search["embedding"] = json!(vector);
-            search["embedding_version"] = self.version.clone().into();
-        }
-        search
-    }
-
-    async fn measure(mut self) -> Result<Report> {
-        let (args, client) = (self.args, Arc::clone(&self.client));
-        // First, while the rows are those whose exact neighbours are known.
-        let recall_at_10 = self.recall(false).await?;
-        let recall_at_10_filtered = self.recall(true).await?;
-        let mut random = Random::new(args.seed ^ 0xA11);
-        let mut times = Vec::new();
-        for (kind, mode) in
-            [("search vector", "vector"), ("search text", "text"), ("search hybrid", "hybrid")]
-        {
-            let searches: Vec<Bytes> = (0..1000)
-                .map(|_| {
-                    let (query, vector) = self.maker.query();
-                    body(&self.search(mode, &query, &vector, None))
-                })
-                .collect();
-            let mut next = searches.iter().cycle();
-            let body = || next.next().cloned().unwrap_or_default();
-            times.push(
-                load::measure(&client, kind, "/memory/search", args.time, args.rate, &mut random, body)
-                    .await?,
-            );
-        }
-        let inserts: Vec<Bytes> = (0..1000)
-            .map(|_| {
-                let row = self.maker.row();
-                body(&self.action(&row, args.vectors == Source::Given))
-            })
-            .collect();
-        let mut next = inserts.iter().cycle();
-        let body = || next.next().cloned().unwrap_or_default();
-        times.push(
-            load::measure(&client, "insert", "/memory/action", args.time, args.rate, &mut random, body)
-                .await?,
-        );
-        let vectors = match args.vectors {
-            Source::Given => "a mixture of 200 directions",
-            Source::Model => "the model's",
-        };
-        Ok(Report {
-            episodes: args.episodes,
-            vectors,
-            rate: args.rate,
-            seed: args.seed,
-            times,
-            recall_at_10,
-            recall_at_10_filtered,
-        })
-    }
-
-    async fn recall(&mut self, rare: bool) -> Result<f64> {
-        let mut sum = 0.0;
-        for _ in 0..self.args.queries {
-            let (query, mut vector) = self.maker.query();
-            if self.args.vectors == Source::Model {
-                let (vectors, _) =
-                    vectors::of_texts(&mut self.embedder, Kind::Query, vec![query.clone()]).await?;
-                vector = vectors.into_iter().next().unwrap_or_default();
+    /// Each kind: at most, by so many clients; then at its times.
+    fn all_kinds(&mut self) -> Result<Vec<Idle>> {
+        let mut idle = Vec::new();
+        for kind in Kind::ALL {
+            let requests = Arc::new(self.maker.requests(kind)?);
+            let mut capacity = 0.0;
+            for clients in &self.args.clients {
+                self.doing(format!("{}, {clients} at once", kind.name()))?;
+                let client = self.client();
+                let time = (self.args.time / 4).max(Duration::from_secs(1));
+                let times = self.runtime.block_on(requests.closed(&client, *clients, time))?;
+                self.report.measured(format!("{}, {clients} at once", kind.name()), times.figures());
+                if *clients <= FOUR {
+                    capacity = times.rate();
+                }
             }
-            let search = self.search("vector", &query, &vector, rare.then_some("rare"));
-            let answer = self.client.post("/memory/search", body(&search)).await?;
-            let results = answer["results"].as_array().into_iter().flatten();
-            let found: Vec<String> =
-                results.filter_map(|result| result["episode_id"].as_str().map(str::to_owned)).collect();
-            sum += self.stored.recall(&vector, rare, &found);
+            let rate = self.args.rate.map_or((capacity / 2.0).max(1.0), f64::from);
+            let times = self.at_its_times(kind, &requests, rate)?;
+            let figures = times.figures();
+            let p95 = value_of(&figures, "p95 ms");
+            self.report.measured(format!("{}, at its times", kind.name()), figures);
+            idle.push(Idle { kind, requests, rate, p95 });
         }
-        Ok(sum / f64::from(self.args.queries))
+        self.report.note(
+            "\"N at once\" is what so many clients that never pause get answered; \"at its times\" are requests at half of what \
+             four of them got, or at --rate, each timed from when it should have begun. Client and servers share the processors.",
+        );
+        Ok(idle)
+    }
+
+    fn at_its_times(&mut self, kind: Kind, requests: &Arc<Requests>, rate: f64) -> Result<Times> {
+        self.doing(format!("{}, {rate:.0} a second", kind.name()))?;
+        let client = self.client();
+        self.runtime.block_on(requests.open(&client, FOUR, self.args.time, rate, &mut self.random))
+    }
+
+    fn cold(&mut self, own: &Own) -> Result<()> {
+        self.doing("letting caches go")?;
+        let control = own.control()?;
+        for kind in [Kind::Vector, Kind::Text] {
+            if let Some(why) = cold::let_go(&control)? {
+                self.report.note(why);
+            }
+            let requests = self.maker.requests(kind)?;
+            let client = self.client();
+            let mut answers = Vec::new();
+            let began = std::time::Instant::now();
+            for body in requests.bodies.iter().take(COLD) {
+                let asked = std::time::Instant::now();
+                let answer = self.runtime.block_on(client.post(requests.path, body.clone()));
+                answers.push((asked.elapsed(), answer));
+            }
+            let times = Times::of(answers, began.elapsed());
+            self.report.measured(format!("{}, the first {COLD}, cold", kind.name()), times.figures());
+        }
+        Ok(())
+    }
+
+    /// Searches and inserts at the same times as before, while a job runs.
+    fn meanwhile(&mut self, job: Meanwhile, work: &Work<'_>, idle: &[Idle]) -> Result<()> {
+        let mut running = meanwhile::Running::start(job, work)?;
+        for before in idle.iter().filter(|idle| matches!(idle.kind, Kind::Hybrid | Kind::Insert)) {
+            let times = self.at_its_times(before.kind, &before.requests, before.rate)?;
+            let figures = times.figures();
+            let ratio = value_of(&figures, "p95 ms") / before.p95.max(f64::MIN_POSITIVE);
+            let name = format!("{}, during a {}", before.kind.name(), running.name());
+            self.report.measured(name.clone(), figures);
+            self.report.measured(format!("{name} / idle"), vec![Figure::lower("p95", vec![ratio])]);
+            running.require_at_work(self.report);
+        }
+        running.end()
     }
 }
 
-fn body(value: &Value) -> Bytes {
-    Bytes::from(value.to_string())
-}
-
-fn tell(args: &Api, report: &Report) -> Result<()> {
-    let mut text = String::new();
-    if args.json {
-        text += &json!(report).to_string();
-        text.push('\n');
-    } else {
-        text += &format!(
-            "{} episodes, vectors: {}, {} requests a second, seed {}\n",
-            report.episodes, report.vectors, report.rate, report.seed
-        );
-        text += &format!(
-            "{:<14} {:>8} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
-            "ms", "answers", "errors", "p50", "p95", "p99", "max", "1/s"
-        );
-        for Times { kind, answers, errors, p50, p95, p99, max, per_second } in &report.times {
-            text += &format!(
-                "{kind:<14} {answers:>8} {errors:>7} {p50:>9.2} {p95:>9.2} {p99:>9.2} {max:>9.2} {per_second:>9.1}\n"
-            );
-        }
-        text += &format!(
-            "recall@10 {:.3}, with a filter that keeps 1 %: {:.3}\n",
-            report.recall_at_10, report.recall_at_10_filtered
-        );
-    }
-    std::io::stdout().write_all(text.as_bytes()).or_fail_io(|| "writing the report")
+fn value_of(figures: &[Figure], name: &str) -> f64 {
+    figures.iter().find(|figure| figure.name == name).map_or(0.0, |figure| figure.value)
 }

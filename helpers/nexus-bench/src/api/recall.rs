@@ -1,71 +1,46 @@
-//! How many of the ten nearest rows a search finds: its answer beside the exact one.
+//! How many of the ten nearest rows a search finds: its answer beside the exact one, which the server computes by comparing
+//! with every row.
 
-use std::collections::HashSet;
+use nexus_core::failure::Result;
+use nexus_core::postgres::blocking::Control;
 
-use crate::api::data::cosine;
+use crate::data::literal;
 
-/// Answers that are compared.
-pub(crate) const TEN: usize = 10;
+/// The exact ten, and how many of those that were found are among them. A row as near as the tenth counts, whichever of them
+/// was found; one that points away is no answer to any search (the least `min_similarity` is 0).
+const EXACT: &str = "\
+WITH row AS (SELECT episode_id, embedding OPERATOR(public.<=>) $1::text::public.vector AS far FROM \
+  nexus_memory.zep_episodic_memory WHERE embedding_version = $2 AND (NOT $3 OR tags @> '{rare}')), \
+ near AS MATERIALIZED (SELECT far FROM row WHERE far <= 1 ORDER BY far LIMIT 10) \
+SELECT (SELECT count(*) FROM near), (SELECT count(*) FROM row WHERE episode_id::text = ANY($4) \
+  AND far <= (SELECT max(far) + 1e-6 FROM near))";
 
-/// Rows as they were stored.
-#[derive(Default)]
-pub(crate) struct Stored {
-    /// In the order of `vectors`.
-    pub(crate) ids: Vec<String>,
-    /// Of length 1.
-    pub(crate) vectors: Vec<Vec<f32>>,
-    /// Whether it has the rare tag.
-    pub(crate) is_rare: Vec<bool>,
-}
+/// No index: each row is compared.
+const EXACTLY: &str =
+    "SET enable_indexscan = off; SET enable_bitmapscan = off; SET enable_indexonlyscan = off";
 
-impl Stored {
-    /// The share of the ten rows nearest to `query`, among the rare ones only where `rare`, that are in `found`. A row as
-    /// near as the tenth counts, whichever of them was found; one that points away is no answer to any search (the least
-    /// `min_similarity` is 0).
-    #[allow(clippy::cast_precision_loss)]
-    pub(crate) fn recall(&self, query: &[f32], rare: bool, found: &[String]) -> f64 {
-        let mut near: Vec<(f32, &str)> = self
-            .vectors
-            .iter()
-            .zip(&self.ids)
-            .zip(&self.is_rare)
-            .filter(|(_, is_rare)| !rare || **is_rare)
-            .map(|((vector, id), _)| (cosine(query, vector), id.as_str()))
-            .filter(|(similarity, _)| *similarity >= 0.0)
-            .collect();
-        near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-        let wanted = near.len().min(TEN);
-        let Some((tenth, _)) = wanted.checked_sub(1).and_then(|last| near.get(last)) else { return 1.0 };
-        let right: HashSet<&str> = near
-            .iter()
-            .take_while(|(similarity, _)| *similarity >= tenth - 1e-6)
-            .map(|(_, id)| *id)
-            .collect();
-        let hits = found.iter().take(TEN).filter(|id| right.contains(id.as_str())).count();
-        hits.min(wanted) as f64 / wanted as f64
+/// Asks the server itself.
+pub(super) struct Exact(Control);
+
+impl Exact {
+    /// Over a session in the benchmark's database.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn over(control: Control) -> Result<Self> {
+        control.run("preparing exact searches", EXACTLY)?;
+        Ok(Self(control))
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recall_counts_what_was_found_of_the_nearest() {
-        let vector = |angle: f32| vec![angle.cos(), angle.sin()];
-        let stored = Stored {
-            ids: (0_u8..20).map(|n| n.to_string()).collect(),
-            vectors: (0_u8..20).map(|n| vector(f32::from(n) * 0.05)).collect(),
-            is_rare: (0..20).map(|n| n % 2 == 0).collect(),
-        };
-        let ids = |numbers: &[u8]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let query = vector(0.0);
-        let is = |rare, found: &[u8], expected: f64| {
-            (stored.recall(&query, rare, &ids(found)) - expected).abs() < 1e-9
-        };
-        assert!(is(false, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 1.0));
-        assert!(is(false, &[0, 1, 2, 3, 4, 15, 16, 17, 18, 19], 0.5));
-        assert!(is(true, &[0, 2, 4, 6, 8, 10, 12, 14, 16, 18], 1.0));
-        assert!(is(false, &[], 0.0));
+    /// The share of the ten rows nearest to `vector`, among the rare ones only where `rare`, that are in `found`; 1 where
+    /// there are none.
+    ///
+    /// # Errors
+    /// The server's.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn recall(&self, vector: &[f32], version: &str, rare: bool, found: &[String]) -> Result<f64> {
+        let row = self.0.row("searching exactly", EXACT, &[&literal(vector), &version, &rare, &found])?;
+        let (wanted, hits): (i64, i64) = (row.get(0), row.get(1));
+        Ok(if wanted == 0 { 1.0 } else { hits.min(wanted) as f64 / wanted as f64 })
     }
 }

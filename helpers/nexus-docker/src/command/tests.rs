@@ -76,6 +76,12 @@ fn the_other_tools_are_these_command_lines() {
             r"--dbname=dbname='it\'s a \\ host=evil'",
         ]
     );
+    let script = argv(&Request::PostDataScript {});
+    assert_eq!(script[..7], HEAD);
+    assert_eq!(
+        script[7..],
+        [HELD, "sh", "pg_restore", "--no-password", "--format=custom", "--section=post-data", "--file=-"]
+    );
 }
 
 #[test]

@@ -1,17 +1,20 @@
 //! The steps that make the new database, in order, and put it in its place.
 
 use std::io::Read;
+use std::time::Instant;
 
 use jiff::Timestamp;
-use nexus_core::failure::Result;
+use nexus_core::failure::{Failure, Result};
 use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::quote;
 use nexus_core::restoring::compare::{self, Compared};
 use nexus_core::restoring::{database, redis};
+use nexus_core::text::printable;
 
 use crate::apply::forget::Forgotten;
 use crate::apply::preflight::Plan;
 use crate::apply::{Restore, forget, names, safety, swap};
+use crate::early;
 use crate::kept::databases;
 
 /// What came of it.
@@ -34,7 +37,12 @@ pub(crate) struct Built {
 /// # Errors
 /// The first step's that fails; the living database is as it was then.
 pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -> Result<Built> {
-    restore.making.fill(control, plan.server_version)?;
+    if restore.args.serve_early {
+        restore.making.fill_rows(control, plan.server_version)?;
+        restore.making.step("post-data", early::post_data)?;
+    } else {
+        restore.making.fill(control, plan.server_version)?;
+    }
     let compared = restore.making.step("compare", compare::all)?;
     restore.making.step("statistics", database::analyze)?;
     let mut forgotten = restore.step("forget again", forget::again)?;
@@ -52,6 +60,56 @@ pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -
     let ledger = restore.step("forget the newest", |restore| forget::hold(restore, &mut forgotten))?;
     let kept = restore.step("swap", |restore| into_place(restore, control, plan))?;
     Ok(Built { compared, forgotten, kept, safety_backup, redis, ledger })
+}
+
+/// What came of the second step.
+pub(crate) struct Served {
+    /// Microseconds until the database had its place.
+    pub(crate) usec: u64,
+    /// Indexes that were built after that.
+    pub(crate) indexes: u64,
+}
+
+/// Builds what was left to be built, now that the database serves; nothing when nothing was left. A set that was made while
+/// something was unbuilt brings that along, also without `--serve-early`.
+///
+/// # Errors
+/// As [`early::build`]; the database has its place then, and says what is left.
+pub(crate) fn second_step(restore: &mut Restore<'_>) -> Result<Option<Served>> {
+    let usec = restore.making.steps.iter().map(|step| step.usec).sum();
+    let (server, target) = (&restore.making.server, &restore.target);
+    if restore.args.serve_early {
+        log::info!(
+            NEXUS_JOB = "restore", NEXUS_BACKUP = restore.making.set.name.to_string().as_str(), NEXUS_USEC = usec;
+            "database {} serves; its vector indexes are built meanwhile, and until then searches by meaning are exact and slower. \
+             Should this be broken off, go on with: {}",
+            printable(target),
+            finish(target)
+        );
+    }
+    let began = Instant::now();
+    let built = early::build(server, target, restore.making.progress, restore.making.stop);
+    let indexes = built.map_err(|failure| {
+        Failure::new(
+            failure.exit(),
+            "the database was restored and has its place, but not all of its vector indexes are built",
+        )
+        .because(failure.to_string())
+        .advise(format!(
+            "Searches by meaning are exact and slower until then. Build them with: {}",
+            finish(target)
+        ))
+    })?;
+    if indexes == 0 {
+        return Ok(None);
+    }
+    restore.making.took("vector indexes", began);
+    Ok(Some(Served { usec, indexes }))
+}
+
+/// What a person types to go on with the second step.
+fn finish(target: &str) -> String {
+    format!("nexus-restore finish --pg-database '{}'", printable(target).replace('\'', r"'\''"))
 }
 
 /// Gives the new database its name; gives the name under which the old one is kept.

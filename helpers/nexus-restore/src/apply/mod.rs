@@ -114,7 +114,8 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
         None => None,
     };
     drop(built.ledger.take());
-    Ok(Report::of(restore, built, redis))
+    let second_step = build::second_step(&mut restore)?;
+    Ok(Report::of(restore, built, redis, second_step))
 }
 
 /// Every byte is moved in, and out again to compare.

@@ -10,7 +10,7 @@ use nexus_core::text::{columns, counted, grouped, moment, printable};
 use serde::Serialize;
 
 use crate::apply::Restore;
-use crate::apply::build::Built;
+use crate::apply::build::{Built, Served};
 
 /// What was done.
 #[derive(Clone, Debug, Serialize)]
@@ -27,6 +27,9 @@ pub(crate) struct Report {
     forgotten: u64,
     /// What nexus-docker said of Redis; nothing when Redis was left alone.
     redis: Option<String>,
+    /// Microseconds until the database had its place, where indexes were built after that; and how many those were.
+    served_usec: Option<u64>,
+    built: u64,
     usec: u64,
     steps: Vec<Step>,
     notes: Vec<String>,
@@ -34,7 +37,12 @@ pub(crate) struct Report {
 
 impl Report {
     /// Of a restore that is done.
-    pub(crate) fn of(restore: Restore<'_>, built: Built, redis: Option<String>) -> Self {
+    pub(crate) fn of(
+        restore: Restore<'_>,
+        built: Built,
+        redis: Option<String>,
+        served: Option<Served>,
+    ) -> Self {
         Self {
             set: restore.making.set.name.to_string(),
             taken: moment(restore.making.manifest.taken),
@@ -44,6 +52,8 @@ impl Report {
             compared: built.compared,
             forgotten: built.forgotten.rows,
             redis,
+            served_usec: served.as_ref().map(|served| served.usec),
+            built: served.map_or(0, |served| served.indexes),
             usec: restore.making.steps.iter().map(|step| step.usec).sum(),
             steps: restore.making.steps,
             notes: restore.making.notes,
@@ -97,6 +107,9 @@ impl Report {
         lines.push(vec!["together".to_owned(), seconds(self.usec)]);
         text.push_str(&columns(&lines));
 
+        if let Some(usec) = self.served_usec {
+            text.push_str(&format!("\nIt has served since {} after the beginning.\n", seconds(usec)));
+        }
         for note in &self.notes {
             text.push_str(&format!("\nNote: {note}\n"));
         }

@@ -9,7 +9,7 @@ from jobs.health import Health
 from jobs.on_disk import BackupOnDisk
 from jobs.on_medium import BackupOnMedium, RestoreFromMedium
 from jobs.purge import Purge
-from jobs.restore import Restore, RestoreInto
+from jobs.restore import Restore, RestoreEarly, RestoreInto
 from jobs.restore_test import RestoreTest
 from jobs.rotation import Rotation, RotationOfAPast
 from jobs.verify import Verify
@@ -25,6 +25,7 @@ KINDS = {
     "health": Health,
     "purge": Purge,
     "restore": Restore,
+    "restore-early": RestoreEarly,
     "restore-from-medium": RestoreFromMedium,
     "restore-into": RestoreInto,
     "restore-test": RestoreTest,

@@ -20,14 +20,22 @@ class Restore(Job):
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
-        self.set = self.place(bench.example())
+        self.source = self.source_of(bench)
+        self.set = self.place(self.example(bench))
         self.command = ["nexus-restore", "apply", "latest", f"--backup-dir={os.path.dirname(self.set)}", "--yes", *self.arguments()]
         if own:
             self.command.append(f"--pg-restore={TOOLS}/pg_restore")
-        self.expected = self.rows_of(bench.database())
+        self.expected = self.rows_of(self.source)
         self.set_digest = sets.digest(self.set)
         self.begin()
         self.duration = min(self.timed() for _ in range(2))
+
+    def source_of(self, bench):
+        """The database that the set was made of."""
+        return bench.database()
+
+    def example(self, bench):
+        return bench.example()
 
     def place(self, example):
         """Where the set lies that is restored."""
@@ -68,8 +76,8 @@ class Restore(Job):
             self.server.drop(LIVING)
             self.server.sql(f'ALTER DATABASE "{kept[0]}" RENAME TO {LIVING}')
         elif LIVING not in found:
-            self.server.leave(self.bench.database())
-            self.server.sql(f"CREATE DATABASE {LIVING} TEMPLATE {self.bench.database()}")
+            self.server.leave(self.source)
+            self.server.sql(f"CREATE DATABASE {LIVING} TEMPLATE {self.source}")
             self.server.sql("UPDATE state SET name = 'living'", LIVING)
             self.server.leave(LIVING)
         for name in found:
@@ -100,6 +108,55 @@ class Restore(Job):
         left = [name for name in self.server.databases(LIVING) if " restoring " in name]
         if left:
             raise NotConverged(f"the next restore has not removed {left}")
+
+
+class RestoreEarly(Restore):
+    """It serves before its vector index is built: whatever befalls it then, the database is whole but for that, says so itself,
+    and `finish` builds it."""
+
+    def source_of(self, bench):
+        return bench.with_vectors()
+
+    def example(self, bench):
+        return bench.example_with_vectors()
+
+    def arguments(self):
+        return [*super().arguments(), "--serve-early"]
+
+    def is_building(self):
+        """Whether it is at its second step: the database has its name then."""
+        return self.server.sql("SELECT count(*) FROM pg_stat_progress_create_index p JOIN pg_database d ON d.oid = p.datid"
+                               f" WHERE d.datname = '{LIVING}'") != ["0"]
+
+    def left(self):
+        """Whether the living database says that something is left to be built, and whether its index is of use."""
+        left = self.server.sql("SELECT to_regclass('nexus_restore.unbuilt') IS NOT NULL, coalesce((SELECT indisvalid FROM pg_index"
+                               " WHERE indexrelid = to_regclass('v_near')), false)", LIVING)
+        self.server.leave(LIVING)
+        return left[0]
+
+    def holds(self, outcome):
+        if sets.digest(self.set) != self.set_digest:
+            raise SetLost("the set that was read is not what it was")
+        state, left = self.state(), self.left()
+        if state == "living":
+            super().holds(outcome)
+        elif left not in ("f|t", "t|f", "t|t"):
+            raise FalseSuccess(f"its index is not built, and it does not say so: {left}")
+        elif outcome.exit == 0 and left != "f|t":
+            raise FalseSuccess(f"it says that it succeeded, and its index is not built: {left}")
+        elif outcome.exit > 0 and "nexus-restore finish" not in outcome.said and "standard output" not in outcome.said:
+            raise NotConverged(f"it failed after the swap, and does not say how to go on: {outcome.said.strip()}")
+
+    def converges(self, outcome):
+        if self.state() == "of the set":
+            # The second time there is nothing to do.
+            for _ in range(2):
+                done = self.start_other(["nexus-restore", "finish", f"--pg-database={LIVING}"]).end()
+                if done.exit != 0 or self.left() != "f|t":
+                    raise NotConverged(f"finish ends with {done.exit} and {self.left()}: {done.said.strip()}")
+            self.state()
+        super().converges(outcome)
 
 
 class RestoreInto(Restore):

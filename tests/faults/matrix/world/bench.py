@@ -28,6 +28,14 @@ SELECT nextval('a_sequence'); SELECT lo_from_bytea(0, convert_to(repeat('y', 100
 """
 
 
+# Enough that its index takes longer to build than all the rest.
+VECTORS = """
+CREATE EXTENSION vector;
+CREATE TABLE v_table AS SELECT i, (SELECT array_agg(sin(i * j))::vector(128) FROM generate_series(1, 128) j) AS v FROM generate_series(1, 4000) i;
+CREATE INDEX v_near ON v_table USING hnsw (v vector_cosine_ops);
+"""
+
+
 class Bench:
     """Made once; taken away at the end."""
 
@@ -66,6 +74,14 @@ class Bench:
             self.fill(DATABASE, CONTENTS)
         return DATABASE
 
+    def with_vectors(self):
+        """The same with a vector index."""
+        name = "fault_vectors"
+        if name not in self.made:
+            self.database()
+            self.fill(name, CONTENTS + VECTORS)
+        return name
+
     def fill(self, name, contents):
         self.server.sql(f"CREATE DATABASE {name}")
         self.server.sql(contents, name)
@@ -77,6 +93,10 @@ class Bench:
     def example(self):
         """A set of that database."""
         return self.set_of(self.database(), self.sets_dir)
+
+    def example_with_vectors(self):
+        """A set of the one with a vector index."""
+        return self.set_of(self.with_vectors(), os.path.join(self.directory, "vectors"))
 
     def other_example(self):
         """A set of a database whose every row, object and sequence is another."""

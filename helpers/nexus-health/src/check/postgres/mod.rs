@@ -3,6 +3,7 @@
 pub(crate) mod database;
 mod embedding;
 mod session;
+mod unbuilt;
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,53 @@
+//! Settings of `nexus-bench api`.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::{Data, Output, Place, time};
+
+/// Settings of `nexus-bench api`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Api {
+    #[command(flatten)]
+    pub(crate) data: Data,
+
+    /// Time for each kind of request, 1s to 1h
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = time)]
+    pub(crate) time: Duration,
+
+    /// Clients that ask as fast as they are answered: how many, one measurement each
+    #[arg(long, value_name = "NUMBERS", default_value = "1,4,16", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) clients: Vec<u16>,
+
+    /// Requests a second where they come at their times [default: half of what four clients got answered]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) rate: Option<u32>,
+
+    /// What runs while requests come at their times, one measurement each
+    #[arg(long = "while", value_name = "JOBS", value_delimiter = ',')]
+    pub(crate) meanwhile: Vec<Meanwhile>,
+
+    /// Also with cold caches: the first searches after what PostgreSQL and the kernel hold of the database was let go
+    #[arg(long)]
+    pub(crate) cold: bool,
+
+    /// Queries whose answers are compared with the exact ones, 1 to 10000
+    #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) queries: u32,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// A job that runs while requests come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Meanwhile {
+    /// Backups, one after the other
+    Backup,
+    /// A purge of three in ten episodes
+    Purge,
+}

@@ -1,0 +1,100 @@
+//! `nexus-bench backup`: ours beside others and beside the limit, in turn, of the same database.
+
+mod stages;
+
+use nexus_core::failure::Result;
+use nexus_core::progress::Progress;
+use nexus_core::stop::Stop;
+
+use crate::args::Backup;
+use crate::own::Own;
+use crate::process;
+use crate::report::{Figure, Report};
+use crate::work::{Work, size_mib};
+
+/// What nexus-backup is called in the table.
+const OURS: &str = "nexus-backup";
+
+/// What one program came to, round for round.
+#[derive(Default)]
+struct Runs {
+    seconds: Vec<f64>,
+    mib: Vec<f64>,
+    peak_mib: Vec<f64>,
+}
+
+/// Measures, and says what came of it.
+///
+/// # Errors
+/// Unavailable (69) when the server or a program of ours does not work; TryLater (75) when stopped.
+pub(crate) fn run(args: &Backup, stop: &Stop) -> Result<()> {
+    let mut report = Report::new("backup", &args.output)?;
+    report.set("rounds", args.rounds.number);
+    let progress = Progress::new(!args.output.json);
+    let outcome = measure(args, stop, &progress, &mut report);
+    progress.finish();
+    outcome?;
+    report.tell(&args.output)
+}
+
+fn measure(args: &Backup, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
+    progress.doing(format!("filling a database with {} episodes", args.data.episodes));
+    let own = Own::filled(&args.place, &args.data, stop, report)?;
+    let work = Work::new(&args.rounds, &own, stop)?;
+    let peers = work.peers(&args.rounds, report)?;
+    let mut limits = Vec::new();
+    let mut ours = Runs::default();
+    let mut theirs: Vec<Runs> = peers.iter().map(|_| Runs::default()).collect();
+    for round in 1..=args.rounds.number {
+        progress.doing(format!("round {round} of {}: the limit", args.rounds.number));
+        limits.push(stages::copy(&own, stop, |_| Ok(()))?);
+        progress.doing(format!("round {round} of {}: {OURS}", args.rounds.number));
+        let out = work.fresh("ours")?;
+        let ran = process::measured(&mut work.backup(&out), OURS, stop, |_| progress.advance(0))?;
+        ours.add(ran.seconds, size_mib(&out), ran.peak_mib);
+        for (peer, runs) in peers.iter().zip(&mut theirs) {
+            progress.doing(format!("round {round} of {}: {}", args.rounds.number, peer.name));
+            let out = work.fresh("theirs")?;
+            work.run(peer, peer.prepare, &out)?;
+            let before = size_mib(&out);
+            let ran = work.run(peer, peer.backup, &out)?;
+            runs.add(ran.seconds, size_mib(&out) - before, ran.peak_mib);
+        }
+    }
+    let limit = limits.iter().map(|copied| copied.seconds).collect::<Vec<_>>();
+    let bytes = limits.first().map_or(0.0, |copied| copied.mib);
+    report.measured(
+        "the limit: COPY to nowhere",
+        Runs { seconds: limit.clone(), mib: vec![bytes], peak_mib: vec![0.0] }.figures(),
+    );
+    report.measured(OURS, ours.figures());
+    peers.iter().zip(&theirs).for_each(|(peer, runs)| report.measured(peer.name, runs.figures()));
+    let times = |of: &[f64]| Figure::lower(&format!("time of {OURS} / theirs"), ratios(&ours.seconds, of));
+    let size = |of: &[f64]| Figure::lower("size", ratios(&ours.mib, of));
+    report.measured(format!("{OURS} / the limit"), vec![times(&limit)]);
+    for (peer, runs) in peers.iter().zip(&theirs) {
+        report.measured(format!("{OURS} / {}", peer.name), vec![times(&runs.seconds), size(&runs.mib)]);
+    }
+    stages::measure(&own, stop, progress, report, &work)
+}
+
+impl Runs {
+    fn add(&mut self, seconds: f64, mib: f64, peak_mib: f64) {
+        self.seconds.push(seconds);
+        self.mib.push(mib);
+        self.peak_mib.push(peak_mib);
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        vec![
+            Figure::lower("s", self.seconds.clone()),
+            Figure::lower("MiB", self.mib.clone()),
+            Figure::lower("memory MiB", self.peak_mib.clone()),
+        ]
+    }
+}
+
+/// Round for round, so that a machine which is slow for a while is so for both.
+fn ratios(ours: &[f64], theirs: &[f64]) -> Vec<f64> {
+    ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect()
+}

@@ -1,0 +1,85 @@
+//! What each stage of a backup can do, on the rows of this database: each with all before it, so that the difference to the
+//! line above is what it costs.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use age::x25519::{Identity, Recipient};
+use nexus_core::failure::{OrFailIo, Result};
+use nexus_core::postgres::raw::RawSession;
+use nexus_core::progress::Progress;
+use nexus_core::set::hashing::Hasher;
+use nexus_core::set::seal::Sealed;
+use nexus_core::stop::Stop;
+
+use crate::APPLICATION;
+use crate::own::{NAME, Own};
+use crate::report::{Figure, Report};
+use crate::work::Work;
+
+/// The rows, as nexus-backup reads them.
+const COPY: &str = "COPY nexus_memory.zep_episodic_memory TO STDOUT (FORMAT binary)";
+
+/// As nexus-backup compresses unless told otherwise (`NEXUS_ZSTD_LEVEL`).
+const LEVEL: i32 = 2;
+
+/// What a COPY moved.
+pub(super) struct Copied {
+    pub(super) seconds: f64,
+    pub(super) mib: f64,
+}
+
+/// Reads all rows and gives each piece to `take`.
+///
+/// # Errors
+/// The server's, or what `take` gives.
+pub(super) fn copy(own: &Own, stop: &Stop, take: impl FnMut(&[u8]) -> Result<()>) -> Result<Copied> {
+    let mut session = RawSession::connect(&own.server, NAME, APPLICATION, stop)?;
+    let began = Instant::now();
+    let copied = session.copy_out("reading the rows", COPY, take)?;
+    #[allow(clippy::cast_precision_loss)]
+    let mib = copied.bytes as f64 / f64::from(1 << 20);
+    Ok(Copied { seconds: began.elapsed().as_secs_f64(), mib })
+}
+
+/// Measures each once, one thread doing all.
+///
+/// # Errors
+/// The server's or the disk's.
+pub(super) fn measure(
+    own: &Own,
+    stop: &Stop,
+    progress: &Progress,
+    report: &mut Report,
+    work: &Work<'_>,
+) -> Result<()> {
+    let doing = || "measuring the stages of a backup";
+    progress.doing(doing());
+    let mut tell = |name: &str, copied: &Copied| {
+        let rate = Figure::higher("MiB/s", vec![copied.mib / copied.seconds]);
+        report.measured(name, vec![Figure::lower("s", vec![copied.seconds]), rate]);
+    };
+    tell("stage COPY", &copy(own, stop, |_| Ok(()))?);
+    let mut hasher = Hasher::default();
+    let digested = copy(own, stop, |piece| {
+        hasher.update(piece);
+        Ok(())
+    })?;
+    tell("stage COPY, SHA-256", &digested);
+    let mut encoder = zstd::Encoder::new(io::sink(), LEVEL).or_fail_io(doing)?;
+    let compressed = copy(own, stop, |piece| encoder.write_all(piece).or_fail_io(doing))?;
+    encoder.finish().or_fail_io(doing)?;
+    tell("stage COPY, zstd", &compressed);
+    let recipient: Recipient = Identity::generate().to_public();
+    let out = work.fresh("stage")?.join("file");
+    let mut sealed = Sealed::create(&out, &[recipient], Some(LEVEL))?;
+    let began = Instant::now();
+    let copied = copy(own, stop, |piece| sealed.write_all(piece).or_fail_io(doing))?;
+    tell("stage COPY, zstd, age, SHA-256, write", &copied);
+    sealed.finish()?;
+    tell(
+        "… and to the disk, read back, SHA-256",
+        &Copied { seconds: began.elapsed().as_secs_f64(), ..copied },
+    );
+    Ok(())
+}

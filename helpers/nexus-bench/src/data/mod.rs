@@ -1,0 +1,203 @@
+//! What is stored and asked: texts of topics, and vectors near directions, as embeddings are.
+
+pub(crate) mod random;
+mod row;
+mod vectors;
+mod words;
+
+pub(crate) use row::{OLD, Row, literal};
+
+use std::fmt::Write;
+
+use nexus_core::embedding::protocol::Kind;
+use nexus_core::failure::Result;
+
+use crate::args::{Data, Source};
+use crate::data::random::Random;
+use crate::data::words::{paragraphs, word_of};
+
+/// Numbers of a vector.
+pub(crate) const DIMENSIONS: usize = 384;
+
+/// Directions of the mixture.
+const DIRECTIONS: usize = 200;
+
+/// How far a vector is from its direction: the length of what is added, beside the direction's 1. Two of the same direction
+/// have a cosine of about a half, as two sentences of one topic have.
+const SPREAD: f64 = 1.0;
+
+/// One row in so many has this tag: filters that keep one percent are measured with it.
+pub(crate) const RARE: u64 = 100;
+
+/// The version of vectors of the mixture.
+pub(crate) const MIXTURE: &str = "nexus-bench";
+
+/// Makes rows and queries.
+pub(crate) struct Maker {
+    random: Random,
+    directions: Vec<Vec<f32>>,
+    texts: Vec<String>,
+    embedder: Option<vectors::Embedder>,
+    made: u64,
+}
+
+impl Maker {
+    /// Begins with the seed of `data`.
+    ///
+    /// # Errors
+    /// I/O when the texts cannot be read; Data (65) when there are none.
+    pub(crate) fn new(data: &Data) -> Result<Self> {
+        let texts = data.texts.as_deref().map(paragraphs).transpose()?.unwrap_or_default();
+        let embedder = (data.vectors == Source::Model).then(vectors::Embedder::new).transpose()?;
+        Ok(Self { texts, embedder, ..Self::seeded(data.seed) })
+    }
+
+    /// Makes other rows and queries than [`Maker::new`], of the same topics.
+    ///
+    /// # Errors
+    /// As [`Maker::new`].
+    pub(crate) fn later(data: &Data) -> Result<Self> {
+        let mut maker = Self::new(data)?;
+        maker.random = Random::new(data.seed ^ 0x1A7E);
+        Ok(maker)
+    }
+
+    fn seeded(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let directions = (0..DIRECTIONS).map(|_| normal(&mut random)).collect();
+        Self { random, directions, texts: Vec::new(), embedder: None, made: 0 }
+    }
+
+    /// The next rows, 64 at most.
+    ///
+    /// # Errors
+    /// nexus-embed's.
+    pub(crate) fn rows(&mut self, number: usize) -> Result<Vec<Row>> {
+        let mut rows: Vec<Row> = (0..number).map(|_| self.row()).collect();
+        if let Some(embedder) = &mut self.embedder {
+            let texts = rows.iter().map(|row| row.text.clone()).collect();
+            let (vectors, version) = embedder.of_texts(Kind::Passage, texts)?;
+            for (row, vector) in rows.iter_mut().zip(vectors) {
+                (row.vector, row.version) = (vector, version.clone());
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The next row with a vector of the mixture, whatever the data's come from.
+    pub(crate) fn plain_row(&mut self) -> Row {
+        self.row()
+    }
+
+    /// Words of a query.
+    pub(crate) fn words(&mut self) -> String {
+        let topic = self.random.below(DIRECTIONS);
+        self.text(topic, 2)
+    }
+
+    /// The version of the vectors that queries are compared with.
+    pub(crate) fn version(&self) -> String {
+        self.embedder
+            .as_ref()
+            .and_then(|embedder| embedder.version.clone())
+            .unwrap_or_else(|| MIXTURE.to_owned())
+    }
+
+    fn row(&mut self) -> Row {
+        let topic = self.random.below(DIRECTIONS);
+        let mut tags = vec!["bench"];
+        if self.made.is_multiple_of(RARE) {
+            tags.push("rare");
+        }
+        let number = self.made;
+        self.made += 1;
+        let text = self.text(topic, 20);
+        Row { number, text, tags, vector: self.near(topic), version: MIXTURE.to_owned() }
+    }
+
+    /// A query: words, and the vector that a search by meaning compares with.
+    ///
+    /// # Errors
+    /// nexus-embed's.
+    pub(crate) fn query(&mut self) -> Result<(String, Vec<f32>)> {
+        let topic = self.random.below(DIRECTIONS);
+        let text = self.text(topic, 2);
+        let vector = match &mut self.embedder {
+            Some(embedder) => {
+                embedder.of_texts(Kind::Query, vec![text.clone()])?.0.into_iter().next().unwrap_or_default()
+            }
+            None => self.near(topic),
+        };
+        Ok((text, vector))
+    }
+
+    fn near(&mut self, topic: usize) -> Vec<f32> {
+        let noise = normal(&mut self.random);
+        // 32 bits are what is stored.
+        #[allow(clippy::cast_possible_truncation)]
+        let spread = SPREAD as f32;
+        let sum = self.directions.get(topic).map_or_else(Vec::new, |direction| {
+            direction.iter().zip(&noise).map(|(a, b)| a + spread * b).collect()
+        });
+        unit(sum)
+    }
+
+    /// Made-up words, of which a third are the topic's own; or the beginning of a real text, for a query of few words.
+    fn text(&mut self, topic: usize, words: usize) -> String {
+        if !self.texts.is_empty() {
+            let text = &self.texts[self.random.below(self.texts.len())];
+            return if words < 10 {
+                text.split_whitespace().take(3 * words).collect::<Vec<_>>().join(" ")
+            } else {
+                text.clone()
+            };
+        }
+        let mut text = String::new();
+        for place in 0..words {
+            let word = if place % 3 == 0 {
+                topic * 40 + self.random.below(40)
+            } else {
+                10_000 + self.random.below(4000)
+            };
+            if place > 0 {
+                text.push(' ');
+            }
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{}", word_of(word));
+        }
+        text
+    }
+}
+
+fn normal(random: &mut Random) -> Vec<f32> {
+    #[allow(clippy::cast_possible_truncation)]
+    unit((0..DIMENSIONS).map(|_| random.normal() as f32).collect())
+}
+
+/// The same direction with length 1.
+fn unit(vector: Vec<f32>) -> Vec<f32> {
+    let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
+    vector.into_iter().map(|number| number / length).collect()
+}
+
+/// The cosine of two vectors of length 1.
+#[cfg(test)]
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_makes_the_same_and_a_topic_has_structure() {
+        let (mut one, mut other) = (Maker::seeded(7), Maker::seeded(7));
+        assert_eq!(one.row(), other.row());
+        assert_ne!(one.row(), Maker::seeded(8).row());
+        let (a, b, c) = (one.near(3), one.near(3), one.near(4));
+        assert!(cosine(&a, &b) > 0.3, "{}", cosine(&a, &b));
+        assert!(cosine(&a, &c) < 0.3);
+        assert!((cosine(&a, &a) - 1.0).abs() < 1e-5);
+    }
+}

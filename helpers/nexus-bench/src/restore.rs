@@ -1,0 +1,154 @@
+//! `nexus-bench restore`: until the first answer, and until all indexes are there; ours beside others, in turn.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::postgres::blocking::Control;
+use nexus_core::progress::Progress;
+use nexus_core::stop::Stop;
+
+use crate::args::Restore;
+use crate::own::Own;
+use crate::peers::Peer;
+use crate::process::{self, Ran};
+use crate::report::{Figure, Report};
+use crate::work::{TARGET, Work};
+
+/// The ten nearest to a row, and how many rows there are.
+const SEARCH: &str = "SELECT (SELECT count(*) FROM nexus_memory.zep_episodic_memory), (SELECT count(*) FROM (SELECT FROM \
+    nexus_memory.zep_episodic_memory ORDER BY embedding OPERATOR(public.<=>) (SELECT embedding FROM \
+    nexus_memory.zep_episodic_memory LIMIT 1) LIMIT 10))";
+
+/// How often it is asked whether there is an answer yet.
+const ASKED: Duration = Duration::from_millis(100);
+
+/// Who restores.
+enum Who {
+    Ours { early: bool },
+    Theirs(&'static Peer),
+}
+
+/// What one came to, round for round.
+struct Runs {
+    who: Who,
+    first: Vec<f64>,
+    complete: Vec<f64>,
+    peak_mib: Vec<f64>,
+}
+
+/// Measures, and says what came of it.
+///
+/// # Errors
+/// Unavailable (69) when the server or a program of ours does not work; TryLater (75) when stopped.
+pub(crate) fn run(args: &Restore, stop: &Stop) -> Result<()> {
+    let mut report = Report::new("restore", &args.output)?;
+    report.set("rounds", args.rounds.number);
+    let progress = Progress::new(!args.output.json);
+    let outcome = measure(args, stop, &progress, &mut report);
+    progress.finish();
+    outcome?;
+    report.tell(&args.output)
+}
+
+fn measure(args: &Restore, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
+    progress.doing(format!("filling a database with {} episodes", args.data.episodes));
+    let own = Own::filled(&args.place, &args.data, stop, report)?;
+    let work = Work::new(&args.rounds, &own, stop)?;
+    own.drop_database(TARGET)?;
+    let sets = work.fresh("sets")?;
+    process::measured(&mut work.backup(&sets), "nexus-backup", stop, |_| ())?;
+    let peers = work.peers(&args.rounds, report)?;
+    for peer in peers.iter().filter(|peer| peer.restore.is_none()) {
+        report.note(format!("{}: not measured, it does not restore one database beside others", peer.name));
+    }
+    let peers = peers.into_iter().filter(|peer| peer.restore.is_some());
+    let all =
+        [Who::Ours { early: true }, Who::Ours { early: false }].into_iter().chain(peers.map(Who::Theirs));
+    let mut runs: Vec<Runs> =
+        all.map(|who| Runs { who, first: vec![], complete: vec![], peak_mib: vec![] }).collect();
+    for round in 1..=args.rounds.number {
+        for runs in &mut runs {
+            progress.doing(format!("round {round} of {}: {}", args.rounds.number, runs.who.name()));
+            let (ran, first) = one(&runs.who, &own, &work, &sets, stop, progress)?;
+            own.drop_database(TARGET)?;
+            runs.first.push(first.unwrap_or(ran.seconds));
+            runs.complete.push(ran.seconds);
+            runs.peak_mib.push(ran.peak_mib);
+        }
+    }
+    for runs in &runs {
+        let figures = vec![
+            Figure::lower("first answer s", runs.first.clone()),
+            Figure::lower("complete s", runs.complete.clone()),
+            Figure::lower("memory MiB", runs.peak_mib.clone()),
+        ];
+        report.measured(runs.who.name(), figures);
+    }
+    report.note("Ours compare every row with what was backed up before they answer; the others do not.");
+    Ok(())
+}
+
+impl Who {
+    fn name(&self) -> String {
+        match self {
+            Self::Ours { early: true } => "nexus-restore apply --serve-early".to_owned(),
+            Self::Ours { early: false } => "nexus-restore apply".to_owned(),
+            Self::Theirs(peer) => format!("{}, restored", peer.name),
+        }
+    }
+}
+
+/// One restore, and after how many seconds it answered a search. A dump that is restored says of no moment that all rows are
+/// there: its first answer is its end.
+fn one(
+    who: &Who,
+    own: &Own,
+    work: &Work<'_>,
+    sets: &Path,
+    stop: &Stop,
+    progress: &Progress,
+) -> Result<(Ran, Option<f64>)> {
+    let mut first = None;
+    let ran = match who {
+        Who::Theirs(peer) => {
+            let out = work.fresh("theirs")?;
+            work.run(peer, peer.prepare, &out)?;
+            work.run(peer, peer.backup, &out)?;
+            work.run(peer, peer.restore.unwrap_or("false"), &out)?
+        }
+        Who::Ours { early } => {
+            let mut asked = Duration::ZERO;
+            process::measured(&mut ours(work, sets, *early), &who.name(), stop, |elapsed| {
+                progress.advance(0);
+                if first.is_none() && elapsed >= asked {
+                    asked = elapsed + ASKED;
+                    first = answers(own, stop).is_ok().then_some(elapsed.as_secs_f64());
+                }
+            })?
+        }
+    };
+    let rows = answers(own, stop)?;
+    if rows != own.rows {
+        return Err(Failure::new(Exit::Data, format!("counting what {} has restored", who.name()))
+            .because(format!("{rows} rows of {}", own.rows)));
+    }
+    Ok((ran, first))
+}
+
+fn ours(work: &Work<'_>, sets: &Path, early: bool) -> Command {
+    let mut command = work.ours("nexus-restore");
+    command.args(["apply", "latest", "--yes", "--json", "--into", TARGET]);
+    command.arg("--backup-dir").arg(sets).arg("--identity").arg(work.path("identity"));
+    if early {
+        command.arg("--serve-early");
+    }
+    command
+}
+
+/// How many rows there are, when a search answers.
+fn answers(own: &Own, stop: &Stop) -> Result<i64> {
+    let control = Control::open(&own.server, TARGET, stop)?;
+    Ok(control.row("searching in what was restored", SEARCH, &[])?.get(0))
+}

@@ -1,0 +1,92 @@
+//! The second step: the vector indexes, one after the other, while programs read and write.
+
+use nexus_core::failure::Result;
+use nexus_core::postgres::blocking::Control;
+use nexus_core::postgres::quote;
+use nexus_core::postgres::server::Server;
+use nexus_core::progress::Progress;
+use nexus_core::restoring::unbuilt;
+use nexus_core::stop::Stop;
+use nexus_core::text::printable;
+use tokio_postgres::Row;
+
+/// Whoever changes the table meanwhile is waited for, however long that takes. When this session is gone the server notices
+/// within a second, and builds no further.
+const PATIENTLY: &str = "SET client_min_messages = warning; SET lock_timeout = 0; SET client_connection_check_interval = '1s'; SET default_transaction_read_only = off";
+
+/// `indisvalid`, and whether it is a partitioned table's, which is valid only once it has all its parts.
+const STATE: &str = "SELECT i.indisvalid, c.relkind = 'I' FROM pg_catalog.pg_index i \
+    JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indexrelid = pg_catalog.to_regclass($1)";
+
+/// Does what the database says is still to be done; gives how many indexes that were. Broken off at any moment, it is to be
+/// run again: an index that is there is not built twice, and one that is half there is removed first.
+///
+/// # Errors
+/// The server's; TryLater (75) when stopped. What is left is still noted then.
+pub(crate) fn build(server: &Server, database: &str, progress: &Progress, stop: &Stop) -> Result<u64> {
+    let control = Control::open(server, database, stop)?;
+    let doing = "reading which indexes are to be built";
+    if !control.row(doing, unbuilt::IS_THERE, &[])?.get::<_, bool>(0) {
+        return Ok(0);
+    }
+    control.run(doing, PATIENTLY)?;
+    let table = unbuilt::TABLE;
+    let list = format!("SELECT place, schema, index, statement, tablespace FROM {table} ORDER BY place");
+    let mut built = 0;
+    for row in control.rows(doing, &list, &[])? {
+        built += u64::from(one(&control, &row, progress)?);
+        control.rows(
+            doing,
+            &format!("DELETE FROM {table} WHERE place = $1 RETURNING place"),
+            &[&row.get::<_, i32>(0)],
+        )?;
+    }
+    control.run(
+        "removing the list of indexes to be built",
+        &format!("DROP SCHEMA {} CASCADE", unbuilt::SCHEMA),
+    )?;
+    Ok(built)
+}
+
+/// Carries out one statement; says whether it built an index.
+fn one(control: &Control, row: &Row, progress: &Progress) -> Result<bool> {
+    let (schema, index): (Option<String>, Option<String>) = (row.get(1), row.get(2));
+    let statement: String = row.get(3);
+    let (Some(schema), Some(index)) = (schema, index) else {
+        control.run("finishing an index", &statement)?;
+        return Ok(false);
+    };
+    let name = quote::qualified(&schema, &index);
+    let doing = format!("building index {}", printable(&name));
+    progress.doing(&doing);
+    match control.rows(&doing, STATE, &[&name])?.first().map(|row| (row.get(0), row.get(1))) {
+        Some((true, _) | (_, true)) => return Ok(false),
+        Some((false, false)) => control.run(&doing, &format!("DROP INDEX CONCURRENTLY {name}"))?,
+        None => {}
+    }
+    let tablespace = quote::literal(&row.get::<_, Option<String>>(4).unwrap_or_default());
+    control.run(&doing, &format!("SET default_tablespace = {tablespace}"))?;
+    control.run_while(&doing, &while_others_write(&statement), || progress.advance(0))?;
+    Ok(true)
+}
+
+/// The same, letting others write; of a partitioned table only its parts' are built.
+fn while_others_write(statement: &str) -> String {
+    let rest = statement.strip_prefix("CREATE INDEX ").filter(|rest| !rest.contains(" ON ONLY "));
+    rest.map_or_else(|| statement.to_owned(), |rest| format!("CREATE INDEX CONCURRENTLY {rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_not_locked_while_its_index_is_built() {
+        assert_eq!(
+            while_others_write("CREATE INDEX a ON b.c USING hnsw (d)"),
+            "CREATE INDEX CONCURRENTLY a ON b.c USING hnsw (d)"
+        );
+        let part = "CREATE INDEX a ON ONLY b.c USING hnsw (d)";
+        assert_eq!(while_others_write(part), part);
+    }
+}

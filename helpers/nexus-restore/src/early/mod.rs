@@ -1,0 +1,56 @@
+//! Serving early: everything but the vector indexes is restored, compared and put in its place; those, which take by far the
+//! longest, are built while programs work. Until then a search by meaning compares with every row: slower, and exact.
+
+mod build;
+mod sorting;
+
+pub(crate) use build::build;
+
+use nexus_core::failure::{Exit, OrFail, Result};
+use nexus_core::postgres::blocking::Control;
+use nexus_core::restoring::{Restoring, archive, unbuilt};
+
+use crate::early::sorting::{Later, Work, sort};
+
+/// Runs the archive's last section but for the vector indexes, and notes those in the database itself.
+///
+/// # Errors
+/// Data (65) when the archive is damaged, else the server's.
+pub(crate) fn post_data(making: &mut Restoring<'_>) -> Result<()> {
+    let doing = "restoring post-data";
+    let script = archive::post_data_script(making)?;
+    let work = sort(&script).or_fail(Exit::Data, || doing)?;
+    let control = Control::open(&making.server, &making.database, making.stop)?;
+    let mut later = Vec::new();
+    for work in work {
+        match work {
+            Work::Now(sql) => control.run_while(doing, &sql, || making.progress.advance(0))?,
+            Work::Later(statement) => later.push(statement),
+        }
+    }
+    note(&control, &later)
+}
+
+/// Writes down what is to be done later. A set that was made while something was still unbuilt has the table already.
+fn note(control: &Control, later: &[Later]) -> Result<()> {
+    if later.is_empty() {
+        return Ok(());
+    }
+    let doing = "noting which indexes are to be built";
+    let (schema, table) = (unbuilt::SCHEMA, unbuilt::TABLE);
+    control.run(
+        doing,
+        &format!(
+            "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE IF NOT EXISTS {table} (place integer GENERATED ALWAYS AS IDENTITY, \
+             schema text, index text, statement text NOT NULL, tablespace text)"
+        ),
+    )?;
+    let insert = format!(
+        "INSERT INTO {table} (schema, index, statement, tablespace) VALUES ($1, $2, $3, $4) RETURNING place"
+    );
+    for Later { index, statement, tablespace } in later {
+        let (schema, index) = index.as_ref().map(|(schema, index)| (schema, index)).unzip();
+        control.rows(doing, &insert, &[&schema, &index, statement, tablespace])?;
+    }
+    Ok(())
+}

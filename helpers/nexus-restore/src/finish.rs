@@ -1,0 +1,39 @@
+//! `nexus-restore finish`: builds what a restore that served early has left to be built, because it was ended before.
+
+use nexus_core::failure::Result;
+use nexus_core::output;
+use nexus_core::postgres::blocking::Control;
+use nexus_core::postgres::server::Server;
+use nexus_core::progress::Progress;
+use nexus_core::stop::Stop;
+use nexus_core::text::{counted, printable};
+
+use crate::APPLICATION;
+use crate::apply::sweep;
+use crate::args::FinishArgs;
+use crate::early;
+
+/// Builds them.
+///
+/// # Errors
+/// TryLater (75) while a restore is at it; else the server's.
+pub(crate) fn run(args: &FinishArgs, stop: &Stop) -> Result<()> {
+    let server = Server::from_settings(&args.server)?.named(APPLICATION);
+    let database = &args.server.database;
+    let control = Control::beside(&server, database, stop)?;
+    sweep::lock(&control)?;
+    let progress = Progress::new(!args.json);
+    let built = early::build(&server, database, &progress, stop);
+    progress.finish();
+    let built = built?;
+    if args.json {
+        return output::json(&serde_json::json!({ "database": database, "built": built }));
+    }
+    let database = printable(database);
+    output::print(&match built {
+        0 => format!("Database {database} has all its indexes.\n"),
+        built => {
+            format!("Database {database}: {} built.\n", counted(built, "index").replace("indexs", "indexes"))
+        }
+    })
+}
