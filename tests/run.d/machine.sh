@@ -21,7 +21,7 @@ fresh() {
 	"$machine" up "$@"
 	luggage=$(mktemp -d)
 	install -d "$luggage/bin" "$luggage/tests"
-	cp -a install.sh install.d compose units helpers docs .env.example ./*.md "$luggage"
+	cp -a install.sh install.d compose units helpers docs .env.example Cargo.toml ./*.md "$luggage"
 	cp -a tests/docs tests/live tests/faults tests/units "$luggage/tests"
 	for helper in helpers/nexus-*/; do install "$bin_dir/$(basename "$helper")" "$luggage/bin"; done
 	"$machine" copy "$name" "$luggage" /root/nexus
