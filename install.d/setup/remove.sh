@@ -6,6 +6,7 @@ remove_services() {
 	systemctl stop nexus.target nexus-stack.service 'nexus-*'
 	switch_units_off
 	if docker info >/dev/null 2>&1; then docker compose --project-name nexus down --remove-orphans; fi
+	systemctl stop nexus-metrics.slice nexus.slice
 	remove_drop_in nexus-backup
 	remove_drop_in nexus-restore-test
 	remove_drop_in nexus-health
