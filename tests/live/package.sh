@@ -2,7 +2,8 @@
 # shellcheck source-path=SCRIPTDIR
 # The package, in a fresh machine with what it depends on and no NEXUS: apt, nexus-setup, a proven backup; an upgrade while a client
 # stores, and back; removed, purged, nothing left; and a PostgreSQL of the next major version.
-# usage: package.sh DEB NEXT-DEB OLD-POSTGRES (a tar of the image's files)
+# usage: package.sh DEB [NEXT-DEB OLD-POSTGRES]     the package of the next version, a tar of an older PostgreSQL's image; without
+#        them only whether it comes, works, and goes without a trace
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,7 +15,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/package/goes.sh"
 . "$here/package/postgres.sh"
 
-deb=$1 next=$2 old_postgres=$3
+deb=$1 next=${2-} old_postgres=${3-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # For figures: what a check prints otherwise is why it failed.
@@ -31,6 +32,12 @@ check first_set_is_proven
 check units_are_verified
 check setup_again_changes_nothing
 check wrong_words
+if [[ -z $next ]]; then
+	echo 'nexus nexus/purge-backups boolean true' | debconf-set-selections
+	check purge_of_all_leaves_nothing
+	report
+	exit
+fi
 check one_way_alone
 check upgraded_while_storing
 check backed_up_first
