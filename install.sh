@@ -85,7 +85,7 @@ arguments=("$@")
 . "$clone/install.d/files.sh"
 . "$clone/install.d/uninstall.sh"
 . "$clone/install.d/try.sh"
-to=${PREFIX:-$prefix}
+to=$prefix
 
 while (($#)); do
 	case $1 in

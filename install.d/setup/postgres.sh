@@ -9,11 +9,12 @@ gate=/run/nexus/postgres
 holder=''
 
 upgrade_postgres() {
-	local from to room set
+	local from to room set old_image
 	trap leave_upgrade EXIT
 	step="checking what there is"
 	healthy_memory || stop 69 "the memory is not well, so it cannot be upgraded: systemctl status nexus-stack nexus-health"
 	from=$(setting NEXUS_POSTGRES_MAJOR)
+	old_image=$(docker inspect --format '{{.Config.Image}}' nexus-postgres)
 	to=$(major_of "$image")
 	((to > from)) || stop 64 "$image is PostgreSQL $to, and the memory is $from's: for an image of the same version set NEXUS_POSTGRES_IMAGE in $settings, then systemctl reload nexus-stack"
 	[[ ! -e $(clusters)/$to ]] || stop 73 "there is a cluster of PostgreSQL $to already, of an upgrade that was broken off or gone back from: nexus-upgrade-postgres --finish removes it"
@@ -43,11 +44,12 @@ upgrade_postgres() {
 	drop_what_migrate_made
 
 	doing "making it the memory"
-	switch_settings "$image" "$to"
-	systemctl reload nexus-stack.service
 	printf '%s %s\n' "$from" "$old_image" | put "$as_shipped/postgres-before" 0644 root:root
+	switch_settings "$image" "$to"
+	# From here on there is no way back but --back.
 	doing ''
 	open_gate
+	reload_stack
 	start_jobs
 	prove_upgrade "$from" "$to"
 }
@@ -67,17 +69,14 @@ prove_upgrade() {
 
 back_postgres() {
 	local to image
-	trap leave_upgrade EXIT
 	[[ -s $as_shipped/postgres-before ]] || stop 64 "there is no older PostgreSQL to go back to"
 	read -r to image <"$as_shipped/postgres-before"
 	[[ -e $(clusters)/$to ]] || stop 64 "the cluster of PostgreSQL $to was removed; an older set in a new one: docs/UPGRADE.md"
 	[[ $yes == yes ]] || agreed "Go back to PostgreSQL $to? What was stored since the upgrade is not in it." || stop 64 "nothing was changed"
-	step="going back"
 	stop_jobs
 	switch_settings "$image" "$to"
-	systemctl reload nexus-stack.service
 	rm -f "$as_shipped/postgres-before"
-	step=''
+	reload_stack
 	start_jobs
 	say "the memory is PostgreSQL $to's again; the newer cluster is kept too, until nexus-upgrade-postgres --finish"
 }
@@ -109,6 +108,10 @@ leave_upgrade() {
 	start_jobs
 }
 
+reload_stack() {
+	systemctl reload nexus-stack.service || complain "the server did not start as it should: journalctl -u nexus-stack; docker logs nexus-postgres"
+}
+
 # The directory on this machine that holds a cluster a major version.
 clusters() { docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data; }
 
@@ -125,7 +128,8 @@ major_of() {
 	printf '%s' "${BASH_REMATCH[1]}"
 }
 
-stop_jobs() { systemctl stop "${jobs_units[@]}" nexus-purge.service nexus-restore-test.service nexus-embed-backfill.service; }
+# A backup that is running began before anybody was kept from writing.
+stop_jobs() { systemctl stop "${jobs_units[@]}" nexus-backup.service nexus-purge.service nexus-restore-test.service nexus-embed-backfill.service; }
 
 # Those that are on; nexus.target would start others that a person has stopped.
 start_jobs() {
@@ -182,11 +186,9 @@ drop_what_migrate_made() {
 	done < <(docker exec nexus-postgres psql -XAtq --dbname=postgres --command="SELECT datname FROM pg_database WHERE datname LIKE '% before %'")
 }
 
-# switch_settings IMAGE MAJOR: the shipped image needs no setting. Sets old_image. Both lines by one rename.
+# switch_settings IMAGE MAJOR: the shipped image needs no setting. Both lines by one rename.
 switch_settings() {
 	local content image=$1
-	old_image=$(setting NEXUS_POSTGRES_IMAGE)
-	old_image=${old_image:-$(shipped_postgres_image)}
 	if [[ $image == "$(shipped_postgres_image)" ]]; then image=''; fi
 	content=$(sed -e "s|^NEXUS_POSTGRES_IMAGE=.*|NEXUS_POSTGRES_IMAGE=$image|" -e "s|^NEXUS_POSTGRES_MAJOR=.*|NEXUS_POSTGRES_MAJOR=$2|" "$settings")
 	put "$settings" 0640 root:nexus <<<"$content"

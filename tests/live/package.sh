@@ -45,6 +45,8 @@ check old_programs_are_gone
 check way_back
 check way_back_of_the_memory
 check no_backup_no_upgrade
+check next_postgres_waits_for_a_word
+check no_empty_memory_by_mistake
 check removed_and_taken_up_again
 check purge_keeps_backups
 check kept_backups_are_found

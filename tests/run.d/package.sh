@@ -38,7 +38,7 @@ old_postgres() {
 	recipe=$scratch/image/stand-in/postgres
 	sed -i 's/18/17/g' "$recipe"/{packages,finish.sh}
 	sed -i 's/^debian forky/debian trixie/' "$scratch/image/stand-in.sh"
-	as_root "$scratch/image/stand-in.sh" "$(mirror_of_debian "$scratch")" postgres "$scratch/root" >"$scratch/log" 2>&1 || { tail -n 15 "$scratch/log" >&2 && return 1; }
+	as_root "$scratch/image/stand-in.sh" "$(mirror_of_debian)" postgres "$scratch/root" >"$scratch/log" 2>&1 || { tail -n 15 "$scratch/log" >&2 && return 1; }
 	as_root tar --create --directory="$scratch/root" --numeric-owner . >"$tar"
 	echo "$key" >"$tar.key"
 	as_root rm -rf --one-file-system "$scratch"
@@ -46,7 +46,9 @@ old_postgres() {
 
 # As the machine's recipe finds it.
 # shellcheck disable=SC2016 # the other shell expands it
-mirror_of_debian() { bash -euc 'here=tests/host images_from=stand-in; . tests/host/lib/sources.sh; debian_mirror "$1"' - "$1"; }
+mirror_of_debian() {
+	bash -euc 'here=tests/host images_from=stand-in scratch=$(mktemp -d); . tests/host/lib/sources.sh; debian_mirror "$scratch"; rm -rf "$scratch"'
+}
 
 lintian_finds_no_error() { lintian --fail-on error --suppress-tags running-as-root "$1"; }
 

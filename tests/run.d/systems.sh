@@ -70,37 +70,35 @@ system() {
 	printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$name" | as_root tee "$root.partial/etc/hosts" >/dev/null
 	as_root mv "$root.partial" "$root"
 	"$machine" up "$name"
-	container_images_into "$name"
+	"$machine" exec "$name" -- docker load --quiet <"$images" >/dev/null
 	"$machine" exec "$name" -- mkdir -p /root/nexus
 	"$machine" copy "$name" tests/live /root/nexus/live
 	"$machine" copy "$name" "$debs" /root/nexus/debs
 	system_machine=$name
 }
 
-# Those of the usual machine.
-container_images_into() {
+# Those of the usual machine, as a tar.
+container_images() {
 	local names
 	mapfile -t names < <(sed -n '/^[^#]/s/ .*//p' tests/host/image/container-images)
-	[[ -e $tools/images.tar ]] || {
-		echo "images-$$" >>"$logs/.machines"
-		"$machine" up "images-$$"
-		"$machine" exec "images-$$" -- docker save "${names[@]}" >"$tools/images.tar.partial"
-		mv "$tools/images.tar.partial" "$tools/images.tar"
-		"$machine" down "images-$$"
-	}
-	"$machine" exec "$1" -- docker load --quiet <"$tools/images.tar" >/dev/null
+	echo "images-$$" >>"$logs/.machines"
+	"$machine" up "images-$$" >&2
+	"$machine" exec "images-$$" -- docker save "${names[@]}"
+	"$machine" down "images-$$" >&2
 }
 
 part_systems() {
-	local passed=0 failed=0 debs name debian_mirror
+	local passed=0 failed=0 debs images name debian_mirror
 	need mmdebstrap=mmdebstrap "${for_package[@]}"
-	debian_mirror=$(mirror_of_debian "$(mktemp -d)")
+	debian_mirror=$(mirror_of_debian)
 	debs=$(mktemp -d)
 	make_packages "$debs"
 	need_ubuntu_key
 	one apt-finds-all-for-debian-13 dependencies_are_had "deb [signed-by=$debian_key] $debian_mirror trixie main"
 	one apt-finds-all-for-ubuntu-24.04 dependencies_are_had "deb [signed-by=$ubuntu_key] $ubuntu noble main universe" "deb [signed-by=$ubuntu_key] $ubuntu noble-updates main universe"
 	printf '%d passed, %d failed\n' "$passed" "$failed"
+	images=$(mktemp)
+	container_images >"$images"
 	for name in debian12 ubuntu2404; do
 		system "$name"
 		# shellcheck disable=SC2016 # the machine expands it
@@ -108,6 +106,6 @@ part_systems() {
 		"$machine" exec "$system_machine" -- bash -c 'exec bash /root/nexus/live/package.sh /root/nexus/debs/nexus_[!9]*.deb'
 		"$machine" down "$system_machine"
 	done
-	rm -rf "$debs"
+	rm -rf "$debs" "$images"
 	((failed == 0))
 }

@@ -66,3 +66,30 @@ way_back_of_the_memory() {
 	same "what migrations it has seen" "$(as_owner --command='SELECT max(version) < 99 FROM nexus_memory.migrations')" t
 	curl --silent --fail 127.0.0.1:8003/memory/action --json '{"action_type": "note", "action_details": {"content": "after the way back"}}' >/dev/null
 }
+
+# A version of NEXUS that comes with another PostgreSQL runs the one that is there.
+next_postgres_waits_for_a_word() {
+	local shipped=/usr/share/nexus/compose/docker-compose.yml before
+	before=$(image_that_runs)
+	sed -i.kept "s,$before,pgvector/pgvector:0.9.0-pg19-trixie," "$shipped"
+	nexus-setup --yes >"$work/apt"
+	apt_said 'nexus-upgrade-postgres pgvector/pgvector:0.9.0-pg19-trixie'
+	same "the image" "$(image_that_runs)" "$before"
+	mv "$shipped.kept" "$shipped"
+	sed -i 's/^NEXUS_POSTGRES_IMAGE=.*/NEXUS_POSTGRES_IMAGE=/' /etc/nexus/nexus.env
+	systemctl reload nexus-stack
+}
+
+# A wrong number in the settings is said, and begins no empty memory.
+no_empty_memory_by_mistake() {
+	local rows
+	rows=$(stored_contents | wc -l)
+	sed -i 's/^NEXUS_POSTGRES_MAJOR=.*/NEXUS_POSTGRES_MAJOR=19/' /etc/nexus/nexus.env
+	fails "" systemctl reload nexus-stack
+	docker logs --tail 20 nexus-postgres >"$work/apt" 2>&1
+	apt_said "the image is PostgreSQL 18 and the memory is 19's"
+	sed -i 's/^NEXUS_POSTGRES_MAJOR=.*/NEXUS_POSTGRES_MAJOR=18/' /etc/nexus/nexus.env
+	systemctl reload nexus-stack
+	same "episodes" "$(stored_contents | wc -l)" "$rows"
+	same "clusters" "$(ls "$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)")" 18
+}
