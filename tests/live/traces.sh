@@ -6,7 +6,7 @@
 traces() {
 	find / -xdev \( -path /root -o -path /tmp -o -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /var/tmp -o -path /var/log -o -path /var/cache \
 		-o -path /var/lib/docker -o -path /var/lib/containerd -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/systemd/random-seed \
-		-o -path '/etc/*-' -o -path /etc/.pwd.lock -o -path /home \) -prune -o -printf 'file %y %m %u:%g %p\n'
+		-o -path '/etc/*-' -o -path /etc/.pwd.lock -o -path /home \) -prune -o -path /var/lib/systemd/timers -o -printf 'file %y %m %u:%g %p\n'
 	find /run -not -path '/run/systemd/*' -iname '*nexus*' -printf 'file %p\n'
 	find /run/systemd -name '*nexus*' -not -path '/run/systemd/*/invocation*' -not -path '/run/systemd/units/*' -printf 'file %p\n'
 	getent passwd | sed 's/^/user /'

@@ -88,7 +88,7 @@ container_images() {
 }
 
 part_systems() {
-	local passed=0 failed=0 debs images name debian_mirror
+	local passed=0 failed=0 debs images name debian_mirror status=0
 	need mmdebstrap=mmdebstrap "${for_package[@]}"
 	debian_mirror=$(mirror_of_debian)
 	debs=$(mktemp -d)
@@ -103,9 +103,9 @@ part_systems() {
 		system "$name"
 		# shellcheck disable=SC2016 # the machine expands it
 		"$machine" exec "$system_machine" -- sh -c '. /etc/os-release && echo "$PRETTY_NAME, $(systemctl --version | head -n 1), Docker $(docker version --format "{{.Server.Version}}"), Compose $(docker compose version --short)"'
-		"$machine" exec "$system_machine" -- bash -c 'exec bash /root/nexus/live/package.sh /root/nexus/debs/nexus_[!9]*.deb'
+		"$machine" exec "$system_machine" -- bash -c 'exec bash /root/nexus/live/package.sh /root/nexus/debs/nexus_[!9]*.deb' || status=$?
 		"$machine" down "$system_machine"
 	done
 	rm -rf "$debs" "$images"
-	((failed == 0))
+	((failed == 0 && status == 0))
 }

@@ -35,13 +35,12 @@ first_set_is_proven() {
 	echo "   from apt to a proven backup: $((SECONDS - began)) s" >&3
 }
 
-# systemd has nothing to say about the units where the package has put them, and each page is found.
+# systemd has nothing to say about the units where the package has put them, and each page is found. (One before 257 does not know
+# PrivateUsers=identity, says so, and goes on without.)
 units_are_verified() {
-	local unit
-	for unit in /usr/lib/systemd/system/nexus*; do
-		unit=$(basename "${unit/@./@x.}")
-		same "systemd-analyze verify $unit" "$(systemd-analyze verify --man=no "$unit" 2>&1)" ""
-	done
+	local unit said=''
+	for unit in /usr/lib/systemd/system/nexus*; do said+=$(systemd-analyze verify --man=no "$(basename "${unit/@./@x.}")" 2>&1)$'\n'; done
+	same "what systemd-analyze verify says" "$(grep -v 'Failed to parse boolean value, ignoring: identity$' <<<"$said" | grep . | sort -u)" ""
 	same "paths of the other way" "$(grep -rlF /usr/local/share/nexus /usr/lib/systemd/system /usr/share/man /usr/share/nexus /usr/sbin/nexus-* 2>/dev/null || true)" ""
 	test -s /usr/share/man/man8/nexus-backup.8.gz
 }
