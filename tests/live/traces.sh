@@ -16,7 +16,7 @@ traces() {
 	docker volume ls --quiet | sed 's/^/volume /'
 	docker ps --all --format 'container {{.Names}}'
 	docker network ls --format 'network {{.Name}}'
-	ss --listening --unix --no-header | awk '$5 ~ "^/" && $5 !~ "containerd|^/(var/)?run/docker/" { print "socket", $5 }'
+	ss --listening --unix --no-header | awk '$5 ~ "^/" && $5 !~ "containerd|^/(var/)?run/(docker|systemd)/" { print "socket", $5 }'
 	ss --listening --tcp --udp --numeric --no-header | awk '{ print "socket", $1, $5 }'
 }
 

@@ -64,7 +64,7 @@ system() {
 	root=${NEXUS_TEST_HOSTS:-/var/lib/nexus-test-hosts}/$name/root
 	echo "$name" >>"$logs/.machines"
 	as_root install -d "${root%/*}"
-	as_root mmdebstrap --mode=root --variant=apt --keyring="$key" --aptopt='Acquire::Check-Valid-Until "false"' --include="$include" "${hook[@]}" \
+	as_root mmdebstrap --mode=root --variant=apt --keyring="$key" --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Sandbox::User "root"' --include="$include" "${hook[@]}" \
 		--customize-hook="$PWD/tests/host/image/machine-finish.sh \"\$1\"" "$suite" "$root.partial" "${lines[@]}" >"$logs/.$1" 2>&1 ||
 		{ tail -n 15 "$logs/.$1" >&2 && return 1; }
 	printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$name" | as_root tee "$root.partial/etc/hosts" >/dev/null
