@@ -159,7 +159,14 @@ what_time_brings() {
 	systemctl restart nexus-health.service
 }
 
-each_question_has_an_answer() { python3 "$here/metrics/dashboard.py" answers "$compose/metrics" "$prometheus"; }
+# The API has figures of what it was asked, so it is asked something.
+each_question_has_an_answer() {
+	local api=http://127.0.0.1:8003/memory id
+	id=$(curl --silent --fail "$api/action" --json '{"action_type": "note", "action_details": {"content": "a row for the dashboard"}}' | jq --raw-output .episode_id)
+	curl --silent --fail "$api/search" --json '{"query": "dashboard", "mode": "text"}' >/dev/null
+	python3 "$here/metrics/dashboard.py" answers "$compose/metrics" "$prometheus"
+	curl --silent --fail --request DELETE "$api/episode/$id" >/dev/null
+}
 its_files_fit_together() { python3 "$here/metrics/dashboard.py" files "$compose/metrics" "$compose/docker-compose.yml"; }
 its_password_is_a_file_of_its_user_alone() { same "owner and mode" "$(stat --format='%u:%g %a' /etc/nexus/credentials/grafana_password)" "472:0 600"; }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A purge of a large table while programs search and insert, inside an installed machine, on a database of its own: rows per
 # second, memory, and the p95 of search and insert while it runs against the same just before, in one run. Prints a table. It
-# fails when nexus-purge needs more than 64 MiB or a p95 more than doubles.
+# fails when nexus-purge needs more than 64 MiB or, from 100,000 episodes on, when a p95 more than doubles: a short run's p95 is
+# a matter of luck.
 # usage: purge-bench.sh [EPISODES [PERCENT_EXPIRED [vector|words]]]
 set -euo pipefail
 shopt -s inherit_errexit
@@ -34,8 +35,8 @@ make_the_table() {
 	docker exec nexus-postgres createdb bench_purge
 	docker exec --env NEXUS_PG_DATABASE=bench_purge nexus-postgres bash /nexus/migrate.sh
 	# Two at a time fill it, without indexes; they are made after.
-	indexes=$(bench -At --command="SELECT indexdef FROM pg_indexes WHERE tablename = 'zep_episodic_memory' AND indexname !~ 'pkey'")
-	bench -At --command="SELECT format('DROP INDEX nexus_memory.%I', indexname) FROM pg_indexes WHERE tablename = 'zep_episodic_memory' AND indexname !~ 'pkey' \gexec"
+	indexes=$(bench -At --command="SELECT indexdef || ';' FROM pg_indexes WHERE tablename = 'zep_episodic_memory' AND indexname !~ 'pkey'")
+	bench -At --command="SELECT format('DROP INDEX nexus_memory.%I;', indexname) FROM pg_indexes WHERE tablename = 'zep_episodic_memory' AND indexname !~ 'pkey'" | bench
 	bench <<-'SQL'
 		SELECT setseed(0.42) \g /dev/null
 		CREATE TABLE direction AS SELECT c, array_agg(random() - 0.5) AS v FROM generate_series(0, 99) c, generate_series(1, 384) GROUP BY c;
@@ -52,7 +53,7 @@ make_the_table() {
 	# Several processes at it have what is in /dev/shm together, one has as much as it is given.
 	size=$(docker exec nexus-postgres df -Pm /dev/shm | awk 'END { print $4 }')
 	if ((size < 3 * episodes / 1000)); then size="SET max_parallel_maintenance_workers = 0; SET maintenance_work_mem = '4GB'"; else size="SET max_parallel_maintenance_workers = 3; SET maintenance_work_mem = '$((size * 3 / 4))MB'"; fi
-	{ printf 'ALTER TABLE %s SET (parallel_workers = 3);\n%s;\n' "$table" "$size" && sed 's/$/;/' <<<"$indexes" && echo "ALTER TABLE $table RESET (parallel_workers);"; } | bench
+	{ printf 'ALTER TABLE %s SET (parallel_workers = 3);\n%s;\n' "$table" "$size" && echo "$indexes" && echo "ALTER TABLE $table RESET (parallel_workers);"; } | bench
 	echo "built the indexes"
 	bench --command="CREATE TABLE public.probe AS SELECT (row_number() OVER () - 1)::int AS n, embedding FROM $table WHERE \"timestamp\" > now() - interval '1 day' LIMIT 100"
 	bench --command='VACUUM ANALYZE' --command='CHECKPOINT'
@@ -129,7 +130,9 @@ p95_at_most_doubles() { awk -v a="${times[$1-idle]}" -v b="${times[$1-busy]}" 'B
 recall_stays() { [[ $search != vector ]] || jq -e '.recall_after + 5 >= .recall_before' "$work/done.json" >/dev/null; }
 check all_expired_are_gone
 check memory_stays_below_64_mib
-check p95_at_most_doubles search
-check p95_at_most_doubles insert
+if ((episodes >= 100000)); then
+	check p95_at_most_doubles search
+	check p95_at_most_doubles insert
+fi
 check recall_stays
 report

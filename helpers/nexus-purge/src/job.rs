@@ -1,13 +1,13 @@
 //! The job: lock, look, say what would go, stop where that is too much, write the decisions, carry them out, clean up.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nexus_core::confirm::confirm;
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::forgetting::{Forgetting, Replayed, Table, check_references, replay, session};
 use nexus_core::journal::message_id;
-use nexus_core::ledger::{Decision, Done, Keys, LedgerFile, Line, What};
+use nexus_core::ledger::{self, Decision, Keys, Line};
 use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::server::Server;
 use nexus_core::progress::Progress;
@@ -16,12 +16,16 @@ use nexus_core::text::{counted, printable};
 
 use crate::args::{Args, YesNo};
 use crate::cleaning::{self, Cleaned, Room};
+use crate::decisions::{self, Decided};
 use crate::recall;
 use crate::redis::Redis;
 use crate::report::Purged;
 use crate::survey::{Survey, survey};
 use crate::wishes::{self, Wish};
 use crate::{APPLICATION, preflight, reindexing};
+
+/// How long a run waits for another one, or for a restore that is just taking the database's place.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The table in the living database.
 pub(crate) struct Living {
@@ -77,10 +81,13 @@ pub(crate) fn dry_run(args: &Args, progress: &Progress, stop: &Stop) -> Result<S
 /// The first failure. What is gone by then stays gone, and the next run finishes what was decided.
 pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purged> {
     let began = Instant::now();
-    let mut ledger = LedgerFile::open(&args.purge_ledger, Keys::read()?, APPLICATION)?;
+    let _alone = ledger::carry_out_alone(&args.purge_ledger, APPLICATION, PATIENCE)?;
+    let keys = Keys::read()?;
+    // One that is damaged is known before anything is done.
+    let is_behind = !decisions::to_carry_out(args, &ledger::read(&args.purge_ledger, &keys)?).is_empty();
     let job = Job::begin(args, progress, stop)?;
     let mut redis = job.redis()?;
-    let wishes = if args.replay { Vec::new() } else { job.wishes(ledger.keys())? };
+    let wishes = if args.replay { Vec::new() } else { job.wishes(&keys)? };
 
     let survey = survey(&job.control, &job.table, &wishes)?;
     job.warn_of_unknown_types(&survey);
@@ -95,43 +102,31 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
     let goes = any_of(&wishes);
     check_references(&job.control, &job.table, &goes, args.on_reference())?;
 
-    let old: Vec<Line> = if args.replay {
-        ledger.ledger().lines().iter().filter(|line| line.decision().is_some()).cloned().collect()
-    } else {
-        ledger.ledger().open().into_iter().cloned().collect()
-    };
     let mut purged = Purged::default();
-    if !wishes.is_empty() || !old.is_empty() {
+    if is_behind || !wishes.is_empty() {
         let probe = recall::choose(&job.control, &job.table, &goes, survey.of)?;
         if let Some(probe) = &probe {
             purged.recall_before = probe.recall(&job.control, &job.table, &goes, progress)?;
         }
         progress.expect(job.table.bytes());
-        let mut lines = Vec::new();
-        for wish in &wishes {
-            for decision in &wish.decisions {
-                lines.push(ledger.append(&wish.by, What::Decision(Box::new(decision.clone())))?);
-            }
-        }
+        let Decided { old, new } = decisions::write(args, &keys, &wishes)?;
         let hints: Vec<String> = wishes.iter().flat_map(|wish| wish.hints.iter().cloned()).collect();
         // The old ones are looked for among all rows; what they hashed is known no more.
-        let finished = job.carry_out(&ledger, &old, &[], &mut redis, &mut purged)?;
-        let done = job.carry_out(&ledger, &lines, &hints, &mut redis, &mut purged)?;
+        let finished = job.carry_out(&keys, &old, &[], &mut redis, &mut purged)?;
+        let done = job.carry_out(&keys, &new, &hints, &mut redis, &mut purged)?;
         // Of what a killed run has begun, or was forgotten at once, the copies are still in Redis's file.
         let is_in_its_file = purged.copies > 0 || !old.is_empty();
         let cleaned = job.clean(redis.as_mut().filter(|_| is_in_its_file), survey.of, &mut purged)?;
         if cleaned.held_by.is_none() {
             // Only now: until then a killed run leaves the decision open, and the next one does all of this again.
-            for (line, rows) in old.iter().zip(finished.rows).chain(lines.iter().zip(done.rows)) {
-                let found = line.decision().and_then(|decision| decision.found).unwrap_or(0);
-                ledger.append(APPLICATION, What::Done(Done { of: line.mac, rows: rows.max(found) }))?;
-            }
+            let rows = finished.rows.into_iter().chain(done.rows);
+            decisions::are_done(args, keys, old.iter().chain(&new).zip(rows))?;
         }
         if let Some(probe) = &probe {
             purged.recall_after = probe.recall(&job.control, &job.table, "false", progress)?;
             purged.notes.extend(recall::complaint(purged.recall_before, purged.recall_after));
         }
-        purged.decisions = lines.len() as u64;
+        purged.decisions = new.len() as u64;
         purged.finished = old.len() as u64;
     }
     if let Some(redis) = &mut redis {
@@ -207,7 +202,7 @@ impl<'a> Job<'a> {
 
     fn carry_out(
         &self,
-        ledger: &LedgerFile,
+        keys: &Keys,
         lines: &[Line],
         hints: &[String],
         redis: &mut Option<Redis>,
@@ -222,7 +217,7 @@ impl<'a> Job<'a> {
         let on = Forgetting {
             server: &self.server,
             database: &self.args.server.database,
-            keys: ledger.keys(),
+            keys,
             hints,
             on_reference: self.args.on_reference(),
             most_rows: self.args.batch,

@@ -3,6 +3,7 @@
 mod answering;
 mod args;
 mod cleaning;
+mod decisions;
 mod expunge;
 mod job;
 mod ledger_view;

@@ -112,6 +112,7 @@ who_is_in_the_way_makes_it_busy() {
 	id=$(one_of "agent_id = 'nexus'")
 	before="$(rows) $(lines)"
 	# The ledger, as a nightly run or a restore holds it.
+	# shellcheck disable=SC2016 # the inner shell's
 	flock /var/lib/nexus/.lock sh -c 'touch "$1" && cat' sh "$work/locked" < <(until [[ -e $work/answered ]]; do sleep 0.1; done) &
 	held=$!
 	await 10 test -e "$work/locked"
@@ -130,6 +131,33 @@ who_is_in_the_way_makes_it_busy() {
 	same "the answer then" "$(ask_for nexus "$id")" forgotten
 }
 row_is_held() { fails 'could not obtain lock' memory --command="SELECT 1 FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$1' FOR UPDATE NOWAIT"; }
+
+# A run may take minutes; one episode is forgotten at once meanwhile, and neither loses the other's line.
+a_run_at_work_is_not_in_the_way() {
+	local old id held run lines
+	old=$(one_of "agent_id = 'other'") id=$(one_of "agent_id = 'nexus'") lines=$(lines)
+	memory --command="BEGIN" --command="SELECT 1 FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$old' FOR UPDATE" --command="SELECT pg_sleep(60)" --command=COMMIT >/dev/null 2>&1 &
+	held=$!
+	await 10 row_is_held "$old"
+	nexus-purge --episode "$old" >"$work/run" 2>&1 &
+	run=$!
+	await 10 run_waits_for_the_row
+	refuses 75 'held by nexus-purge' nexus-purge --episode "$id"
+	same "the answer" "$(ask_for nexus "$id")" forgotten
+	kill -0 "$run"
+	memory --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid()" >/dev/null
+	wait "$held" || true
+	wait "$run" || { cat "$work/run" && return 1; } >&2
+	same "rows with these ids" "$(rows "episode_id IN ('$old', '$id')")" 0
+	# Two decisions, and that the run's is done; the other is open until the next run.
+	same "lines" "$(lines)" "$((lines + 3))"
+	nexus-purge --ledger >/dev/null
+	nexus-purge --json >"$work/next"
+	same "what the next run finished" "$(jq '.finished >= 1' "$work/next")" true
+}
+run_waits_for_the_row() {
+	[[ $(memory --command="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexus-purge' AND wait_event_type = 'Lock'") -ge 1 ]]
+}
 
 # Also where the foreign key is checked only at the end of the transaction: the ledger would have to be carried out for ever.
 who_refers_forbids_it() {
@@ -174,6 +202,7 @@ asked_over_the_socket() {
 	check nightly_run_finishes_it
 	check what_is_no_request_does_nothing
 	check who_is_in_the_way_makes_it_busy
+	check a_run_at_work_is_not_in_the_way
 	check who_refers_forbids_it
 	check many_at_once_are_all_forgotten
 	check a_stopped_server_is_said

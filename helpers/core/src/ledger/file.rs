@@ -51,6 +51,17 @@ pub fn read(path: &Path, keys: &Keys) -> Result<Ledger> {
     }
 }
 
+/// Takes the place of the one run that carries the ledger at `path` out, for `job`; waits no longer than `patience`. Not the
+/// ledger's own lock: while a run of minutes deletes and cleans up, one episode can be forgotten at once. Whoever takes both
+/// takes this one first.
+///
+/// # Errors
+/// TryLater (75) naming who holds it.
+pub fn carry_out_alone(path: &Path, job: &str, patience: Duration) -> Result<Lock> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    Lock::take_file_within(&directory.join(".purging.lock"), job, patience)
+}
+
 /// The ledger, locked for whoever appends to it.
 #[derive(Debug)]
 pub struct LedgerFile {
@@ -66,8 +77,16 @@ impl LedgerFile {
     /// # Errors
     /// As [`read`]; TryLater (75) when somebody else holds it for five seconds.
     pub fn open(path: &Path, keys: Keys, job: &str) -> Result<Self> {
+        Self::open_within(path, keys, job, PATIENCE)
+    }
+
+    /// As [`Self::open`], and waits as long as `patience` for whoever holds it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_within(path: &Path, keys: Keys, job: &str, patience: Duration) -> Result<Self> {
         let directory = path.parent().unwrap_or(Path::new("/"));
-        let lock = Lock::take_within(directory, job, PATIENCE)?;
+        let lock = Lock::take_within(directory, job, patience)?;
         let ledger = read(path, &keys)?;
         if ledger.is_torn() {
             let doing = || format!("cutting an unfinished line off {}", path.display());

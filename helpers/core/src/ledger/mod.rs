@@ -15,7 +15,7 @@ mod merge;
 
 pub use chain::{Broken, Head, Ledger, Line};
 pub use entry::{Decision, Done, Entry, Forget, Hashed, Hashes, Place, Rows, Types, What};
-pub use file::{LedgerFile, read};
+pub use file::{LedgerFile, carry_out_alone, read};
 pub use key::{Key, KeyId, Keys};
 pub use merge::{Merged, OfSet, Side, merge, outstanding};
 

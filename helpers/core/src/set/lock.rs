@@ -1,4 +1,4 @@
-//! One writer at a time: a flock on `.lock` in the backup directory, held by whoever writes there.
+//! One writer at a time: a flock on `.lock` in a directory, held by whoever writes there.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -37,9 +37,25 @@ impl Lock {
     /// # Errors
     /// As [`Self::take`].
     pub fn take_within(directory: &Path, job: &str, patience: Duration) -> Result<Self> {
+        Self::take_file_within(&directory.join(".lock"), job, patience)
+    }
+
+    /// Takes the lock of `directory` for `job`, without waiting.
+    ///
+    /// # Errors
+    /// TryLater (75) naming who holds it.
+    pub fn take(directory: &Path, job: &str) -> Result<Self> {
+        Self::take_file(&directory.join(".lock"), job)
+    }
+
+    /// As [`Self::take_within`], by a lock file that is not the directory's own.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn take_file_within(path: &Path, job: &str, patience: Duration) -> Result<Self> {
         let began = Instant::now();
         loop {
-            match Self::take(directory, job) {
+            match Self::take_file(path, job) {
                 Err(failure) if failure.exit() == Exit::TryLater && began.elapsed() < patience => {
                     thread::sleep(GLANCE);
                 }
@@ -48,12 +64,8 @@ impl Lock {
         }
     }
 
-    /// Takes the lock of `directory` for `job`, without waiting.
-    ///
-    /// # Errors
-    /// TryLater (75) naming who holds it.
-    pub fn take(directory: &Path, job: &str) -> Result<Self> {
-        let path = directory.join(".lock");
+    fn take_file(path: &Path, job: &str) -> Result<Self> {
+        let directory = path.parent().unwrap_or(Path::new("/"));
         let doing = || format!("locking {}", path.display());
         let file = OpenOptions::new()
             .read(true)
@@ -61,7 +73,7 @@ impl Lock {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(&path)
+            .open(path)
             .or_fail_io(doing)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut held) => {

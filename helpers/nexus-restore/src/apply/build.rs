@@ -8,7 +8,6 @@ use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::quote;
 use nexus_core::restoring::compare::{self, Compared};
 use nexus_core::restoring::{database, redis};
-use nexus_core::set::lock::Lock;
 
 use crate::apply::forget::Forgotten;
 use crate::apply::preflight::Plan;
@@ -27,7 +26,7 @@ pub(crate) struct Built {
     /// Redis's snapshot, compared and ready to be sent.
     pub(crate) redis: Option<Box<dyn Read + Send>>,
     /// Nobody forgets anything until all of it is in its place.
-    pub(crate) ledger: Option<Lock>,
+    pub(crate) ledger: Option<forget::Held>,
 }
 
 /// Restores beside the living database, compares, and swaps.

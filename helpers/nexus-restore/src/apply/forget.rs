@@ -9,7 +9,7 @@ use age::secrecy::ExposeSecret;
 use nexus_core::credentials;
 use nexus_core::failure::{OrFailIo, Result};
 use nexus_core::journal::message_id;
-use nexus_core::ledger::{Decision, Head, Keys, LedgerFile, Line, Side, What, merge};
+use nexus_core::ledger::{Decision, Head, Keys, LedgerFile, Line, Side, What, carry_out_alone, merge};
 use nexus_core::restoring::forget::{self, Copy, Forbidden, Ledgers};
 use nexus_core::set::lock::Lock;
 use nexus_core::set::seal::NewFile;
@@ -60,23 +60,30 @@ pub(crate) fn again(restore: &mut Restore<'_>) -> Result<Forgotten> {
     Ok(Forgotten { rows, forbidden: Some(forbidden), until })
 }
 
+/// The ledger, and the right to carry it out.
+pub(crate) struct Held {
+    _alone: Lock,
+    _ledger: Lock,
+}
+
 /// Keeps the ledger from growing while it is held, until the swap is done, and forgets again what came into it since
 /// [`again`]: whoever forgot an episode meanwhile forgot it in the database that goes.
 ///
 /// # Errors
 /// TryLater (75) while somebody else holds it; else as [`again`]. Nothing was replaced then.
-pub(crate) fn hold(restore: &mut Restore<'_>, forgotten: &mut Forgotten) -> Result<Option<Lock>> {
+pub(crate) fn hold(restore: &mut Restore<'_>, forgotten: &mut Forgotten) -> Result<Option<Held>> {
     let path = restore.args.purge_ledger.clone();
     let Some(directory) = path.parent().filter(|directory| directory.is_dir()) else { return Ok(None) };
-    let lock = Lock::take_within(directory, APPLICATION, PATIENCE)?;
-    let Some(ledgers) = forget::ledgers(&restore.making, &path)? else { return Ok(Some(lock)) };
+    let alone = carry_out_alone(&path, APPLICATION, PATIENCE)?;
+    let held = Some(Held { _alone: alone, _ledger: Lock::take_within(directory, APPLICATION, PATIENCE)? });
+    let Some(ledgers) = forget::ledgers(&restore.making, &path)? else { return Ok(held) };
     if ledgers.machine.head() != forgotten.until {
         let mut forbidden = forgotten.forbidden.take().unwrap_or_else(|| Forbidden::named(&ledgers));
         forbidden.name(&ledgers);
         forgotten.rows += carry_out(restore, &ledgers, &mut forbidden)?;
         forgotten.forbidden = Some(forbidden);
     }
-    Ok(Some(lock))
+    Ok(held)
 }
 
 /// Forgets in the restored copy what `ledgers` forbid, and adds the ids to `forbidden`; gives how many rows that were.
@@ -120,6 +127,8 @@ fn take_over(
     if has_new_keys {
         write_keys(keys)?;
     }
+    // A purge that is at work ends first: the lines that it is to call done may get another place.
+    let _alone = carry_out_alone(&path, APPLICATION, PATIENCE)?;
     let mut file = LedgerFile::open(&path, keys.clone(), APPLICATION)?;
     let machine = file.ledger().clone();
     let is_as_it_was = machine.head() == until;

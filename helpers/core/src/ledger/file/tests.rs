@@ -106,3 +106,16 @@ fn another_ledger_takes_its_place_in_one_step_even_when_killed_in_between() {
     assert_eq!(fs::read(&path).unwrap(), text);
     assert_eq!(lines(&path), 3);
 }
+
+#[test]
+fn one_run_carries_it_out_and_others_may_write_meanwhile() {
+    let (_directory, path) = three();
+    let alone = carry_out_alone(&path, "the first", Duration::ZERO).unwrap();
+    let failure = carry_out_alone(&path, "the second", Duration::ZERO).unwrap_err();
+    assert_eq!(failure.exit(), Exit::TryLater);
+    assert!(failure.to_string().contains("held by the first"), "{failure}");
+    open(&path).unwrap().append("somebody", decision("four")).unwrap();
+    assert_eq!(lines(&path), 4);
+    drop(alone);
+    carry_out_alone(&path, "the second", Duration::ZERO).unwrap();
+}
