@@ -51,7 +51,7 @@ installed() {
 
 # Everything that two lanes would otherwise install or build at the same time.
 prepare() {
-	need "${for_code[@]}" "${for_outside[@]}" "${for_docs[@]}"
+	need "${for_code[@]}" "${for_outside[@]}" "${for_docs[@]}" "${for_package[@]}"
 	# The image is mostly waited for, the binaries mostly computed.
 	"$machine" build &
 	build_binaries
