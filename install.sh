@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
 # Checks, installs, upgrades and removes NEXUS on this machine, or tries all of it in a throwaway one.
-# This file reads the command line; the work is in install.d/, one file a step.
+# This file reads the command line; the work is in install.d/, one file a step, and, from the first question on, in nexus-setup,
+# which is what a package calls too.
 
 set -euo pipefail
 shopt -s inherit_errexit
 umask 022
 
 clone=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)
+program=./install.sh
 
 usage() {
 	cat <<'TEXT'
@@ -30,6 +32,7 @@ usage: ./install.sh [COMMAND] [OPTION]...
                         installed already, this and nothing else is done
   --bin-dir DIR         take the helpers' binaries from DIR instead of building them with cargo
   DESTDIR=DIR           only put the files below DIR, for packagers: no root, no users, no services
+  PREFIX=DIR            with DESTDIR: below DIR in there, instead of /usr/local
 
 Exit codes are sysexits: 0 done, 64 usage, 69 something is missing, 73 cannot create, 74 input/output,
 75 another one is at work, 77 no permission, 78 settings.
@@ -41,54 +44,50 @@ stage() {
 	doing "building the helpers"
 	build_helpers
 	doing "putting the files below $destdir"
-	put_files "$(realpath -m -- "$destdir")"
+	put_files "$(realpath -m -- "$destdir")" "$to"
 }
 
 # Each step does nothing where nothing is to be done, so a second run upgrades, or goes on where the first one stopped.
 install_here() {
 	trap explain_the_end EXIT
+	not_the_package
 	doing "checking this machine"
 	check_machine
+	owner_can_be_known
 	doing "building the helpers"
 	build_helpers
 	doing "checking what an earlier NEXUS left"
 	check_remains
-	doing "asking who the owner is"
-	choose_owner
 	doing "putting files in their places"
-	put_files ''
-	make_users_and_directories
-	doing "making the secrets"
-	make_secrets
-	write_recipients
-	doing "writing the settings"
-	write_settings
-	choose_remote
-	doing "taking the model"
-	install_model
-	doing "starting the servers"
-	start_services
-	doing "taking the first backup"
-	take_first_backup
+	put_files '' "$prefix"
 	doing ''
-	say_what_is_next
+	# It has the lock.
+	exec "$prefix/sbin/nexus-setup" --after-install "${for_setup[@]}"
 }
 
-command=install purge=no yes=no owner_identity='' bin_dir='' model='' remote='' remote_failed=no destdir=${DESTDIR:-}
+become_root() {
+	((EUID != 0)) || return 0
+	# Built now, by the person: root has no business running cargo, and often has none.
+	if [[ $command == install ]] && command -v sudo >/dev/null; then build_helpers; fi
+	need_root "$clone/install.sh" "${arguments[@]}" ${bin_dir:+--bin-dir "$bin_dir"}
+}
+
+command=install purge=no yes=no owner_identity='' bin_dir='' model='' remote='' destdir=${DESTDIR:-} for_setup=()
 arguments=("$@")
 
-. "$clone/install.d/say.sh"
-. "$clone/install.d/check.sh"
+. "$clone/install.d/setup/places.sh"
+. "$clone/install.d/setup/say.sh"
+. "$clone/install.d/setup/check.sh"
+. "$clone/install.d/setup/secrets.sh"
+. "$clone/install.d/setup/sizes.sh"
+. "$clone/install.d/setup/model.sh"
+. "$clone/install.d/setup/remove.sh"
+. "$clone/install.d/setup/purge.sh"
 . "$clone/install.d/build.sh"
 . "$clone/install.d/files.sh"
-. "$clone/install.d/secrets.sh"
-. "$clone/install.d/sizes.sh"
-. "$clone/install.d/settings.sh"
-. "$clone/install.d/model.sh"
-. "$clone/install.d/remote.sh"
-. "$clone/install.d/services.sh"
 . "$clone/install.d/uninstall.sh"
 . "$clone/install.d/try.sh"
+to=$prefix
 
 while (($#)); do
 	case $1 in
@@ -97,32 +96,27 @@ while (($#)); do
 		command=${1#--}
 		;;
 	--purge) purge=yes ;;
-	--yes) yes=yes ;;
+	--yes) yes=yes && for_setup+=(--yes) ;;
 	--owner-identity | --bin-dir)
 		[[ -n ${2-} ]] || stop 64 "$1 needs a path after it"
 		path=$(realpath -m -- "$2")
-		if [[ $1 == --bin-dir ]]; then bin_dir=$path; else owner_identity=$path; fi
+		if [[ $1 == --bin-dir ]]; then bin_dir=$path; else owner_identity=$path && for_setup+=("$1" "$path"); fi
 		shift
 		;;
 	--model)
-		case ${2-} in
-		'') stop 64 "--model needs a folder after it, or download, or none" ;;
-		download | none) model=$2 ;;
-		*)
-			model=$(realpath -m -- "$2")
-			[[ -d $model ]] || stop 64 "--model $2: there is no such folder"
-			;;
-		esac
+		model=$(model_named "${2-}")
+		for_setup+=(--model "$model")
 		shift
 		;;
 	--remote)
 		case ${2-} in
-		caddy | tailscale | off) remote=$2 ;;
+		caddy | tailscale | off) remote=$2 for_setup+=(--remote "$2") ;;
 		*) stop 64 "--remote needs caddy, tailscale or off after it" ;;
 		esac
 		shift
 		;;
 	DESTDIR=?*) destdir=${1#DESTDIR=} ;;
+	PREFIX=/?*) to=${1#PREFIX=} ;;
 	-h | --help) usage && exit 0 ;;
 	*) stop 64 "there is no option '$1': see ./install.sh --help" ;;
 	esac
@@ -131,6 +125,7 @@ done
 [[ $purge == no || $command == uninstall ]] || stop 64 "--purge goes with --uninstall only"
 [[ -z $remote || $command == install && -z $destdir ]] || stop 64 "--remote goes with an installation on this machine only"
 [[ -z $destdir || $command == install ]] || stop 64 "DESTDIR goes with an installation only, not with --$command"
+[[ $to == "$prefix" || -n $destdir ]] || stop 64 "PREFIX goes with DESTDIR only: on this machine NEXUS is put below $prefix"
 
 case $command in
 check) check_machine ;;
@@ -143,10 +138,12 @@ uninstall)
 install)
 	if [[ -n $destdir ]]; then
 		stage
+	elif [[ -n $remote && -e $list_of_files ]]; then
+		exec "$prefix/sbin/nexus-setup" --remote "$remote"
 	else
 		become_root
 		lock_installation
-		if [[ -n $remote && -e $list_of_files ]]; then switch_remote_here; else install_here; fi
+		install_here
 	fi
 	;;
 esac

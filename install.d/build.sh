@@ -39,3 +39,12 @@ build_helpers() {
 			stop 69 "$bin_dir has no program $name: give --bin-dir a directory with all of: $(helper_names | tr '\n' ' ')"
 	done
 }
+
+# For check_machine.
+check_build() {
+	if [[ -n $bin_dir ]]; then
+		[[ -d $bin_dir ]] || missing "the directory $bin_dir" "name the one with the helpers' binaries after --bin-dir"
+	elif ! cargo_of_the_person >/dev/null; then
+		missing "cargo, to build the helpers" "https://rustup.rs, or --bin-dir DIR with binaries built elsewhere"
+	fi
+}

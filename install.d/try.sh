@@ -40,7 +40,7 @@ pack_model() {
 pack_luggage() {
 	local to=$1 helper
 	install -d "$to/bin" "$to/tests" "$to/helpers"
-	cp -a "$clone"/{install.sh,install.d,compose,units,docs,.env.example} "$to"
+	cp -a "$clone"/{install.sh,install.d,compose,units,docs,.env.example,Cargo.toml} "$to"
 	cp -a "$clone/tests/live" "$to/tests"
 	for helper in $(helper_names); do
 		install -d "$to/helpers/$helper"

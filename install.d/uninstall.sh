@@ -2,19 +2,20 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 uninstall() {
-	local place=/var/lib/nexus/backups
-	if [[ -r $settings ]]; then place=$(setting NEXUS_BACKUP_DIR); fi
+	local place
+	place=$(place_of_backups)
+	not_the_package
 	if [[ $purge == yes ]]; then
 		say_what_purge_removes "$place"
 		[[ $yes == yes ]] || type_purge
 	fi
 	doing "stopping NEXUS"
-	remove_services
+	if [[ -e $units/nexus.target ]]; then remove_services; fi
 	doing "removing its files"
 	remove_files
 	if [[ $purge == yes ]]; then
 		doing "removing data, backups and keys"
-		remove_data "$place"
+		remove_data "$place" no
 		say "NEXUS and all it kept are gone from this machine"
 	else
 		cat <<-TEXT
@@ -29,8 +30,14 @@ uninstall() {
 	doing ''
 }
 
+# What apt has put there, apt removes; both at once would run the one and upgrade the other.
+not_the_package() {
+	[[ ! -e /usr/lib/systemd/system/nexus.target ]] ||
+		stop 69 "NEXUS is on this machine as a package: apt-get install ./nexus_….deb upgrades it, apt-get remove nexus removes it and keeps the data"
+}
+
 say_what_purge_removes() {
-	local volume sets
+	local volume
 	say "This removes, for good:"
 	for volume in nexus_postgres_data nexus_redis_data; do
 		if docker volume inspect "$volume" >/dev/null 2>&1; then
@@ -38,8 +45,7 @@ say_what_purge_removes() {
 		fi
 	done
 	if [[ -d /var/lib/nexus ]]; then
-		sets=$(find /var/lib/nexus/backups -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' 2>/dev/null | wc -l)
-		say "  /var/lib/nexus: $(du -sh /var/lib/nexus | cut -f1), with $sets backup sets, the proofs and the ledger of what was purged"
+		say "  /var/lib/nexus: $(du -sh /var/lib/nexus | cut -f1), with $(count_sets /var/lib/nexus/backups) backup sets, the proofs and the ledger of what was purged"
 	fi
 	say "  /etc/nexus: settings, passwords, this machine's key and the list of who can open the backups"
 	if [[ $1 != /var/lib/nexus/* ]]; then say "It leaves the backups in $1, which is not below /var/lib/nexus."; fi
@@ -52,25 +58,10 @@ type_purge() {
 	[[ $typed == purge ]] || stop 64 "nothing was removed"
 }
 
-remove_services() {
-	local unit
-	if [[ -e $units/nexus.target ]]; then
-		systemctl stop nexus.target nexus-stack.service 'nexus-*'
-		while read -r _ unit; do
-			if [[ -e $units/$unit ]]; then systemctl disable --quiet "$unit"; fi
-		done < <(grep -h '^enable ' "$clone"/units/preset/*.preset)
-		# nexus-remote's doing.
-		systemctl disable --quiet nexus-api-proxy.socket
-	fi
-	if docker info >/dev/null 2>&1; then
-		docker compose --project-name nexus down --remove-orphans
-	fi
-}
-
 # remove_empty DIRECTORY: and those above it, but for the ones that Debian itself makes.
 remove_empty() {
 	local directory=$1
-	until [[ $directory =~ ^(/usr/local(/(bin|lib|share|share/man))?|/)$ ]]; do
+	until [[ $directory =~ ^(/usr/local(/(bin|sbin|lib|share|share/man))?|/)$ ]]; do
 		rmdir -- "$directory" 2>/dev/null || break
 		directory=$(dirname "$directory")
 	done
@@ -86,27 +77,6 @@ remove_files() {
 		rm -f -- "$list_of_files"
 	fi
 	rm -rf -- "$share"
-	remove_drop_in nexus-backup
-	remove_drop_in nexus-restore-test
-	remove_drop_in nexus-health
 	systemctl daemon-reload
 	systemctl reset-failed 'nexus-*'
-}
-
-remove_data() {
-	local volume
-	for volume in nexus_postgres_data nexus_redis_data nexus_prometheus_data nexus_grafana_data; do
-		if docker volume inspect "$volume" >/dev/null 2>&1; then docker volume rm "$volume" >/dev/null; fi
-	done
-	rm -rf --one-file-system -- /etc/nexus /var/lib/nexus /run/nexus
-	# When each timer last ran.
-	rm -f -- /var/lib/systemd/timers/stamp-nexus-*.timer
-	if [[ $1 == /var/lib/nexus/* ]] && getent passwd nexus >/dev/null; then userdel nexus; fi
-	if getent group nexus >/dev/null && ! getent passwd nexus >/dev/null; then groupdel nexus; fi
-	# These own nothing that is left.
-	local name
-	for name in nexus-api nexus-proxy; do
-		if getent passwd "$name" >/dev/null; then userdel "$name"; fi
-		if getent group "$name" >/dev/null; then groupdel "$name"; fi
-	done
 }

@@ -6,6 +6,13 @@
 set -euo pipefail
 umask 077
 
+# A cluster of another version is no reason to begin with an empty one. (A throwaway server's directory has no version's name.)
+program=$(postgres --version | grep -oE '[0-9]+' | head -n 1)
+if [[ $PGDATA =~ ^/var/lib/postgresql/([0-9]+)/ && ${BASH_REMATCH[1]} != "$program" ]]; then
+	echo "nexus: the image is PostgreSQL $program and the memory is ${BASH_REMATCH[1]}'s (NEXUS_POSTGRES_MAJOR): set the image back, then nexus-upgrade-postgres IMAGE" >&2
+	exit 1
+fi
+
 if [[ ! -s $PGDATA/PG_VERSION ]]; then
 	echo "nexus: making a new database cluster in $PGDATA"
 	new=$PGDATA.new

@@ -7,6 +7,7 @@ set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/checks.sh"
+. "$here/traces.sh"
 . "$here/install/refused.sh"
 . "$here/install/broken.sh"
 . "$here/install/kept.sh"
@@ -28,6 +29,7 @@ exits() {
 	[[ $said == *"$words"* ]] || { printf '"%s" said "%s" and not "%s"\n' "$*" "$said" "$words" >&2 && return 1; }
 }
 
+note_traces "$work/traces"
 check wrong_usage
 check check_names_what_is_missing
 check packagers_get_files

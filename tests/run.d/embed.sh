@@ -1,8 +1,8 @@
 # The parts of nexus-embed: its vectors against others', and the service in a machine.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
-# shellcheck source=install.d/model.sh
-. install.d/model.sh
+# shellcheck source=install.d/setup/model.sh
+. install.d/setup/model.sh
 model=$tools/models/$usual_model
 comparing=$tools/embed-python
 # With what install.sh adds to it.

@@ -21,7 +21,7 @@ fresh() {
 	"$machine" up "$@"
 	luggage=$(mktemp -d)
 	install -d "$luggage/bin" "$luggage/tests"
-	cp -a install.sh install.d compose units helpers docs .env.example ./*.md "$luggage"
+	cp -a install.sh install.d compose units helpers docs .env.example Cargo.toml ./*.md "$luggage"
 	cp -a tests/docs tests/live tests/faults tests/units "$luggage/tests"
 	for helper in helpers/nexus-*/; do install "$bin_dir/$(basename "$helper")" "$luggage/bin"; done
 	"$machine" copy "$name" "$luggage" /root/nexus
@@ -51,7 +51,7 @@ installed() {
 
 # Everything that two lanes would otherwise install or build at the same time.
 prepare() {
-	need "${for_code[@]}" "${for_outside[@]}" "${for_docs[@]}"
+	need "${for_code[@]}" "${for_outside[@]}" "${for_docs[@]}" "${for_package[@]}"
 	# The image is mostly waited for, the binaries mostly computed.
 	"$machine" build &
 	build_binaries

@@ -11,7 +11,7 @@ lane_of() {
 	bench | fuzz) echo alone ;;
 	code) echo code ;;
 	host | outside | install | health | docs) echo own ;;
-	embed | api | remote) echo memory ;;
+	embed | api | remote | package) echo memory ;;
 	faults) echo faults ;;
 	*) echo shared ;;
 	esac

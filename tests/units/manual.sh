@@ -47,7 +47,7 @@ for file in "$units"/*.{service,socket,timer,path,target,slice}; do
 	check man --where "$(basename "$file")"
 done
 check verify_misses_a_page
-for page in nexus nexus.env nexus-stack; do check formats_in_silence "$page"; done
+for page in nexus nexus.env nexus-stack nexus-setup nexus-upgrade-postgres; do check formats_in_silence "$page"; done
 for helper in "$here"/../../helpers/nexus-*/; do
 	check formats_in_silence "$(basename "$helper")"
 	check page_has_the_settings_of_help "$(basename "$helper")"

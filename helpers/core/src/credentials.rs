@@ -39,7 +39,7 @@ pub fn read(name: &str) -> Result<SecretString> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Failure::new(Exit::Settings, format!("reading credential {name}"))
                 .because(format!("{} does not exist", path.display()))
-                .advise("Run install.sh again, it makes what is missing"));
+                .advise("Run nexus-setup again, it makes what is missing"));
         }
         other => other.or_fail_io(|| format!("opening credential {}", path.display()))?,
     };
@@ -51,7 +51,7 @@ pub fn read(name: &str) -> Result<SecretString> {
     if secret.is_empty() {
         return Err(Failure::new(Exit::Settings, format!("reading credential {}", path.display()))
             .because("the file is empty")
-            .advise("Run install.sh again, it makes what is missing"));
+            .advise("Run nexus-setup again, it makes what is missing"));
     }
     Ok(SecretString::from(secret.to_owned()))
 }

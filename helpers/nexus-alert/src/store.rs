@@ -48,7 +48,7 @@ impl Store {
     pub(crate) fn at(directory: &Path) -> Result<Self> {
         fs::read_dir(directory)
             .or_fail_io(|| format!("looking into {}", directory.display()))
-            .map_err(|failure| failure.advise("Run install.sh again, it makes the directory"))?;
+            .map_err(|failure| failure.advise("Run nexus-setup again, it makes the directory"))?;
         Ok(Self { directory: directory.to_owned() })
     }
 

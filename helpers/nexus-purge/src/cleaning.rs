@@ -139,7 +139,7 @@ fn leave_the_log(control: &Control, is_superuser: bool, progress: &Progress) -> 
     let recycles: bool =
         control.row(doing, "SELECT pg_catalog.current_setting('wal_recycle')::boolean", &[])?.get(0);
     Ok(recycles.then(|| {
-        "wal_recycle is on: segments of the log that are kept to be used again still hold the rows (install.sh sets it off)"
+        "wal_recycle is on: segments of the log that are kept to be used again still hold the rows (nexus-setup sets it off)"
             .to_owned()
     }))
 }

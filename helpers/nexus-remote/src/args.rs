@@ -9,7 +9,7 @@ use crate::domain::Domain;
 
 /// Checks, opens and closes the way in from other machines
 ///
-/// nexus-proxy.service and nexus-tailscale.service run it. To turn one on or off: ./install.sh --remote caddy, tailscale or off
+/// nexus-proxy.service and nexus-tailscale.service run it. To turn one on or off: nexus-setup --remote caddy, tailscale or off
 #[derive(Parser, Clone, Debug)]
 #[command(name = "nexus-remote", version)]
 pub(crate) struct Args {

@@ -28,7 +28,7 @@ pub(crate) fn open(way: &WayIn) -> Result<()> {
     if let WayIn::Off = way {
         return Err(Failure::new(Exit::Settings, "setting NEXUS_REMOTE=off")
             .because("so nothing is opened")
-            .advise("Turn one way on: ./install.sh --remote caddy, or tailscale"));
+            .advise("Turn one way on: nexus-setup --remote caddy, or tailscale"));
     }
     if let WayIn::Caddy { tls, allow, .. } = way {
         // An authority of the Internet looks from addresses that it does not tell, and Caddy has to reach it: then only Caddy

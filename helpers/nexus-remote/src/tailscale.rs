@@ -17,7 +17,7 @@ pub(crate) fn check() -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Failure::new(Exit::Unavailable, "setting NEXUS_REMOTE=tailscale")
                 .because("this machine has no tailscale")
-                .advise("Install it (https://tailscale.com/download), then: tailscale up; or ./install.sh --remote off"));
+                .advise("Install it (https://tailscale.com/download), then: tailscale up; or nexus-setup --remote off"));
         }
         said => said.or_fail_io(|| doing)?,
     };

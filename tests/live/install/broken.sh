@@ -28,7 +28,7 @@ failures_can_be_repeated() {
 	# The image cannot be had.
 	docker tag redis:8.0.6-alpine keep:redis
 	docker rmi redis:8.0.6-alpine >/dev/null
-	exits 69 "run ./install.sh again" install_now
+	exits 69 "run nexus-setup again" install_now
 	docker tag keep:redis redis:8.0.6-alpine
 	# The first backup fails.
 	cp -a "$clone/bin" "$work/bin"
@@ -70,4 +70,4 @@ first_start_cut_short() {
 	done
 }
 
-one_at_a_time() { exits 75 "another install.sh is at work" flock /run/lock/nexus-install "$clone/install.sh" --uninstall; }
+one_at_a_time() { exits 75 "another nexus-setup is at work" flock /run/lock/nexus-install "$clone/install.sh" --uninstall; }

@@ -4,7 +4,7 @@
 # settings_for MEMORY CPUS: what would be written for a machine of that size.
 settings_for() (
 	# shellcheck source=/dev/null
-	. "$clone/install.d/sizes.sh"
+	. "$clone/install.d/setup/sizes.sh"
 	sizes_for "$1" "$2" yes
 )
 sizes_fit_the_machine() {

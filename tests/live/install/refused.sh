@@ -41,6 +41,10 @@ packagers_get_files() {
 	test -x "$stage/usr/local/bin/nexus-backup"
 	test -f "$stage/usr/local/lib/systemd/system/nexus-backup.timer"
 	test -f "$stage/usr/local/share/nexus/compose/docker-compose.yml"
+	test -x "$stage/usr/local/sbin/nexus-setup"
+	DESTDIR=$stage setpriv --reuid=nobody --clear-groups "$work/clone/install.sh" --bin-dir "$work/clone/bin" PREFIX=/usr >/dev/null
+	same "paths of another prefix" "$(grep -rlF /usr/local/share/nexus "$stage"/usr/{lib,sbin,share/man,share/nexus} || true)" ""
+	exits 64 "PREFIX goes with DESTDIR only" "$clone/install.sh" PREFIX=/usr
 	nothing_is_left
 }
 

@@ -8,6 +8,7 @@ removed_and_taken_up_again() {
 	same "containers" "$(docker ps --all --quiet)" ""
 	same "files" "$(find /usr/local /etc/systemd -name '*nexus*')" ""
 	install_now >/dev/null
+	same "units that were on" "$(systemctl is-enabled nexus.target nexus-backup.timer | sort -u)" enabled
 	same "the row" "$(as_program --command="SELECT content FROM nexus_memory.zep_episodic_memory WHERE content = 'stays'")" stays
 	same "the key" "$(redis GET stays)" yes
 }
@@ -26,6 +27,7 @@ purge_asks() { exits 64 "there is no terminal to ask on" "$clone/install.sh" --u
 purge() {
 	exits 0 "are gone from this machine" "$clone/install.sh" --uninstall --purge --yes
 	nothing_is_left
+	no_traces_since "$work/traces"
 	same "failed units" "$(systemctl --failed --no-legend)" ""
 }
 

@@ -7,11 +7,16 @@ use std::path::Path;
 
 use nexus_pages::{Result, page, root, settings, units};
 
+/// What has a page and is neither a helper nor a unit.
+const BY_HAND: [&str; 3] = ["nexus-stack", "nexus-setup", "nexus-upgrade-postgres"];
+
 /// nexus(7), nexus-stack(8) and nexus.env(5) say what the units and .env.example say.
 #[test]
 fn documented() -> Result {
     page::of_hand("nexus", 7, "")?;
-    page::of_hand("nexus-stack", 8, "")?;
+    for name in BY_HAND {
+        page::of_hand(name, 8, "")?;
+    }
     page::of_hand("nexus.env", 5, &settings::page()?)
 }
 
@@ -51,7 +56,7 @@ fn no_page_is_left_over() -> Result {
     let units: Vec<String> = units::all()?.into_iter().map(|unit| unit.name).collect();
     for file in names("docs/man/man8") {
         let about = file.trim_end_matches(".8");
-        let is_known = about == "nexus-stack" || helpers.iter().chain(&units).any(|name| name == about);
+        let is_known = BY_HAND.contains(&about) || helpers.iter().chain(&units).any(|name| name == about);
         assert!(is_known, "docs/man/man8/{file} is about no helper and no unit: remove it");
     }
     for (shell, before, after) in [("bash", "", ""), ("zsh", "_", ""), ("fish", "", ".fish")] {
@@ -64,6 +69,26 @@ fn no_page_is_left_over() -> Result {
         }
     }
     Ok(())
+}
+
+/// The commands that are shell say in `--help` what their pages say: the same options.
+#[test]
+fn shell_commands_and_their_pages_have_the_same_options() {
+    for name in &BY_HAND[1..] {
+        let script = fs::read_to_string(root().join(format!("install.d/setup/{name}"))).expect("a command");
+        let (_, help) = script.split_once("<<'TEXT'").expect("its help");
+        let (help, _) = help.split_once("\nTEXT").expect("the end of its help");
+        let page = fs::read_to_string(root().join(format!("docs/man/by-hand/{name}.8"))).expect("its page");
+        let (_, page) = page.split_once(".SH OPTIONS").expect("its options");
+        for option in help.split_whitespace().filter(|word| word.starts_with("--") && *word != "--help") {
+            let option = option.trim_end_matches([':', ';', ',']);
+            assert!(
+                page.contains(&option.replace('-', "\\-")),
+                "docs/man/by-hand/{name}.8 does not say what {option} is"
+            );
+            assert!(script.contains(option), "{name} --help names {option}, which it does not take");
+        }
+    }
 }
 
 /// No setting is described that nothing reads, and Compose falls back to the default that is described.

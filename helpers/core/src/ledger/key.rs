@@ -14,7 +14,7 @@ use crate::set::hashing::Digest;
 /// The credential that holds the keys, one a line, the current one first.
 const CREDENTIAL: &str = "ledger_key";
 
-/// The fewest characters of a key; install.sh makes 43, which hold 256 bits.
+/// The fewest characters of a key; nexus-setup makes 43, which hold 256 bits.
 const SHORTEST: usize = 32;
 
 /// Which key: the first 8 hexadecimal digits of a MAC made with it. It says nothing of the key.

@@ -19,7 +19,7 @@ const LONGEST_IDENTITIES: u64 = 1 << 20;
 /// Settings (78) when the file is missing, empty, or a line is no recipient.
 pub fn recipients(path: &Path) -> Result<Vec<Recipient>> {
     let doing = || format!("reading the recipients in {}", path.display());
-    let advice = "Put one age recipient (age1…) a line there; install.sh makes it";
+    let advice = "Put one age recipient (age1…) a line there; nexus-setup makes it";
     let file = match File::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Failure::new(Exit::Settings, doing()).because(error).advise(advice));

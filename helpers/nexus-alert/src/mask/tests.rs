@@ -86,7 +86,7 @@ proptest! {
     fn random_words_do_not_pass_alone(hex in "[0-9a-f]{32,80}", bytes in prop::collection::vec(any::<u8>(), 32)) {
         let masked = one_line(&format!("it says {hex}."));
         prop_assert!(!masked.contains(&hex));
-        // As install.sh makes its passwords.
+        // As nexus-setup makes its passwords.
         let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let word: String = bytes.iter().map(|byte| char::from(letters[usize::from(byte % 64)])).collect();
         if is_random(&word) {

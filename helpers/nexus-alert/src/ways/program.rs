@@ -42,7 +42,7 @@ impl RunAs {
         }
         let owner = std::fs::metadata(directory)
             .or_fail_io(doing)
-            .map_err(|failure| failure.advise("Run install.sh again, it makes the directory"))?;
+            .map_err(|failure| failure.advise("Run nexus-setup again, it makes the directory"))?;
         User::from_uid(owner.uid().into()).map(Self).or_fail(Exit::Io, doing)
     }
 }

@@ -115,7 +115,7 @@ fn postgres(argv: &mut Argv, mib: u32, image: &str) {
     for variable in [
         "PGUSER=postgres",
         "PGPASSFILE=/run/secrets/postgres_pgpass",
-        "PGDATA=/var/lib/postgresql/18/docker",
+        "PGDATA=/var/lib/postgresql/scratch/docker",
         "NEXUS_INITDB_OPTIONS=--no-sync",
     ] {
         argv.extend(words(&["--env", variable]));

@@ -18,7 +18,7 @@ impl MappedFile {
     /// Permission (77) or I/O (74), naming the file.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).or_fail_io(|| format!("opening {}", path.display()))?;
-        // SAFETY: nobody changes the file while it is mapped: install.sh puts a model's folder in its place by renaming, under
+        // SAFETY: nobody changes the file while it is mapped: nexus-setup puts a model's folder in its place by renaming, under
         // another name where there is one, and the unit's user may not write to it. Whoever cuts it short nevertheless ends
         // this process by SIGBUS; systemd starts it again, and then the file is refused.
         let map = unsafe { Mmap::map(&file) }.or_fail_io(|| format!("mapping {}", path.display()))?;

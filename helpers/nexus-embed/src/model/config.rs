@@ -138,7 +138,7 @@ fn no_model(folder: &Path) -> Failure {
     Failure::new(Exit::Settings, format!("loading the model in {}", folder.display()))
         .because("there is no config.json")
         .advise(
-            "Put a model there: ./install.sh --model download, or --model DIR; docs/EMBEDDING.md says which",
+            "Put a model there: nexus-setup --model download, or --model DIR; docs/EMBEDDING.md says which",
         )
 }
 

@@ -150,7 +150,7 @@ fn version(folder: &Path, digest: &str) -> String {
     format!("{name}@{}", &digest[..8])
 }
 
-/// What install.sh wrote down of the weights when it took them.
+/// What nexus-setup wrote down of the weights when it took them.
 fn check_sum(sums: &Path, digest: &str) -> Result<()> {
     // A folder that a person put there by hand has none.
     let Ok(text) = std::fs::read_to_string(sums) else { return Ok(()) };
@@ -166,7 +166,7 @@ fn check_sum(sums: &Path, digest: &str) -> Result<()> {
             &digest[..8],
             said.get(..8).unwrap_or(said)
         ))
-        .advise("Install the model anew: ./install.sh --model download, or --model DIR")),
+        .advise("Install the model anew: nexus-setup --model download, or --model DIR")),
         _ => Ok(()),
     }
 }

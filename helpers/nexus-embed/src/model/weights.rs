@@ -128,7 +128,7 @@ impl Tensor {
 fn damaged(path: &str, why: impl Into<String>) -> Failure {
     Failure::new(Exit::Data, format!("reading {path}"))
         .because(why.into())
-        .advise("Install the model anew: ./install.sh --model download, or --model DIR")
+        .advise("Install the model anew: nexus-setup --model download, or --model DIR")
 }
 
 /// The header of a file whose bytes are these.

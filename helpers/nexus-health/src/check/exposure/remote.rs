@@ -105,7 +105,7 @@ fn token(since: Option<i64>, now: i64) -> Finding {
         return Finding::critical(
             id,
             "There is no token for other machines, so none is let in.",
-            "Make one: ./install.sh --remote caddy, or tailscale",
+            "Make one: nexus-setup --remote caddy, or tailscale",
         );
     };
     let days = (now - since).max(0) / DAY;

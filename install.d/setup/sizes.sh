@@ -49,7 +49,7 @@ postgres_settings() {
 	autovacuum=$(between 32 $((memory / 32)) 256)
 	builders=$(between 1 $((cpus / 2)) 4)
 	cat <<-TEXT
-		# PostgreSQL's settings, sized by install.sh for $memory MiB and $cpus CPUs. Change what you like: an upgrade keeps
+		# PostgreSQL's settings, sized by nexus-setup for $memory MiB and $cpus CPUs. Change what you like: an upgrade keeps
 		# a changed file and puts the new defaults beside it, as postgresql.conf.new.
 		# After a change: systemctl restart nexus-stack
 

@@ -1,23 +1,22 @@
 # What a person may edit, in /etc/nexus: made once, and by an upgrade only added to.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
-settings=/etc/nexus/nexus.env
-# Copies of what was installed, to tell a file that a person changed from one that nobody did.
-as_shipped=/var/lib/nexus/installed
-
 write_settings() {
-	local limits memory shm
+	local limits memory shm old='' new
 	limits=$(docker info --format '{{if .CPUCfsQuota}}yes{{else}}no{{end}}')
-	merged_settings "$clone/.env.example" "$settings" "$(sizes_for "$(memory_of_machine)" "$(nproc)" "$limits")" |
-		without_limits "$limits" | put_if_new "$settings" 0640 root:nexus
+	if [[ -s $settings ]]; then old=$(<"$settings"); fi
+	new=$(merged_settings "$example" "$settings" "$(sizes_for "$(memory_of_machine)" "$(nproc)" "$limits")")
+	without_limits "$limits" <<<"$new" | put_if_new "$settings" 0640 root:nexus
+	if [[ -n $old ]]; then explain_settings "$old" "$new"; fi
+	keep_major_version
 	[[ $(setting NEXUS_METRICS) =~ ^(on|off)$ ]] || stop 78 "NEXUS_METRICS=$(setting NEXUS_METRICS) in $settings: it is on or off"
 	memory=$(mebibytes "$(setting NEXUS_POSTGRES_MEMORY)")
 	shm=$(mebibytes "$(setting NEXUS_POSTGRES_SHM)")
 	postgres_settings "$memory" "$shm" "$(nproc)" |
 		put_default /etc/nexus/postgres/postgresql.conf
 	if [[ ! -e /etc/nexus/compose.override.yml ]]; then
-		put /etc/nexus/compose.override.yml 0644 root:root <<-'TEXT'
-			# Your own additions to NEXUS's containers, merged over /usr/local/share/nexus/compose/docker-compose.yml.
+		put /etc/nexus/compose.override.yml 0644 root:root <<-TEXT
+			# Your own additions to NEXUS's containers, merged over $share/compose/docker-compose.yml.
 			# No upgrade touches this file. After a change: systemctl reload nexus-stack
 			services: {}
 		TEXT
@@ -33,6 +32,41 @@ write_settings() {
 
 # setting NAME: its value in nexus.env.
 setting() { sed -n "s/^$1=//p" "$settings" | tail -n 1; }
+
+# set_setting NAME VALUE: in nexus.env, where it is.
+set_setting() {
+	local content
+	content=$(sed "s|^$1=.*|$1=$2|" "$settings")
+	put "$settings" 0640 root:nexus <<<"$content"
+}
+
+names_of_settings() { grep -oE '^NEXUS_[A-Z0-9_]+=' | sort -u; }
+
+# explain_settings OLD NEW: what this version has added, with its comments and defaults, and what nothing reads any more.
+explain_settings() {
+	local gone
+	if [[ $2 != "$1" ]]; then
+		say "new settings of this version, with their defaults; they are at the end of $settings:"
+		sed '/^$/d; s/^/    /' <<<"${2#"$1"}"
+	fi
+	gone=$(comm -23 <(names_of_settings <<<"$1") <(names_of_settings <"$example"))
+	if [[ -n $gone ]]; then say "no program reads any more, and may be removed from $settings: $(tr -d = <<<"$gone" | paste -sd' ')"; fi
+}
+
+# The shipped image may be of a newer PostgreSQL than the one whose cluster is here. That one goes on, until a person says otherwise.
+keep_major_version() {
+	local shipped major running
+	shipped=$(shipped_postgres_image)
+	major=$(setting NEXUS_POSTGRES_MAJOR)
+	if [[ -n $(setting NEXUS_POSTGRES_IMAGE) || $shipped != *-pg* || $shipped == *-pg"$major"-* ]]; then return; fi
+	running=$(docker inspect --format '{{.Config.Image}}' nexus-postgres 2>/dev/null) ||
+		stop 78 "the memory is PostgreSQL $major's (NEXUS_POSTGRES_MAJOR), and this version of NEXUS comes with $shipped: name the image that you had in NEXUS_POSTGRES_IMAGE in $settings"
+	set_setting NEXUS_POSTGRES_IMAGE "$running"
+	say "this version of NEXUS comes with $shipped; yours stays $running until you say: nexus-upgrade-postgres $shipped"
+}
+
+# shellcheck disable=SC2016 # Compose expands it
+shipped_postgres_image() { sed -n 's/.*\${NEXUS_POSTGRES_IMAGE:-\(.*\)}.*/\1/p' "$share/compose/docker-compose.yml"; }
 
 # merged_settings EXAMPLE FILE SIZES: FILE as it is, and after it what only EXAMPLE has, with its comments. Where there is
 # no FILE yet: EXAMPLE. What is new takes its value from SIZES where that has one.
@@ -85,9 +119,6 @@ put_default() {
 	put_if_new "$shipped" 0600 root:root <<<"$new"
 }
 
-# drop_in UNIT: what install.sh adds to it.
-drop_in() { printf '/etc/systemd/system/%s.service.d/10-nexus-places.conf' "$1"; }
-
 # The units may write below /var/lib/nexus alone; a person may want the sets on another disk.
 let_jobs_write() {
 	local sets proofs
@@ -116,18 +147,10 @@ let_write() {
 	fi
 	install -d --mode=0755 "${file%/*}"
 	put "$file" 0644 root:root <<-TEXT
-		# Written by install.sh, because NEXUS_BACKUP_DIR or NEXUS_PROOFS_DIR in $settings is elsewhere.
+		# Written by nexus-setup, because NEXUS_BACKUP_DIR or NEXUS_PROOFS_DIR in $settings is elsewhere.
 		[Unit]
 		RequiresMountsFor=$2 $3
 		[Service]
 		ReadWritePaths=$2
 	TEXT
-}
-
-# Its directory stays where the person has a file of their own in it.
-remove_drop_in() {
-	local file
-	file=$(drop_in "$1")
-	rm -f "$file"
-	if [[ -d ${file%/*} ]]; then rmdir --ignore-fail-on-non-empty "${file%/*}"; fi
 }

@@ -11,8 +11,9 @@ start_services() {
 		say "the first start fetches the images, which may take minutes"
 		systemctl start nexus-stack.service || explain_stack
 	fi
-	# The new program, and its settings; its sockets hold what comes meanwhile.
-	systemctl try-restart nexus-api.service
+	# The new programs, and their settings; their sockets hold what comes meanwhile.
+	systemctl try-restart nexus-api.service nexus-health.service
+	restart_embedding
 	systemctl start nexus.target
 	reload_postgres
 	switch_metrics
@@ -35,7 +36,7 @@ enable_units() {
 	touch "$done_before"
 	while read -r _ unit; do
 		if [[ -e $units/$unit ]] && ! grep -qx "$unit" "$done_before"; then units_to_enable+=("$unit"); fi
-	done < <(grep -h '^enable ' "$clone"/units/preset/*.preset)
+	done < <(grep -h '^enable ' "$preset")
 	((${#units_to_enable[@]})) || return 0
 	systemctl enable --quiet "${units_to_enable[@]}"
 	printf '%s\n' "${units_to_enable[@]}" >>"$done_before"
@@ -74,7 +75,7 @@ say_what_is_next() {
 	cat <<-TEXT
 
 		NEXUS runs, and will after every boot. What to do next:
-		1. Use it:            curl -s 127.0.0.1:8003/health     every call: docs/CHEATSHEET.md
+		1. Use it:            curl -s 127.0.0.1:8003/health     every call: $prefix/share/doc/nexus/CHEATSHEET.md
 		   by SQL:            usermod -aG nexus USER; host=$(setting NEXUS_PG_HOST) dbname=$(setting NEXUS_PG_DATABASE) user=nexus_app, password in $keys/nexus_app_password
 		2. A backup now:      systemctl start nexus-backup     what there is: nexus-restore list
 		3. Look at it:        systemctl list-timers 'nexus-*'; journalctl -u 'nexus-*'; systemctl status nexus.slice

@@ -2,8 +2,19 @@
 # works too, and finds by words alone.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
-models=/var/lib/nexus/models
 usual_model=all-MiniLM-L6-v2
+
+# model_named WORD: what is said after --model, made whole.
+model_named() {
+	case $1 in
+	'') stop 64 "--model needs a folder after it, or download, or none" ;;
+	download | none) printf '%s' "$1" ;;
+	*)
+		[[ -d $1 ]] || stop 64 "--model $1: there is no such folder"
+		realpath -- "$1"
+		;;
+	esac
+}
 
 # SHA-256 of the files of the published model.
 sums_of_usual_model() {
@@ -105,7 +116,7 @@ install_model() {
 	ask)
 		if [[ -e $models/$wanted/model.safetensors || $wanted != "$usual_model" ]]; then return; fi
 		if [[ $yes == no ]] && ! { has_terminal && agreed "Download $usual_model (91 MB, English), so that texts are found by their meaning?"; }; then
-			say "without a model NEXUS finds by words; later: ./install.sh --model download, or --model DIR (docs/EMBEDDING.md)"
+			say "without a model NEXUS finds by words; later: nexus-setup --model download, or --model DIR (docs/EMBEDDING.md)"
 			return
 		fi
 		;;
@@ -130,7 +141,7 @@ install_model() {
 	else
 		rm -rf "$models/.download"
 		[[ ${model:-ask} == ask ]] || stop 69 "the model $usual_model could not be fetched: try again later, or fetch it elsewhere and name its folder after --model (docs/EMBEDDING.md)"
-		complain "the model $usual_model could not be fetched. NEXUS works without it and finds by words; later: ./install.sh --model download, or --model DIR"
+		complain "the model $usual_model could not be fetched. NEXUS works without it and finds by words; later: nexus-setup --model download, or --model DIR"
 	fi
 }
 

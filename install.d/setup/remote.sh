@@ -9,17 +9,6 @@ choose_remote() {
 	make_remote_token
 }
 
-# set_setting NAME VALUE: in its line, or in a new one.
-set_setting() {
-	local line changed=''
-	while IFS= read -r line; do
-		if [[ $line == "$1="* ]]; then line=$1=$2; fi
-		changed+=$line$'\n'
-	done <"$settings"
-	if ! grep -q "^$1=" "$settings"; then changed+=$1=$2$'\n'; fi
-	printf '%s' "$changed" | put_if_new "$settings" 0640 root:nexus
-}
-
 # Where one is needed and there is none: 32 random bytes. One that is there stays.
 make_remote_token() {
 	local file=$keys/remote_token
@@ -54,9 +43,9 @@ start_remote() {
 	remote_failed=yes
 }
 
-# Only that, on a machine where NEXUS is.
+# Only that, on a machine where NEXUS is set up.
 switch_remote_here() {
-	[[ -e $list_of_files && -e $settings ]] || stop 78 "NEXUS is not installed here yet: ./install.sh --remote $remote without --yes asks what it needs"
+	trap explain_the_end EXIT
 	doing "letting other machines in by $remote"
 	choose_remote
 	switch_remote

@@ -4,7 +4,7 @@
 step=''
 
 say() { printf '%s\n' "$*"; }
-complain() { printf 'install.sh: %s\n' "$*" >&2; }
+complain() { printf '%s: %s\n' "${program##*/}" "$*" >&2; }
 
 # stop CODE TEXT: ends everything; TEXT says what was done to what, why it failed and what to do.
 stop() {
@@ -18,26 +18,25 @@ doing() {
 	if [[ -n $step ]]; then say "== $step"; fi
 }
 
-# On EXIT during an installation. Every step can be repeated, so there is nothing to undo.
+# On EXIT. Every step can be repeated, so there is nothing to undo.
 explain_the_end() {
 	local status=$?
 	if ((status != 0)) && [[ -n $step ]]; then
-		complain "stopped while $step; the cause is above. Mend it and run ./install.sh again: it goes on from what is done, and loses nothing."
+		complain "stopped while $step; the cause is above. Mend it and run $program again: it goes on from what is done, and loses nothing."
 	fi
 }
 
-become_root() {
+# need_root COMMAND ARGUMENT…: this command, by root.
+need_root() {
 	((EUID != 0)) || return 0
-	command -v sudo >/dev/null || stop 77 "this needs root, and sudo is not installed: run it as root (su -c './install.sh')"
-	# Built now, by the person: root has no business running cargo, and often has none.
-	if [[ $command == install ]]; then build_helpers; fi
-	exec sudo -- "$clone/install.sh" "${arguments[@]}" ${bin_dir:+--bin-dir "$bin_dir"}
+	command -v sudo >/dev/null || stop 77 "this needs root, and sudo is not installed: run it as root (su -c '$program')"
+	exec sudo -- "$@"
 }
 
-# One install.sh at a time; the lock goes with this process and its children, which after a kill may take a moment.
+# One of us at a time; the lock goes with this process and its children, which after a kill may take a moment.
 lock_installation() {
 	exec {lock}>/run/lock/nexus-install
-	flock --wait 5 "$lock" || stop 75 "another install.sh is at work here: try again when it is done"
+	flock --wait 5 "$lock" || stop 75 "another nexus-setup is at work here: try again when it is done"
 }
 
 # at_least HAVE WANT: versions, dot by dot.
@@ -54,6 +53,13 @@ put() (
 	sync "$part"
 	mv -T "$part" "$1"
 )
+
+# Like put, but leaves the file alone when it says that already: it is mounted, and a new one is seen only after a restart.
+put_if_new() {
+	local content
+	content=$(cat)
+	if [[ ! -e $1 || $(<"$1") != "$content" ]]; then put "$1" "$2" "$3" <<<"$content"; fi
+}
 
 has_terminal() { [[ -r /dev/tty && -t 1 ]]; }
 

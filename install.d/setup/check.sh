@@ -15,6 +15,8 @@ check_machine() {
 	check_systemd
 	check_docker
 	check_tools
+	# Where the helpers are to be built, what that needs.
+	if declare -F check_build >/dev/null; then check_build; fi
 	check_size
 	check_clock
 	((found_missing == 0)) || stop 69 "$found_missing missing, see above: mend that and run it again"
@@ -49,7 +51,7 @@ check_docker() {
 	if ! info=$(docker info --format '{{.ServerVersion}} {{.CgroupDriver}} {{.CPUCfsQuota}} {{.MemoryLimit}} {{.SecurityOptions}} {{.Warnings}}' 2>&1) ||
 		! server=$(docker version --format '{{.Server.Version}}' 2>/dev/null); then
 		if ((EUID != 0)); then
-			missing "leave to ask Docker's daemon" "sudo ./install.sh --check"
+			missing "leave to ask Docker's daemon" "sudo $program --check"
 		else
 			missing "a running Docker daemon" "systemctl enable --now docker"
 		fi
@@ -89,17 +91,12 @@ check_tools() {
 		flock util-linux
 		gzip gzip
 	LIST
-	if [[ -n $bin_dir ]]; then
-		[[ -d $bin_dir ]] || missing "the directory $bin_dir" "name the one with the helpers' binaries after --bin-dir"
-	elif ! cargo_of_the_person >/dev/null; then
-		missing "cargo, to build the helpers" "https://rustup.rs, or --bin-dir DIR with binaries built elsewhere"
-	fi
 }
 
 check_size() {
 	local memory place free least=4096
 	# An upgrade needs little, and may be what makes room.
-	if [[ -e $list_of_files ]]; then least=256; fi
+	if [[ -s $recipients ]]; then least=256; fi
 	memory=$(memory_of_machine)
 	((memory >= 900)) || missing "1 GiB of memory (this machine has $memory MiB)" "add memory; 8 GiB are recommended"
 	((memory < 900 || memory >= 3500)) || note "$memory MiB of memory are little" "8 GiB are recommended"

@@ -2,8 +2,6 @@
 # terminal or in a log, but for the owner's identity, which is shown to the owner.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
-keys=/etc/nexus/credentials
-recipients=/etc/nexus/recipients.txt
 owner=''
 
 # 256 random bits in letters that need no quoting anywhere.
@@ -42,15 +40,15 @@ make_secrets() {
 	fi
 }
 
-# Like put, but leaves the file alone when it says that already: it is mounted, and a new one is seen only after a restart.
-put_if_new() {
-	local content
-	content=$(cat)
-	if [[ ! -e $1 || $(<"$1") != "$content" ]]; then put "$1" "$2" "$3" <<<"$content"; fi
+# Before anything is done: without a terminal the owner's key cannot be shown.
+owner_can_be_known() {
+	[[ -s $recipients || -n $owner_identity || ($yes == no && -t 0) ]] ||
+		stop 64 "an owner must be chosen: give --owner-identity FILE, or run this on a terminal, without --yes"
 }
 
 # Sets owner to the owner's recipient, or leaves it empty where recipients.txt has one already.
 choose_owner() {
+	owner_can_be_known
 	if [[ -s $recipients ]]; then
 		say "$recipients is there and stays; see it for who can open the backups"
 		return
@@ -64,8 +62,6 @@ choose_owner() {
 		if [[ -n ${SUDO_USER:-} ]]; then chown "$SUDO_USER:" "$owner_identity"; fi
 		owner=$(age-keygen -y "$owner_identity")
 		say "the owner's identity is in $owner_identity. Keep it where this machine is not: it opens every backup, and nothing else does."
-	elif [[ $yes == yes || ! -t 0 ]]; then
-		stop 64 "an owner must be chosen: give --owner-identity FILE, or run this on a terminal, without --yes"
 	else
 		show_new_identity
 	fi
@@ -88,7 +84,7 @@ show_new_identity() {
 	TEXT
 	while true; do
 		read -r -p 'Once it is saved, type its last 6 characters (or q to stop): ' typed </dev/tty
-		[[ ${typed,,} != q ]] || stop 64 "stopped: no key was kept and nothing was installed"
+		[[ ${typed,,} != q ]] || stop 64 "stopped: no key was kept and nothing was started; $program begins anew"
 		if [[ ${typed^^} == "${identity: -6}" ]]; then break; fi
 		say "that is not how it ends" >/dev/tty
 	done

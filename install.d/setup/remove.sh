@@ -1,0 +1,40 @@
+# Stopping NEXUS for good, with what setup has made round the units taken back.
+# shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
+
+# The databases' volumes, /etc/nexus and /var/lib/nexus stay.
+remove_services() {
+	systemctl stop nexus.target nexus-stack.service 'nexus-*'
+	switch_units_off
+	# nexus-remote's doing.
+	systemctl disable --quiet nexus-api-proxy.socket
+	if docker info >/dev/null 2>&1; then docker compose --project-name nexus down --remove-orphans; fi
+	systemctl stop nexus-metrics.slice nexus-proxy.slice nexus.slice
+	remove_drop_in nexus-backup
+	remove_drop_in nexus-restore-test
+	remove_drop_in nexus-health
+}
+
+# Those that are on are noted as not yet switched on, so that setting NEXUS up again does it; what the person had switched off
+# stays off.
+switch_units_off() {
+	local unit noted=$as_shipped/enabled-units units_to_disable=()
+	while read -r _ unit; do
+		if systemctl is-enabled --quiet "$unit" 2>/dev/null; then units_to_disable+=("$unit"); fi
+	done < <(grep '^enable ' "$preset")
+	((${#units_to_disable[@]})) || return 0
+	systemctl disable --quiet "${units_to_disable[@]}"
+	if [[ -e $noted ]]; then
+		put "$noted" 0644 root:root < <(grep -vxFf <(printf '%s\n' "${units_to_disable[@]}") "$noted")
+	fi
+}
+
+# drop_in UNIT: what setup adds to it.
+drop_in() { printf '/etc/systemd/system/%s.service.d/10-nexus-places.conf' "$1"; }
+
+# Its directory stays where the person has a file of their own in it.
+remove_drop_in() {
+	local file
+	file=$(drop_in "$1")
+	rm -f "$file"
+	if [[ -d ${file%/*} ]]; then rmdir --ignore-fail-on-non-empty "${file%/*}"; fi
+}

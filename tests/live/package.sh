@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# shellcheck source-path=SCRIPTDIR
+# The package, in a fresh machine with what it depends on and no NEXUS: apt, nexus-setup, a proven backup; an upgrade while a client
+# stores, and back; removed, purged, nothing left; and a PostgreSQL of the next major version.
+# usage: package.sh DEB [NEXT-DEB OLD-POSTGRES]     the package of the next version, a tar of an older PostgreSQL's image; without
+#        them only whether it comes, works, and goes without a trace
+set -euo pipefail
+shopt -s inherit_errexit
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/checks.sh"
+. "$here/traces.sh"
+. "$here/package/load.sh"
+. "$here/package/comes.sh"
+. "$here/package/upgraded.sh"
+. "$here/package/goes.sh"
+. "$here/package/postgres.sh"
+
+deb=$1 next=${2-} old_postgres=${3-}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# For figures: what a check prints otherwise is why it failed.
+exec 3>&1
+age-keygen -o "$work/owner.txt" 2>/dev/null
+# The next version's image, by another name.
+docker tag pgvector/pgvector:0.8.7-pg18-trixie pgvector/pgvector:0.8.99-pg18-trixie
+note_traces "$work/traces"
+
+began=$SECONDS
+check comes_with_apt
+check set_up_with_few_answers
+check first_set_is_proven
+check units_are_verified
+check setup_again_changes_nothing
+check wrong_words
+if [[ -z $next ]]; then
+	echo 'nexus nexus/purge-backups boolean true' | debconf-set-selections
+	check purge_of_all_leaves_nothing
+	report
+	exit
+fi
+check one_way_alone
+check upgraded_while_storing
+check backed_up_first
+check old_programs_are_gone
+check way_back
+check way_back_of_the_memory
+check no_backup_no_upgrade
+check next_postgres_waits_for_a_word
+check no_empty_memory_by_mistake
+check removed_and_taken_up_again
+check purge_keeps_backups
+check kept_backups_are_found
+check purge_of_all_leaves_nothing
+check memory_of_old_postgres
+check refused_upgrades
+check upgrade_cut_short
+check postgres_upgraded_while_storing
+check after_a_boot_too
+check old_sets_restore
+check back_and_forth
+check purge_of_all_leaves_nothing
+report

@@ -1,0 +1,65 @@
+# apt, nexus-setup, the first proof.
+# shellcheck shell=bash disable=SC2154 # here, work, deb and began are those of tests/live/package.sh
+
+apt_now() { DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet "$@" >"$work/apt" 2>&1 || { tail -n 15 "$work/apt" >&2 && return 1; }; }
+
+# apt_said WORDS
+apt_said() { grep -qF -- "$1" "$work/apt" || { printf 'apt has not said "%s" but: %s\n' "$1" "$(tail -n 12 "$work/apt" | paste -sd'|')" >&2 && return 1; }; }
+
+comes_with_apt() {
+	apt_now install "$deb"
+	apt_said 'It is set up and started by: sudo nexus-setup'
+	same "units that are on" "$(systemctl list-unit-files --no-legend 'nexus*' | awk '$2 == "enabled"')" ""
+	same "units that run" "$(systemctl list-units --no-legend 'nexus*')" ""
+	same "files that dpkg does not know" "$(find /usr /etc -xdev -path /usr/local -prune -o -iname '*nexus*' -exec dpkg --search {} + 2>&1 | grep 'no path found' || true)" ""
+	fails "an owner must be chosen" nexus-setup --yes
+	same "files that are not as they were packed" "$(dpkg --verify nexus)" ""
+}
+
+# With the owner's key shown and typed back, once wrong.
+set_up_with_few_answers() {
+	local answers
+	python3 -B "$here/answer.py" /usr/sbin/nexus-setup --model none >"$work/screen"
+	# A question ends with a colon or a bracket, and what was typed stands behind it.
+	answers=$(grep -cE '\(or q to stop\): .|\[y/N\] .' "$work/screen")
+	echo "   answers typed: $answers, of which one was wrong on purpose" >&3
+	((answers - 1 <= 3))
+	healthy
+	same "the version set up" "$(cat /var/lib/nexus/installed/version)" "$(dpkg-query --show --showformat='${Version}' nexus)"
+}
+
+first_set_is_proven() {
+	systemctl start nexus-restore-test
+	nexus-restore list --json | jq --exit-status '[.. | objects | select(has("proven"))] | length == 1 and all(.proven)' >/dev/null ||
+		{ nexus-restore list >&2 && return 1; }
+	echo "   from apt to a proven backup: $((SECONDS - began)) s" >&3
+}
+
+# systemd has nothing to say about the units where the package has put them, and each page is found. (One before 257 does not know
+# PrivateUsers=identity, says so, and goes on without.)
+units_are_verified() {
+	local unit said=''
+	for unit in /usr/lib/systemd/system/nexus*; do said+=$(systemd-analyze verify --man=no "$(basename "${unit/@./@x.}")" 2>&1)$'\n'; done
+	same "what systemd-analyze verify says" "$(grep -v 'Failed to parse boolean value, ignoring: identity$' <<<"$said" | grep . | sort -u)" ""
+	same "paths of the other way" "$(grep -rlF /usr/local/share/nexus /usr/lib/systemd/system /usr/share/man /usr/share/nexus /usr/sbin/nexus-* 2>/dev/null || true)" ""
+	test -s /usr/share/man/man8/nexus-backup.8.gz
+}
+
+setup_again_changes_nothing() {
+	local before started
+	before=$(find /etc -path '*nexus*' -type f | sort | xargs -d '\n' sha256sum)
+	started=$(docker inspect --format '{{.State.StartedAt}}' nexus-postgres nexus-redis)
+	nexus-setup --yes --model none >/dev/null
+	same "files" "$(find /etc -path '*nexus*' -type f | sort | xargs -d '\n' sha256sum)" "$before"
+	same "the containers' start" "$(docker inspect --format '{{.State.StartedAt}}' nexus-postgres nexus-redis)" "$started"
+	same "sets" "$(find /var/lib/nexus/backups -mindepth 1 -maxdepth 1 -type d | wc -l)" 1
+}
+
+wrong_words() {
+	local status=0
+	nexus-setup --foo 2>/dev/null || status=$?
+	same "the exit code of --foo" "$status" 64
+	fails "there is no such folder" nexus-setup --model /nowhere
+}
+
+one_way_alone() { fails "NEXUS is on this machine as a package" "$here/../../install.sh" --yes --bin-dir "$here/../../bin"; }

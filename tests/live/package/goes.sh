@@ -1,0 +1,39 @@
+# Removed, taken up again, purged.
+# shellcheck shell=bash disable=SC2154 # here, work and deb are those of tests/live/package.sh
+
+removed_and_taken_up_again() {
+	curl --silent --fail 127.0.0.1:8003/memory/action --json '{"action_type": "note", "action_details": {"content": "stays"}}' >/dev/null
+	apt_now remove nexus
+	same "containers" "$(docker ps --all --quiet)" ""
+	same "units" "$(systemctl list-unit-files --no-legend 'nexus*')$(find /etc/systemd -name 'nexus-*')" ""
+	apt_now install "$deb"
+	apt_said 'nexus-setup takes it up again'
+	nexus-setup --yes >/dev/null
+	same "the row" "$(as_owner --command="SELECT content FROM nexus_memory.zep_episodic_memory WHERE content = 'stays'")" stays
+	same "a unit that was on" "$(systemctl is-enabled nexus-backup.timer)" enabled
+	same "a unit that the person had switched off" "$(systemctl is-enabled nexus-alert-test.timer || true)" disabled
+}
+
+# Nobody was asked: backups stay, and whoever owns them.
+purge_keeps_backups() {
+	sets >"$work/sets-before"
+	apt_now purge nexus
+	same "sets" "$(sets)" "$(cat "$work/sets-before")"
+	apt_said 'its backups are still in /var/lib/nexus/backups'
+	no_traces_since "$work/traces" '^> (file . [0-7]+ nexus:nexus /var/lib/nexus(/(backups|proofs)(/.*)?)?|(user|group) nexus:.*)$'
+	same "failed units" "$(systemctl --failed --no-legend)" ""
+}
+
+# They open on a new machine with the owner's key; here with a new NEXUS, which finds them.
+kept_backups_are_found() {
+	apt_now install "$deb"
+	nexus-setup --yes --owner-identity "$work/owner.txt" --model none >/dev/null
+	same "sets" "$(nexus-restore verify all >/dev/null && sets)" "$(cat "$work/sets-before")"
+}
+
+purge_of_all_leaves_nothing() {
+	echo 'nexus nexus/purge-backups boolean true' | debconf-set-selections
+	apt_now purge nexus
+	no_traces_since "$work/traces"
+	same "what debconf knows" "$(debconf-show nexus)" ""
+}

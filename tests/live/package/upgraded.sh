@@ -1,0 +1,95 @@
+# From one version to the next, and back.
+# shellcheck shell=bash disable=SC2154 # here, work, deb and next are those of tests/live/package.sh
+
+sets() { find /var/lib/nexus/backups -mindepth 1 -maxdepth 1 -type d -name '0*' -printf '%f\n' | sort; }
+tomorrows_table_is() { same "that there is a table of tomorrow" "$(as_owner --command="SELECT CASE WHEN to_regclass('nexus_memory.of_tomorrow') IS NULL THEN 'no' ELSE 'yes' END")" "$1"; }
+image_that_runs() { docker inspect --format '{{.Config.Image}}' nexus-postgres; }
+
+# The next version has another image, another table and another setting.
+upgraded_while_storing() {
+	sed -i 's/^NEXUS_KEEP_DAYS=.*/NEXUS_KEEP_DAYS=9/' /etc/nexus/nexus.env
+	systemctl stop nexus-alert-test.timer && systemctl disable --quiet nexus-alert-test.timer
+	sets >"$work/sets-before"
+	while_storing upgrade apt_now install "$next"
+	same "the version set up" "$(cat /var/lib/nexus/installed/version)" 99.0.0
+	same "the image" "$(image_that_runs)" pgvector/pgvector:0.8.99-pg18-trixie
+	tomorrows_table_is yes
+	same "a setting of the person's" "$(grep -c '^NEXUS_KEEP_DAYS=9$' /etc/nexus/nexus.env)" 1
+	same "a unit that the person had switched off" "$(systemctl is-enabled nexus-alert-test.timer || true)" disabled
+	same "a new setting" "$(grep -c '^NEXUS_OF_TOMORROW=yes$' /etc/nexus/nexus.env)" 1
+	apt_said '    # What the next version wants to know.'
+	apt_said '    NEXUS_OF_TOMORROW=yes'
+}
+
+# One more set, and it has the memory of before: no table of tomorrow.
+backed_up_first() {
+	same "new sets" "$(comm -13 "$work/sets-before" <(sets) | wc -l)" 1
+	nexus-restore apply latest --into 'look' >/dev/null
+	same "tomorrow's table in it" "$(docker exec nexus-postgres psql -XAtqd look -c "SELECT to_regclass('nexus_memory.of_tomorrow')")" ""
+	docker exec nexus-postgres dropdb look
+}
+
+old_programs_are_gone() {
+	same "programs that run and are not on the disk any more" \
+		"$(find /proc/[0-9]*/exe -lname '/usr/bin/nexus-* (deleted)' 2>/dev/null)" ""
+}
+
+# Without the backup nothing is changed; when what hindered it is mended, it goes on.
+no_backup_no_upgrade() {
+	mv /etc/nexus/recipients.txt "$work"
+	echo 'age1nobody' >/etc/nexus/recipients.txt
+	fails "the backup before the upgrade failed" install_loudly "$next"
+	tomorrows_table_is no
+	same "the image" "$(image_that_runs)" pgvector/pgvector:0.8.7-pg18-trixie
+	mv "$work/recipients.txt" /etc/nexus/recipients.txt
+	systemctl reset-failed
+	dpkg --configure --pending
+	tomorrows_table_is yes
+}
+install_loudly() { DEBIAN_FRONTEND=noninteractive apt-get --yes install "$@"; }
+
+# docs/UPGRADE.md: the package of before; what was stored since stays.
+way_back() {
+	while_storing back apt_now install --allow-downgrades "$deb"
+	same "the version set up" "$(cat /var/lib/nexus/installed/version)" 0.1.0
+	same "the image" "$(image_that_runs)" pgvector/pgvector:0.8.7-pg18-trixie
+	curl --silent --fail 127.0.0.1:8003/health >/dev/null
+}
+
+# And the memory of before, too.
+way_back_of_the_memory() {
+	local before
+	before=$(comm -13 "$work/sets-before" <(sets) | head -n 1)
+	nexus-restore apply "${before%%-*}" --yes >/dev/null
+	systemctl reload nexus-stack
+	tomorrows_table_is no
+	same "what migrations it has seen" "$(as_owner --command='SELECT max(version) < 99 FROM nexus_memory.migrations')" t
+	curl --silent --fail 127.0.0.1:8003/memory/action --json '{"action_type": "note", "action_details": {"content": "after the way back"}}' >/dev/null
+}
+
+# A version of NEXUS that comes with another PostgreSQL runs the one that is there.
+next_postgres_waits_for_a_word() {
+	local shipped=/usr/share/nexus/compose/docker-compose.yml before
+	before=$(image_that_runs)
+	sed -i.kept "s,$before,pgvector/pgvector:0.9.0-pg19-trixie," "$shipped"
+	nexus-setup --yes >"$work/apt"
+	apt_said 'nexus-upgrade-postgres pgvector/pgvector:0.9.0-pg19-trixie'
+	same "the image" "$(image_that_runs)" "$before"
+	mv "$shipped.kept" "$shipped"
+	sed -i 's/^NEXUS_POSTGRES_IMAGE=.*/NEXUS_POSTGRES_IMAGE=/' /etc/nexus/nexus.env
+	systemctl reload nexus-stack
+}
+
+# A wrong number in the settings is said, and begins no empty memory.
+no_empty_memory_by_mistake() {
+	local rows
+	rows=$(stored_contents | wc -l)
+	sed -i 's/^NEXUS_POSTGRES_MAJOR=.*/NEXUS_POSTGRES_MAJOR=19/' /etc/nexus/nexus.env
+	fails "" systemctl reload nexus-stack
+	docker logs --tail 20 nexus-postgres >"$work/apt" 2>&1
+	apt_said "the image is PostgreSQL 18 and the memory is 19's"
+	sed -i 's/^NEXUS_POSTGRES_MAJOR=.*/NEXUS_POSTGRES_MAJOR=18/' /etc/nexus/nexus.env
+	systemctl reload nexus-stack
+	same "episodes" "$(stored_contents | wc -l)" "$rows"
+	same "clusters" "$(ls "$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)")" 18
+}
