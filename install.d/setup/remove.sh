@@ -6,7 +6,7 @@ remove_services() {
 	systemctl stop nexus.target nexus-stack.service 'nexus-*'
 	switch_units_off
 	# nexus-remote's doing.
-	systemctl disable --quiet nexus-api-proxy.socket
+	if [[ -e $units/nexus-api-proxy.socket ]]; then systemctl disable --quiet nexus-api-proxy.socket; fi
 	if docker info >/dev/null 2>&1; then docker compose --project-name nexus down --remove-orphans; fi
 	systemctl stop nexus-metrics.slice nexus-proxy.slice nexus.slice
 	remove_drop_in nexus-backup
