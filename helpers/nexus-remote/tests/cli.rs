@@ -11,7 +11,8 @@ fn what_a_person_sees() {
             .env("COLUMNS", "100");
         cases
     };
-    let cases = with(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/credentials"));
+    let credentials = std::fs::canonicalize("tests/credentials").expect("the test's own credentials");
+    let cases = with(&credentials.to_string_lossy());
     cases.case("../../tests/cli/nexus-remote/*.toml").case("../../tests/cli/nexus-remote/*.trycmd");
     with("/nonexistent").case("../../tests/cli/nexus-remote/bare/*.trycmd");
 }

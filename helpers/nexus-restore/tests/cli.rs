@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where the golden files are kept; those in `bare` run where there are no credentials.
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cli/nexus-restore");
+const GOLDEN: &str = "../../tests/cli/nexus-restore";
 
 /// Copies of the golden files, in the directory that their commands run in: the copy and what it is a copy of.
 struct Copies(Vec<(PathBuf, PathBuf)>);
