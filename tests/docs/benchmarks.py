@@ -22,6 +22,10 @@ WIDTH, ROW, NAME, ROOM = 820, 26, 300, 90
 OURS, OTHERS, LIMIT = "#2f6f9f", "#b9b9b9", "#7aa874"
 
 
+# What is drawn, and what a reader hears who does not see it.
+CHARTS = {"backup.json": "seconds of each", "restore.json": "seconds of each", "api.json": "p95 of each"}
+
+
 def number(value):
     """Three digits that mean something, or all there are before the point."""
     places = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
@@ -57,7 +61,8 @@ def section(name):
         return "\nNot measured yet.\n\n"
     report = json.loads(path.read_text(encoding="utf-8"))
     notes = "".join(f"\n- {note}" for note in report["notes"])
-    return "\n" + conditions(report) + "\n" + "\n".join(tables(report)) + "\n" + (notes + "\n" if notes else "") + "\n"
+    drawn = f"\n![{CHARTS[name]}](benchmarks/{pathlib.Path(name).stem}.svg)\n" if name in CHARTS else ""
+    return drawn + "\n" + conditions(report) + "\n" + "\n".join(tables(report)) + "\n" + (notes + "\n" if notes else "") + "\n"
 
 
 def page(text):
@@ -108,7 +113,7 @@ def charts():
     if report := load("api"):
         rows = [(name, value, "ms", OURS if "at its times" in name else OTHERS) for name, value in values(report, "p95 ms")
                 if "at its times" in name or "during" in name]
-        yield "search.svg", chart(f"HTTP with {report['settings']['episodes']} episodes: p95 in ms, less is better", rows)
+        yield "api.svg", chart(f"HTTP with {report['settings']['episodes']} episodes: p95 in ms, less is better", rows)
 
 
 def main():

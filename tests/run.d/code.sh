@@ -64,7 +64,7 @@ part_code() {
 	one formatting cargo fmt --all --check
 	one shell-scripts shell_scripts
 	# With the same profile as the binaries that are installed, so that dependencies are built once.
-	one tests cargo test --release --locked --workspace
+	one tests cargo test --release --locked --workspace --no-fail-fast
 	one reference-vectors reference_vectors
 	one lints cargo clippy --quiet --release --locked --workspace --all-targets -- -D warnings
 	one dependencies cargo_deny

@@ -30,6 +30,8 @@ pub(crate) struct Built {
     pub(crate) redis: Option<Box<dyn Read + Send>>,
     /// Nobody forgets anything until all of it is in its place.
     pub(crate) ledger: Option<forget::Held>,
+    /// Whether indexes are to be built now that the database serves.
+    pub(crate) is_left: bool,
 }
 
 /// Restores beside the living database, compares, and swaps.
@@ -45,6 +47,7 @@ pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -
     }
     let compared = restore.making.step("compare", compare::all)?;
     restore.making.step("statistics", database::analyze)?;
+    let is_left = early::is_left(&restore.making)?;
     let mut forgotten = restore.step("forget again", forget::again)?;
     restore.making.step("properties", |making| database::finish(making, control, plan.server_version))?;
     let redis = if plan.redis {
@@ -59,7 +62,7 @@ pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -
     };
     let ledger = restore.step("forget the newest", |restore| forget::hold(restore, &mut forgotten))?;
     let kept = restore.step("swap", |restore| into_place(restore, control, plan))?;
-    Ok(Built { compared, forgotten, kept, safety_backup, redis, ledger })
+    Ok(Built { compared, forgotten, kept, safety_backup, redis, ledger, is_left })
 }
 
 /// What came of the second step.

