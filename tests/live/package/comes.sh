@@ -11,7 +11,9 @@ comes_with_apt() {
 	apt_said 'It is set up and started by: sudo nexus-setup'
 	same "units that are on" "$(systemctl list-unit-files --no-legend 'nexus*' | awk '$2 == "enabled"')" ""
 	same "units that run" "$(systemctl list-units --no-legend 'nexus*')" ""
-	same "files that dpkg does not know" "$(find /usr /etc -xdev -path /usr/local -prune -o -iname '*nexus*' -exec dpkg --search {} + 2>&1 | grep 'no path found' || true)" ""
+	# /etc/nexus is systemd-tmpfiles' doing, and holds nothing yet but a place for certificates.
+	same "files in /etc/nexus" "$(find /etc/nexus -type f)" ""
+	same "files that dpkg does not know" "$(find /usr /etc -xdev \( -path /usr/local -o -path /etc/nexus \) -prune -o -iname '*nexus*' -exec dpkg --search {} + 2>&1 | grep 'no path found' || true)" ""
 	fails "an owner must be chosen" nexus-setup --yes
 	same "files that are not as they were packed" "$(dpkg --verify nexus)" ""
 }
