@@ -313,10 +313,13 @@ ledger_says_when_the_last_backup_goes() {
 	nexus-purge --ledger --backup-dir "$work/sets" | grep -q "last backup with it"
 }
 
+second_of_the_last_line_is_over() { (($(date +%s) > $(date --date="$(tail -n 1 "$ledger" | jq -r .at)" +%s))); }
 expunge_brings_it_forward() {
 	local newer
 	refuses 75 'there would be no backup left' nexus-purge --expunge --backup-dir "$work/sets" --yes
 	install -d "$work/proofs"
+	# Names have whole seconds, and the second of the last line counts as before it.
+	await 5 second_of_the_last_line_is_over
 	backup_of oblivion "$work/sets" 2>/dev/null
 	newer=$(newest "$work/sets")
 	printf '{"format": 1, "set": "%s", "proven": true, "at": "2026-01-01T00:00:00Z"}' "$(sets "$work/sets" | head -n 1)" >"$work/proofs/000001.json"
