@@ -25,11 +25,11 @@ all_whole() {
 	done
 }
 
-# What a dead or ended backup must not leave: processes, and sessions in the server.
+# What a dead or ended job must not leave: processes, and sessions in the server. Who serves has sessions at any time.
 nothing_runs() {
 	local left
 	left=$(pgrep -a 'pg_dump|nexus-backup' || true)
-	left+=$(docker exec nexus-postgres psql -XAtq --command="SELECT pid, application_name, query FROM pg_stat_activity WHERE application_name ~ 'pg_dump|nexus-'")
+	left+=$(docker exec nexus-postgres psql -XAtq --command="SELECT pid, application_name, query FROM pg_stat_activity WHERE application_name ~ 'pg_dump|nexus-(backup|restore|purge)'")
 	[[ -z $left ]] || {
 		printf 'left: %s\n' "$left" >&2
 		return 1
