@@ -10,9 +10,10 @@ lane_of() {
 	case $1 in
 	bench | fuzz) echo alone ;;
 	code) echo code ;;
-	host | outside | install | health | docs) echo own ;;
+	host | outside | health | docs) echo own ;;
 	embed | api | remote | package) echo memory ;;
-	faults) echo faults ;;
+	# The two longest that need no more than a machine of their own.
+	install | faults) echo faults ;;
 	*) echo shared ;;
 	esac
 }
