@@ -42,6 +42,6 @@ all_names() { server --command='SELECT datname FROM pg_database UNION ALL SELECT
 
 # No process and no session of a restore is left.
 no_restore_runs() {
-	! pgrep -x nexus-restore >/dev/null
-	[[ -z $(server --command="SELECT 1 FROM pg_stat_activity WHERE application_name ~ 'pg_restore|nexus-restore'") ]]
+	! pgrep -x nexus-restore >/dev/null &&
+		[[ -z $(server --command="SELECT 1 FROM pg_stat_activity WHERE application_name ~ 'pg_restore|nexus-restore'") ]]
 }

@@ -148,7 +148,7 @@ proof=$(find /var/lib/nexus/proofs -name '*.json' | sort | tail -n 1)
 digests='[.tables[] | {schema, table, rows, sha256}]'
 same "digests of the proof" "$(jq "$digests" "$proof")" \
 	"$(nexus-restore show "$(jq --raw-output .set "$proof")" --json | jq "$digests")"
-same "episodes in the proof" "$(jq ".counts.rows" "$proof")" "$((before_rows + 1))"
+same "episodes in the proof" "$(jq '.tables[] | select(.schema + "." + .table == "nexus_memory.zep_episodic_memory").rows' "$proof")" "$before_rows"
 show "nexus-restore list"
 
 heading "Summary"
