@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::args::Args;
 use crate::calls;
-use crate::http::connections::{Connections, Stage};
+use crate::http::connections::{Connections, Listener, Stage};
 use crate::http::sockets::Sockets;
 use crate::http::watchdog::{self, notify};
 
@@ -63,13 +63,13 @@ async fn serve(args: Args) -> Result<()> {
     log::info!("serving on {}", sockets.names());
     let own_path = sockets.own_path();
     for listener in sockets.tcp {
-        tokio::spawn(connections.clone().take_tcp(listener));
+        tokio::spawn(connections.clone().take(Listener::Tcp(listener)));
     }
     for listener in sockets.unix {
-        tokio::spawn(connections.clone().take_unix(listener));
+        tokio::spawn(connections.clone().take(Listener::Unix(listener)));
     }
     for listener in sockets.proxy {
-        tokio::spawn(connections.clone().take_proxy(listener));
+        tokio::spawn(connections.clone().take(Listener::Proxy(listener)));
     }
     notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
     if let (Some(interval), Some(path)) = (sd_notify::watchdog_enabled(), own_path) {

@@ -6,7 +6,7 @@ use nexus_core::failure::Result;
 use nexus_core::progress::Progress;
 use nexus_core::stop::Stop;
 
-use crate::args::Backup;
+use crate::args::Compared;
 use crate::own::Own;
 use crate::process;
 use crate::report::{Figure, Report};
@@ -27,17 +27,14 @@ struct Runs {
 ///
 /// # Errors
 /// Unavailable (69) when the server or a program of ours does not work; TryLater (75) when stopped.
-pub(crate) fn run(args: &Backup, stop: &Stop) -> Result<()> {
-    let mut report = Report::new("backup", &args.output)?;
-    report.set("rounds", args.rounds.number);
-    let progress = Progress::new(!args.output.json);
-    let outcome = measure(args, stop, &progress, &mut report);
-    progress.finish();
-    outcome?;
-    report.tell(&args.output)
+pub(crate) fn run(args: &Compared, stop: &Stop) -> Result<()> {
+    Report::of("backup", &args.output, |report, progress| {
+        report.set("rounds", args.rounds.number);
+        measure(args, stop, progress, report)
+    })
 }
 
-fn measure(args: &Backup, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
+fn measure(args: &Compared, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
     progress.doing(format!("filling a database with {} episodes", args.data.episodes));
     let own = Own::filled(&args.place, &args.data, stop, report)?;
     let work = Work::new(&args.rounds, &own, stop)?;

@@ -56,13 +56,10 @@ struct Started(Vec<(&'static str, u16, &'static str)>);
 /// # Errors
 /// Unavailable (69) when nothing of NEXUS runs here; TryLater (75) when stopped.
 pub(crate) fn run(args: &Idle, stop: &Stop) -> Result<()> {
-    let mut report = Report::new("idle", &args.output)?;
-    report.set("time", humantime::format_duration(args.time));
-    let progress = Progress::new(!args.output.json);
-    let outcome = measure(args, stop, &progress, &mut report);
-    progress.finish();
-    outcome?;
-    report.tell(&args.output)
+    Report::of("idle", &args.output, |report, progress| {
+        report.set("time", humantime::format_duration(args.time));
+        measure(args, stop, progress, report)
+    })
 }
 
 fn measure(args: &Idle, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Connections: taken, given their limits, and at the end each led to its end.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -63,62 +64,54 @@ pub(crate) enum Stage {
     Closed,
 }
 
+/// A socket to which connections come.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    /// Over TCP.
+    Tcp(TcpListener),
+    /// Of this machine's programs.
+    Unix(UnixListener),
+    /// The proxy's. Who may open it is the file system's to say.
+    Proxy(UnixListener),
+}
+
 impl Connections {
     /// Served by `router`, until `stage` says otherwise.
     pub(crate) fn new(app: Arc<App>, router: Router, stage: watch::Receiver<Stage>) -> Self {
         Self { app, router, count: Arc::default(), stage }
     }
 
-    /// Takes connections over TCP.
-    pub(crate) async fn take_tcp(mut self, listener: TcpListener) {
+    /// Takes connections that come to `listener`.
+    pub(crate) async fn take(self, listener: Listener) {
+        let mut stage = self.stage.clone();
         loop {
-            let accepted = tokio::select! {
+            let taken = tokio::select! {
                 biased;
-                () = self.is_past(Stage::Open) => return,
-                accepted = listener.accept() => accepted,
+                () = is_past(&mut stage, Stage::Open) => return,
+                taken = self.take_one(&listener) => taken,
             };
-            match accepted {
-                Ok((stream, address)) => {
-                    // An answer is small and goes at once.
-                    let _slower = stream.set_nodelay(true);
-                    self.serve(stream, Peer::Address(address.ip()));
-                }
-                Err(error) => pause(&error).await,
+            if let Err(error) = taken {
+                pause(&error).await;
             }
         }
     }
 
-    /// Takes connections over a Unix socket.
-    pub(crate) async fn take_unix(mut self, listener: UnixListener) {
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = self.is_past(Stage::Open) => return,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, _)) => {
-                    let user = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
-                    self.serve(stream, Peer::User(user));
-                }
-                Err(error) => pause(&error).await,
+    async fn take_one(&self, listener: &Listener) -> io::Result<()> {
+        match listener {
+            Listener::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                // An answer is small and goes at once.
+                let _slower = stream.set_nodelay(true);
+                self.serve(stream, Peer::Address(address.ip()));
             }
-        }
-    }
-
-    /// Takes connections over the proxy's socket. Who may open it is the file system's to say.
-    pub(crate) async fn take_proxy(mut self, listener: UnixListener) {
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = self.is_past(Stage::Open) => return,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, _)) => self.serve(stream, Peer::Proxy),
-                Err(error) => pause(&error).await,
+            Listener::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let user = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
+                self.serve(stream, Peer::User(user));
             }
+            Listener::Proxy(listener) => self.serve(listener.accept().await?.0, Peer::Proxy),
         }
+        Ok(())
     }
 
     /// Leads all connections to their end. No more are taken from now on; those that wait in the sockets are for whoever
@@ -134,11 +127,6 @@ impl Connections {
             }
             beat.tick().await;
         }
-    }
-
-    async fn is_past(&mut self, stage: Stage) {
-        // An error means that nobody will ever say so, and then this is the end too.
-        let _ended = self.stage.wait_for(|now| *now > stage).await;
     }
 
     fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S, peer: Peer) {
@@ -184,15 +172,20 @@ impl Connections {
         // there is anybody left to hear it.
         tokio::select! {
             _ended = conversation.as_mut() => return,
-            () = self.is_past(Stage::Closing) => {}
+            () = is_past(&mut self.stage, Stage::Closing) => {}
         }
         conversation.as_mut().graceful_shutdown();
         let _ended = conversation.await;
     }
 }
 
+async fn is_past(now: &mut watch::Receiver<Stage>, stage: Stage) {
+    // An error means that nobody will ever say so, and then this is the end too.
+    let _ended = now.wait_for(|now| *now > stage).await;
+}
+
 /// Without a file descriptor left, accept() fails at once and again: wait for one to be closed.
-async fn pause(error: &std::io::Error) {
+async fn pause(error: &io::Error) {
     log::warn!("taking a connection: {error}");
     tokio::time::sleep(Duration::from_millis(100)).await;
 }

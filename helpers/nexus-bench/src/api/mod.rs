@@ -38,13 +38,10 @@ const COLD: usize = 50;
 /// # Errors
 /// Unavailable (69) when the API or what it needs does not answer; TryLater (75) when stopped.
 pub(crate) fn run(args: &Api, stop: &Stop) -> Result<()> {
-    let mut report = Report::new("api", &args.output)?;
-    report.set("time", humantime::format_duration(args.time));
-    let progress = Progress::new(!args.output.json);
-    let outcome = measure(args, stop, &progress, &mut report);
-    progress.finish();
-    outcome?;
-    report.tell(&args.output)
+    Report::of("api", &args.output, |report, progress| {
+        report.set("time", humantime::format_duration(args.time));
+        measure(args, stop, progress, report)
+    })
 }
 
 fn measure(args: &Api, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {

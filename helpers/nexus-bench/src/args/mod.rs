@@ -29,9 +29,9 @@ pub(crate) enum What {
     /// whether earlier ones are answered or not, each timed from when it should have begun.
     Api(Api),
     /// A backup: time, size, memory, and how far from the limit; beside others
-    Backup(Backup),
+    Backup(Compared),
     /// A restore: until the first answer, until all indexes are there; beside others
-    Restore(Restore),
+    Restore(Compared),
     /// What is resident: memory and processor time; beside others
     Idle(Idle),
     /// From the start of nexus.target until all is well; stops and starts the living stack
@@ -114,25 +114,9 @@ impl Data {
     }
 }
 
-/// Settings of `nexus-bench backup`.
+/// Settings of `nexus-bench backup` and `nexus-bench restore`: what is compared with what others do.
 #[derive(ClapArgs, Clone, Debug)]
-pub(crate) struct Backup {
-    #[command(flatten)]
-    pub(crate) data: Data,
-
-    #[command(flatten)]
-    pub(crate) rounds: Rounds,
-
-    #[command(flatten)]
-    pub(crate) place: Place,
-
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-/// Settings of `nexus-bench restore`.
-#[derive(ClapArgs, Clone, Debug)]
-pub(crate) struct Restore {
+pub(crate) struct Compared {
     #[command(flatten)]
     pub(crate) data: Data,
 

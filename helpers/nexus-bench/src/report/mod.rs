@@ -10,6 +10,7 @@ use std::fmt::Display;
 use jiff::Timestamp;
 use nexus_core::failure::Result;
 use nexus_core::output;
+use nexus_core::progress::Progress;
 use nexus_core::text::moment;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,23 @@ impl Report {
             notes: Vec::new(),
             earlier: earlier.map(Box::new),
         })
+    }
+
+    /// What `measure` puts into it, told, with progress on a terminal meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::new`], `measure` and [`Self::tell`].
+    pub(crate) fn of(
+        bench: &str,
+        how: &Output,
+        measure: impl FnOnce(&mut Self, &Progress) -> Result<()>,
+    ) -> Result<()> {
+        let mut report = Self::new(bench, how)?;
+        let progress = Progress::new(!how.json);
+        let outcome = measure(&mut report, &progress);
+        progress.finish();
+        outcome?;
+        report.tell(how)
     }
 
     /// Notes a setting.
