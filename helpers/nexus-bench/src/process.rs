@@ -123,10 +123,20 @@ mod tests {
         failing.args(["-c", "echo one >&2; echo two >&2; exit 3"]);
         let failure = measured(&mut failing, "a test", &stop, |_| ()).err().unwrap().to_string();
         assert!(failure.contains("running a test") && failure.ends_with("two"), "{failure}");
+        // The two end when they have been looked at twice.
+        let looked = tempfile::tempdir().unwrap();
+        let enough = looked.path().join("enough");
         let mut two = Command::new("sh");
-        two.args(["-c", "sleep 0.3 | cat"]);
+        two.args(["-c", "until [ -e \"$1\" ]; do sleep 0.02; done | cat", "sh"]).arg(&enough);
         let mut glances = 0;
-        let ran = measured(&mut two, "a test", &stop, |_| glances += 1).unwrap();
-        assert!(ran.seconds >= 0.3 && ran.peak_mib > 0.0 && glances > 1);
+        let ran = measured(&mut two, "a test", &stop, |_| {
+            glances += 1;
+            if glances > 2 * EVERY {
+                fs::write(&enough, "").unwrap();
+            }
+        })
+        .unwrap();
+        assert!(ran.seconds >= (GLANCE * 2 * EVERY).as_secs_f64(), "{} s", ran.seconds);
+        assert!(ran.peak_mib > 0.0, "{} MiB", ran.peak_mib);
     }
 }
