@@ -55,4 +55,5 @@ for helper in "$here"/../../helpers/nexus-*/; do
 	check test -s "/usr/local/share/zsh/site-functions/_$(basename "$helper")"
 	check test -s "/usr/local/share/fish/vendor_completions.d/$(basename "$helper").fish"
 done
+for command in nexus-setup nexus-upgrade-postgres; do check bash_completes "$command"; done
 report

@@ -4,11 +4,12 @@
 pub mod kept;
 pub mod page;
 pub mod settings;
+pub mod shell;
 pub mod units;
 
 use std::path::PathBuf;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::{Shell, generate};
 
 /// What differs, in words, and what to do about it.
@@ -26,17 +27,26 @@ pub fn root() -> PathBuf {
 /// Says each thing that differs.
 pub fn helper<C: CommandFactory>() -> Result {
     let mut command = C::command();
-    let name = command.get_name().to_owned();
     settings::agree(&command)?;
     units::read_the_settings(&command)?;
+    completions(&mut command)?;
+    page::of_helper(command)
+}
+
+/// Checks what the repository keeps to complete `command` in three shells.
+///
+/// # Errors
+/// Says each file that differs.
+pub fn completions(command: &mut Command) -> Result {
+    let name = command.get_name().to_owned();
     for (shell, file) in [
         (Shell::Bash, format!("bash/{name}")),
         (Shell::Zsh, format!("zsh/_{name}")),
         (Shell::Fish, format!("fish/{name}.fish")),
     ] {
         let mut script = Vec::new();
-        generate(shell, &mut command, &name, &mut script);
+        generate(shell, command, &name, &mut script);
         kept::same(&format!("docs/completions/{file}"), &String::from_utf8_lossy(&script))?;
     }
-    page::of_helper(command)
+    Ok(())
 }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use nexus_pages::{Result, page, root, settings, units};
+use nexus_pages::{Result, completions, page, root, settings, shell, units};
 
 /// What has a page and is neither a helper nor a unit.
 const BY_HAND: [&str; 3] = ["nexus-stack", "nexus-setup", "nexus-upgrade-postgres"];
@@ -63,8 +63,8 @@ fn no_page_is_left_over() -> Result {
         for file in names(&format!("docs/completions/{shell}")) {
             let about = file.trim_start_matches(before).trim_end_matches(after);
             assert!(
-                helpers.iter().any(|name| name == about),
-                "docs/completions/{shell}/{file} is for no helper: remove it"
+                BY_HAND[1..].contains(&about) || helpers.iter().any(|name| name == about),
+                "docs/completions/{shell}/{file} is for no command: remove it"
             );
         }
     }
@@ -73,11 +73,10 @@ fn no_page_is_left_over() -> Result {
 
 /// The commands that are shell say in `--help` what their pages say: the same options.
 #[test]
-fn shell_commands_and_their_pages_have_the_same_options() {
+fn shell_commands_and_their_pages_have_the_same_options() -> Result {
     for name in &BY_HAND[1..] {
         let script = fs::read_to_string(root().join(format!("install.d/setup/{name}"))).expect("a command");
-        let (_, help) = script.split_once("<<'TEXT'").expect("its help");
-        let (help, _) = help.split_once("\nTEXT").expect("the end of its help");
+        let help = shell::help(name)?;
         let page = fs::read_to_string(root().join(format!("docs/man/by-hand/{name}.8"))).expect("its page");
         let (_, page) = page.split_once(".SH OPTIONS").expect("its options");
         for option in help.split_whitespace().filter(|word| word.starts_with("--") && *word != "--help") {
@@ -89,6 +88,13 @@ fn shell_commands_and_their_pages_have_the_same_options() {
             assert!(script.contains(option), "{name} --help names {option}, which it does not take");
         }
     }
+    Ok(())
+}
+
+/// They are completed as the helpers are.
+#[test]
+fn shell_commands_have_completions() -> Result {
+    BY_HAND[1..].iter().try_for_each(|name| completions(&mut shell::command(name)?))
 }
 
 /// No setting is described that nothing reads, and Compose falls back to the default that is described.
