@@ -144,7 +144,7 @@ fn leave_the_log(control: &Control, is_superuser: bool, progress: &Progress) -> 
     }))
 }
 
-fn is_superuser(control: &Control) -> Result<bool> {
+pub(crate) fn is_superuser(control: &Control) -> Result<bool> {
     let sql = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
     Ok(control.row("asking whether the role is a superuser", sql, &[])?.get(0))
 }

@@ -2,8 +2,8 @@
 //! stays in it when no row has it any more (GIN never deletes a key), and pages keep bytes of what was taken out of them.
 //!
 //! Of an HNSW index pgvector's VACUUM overwrites the vectors, and rewriting it is the dearest of all: it is left alone, unless
-//! so much went that VACUUM, which looks for new neighbours of every row that has lost one, takes longer (pgvector's README,
-//! "Vacuuming").
+//! so much went that VACUUM takes longer: of each row that has lost one of its 32 neighbours it looks for new ones, which is as
+//! much work as to insert it, and where a tenth of the rows went that is nearly every row (pgvector's README, "Vacuuming").
 
 use nexus_core::failure::Result;
 use nexus_core::forgetting::Table;
@@ -12,8 +12,12 @@ use nexus_core::postgres::failure::from_client;
 use nexus_core::postgres::quote;
 use nexus_core::progress::Progress;
 
-/// How long it waits for those who began to use the table before it; the next run tries again.
-const PATIENTLY: &str = "SET lock_timeout = '60s'; SET max_parallel_maintenance_workers = 0";
+use crate::cleaning::is_superuser;
+
+/// How long it waits for those who began to use the table before it; the next run tries again. One process: the others would
+/// be taken from those who search.
+const PATIENTLY: &str =
+    "SET lock_timeout = '60s'; SET max_parallel_maintenance_workers = 0; RESET maintenance_work_mem";
 
 /// Percent of the table of which it is less work to write a vector index anew than to repair it.
 const MANY: u64 = 10;
@@ -21,7 +25,7 @@ const MANY: u64 = 10;
 /// Which indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
-    /// HNSW, as far as they fit into the server's maintenance_work_mem: beyond that writing one is slow, too.
+    /// HNSW.
     Graphs,
     /// All others.
     Others,
@@ -58,6 +62,9 @@ pub(crate) fn reindex(
     for name in names(control, table, which, &doing)? {
         let doing = format!("writing index {name} anew");
         progress.doing(&doing);
+        if which == Which::Graphs {
+            give_room_to_a_graph(control, &name, &doing)?;
+        }
         let sql = format!("REINDEX INDEX CONCURRENTLY {name}");
         match control.try_run_while(&sql, || progress.advance(0))? {
             Ok(()) => reindexed.indexes += 1,
@@ -72,6 +79,27 @@ pub(crate) fn reindex(
     Ok(reindexed)
 }
 
+/// For this session as much memory as the graph of `index` needs, which is about half as much again as on disk: one that fits is
+/// built many times as fast as one that does not. It may take what the server counts on as the kernel's cache
+/// (`effective_cache_size` has `shared_buffers` in it; nexus-setup sizes both), if no more than half of what is free now.
+fn give_room_to_a_graph(control: &Control, index: &str, doing: &str) -> Result<()> {
+    let free = if is_superuser(control)? {
+        "(substring(pg_catalog.pg_read_file('/proc/meminfo') FROM 'MemAvailable: +([0-9]+) kB'))::bigint * 512"
+    } else {
+        "NULL"
+    };
+    let of = |setting: &str| format!("pg_catalog.pg_size_bytes(pg_catalog.current_setting('{setting}'))");
+    let sql = format!(
+        "SELECT pg_catalog.set_config('maintenance_work_mem', greatest({}, least({free}, {} - {}, \
+         pg_catalog.pg_relation_size($1::text::regclass) * 3 / 2)) / 1024 || 'kB', false)",
+        of("maintenance_work_mem"),
+        of("effective_cache_size"),
+        of("shared_buffers"),
+    );
+    control.row(doing, &sql, &[&index])?;
+    Ok(())
+}
+
 /// Removes what was left of an index that was being written anew when its run was killed (PostgreSQL manual, REINDEX,
 /// "Rebuilding Indexes Concurrently").
 fn sweep(control: &Control, table: &Table, doing: &str) -> Result<()> {
@@ -84,10 +112,7 @@ fn sweep(control: &Control, table: &Table, doing: &str) -> Result<()> {
 
 fn names(control: &Control, table: &Table, which: Which, doing: &str) -> Result<Vec<String>> {
     let which = match which {
-        Which::Graphs => {
-            "m.amname = 'hnsw' AND pg_catalog.pg_relation_size(c.oid) <= \
-             pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem'))"
-        }
+        Which::Graphs => "m.amname = 'hnsw'",
         Which::Others => "m.amname <> 'hnsw'",
     };
     // Those of an exclusion constraint cannot be written anew beside others.
