@@ -12,6 +12,7 @@ pub mod name;
 pub mod objects;
 pub mod open;
 pub mod proof;
+mod read_back;
 pub mod rotation;
 pub mod seal;
 pub mod verify;

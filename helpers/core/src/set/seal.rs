@@ -1,18 +1,17 @@
-//! Writing a file of a set: bytes in, through zstd and age, onto the disk; fsynced, read back, hashed.
+//! Writing a file of a set: bytes in, through zstd and age, onto the disk; hashed, fsynced, read back.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IntoInnerError, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use age::Encryptor;
 use age::stream::StreamWriter;
 use age::x25519::Recipient;
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
 use crate::set::hashing::{Digest, Hasher};
+use crate::set::read_back::ReadBack;
 
 /// A file as it is on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +31,7 @@ pub struct NewFile {
     path: PathBuf,
     hasher: Hasher,
     bytes: u64,
+    back: ReadBack,
 }
 
 impl NewFile {
@@ -47,7 +47,13 @@ impl NewFile {
         if let Some(parent) = path.parent() {
             give_to_owner_of(parent, &file).or_fail_io(doing)?;
         }
-        Ok(Self { file: BufWriter::new(file), path: path.to_owned(), hasher: Hasher::default(), bytes: 0 })
+        Ok(Self {
+            file: BufWriter::new(file),
+            path: path.to_owned(),
+            hasher: Hasher::default(),
+            bytes: 0,
+            back: ReadBack::default(),
+        })
     }
 
     /// Brings the file to the disk, reads it back from there and compares.
@@ -60,17 +66,11 @@ impl NewFile {
         file.and_then(|file| file.sync_all())
             .or_fail_io(|| format!("bringing {} to the disk", path.display()))?;
         let written = Stored { bytes: self.bytes, sha256: self.hasher.finish() };
-        let reading = || format!("reading {} back", path.display());
-        let back = File::open(path).or_fail_io(reading)?;
-        // So that the read comes from the disk, not from the page cache.
-        posix_fadvise(back.as_fd(), 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
-            .map_err(io::Error::from)
-            .or_fail_io(reading)?;
-        let (sha256, bytes) = Digest::of_stream(&back).or_fail_io(reading)?;
+        let (sha256, bytes) = self.back.finish(path)?;
         if (Stored { bytes, sha256 }) == written {
             Ok(written)
         } else {
-            Err(Failure::new(Exit::Io, reading())
+            Err(Failure::new(Exit::Io, format!("reading {} back", path.display()))
                 .because("what came back is not what was written")
                 .advise("The disk or the memory is failing: check them (smartctl, memtest)"))
         }
@@ -82,6 +82,8 @@ impl Write for NewFile {
         let written = self.file.write(bytes)?;
         self.hasher.update(&bytes[..written]);
         self.bytes += written as u64;
+        let given = self.bytes - self.file.buffer().len() as u64;
+        self.back.written(&self.path, given).map_err(io::Error::other)?;
         Ok(written)
     }
 
