@@ -25,8 +25,17 @@ const LONGEST_ARGV: usize = 3 << 19;
 /// Runs a tool inside a container only once it is watched: it says the process id it has in there, waits
 /// for a line, and then becomes the tool, with the same process id. What follows the line is the tool's
 /// standard input (a shell's `read` takes no byte more than its line from a pipe). When the asker goes
-/// before the line comes, `read` fails and no tool is started.
-const HELD: &str = r#"echo $$ && read -r _ && exec "$@""#;
+/// before the line comes, `read` fails and no tool is started. Whoever searches meanwhile goes first.
+const HELD: &str = r#"echo $$ && read -r _ && exec nice -n 19 "$@""#;
+
+/// Runs a tool that takes no input, and watches it itself: as [`LIFELINE`], by its own standard input. One start of a process in a
+/// container is more work than all that `pg_dump` does for a backup.
+const WATCHED: &str = r#"echo $$ && exec 3<&0 && { nice -n 19 "$@" </dev/null 3<&- & } && tool=$! &&
+{ { cd "/proc/$tool" && ! read -r _ <&3 && [ -e stat ] && kill -KILL "$tool"; } >/dev/null 2>&1 & } && watch=$! &&
+exec 3<&- && wait "$tool"
+status=$?
+kill "$watch" 2>/dev/null
+exit "$status""#;
 
 /// Kills the tool when nobody wants its work any more. `docker exec` does not: when the docker CLI dies,
 /// what it ran goes on inside the container (moby#9098). But dockerd then closes the standard input of
@@ -78,11 +87,16 @@ pub fn container(service: Service) -> &'static str {
 /// When the names in it do not fit on a command line.
 pub fn tool(request: &Request) -> Option<Result<Argv, Refusal>> {
     let container = tools_container(request);
+    let mut script = HELD;
     let (tool, fields) = match request {
         Request::Dump { database, snapshot, exclude_table_data } => {
+            script = WATCHED;
             ("pg_dump", dump(database, snapshot, exclude_table_data))
         }
-        Request::DumpRoles {} => ("pg_dumpall", words(&["--roles-only", "--no-role-passwords"])),
+        Request::DumpRoles {} => {
+            script = WATCHED;
+            ("pg_dumpall", words(&["--roles-only", "--no-role-passwords"]))
+        }
         Request::Restore { database, section, server } => {
             ("pg_restore", restore(database, *section, *server))
         }
@@ -93,7 +107,7 @@ pub fn tool(request: &Request) -> Option<Result<Argv, Refusal>> {
     };
     let mut argv = exec();
     argv.extend(words(&["--env", TOOL_ENVIRONMENT, container]));
-    argv.extend(words(&["sh", "-c", HELD, "sh", tool, "--no-password"]));
+    argv.extend(words(&["sh", "-c", script, "sh", tool, "--no-password"]));
     argv.extend(fields);
     let bytes: usize = argv.iter().map(|word| word.len() + 1 + size_of::<usize>()).sum();
     if bytes > LONGEST_ARGV {

@@ -1,8 +1,8 @@
 //! Running one of `PostgreSQL`'s tools inside its container so that it never outlives its asker.
 //!
-//! Two command lines run: the tool, held until it is watched, and its lifeline (both scripts are in
-//! [`command`](crate::command)). Whatever dies, the tool dies: the asker (we see the hang-up and let go
-//! of the lifeline), this helper, even by SIGKILL (both docker CLIs lose their input, and the unit takes
+//! A tool that takes input is held until it is watched by a second command line, its lifeline; one that takes none is watched by
+//! the shell that runs it (the scripts are in [`command`](crate::command)). Whatever dies, the tool dies: the asker (we see the
+//! hang-up and let go of the lifeline), this helper, even by SIGKILL (both docker CLIs lose their input, and the unit takes
 //! them down), the tool's docker CLI (we see its end and let go of the lifeline), the lifeline's
 //! docker CLI (dockerd ends the lifeline's input).
 
@@ -49,18 +49,22 @@ pub fn run(
         tool.succeeded()?;
         return Err(Trouble::NotRun("the tool's process id did not come".to_owned()));
     };
+    let Some(input) = input else {
+        tool.forward(stdout, b'o', asker);
+        let wake = tool.wait(Some(asker), None);
+        // Its end is what kills the tool.
+        drop(stdin);
+        if wake == Wake::HungUp {
+            tool.wait(None, Some(Instant::now() + GRACE));
+            return Err(Trouble::HungUp);
+        }
+        return tool.succeeded();
+    };
     let lifeline = Lifeline::of(container, pid, asker)?;
     stdin.write_all(b"go\n").map_err(|e| Trouble::NotRun(format!("starting the tool: {e}")))?;
 
     tool.forward(stdout, b'o', asker);
-    let kept = match input {
-        Some(input) => {
-            run::feed(input, stdin, asker);
-            None
-        }
-        // Left open: an end of input is nothing that a tool without input should have to think about.
-        None => Some(stdin),
-    };
+    run::feed(input, stdin, asker);
     let wake = tool.wait(Some(asker), None);
     if wake == Wake::HungUp {
         lifeline.let_go();
@@ -68,7 +72,6 @@ pub fn run(
         return Err(Trouble::HungUp);
     }
     let result = tool.succeeded();
-    drop(kept);
     match result {
         // The tool itself ended, well or not: its status came from inside the container.
         Ok(()) => lifeline.tool_has_ended(),

@@ -37,7 +37,7 @@ fn a_dump_is_this_command_line() {
     assert_eq!(
         argv[7..],
         [
-            HELD,
+            WATCHED,
             "sh",
             "pg_dump",
             "--no-password",
@@ -58,7 +58,7 @@ fn the_other_tools_are_these_command_lines() {
     assert_eq!(roles[..7], HEAD);
     assert_eq!(
         roles[7..],
-        [HELD, "sh", "pg_dumpall", "--no-password", "--roles-only", "--no-role-passwords"]
+        [WATCHED, "sh", "pg_dumpall", "--no-password", "--roles-only", "--no-role-passwords"]
     );
     let database = r"it's a \ host=evil".to_owned();
     let restore = argv(&Request::Restore { database, section: Section::PostData, server: Stand::Living });
@@ -154,7 +154,7 @@ proptest! {
         let borrowed: Vec<(&str, &str)> = tables.iter().map(|(s, t)| (s.as_str(), t.as_str())).collect();
         let argv = argv(&dump_of(&database, &borrowed));
         prop_assert_eq!(&argv[..7], &HEAD[..]);
-        prop_assert_eq!(&argv[7..15], &[HELD, "sh", "pg_dump", "--no-password", "--format=custom", "--compress=0", "--encoding=UTF8", "--snapshot=00000003-0000001B-1"][..]);
+        prop_assert_eq!(&argv[7..15], &[WATCHED, "sh", "pg_dump", "--no-password", "--format=custom", "--compress=0", "--encoding=UTF8", "--snapshot=00000003-0000001B-1"][..]);
         prop_assert_eq!(argv.len(), 16 + tables.len());
         for (word, (schema, table)) in argv[15..].iter().zip(&tables) {
             let text = word.strip_prefix("--exclude-table-data=").unwrap();
