@@ -30,14 +30,14 @@ impl Running {
             Meanwhile::Backup => {
                 let sets = work.fresh("meanwhile")?;
                 let once = work.backup(&sets);
-                let mut command = nice();
+                let mut command = as_a_unit();
                 command.args(["bash", "-c", AGAIN]).arg(sets).arg(once.get_program()).args(once.get_args());
                 command.envs(once.get_envs().filter_map(|(name, value)| Some((name, value?))));
                 command
             }
             Meanwhile::Purge => {
                 let once = work.ours("nexus-purge");
-                let mut command = nice();
+                let mut command = as_a_unit();
                 command
                     .arg(once.get_program())
                     .envs(once.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -51,13 +51,8 @@ impl Running {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .or_fail(Exit::Unavailable, || format!("starting a {}", name(job)))?;
+            .or_fail(Exit::Unavailable, || format!("starting a {}", job.name()))?;
         Ok(Self { job, child })
-    }
-
-    /// As the report calls it.
-    pub(super) fn name(&self) -> &'static str {
-        name(self.job)
     }
 
     /// Notes it where the job has ended before the measurement.
@@ -65,7 +60,7 @@ impl Running {
         if let Ok(Some(status)) = self.child.try_wait() {
             report.note(format!(
                 "the {} ended before what was measured beside it ({status}): give more --episodes, or less --time",
-                self.name()
+                self.job.name()
             ));
         }
     }
@@ -77,7 +72,7 @@ impl Running {
     pub(super) fn end(mut self) -> Result<()> {
         match self.child.try_wait() {
             Ok(Some(status)) if !status.success() => {
-                Err(Failure::new(Exit::Unavailable, format!("running a {}", self.name()))
+                Err(Failure::new(Exit::Unavailable, format!("running a {}", self.job.name()))
                     .because(status.to_string()))
             }
             _ => Ok(()),
@@ -91,16 +86,20 @@ impl Drop for Running {
     }
 }
 
-/// As the units run them (`Nice=10`, `IOSchedulingPriority=7`).
-fn nice() -> Command {
-    let mut command = Command::new("ionice");
-    command.args(["-c", "2", "-n", "7", "nice", "-n", "10"]);
+/// As the units run them (`CPUWeight=10`, `Nice=10`, `IOSchedulingPriority=7`).
+fn as_a_unit() -> Command {
+    let mut command = Command::new("systemd-run");
+    command.args(["--scope", "--quiet", "--collect", "--property=CPUWeight=10"]);
+    command.args(["ionice", "-c", "2", "-n", "7", "nice", "-n", "10"]);
     command
 }
 
-fn name(job: Meanwhile) -> &'static str {
-    match job {
-        Meanwhile::Backup => "backup",
-        Meanwhile::Purge => "purge",
+impl Meanwhile {
+    /// As the report calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Purge => "purge",
+        }
     }
 }

@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::api::client::Client;
 use crate::api::load::{Requests, Times};
+use crate::api::meanwhile::Running;
 use crate::api::recall::Exact;
 use crate::api::requests::{Kind, Maker};
 use crate::api::server::Server;
@@ -59,12 +60,12 @@ fn measure(args: &Api, stop: &Stop, progress: &Progress, report: &mut Report) ->
     let mut bench = Bench { args, stop, progress, runtime, server, maker, random, report };
     // First, while the rows are those that were filled in.
     bench.recall(&own)?;
-    let idle = bench.all_kinds()?;
+    bench.all_kinds()?;
     if args.cold {
         bench.cold(&own)?;
     }
     for job in [Meanwhile::Backup, Meanwhile::Purge].into_iter().filter(|job| args.meanwhile.contains(job)) {
-        bench.meanwhile(job, &work, &idle)?;
+        bench.meanwhile(job, &work)?;
     }
     let peak = bench.server.peak_mib();
     report.measured("nexus-api", vec![Figure::lower("memory MiB", vec![peak])]);
@@ -80,14 +81,6 @@ struct Bench<'a> {
     maker: Maker,
     random: Random,
     report: &'a mut Report,
-}
-
-/// What came at its times while nothing else ran.
-struct Idle {
-    kind: Kind,
-    requests: Arc<Requests>,
-    rate: f64,
-    p95: f64,
 }
 
 impl Bench<'_> {
@@ -122,33 +115,36 @@ impl Bench<'_> {
     }
 
     /// Each kind: at most, by so many clients; then at its times.
-    fn all_kinds(&mut self) -> Result<Vec<Idle>> {
-        let mut idle = Vec::new();
+    fn all_kinds(&mut self) -> Result<()> {
         for kind in Kind::ALL {
             let requests = Arc::new(self.maker.requests(kind)?);
             let mut capacity = 0.0;
             for clients in &self.args.clients {
-                self.doing(format!("{}, {clients} at once", kind.name()))?;
-                let client = self.client();
-                let time = (self.args.time / 4).max(Duration::from_secs(1));
-                let times = self.runtime.block_on(requests.closed(&client, *clients, time))?;
+                let times = self.at_once(kind, &requests, *clients)?;
                 self.report.measured(format!("{}, {clients} at once", kind.name()), times.figures());
                 if *clients <= FOUR {
                     capacity = times.rate();
                 }
             }
-            let rate = self.args.rate.map_or((capacity / 2.0).max(1.0), f64::from);
-            let times = self.at_its_times(kind, &requests, rate)?;
-            let figures = times.figures();
-            let p95 = value_of(&figures, "p95 ms");
-            self.report.measured(format!("{}, at its times", kind.name()), figures);
-            idle.push(Idle { kind, requests, rate, p95 });
+            let times = self.at_its_times(kind, &requests, self.rate(capacity))?;
+            self.report.measured(format!("{}, at its times", kind.name()), times.figures());
         }
         self.report.note(
             "\"N at once\" is what so many clients that never pause get answered; \"at its times\" are requests at half of what \
              four of them got, or at --rate, each timed from when it should have begun. Client and servers share the processors.",
         );
-        Ok(idle)
+        Ok(())
+    }
+
+    fn rate(&self, capacity: f64) -> f64 {
+        self.args.rate.map_or((capacity / 2.0).max(1.0), f64::from)
+    }
+
+    fn at_once(&mut self, kind: Kind, requests: &Arc<Requests>, clients: u16) -> Result<Times> {
+        self.doing(format!("{}, {clients} at once", kind.name()))?;
+        let client = self.client();
+        let time = (self.args.time / 4).max(Duration::from_secs(1));
+        self.runtime.block_on(requests.closed(&client, clients, time))
     }
 
     fn at_its_times(&mut self, kind: Kind, requests: &Arc<Requests>, rate: f64) -> Result<Times> {
@@ -179,16 +175,25 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Searches and inserts at the same times as before, while a job runs.
-    fn meanwhile(&mut self, job: Meanwhile, work: &Work<'_>, idle: &[Idle]) -> Result<()> {
-        let mut running = meanwhile::Running::start(job, work)?;
-        for before in idle.iter().filter(|idle| matches!(idle.kind, Kind::Hybrid | Kind::Insert)) {
-            let times = self.at_its_times(before.kind, &before.requests, before.rate)?;
-            let figures = times.figures();
-            let ratio = value_of(&figures, "p95 ms") / before.p95.max(f64::MIN_POSITIVE);
-            let name = format!("{}, during a {}", before.kind.name(), running.name());
+    /// Searches and inserts at their times while a job runs, and just before it, in the database as it is by now.
+    fn meanwhile(&mut self, job: Meanwhile, work: &Work<'_>) -> Result<()> {
+        let mut before = Vec::new();
+        for kind in [Kind::Hybrid, Kind::Insert] {
+            let requests = Arc::new(self.maker.requests(kind)?);
+            let capacity = self.at_once(kind, &requests, FOUR)?.rate();
+            let rate = self.rate(capacity);
+            let figures = self.at_its_times(kind, &requests, rate)?.figures();
+            let p95 = value_of(&figures, "p95 ms");
+            self.report.measured(format!("{}, before a {}", kind.name(), job.name()), figures);
+            before.push((kind, requests, rate, p95));
+        }
+        let mut running = Running::start(job, work)?;
+        for (kind, requests, rate, p95_before) in before {
+            let figures = self.at_its_times(kind, &requests, rate)?.figures();
+            let ratio = value_of(&figures, "p95 ms") / p95_before.max(f64::MIN_POSITIVE);
+            let name = format!("{}, during a {}", kind.name(), job.name());
             self.report.measured(name.clone(), figures);
-            self.report.measured(format!("{name} / idle"), vec![Figure::lower("p95", vec![ratio])]);
+            self.report.measured(format!("{name} / before"), vec![Figure::lower("p95", vec![ratio])]);
             running.require_at_work(self.report);
         }
         running.end()
