@@ -21,6 +21,7 @@ use crate::staging::Staging;
 /// The server's.
 pub(crate) fn session(server: &Server, postgres: &Postgres, stop: &Stop) -> Result<RawSession> {
     let mut session = RawSession::connect(server, &postgres.database, APPLICATION, stop)?;
+    session.stand_back()?;
     session.execute("preparing the session", &pin_session(&postgres.properties.encoding))?;
     session.execute(
         "joining the snapshot",

@@ -142,6 +142,7 @@ impl<'a> Job<'a> {
         progress.doing("looking at the table");
         let Living { server, control, table } = Living::open(args, stop)?;
         preflight::refuse_unsafe_vacuum(&control, &table, args)?;
+        control.stand_back()?;
         Ok(Self { args, server, control, table, progress, stop })
     }
 

@@ -11,6 +11,7 @@ use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::postgres::control;
 use crate::postgres::failure::from_client;
 use crate::postgres::objects;
+use crate::postgres::priority::{STAND_BACK, STANDING_BACK};
 use crate::postgres::server::Server;
 use crate::set::objects::Objects;
 use crate::stop::Stop;
@@ -45,6 +46,21 @@ impl Control {
     /// As [`Control::open`].
     pub fn beside(server: &Server, avoid: &str, stop: &Stop) -> Result<Self> {
         Self::open(server, if avoid == "postgres" { "template1" } else { "postgres" }, stop)
+    }
+
+    /// Lets all others go first in the server; where it may not (see `priority`), it says so and goes on.
+    ///
+    /// # Errors
+    /// When stopped, or the connection breaks.
+    pub fn stand_back(&self) -> Result<()> {
+        match self.try_run(STAND_BACK)? {
+            Ok(()) => {}
+            Err(error) if error.as_db_error().is_some() => {
+                log::info!("{}", from_client(STANDING_BACK, &error));
+            }
+            Err(error) => return Err(from_client(STANDING_BACK, &error)),
+        }
+        Ok(())
     }
 
     /// Runs statements whose rows, if any, do not matter.

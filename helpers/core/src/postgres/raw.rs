@@ -14,6 +14,7 @@ use postgres_protocol::message::frontend;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::postgres::failure::{from_server, unreachable};
+use crate::postgres::priority::{STAND_BACK, STANDING_BACK};
 use crate::postgres::server::Server;
 use crate::postgres::stream::Stream;
 use crate::stop::Stop;
@@ -81,6 +82,19 @@ impl RawSession {
         self.until_ready(doing, |_| Ok(())).map(|_| ())
     }
 
+    /// Lets all others go first in the server; where it may not (see `priority`), it says so and goes on.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn stand_back(&mut self) -> Result<()> {
+        self.send(|out| frontend::query(STAND_BACK, out))?;
+        let (_, refused) = self.read_all(STANDING_BACK, |_| Ok(()))?;
+        if let Some(failure) = refused {
+            log::info!("{failure}");
+        }
+        Ok(())
+    }
+
     /// Ends the session in order: the transaction, then the connection, so that the server's log has nothing to say.
     ///
     /// # Errors
@@ -116,7 +130,17 @@ impl RawSession {
     }
 
     /// Reads until the server is ready again; gives the last command tag.
-    fn until_ready(&mut self, doing: &str, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<String> {
+    fn until_ready(&mut self, doing: &str, take: impl FnMut(&[u8]) -> Result<()>) -> Result<String> {
+        let (tag, refused) = self.read_all(doing, take)?;
+        refused.map_or(Ok(tag), Err)
+    }
+
+    /// The same; also gives why the server refused, after which the session goes on.
+    fn read_all(
+        &mut self,
+        doing: &str,
+        mut take: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<(String, Option<Failure>)> {
         let mut tag = String::new();
         let mut refused = None;
         loop {
@@ -130,7 +154,7 @@ impl RawSession {
                 b'E' => refused = Some(error_of(doing, &self.body(length)?)),
                 b'Z' => {
                     self.body(length)?;
-                    return refused.map_or(Ok(tag), Err);
+                    return Ok((tag, refused));
                 }
                 // Row descriptions, rows, notices, parameters, COPY's begin and end: nothing to do.
                 _ => self.stream_body(length, &mut |_| Ok(()))?,
