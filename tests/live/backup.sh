@@ -90,6 +90,19 @@ set_is_of_one_instant() {
 }
 rows_in() { (($(docker exec nexus-postgres psql -XAtq --dbname="$1" --command="SELECT count(*) FROM $2") >= $3)); }
 
+# Nobody who searches waits for the nightly backup: the server's process of a COPY is the last to be given a processor.
+copy_gives_way_to_others() {
+	local backup ranks=''
+	docker exec nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --command='CREATE DATABASE way'
+	docker exec nexus-postgres psql -XAtq --dbname=way --command='CREATE TABLE large AS SELECT i, repeat(md5(i::text), 40) AS text FROM generate_series(1, 60000) i'
+	backup_of way "$work/way" &
+	backup=$!
+	while kill -0 "$backup" 2>/dev/null; do ranks+=$(ps -eo ni=,args= | awk '/[p]ostgres: .* way \[local\] COPY/ { print $1 " " }'); done
+	wait "$backup"
+	same "its niceness" "$(xargs -n 1 <<<"$ranks" | sort -u)" 19
+	docker exec nexus-postgres dropdb way
+}
+
 # refused CODE WORDS COMMAND…: exit code, one line on standard error with WORDS, no new set, nothing running.
 refused() {
 	local code=$1 words=$2 before said status=0
@@ -232,6 +245,7 @@ check unit_writes_a_whole_set
 check journal_tells_it_with_fields
 check stock_tools_restore_the_memory
 check set_is_of_one_instant
+check copy_gives_way_to_others
 check wrong_password_is_77
 check role_that_may_not_see_all_is_77
 check missing_recipient_is_78

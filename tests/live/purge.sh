@@ -193,6 +193,21 @@ refuses() {
 	}
 }
 
+# Nobody who searches waits for it: what it does in the server is the last to be given a processor.
+gives_way_to_others() {
+	local locker purging
+	docker exec nexus-postgres psql -XAtq --dbname=oblivion --command='BEGIN' --command='LOCK TABLE nexus_memory.zep_episodic_memory IN SHARE MODE' --command='SELECT pg_sleep(60)' >/dev/null 2>&1 &
+	locker=$!
+	await 10 memory --command="SELECT 1 / count(*) FROM pg_locks WHERE relation = 'nexus_memory.zep_episodic_memory'::regclass AND mode = 'ShareLock' AND granted"
+	nexus-purge --older-than 1d --type observation --yes >/dev/null 2>&1 &
+	purging=$!
+	await 20 deletes_with_niceness 19
+	kill "$purging"
+	memory --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'" >/dev/null
+	wait "$purging" "$locker" || true
+}
+deletes_with_niceness() { ps -eo ni=,args= | grep -qE "^ *$1 postgres: .* oblivion \[local\] (DELETE|SELECT|LOCK TABLE) waiting"; }
+
 too_much_stops_with_75() {
 	local before
 	before=$(by_type)
@@ -365,5 +380,6 @@ begin_ledger 3
 fill
 set_to NEXUS_TTL= NEXUS_PURGE_MAX_SHARE=20
 asked_over_the_socket
+check gives_way_to_others
 check stopped_servers_are_69
 report

@@ -93,9 +93,13 @@ impl<'a> Work<'a> {
         command
     }
 
-    /// nexus-backup into directory `into`.
+    /// nexus-backup into directory `into`, as important as its unit has it (`Nice=19`), which is how important its sessions in
+    /// the server make themselves: where neither goes first, both get on.
     pub(crate) fn backup(&self, into: &Path) -> Command {
-        let mut command = self.ours("nexus-backup");
+        let once = self.ours("nexus-backup");
+        let mut command = Command::new("nice");
+        command.args(["-n", "19"]).arg(once.get_program());
+        command.envs(once.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.arg("--backup-dir").arg(into).args(["--redis=no", "--json"]);
         command
     }

@@ -86,11 +86,11 @@ impl Drop for Running {
     }
 }
 
-/// As the units run them (`CPUWeight=10`, `Nice=10`, `IOSchedulingPriority=7`).
+/// As the units run them (`CPUWeight=10`, `Nice=19`, `IOSchedulingPriority=7`).
 fn as_a_unit() -> Command {
     let mut command = Command::new("systemd-run");
     command.args(["--scope", "--quiet", "--collect", "--property=CPUWeight=10"]);
-    command.args(["ionice", "-c", "2", "-n", "7", "nice", "-n", "10"]);
+    command.args(["ionice", "-c", "2", "-n", "7", "nice", "-n", "19"]);
     command
 }
 
