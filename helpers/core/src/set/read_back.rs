@@ -2,8 +2,9 @@
 //! waited for at the end.
 //!
 //! By O_DIRECT: the kernel first writes what of the stretch is only in its memory, waits for that, and reads past its memory
-//! (open(2)). Where a file system has no such thing, the whole file is read at its end, when fsync has brought it to the disk. An
-//! fsync for each stretch would do too, but whoever else writes to that file system, such as PostgreSQL, would wait for each of them.
+//! (open(2)). Where a file system has no such thing (some say so only when they are read, as those of FUSE may), what is left is read
+//! at the end, when fsync has brought it to the disk. An fsync for each stretch would do too, but whoever else writes to that file
+//! system, such as PostgreSQL, would wait for each of them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -48,7 +49,7 @@ impl Back {
         Ok(Self { path: path.to_owned(), file, is_direct, hasher: Hasher::default(), bytes: 0 })
     }
 
-    /// Reads on to byte `end`, or to the file's end if that comes first.
+    /// Reads on to byte `end`, or to the file's end if that comes first; not at all where it turns out that there is no O_DIRECT.
     fn read_to(&mut self, end: u64) -> Result<()> {
         let doing = || reading(&self.path);
         let mut buffer = vec![0; PIECE + BLOCK];
@@ -67,6 +68,11 @@ impl Back {
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::InvalidInput && self.is_direct => {
+                    self.file = File::open(&self.path).or_fail_io(doing)?;
+                    self.is_direct = false;
+                    break;
+                }
                 Err(error) => return Err(error).or_fail_io(doing),
             }
         }
@@ -75,13 +81,17 @@ impl Back {
 
     /// The same to the file's end, when all of it is on the disk.
     fn read_the_rest(&mut self) -> Result<()> {
+        if self.is_direct {
+            self.read_to(u64::MAX)?;
+        }
         if !self.is_direct {
             // So that the read comes from the disk, not from the page cache.
             posix_fadvise(self.file.as_fd(), 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
                 .map_err(io::Error::from)
                 .or_fail_io(|| reading(&self.path))?;
+            self.read_to(u64::MAX)?;
         }
-        self.read_to(u64::MAX)
+        Ok(())
     }
 }
 
