@@ -201,12 +201,12 @@ gives_way_to_others() {
 	await 10 memory --command="SELECT 1 / count(*) FROM pg_locks WHERE relation = 'nexus_memory.zep_episodic_memory'::regclass AND mode = 'ShareLock' AND granted"
 	nexus-purge --older-than 1d --type observation --yes >/dev/null 2>&1 &
 	purging=$!
-	await 20 deletes_with_niceness 19
+	await 20 deletes_with_niceness 19 || { ps -eo ni=,args= >&2; kill "$purging" && return 1; }
 	kill "$purging"
 	memory --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'" >/dev/null
 	wait "$purging" "$locker" || true
 }
-deletes_with_niceness() { ps -eo ni=,args= | grep -qE "^ *$1 postgres: .* oblivion \[local\] (DELETE|SELECT|LOCK TABLE) waiting"; }
+deletes_with_niceness() { ps -eo ni=,args= | awk -v niceness="$1" '$1 == niceness && /[p]ostgres: .* oblivion \[local\] [A-Z ]+ waiting/ { found = 1 } END { exit !found }'; }
 
 too_much_stops_with_75() {
 	local before
@@ -257,6 +257,25 @@ other_schemas_work() {
 	purge --table public.log --key-column id --time-column at --type-column kind --episode 4 >/dev/null
 	same "rows left" "$(memory --command="SELECT count(*) FROM public.log")" 74
 	memory --command="DROP TABLE public.log"
+}
+
+# What the vector index finds is compared before and after, on rows that somebody else may delete in between.
+a_row_that_others_delete_meanwhile_is_no_trouble() {
+	local held run
+	memory --command="CREATE TABLE public.three (id integer PRIMARY KEY, at timestamptz DEFAULT now(), kind text, v public.vector(3))" \
+		--command="INSERT INTO public.three (id, v) SELECT i, format('[%s,1,0]', i)::public.vector FROM generate_series(1, 3) i" --command="CREATE INDEX ON public.three USING hnsw (v public.vector_cosine_ops)"
+	memory --command=BEGIN --command="SELECT 1 FROM public.three WHERE id = 1 FOR UPDATE" --command="SELECT pg_sleep(60)" >/dev/null 2>&1 &
+	held=$!
+	await 10 memory --command="SELECT 1 / count(*) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'"
+	nexus-purge --table public.three --key-column id --time-column at --type-column kind --episode 1 >"$work/run" 2>&1 &
+	run=$!
+	await 10 run_waits_for_the_row
+	memory --command="DELETE FROM public.three WHERE id = 2"
+	memory --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'" >/dev/null
+	wait "$held" || true
+	wait "$run" || { cat "$work/run" && return 1; } >&2
+	same "the rows that stay" "$(memory --command='SELECT id FROM public.three')" 3
+	memory --command="DROP TABLE public.three"
 }
 
 keys_of_redis_are_given_an_end() {
@@ -371,6 +390,7 @@ check unknown_type_is_warned_of
 check who_refers_is_named
 check old_pgvector_is_refused
 check other_schemas_work
+check a_row_that_others_delete_meanwhile_is_no_trouble
 check keys_of_redis_are_given_an_end
 check no_file_holds_it_any_more
 check what_a_killed_run_left_of_an_index_goes

@@ -90,6 +90,8 @@ impl Probe {
                  SET LOCAL hnsw.iterative_scan = 'strict_order'",
                 doing,
             )?;
+            // Somebody else may have deleted it meanwhile.
+            let (Some(exact), Some(indexed)) = (exact, indexed) else { continue };
             // By distance: of rows that are equally near, any will do.
             let farthest = exact.iter().copied().fold(0.0, f64::max) + EQUALLY_NEAR;
             expected += exact.len();
@@ -100,6 +102,7 @@ impl Probe {
         Ok(recall)
     }
 
+    /// Distances of the rows nearest to that of `key`; `None` when it is not there any more.
     fn search(
         &self,
         control: &Control,
@@ -108,7 +111,7 @@ impl Probe {
         key: &str,
         how: &str,
         doing: &str,
-    ) -> Result<Vec<f64>> {
+    ) -> Result<Option<Vec<f64>>> {
         let own = format!("{} = {}", table.key_text(), quote::literal(key));
         let by_key = format!("{} = ANY ({})", quote::identifier(&table.place().key), table.key_array(&[key]));
         control.run(doing, &format!("BEGIN; {how}"))?;
