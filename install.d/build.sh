@@ -23,7 +23,7 @@ cargo_of_the_person() {
 	command -v cargo
 }
 
-# Sets bin_dir.
+# Sets bin_dir. With cargo_target they are built for another machine than this one.
 build_helpers() {
 	local cargo name as_person=()
 	if [[ -z $bin_dir ]]; then
@@ -31,8 +31,8 @@ build_helpers() {
 		if ((EUID == 0)) && [[ -n ${SUDO_USER:-} && $SUDO_USER != root ]]; then
 			as_person=(runuser --user "$SUDO_USER" -- env HOME="$(getent passwd "$SUDO_USER" | cut -d: -f6)" PATH="$(dirname "$cargo"):$PATH")
 		fi
-		(cd "$clone" && "${as_person[@]}" "$cargo" build --release --locked)
-		bin_dir=${CARGO_TARGET_DIR:-$clone/target}/release
+		(cd "$clone" && "${as_person[@]}" "$cargo" build --release --locked ${cargo_target:+--target "$cargo_target"})
+		bin_dir=${CARGO_TARGET_DIR:-$clone/target}/${cargo_target:+$cargo_target/}release
 	fi
 	for name in $(helper_names); do
 		[[ -f $bin_dir/$name && -x $bin_dir/$name ]] ||
