@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 make_users_and_directories() {
-	systemd-sysusers nexus.conf
+	# As a unit of its own: killed with this script in the middle of its work, it would leave copies of /etc/shadow behind.
+	systemd-run --quiet --collect --wait --pipe systemd-sysusers nexus.conf
 	systemd-tmpfiles --create nexus.conf
 	# Of a package, systemd does that itself.
 	if [[ $prefix != /usr ]]; then journalctl --update-catalog; fi
