@@ -62,12 +62,9 @@ impl Back {
                 Ok(read) => {
                     self.hasher.update(&buffer[..read]);
                     self.bytes += read as u64;
-                    if self.is_direct && !read.is_multiple_of(BLOCK) {
-                        // The file's last bytes; there is no next block.
-                        break;
-                    }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // No O_DIRECT here; or what came last was not a whole block, usually because it was the file's last.
                 Err(error) if error.kind() == ErrorKind::InvalidInput && self.is_direct => {
                     self.file = File::open(&self.path).or_fail_io(doing)?;
                     self.is_direct = false;
