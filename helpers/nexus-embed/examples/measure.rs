@@ -1,6 +1,8 @@
 //! How long the model takes, by tokens and threads: what docs/EMBEDDING.md has a table of.
 //!
-//! cargo run --release -p nexus-embed --example measure -- FOLDER [THREADS]
+//! cargo run --release -p nexus-embed --example measure -- [--line] FOLDER [THREADS]
+//!
+//! With --line it prints one line, as tests/engines does for others.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,9 +13,10 @@ use nexus_embed::machine::Instructions;
 use nexus_embed::model::Model;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    let as_line = arguments.next_if_eq("--line").is_some();
     let Some(folder) = arguments.next() else {
-        eprintln!("usage: measure FOLDER [THREADS]");
+        eprintln!("usage: measure [--line] FOLDER [THREADS]");
         return ExitCode::from(64);
     };
     let threads = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -21,7 +24,8 @@ fn main() -> ExitCode {
         eprintln!("measure: {error}");
         return ExitCode::from(69);
     }
-    match measure(Path::new(&folder)) {
+    let folder = Path::new(&folder);
+    match if as_line { line(folder) } else { measure(folder) } {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("measure: {failure}");
@@ -29,6 +33,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// Tokens of a text, and how often it is measured.
+const LENGTHS: [(usize, u32); 4] = [(9, 200), (20, 200), (64, 50), (256, 20)];
 
 fn measure(folder: &Path) -> nexus_core::failure::Result<()> {
     println!("{} threads", rayon::current_num_threads());
@@ -41,18 +48,10 @@ fn measure(folder: &Path) -> nexus_core::failure::Result<()> {
             resident("VmRSS"),
             resident("RssAnon")
         );
-        for (tokens, rounds) in [(9, 200), (20, 200), (64, 50), (256, 20)] {
-            // "word" is one token; two go around the text.
-            let text = vec!["word"; tokens - 2].join(" ");
-            let mut times = Vec::new();
+        for (tokens, rounds) in LENGTHS {
             let before = processor_time();
-            for _ in 0..rounds {
-                let began = Instant::now();
-                model.embed(&[(Kind::Query, &text)], &mut || {})?;
-                times.push(began.elapsed());
-            }
+            let times = times_of(&model, tokens, rounds)?;
             let worked = milliseconds(processor_time().saturating_sub(before)) / f64::from(rounds);
-            times.sort();
             let at = |share: usize| milliseconds(times[(times.len() - 1) * share / 100]);
             println!(
                 "{tokens:>6} tokens: least {:.2} ms, half {:.2} ms, p95 {:.2} ms; {worked:.1} ms of processors",
@@ -64,6 +63,38 @@ fn measure(folder: &Path) -> nexus_core::failure::Result<()> {
         println!("  after it {} MiB resident, {} MiB of it its own", resident("VmRSS"), resident("RssAnon"));
     }
     Ok(())
+}
+
+/// What it is called, milliseconds to load and for texts of each length, MiB resident, and two numbers of a vector.
+fn line(folder: &Path) -> nexus_core::failure::Result<()> {
+    let began = Instant::now();
+    let model = Model::load(folder, Instructions::best())?;
+    print!("nexus-embed {:.0}", milliseconds(began.elapsed()));
+    for (tokens, rounds) in LENGTHS {
+        let times = times_of(&model, tokens, rounds)?;
+        print!(" {:.1}", milliseconds(times[times.len() / 2]));
+    }
+    let vectors = model.embed(&[(Kind::Query, &text_of(9))], &mut || {})?;
+    println!(" {} {:.4} {:.4}", resident("VmRSS"), vectors[0], vectors[383]);
+    Ok(())
+}
+
+/// Sorted.
+fn times_of(model: &Model, tokens: usize, rounds: u32) -> nexus_core::failure::Result<Vec<Duration>> {
+    let text = text_of(tokens);
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let began = Instant::now();
+        model.embed(&[(Kind::Query, &text)], &mut || {})?;
+        times.push(began.elapsed());
+    }
+    times.sort();
+    Ok(times)
+}
+
+/// "word" is one token; two go around the text.
+fn text_of(tokens: usize) -> String {
+    vec!["word"; tokens - 2].join(" ")
 }
 
 fn milliseconds(time: Duration) -> f64 {
