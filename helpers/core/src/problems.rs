@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
@@ -125,11 +125,15 @@ pub fn write(path: &Path, mut problems: Vec<Problem>) -> Result<bool> {
     problems.dedup_by(|later, kept| later.id == kept.id);
     let json =
         serde_json::to_vec_pretty(&List { version: VERSION, problems }).or_fail(Exit::Software, doing)?;
+    let partial = path.with_extension("json.partial");
     // One that cannot be read is replaced.
     if text_of(path).is_ok_and(|there| there == json) {
-        return Ok(false);
+        // Of a run that was killed while it wrote what is no longer so.
+        return match std::fs::remove_file(&partial) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error).or_fail_io(doing),
+            _ => Ok(false),
+        };
     }
-    let partial = path.with_extension("json.partial");
     let written = (|| {
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&partial)?;
@@ -153,7 +157,7 @@ pub fn read(path: &Path) -> Result<Vec<Problem>> {
     let doing = || format!("reading the list of problems {}", path.display());
     let again = |failure: Failure| failure.advise("Have it written again: systemctl restart nexus-health");
     let text = match text_of(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             Err(Failure::new(Exit::Unavailable, doing()).because("there is none"))
         }
         other => other.or_fail_io(doing),
@@ -221,6 +225,17 @@ mod tests {
         std::fs::write(&path, "{").unwrap();
         assert!(write(&path, list()).unwrap());
         assert_eq!(read(&path).unwrap(), list());
+    }
+
+    #[test]
+    fn what_a_killed_run_has_half_written_goes_though_nothing_has_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("problems.json");
+        write(&path, Vec::new()).unwrap();
+        let partial = path.with_extension("json.partial");
+        std::fs::write(&partial, "{").unwrap();
+        assert!(!write(&path, Vec::new()).unwrap());
+        assert!(!partial.exists());
     }
 
     #[test]

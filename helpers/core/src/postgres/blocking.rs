@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Row};
+use tokio_postgres::{Client, Error, NoTls, Row};
 
 use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::postgres::control;
@@ -18,6 +18,9 @@ use crate::stop::Stop;
 
 /// How long an answer is waited for before a stop is looked for.
 const GLANCE: Duration = Duration::from_millis(250);
+
+/// How long a statement may take to end that is no longer wanted: a server that stands still must not hold a job up.
+const CALLED_OFF: Duration = Duration::from_secs(5);
 
 /// A session.
 pub struct Control {
@@ -150,9 +153,27 @@ impl Control {
                 if let Ok(answer) = tokio::time::timeout(GLANCE, &mut answer).await {
                     return Ok(answer);
                 }
-                self.stop.check()?;
+                if let Err(stopped) = self.stop.check() {
+                    self.call_off(answer).await;
+                    return Err(stopped);
+                }
                 meanwhile();
             }
         })
+    }
+
+    /// Has the server end the statement before its time, and waits for that: a CREATE DATABASE that goes on would be there after
+    /// everything has been put away.
+    async fn call_off<T>(&self, answer: impl Future<Output = std::result::Result<T, Error>>) {
+        let called_off = async {
+            self.client.cancel_token().cancel_query(NoTls).await?;
+            // Whether it was done or not: either way it has ended.
+            Ok::<_, Error>(answer.await.is_ok())
+        };
+        match tokio::time::timeout(CALLED_OFF, called_off).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => log::info!("{}", from_client("calling a statement off", &error)),
+            Err(_) => log::info!("calling a statement off: the server does not answer"),
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! all have the new ones.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::postgres::blocking::Control;
@@ -11,6 +11,7 @@ use nexus_core::postgres::quote;
 use nexus_core::postgres::server::Server;
 use nexus_core::stop::Stop;
 use nexus_core::text::printable;
+use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
 const DOING: &str = "renaming the databases";
@@ -24,6 +25,9 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// How often the whole is tried. Each time the server itself waits five seconds for sessions to go.
 const TRIES: u32 = 4;
 
+/// How long a server that broke off is waited for: it alone knows whether it did what it was told before.
+const COMES_BACK: Duration = Duration::from_secs(60);
+
 /// Renames each `(from, to)` in order, and runs `also` in the same transaction.
 ///
 /// The server renames only what nobody is connected to. It takes the database's lock first, which keeps new sessions
@@ -31,7 +35,8 @@ const TRIES: u32 = 4;
 /// `CountOtherDBBackends` in the source).
 ///
 /// # Errors
-/// TryLater (75) when sessions would not end; nothing is renamed then.
+/// TryLater (75) when sessions would not end; nothing is renamed then. Unavailable (69) when the server broke off and does not come
+/// back: then it is not known.
 pub(crate) fn rename(server: &Server, moves: &[(&str, &str)], also: &str, stop: &Stop) -> Result<()> {
     let mut sql = "BEGIN; SET LOCAL lock_timeout = '30s'; ".to_owned();
     for (from, to) in moves {
@@ -70,7 +75,7 @@ pub(crate) fn rename(server: &Server, moves: &[(&str, &str)], also: &str, stop: 
             Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => {
                 last = from_client(DOING, &error).to_string();
             }
-            Err(error) if error.as_db_error().is_none() && is_named(server, oids.last(), to) => return Ok(()),
+            Err(error) if broke_off(&error) && is_named(server, oids.last(), to)? => return Ok(()),
             Err(error) => return Err(from_client(DOING, &error)),
         }
     }
@@ -78,10 +83,28 @@ pub(crate) fn rename(server: &Server, moves: &[(&str, &str)], also: &str, stop: 
         .advise("See who is connected (pg_stat_activity) and stop those programs, then run it again"))
 }
 
-/// Whether the connection broke only after the commit: the database that was to get the name has it.
-fn is_named(server: &Server, oid: Option<&u32>, name: &str) -> bool {
+/// Whether the session ended without saying how far it was; an end from outside may come between a commit and its answer.
+fn broke_off(error: &Error) -> bool {
+    error.as_db_error().is_none()
+        || matches!(error.code(), Some(&(SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN)))
+}
+
+/// Whether the session broke off only after the commit: the database that was to get the name has it.
+fn is_named(server: &Server, oid: Option<&u32>, name: &str) -> Result<bool> {
     let sql = "SELECT datname::text = $2::text FROM pg_catalog.pg_database WHERE oid = $1";
-    Control::beside(server, name, &Stop::default())
-        .and_then(|control| control.row(DOING, sql, &[&oid, &name]))
-        .is_ok_and(|row| row.get(0))
+    let until = Instant::now() + COMES_BACK;
+    loop {
+        let answer = Control::beside(server, name, &Stop::default())
+            .and_then(|control| control.row(DOING, sql, &[&oid, &name]));
+        match answer {
+            Ok(row) => return Ok(row.get(0)),
+            Err(failure) if failure.exit() == Exit::Unavailable && Instant::now() < until => {
+                thread::sleep(AGAIN)
+            }
+            Err(failure) => {
+                let broken = format!("{DOING}: the server broke off; whether it was done is not known");
+                return Err(Failure::new(failure.exit(), broken).because(failure));
+            }
+        }
+    }
 }

@@ -41,6 +41,9 @@ class Watching(Running):
     def end(self, what="", struck=True, patience=PATIENCE) -> Outcome:
         self.tells(self.rounds)
         self.stop()
+        # The signal's handler wakes the loop by a send() of its own, and a fault may have met just that one.
+        if self.wait_until(time.monotonic() - self.began + 10):
+            self.stop()
         return super().end(what, struck, patience)
 
     def stop(self):

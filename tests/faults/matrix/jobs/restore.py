@@ -13,6 +13,11 @@ LIVING = "fault_living"
 WITHOUT_SERVER = "The next restore removes it"
 
 
+def may_leave(outcome):
+    """Whether it may end and leave something for the next one: without a server, or at once because of a second signal."""
+    return WITHOUT_SERVER in outcome.said or "+" in outcome.what.split(" ")[0]
+
+
 class Restore(Job):
     """With the swap: at every moment the name means the living database or the restored one, whole."""
 
@@ -90,14 +95,14 @@ class Restore(Job):
         state, there = self.state(), self.server.databases(LIVING)
         if outcome.exit == 0 and state != "of the set":
             raise FalseSuccess(f"it says that it succeeded, and what is there is {state}")
-        if outcome.exit > 0 and state == "living" and there != [LIVING] and WITHOUT_SERVER not in outcome.said:
+        if outcome.exit > 0 and state == "living" and there != [LIVING] and not may_leave(outcome):
             raise Leftover(f"it ended by itself and left {there}")
         kept = [name for name in there if " before " in name]
         if state == "of the set" and len(kept) != 1:
             raise SetLost(f"what was there before is not kept: {there}")
         if outcome.exit > 0 and state == "of the set" and not outcome.other:
-            # It may only fail after the swap when it cannot say that it has succeeded.
-            if "standard output" not in outcome.said:
+            # It may only fail after the swap when it cannot say that it has succeeded, or does not know.
+            if not any(words in outcome.said for words in ("standard output", "whether it was done is not known")):
                 raise NotConverged(f"it failed after the swap: {outcome.said.strip()}")
 
     def converges(self, outcome):
@@ -179,7 +184,7 @@ class RestoreInto(Restore):
             raise FalseSuccess("there is a new database, and it is not what was backed up")
         if outcome.exit == 0 and there != [self.target]:
             raise FalseSuccess(f"it says that it succeeded, and there is {there}")
-        if outcome.exit > 0 and there and "standard output" not in outcome.said and WITHOUT_SERVER not in outcome.said:
+        if outcome.exit > 0 and there and "standard output" not in outcome.said and not may_leave(outcome):
             raise Leftover(f"it ended by itself and left {there}")
 
     def converges(self, outcome):

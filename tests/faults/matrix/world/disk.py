@@ -9,7 +9,7 @@ import shutil
 import struct
 import subprocess
 
-from world.machine import run
+from world.machine import await_that, run
 
 SIZE = 24 << 20
 
@@ -94,9 +94,12 @@ class Disk:
 
     def make_thin(self):
         """Nothing new fits in what is below the image: writing fails where a disk would say that it is broken."""
-        used = os.stat(self.image).st_blocks * 512
-        run("mount", "-o", f"remount,size={used}", self.home)
+        await_that(self.is_thin, "nothing was written between looking how much there is and allowing no more", error=OSError)
         self.is_spoilt = True
+
+    def is_thin(self):
+        used = os.stat(self.image).st_blocks * 512
+        return subprocess.run(["mount", "-o", f"remount,size={used}", self.home], capture_output=True).returncode == 0
 
     def switch_off(self):
         """Nothing more reaches the disk."""
