@@ -8,7 +8,7 @@ logs=$(mktemp -d)
 lanes=(code shared own memory faults)
 lane_of() {
 	case $1 in
-	bench | fuzz) echo alone ;;
+	bench | fuzz | engines) echo alone ;;
 	code) echo code ;;
 	host | outside | health | docs) echo own ;;
 	embed | api | remote | package) echo memory ;;
