@@ -99,7 +99,7 @@ fn is_named(server: &Server, oid: Option<&u32>, name: &str) -> Result<bool> {
         match answer {
             Ok(row) => return Ok(row.get(0)),
             Err(failure) if failure.exit() == Exit::Unavailable && Instant::now() < until => {
-                thread::sleep(AGAIN)
+                thread::sleep(AGAIN);
             }
             Err(failure) => {
                 let broken = format!("{DOING}: the server broke off; whether it was done is not known");
