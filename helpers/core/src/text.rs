@@ -59,6 +59,11 @@ pub fn printable(name: &str) -> String {
     name.chars().flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
 }
 
+/// As much of what others say as one line of ours can hold: an error may repeat all of a long text, with its line feeds.
+pub fn beginning(said: &str) -> String {
+    printable(&said.chars().take(200).collect::<String>())
+}
+
 /// `{count} {one}`, with an s unless there is one.
 pub fn counted(count: u64, one: &str) -> String {
     let copy = one.strip_suffix('y').filter(|rest| !rest.ends_with(['a', 'e', 'o', 'u']));
@@ -69,6 +74,12 @@ pub fn counted(count: u64, one: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_what_others_say_one_short_line_is_repeated() {
+        let said = beginning(&format!("unknown variant `a\nb{}`", "Ɲ".repeat(5000)));
+        assert!(said.starts_with("unknown variant `a\\nbƝ") && said.chars().count() < 210, "{said}");
+    }
 
     #[test]
     fn several_are_written_as_several() {

@@ -10,6 +10,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::beginning;
+
 /// The longest request, in bytes, without its length.
 pub const LONGEST_REQUEST: usize = 4 << 20;
 
@@ -223,9 +225,11 @@ impl Answer {
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         match body.split_first() {
             Some((&VECTORS, rest)) => Vectors::parse(rest).map(Self::Vectors),
-            Some((&REFUSAL, rest)) if rest.len() <= LONGEST_MESSAGE => serde_json::from_slice(rest)
-                .map(Self::Refusal)
-                .map_err(|error| malformed(format!("a refusal that cannot be read: {error}"))),
+            Some((&REFUSAL, rest)) if rest.len() <= LONGEST_MESSAGE => {
+                serde_json::from_slice(rest).map(Self::Refusal).map_err(|error| {
+                    malformed(format!("a refusal that cannot be read: {}", beginning(&error.to_string())))
+                })
+            }
             Some((&REFUSAL, _)) => Err(malformed("a refusal that is too long")),
             Some((kind, _)) => Err(malformed(format!("an answer of the unknown kind {kind}"))),
             None => Err(malformed("an empty answer")),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Decision, Entry, What};
 use super::key::{KeyId, Keys};
 use crate::set::hashing::Digest;
+use crate::text::beginning;
 
 /// The longest line, in bytes: ten thousand hashes and what goes with them.
 const LONGEST: u64 = 1 << 20;
@@ -200,10 +201,14 @@ fn read_line(line: &[u8], number: u64, previous: Digest, keys: &Keys) -> Result<
         cut.and_then(|(line, at)| line.split_at_checked(at)).ok_or("it ends without a MAC")?;
     let mac: Digest = mac.parse().map_err(|_| "it ends without a MAC")?;
     let body = before.strip_suffix(BEFORE_MAC).ok_or("it ends without a MAC")?;
-    let read: Body = serde_json::from_str(&format!("{body}}}"))
-        .map_err(|error| format!("it is not understood, or a newer NEXUS wrote it: {error}"))?;
+    let read: Body = serde_json::from_str(&format!("{body}}}")).map_err(|error| {
+        format!("it is not understood, or a newer NEXUS wrote it: {}", beginning(&error.to_string()))
+    })?;
     let key = keys.find(&read.key).ok_or_else(|| {
-        format!("it was written with key {}, which is not in the credential ledger_key", read.key)
+        format!(
+            "it was written with key {}, which is not in the credential ledger_key",
+            beginning(&read.key.to_string())
+        )
     })?;
     if read.n != number {
         return Err(format!("it was written as line {}: lines are missing or were added", read.n));

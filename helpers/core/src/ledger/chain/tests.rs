@@ -64,6 +64,20 @@ fn a_line_that_was_changed_taken_out_moved_or_added_is_named() {
 }
 
 #[test]
+fn what_is_said_of_a_line_is_one_short_line_whatever_is_in_it() {
+    let (long, mac) = ("Ɲ".repeat(5000), "0".repeat(64));
+    for wrong in [
+        format!(r#""key":"k","at":"{long}""#),
+        format!(
+            r#""key":"a\nb{long}","at":"2026-11-22T03:00:12Z","by":"x","done":{{"of":"{mac}","rows":1}}"#
+        ),
+    ] {
+        let said = broken(&format!("{{\"n\":1,{wrong}{BEFORE_MAC}{mac}{AFTER_MAC}\n")).to_string();
+        assert!(said.chars().count() < 400 && !said.contains('\n'), "{said}");
+    }
+}
+
+#[test]
 fn a_line_of_another_key_is_named_with_the_key() {
     let (_, text) = written(&for_tests('b'), &[entry(1, decision("one"))]);
     let why = broken(&text).why;
