@@ -5,6 +5,7 @@ use std::io::{self, BufRead, Read};
 use std::ops::RangeInclusive;
 
 use nexus_core::docker::protocol::{LONGEST_REQUEST, Request, TableName};
+use nexus_core::text::beginning;
 
 /// The longest name `PostgreSQL` keeps, in bytes (`NAMEDATALEN` - 1).
 const LONGEST_NAME: usize = 63;
@@ -54,9 +55,8 @@ pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
     let request: Request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => {
-            // The parser repeats names from the line in its text; one short line of it is enough.
-            let text: String = error.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
-            return refuse(format!("this is no request on the list: {text}"));
+            // The parser repeats names from the line in its text.
+            return refuse(format!("this is no request on the list: {}", beginning(&error.to_string())));
         }
     };
     match &request {
