@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Damages a restored database between restore and comparison, at no other moment: usage gate.py SQL.
+"""Damages a restored database between restore and comparison, or runs a command then, at no other moment:
+usage gate.py SQL, gate.py --run COMMAND [ARGUMENT…].
 
 Holds a lock on table m.gate from when its rows are there. The comparison begins with that table, so when it is seen to
 wait for the lock, everything has been restored and nothing has been compared.
@@ -38,6 +39,9 @@ def main():
             if time.monotonic() > end:
                 sys.exit("the comparison was not seen to wait: the lock came too late")
             time.sleep(0.02)
+        if sys.argv[1] == "--run":
+            # Only then is the lock let go of; the session may be among what the command ends.
+            sys.exit(subprocess.run(sys.argv[2:], check=False).returncode)
         ask(session, sys.argv[1] + "; COMMIT; SELECT 'done'")
         session.stdin.close()
         if session.wait() != 0:

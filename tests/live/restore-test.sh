@@ -139,13 +139,16 @@ two_at_once_are_refused() {
 	await 60 in_scratch --command='SELECT 1'
 	run_the_test >"$work/said" 2>&1 || status=$?
 	same "the exit status" "$status" 75
+	wait "$first"
 	# With proofs elsewhere the lock is another one; nexus-docker has its own.
 	status=0
 	install -d "$work/elsewhere"
+	exec 9</etc/nexus
+	flock --nonblock 9
 	elsewhere=$work/elsewhere run_the_test >"$work/said" 2>&1 || status=$?
+	exec 9<&-
 	same "the exit status" "$status" 75
 	grep -q 'another restore test' "$work/said"
-	wait "$first"
 	nothing_is_left
 }
 too_little_memory_is_said() {
@@ -157,17 +160,29 @@ too_little_memory_is_said() {
 
 # ---- Whoever dies
 
-leaves_nothing_after() {
+# Kills one of those at work, at a moment when all of them are at work.
+kill_the() {
+	local -a kill
+	case $1 in
+	test) kill=(pkill -KILL --exact "$comm") ;;
+	helper) kill=(pkill -KILL --exact nexus-docker) ;;
+	docker_cli) kill=(pkill -KILL --full '^docker run --rm --interactive --init --name nexus-scratch') ;;
+	server) kill=(docker kill nexus-scratch-postgres) ;;
+	term) kill=(pkill -TERM --exact "$comm") ;;
+	esac
 	run_the_test >/dev/null 2>&1 &
 	await 60 in_scratch --command="SELECT 'm.gate'::regclass"
-	case $1 in
-	test) pkill -KILL --exact "$comm" ;;
-	helper) pkill -KILL --exact nexus-docker ;;
-	docker_cli) pkill -KILL --full '^docker run --rm --interactive --init --name nexus-scratch' ;;
-	server) docker kill nexus-scratch-postgres >/dev/null ;;
-	term) pkill -TERM --exact "$comm" ;;
-	esac
+	python3 "$here/gate.py" --run "${kill[@]}"
+}
+leaves_nothing_after() {
+	kill_the "$1"
 	await 30 nothing_is_left
+	wait || true
+	it_proves_itself
+}
+# What the one that died has left is still being removed then.
+another_may_follow_at_once() {
+	kill_the "$1"
 	wait || true
 	it_proves_itself
 }
@@ -203,5 +218,6 @@ check owner_only_is_said
 check two_at_once_are_refused
 check too_little_memory_is_said
 for who in test helper docker_cli server term; do check leaves_nothing_after "$who"; done
+for who in test server term; do check another_may_follow_at_once "$who"; done
 check leftovers_are_swept
 report

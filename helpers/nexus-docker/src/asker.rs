@@ -72,7 +72,12 @@ impl Asker {
 
     /// Whether the asker is gone now.
     pub fn is_gone(&self) -> bool {
-        wait(Some(self.socket.as_fd()), None, Some(Instant::now())) == Wake::HungUp
+        self.goes_within(Duration::ZERO)
+    }
+
+    /// Waits for `time`, or until the asker goes; whether it has gone.
+    pub fn goes_within(&self, time: Duration) -> bool {
+        wait(Some(self.socket.as_fd()), None, Some(Instant::now() + time)) == Wake::HungUp
     }
 
     /// Waits until `fd` can be read (or has ended), the asker goes, or `deadline` comes.

@@ -34,12 +34,15 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// Every process of ours can open this directory, and nobody else has a reason to lock it.
 const LOCK: &str = "/etc/nexus";
 
+/// How long the next one waits for the last one, whose asker has gone or been killed and whose server is being removed.
+const LAST_ONE: Duration = Duration::from_secs(15);
+
 /// Runs a throwaway server until the input ends or the asker goes.
 ///
 /// # Errors
 /// When another one is in use, it does not start, or ends by itself.
 pub fn hold(asker: &Arc<Asker>, wanted: Wanted, input: Input) -> Result<(), Trouble> {
-    let _lock = only_one(asker)?;
+    let _lock = only_one(asker, LAST_ONE)?;
     remove_all(asker)?;
     let said = run::output(asker, &scratch::living(wanted.service), SHORT)?;
     let living = Living::parse(&said).map_err(|refusal| Trouble::NotRun(refusal.0))?;
@@ -75,7 +78,7 @@ pub fn hold(asker: &Arc<Asker>, wanted: Wanted, input: Input) -> Result<(), Trou
 /// # Errors
 /// When one is in use.
 pub fn sweep(asker: &Arc<Asker>) -> Result<(), Trouble> {
-    let _lock = only_one(asker)?;
+    let _lock = only_one(asker, LAST_ONE)?;
     remove_all(asker)
 }
 
@@ -90,12 +93,23 @@ pub fn count(asker: &Arc<Asker>) -> Result<usize, Trouble> {
 }
 
 /// Whoever holds the lock runs the only throwaway server; any other is a leftover. The lock goes with the process.
-fn only_one(asker: &Asker) -> Result<Flock<File>, Trouble> {
-    let directory = File::open(LOCK).map_err(|e| Trouble::NotRun(format!("opening {LOCK}: {e}")))?;
-    Flock::lock(directory, FlockArg::LockExclusiveNonblock).map_err(|_| {
-        asker.say("error: another restore test is using a throwaway server");
-        Trouble::Failed(i32::from(Exit::TryLater as u8))
-    })
+/// `patience` is how long it may take to get it.
+fn only_one(asker: &Asker, patience: Duration) -> Result<Flock<File>, Trouble> {
+    let mut directory = File::open(LOCK).map_err(|e| Trouble::NotRun(format!("opening {LOCK}: {e}")))?;
+    let deadline = Instant::now() + patience;
+    loop {
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((unlocked, _)) if Instant::now() < deadline => directory = unlocked,
+            Err(_) => {
+                asker.say("error: another restore test is using a throwaway server");
+                return Err(Trouble::Failed(i32::from(Exit::TryLater as u8)));
+            }
+        }
+        if asker.goes_within(AGAIN) {
+            return Err(Trouble::HungUp);
+        }
+    }
 }
 
 /// Removes containers and volumes by their label, until there are none.
