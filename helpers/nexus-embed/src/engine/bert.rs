@@ -1,11 +1,13 @@
 //! The encoder: Devlin et al., arXiv:1810.04805, as the weights of Hugging Face's `BertModel` have it.
 
+use std::ops::Range;
+
 use nexus_core::failure::{Exit, Failure, Result};
 use rayon::prelude::*;
 
 use crate::engine::linear::{self, Dense, Then};
-use crate::engine::math::{AddAndNormalise, Softmax};
-use crate::machine::{Instructions, LANES, Rows};
+use crate::engine::math::{AddAndNormalise, Exponentials};
+use crate::machine::{Instructions, LANES, Lanes, Rows};
 use crate::model::config::BertConfig;
 use crate::model::weights::{Tensor, Weights};
 
@@ -67,18 +69,40 @@ impl Norm {
     }
 }
 
-/// The room that a pass works in.
-#[derive(Default)]
+/// The room that a pass works in: panels of eight tokens each. The last has as many as there are, and what comes of the
+/// lanes that are left over is looked at by nobody.
 struct Room {
     /// What the next layer takes.
-    states: Vec<f32>,
-    /// Queries, keys and values, side by side.
-    parts: Vec<f32>,
-    context: Vec<f32>,
-    added: Vec<f32>,
-    wide: Vec<f32>,
-    scratch: Vec<f32>,
+    states: Vec<Lanes>,
+    /// Queries, keys and values, one after the other.
+    parts: Vec<Lanes>,
+    context: Vec<Lanes>,
+    added: Vec<Lanes>,
+    wide: Vec<Lanes>,
 }
+
+/// A text among the tokens of all.
+#[derive(Clone, Copy)]
+struct Place {
+    first: usize,
+    tokens: usize,
+}
+
+impl Place {
+    /// Its panels: with others' tokens in the first and the last.
+    fn panels(self) -> Range<usize> {
+        self.first / LANES..(self.first + self.tokens).div_ceil(LANES)
+    }
+
+    /// Its lanes of a panel.
+    fn lanes(self, panel: usize) -> Range<usize> {
+        let before = panel * LANES;
+        self.first.saturating_sub(before)..(self.first + self.tokens - before).min(LANES)
+    }
+}
+
+/// Panels of queries that are compared with all keys at once: their scores stay in the cache.
+const QUERIES: usize = 4;
 
 impl Bert {
     /// Finds the tensors in `weights`.
@@ -126,25 +150,41 @@ impl Bert {
     }
 
     fn pass(&self, texts: &[&[u32]]) -> Result<Vec<f32>> {
-        let mut room = Room { states: self.embed(texts)?, ..Room::default() };
-        let width = self.config.hidden_size;
-        let tokens = room.states.len() / width;
-        room.parts.resize(tokens * width * 3, 0.0);
-        room.context.resize(tokens * width, 0.0);
-        room.added.resize(tokens * width, 0.0);
-        room.wide.resize(tokens * self.config.intermediate_size, 0.0);
-        for layer in &self.layers {
-            self.layer(layer, texts, &mut room);
+        let (width, inner) = (self.config.hidden_size, self.config.intermediate_size);
+        let mut places = Vec::with_capacity(texts.len());
+        let mut tokens = 0;
+        for text in texts.iter().filter(|text| !text.is_empty()) {
+            places.push(Place { first: tokens, tokens: text.len() });
+            tokens += text.len();
         }
-        Ok(room.states)
+        let panels = tokens.div_ceil(LANES);
+        let room_for = |rows: usize| vec![[0.0; LANES]; panels * rows];
+        let mut room = Room {
+            states: room_for(width),
+            parts: room_for(width * 3),
+            context: room_for(width),
+            added: room_for(width),
+            wide: room_for(inner),
+        };
+        self.embed(texts, &mut room.states)?;
+        self.add_and_normalise(&mut room.states, &room.added, &self.norm);
+        for layer in &self.layers {
+            self.layer(layer, &places, &mut room);
+        }
+        let mut rows = Vec::with_capacity(tokens * width);
+        for token in 0..tokens {
+            let panel = &room.states[token / LANES * width..][..width];
+            rows.extend(panel.iter().map(|lanes| lanes[token % LANES]));
+        }
+        Ok(rows)
     }
 
-    fn embed(&self, texts: &[&[u32]]) -> Result<Vec<f32>> {
+    /// Puts each token's word, its position and its type, of which there is one, into its lane.
+    fn embed(&self, texts: &[&[u32]], states: &mut [Lanes]) -> Result<()> {
         let width = self.config.hidden_size;
         let (words, positions) = (self.words.rows(), self.positions.rows());
         let first_type = self.types.rows().row(0);
-        let tokens: usize = texts.iter().map(|text| text.len()).sum();
-        let mut states = Vec::with_capacity(tokens * width);
+        let mut number = 0;
         for text in texts {
             if text.len() > positions.count {
                 return Err(Failure::new(Exit::Data, "embedding a text").because(format!(
@@ -163,109 +203,117 @@ impl Bert {
                         ))
                         .advise("tokenizer.json and model.safetensors are not of the same model"));
                 }
-                let (word, position) = (words.row(token), positions.row(position));
-                states.extend(word.iter().zip(position).zip(first_type).map(|((a, b), c)| a + b + c));
+                let parts = words.row(token).iter().zip(positions.row(position)).zip(first_type);
+                let panel = &mut states[number / LANES * width..][..width];
+                for (lanes, ((a, b), c)) in panel.iter_mut().zip(parts) {
+                    lanes[number % LANES] = a + b + c;
+                }
+                number += 1;
             }
         }
-        let nothing = vec![0.0; states.len()];
-        self.add_and_normalise(&mut states, &nothing, &self.norm);
-        Ok(states)
+        Ok(())
     }
 
-    fn layer(&self, layer: &Layer, texts: &[&[u32]], room: &mut Room) {
-        let width = self.config.hidden_size;
-        let Room { states, parts, context, added, wide, scratch } = room;
-        let apply =
-            |x: &[f32], x_width, layers: &[Dense<'_>], then, out: &mut [f32], scratch: &mut Vec<f32>| {
-                linear::apply(self.instructions, Rows::dense(x, x_width), layers, then, out, scratch);
-            };
+    fn layer(&self, layer: &Layer, places: &[Place], room: &mut Room) {
+        let (width, inner) = (self.config.hidden_size, self.config.intermediate_size);
+        let Room { states, parts, context, added, wide } = room;
+        let apply = |x: &[Lanes], x_width: usize, layers: &[Dense<'_>], then, out: &mut [Lanes]| {
+            linear::apply(self.instructions, (x, x_width), layers, then, out);
+        };
         let all = [layer.query.dense(), layer.key.dense(), layer.value.dense()];
-        apply(states, width, &all, Then::Nothing, parts, scratch);
-        self.attend(texts, parts, context);
-        apply(context, width, &[layer.attention.dense()], Then::Nothing, added, scratch);
+        apply(states, width, &all, Then::Nothing, parts);
+        self.attend(places, parts, context);
+        apply(context, width, &[layer.attention.dense()], Then::Nothing, added);
         self.add_and_normalise(states, added, &layer.attention_norm);
-        apply(states, width, &[layer.wide.dense()], Then::Gelu, wide, scratch);
-        let inner = self.config.intermediate_size;
-        apply(wide, inner, &[layer.narrow.dense()], Then::Nothing, added, scratch);
+        apply(states, width, &[layer.wide.dense()], Then::Gelu, wide);
+        apply(wide, inner, &[layer.narrow.dense()], Then::Nothing, added);
         self.add_and_normalise(states, added, &layer.norm);
     }
 
     /// Attention within each text, by each head: one task for the two.
-    fn attend(&self, texts: &[&[u32]], parts: &[f32], context: &mut [f32]) {
-        let (width, heads) = (self.config.hidden_size, self.config.num_attention_heads);
-        let mut first = 0;
-        let mut tasks = Vec::with_capacity(texts.len() * heads);
-        for text in texts {
-            tasks.extend((0..heads).map(|head| (first, text.len(), head)));
-            first += text.len();
-        }
-        let least = if first < 64 { tasks.len().div_ceil(rayon::current_num_threads()) } else { 1 };
-        let results: Vec<Vec<f32>> = tasks
+    fn attend(&self, places: &[Place], parts: &[Lanes], context: &mut [Lanes]) {
+        let (width, heads, of_head) =
+            (self.config.hidden_size, self.config.num_attention_heads, self.of_head());
+        let tasks: Vec<(Place, usize)> =
+            places.iter().flat_map(|place| (0..heads).map(|head| (*place, head))).collect();
+        let least =
+            if parts.len() < width * 3 * 8 { tasks.len().div_ceil(rayon::current_num_threads()) } else { 1 };
+        let results: Vec<Vec<Lanes>> = tasks
             .par_iter()
-            .with_min_len(least)
-            .map(|(first, tokens, head)| {
-                self.attend_by_one(&parts[first * width * 3..][..tokens * width * 3], *tokens, *head)
-            })
+            .with_min_len(least.max(1))
+            .map(|(place, head)| self.attend_by_one(parts, *place, *head))
             .collect();
-        let (of_head, padded) = self.widths_of_a_head();
-        for ((first, _, head), result) in tasks.iter().zip(&results) {
-            let rows = context[first * width..].chunks_exact_mut(width);
-            for (row, result) in rows.zip(result.chunks_exact(padded)) {
-                row[head * of_head..][..of_head].copy_from_slice(&result[..of_head]);
+        for ((place, head), result) in tasks.iter().zip(&results) {
+            for (panel, result) in place.panels().zip(result.chunks_exact(of_head)) {
+                let rows = &mut context[panel * width + head * of_head..][..of_head];
+                let lanes = place.lanes(panel);
+                for (row, result) in rows.iter_mut().zip(result) {
+                    row[lanes.clone()].copy_from_slice(&result[lanes.clone()]);
+                }
             }
         }
     }
 
-    /// A row of `padded` numbers for each token.
+    /// The text's panels, with the rows of one head. Lanes of other texts are of no use.
     #[allow(clippy::cast_precision_loss)] // a head has some dozens of numbers
-    fn attend_by_one(&self, parts: &[f32], tokens: usize, head: usize) -> Vec<f32> {
-        let width = self.config.hidden_size;
-        let (of_head, padded) = self.widths_of_a_head();
-        let part = |number: usize| Rows {
-            data: &parts[number * width + head * of_head..],
-            stride: width * 3,
-            width: of_head,
-            count: tokens,
+    fn attend_by_one(&self, parts: &[Lanes], place: Place, head: usize) -> Vec<Lanes> {
+        let (width, of_head, tokens) = (self.config.hidden_size, self.of_head(), place.tokens);
+        // Panel `panel` of the queries, the keys or the values.
+        let part = |panel: usize, number: usize| {
+            &parts[panel * width * 3 + number * width + head * of_head..][..of_head]
         };
-        let (queries, keys, values) = (part(0), part(1), part(2));
-        // Keys as columns, both padded to whole vectors with zeros.
-        let columns = tokens.next_multiple_of(LANES);
-        let mut key_columns = vec![0.0; of_head * columns];
-        let mut value_rows = vec![0.0; tokens * padded];
-        for token in 0..tokens {
-            for (d, key) in keys.row(token).iter().enumerate() {
-                key_columns[d * columns + token] = *key;
+        // What is multiplied with panels has to be rows: a row for each key, and for each number of the values.
+        let mut keys = vec![0.0; tokens * of_head];
+        let mut values = vec![0.0; tokens * of_head];
+        for panel in place.panels() {
+            let lanes = place.lanes(panel);
+            let token = panel * LANES + lanes.start - place.first;
+            for (d, (key, value)) in part(panel, 1).iter().zip(part(panel, 2)).enumerate() {
+                for (number, key) in key[lanes.clone()].iter().enumerate() {
+                    keys[(token + number) * of_head + d] = *key;
+                }
+                values[d * tokens + token..][..lanes.len()].copy_from_slice(&value[lanes.clone()]);
             }
-            value_rows[token * padded..][..of_head].copy_from_slice(values.row(token));
         }
-        let mut scores = vec![0.0; tokens * columns];
-        self.instructions.rows_with_columns(
-            queries,
-            Rows::dense(&key_columns, columns),
-            &mut scores,
-            columns,
-        );
+        let (keys, values) = (Rows::dense(&keys, of_head), Rows::dense(&values, tokens));
         let scale = 1.0 / (of_head as f32).sqrt();
-        self.instructions.run(Softmax { rows: &mut scores, stride: columns, count: tokens, scale });
-        let scores = Rows { data: &scores, stride: columns, width: tokens, count: tokens };
-        let mut result = vec![0.0; tokens * padded];
-        self.instructions.rows_with_columns(scores, Rows::dense(&value_rows, padded), &mut result, padded);
-        result
+        let mut results = vec![[0.0; LANES]; place.panels().len() * of_head];
+        let mut scores = vec![[0.0; LANES]; place.panels().len().min(QUERIES) * tokens];
+        for (first, results) in place.panels().step_by(QUERIES).zip(results.chunks_mut(QUERIES * of_head)) {
+            let queries: Vec<&[Lanes]> =
+                (first..place.panels().end).take(QUERIES).map(|panel| part(panel, 0)).collect();
+            let mut scores: Vec<&mut [Lanes]> = scores.chunks_exact_mut(tokens).take(queries.len()).collect();
+            let mut results: Vec<&mut [Lanes]> = results.chunks_exact_mut(of_head).collect();
+            self.instructions.products(keys, None, &queries, &mut scores);
+            let mut factors = [[0.0; LANES]; QUERIES];
+            for (scores, factors) in scores.iter_mut().zip(&mut factors) {
+                *factors = self.instructions.run(Exponentials { scores, scale });
+            }
+            let scores: Vec<&[Lanes]> = scores.iter().map(|scores| &**scores).collect();
+            self.instructions.products(values, None, &scores, &mut results);
+            for (results, factors) in results.iter_mut().zip(&factors) {
+                for (lane, x) in results.iter_mut().flat_map(|row| row.iter_mut().enumerate()) {
+                    *x *= factors[lane];
+                }
+            }
+        }
+        results
     }
 
-    /// Numbers of a head, and the same as whole vectors.
-    fn widths_of_a_head(&self) -> (usize, usize) {
-        let width = self.config.hidden_size / self.config.num_attention_heads;
-        (width, width.next_multiple_of(LANES))
+    /// Numbers of a head.
+    fn of_head(&self) -> usize {
+        self.config.hidden_size / self.config.num_attention_heads
     }
 
-    fn add_and_normalise(&self, states: &mut [f32], added: &[f32], norm: &Norm) {
+    fn add_and_normalise(&self, states: &mut [Lanes], added: &[Lanes], norm: &Norm) {
         let (weight, bias) = (norm.weight.numbers(), norm.bias.numbers());
-        let a_share = if states.len() < 1 << 15 { states.len() } else { weight.len() * 32 };
-        states.par_chunks_mut(a_share.max(1)).zip(added.par_chunks(a_share.max(1))).for_each(
-            |(rows, other)| {
+        let width = self.config.hidden_size;
+        // Few panels are done before another thread has taken one up.
+        let least = if states.len() < width * 8 { states.len() } else { 4 };
+        states.par_chunks_mut(width).zip(added.par_chunks(width)).with_min_len(least.max(1)).for_each(
+            |(panel, other)| {
                 self.instructions.run(AddAndNormalise {
-                    rows,
+                    panel,
                     other,
                     weight,
                     bias,

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::engine::math::Gelu;
-use crate::machine::{Instructions, Rows};
+use crate::machine::{Instructions, Lanes, Rows};
 
 /// A dense layer: `weight` has a row for each output.
 #[derive(Clone, Copy, Debug)]
@@ -19,92 +19,57 @@ pub(super) enum Then {
     Gelu,
 }
 
-/// Up to so many rows, threads share the outputs: reading the weights is what takes the time, and each thread reads its own.
-const FEW_ROWS: usize = 24;
+/// Outputs of a share: a multiple of what the kernel works on at once.
+const SHARE: usize = 48;
 
-/// Outputs of a share, where outputs are shared.
-const SHARE: usize = 32;
+/// Some outputs of a layer, for all panels.
+struct Share<'a, 'o> {
+    weight: Rows<'a>,
+    bias: &'a [f32],
+    /// Of each panel, the rows that are these outputs.
+    out: Vec<&'o mut [Lanes]>,
+}
 
-/// Rows of a share, at most, where rows are shared: what it works on stays in a core's own cache.
-const MOST_ROWS: usize = 48;
-
-/// The outputs of `layers`, side by side, for each row of `x`. `out` has room for them, `scratch` is grown as needed.
+/// The outputs of `layers`, one after the other, of each panel of `x`, which has `width` rows a panel. `out` has room for
+/// them. Threads share the outputs: each reads its own weights, and once.
 pub(super) fn apply(
     instructions: Instructions,
-    x: Rows<'_>,
+    (x, width): (&[Lanes], usize),
     layers: &[Dense<'_>],
     then: Then,
-    out: &mut [f32],
-    scratch: &mut Vec<f32>,
+    out: &mut [Lanes],
 ) {
-    let width: usize = layers.iter().map(|layer| layer.weight.count).sum();
-    debug_assert_eq!(out.len(), x.count * width);
-    if x.count <= FEW_ROWS {
-        by_outputs(instructions, x, layers, then, out, scratch);
-        return;
-    }
-    let a_share = x.count.div_ceil(rayon::current_num_threads()).next_multiple_of(3).min(MOST_ROWS);
-    out.par_chunks_mut(a_share * width).enumerate().for_each(|(share, out)| {
-        let rows = x.range(share * a_share, out.len() / width);
-        let mut before = 0;
-        for layer in layers {
-            instructions.rows_with_rows(rows, layer.weight, &mut out[before..], width);
-            before += layer.weight.count;
-        }
-        for row in out.chunks_exact_mut(width) {
-            let mut before = 0;
-            for layer in layers {
-                add(&mut row[before..], layer.bias);
-                before += layer.bias.len();
+    let x: Vec<&[Lanes]> = x.chunks_exact(width).collect();
+    shares(layers, out, x.len()).par_iter_mut().with_min_len(2).for_each(|share| {
+        instructions.products(share.weight, Some(share.bias), &x, &mut share.out);
+        if then == Then::Gelu {
+            for out in &mut share.out {
+                instructions.run(Gelu(out.as_flattened_mut()));
             }
         }
-        finish(instructions, then, out);
     });
 }
 
-fn by_outputs(
-    instructions: Instructions,
-    x: Rows<'_>,
-    layers: &[Dense<'_>],
-    then: Then,
-    out: &mut [f32],
-    scratch: &mut Vec<f32>,
-) {
-    // (layer, its first output, how many, where they stand in a row of `out`)
+fn shares<'a, 'o>(layers: &[Dense<'a>], out: &'o mut [Lanes], panels: usize) -> Vec<Share<'a, 'o>> {
     let mut shares = Vec::new();
-    let mut width = 0;
     for layer in layers {
         for first in (0..layer.weight.count).step_by(SHARE) {
-            shares.push((layer, first, SHARE.min(layer.weight.count - first), width + first));
-        }
-        width += layer.weight.count;
-    }
-    scratch.resize((shares.len() * SHARE * x.count).max(scratch.len()), 0.0);
-    let rooms = scratch.par_chunks_mut(SHARE * x.count);
-    shares.par_iter().with_min_len(2).zip(rooms).for_each(|((layer, first, count, _), room)| {
-        let room = &mut room[..count * x.count];
-        instructions.rows_with_rows(x, layer.weight.range(*first, *count), room, *count);
-        for row in room.chunks_exact_mut(*count) {
-            add(row, &layer.bias[*first..first + count]);
-        }
-        finish(instructions, then, room);
-    });
-    for ((_, _, count, place), room) in shares.iter().zip(scratch.chunks(SHARE * x.count)) {
-        for (row, out) in room.chunks_exact(*count).zip(out.chunks_exact_mut(width)) {
-            out[*place..place + count].copy_from_slice(row);
+            let count = SHARE.min(layer.weight.count - first);
+            shares.push(Share {
+                weight: layer.weight.range(first, count),
+                bias: &layer.bias[first..first + count],
+                out: Vec::with_capacity(panels),
+            });
         }
     }
-}
-
-fn add(row: &mut [f32], bias: &[f32]) {
-    for (x, bias) in row.iter_mut().zip(bias) {
-        *x += bias;
+    let outputs: usize = layers.iter().map(|layer| layer.weight.count).sum();
+    debug_assert_eq!(out.len(), panels * outputs);
+    for mut panel in out.chunks_exact_mut(outputs) {
+        for share in &mut shares {
+            let (of_share, rest) = panel.split_at_mut(share.weight.count);
+            share.out.push(of_share);
+            panel = rest;
+        }
     }
-}
-
-fn finish(instructions: Instructions, then: Then, out: &mut [f32]) {
-    match then {
-        Then::Nothing => {}
-        Then::Gelu => instructions.run(Gelu(out)),
-    }
+    shares
 }

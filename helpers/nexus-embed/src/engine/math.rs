@@ -1,11 +1,11 @@
-//! What stands between the products of matrices: each works on whole rows, in loops that the compiler can turn into vectors.
+//! What stands between the products of matrices: each works on whole panels, in loops that the compiler can turn into vectors.
 
 #![expect(
     clippy::inline_always,
     reason = "only what becomes part of the function that has the processor's instructions turned on is compiled with them"
 )]
 
-use crate::machine::{LANES, Work};
+use crate::machine::{LANES, Lanes, Work};
 
 /// Gaussian error linear unit, by the error function (not the tanh approximation): Hendrycks and Gimpel, arXiv:1606.08415.
 pub(super) struct Gelu<'a>(pub(super) &'a mut [f32]);
@@ -21,37 +21,39 @@ impl Work for Gelu<'_> {
     }
 }
 
-/// Of each row's first `count` numbers: times `scale`, then exponentials that sum to one.
-pub(super) struct Softmax<'a> {
-    pub(super) rows: &'a mut [f32],
-    pub(super) stride: usize,
-    pub(super) count: usize,
+/// Of each lane: times `scale`, then exponentials; says what makes them sum to one.
+pub(super) struct Exponentials<'a> {
+    pub(super) scores: &'a mut [Lanes],
     pub(super) scale: f32,
 }
 
-impl Work for Softmax<'_> {
-    type Output = ();
+impl Work for Exponentials<'_> {
+    type Output = Lanes;
 
     #[inline(always)]
-    fn work(self) {
-        for row in self.rows.chunks_exact_mut(self.stride) {
-            let row = &mut row[..self.count];
-            let largest = row.iter().fold(f32::NEG_INFINITY, |a, b| if *b > a { *b } else { a });
-            for x in &mut *row {
-                *x = exp((*x - largest) * self.scale);
-            }
-            let factor = 1.0 / sum(row, |x| x);
-            for x in row {
-                *x *= factor;
+    fn work(self) -> Lanes {
+        let mut largest = [f32::NEG_INFINITY; LANES];
+        for scores in &*self.scores {
+            for lane in 0..LANES {
+                largest[lane] = if scores[lane] > largest[lane] { scores[lane] } else { largest[lane] };
             }
         }
+        let mut sums = [0.0; LANES];
+        for scores in self.scores {
+            for lane in 0..LANES {
+                scores[lane] = exp((scores[lane] - largest[lane]) * self.scale);
+                sums[lane] += scores[lane];
+            }
+        }
+        sums.map(|sum| 1.0 / sum)
     }
 }
 
-/// Adds `other` to each row, then makes its mean 0 and its variance 1, then scales and shifts (Ba et al., arXiv:1607.06450).
+/// Adds `other` to the panel, then makes each lane's mean 0 and its variance 1, then scales and shifts each row (Ba et al.,
+/// arXiv:1607.06450).
 pub(super) struct AddAndNormalise<'a> {
-    pub(super) rows: &'a mut [f32],
-    pub(super) other: &'a [f32],
+    pub(super) panel: &'a mut [Lanes],
+    pub(super) other: &'a [Lanes],
     pub(super) weight: &'a [f32],
     pub(super) bias: &'a [f32],
     pub(super) epsilon: f32,
@@ -61,34 +63,43 @@ impl Work for AddAndNormalise<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(clippy::cast_precision_loss)] // a row has some hundreds of numbers
+    #[allow(clippy::cast_precision_loss)] // a panel has some hundreds of rows
     fn work(self) {
-        let width = self.weight.len();
-        for (row, other) in self.rows.chunks_exact_mut(width).zip(self.other.chunks_exact(width)) {
-            for (x, other) in row.iter_mut().zip(other) {
-                *x += other;
+        let count = self.panel.len() as f32;
+        for (x, other) in self.panel.iter_mut().zip(self.other) {
+            for lane in 0..LANES {
+                x[lane] += other[lane];
             }
-            let mean = sum(row, |x| x) / width as f32;
-            let variance = sum(row, |x| (x - mean) * (x - mean)) / width as f32;
-            let factor = 1.0 / (variance + self.epsilon).sqrt();
-            for ((x, weight), bias) in row.iter_mut().zip(self.weight).zip(self.bias) {
-                *x = (*x - mean) * factor * weight + bias;
+        }
+        let mean = sum(self.panel, |x, _| x).map(|sum| sum / count);
+        let variance = sum(self.panel, |x, lane| (x - mean[lane]) * (x - mean[lane])).map(|sum| sum / count);
+        let factor = variance.map(|variance| 1.0 / (variance + self.epsilon).sqrt());
+        for ((x, weight), bias) in self.panel.iter_mut().zip(self.weight).zip(self.bias) {
+            for lane in 0..LANES {
+                x[lane] = (x[lane] - mean[lane]) * factor[lane] * weight + bias;
             }
         }
     }
 }
 
-/// Lane by lane, which the compiler may not do with a plain sum.
+/// Of each lane. Four rows at a time, because each addition waits for the one before.
 #[inline(always)]
-fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for chunk in chunks {
-        for lane in 0..LANES {
-            sums[lane] += of(chunk[lane]);
+fn sum(panel: &[Lanes], of: impl Fn(f32, usize) -> f32) -> Lanes {
+    let (fours, rest) = panel.as_chunks::<4>();
+    let mut sums = [[0.0; LANES]; 4];
+    for four in fours {
+        for (sums, x) in sums.iter_mut().zip(four) {
+            for lane in 0..LANES {
+                sums[lane] += of(x[lane], lane);
+            }
         }
     }
-    sums.iter().sum::<f32>() + rest.iter().map(|x| of(*x)).sum::<f32>()
+    for x in rest {
+        for lane in 0..LANES {
+            sums[0][lane] += of(x[lane], lane);
+        }
+    }
+    std::array::from_fn(|lane| (sums[0][lane] + sums[1][lane]) + (sums[2][lane] + sums[3][lane]))
 }
 
 /// Error function: Abramowitz and Stegun, 7.1.26; the error is below 5e-7.
@@ -134,29 +145,33 @@ mod tests {
         }
 
         #[test]
-        fn rows_that_are_normalised_are_so(row in proptest::collection::vec(-9.0_f32..9.0, 2..50)) {
-            let width = row.len();
-            let (ones, zeros) = (vec![1.0; width], vec![0.0; width]);
-            let mut ours = row.clone();
-            Instructions::best().run(AddAndNormalise { rows: &mut ours, other: &row, weight: &ones, bias: &zeros, epsilon: 1e-12 });
-            let doubled: Vec<f64> = row.iter().map(|x| f64::from(*x) * 2.0).collect();
-            let mean = doubled.iter().sum::<f64>() / f64::from(u16::try_from(width).unwrap());
-            let variance = doubled.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / f64::from(u16::try_from(width).unwrap());
-            prop_assume!(variance > 1e-3);
-            for (ours, x) in ours.iter().zip(&doubled) {
-                prop_assert!((f64::from(*ours) - (x - mean) / variance.sqrt()).abs() < 1e-4);
+        fn lanes_that_are_normalised_are_so(panel in proptest::collection::vec(proptest::array::uniform8(-9.0_f32..9.0), 2..50)) {
+            let (ones, zeros) = (vec![1.0; panel.len()], vec![0.0; panel.len()]);
+            let mut ours = panel.clone();
+            Instructions::best().run(AddAndNormalise { panel: &mut ours, other: &panel, weight: &ones, bias: &zeros, epsilon: 1e-12 });
+            let count = f64::from(u16::try_from(panel.len()).unwrap());
+            for lane in 0..LANES {
+                let doubled: Vec<f64> = panel.iter().map(|x| f64::from(x[lane]) * 2.0).collect();
+                let mean = doubled.iter().sum::<f64>() / count;
+                let variance = doubled.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+                prop_assume!(variance > 1e-3);
+                for (ours, x) in ours.iter().zip(&doubled) {
+                    prop_assert!((f64::from(ours[lane]) - (x - mean) / variance.sqrt()).abs() < 1e-4);
+                }
             }
         }
 
         #[test]
-        fn shares_sum_to_one_and_keep_their_order(row in proptest::collection::vec(-30.0_f32..30.0, 1..40), scale in 0.1_f32..1.0) {
-            let mut ours = row.clone();
-            ours.push(f32::NAN);
-            let stride = ours.len();
-            Instructions::best().run(Softmax { rows: &mut ours, stride, count: row.len(), scale });
-            let total: f64 = row.iter().map(|x| f64::from(x * scale).exp()).sum();
-            for (ours, x) in ours.iter().zip(&row) {
-                prop_assert!((f64::from(*ours) - f64::from(x * scale).exp() / total).abs() < 1e-5);
+        fn shares_sum_to_one_and_keep_their_order(
+            scores in proptest::collection::vec(proptest::array::uniform8(-30.0_f32..30.0), 1..40), scale in 0.1_f32..1.0
+        ) {
+            let mut ours = scores.clone();
+            let factor = Instructions::best().run(Exponentials { scores: &mut ours, scale });
+            for lane in 0..LANES {
+                let total: f64 = scores.iter().map(|x| f64::from(x[lane] * scale).exp()).sum();
+                for (ours, x) in ours.iter().zip(&scores) {
+                    prop_assert!((f64::from(ours[lane] * factor[lane]) - f64::from(x[lane] * scale).exp() / total).abs() < 1e-5);
+                }
             }
         }
     }

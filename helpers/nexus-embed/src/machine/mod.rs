@@ -46,6 +46,15 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// One number of each of eight columns.
+///
+/// A matrix whose columns are tokens is kept as *panels* of eight columns: a panel is a slice of these, one for each row, so
+/// that whatever is done with each token is done with eight at once, and sums go down a panel, never across a vector.
+pub type Lanes = [f32; LANES];
+
+/// Columns of a panel.
+pub const LANES: usize = 8;
+
 /// Which instructions there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Instructions {
@@ -70,30 +79,20 @@ impl Instructions {
         Self::Portable
     }
 
-    /// Products of rows with rows: `out[i * stride + j]` becomes `x.row(i)` times `w.row(j)`, summed. Weights are stored so.
+    /// Product of a matrix with panels: `out[p][j]` becomes `bias[j]` plus the sum over `k` of `w.row(j)[k] * x[p][k]`, lane by
+    /// lane. No bias is a bias of zeros.
     ///
     /// # Panics
-    /// When the widths differ or `out` is too short.
-    pub fn rows_with_rows(self, x: Rows<'_>, w: Rows<'_>, out: &mut [f32], stride: usize) {
-        assert_eq!(x.width, w.width, "rows of the same width");
+    /// When the shapes do not fit.
+    pub fn products(self, w: Rows<'_>, bias: Option<&[f32]>, x: &[&[Lanes]], out: &mut [&mut [Lanes]]) {
+        assert_eq!(x.len(), out.len(), "a panel for each panel");
+        assert!(x.iter().all(|panel| panel.len() == w.width), "panels as long as the rows, {}", w.width);
+        assert!(out.iter().all(|panel| panel.len() == w.count), "room for each of {} rows", w.count);
+        assert!(bias.is_none_or(|bias| bias.len() == w.count), "a bias for each of {} rows", w.count);
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(proof) => avx2::rows_with_rows(proof, x, w, out, stride),
-            Self::Portable => portable::rows_with_rows(x, w, out, stride),
-        }
-    }
-
-    /// Product of two matrices: `out[i * stride + j]` becomes the sum over `k` of `x.row(i)[k] * y.row(k)[j]`.
-    ///
-    /// # Panics
-    /// When the shapes do not fit, `y`'s width is no multiple of [`LANES`], or `out` is too short.
-    pub fn rows_with_columns(self, x: Rows<'_>, y: Rows<'_>, out: &mut [f32], stride: usize) {
-        assert_eq!(x.width, y.count, "as many rows as the others are wide");
-        assert!(y.width.is_multiple_of(LANES), "a width of {}", y.width);
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(proof) => avx2::rows_with_columns(proof, x, y, out, stride),
-            Self::Portable => portable::rows_with_columns(x, y, out, stride),
+            Self::Avx2(proof) => avx2::products(proof, w, bias, x, out),
+            Self::Portable => portable::products(w, bias, x, out),
         }
     }
 
@@ -116,9 +115,6 @@ pub trait Work {
     fn work(self) -> Self::Output;
 }
 
-/// Numbers that are worked on at once.
-pub const LANES: usize = 8;
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -137,56 +133,42 @@ mod tests {
         all
     }
 
-    fn near(ours: f32, exact: f64) -> bool {
-        (f64::from(ours) - exact).abs() <= 1e-4
+    fn multiply(instructions: Instructions, w: Rows<'_>, bias: Option<&[f32]>, x: &[Lanes]) -> Vec<Lanes> {
+        let x: Vec<&[Lanes]> = x.chunks(w.width).collect();
+        let mut out = vec![[f32::NAN; LANES]; x.len() * w.count];
+        instructions.products(w, bias, &x, &mut out.chunks_mut(w.count).collect::<Vec<_>>());
+        out
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::with_cases(300))]
 
         #[test]
         fn products_are_those_of_the_plain_sums(
-            (x, w, width, gap) in (1_usize..12, 1_usize..12, 1_usize..70, 0_usize..3).prop_flat_map(|(m, n, k, gap)| (numbers(m * (k + gap)), numbers(n * (k + gap)), Just(k), Just(gap)))
+            (w, x, bias, width, gap) in (1_usize..30, 1_usize..8, 1_usize..70, 0_usize..3).prop_flat_map(|(n, panels, k, gap)|
+                (numbers(n * (k + gap)), numbers(panels * k * LANES), proptest::option::of(numbers(n)), Just(k), Just(gap)))
         ) {
-            let stride = width + gap;
-            let rows = |data| Rows { data, stride, width, count: data.len() / stride };
-            let (x, w) = (rows(&x), rows(&w));
+            let w = Rows { data: &w, stride: width + gap, width, count: w.len() / (width + gap) };
+            let (x, _) = x.as_chunks::<LANES>();
             for instructions in all() {
-                let mut out = vec![f32::NAN; x.count * (w.count + gap)];
-                instructions.rows_with_rows(x, w, &mut out, w.count + gap);
-                for (i, j) in (0..x.count).flat_map(|i| (0..w.count).map(move |j| (i, j))) {
-                    let exact: f64 = x.row(i).iter().zip(w.row(j)).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-                    prop_assert!(near(out[i * (w.count + gap) + j], exact), "{instructions:?} {i} {j}");
-                }
-                prop_assert!((0..x.count).all(|i| out[i * (w.count + gap)..][w.count..w.count + gap].iter().all(|v| v.is_nan())));
-            }
-        }
-
-        #[test]
-        fn products_with_columns_too(
-            (x, y, m, k, n) in (1_usize..12, 1_usize..40, 1_usize..7).prop_flat_map(|(m, k, n)| (numbers(m * k), numbers(k * n * LANES), Just(m), Just(k), Just(n * LANES)))
-        ) {
-            for instructions in all() {
-                let mut out = vec![f32::NAN; m * n];
-                instructions.rows_with_columns(Rows::dense(&x, k), Rows::dense(&y, n), &mut out, n);
-                for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
-                    let exact: f64 = (0..k).map(|k_| f64::from(x[i * k + k_]) * f64::from(y[k_ * n + j])).sum();
-                    prop_assert!(near(out[i * n + j], exact), "{instructions:?} {i} {j}");
+                let out = multiply(instructions, w, bias.as_deref(), x);
+                for (panel, out) in x.chunks(width).zip(out.chunks(w.count)) {
+                    for (j, lane) in (0..w.count).flat_map(|j| (0..LANES).map(move |lane| (j, lane))) {
+                        let sum: f64 = w.row(j).iter().zip(panel).map(|(a, b)| f64::from(*a) * f64::from(b[lane])).sum();
+                        let exact = sum + bias.as_ref().map_or(0.0, |bias| f64::from(bias[j]));
+                        prop_assert!((f64::from(out[j][lane]) - exact).abs() <= 1e-4, "{instructions:?} {j} {lane}");
+                    }
                 }
             }
         }
     }
 
     #[test]
-    #[should_panic(expected = "range")]
+    #[should_panic(expected = "room for each")]
     fn what_does_not_fit_is_refused_and_not_written() {
         let numbers = [1.0; 64];
-        Instructions::best().rows_with_rows(
-            Rows::dense(&numbers, 8),
-            Rows::dense(&numbers, 8),
-            &mut [0.0; 63],
-            8,
-        );
+        let x = [[1.0; LANES]; 8];
+        Instructions::best().products(Rows::dense(&numbers, 8), None, &[&x], &mut [&mut [[0.0; LANES]; 7]]);
     }
 
     #[test]
@@ -194,6 +176,7 @@ mod tests {
     fn rows_that_are_not_there_are_refused() {
         let numbers = [1.0; 64];
         let rows = Rows { data: &numbers, stride: 8, width: 8, count: 9 };
-        Instructions::best().rows_with_rows(rows, Rows::dense(&numbers, 8), &mut [0.0; 72], 8);
+        let x = [[1.0; LANES]; 8];
+        Instructions::best().products(rows, None, &[&x], &mut [&mut [[0.0; LANES]; 9]]);
     }
 }

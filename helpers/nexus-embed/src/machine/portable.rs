@@ -1,45 +1,39 @@
-//! The kernels as plain loops over lanes, which the compiler turns into whatever vectors the target has for certain.
+//! The kernel as plain loops over lanes, which the compiler turns into whatever vectors the target has for certain.
 
 #![expect(clippy::inline_always, reason = "as in engine/math.rs")]
 
-use super::{LANES, Rows};
+use super::{LANES, Lanes, Rows};
 
-/// Rows of `w` that are worked on together.
-const GROUP: usize = 4;
-
-pub(super) fn rows_with_rows(x: Rows<'_>, w: Rows<'_>, out: &mut [f32], stride: usize) {
-    for first in (0..w.count).step_by(GROUP) {
-        for i in 0..x.count {
-            let out = &mut out[i * stride..][first..(first + GROUP).min(w.count)];
-            for (j, sum) in out.iter_mut().enumerate() {
-                *sum = product(x.row(i), w.row(first + j));
+pub(super) fn products(w: Rows<'_>, bias: Option<&[f32]>, x: &[&[Lanes]], out: &mut [&mut [Lanes]]) {
+    let bias = |j: usize| bias.map_or(0.0, |bias| bias[j]);
+    // Panels within rows: so few rows stay in the cache for all panels.
+    let mut j = 0;
+    while j < w.count {
+        // Two are eight vectors of four, which most processors have room for.
+        let together = if j + 2 <= w.count { 2 } else { 1 };
+        for (x, out) in x.iter().zip(&mut *out) {
+            if together == 2 {
+                let two = sums([w.row(j), w.row(j + 1)], [bias(j), bias(j + 1)], x);
+                out[j..j + 2].copy_from_slice(&two);
+            } else {
+                [out[j]] = sums([w.row(j)], [bias(j)], x);
             }
         }
+        j += together;
     }
 }
 
-fn product(a: &[f32], b: &[f32]) -> f32 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut sums = [0.0; LANES];
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            sums[lane] = multiply_add(a[lane], b[lane], sums[lane]);
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + rest
-}
-
-pub(super) fn rows_with_columns(x: Rows<'_>, y: Rows<'_>, out: &mut [f32], stride: usize) {
-    for i in 0..x.count {
-        let out = &mut out[i * stride..][..y.width];
-        out.fill(0.0);
-        for (k, factor) in x.row(i).iter().enumerate() {
-            for (sum, value) in out.iter_mut().zip(y.row(k)) {
-                *sum = multiply_add(*factor, *value, *sum);
+fn sums<const M: usize>(w: [&[f32]; M], bias: [f32; M], x: &[Lanes]) -> [Lanes; M] {
+    let w = w.map(|row| &row[..x.len()]);
+    let mut sums = bias.map(|bias| [bias; LANES]);
+    for (k, x) in x.iter().enumerate() {
+        for m in 0..M {
+            for lane in 0..LANES {
+                sums[m][lane] = multiply_add(w[m][k], x[lane], sums[m][lane]);
             }
         }
     }
+    sums
 }
 
 /// With one rounding where the target does that in one instruction; elsewhere it would be a call of a function.
