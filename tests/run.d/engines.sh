@@ -37,7 +37,9 @@ part_engines() {
 	fetch_onnx
 	for name in candle rten tract; do
 		cargo build --quiet --release --manifest-path tests/engines/Cargo.toml --target-dir "$engines/target" --features "$name"
-		mv "$engines/target/release/nexus-engines" "$engines/$name"
+		# Cargo links its last result to other names; this one is to stay as it is.
+		rm -f "$engines/$name"
+		cp "$engines/target/release/nexus-engines" "$engines/$name"
 	done
 	cargo build --quiet --release --locked --package nexus-embed --example measure
 	"$engines/bin/python" -B tests/engines/onnx_of.py "$whole_model" "$engines/model.onnx" "$engines/model-8-bit.onnx"
