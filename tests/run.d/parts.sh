@@ -9,7 +9,7 @@ lanes=(code shared own memory faults)
 lane_of() {
 	case $1 in
 	bench | fuzz | engines) echo alone ;;
-	code) echo code ;;
+	code | try) echo code ;;
 	host | outside | health | docs) echo own ;;
 	embed | api | remote | package) echo memory ;;
 	# The two longest that need no more than a machine of their own.
