@@ -43,6 +43,7 @@ fn run() -> Result<ExitCode> {
     }
     rayon::ThreadPoolBuilder::new()
         .num_threads(args.threads())
+        .use_current_thread()
         .build_global()
         .or_fail(Exit::Unavailable, || "starting threads")?;
     let folder = folder_of(&args.models_dir, &args.model);

@@ -15,8 +15,8 @@ use config::{Description, Pooling};
 use tokens::Tokens;
 use weights::Weights;
 
-/// Tokens that are worked on together, at most: more at once are no faster, and take memory.
-const TOGETHER: usize = 256;
+/// Tokens of several texts that are worked on together, at most: more at once are no faster, and queries wait meanwhile.
+const TOGETHER: usize = 64;
 
 /// A model that is loaded.
 pub struct Model {

@@ -66,28 +66,41 @@ pub fn serve(load: impl FnOnce() -> Result<Model>, idle: Duration) -> Result<()>
         Err(_) => log::warn!("{status}"),
     }
     let queue = Arc::new(Queue::default());
-    let work = {
+    let connections = {
         let queue = Arc::clone(&queue);
-        let model = model.map_err(|failure| failure.to_string());
-        move || worker::run(&model, &queue)
+        move || {
+            let outcome = serve_connections(listener, &queue, idle, &stop);
+            queue.close();
+            outcome
+        }
     };
-    let worker = thread::Builder::new()
-        .name("worker".to_owned())
-        .spawn(work)
+    let connections = thread::Builder::new()
+        .name("connections".to_owned())
+        .spawn(connections)
         .or_fail(Exit::Unavailable, || "starting a thread")?;
     notify(&[NotifyState::Status(&status), NotifyState::Ready]);
+    // This is one of the threads that share the work out: from any other one, each text would wait to be taken up by it.
+    worker::run(&model.map_err(|failure| failure.to_string()), &queue);
+    connections
+        .join()
+        .map_err(|_| Failure::new(Exit::Software, "serving connections: the thread has panicked"))?
+}
 
-    let shared = Arc::new(Shared { queue, room: Semaphore::new(MOST_KIB), at_work: AtomicUsize::new(0) });
+/// Until it is to leave.
+fn serve_connections(listener: StdListener, queue: &Arc<Queue>, idle: Duration, stop: &Stop) -> Result<()> {
+    let shared = Shared {
+        queue: Arc::clone(queue),
+        room: Semaphore::new(MOST_KIB),
+        at_work: AtomicUsize::new(0),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .or_fail(Exit::Software, || "starting the runtime")?;
-    let outcome = runtime.block_on(accept(listener, Arc::clone(&shared), idle, &stop));
+    let outcome = runtime.block_on(accept(listener, Arc::new(shared), idle, stop));
     notify(&[NotifyState::Stopping]);
     // Ends the connections; whoever has begun to ask at this moment connects anew and starts the next service.
     drop(runtime);
-    shared.queue.close();
-    worker.join().map_err(|_| Failure::new(Exit::Software, "embedding: the thread has panicked"))?;
     outcome
 }
 

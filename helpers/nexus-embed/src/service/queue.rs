@@ -11,8 +11,12 @@ use super::connection::refusal;
 /// Most texts that wait.
 const MOST_WAITING: usize = 512;
 
-/// Texts that are taken at once, but for a request that has more.
-const A_BATCH: usize = 64;
+/// Bytes of texts that are taken at once, but for a request that has more: some sixty tokens. With more the work on a token takes
+/// no less, and who was first would wait for who came after.
+const A_BATCH: usize = 300;
+
+/// What a text has besides its own tokens, as bytes: the two around it.
+const AROUND: usize = 8;
 
 /// A request and the way back.
 pub(super) struct Job {
@@ -123,14 +127,15 @@ impl Waiting {
             Kind::Passage => &mut self.passages,
         };
         let mut jobs = Vec::new();
-        let mut texts = 0;
+        let mut bytes = 0;
         while let Some(job) = from.front() {
-            let more = job.request.texts.len();
-            if texts > 0 && texts + more > A_BATCH {
+            let texts = &job.request.texts;
+            let more: usize = texts.iter().map(|text| text.len() + AROUND).sum();
+            if bytes > 0 && bytes + more > A_BATCH {
                 break;
             }
-            texts += more;
-            self.texts -= more;
+            bytes += more;
+            self.texts -= texts.len();
             jobs.extend(from.pop_front());
         }
         jobs
@@ -158,7 +163,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             use Kind::{Passage, Query};
-            let asked = [(Passage, 60), (Passage, 4), (Passage, 1), (Query, 2), (Query, 64)];
+            let asked = [(Passage, 30), (Passage, 4), (Passage, 5), (Query, 2), (Query, 64)];
             let mut waiting: Vec<_> =
                 asked.iter().map(|(kind, texts)| Box::pin(queue.embed(request(*kind, *texts)))).collect();
             for one in &mut waiting {
@@ -166,8 +171,8 @@ mod tests {
             }
             assert_eq!(taken(&queue), [(Query, 2)]);
             assert_eq!(taken(&queue), [(Query, 64)]);
-            assert_eq!(taken(&queue), [(Passage, 60), (Passage, 4)]);
-            assert_eq!(taken(&queue), [(Passage, 1)]);
+            assert_eq!(taken(&queue), [(Passage, 30), (Passage, 4)]);
+            assert_eq!(taken(&queue), [(Passage, 5)]);
             queue.close();
             assert!(matches!(queue.next(), Next::End));
         });
