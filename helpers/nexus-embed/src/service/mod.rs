@@ -88,11 +88,8 @@ pub fn serve(load: impl FnOnce() -> Result<Model>, idle: Duration) -> Result<()>
 
 /// Until it is to leave.
 fn serve_connections(listener: StdListener, queue: &Arc<Queue>, idle: Duration, stop: &Stop) -> Result<()> {
-    let shared = Shared {
-        queue: Arc::clone(queue),
-        room: Semaphore::new(MOST_KIB),
-        at_work: AtomicUsize::new(0),
-    };
+    let shared =
+        Shared { queue: Arc::clone(queue), room: Semaphore::new(MOST_KIB), at_work: AtomicUsize::new(0) };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
