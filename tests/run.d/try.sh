@@ -4,6 +4,8 @@
 part_try() {
 	local said status=0 passed=0 failed=0 before
 	said=$logs/.try
+	# The trial finds it in the same cache; two at a time must not fetch it.
+	fetch_model
 	before=$(git status --porcelain)
 	./install.sh --try </dev/null >"$said" 2>&1 || status=$?
 	sed -n '/== Summary/,$p' "$said"
