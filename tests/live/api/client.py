@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 
 SOCKET = "/run/nexus/api.sock"
 ADDRESS = ("127.0.0.1", 8003)
@@ -46,15 +47,21 @@ class OverSocket(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
+# Seconds that a connection may rest before it is made anew: nexus-api ends one after 20 (connections.rs, HEADER).
+RESTED = 10
+
+
 class Client:
     """Calls as one agent. `where` is the path of a socket, or a pair of host and port."""
 
     def __init__(self, agent=None, where=SOCKET, timeout=30, kept=True):
         self.agent, self.where, self.timeout, self.kept = agent, where, timeout, kept
-        self.connection = None
+        self.connection, self.used = None, 0
 
     def open(self):
         """A connection, new or kept."""
+        if self.connection is not None and time.monotonic() - self.used > RESTED:
+            self.close()
         if self.connection is None:
             if isinstance(self.where, str):
                 self.connection = OverSocket(self.where, self.timeout)
@@ -78,8 +85,9 @@ class Client:
         if not self.kept:
             given["Connection"] = "close"
         given.update(headers or {})
-        reused = self.connection is not None
+        kept = self.connection
         connection = self.open()
+        reused = connection is kept
         try:
             is_cut = False
             try:
@@ -92,6 +100,7 @@ class Client:
         except (OSError, http.client.HTTPException) as cause:
             self.close()
             raise Cut(f"{method} {path}: {type(cause).__name__}: {cause}", reused) from cause
+        self.used = time.monotonic()
         if is_cut or answer.will_close or not self.kept:
             self.close()
         return got
