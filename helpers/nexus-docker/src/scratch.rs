@@ -42,7 +42,7 @@ const LAST_ONE: Duration = Duration::from_secs(15);
 /// # Errors
 /// When another one is in use, it does not start, or ends by itself.
 pub fn hold(asker: &Arc<Asker>, wanted: Wanted, input: Input) -> Result<(), Trouble> {
-    let _lock = only_one(asker, LAST_ONE)?;
+    let _lock = only_one(asker)?;
     remove_all(asker)?;
     let said = run::output(asker, &scratch::living(wanted.service), SHORT)?;
     let living = Living::parse(&said).map_err(|refusal| Trouble::NotRun(refusal.0))?;
@@ -78,7 +78,7 @@ pub fn hold(asker: &Arc<Asker>, wanted: Wanted, input: Input) -> Result<(), Trou
 /// # Errors
 /// When one is in use.
 pub fn sweep(asker: &Arc<Asker>) -> Result<(), Trouble> {
-    let _lock = only_one(asker, LAST_ONE)?;
+    let _lock = only_one(asker)?;
     remove_all(asker)
 }
 
@@ -93,10 +93,9 @@ pub fn count(asker: &Arc<Asker>) -> Result<usize, Trouble> {
 }
 
 /// Whoever holds the lock runs the only throwaway server; any other is a leftover. The lock goes with the process.
-/// `patience` is how long it may take to get it.
-fn only_one(asker: &Asker, patience: Duration) -> Result<Flock<File>, Trouble> {
+fn only_one(asker: &Asker) -> Result<Flock<File>, Trouble> {
     let mut directory = File::open(LOCK).map_err(|e| Trouble::NotRun(format!("opening {LOCK}: {e}")))?;
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + LAST_ONE;
     loop {
         match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),

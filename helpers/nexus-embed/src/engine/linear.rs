@@ -19,7 +19,8 @@ pub(super) enum Then {
     Gelu,
 }
 
-/// Outputs of a share: a multiple of what the kernel works on at once.
+/// Outputs of a share: a multiple of what the kernel works on at once, and few enough for their weights to stay in a core's own cache
+/// while panel after panel is multiplied with them.
 const SHARE: usize = 48;
 
 /// Some outputs of a layer, for all panels.
@@ -31,7 +32,7 @@ struct Share<'a, 'o> {
 }
 
 /// The outputs of `layers`, one after the other, of each panel of `x`, which has `width` rows a panel. `out` has room for
-/// them. Threads share the outputs: each reads its own weights, and once.
+/// them. Threads share the outputs: each has its own weights, which come from memory once.
 pub(super) fn apply(
     instructions: Instructions,
     (x, width): (&[Lanes], usize),
