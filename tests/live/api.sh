@@ -37,7 +37,7 @@ vector() { awk -v seed="$1" 'BEGIN { srand(seed); printf "["; for (i = 0; i < 38
 says_what_it_is() {
 	call / >/dev/null
 	same "its fields" "$(keys_of)" 'docs service status version'
-	call / --header 'Accept: text/html' | grep -q '<h1>NEXUS'
+	call / --header 'Accept: text/html' | found '<h1>NEXUS'
 	call /health | jq -e '.status == "healthy" and .database == "connected" and .redis == "connected"' >/dev/null
 	curl --silent --unix-socket /run/nexus/api.sock http://localhost/health | jq -e '.agent_id == "nexus"' >/dev/null
 	call /openapi.json | jq -e '.openapi == "3.1.0" and (.paths | length) == 19' >/dev/null

@@ -10,14 +10,15 @@ check() {
 	local name="$*" why pid
 	why=$(mktemp)
 	# In the background, because bash forgets `set -e` in whatever is part of a condition.
-	(set -euo pipefail && shopt -s inherit_errexit && "$@") >"$why" 2>&1 &
+	# What fails without a word is told by its own text.
+	(set -Eeuo pipefail && shopt -s inherit_errexit && trap '[[ $BASH_COMMAND == return* ]] || printf "failed: %s\n" "$BASH_COMMAND" >&2' ERR && "$@") >"$why" 2>&1 &
 	pid=$!
 	if wait "$pid"; then
 		passed=$((passed + 1))
 		printf 'ok %s\n' "$name"
 	else
 		failed=$((failed + 1))
-		printf 'FAILED %s: %s\n' "$name" "$(tail -n 4 "$why" | tr '\n' ' ')"
+		printf 'FAILED %s: %s\n' "$name" "$(tail -n 6 "$why" | tr '\n' ' ')"
 	fi
 	rm -f "$why"
 }
@@ -49,6 +50,13 @@ fails() {
 		return 1
 	}
 }
+
+# … | found [OPTION…] PATTERN: as grep --quiet, but it reads to the end; who writes would be ended by SIGPIPE, now and then.
+# shellcheck disable=SC2143 # see above
+found() { [[ -n $(grep "$@") ]]; }
+
+# What was said before the call is in the journal, however busy the machine is.
+journalctl() { command journalctl --sync && command journalctl "$@"; }
 
 # await SECONDS COMMAND…: until it succeeds.
 await() {

@@ -114,7 +114,6 @@ reading_is_quiet_and_failing_is_not() {
 	local cursor
 	# A helper writes its line when its asker has the answer already: those of the requests before belong before the cursor.
 	await 10 no_helper_is_left
-	journalctl --sync
 	cursor=$(journalctl --lines=1 --show-cursor --quiet | sed -n 's/^-- cursor: //p')
 	ask '{"request":"containers"}' >/dev/null
 	ask '{"request":"daemon"}' >/dev/null
@@ -124,7 +123,7 @@ reading_is_quiet_and_failing_is_not() {
 }
 since() { journalctl --after-cursor="$1" --unit='nexus-docker@*' --output=cat; }
 no_helper_is_left() { [[ -z $(systemctl list-units --no-legend --all 'nexus-docker@*') ]]; }
-said_since() { since "$1" | grep -qF "$2"; }
+said_since() { since "$1" | found -F "$2"; }
 
 rows_make_the_round_trip() {
 	fresh check_from

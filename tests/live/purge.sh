@@ -62,7 +62,7 @@ unit_forgets_by_type_and_age_for_every_agent() {
 	same "the rows that stay" "$(memory --command="SELECT count(*), md5(string_agg(t::text, '' ORDER BY episode_id)) FROM nexus_memory.zep_episodic_memory t")" "$kept"
 	same "the agents that have rows" "$(memory --command='SELECT DISTINCT agent_id FROM nexus_memory.zep_episodic_memory ORDER BY 1' | tr '\n' ' ')" 'nexus other '
 	same "rows in the journal" "$(by_rule | jq -r .NEXUS_ROWS)" "$expected"
-	journalctl --catalog --unit=nexus-purge --lines=5 | grep -q 'nexus-purge --ledger'
+	journalctl --catalog --unit=nexus-purge --lines=5 | found 'nexus-purge --ledger'
 	same "open decisions" "$(nexus-purge --ledger --json | jq '[.[] | select(.rows == null)] | length')" 0
 	same "owner and mode of the ledger" "$(stat -c '%U %a' "$ledger")" 'nexus 600'
 	# Again: nothing is left to do, and no line is written.
@@ -96,7 +96,7 @@ by_hand() {
 dry_run_writes_nothing() {
 	local before
 	before=$(sha256sum "$ledger")
-	nexus-purge --dry-run --all | grep -q '100 % of .* rows would go'
+	nexus-purge --dry-run --all | found '100 % of .* rows would go'
 	nexus-purge --dry-run --type conversation --json | jq -e '.goes[0].type == "conversation" and .rows > 0 and .bytes > 0' >/dev/null
 	same "the ledger" "$(sha256sum "$ledger")" "$before"
 }
@@ -222,7 +222,7 @@ too_much_stops_with_75() {
 }
 
 unknown_type_is_warned_of() {
-	nexus-purge --ttl 'conversatoin=90d, note=keep' 2>&1 | grep -q 'no row is of type conversatoin; the types there are: conversation, note, observation'
+	nexus-purge --ttl 'conversatoin=90d, note=keep' 2>&1 | found 'no row is of type conversatoin; the types there are: conversation, note, observation'
 }
 
 who_refers_is_named() {
@@ -344,7 +344,7 @@ ledger_says_when_the_last_backup_goes() {
 	set=$(newest "$work/sets")
 	# The newest line was done after that set; each is gone when it is older than the days that are set.
 	jq -e --arg set "$set" 'last | .last_backup == $set and (.gone | test("^20[0-9-]{8}$"))' "$work/ledger.json" >/dev/null
-	nexus-purge --ledger --backup-dir "$work/sets" | grep -q "last backup with it"
+	nexus-purge --ledger --backup-dir "$work/sets" | found "last backup with it"
 }
 
 second_of_the_last_line_is_over() { (($(date +%s) > $(date --date="$(tail -n 1 "$ledger" | jq -r .at)" +%s))); }
@@ -358,18 +358,19 @@ expunge_brings_it_forward() {
 	newer=$(newest "$work/sets")
 	printf '{"format": 1, "set": "%s", "proven": true, "at": "2026-01-01T00:00:00Z"}' "$(sets "$work/sets" | head -n 1)" >"$work/proofs/000001.json"
 	refuses 64 'is the only one that a restore has proven' nexus-purge --expunge --backup-dir "$work/sets" --proofs-dir "$work/proofs"
-	nexus-purge --expunge --dry-run --backup-dir "$work/sets" | grep -q 'would be removed: 000001-'
+	nexus-purge --expunge --dry-run --backup-dir "$work/sets" | found 'would be removed: 000001-'
 	nexus-purge --expunge --backup-dir "$work/sets" --proofs-dir "$work/proofs" --yes 2>/dev/null
 	same "the sets left" "$(sets "$work/sets")" "$newer"
 	same "what the ledger says" "$(nexus-purge --ledger --backup-dir "$work/sets" --json | jq -r 'last | .gone')" 'no backup holds it'
 }
 
 stopped_servers_are_69() {
+	trap 'docker start nexus-redis nexus-postgres >/dev/null' EXIT
 	docker stop nexus-redis >/dev/null
-	refuses 69 'speaking to Redis' nexus-purge || { docker start nexus-redis && return 1; } >/dev/null
+	refuses 69 'speaking to Redis' nexus-purge
 	docker start nexus-redis >/dev/null
 	docker stop nexus-postgres >/dev/null
-	refuses 69 'systemctl status nexus-stack' nexus-purge || { docker start nexus-postgres && return 1; } >/dev/null
+	refuses 69 'systemctl status nexus-stack' nexus-purge
 	docker start nexus-postgres >/dev/null
 	await 60 healthy
 }

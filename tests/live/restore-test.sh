@@ -118,7 +118,7 @@ damaged_by() {
 	same "the exit status" "$status" 65
 	grep -qF "$wanted" "$work/said" || { tail -n 3 "$work/said" >&2 && return 1; }
 	same "the verdict" "$(jq .proven "$(proof_of "$(newest "$damage_sets")")")" false
-	jq --raw-output .failure "$(proof_of "$(newest "$damage_sets")")" | grep -qF "$wanted"
+	jq --raw-output .failure "$(proof_of "$(newest "$damage_sets")")" | found -F "$wanted"
 	nothing_is_left
 }
 

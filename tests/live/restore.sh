@@ -43,12 +43,12 @@ undo() { nexus-restore undo --pg-database memory --yes "$@"; }
 
 list_shows_what_there_is() {
 	install -d "$work/none"
-	nexus-restore list --backup-dir "$work/none" | grep -q 'systemctl start nexus-backup'
+	nexus-restore list --backup-dir "$work/none" | found 'systemctl start nexus-backup'
 	same "the JSON of the list" "$(nexus-restore list --backup-dir "$directory" --json | jq -c '.sets[] | [.id, .tables, .rows, .proven]')" '[1,1,13334,null]'
-	nexus-restore list --backup-dir "$directory" --identity "$owner" | grep -Eq '^000001 .* 13 334  no$'
+	nexus-restore list --backup-dir "$directory" --identity "$owner" | found -E '^000001 .* 13 334  no$'
 	# Without an identity that opens it, what is encrypted stays unknown.
 	age-keygen -o "$work/other.key" 2>/dev/null
-	nexus-restore list --backup-dir "$directory" --identity "$work/other.key" | grep -Eq ' -  +-  no$'
+	nexus-restore list --backup-dir "$directory" --identity "$work/other.key" | found -E ' -  +-  no$'
 	nexus-restore show 1 --backup-dir "$directory" --json | jq -e '.postgres.database == "memory" and .tables[0].table == "episode"' >/dev/null
 }
 
@@ -146,8 +146,9 @@ refusals_are_one_line() {
 }
 
 stopped_server_is_69() {
+	trap 'docker start nexus-postgres >/dev/null' EXIT
 	docker stop nexus-postgres >/dev/null
-	fails 'systemctl start nexus-stack' nexus-restore apply "$(set_of_memory)" --into memory_copy || { docker start nexus-postgres && return 1; } >/dev/null
+	fails 'systemctl start nexus-stack' nexus-restore apply "$(set_of_memory)" --into memory_copy
 	docker start nexus-postgres >/dev/null
 	await 60 healthy
 }
@@ -253,10 +254,10 @@ killed_while_it_builds_it_is_finished_later() {
 	nexus-restore apply latest --backup-dir "$directory" --into memory_later --json 2>/dev/null | jq -e '.built > 0' >/dev/null
 	same "what was made of it" "$(definitions memory_later)" "$(<"$work/definitions")"
 	server --command='DROP DATABASE memory_later'
-	nexus-restore finish --pg-database memory | grep -Eq ' index(es)? built'
+	nexus-restore finish --pg-database memory | found -E ' index(es)? built'
 	same "index and list" "$(near)" 't|f'
 	same "what was restored" "$(definitions memory)" "$(<"$work/definitions")"
-	nexus-restore finish --pg-database memory | grep -q 'has all its indexes'
+	nexus-restore finish --pg-database memory | found 'has all its indexes'
 	[[ $(finding) == 'ok: No restore has left'* ]]
 	server --dbname=memory --command='DROP TABLE vectors'
 	backup_of memory "$directory" 2>/dev/null

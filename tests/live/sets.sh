@@ -29,7 +29,7 @@ all_whole() {
 nothing_runs() {
 	local left
 	left=$(pgrep -a 'pg_dump|nexus-backup' || true)
-	left+=$(docker exec nexus-postgres psql -XAtq --command="SELECT pid, application_name, query FROM pg_stat_activity WHERE application_name ~ 'pg_dump|nexus-(backup|restore|purge)'")
+	left+=$(docker exec nexus-postgres psql -XAtq --command="SELECT pid, application_name, query FROM pg_stat_activity WHERE application_name ~ 'pg_dump|nexus-(backup|restore|purge)'") || return
 	[[ -z $left ]] || {
 		printf 'left: %s\n' "$left" >&2
 		return 1

@@ -1,6 +1,10 @@
 //! Logging: to the journal with fields when a unit runs the helper, to standard error when a person does.
 
+mod taken;
+
 use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
 
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::JournalLog;
@@ -97,16 +101,38 @@ impl Log for Plain {
     fn flush(&self) {}
 }
 
+/// Where journald listens (systemd-journald.service(8)).
+const SOCKET: &str = "/run/systemd/journal/socket";
+/// How long the end of a process is put off for a journald that is behind. Usually it is a fraction of a millisecond.
+const BEHIND: Duration = Duration::from_secs(5);
+
+/// Kept by `main` until it ends: then what was said last is in the journal, under the unit's name.
+#[must_use = "dropped at once it puts nothing off"]
+pub struct Journal {
+    by_unit: bool,
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if self.by_unit {
+            // The lines are sent all the same, and there is nobody else to tell.
+            let _behind = taken::wait(Path::new(SOCKET), BEHIND);
+        }
+    }
+}
+
 /// Sets the logger up for this process; `helper` is its name in the journal. From here on a panic ends the process.
 ///
 /// Without a reachable journal the lines go to standard error.
-pub fn init(helper: &str) {
+pub fn init(helper: &str) -> Journal {
     panics::end_the_process();
     log::set_max_level(LevelFilter::Info);
     let journal = JournalLog::new().ok().map(|log| log.with_syslog_identifier(helper.to_owned()));
+    let by_unit = journal.is_some() && systemd_journal_logger::connected_to_journal();
     // Fails only when a logger is already there, which then does the work.
     let _already_there = match journal {
-        Some(journal) if systemd_journal_logger::connected_to_journal() => journal.install(),
+        Some(journal) if by_unit => journal.install(),
         journal => log::set_boxed_logger(Box::new(Plain { journal })),
     };
+    Journal { by_unit }
 }

@@ -28,7 +28,7 @@ use crate::store::Store;
 use crate::ways::Ways;
 
 fn main() -> ExitCode {
-    journal::init("nexus-alert");
+    let _journal = journal::init("nexus-alert");
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -8,7 +8,7 @@ use nexus_core::failure::Result;
 use nexus_core::{cli, journal};
 
 fn main() -> ExitCode {
-    journal::init("nexus-api");
+    let _journal = journal::init("nexus-api");
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -29,7 +29,7 @@ use crate::args::Args;
 use crate::job::Done;
 
 fn main() -> ExitCode {
-    journal::init("nexus-backup");
+    let _journal = journal::init("nexus-backup");
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -25,7 +25,7 @@ use crate::args::{Args, What};
 pub(crate) const APPLICATION: &str = "nexus-bench";
 
 fn main() -> ExitCode {
-    journal::init("nexus-bench");
+    let _journal = journal::init("nexus-bench");
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -15,7 +15,7 @@ use nexus_embed::service;
 use crate::args::Args;
 
 fn main() -> ExitCode {
-    journal::init("nexus-embed");
+    let _journal = journal::init("nexus-embed");
     match run() {
         Ok(code) => code,
         Err(failure) => {

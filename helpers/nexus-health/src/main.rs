@@ -28,7 +28,7 @@ use crate::finding::Level;
 const APPLICATION: &str = "nexus-health";
 
 fn main() -> ExitCode {
-    journal::init("nexus-health");
+    let _journal = journal::init("nexus-health");
     match run() {
         Ok(code) => code,
         Err(failure) => {

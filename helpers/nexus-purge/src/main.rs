@@ -32,7 +32,7 @@ use crate::args::Args;
 const APPLICATION: &str = "nexus-purge";
 
 fn main() -> ExitCode {
-    journal::init(APPLICATION);
+    let _journal = journal::init(APPLICATION);
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

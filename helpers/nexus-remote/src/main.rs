@@ -18,7 +18,7 @@ use nexus_core::{cli, journal};
 use crate::args::{Args, What};
 
 fn main() -> ExitCode {
-    journal::init("nexus-remote");
+    let _journal = journal::init("nexus-remote");
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

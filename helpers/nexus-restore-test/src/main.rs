@@ -24,7 +24,7 @@ use crate::args::Args;
 const APPLICATION: &str = "nexus-restore-test";
 
 fn main() -> ExitCode {
-    journal::init("nexus-restore-test");
+    let _journal = journal::init("nexus-restore-test");
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -23,7 +23,7 @@ use crate::args::{Cli, Command};
 pub(crate) const APPLICATION: &str = "nexus-restore";
 
 fn main() -> ExitCode {
-    journal::init("nexus-restore");
+    let _journal = journal::init("nexus-restore");
     let parsed = cli::parse::<Cli>();
     let restores = matches!(&parsed, Ok(Cli { command: Command::Apply(_) }));
     match parsed.and_then(|cli| run(cli.command)) {

@@ -22,18 +22,15 @@ restart_health() { systemctl restart nexus-health; }
 level_of() { jq --raw-output --arg id "$1" '.findings[] | select(.id == $id) | .level' "$health"; }
 is_level() { [[ $(level_of "$1") == "$2" ]]; }
 
-# What the journal has said of a finding since the cursor, level by level. journald may be behind: what was sent to it is
-# written first (--sync).
+# What the journal has said of a finding since the cursor, level by level.
 told() {
-	journalctl --sync
 	journalctl --unit=nexus-health --after-cursor="$cursor" --output=json NEXUS_FINDING="$1" | jq --raw-output .NEXUS_LEVEL | paste -sd' '
 }
 from_here() {
-	journalctl --sync
 	cursor=$(journalctl --lines=0 --show-cursor | sed -n 's/^-- cursor: //p')
 }
-said_since() { journalctl --sync && journalctl --unit=nexus-health --after-cursor="$cursor" --output=cat; }
-mended() { journalctl --sync && journalctl --unit=nexus-health --after-cursor="$cursor" --output=cat MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a94; }
+said_since() { journalctl --unit=nexus-health --after-cursor="$cursor" --output=cat; }
+mended() { journalctl --unit=nexus-health --after-cursor="$cursor" --output=cat MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a94; }
 
 # Over the host's socket, as a program.
 serves() {

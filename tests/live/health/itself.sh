@@ -46,12 +46,12 @@ its_files_cannot_be_written() {
 	install -d -o nexus -g nexus /var/lib/nexus/metrics/nexus.prom/x
 	await 120 said 'nexus.prom'
 	newer_than_now
-	systemctl show --property=StatusText nexus-health | grep -q 'cannot be written'
+	systemctl show --property=StatusText nexus-health | found 'cannot be written'
 	rm -rf /var/lib/nexus/metrics/nexus.prom
 	await 20 test -f /var/lib/nexus/metrics/nexus.prom
 	same "how often it was said" "$(said_since | grep -c 'nexus.prom')" 1
 }
-said() { said_since | grep -q "$1"; }
+said() { said_since | found "$1"; }
 newer_than_now() { await 120 newer_than "$(date +%s)"; }
 
 once_says_it_with_its_exit_code() {
@@ -76,12 +76,12 @@ the_metrics_pass_promtool() {
 	promtool check metrics </var/lib/nexus/metrics/nexus.prom
 	same "its last line" "$(tail -n 1 /var/lib/nexus/metrics/nexus.prom)" "# EOF"
 	# Whoever reads metrics reads them without being in the group nexus.
-	runuser --user nobody -- cat /var/lib/nexus/metrics/nexus.prom | grep -q '^nexus_health_level '
+	runuser --user nobody -- cat /var/lib/nexus/metrics/nexus.prom | found '^nexus_health_level '
 }
 
 the_catalog_explains_each_message() {
 	local id
 	for id in 0 1 2 3 4 5 6; do
-		journalctl --dump-catalog "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a9$id" | grep -q '^Defined-By: NEXUS'
+		journalctl --dump-catalog "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a9$id" | found '^Defined-By: NEXUS'
 	done
 }

@@ -51,7 +51,7 @@ the_socket_directory_is_made_again() {
 	await 120 serves redis
 	await 60 test -S /run/nexus/docker.sock
 	await 60 test -S /run/nexus/purge.sock
-	getfacl --omit-header --absolute-names /run/nexus | grep -qx 'user:nexus-api:--x'
+	getfacl --omit-header --absolute-names /run/nexus | found -x 'user:nexus-api:--x'
 	await 120 is_level redis ok
 	await 120 is_level docker ok
 }
@@ -61,7 +61,7 @@ a_stack_that_is_down_is_started() {
 	systemctl stop nexus-stack.service
 	await 110 systemctl is-active --quiet nexus-stack.service
 	await 60 serves postgres
-	mended | grep -q 'asking systemd for the stack'
+	mended | found 'asking systemd for the stack'
 	await 120 is_level stack ok
 }
 

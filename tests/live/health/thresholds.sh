@@ -313,7 +313,7 @@ second_step() {
 	pressure 90.00
 	temperature 99000
 }
-listens() { ss -tln | grep -q '0.0.0.0:6379'; }
+listens() { ss -tln | found '0.0.0.0:6379'; }
 way_back() {
 	let_go
 	echo 0 >"$work/delay"

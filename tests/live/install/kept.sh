@@ -78,7 +78,7 @@ upgrade_keeps_what_is_the_persons() {
 backups_may_be_elsewhere() {
 	sed -i 's,^NEXUS_BACKUP_DIR=.*,NEXUS_BACKUP_DIR=/srv/nexus-sets,' /etc/nexus/nexus.env
 	install_now >/dev/null
-	find /srv/nexus-sets -mindepth 1 -maxdepth 1 -name '0*' | grep -q .
+	find /srv/nexus-sets -mindepth 1 -maxdepth 1 -name '0*' | found .
 	same "its drop-in" "$(systemctl show --property=ReadWritePaths --value nexus-backup.service)" "/var/lib/nexus/backups /srv/nexus-sets"
 	sed -i 's,^NEXUS_BACKUP_DIR=.*,NEXUS_BACKUP_DIR=/var/lib/nexus/backups,' /etc/nexus/nexus.env
 	install_now >/dev/null

@@ -21,5 +21,5 @@ while_storing() {
 	return "$status"
 }
 
-stored_after_mark() { sed '1,/^mark$/d' "$work/$1.stored" | grep -q .; }
+stored_after_mark() { sed '1,/^mark$/d' "$work/$1.stored" | found .; }
 stored_contents() { as_owner --command='SELECT content FROM nexus_memory.zep_episodic_memory'; }

@@ -27,7 +27,7 @@ forgets_at_once_what_the_agent_has() {
 	same "its line" "$(nexus-purge --ledger --json | jq -r 'last | [.by, .what, .rows] | @csv')" '"asked by nexus-api","1 by id",'
 	same "the id in the ledger" "$(grep -c "$id" "$ledger")" 0
 	same "ids in the journal" "$(journalctl --unit='nexus-purge@*' --output=cat | grep -c "$id")" 0
-	journalctl --unit='nexus-purge@*' --output=cat MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a75 --lines=1 | grep -q '^forgot one episode for nexus-api$'
+	journalctl --unit='nexus-purge@*' --output=cat MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a75 --lines=1 | found '^forgot one episode for nexus-api$'
 	same "the answer the second time" "$(ask_for nexus "$id")" absent
 	memory --command="DROP TABLE public.quote"
 }
@@ -88,7 +88,7 @@ nobody_else_may_ask() {
 	fails 'no password supplied' setpriv --reuid=nexus-api --regid=nexus-api --clear-groups psql --host=/run/nexus/postgres --username=nexus_app --no-password --dbname=nexus --command='SELECT 1'
 }
 
-last_line_says() { journalctl --unit='nexus-purge@*' --output=cat --lines=1 | grep -qF "$1"; }
+last_line_says() { journalctl --unit='nexus-purge@*' --output=cat --lines=1 | found -F "$1"; }
 refused() { jq -e '.status == "failed" and (.message | startswith("this is no request: "))' >/dev/null; }
 what_is_no_request_does_nothing() {
 	local before id line

@@ -53,7 +53,7 @@ more_goes_out_when_asked() {
 	set_setting NEXUS_REMOTE_CALLS metrics,export
 	systemctl restart nexus-api.service
 	status_is 401 from "$friend" https://nexus.test/metrics
-	with_token "$friend" /metrics | grep '^nexus_api_outside_total ' >/dev/null
+	with_token "$friend" /metrics | found '^nexus_api_outside_total '
 	status_is 200 with_token "$friend" /memory/export
 	set_setting NEXUS_REMOTE_CALLS ''
 	systemctl restart nexus-api.service
@@ -68,7 +68,7 @@ handshake() {
 
 tls_is_new_and_verified() {
 	local version
-	for version in tls1_2 tls1_3; do handshake "$version" | grep '^ *Verif.*: OK\|Verify return code: 0' >/dev/null; done
+	for version in tls1_2 tls1_3; do handshake "$version" | found '^ *Verif.*: OK\|Verify return code: 0'; done
 	for version in tls1 tls1_1; do fails "alert protocol version" handshake "$version"; done
 	# By what everybody trusts it is nobody's.
 	fails "verify the legitimacy" ip netns exec outside curl --silent --show-error --resolve "nexus.test:443:$machine_here" --interface "$friend" https://nexus.test/health
@@ -79,7 +79,7 @@ http_2_and_3() {
 	from "$friend" --http2 https://nexus.test/health >/dev/null
 	grep -q '^HTTP/2 401' "$work/header"
 	grep -qi '^alt-svc: h3=":443"' "$work/header"
-	if curl --version | grep -w HTTP3 >/dev/null; then
+	if curl --version | found -w HTTP3; then
 		from "$friend" --http3-only https://nexus.test/health >/dev/null
 		grep -q '^HTTP/3 401' "$work/header"
 	fi
@@ -113,7 +113,7 @@ log_tells_nothing_of_what_was_asked() {
 	grep -q "\"remote_ip\":\"$friend\"" "$work/log"
 	if grep -qF -e xyzzy -e Bearer -e "$(token)" "$work/log"; then return 1; fi
 	same "how it is kept" "$(docker inspect --format '{{.HostConfig.LogConfig.Type}} {{index .HostConfig.LogConfig.Config "max-size"}} {{index .HostConfig.LogConfig.Config "max-file"}}' nexus-proxy)" "json-file 10m 5"
-	if journalctl --unit=nexus-api --unit=nexus-proxy --output=cat | grep -F -e xyzzy -e "$(token)" >/dev/null; then return 1; fi
+	if journalctl --unit=nexus-api --unit=nexus-proxy --output=cat | found -F -e xyzzy -e "$(token)"; then return 1; fi
 }
 
 container_is_confined() {
@@ -162,7 +162,7 @@ own_certificate_is_taken() {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$work/key.pem" -out "$work/cert.pem" -days 30 -subj /CN=mine -addext subjectAltName=DNS:nexus.test 2>/dev/null
 	set_setting NEXUS_TLS files
 	fails "" systemctl restart nexus-proxy.service
-	journalctl --unit=nexus-proxy --output=cat --lines=20 | grep 'reading /etc/nexus/tls/cert.pem: it does not exist' >/dev/null
+	journalctl --unit=nexus-proxy --output=cat --lines=20 | found 'reading /etc/nexus/tls/cert.pem: it does not exist'
 	install --mode=644 "$work/cert.pem" "$tls/cert.pem"
 	install --group=nexus-proxy --mode=644 "$work/key.pem" "$tls/key.pem"
 	fails "others may read the key" env NEXUS_TLS=files nexus-remote check

@@ -47,10 +47,10 @@ wrong_settings_start_nothing() {
 	# By the unit: one line in its journal, and nothing listens.
 	sed -i 's/^NEXUS_REMOTE=.*/NEXUS_REMOTE=caddy/' "$settings"
 	fails "control process exited" systemctl restart nexus-proxy.service
-	journalctl --unit=nexus-proxy --output=cat --lines=30 | grep '^nexus-remote: setting NEXUS_DOMAIN=' >/dev/null
+	journalctl --unit=nexus-proxy --output=cat --lines=30 | found '^nexus-remote: setting NEXUS_DOMAIN='
 	sed -i 's/^NEXUS_REMOTE=.*/NEXUS_REMOTE=sometimes/' "$settings"
 	fails "control process exited" systemctl restart nexus-proxy.service
-	journalctl --unit=nexus-proxy --output=cat --lines=30 | grep '^NEXUS_REMOTE=sometimes in /etc/nexus/nexus.env: it is caddy, tailscale or off$' >/dev/null
+	journalctl --unit=nexus-proxy --output=cat --lines=30 | found '^NEXUS_REMOTE=sometimes in /etc/nexus/nexus.env: it is caddy, tailscale or off$'
 	fails "--remote needs caddy, tailscale or off after it" "$clone/install.sh" --remote sometimes
 	switch off
 	systemctl reset-failed nexus-proxy.service nexus-tailscale.service

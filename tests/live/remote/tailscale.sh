@@ -3,7 +3,7 @@
 
 tailscale_that_is_missing_is_one_line() {
 	fails "" "$clone/install.sh" --remote tailscale
-	journalctl --unit=nexus-tailscale --output=cat | grep '^nexus-remote: setting NEXUS_REMOTE=tailscale: this machine has no tailscale. Install it' >/dev/null
+	journalctl --unit=nexus-tailscale --output=cat | found '^nexus-remote: setting NEXUS_REMOTE=tailscale: this machine has no tailscale. Install it'
 	switch off
 	systemctl reset-failed nexus-tailscale.service
 }
@@ -18,7 +18,7 @@ tailscale_is_asked_for_the_right_thing() {
 	rm -f "$asked"
 	printf '1.92.3\n' >/run/tailscale-version
 	fails "" "$clone/install.sh" --remote tailscale
-	journalctl --unit=nexus-tailscale --output=cat | grep 'it is 1.92.3, which cannot serve a Unix socket. Upgrade it to 1.94 or newer' >/dev/null
+	journalctl --unit=nexus-tailscale --output=cat | found 'it is 1.92.3, which cannot serve a Unix socket. Upgrade it to 1.94 or newer'
 	printf '1.94.1\n' >/run/tailscale-version
 	switch tailscale
 	same "what it serves" "$(cat "$asked")" "443 unix:/run/nexus/proxy/api.sock"
