@@ -68,30 +68,15 @@ counted_is() { [[ $(count "$1") == "$2" ]]; }
 
 # journald looks up whose line it is when it reads it, and of a process that has ended it does not find out.
 the_last_line_is_the_units_though_journald_is_behind() {
-	local journald try stopped took
-	journald=$(pgrep --exact systemd-journal)
-	systemctl reset-failed 'alert-test-behind-*' 2>/dev/null || true
-	for try in 1 2 3 4 5; do
-		stopped=$(date +%s%3N)
-		kill -STOP "$journald"
-		systemd-run --quiet --no-block --unit="alert-test-behind-$try" --property=Type=oneshot --setenv=NEXUS_REMOTE=sometimes nexus-remote check || true
-		await 30 waits_or_has_ended "alert-test-behind-$try" || true
-		kill -CONT "$journald"
-		took=$(($(date +%s%3N) - stopped))
-		# It waits for five seconds at most; a machine that was away for that long is asked again.
-		((took > 4000)) || break
-	done
-	journalctl --unit="alert-test-behind-$try" --output=cat | found '^nexus-remote: setting NEXUS_REMOTE=sometimes: '
-	await 30 ended "alert-test-behind-$try"
-	systemctl reset-failed 'alert-test-behind-*'
+	while_journald_is_behind nexus-remote one_that_fails
+	journalctl --unit=alert-test-behind --output=cat | found '^nexus-remote: setting NEXUS_REMOTE=sometimes: '
+	await 30 systemctl is-failed --quiet alert-test-behind
+	systemctl reset-failed alert-test-behind
 }
-ended() { [[ $(systemctl show --property=ActiveState --value "$1") == failed ]]; }
-# poll(2) has the number 7, or 73 and ppoll(2) elsewhere; it is in nothing else for a moment that could be seen.
-waits_or_has_ended() {
-	local main
-	ended "$1" && return
-	main=$(systemctl show --property=MainPID --value "$1")
-	[[ $(cat "/proc/$main/comm") == nexus-remote && $(cut -d' ' -f1 "/proc/$main/syscall") =~ ^(7|73)$ ]]
+one_that_fails() {
+	await 30 eval '! systemctl is-active --quiet alert-test-behind'
+	systemctl reset-failed alert-test-behind 2>/dev/null || true
+	systemd-run --quiet --unit=alert-test-behind --service-type=exec --setenv=NEXUS_REMOTE=sometimes nexus-remote check
 }
 
 # ---- By default

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use log::{Level, LevelFilter};
 use nexus_core::docker::protocol::{Frame, Request, Service};
 use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::panics;
+use nexus_core::journal;
 use nexus_docker::asker::Asker;
 use nexus_docker::command::scratch::Wanted;
 use nexus_docker::run::{Input, Trouble};
@@ -24,15 +25,6 @@ const LINE: Duration = Duration::from_secs(30);
 /// Ten minutes: the compose file's `stop_grace_period` and the start of a large database both fit.
 const RESTART: Duration = Duration::from_secs(600);
 
-/// How much a line matters, as syslog(3) counts it.
-#[derive(Clone, Copy)]
-enum Level {
-    /// The unit keeps it, and a failure too: its asker explains that.
-    Notice = 5,
-    /// The unit drops it.
-    Info = 6,
-}
-
 /// Answers one request to Docker from a closed list; systemd starts it for each connection.
 ///
 /// The connection is its standard input (nexus-docker.socket), so there is nothing to do with it by hand.
@@ -43,15 +35,18 @@ enum Level {
 struct Arguments {}
 
 fn main() -> ExitCode {
-    panics::end_the_process();
+    // It waits until journald has the line: of a unit that has gone it does not find the LogLevelMax= either.
+    let _journal = journal::init("nexus-docker");
+    // The unit drops what is of this level, unless a person wants to see it.
+    log::set_max_level(LevelFilter::Debug);
     Arguments::parse();
     match serve() {
         Ok((line, level)) => {
-            log(&line, level);
+            log::log!(level, "{line}");
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            eprintln!("nexus-docker: {failure}");
+            log::error!("nexus-docker: {failure}");
             failure.exit_code()
         }
     }
@@ -87,7 +82,8 @@ fn serve() -> Result<(String, Level)> {
             ("no request", false, Err(Trouble::NotRun(format!("reading the request line: {error}"))))
         }
     };
-    let level = if outcome.is_ok() && is_only_reading { Level::Info } else { Level::Notice };
+    // In the journal these are "info" and "notice"; a failure is no more than that, since its asker explains it.
+    let level = if outcome.is_ok() && is_only_reading { Level::Debug } else { Level::Info };
     let how = match outcome {
         Ok(()) => tell(&asker, &Frame::Exit(0), "exit 0"),
         Err(Trouble::Failed(status)) => tell(&asker, &Frame::Exit(status), &format!("exit {status}")),
@@ -168,14 +164,6 @@ fn kind(request: &Request) -> &'static str {
 fn tell(asker: &Asker, frame: &Frame, how: &str) -> String {
     asker.end(frame);
     how.to_owned()
-}
-
-/// One line to standard error, which is the journal.
-fn log(line: &str, level: Level) {
-    match std::env::var_os("JOURNAL_STREAM") {
-        Some(_) => eprintln!("<{}>{line}", level as u8),
-        None => eprintln!("nexus-docker: {line}"),
-    }
 }
 
 #[cfg(test)]
