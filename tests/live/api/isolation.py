@@ -6,6 +6,7 @@ Two agents make random calls at the same time, each knowing every id and word of
 
 import json
 import random
+import re
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from client import Client, as_owner, expect, seed
 
 # What both write about, so that each search could find the other's rows; and a word that only one of them uses.
 WORDS = ["harbour", "lantern", "puerto", "canción", "winter", "invierno", "copper", "granite", "paper", "river"]
+IDS = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SECRET = {"ana": "zafiroana", "ben": "obsidianben"}
 
 
@@ -54,8 +56,8 @@ class Agent:
         else:
             said = [json.loads(line) for line in text.splitlines()]
         expect(SECRET[self.other.name] not in text, f"{self.name} was shown words of {self.other.name}: {text[:300]}")
-        for episode in list(self.other.own):
-            expect(episode not in text or episode == sent or episode in self.typed, f"{self.name} was shown {self.other.name}'s episode {episode}: {text[:300]}")
+        shown = {episode for episode in IDS.findall(text) if episode in self.other.own} - self.typed - {sent}
+        expect(not shown, f"{self.name} was shown {self.other.name}'s episodes {shown}: {text[:300]}")
         return said
 
     def text(self):
