@@ -111,14 +111,14 @@ part_proof() {
 }
 
 part_alert() {
-	installed
+	installed jobs
 	in_machine live/alert.sh before-reboot
-	"$machine" reboot "test-$$"
+	"$machine" reboot "$installed_machine"
 	in_machine live/alert.sh after-reboot
 }
 
 part_purge() {
-	installed
+	installed jobs
 	in_machine live/purge.sh
 }
 
