@@ -79,7 +79,10 @@ while_journald_is_behind() {
 	for _ in 1 2 3 4 5; do
 		stopped=$(date +%s%3N)
 		kill -STOP "$journald"
-		"$@" || kill -CONT "$journald"
+		"$@" || {
+			kill -CONT "$journald"
+			return 1
+		}
 		await 30 waits_or_has_ended "$program" || true
 		kill -CONT "$journald"
 		# It waits for five seconds at most: a machine that was away for that long is asked again.
