@@ -34,7 +34,7 @@ complete -c nexus-bench -n "__fish_nexus_bench_needs_command" -f -a "boot" -d 'F
 complete -c nexus-bench -n "__fish_nexus_bench_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l episodes -d 'Episodes, 100 to 10000000' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l vectors -d 'Where vectors come from' -r -f -a "model\t'nexus-embed makes them of the texts'
-mixture\t'A mixture of directions, without any model'"
+mixture\t'A mixture that has the spectrum of real ones, without any model'"
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l texts -d 'Texts to be stored, one a paragraph, again and again if they are too few [default: made-up words]' -r -F
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l seed -d 'What is random begins with this' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l time -d 'Time for each kind of request, 1s to 1h' -r
@@ -52,7 +52,7 @@ complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l json -d 
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l episodes -d 'Episodes, 100 to 10000000' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l vectors -d 'Where vectors come from' -r -f -a "model\t'nexus-embed makes them of the texts'
-mixture\t'A mixture of directions, without any model'"
+mixture\t'A mixture that has the spectrum of real ones, without any model'"
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l texts -d 'Texts to be stored, one a paragraph, again and again if they are too few [default: made-up words]' -r -F
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l seed -d 'What is random begins with this' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l rounds -d 'How often each is measured, in turn; the median counts, 1 to 100' -r
@@ -67,7 +67,7 @@ complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l json 
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l episodes -d 'Episodes, 100 to 10000000' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l vectors -d 'Where vectors come from' -r -f -a "model\t'nexus-embed makes them of the texts'
-mixture\t'A mixture of directions, without any model'"
+mixture\t'A mixture that has the spectrum of real ones, without any model'"
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l texts -d 'Texts to be stored, one a paragraph, again and again if they are too few [default: made-up words]' -r -F
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l seed -d 'What is random begins with this' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l rounds -d 'How often each is measured, in turn; the median counts, 1 to 100' -r

@@ -96,7 +96,7 @@ pub(crate) struct Data {
 pub(crate) enum Source {
     /// nexus-embed makes them of the texts
     Model,
-    /// A mixture of directions, without any model
+    /// A mixture that has the spectrum of real ones, without any model
     Mixture,
 }
 
@@ -108,7 +108,7 @@ impl Data {
             .as_ref()
             .map_or("made-up words".to_owned(), |path| format!("texts of {}", path.display()));
         match self.vectors {
-            Source::Mixture => format!("a mixture of 200 directions, {texts}"),
+            Source::Mixture => format!("a mixture with the spectrum of real ones, {texts}"),
             Source::Model => format!("the model's, of {texts}"),
         }
     }
