@@ -14,14 +14,26 @@ TABLE = "nexus_memory.zep_episodic_memory"
 QUERIES = 60
 
 
+# Squares of these add up to 1.
+TOPIC, ALIKE, OWN = 0.40**0.5, 0.25**0.5, 0.35**0.5
+
+
 def fill(agent, rows):
-    """Vectors with structure, as embeddings have it: a hundred directions, each row near one of them; a hundred tags, by chance."""
+    """Vectors that lie to each other as embeddings do, and tags by chance, one of a hundred. 300 topics, and eight rows or so that
+    say nearly the same; the spread along the axes and the mean are those of real embeddings: mixture.rs of nexus-bench says whose."""
     as_owner(f"""SELECT setseed(0.42) \\g /dev/null
-        CREATE TEMP TABLE direction AS SELECT c, array_agg(random() - 0.5) AS v FROM generate_series(0, 99) c, generate_series(1, 384) GROUP BY c;
+        CREATE TEMP TABLE axis AS SELECT k, sqrt(v / sum(v) OVER ()) AS deviation
+            FROM (SELECT k, k ^ -0.55 * exp(-((k / 250.0::float8) ^ 2.5)) AS v FROM generate_series(1, 384) k) variance;
+        CREATE TEMP TABLE topic AS SELECT n, array_agg(deviation * random_normal() ORDER BY k) AS v FROM generate_series(0, 299) n, axis GROUP BY n;
+        CREATE TEMP TABLE alike AS SELECT n, array_agg(deviation * random_normal() ORDER BY k) AS v FROM generate_series(0, {rows // 8}) n, axis GROUP BY n;
+        ANALYZE topic, alike;
         INSERT INTO {TABLE} (agent_id, content, tags, embedding, embedding_version, metadata)
         SELECT '{agent}', 'row ' || i, ARRAY['t' || floor(random() * 100)],
-            (SELECT l2_normalize(array_agg((d + 0.6 * (random() - 0.5))::real)::public.vector) FROM unnest(v) d), 'given', '{{"action_type": "recall"}}'
-        FROM generate_series(1, {rows}) i JOIN direction ON c = i % 100;
+            (SELECT l2_normalize(array_agg((CASE k WHEN 1 THEN 0.29 ELSE 0 END + {TOPIC} * t + {ALIKE} * a
+                    + {OWN} * deviation * random_normal())::real ORDER BY k)::public.vector)
+                FROM unnest(topic.v, alike.v) WITH ORDINALITY AS of_both (t, a, k) JOIN axis USING (k)), 'given', '{{"action_type": "recall"}}'
+        FROM (SELECT i, floor(random() * {rows // 8})::int AS one FROM generate_series(1, {rows}) i) row
+            JOIN alike ON alike.n = one JOIN topic ON topic.n = one % 300;
         ANALYZE {TABLE}""")
 
 
@@ -55,10 +67,11 @@ def main():
     agent = f"recall-{uuid.uuid4().hex[:8]}"
     client = Client(agent)
     try:
-        fill(agent, rows)
-        # Near a row, and not one: what is asked is seldom what is stored.
-        queries = [row[0] for row in as_owner(f"""SELECT l2_normalize((SELECT array_agg((x + 0.02 * (random() - 0.5))::real) FROM unnest(embedding::real[]) x)::public.vector)
-            FROM {TABLE} WHERE agent_id = '{agent}' ORDER BY episode_id LIMIT {QUERIES}""")]
+        fill(agent, rows + QUERIES)
+        # What is asked is seldom what is stored: some that were made with the others, and are not there any more.
+        queries = [row[0] for row in as_owner(f"""DELETE FROM {TABLE} WHERE agent_id = '{agent}' AND substr(content, 5)::int > {rows}
+            RETURNING embedding""")]
+        expect(len(queries) == QUERIES, f"{len(queries)} queries")
         plain, filtered = (recall(client, agent, queries, rng, how) for how in (False, True))
     finally:
         as_owner(f"DELETE FROM {TABLE} WHERE agent_id = '{agent}'")
