@@ -197,6 +197,19 @@ the_watchdog_ends_one_that_hangs() {
 	await 60 eval "[[ \$(systemctl show --value --property=MainPID nexus-api) != $pid ]] && curl --silent --max-time 5 --fail http://127.0.0.1:8003/"
 }
 
+# A session of its own asks for as many candidates as so many rows need; what it says is in the server's log, while that is on.
+more_rows_more_candidates() {
+	local since table=nexus_memory.zep_episodic_memory
+	local counted="UPDATE pg_catalog.pg_class SET reltuples = 1000000 WHERE oid = '$table'::regclass"
+	# shellcheck disable=SC2064 # as it is now
+	trap "as_owner --command='ALTER ROLE nexus_app RESET log_statement' --command='ANALYZE $table' && systemctl restart nexus-api" EXIT
+	as_owner --command="ALTER ROLE nexus_app SET log_statement = 'all'" --command="$counted"
+	since=$(date --iso-8601=ns)
+	systemctl restart nexus-api
+	post /memory/search '{"query": "anything", "mode": "text"}' >/dev/null
+	docker logs --since "$since" nexus-postgres 2>&1 | found 'SET hnsw.ef_search = [2-9][0-9][0-9]$'
+}
+
 idle_memory_is_small() {
 	local resident
 	systemctl restart nexus-api
@@ -227,5 +240,6 @@ check says_so_without_postgres
 check restart_loses_no_request
 check a_token_is_asked_for
 check the_watchdog_ends_one_that_hangs
+check more_rows_more_candidates
 check idle_memory_is_small
 report

@@ -14,7 +14,7 @@ complete -c nexus-api -l rate -d 'Requests a minute that one client of this mach
 complete -c nexus-api -l outside-rate -d 'Requests a minute that one address of another machine may make, 1 to 100000' -r
 complete -c nexus-api -l outside-calls -d 'What other machines may call besides /memory, /health and /stats, with commas between; export means import too' -r -f -a "metrics\t'`/metrics`'
 export\t'`/memory/export` and `/memory/import`'"
-complete -c nexus-api -l ef-search -d 'Candidates that a search by meaning looks at, 10 to 1000: more find more and take longer' -r
+complete -c nexus-api -l ef-search -d 'Candidates that a search by meaning looks at, 10 to 1000: more find more and take longer; auto = as many as so many rows need' -r
 complete -c nexus-api -l embed-time -d 'Time that nexus-embed may take for the text of an episode, 10ms to 30s; later it is stored without its vector' -r
 complete -c nexus-api -l cache -d 'Time that recent lists may be kept in Redis, 1s to 1h' -r
 complete -c nexus-api -l working-items -d 'Items of the working memory, 1 to 100' -r

@@ -84,10 +84,9 @@ pub struct Args {
     #[arg(long, env = "NEXUS_REMOTE_CALLS", value_name = "CALLS", value_delimiter = ',')]
     pub outside_calls: Vec<OutsideCall>,
 
-    /// Candidates that a search by meaning looks at, 10 to 1000: more find more and take longer
-    #[arg(long, env = "NEXUS_API_EF_SEARCH", value_name = "NUMBER", default_value_t = 100,
-          value_parser = clap::value_parser!(u16).range(10..=1000))]
-    pub ef_search: u16,
+    /// Candidates that a search by meaning looks at, 10 to 1000: more find more and take longer; auto = as many as so many rows need
+    #[arg(long, env = "NEXUS_API_EF_SEARCH", value_name = "NUMBER", default_value = "auto", value_parser = candidates)]
+    pub ef_search: Candidates,
 
     /// Time that nexus-embed may take for the text of an episode, 10ms to 30s; later it is stored without its vector
     #[arg(long, env = "NEXUS_API_EMBED_TIME", value_name = "TIME", default_value = "1s", value_parser = embed_time)]
@@ -118,6 +117,23 @@ pub enum OutsideCall {
     Metrics,
     /// `/memory/export` and `/memory/import`
     Export,
+}
+
+/// How many candidates a search by meaning looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Candidates {
+    /// As many as so many rows need.
+    ByRows,
+    /// So many.
+    Given(u16),
+}
+
+fn candidates(text: &str) -> Result<Candidates, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(Candidates::ByRows),
+        Ok(number) if (10..=1000).contains(&number) => Ok(Candidates::Given(number)),
+        _ => Err("it is auto, or a number from 10 to 1000".to_owned()),
+    }
 }
 
 fn body_size(text: &str) -> Result<usize, String> {
@@ -169,6 +185,16 @@ mod tests {
     #[test]
     fn documented() -> nexus_pages::Result {
         nexus_pages::helper::<Args>()
+    }
+
+    #[test]
+    fn candidates_are_a_number_or_auto() {
+        assert_eq!(candidates("auto"), Ok(Candidates::ByRows));
+        assert_eq!(candidates("10"), Ok(Candidates::Given(10)));
+        assert_eq!(candidates("1000"), Ok(Candidates::Given(1000)));
+        for wrong in ["9", "1001", "", "many", "-5", "100.0", "70000"] {
+            assert!(candidates(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

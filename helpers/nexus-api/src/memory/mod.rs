@@ -1,5 +1,6 @@
 //! What is asked of PostgreSQL. Every question is one agent's: row-level security shows it that agent's rows alone.
 
+pub(crate) mod candidates;
 pub(crate) mod episodes;
 pub(crate) mod error;
 pub(crate) mod export;

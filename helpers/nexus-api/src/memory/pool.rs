@@ -9,7 +9,8 @@ use nexus_core::credentials;
 use nexus_core::failure::{Exit, OrFail, Result};
 
 use crate::APPLICATION;
-use crate::args::Args;
+use crate::args::{Args, Candidates};
+use crate::memory::candidates;
 use crate::memory::error::DbError;
 
 /// How long a request waits for a connection.
@@ -49,7 +50,11 @@ impl Database {
             .options(session_options(args));
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config.clone(), NoTls, manager_config);
-        let pool = Pool::builder(manager)
+        let mut builder = Pool::builder(manager);
+        if args.ef_search == Candidates::ByRows {
+            builder = builder.post_create(candidates::by_rows()).pre_recycle(candidates::knows_the_rows());
+        }
+        let pool = builder
             .max_size(usize::from(args.connections))
             .timeouts(Timeouts { wait: Some(WAIT), create: Some(CONNECT), recycle: Some(CONNECT) })
             .runtime(Runtime::Tokio1)
@@ -83,7 +88,7 @@ impl Database {
 
 /// What every session is set to.
 fn session_options(args: &Args) -> String {
-    [
+    let mut options = vec![
         // What is answered is on the disk.
         "synchronous_commit=on".to_owned(),
         // Whoever forgets to say whose rows sees none.
@@ -98,10 +103,11 @@ fn session_options(args: &Args) -> String {
         "jit=off".to_owned(),
         // A query of stop words alone is no reason for a notice.
         "client_min_messages=error".to_owned(),
-        format!("hnsw.ef_search={}", args.ef_search),
         // Filters, and the agent, count after the index has found: go on until enough are left (pgvector 0.8, README).
         "hnsw.iterative_scan=relaxed_order".to_owned(),
-    ]
-    .map(|setting| format!("-c {setting}"))
-    .join(" ")
+    ];
+    if let Candidates::Given(number) = args.ef_search {
+        options.push(format!("hnsw.ef_search={number}"));
+    }
+    options.into_iter().map(|setting| format!("-c {setting}")).collect::<Vec<_>>().join(" ")
 }
