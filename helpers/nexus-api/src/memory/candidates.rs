@@ -8,7 +8,7 @@ use deadpool_postgres::{Hook, HookError};
 
 use crate::memory::TABLE;
 
-/// The least, and how many rows it is enough for: it finds 0.98 or more of the ten nearest of so many.
+/// The least, and how many rows it is enough for: it finds 0.975 of the ten nearest.
 const LEAST: f64 = 100.0;
 const ENOUGH_FOR: f64 = 100_000.0;
 
@@ -21,8 +21,8 @@ const LEARNS_EVERY: Duration = Duration::from_secs(3600);
 /// As many as so many rows need.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn enough_for(rows: f64) -> u16 {
-    // Measured among a million (nexus-bench's mixture): 100 find 0.92, 160 find 0.94, 200 find 0.96, and 400 hardly more. The
-    // third root gives 215.
+    // Measured among a million (nexus-bench's mixture): 100 find 0.92, 160 find 0.94, 200 find 0.96, and 400 hardly more
+    // (docs/BENCHMARKS.md). The third root gives 215.
     (LEAST * (rows / ENOUGH_FOR).cbrt()).clamp(LEAST, MOST) as u16
 }
 
