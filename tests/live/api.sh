@@ -104,6 +104,19 @@ exports_and_imports() {
 	same "what it has" "$(curl --silent --header "X-Nexus-Agent: $agent-2" http://127.0.0.1:8003/memory/export | jq -c 'del(.episode_id)' | sort | sha256sum)" "$(jq -c 'del(.episode_id)' "$work/all" | sort | sha256sum)"
 }
 
+# The largest that JSON's readers know, and one of another program's that only PostgreSQL knows.
+numbers_come_back() {
+	local id zeros
+	id=$(post /memory/action '{"action_type": "a", "action_details": {"content": "large", "most": 1.7976931348623157e308}}' | jq -r .episode_id)
+	same "the largest" "$(call "/memory/episode/$id" | jq '.episode.metadata.action_details.most == 1.7976931348623157e308')" true
+	as_owner --command="UPDATE nexus_memory.zep_episodic_memory SET metadata = '{\"more\": 1e400}' WHERE episode_id = '$id'"
+	zeros=$(printf '0%.0s' {1..400})
+	call "/memory/episode/$id" | found "\"metadata\":{\"more\": 1$zeros}"
+	call /memory/export | found "\"metadata\":{\"more\": 1$zeros}"
+	same "its status" "$(<"$work/status")" 200
+	as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$id'"
+}
+
 forgets() {
 	local id
 	id=$(post /memory/action '{"action_type": "a", "action_details": {"content": "to be forgotten"}}' | jq -r .episode_id)
@@ -232,6 +245,7 @@ check lists
 check retry_stores_nothing_twice
 check working_memory_keeps_seven
 check exports_and_imports
+check numbers_come_back
 check forgets
 check refusals_name_the_field
 check metrics_are_openmetrics

@@ -8,12 +8,14 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use nexus_core::forgetting::ask;
 use nexus_core::forgetting::protocol::{Answer as Purged, Request};
+use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::calls::answer::Answer;
 use crate::http::agent::Agent;
+use crate::memory::episodes::Whole;
 use crate::problem::Problem;
 use crate::time;
 
@@ -22,9 +24,17 @@ pub(super) async fn read(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
     id: Result<Path<String>, PathRejection>,
-) -> Answer {
+) -> Result<Json<Found>, Problem> {
     let episode = app.database.by_id(&agent, parse(id)?).await?.ok_or_else(Problem::no_episode)?;
-    Ok(Json(json!({"success": true, "episode": episode, "timestamp": time::now()})))
+    Ok(Json(Found { success: true, episode, timestamp: time::now() }))
+}
+
+/// The answer.
+#[derive(Serialize)]
+pub(super) struct Found {
+    success: bool,
+    episode: Whole,
+    timestamp: String,
 }
 
 /// Has it forgotten. nexus-purge does that: it has the ledger, by which the episode does not come back with a restore.

@@ -119,7 +119,7 @@ impl ExportedEpisode {
     /// # Errors
     /// 400 or 422.
     pub fn parse(line: &[u8], longest: usize) -> Result<Self> {
-        let mut fields = Fields::of(json::parse(line)?)?;
+        let mut fields = Fields::of(json::parse_exported(line)?)?;
         let id = fields.needed_text("episode_id", LONGEST_NAME)?;
         let id = Uuid::try_parse(&id).map_err(|_| Problem::invalid("episode_id", "It must be a UUID."))?;
         let at = fields.needed_moment("created_at")?;

@@ -7,6 +7,9 @@ use crate::input::{DIMENSIONS, LONGEST_NAME, MOST_TAGS, Result};
 use crate::problem::Problem;
 use crate::time;
 
+/// The largest number of a vector, so that its length is one too: embeddings are of length 1 or so.
+const MOST_OF_A_VECTOR: f64 = 1_000_000.0;
+
 /// What is left of an object.
 #[derive(Debug)]
 pub struct Fields(Map<String, Value>);
@@ -199,20 +202,18 @@ fn vector(name: &str, value: &Value) -> Result<Vec<f32>> {
     }
     let mut vector = Vec::with_capacity(DIMENSIONS);
     for (place, value) in values.iter().enumerate() {
-        // What does not fit 32 bits becomes infinite.
+        let number = value.as_f64().filter(|number| number.abs() <= MOST_OF_A_VECTOR).ok_or_else(|| {
+            let message = format!("It must be a number from -{MOST_OF_A_VECTOR} to {MOST_OF_A_VECTOR}.");
+            Problem::invalid(format!("{name}[{place}]"), message)
+        })?;
+        // 32 bits are what is stored.
         #[allow(clippy::cast_possible_truncation)]
-        let number = value.as_f64().map(|number| number as f32).filter(|number| number.is_finite());
-        vector.push(number.ok_or_else(|| {
-            Problem::invalid(format!("{name}[{place}]"), "It must be a number that 32 bits can hold.")
-        })?);
+        vector.push(number as f32);
     }
-    // Of a vector without length, or one whose length overflows, there is no cosine.
+    // Of a vector without length there is no cosine.
     let length: f32 = vector.iter().map(|number| number * number).sum();
     if !length.is_normal() {
-        return Err(Problem::invalid(
-            name,
-            "It must have a length: not all zero, and neither tiny nor immense.",
-        ));
+        return Err(Problem::invalid(name, "It must have a length: not all zero, and not tiny."));
     }
     Ok(vector)
 }

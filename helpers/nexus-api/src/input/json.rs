@@ -13,11 +13,35 @@ const MOST_VALUES: usize = 1 << 18;
 /// What an object counts for, its map included.
 const OBJECT: usize = 16;
 
-/// Reads JSON. Nested 127 deep at most.
+/// How deep what a request says may be nested: less than [`parse_exported`] takes, since an export puts it into one object more.
+const DEEPEST: usize = 100;
+
+/// Reads JSON.
 ///
 /// # Errors
 /// 400 `invalid_json`, with the place; 422 when it holds too much.
 pub fn parse(bytes: &[u8]) -> Result<Value> {
+    let value = parse_exported(bytes)?;
+    if is_deeper(&value, DEEPEST) {
+        let message = format!("The JSON is nested too deep: more than {DEEPEST} lists and objects.");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_json", message));
+    }
+    Ok(value)
+}
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(values) => levels == 0 || values.iter().any(|value| is_deeper(value, levels - 1)),
+        Value::Object(members) => levels == 0 || members.values().any(|value| is_deeper(value, levels - 1)),
+        _ => false,
+    }
+}
+
+/// Reads JSON of an export. Nested 127 deep at most.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_exported(bytes: &[u8]) -> Result<Value> {
     if holds(bytes) > MOST_VALUES {
         return Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -87,6 +111,29 @@ mod tests {
             assert!(!problem.message.contains("secret"));
         }
         assert!(parse(b"{\"a\": \"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn what_a_request_may_say_can_be_imported_from_its_export() {
+        let nested = |deep: usize| format!("{}{}", "[".repeat(deep), "]".repeat(deep));
+        assert!(parse(nested(DEEPEST).as_bytes()).is_ok());
+        let refused = parse(nested(DEEPEST + 1).as_bytes()).unwrap_err();
+        assert!(
+            refused.code == "invalid_json" && refused.message.contains("too deep"),
+            "{}",
+            refused.message
+        );
+        assert!(parse_exported(format!("{{\"metadata\": {}}}", nested(DEEPEST)).as_bytes()).is_ok());
+    }
+
+    /// PostgreSQL writes a number of `jsonb` without an exponent.
+    #[test]
+    fn the_largest_numbers_can_be_read_again() {
+        for number in [f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, 0.1, 1e22, 123_456_789.123_456_78] {
+            let value = parse(format!("[{number:e}]").as_bytes()).unwrap();
+            assert_eq!(parse(format!("[{number}]").as_bytes()).unwrap()[0].as_f64(), Some(number));
+            assert_eq!(value[0].as_f64(), Some(number));
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Episodes as they are read: recent ones, by time, by id.
 
 use deadpool_postgres::tokio_postgres::Row;
+use deadpool_postgres::tokio_postgres::types::Json;
 use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -25,6 +28,23 @@ pub(crate) struct Episode {
     pub(crate) tags: Vec<String>,
     pub(crate) at: Timestamp,
     pub(crate) has_embedding: bool,
+}
+
+/// An episode with all that is kept of it, as its answer shows it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Whole {
+    #[serde(flatten)]
+    episode: Value,
+    metadata: Option<Metadata>,
+    embedding_version: Option<String>,
+}
+
+/// JSON as the database has it. It is not read: `jsonb` takes numbers that no 64 bits hold, and whoever wrote one gets it back.
+pub(super) type Metadata = Box<RawValue>;
+
+/// The metadata in column `place`.
+pub(super) fn metadata(row: &Row, place: usize) -> Result<Option<Metadata>, DbError> {
+    Ok(row.try_get::<_, Option<Json<Metadata>>>(place)?.map(|Json(metadata)| metadata))
 }
 
 impl Episode {
@@ -129,15 +149,14 @@ impl Database {
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn by_id(&self, agent: &str, id: Uuid) -> Result<Option<Value>, DbError> {
+    pub(crate) async fn by_id(&self, agent: &str, id: Uuid) -> Result<Option<Whole>, DbError> {
         let sql = format!("SELECT {COLUMNS}, metadata, embedding_version FROM {TABLE} WHERE episode_id = $1");
         let rows = self.rows(agent, &sql, vec![&id]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        let mut json = Episode::of(row)?.json();
-        if let Some(members) = json.as_object_mut() {
-            members.insert("metadata".to_owned(), row.try_get::<_, Option<Value>>(6)?.unwrap_or_default());
-            members.insert("embedding_version".to_owned(), row.try_get::<_, Option<String>>(7)?.into());
-        }
-        Ok(Some(json))
+        Ok(Some(Whole {
+            episode: Episode::of(row)?.json(),
+            metadata: metadata(row, 6)?,
+            embedding_version: row.try_get(7)?,
+        }))
     }
 }

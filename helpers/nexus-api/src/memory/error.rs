@@ -1,5 +1,7 @@
 //! What PostgreSQL's errors mean for a caller.
 
+use std::error::Error as _;
+
 use axum::http::StatusCode;
 use deadpool_postgres::PoolError;
 use deadpool_postgres::tokio_postgres::Error;
@@ -16,6 +18,8 @@ pub(crate) enum DbError {
     Down(String),
     /// The connection broke off. What was asked may have been done.
     Broken(String),
+    /// What it answered is not what was expected of it.
+    Unreadable(String),
     /// It said no.
     Refused(Error),
 }
@@ -31,6 +35,10 @@ impl From<Error> for DbError {
     fn from(error: Error) -> Self {
         // 57P01 to 57P03: the server ends, has ended, or starts. Class 08: the connection.
         match error.code().map(SqlState::code) {
+            // A value that is no such value: the connection is well, and asking again gives the same.
+            None if error.source().is_some_and(|source| !source.is::<std::io::Error>()) => {
+                Self::Unreadable(error.to_string())
+            }
             None => Self::Broken(error.to_string()),
             Some(code) if code.starts_with("57P") || code.starts_with("08") => {
                 Self::Broken(error.to_string())
@@ -69,6 +77,10 @@ impl From<DbError> for Problem {
                     "The connection to the database broke off; what was asked may or may not have been done. \
                      A retry with an Idempotency-Key is safe.",
                 );
+            }
+            DbError::Unreadable(why) => {
+                log::error!("what PostgreSQL answered cannot be read: {why}");
+                return Self::internal();
             }
             DbError::Refused(error) => error,
         };

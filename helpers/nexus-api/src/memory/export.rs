@@ -9,10 +9,11 @@ use deadpool_postgres::tokio_postgres::{Client, Row, RowStream};
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 use pgvector::Vector;
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use crate::memory::episodes::{Metadata, metadata};
 use crate::memory::error::DbError;
 use crate::memory::pool::Database;
 use crate::problem::Problem;
@@ -79,19 +80,33 @@ impl Export {
     }
 }
 
+/// An episode as a line of an export.
+#[derive(Serialize)]
+struct Line {
+    episode_id: String,
+    content: String,
+    importance_score: Option<f64>,
+    tags: Vec<String>,
+    created_at: String,
+    metadata: Option<Metadata>,
+    embedding: Option<Vec<f32>>,
+    embedding_version: Option<String>,
+}
+
 fn line(row: &Row) -> Result<Bytes, DbError> {
     let tags: Option<Vec<Option<String>>> = row.try_get(3)?;
     let at: Timestamp = row.try_get(4)?;
     let vector: Option<Vector> = row.try_get(6)?;
-    let line = json!({
-        "episode_id": row.try_get::<_, Uuid>(0)?.to_string(),
-        "content": row.try_get::<_, String>(1)?,
-        "importance_score": row.try_get::<_, Option<f64>>(2)?,
-        "tags": tags.unwrap_or_default().into_iter().flatten().collect::<Vec<_>>(),
-        "created_at": time::text(at),
-        "metadata": row.try_get::<_, Option<Value>>(5)?,
-        "embedding": vector.map(|vector| vector.to_vec()),
-        "embedding_version": row.try_get::<_, Option<String>>(7)?,
-    });
-    Ok(Bytes::from(line.to_string() + "\n"))
+    let line = Line {
+        episode_id: row.try_get::<_, Uuid>(0)?.to_string(),
+        content: row.try_get(1)?,
+        importance_score: row.try_get(2)?,
+        tags: tags.unwrap_or_default().into_iter().flatten().collect(),
+        created_at: time::text(at),
+        metadata: metadata(row, 5)?,
+        embedding: vector.map(Into::into),
+        embedding_version: row.try_get(7)?,
+    };
+    let line = serde_json::to_string(&line).map_err(|error| DbError::Unreadable(error.to_string()))?;
+    Ok(Bytes::from(line + "\n"))
 }
