@@ -210,13 +210,14 @@ the_watchdog_ends_one_that_hangs() {
 	await 60 eval "[[ \$(systemctl show --value --property=MainPID nexus-api) != $pid ]] && curl --silent --max-time 5 --fail http://127.0.0.1:8003/"
 }
 
-# A session of its own asks for as many candidates as so many rows need; what it says is in the server's log, while that is on.
+# A new session asks for as many candidates as so many rows need; what it says is in the server's log, while that is on. Nobody counts
+# the rows anew meanwhile.
 more_rows_more_candidates() {
 	local since table=nexus_memory.zep_episodic_memory
 	local counted="UPDATE pg_catalog.pg_class SET reltuples = 1000000 WHERE oid = '$table'::regclass"
 	# shellcheck disable=SC2064 # as it is now
-	trap "as_owner --command='ALTER ROLE nexus_app RESET log_statement' --command='ANALYZE $table' && systemctl restart nexus-api" EXIT
-	as_owner --command="ALTER ROLE nexus_app SET log_statement = 'all'" --command="$counted"
+	trap "as_owner --command='ALTER ROLE nexus_app RESET log_statement' --command='ALTER TABLE $table RESET (autovacuum_enabled)' --command='ANALYZE $table' && systemctl restart nexus-api" EXIT
+	as_owner --command="ALTER TABLE $table SET (autovacuum_enabled = off)" --command="ALTER ROLE nexus_app SET log_statement = 'all'" --command="$counted"
 	since=$(date --iso-8601=ns)
 	systemctl restart nexus-api
 	post /memory/search '{"query": "anything", "mode": "text"}' >/dev/null

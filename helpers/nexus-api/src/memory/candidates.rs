@@ -7,6 +7,7 @@ use deadpool_postgres::tokio_postgres::{Client, Error};
 use deadpool_postgres::{Hook, HookError};
 
 use crate::memory::TABLE;
+use crate::memory::pool::CONNECT;
 
 /// The least, and how many rows it is enough for: it finds 0.975 of the ten nearest.
 const LEAST: f64 = 100.0;
@@ -26,9 +27,15 @@ fn enough_for(rows: f64) -> u16 {
     (LEAST * (rows / ENOUGH_FOR).cbrt()).clamp(LEAST, MOST) as u16
 }
 
-/// Tells a new session how many candidates are enough for the rows that there are.
+/// Tells a new session how many candidates are enough for the rows that there are. The pool's time for connecting does not count
+/// for this, so it has as much of its own.
 pub(super) fn by_rows() -> Hook {
-    Hook::async_fn(|client, _| Box::pin(async move { set_by_rows(client).await.map_err(HookError::Backend) }))
+    Hook::async_fn(|client, _| {
+        Box::pin(async move {
+            let told = tokio::time::timeout(CONNECT, set_by_rows(client)).await;
+            told.map_err(|_| HookError::message("it does not answer"))?.map_err(HookError::Backend)
+        })
+    })
 }
 
 /// Refuses one that is too old to know.

@@ -17,7 +17,7 @@ use crate::memory::error::DbError;
 const WAIT: Duration = Duration::from_secs(1);
 
 /// How long connecting may take: a server that hangs takes the connection and says nothing.
-const CONNECT: Duration = Duration::from_secs(2);
+pub(super) const CONNECT: Duration = Duration::from_secs(2);
 
 /// All that is said to PostgreSQL goes through here.
 pub(crate) struct Database {
