@@ -180,10 +180,11 @@ says_so_without_postgres() {
 restart_loses_no_request() {
 	local i asking=() codes
 	for i in 1 2 3 4; do
-		(for _ in {1..60}; do curl --silent --output /dev/null --write-out '%{http_code}\n' http://127.0.0.1:8003/stats || echo lost; done) >"$work/codes.$i" &
+		(until [[ -e $work/restarted ]]; do curl --silent --output /dev/null --write-out '%{http_code}\n' http://127.0.0.1:8003/stats || echo lost; done) >"$work/codes.$i" &
 		asking+=("$!")
 	done
 	for _ in 1 2 3; do systemctl restart nexus-api; done
+	touch "$work/restarted"
 	wait "${asking[@]}"
 	codes=$(sort -u "$work"/codes.* | tr '\n' ' ')
 	same "the statuses" "$codes" '200 '

@@ -92,17 +92,21 @@ rows_in() { (($(docker exec nexus-postgres psql -XAtq --dbname="$1" --command="S
 
 # Nobody who searches waits for the nightly backup: the server's process of a COPY is the last to be given a processor.
 copy_gives_way_to_others() {
-	local backup ranks=''
+	local backup program rank
 	docker exec nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --command='CREATE DATABASE way'
 	docker exec nexus-postgres psql -XAtq --dbname=way --command='CREATE TABLE large AS SELECT i, repeat(md5(i::text), 40) AS text FROM generate_series(1, 60000) i'
 	backup_of way "$work/way" &
 	backup=$!
-	while kill -0 "$backup" 2>/dev/null; do ranks+=$(ps -eo ni=,args= | awk '/[p]ostgres: .* way \[local\] COPY/ { print $1 " " }'); done
+	program=$(process_of nexus-backup)
+	# What makes it so is a COPY too, and is over before the table's own begins.
+	halted "$program" copies_large
+	rank=$(ps -eo ni=,args= | awk '/[p]ostgres: .* way \[local\] COPY/ { print $1 }')
+	kill -CONT "$program"
 	wait "$backup"
-	# The last seen: what makes it so is a COPY too.
-	same "its niceness" "$(xargs -n 1 <<<"$ranks" | tail -n 1)" 19
+	same "its niceness" "$rank" 19
 	docker exec nexus-postgres dropdb way
 }
+copies_large() { [[ -n $(docker exec nexus-postgres psql -XAtq --command="SELECT 1 FROM pg_stat_progress_copy p JOIN pg_stat_activity a USING (pid) WHERE p.datname = 'way' AND a.query LIKE '%large%' AND p.tuples_processed > 0") ]]; }
 
 # refused CODE WORDS COMMAND…: exit code, one line on standard error with WORDS, no new set, nothing running.
 refused() {

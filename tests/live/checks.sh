@@ -71,6 +71,23 @@ await() {
 	done
 }
 
+# halted PID COMMAND…: lets a process go on a little at a time, and leaves it stopped (SIGSTOP) once COMMAND succeeds. COMMAND is asked while the
+# process stands still, so that no machine is too quick or too slow to see it. Fails when the process has ended before.
+halted() {
+	local pid=$1
+	shift
+	while [[ -n $pid && $(ps -o stat= -p "$pid") == [!Z]* ]] && kill -STOP "$pid" 2>/dev/null; do
+		if "$@" >/dev/null 2>&1; then return; fi
+		kill -CONT "$pid" 2>/dev/null || true
+		# How far it goes between two looks.
+		sleep 0.02
+	done
+	printf 'process %s has ended, and never saw: %s\n' "$pid" "$*" >&2
+	return 1
+}
+# The one process of this name, once there is one.
+process_of() { await 30 pgrep --exact "$1" && pgrep --newest --exact "$1"; }
+
 # while_journald_is_behind PROGRAM COMMAND…: what COMMAND makes PROGRAM say is read when PROGRAM waits for that, or has ended.
 while_journald_is_behind() {
 	local program=$1 journald stopped

@@ -94,18 +94,21 @@ no_request_is_lost_by_a_restart() {
 }
 # Killed in the middle of a batch, again and again: the askers that ask once more get their vectors, and the right ones.
 kills_lose_nothing() {
-	ask nexus-api steadily 15 >"$work/steadily" &
-	local asker=$! killed=0
-	while kill -0 "$asker" 2>/dev/null; do
-		if systemctl kill --signal=KILL nexus-embed 2>/dev/null; then killed=$((killed + 1)); fi
-		await 20 is_running
-		sleep "0.$((RANDOM % 9))"
+	local asker killed=0
+	# On a slow machine it comes back less often in that time.
+	while ((killed < 3)); do
+		ask nexus-api steadily 15 >"$work/steadily" &
+		asker=$!
+		while kill -0 "$asker" 2>/dev/null; do
+			if systemctl kill --signal=KILL nexus-embed 2>/dev/null; then killed=$((killed + 1)); fi
+			await 20 is_running
+			sleep "0.$((RANDOM % 9))"
+		done
+		wait "$asker" || {
+			cat "$work/steadily" >&2
+			return 1
+		}
 	done
-	wait "$asker" || {
-		cat "$work/steadily" >&2
-		return 1
-	}
-	((killed >= 3))
 }
 many_at_once_are_answered_or_told() { ask nexus-api flood; }
 a_hung_service_is_ended_by_its_watchdog() {
@@ -207,7 +210,11 @@ waiting() { as_owner --command="SELECT count(*) FROM $queue WHERE state = 'waiti
 missing() { as_owner --command="SELECT count(*) FROM $episodes WHERE embedding IS NULL"; }
 # many NUMBER: episodes of two agents, each with words of its own.
 many() {
-	as_owner --command="DELETE FROM $episodes" --command="INSERT INTO $episodes (content, agent_id)
+	as_owner --command="DELETE FROM $episodes"
+	more "$1"
+}
+more() {
+	as_owner --command="INSERT INTO $episodes (content, agent_id)
 		SELECT 'note ' || i || ': ' || (ARRAY['the cat sleeps', 'the bus was late', 'buy bread and milk', 'call mother on Sunday'])[1 + i % 4], 'agent-' || i % 2 FROM generate_series(1, $1) i"
 }
 # Every vector is its text's own: asked for again, each nearest to itself.
@@ -255,8 +262,13 @@ the_queue_is_worked_off() {
 # Some thousand rows, and it is killed a dozen times at random moments, and nexus-embed too.
 kills_in_between_leave_every_row_its_vector() {
 	many 3000
-	local pid kills=0
-	while (($(waiting) > 0 && kills < 12)); do
+	local pid kills=0 rows=3000
+	while ((kills < 12)); do
+		# A quick machine is done sooner.
+		if (($(waiting) < 500)); then
+			more 1000
+			rows=$((rows + 1000))
+		fi
 		nexus-embed --backfill >/dev/null 2>&1 &
 		pid=$!
 		sleep "0.$((RANDOM % 7 + 2))"
@@ -265,11 +277,10 @@ kills_in_between_leave_every_row_its_vector() {
 		wait "$pid" 2>/dev/null || true
 		kills=$((kills + 1))
 	done
-	((kills >= 6))
 	await 30 backfill
 	same "missing" "$(missing)" 0
 	same "waiting" "$(waiting)" 0
-	same "rows" "$(as_owner --command="SELECT count(*) FROM $episodes")" 3000
+	same "rows" "$(as_owner --command="SELECT count(*) FROM $episodes")" "$rows"
 	every_vector_is_its_own
 }
 the_timer_does_it_by_itself() {
@@ -304,14 +315,15 @@ two_runs_do_not_meet() {
 }
 sessions() { as_owner --command="SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND $1"; }
 somebody_fills() { [[ $(sessions "usename = 'nexus_embed' AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)") == 1 ]]; }
-somebody_holds() { [[ $(sessions "query LIKE '%pg_sleep(14)%' AND wait_event = 'PgSleep'") == 1 ]]; }
+somebody_holds() { [[ $(sessions "query LIKE '%pg_sleep(300)%' AND wait_event = 'PgSleep'") == 1 ]]; }
 a_row_that_is_locked_waits() {
 	many 2
-	as_owner --command="BEGIN; UPDATE $episodes SET importance_score = 1; SELECT pg_sleep(14); COMMIT" >/dev/null &
+	as_owner --command="BEGIN; UPDATE $episodes SET importance_score = 1; SELECT pg_sleep(300)" >/dev/null 2>&1 &
 	local holder=$!
 	await 10 somebody_holds
 	fails "lock timeout" backfill
-	wait "$holder"
+	as_owner --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND wait_event = 'PgSleep'" >/dev/null
+	wait "$holder" || true
 	backfill
 	same "missing" "$(missing)" 0
 }

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Damages a restored database between restore and comparison, or runs a command then, at no other moment:
-usage gate.py SQL, gate.py --run COMMAND [ARGUMENT…].
+usage gate.py SQL, gate.py --run COMMAND [ARGUMENT…]. The process NEXUS_TEST_HALTED, which is stopped, goes on once the lock is asked for.
 
 Holds a lock on table m.gate from when its rows are there. The comparison begins with that table, so when it is seen to
 wait for the lock, everything has been restored and nothing has been compared.
 """
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,13 +27,16 @@ def ask(session, sql):
 
 
 def main():
-    end = time.monotonic() + 60
+    end, halted = time.monotonic() + 60, os.environ.get("NEXUS_TEST_HALTED")
     with subprocess.Popen(PSQL, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
         while True:
             if time.monotonic() > end:
                 sys.exit("the rows did not come")
             # Queues behind the transaction that loads the rows, if that has begun.
             rows = ask(session, "BEGIN; LOCK TABLE m.gate; SELECT count(*) FROM m.gate")
+            if halted:
+                os.kill(int(halted), signal.SIGCONT)
+                halted = None
             if rows == "400":
                 break
             ask(session, "ROLLBACK; SELECT 0")

@@ -109,11 +109,12 @@ it_proves_itself() {
 # The comparison takes the largest table first, and must wait for it while another session has it locked. That session
 # takes the lock as soon as the rows are in, does its damage once the test is seen to wait, and lets go.
 damaged_by() {
-	local sql=$1 wanted=$2 status=0 test
+	local sql=$1 wanted=$2 status=0 test program
 	run_the_test >"$work/said" 2>&1 &
 	test=$!
-	await 60 in_scratch --command="SELECT 'm.gate'::regclass"
-	python3 "$here/gate.py" "$sql" >"$work/gate" 2>&1 || { cat "$work/gate" >&2 && wait "$test" && return 1; }
+	program=$(process_of "$comm")
+	halted "$program" in_scratch --command="SELECT 'm.gate'::regclass"
+	NEXUS_TEST_HALTED=$program python3 "$here/gate.py" "$sql" >"$work/gate" 2>&1 || { cat "$work/gate" >&2 && wait "$test" && return 1; }
 	wait "$test" || status=$?
 	same "the exit status" "$status" 65
 	grep -qF "$wanted" "$work/said" || { tail -n 3 "$work/said" >&2 && return 1; }
@@ -133,11 +134,13 @@ owner_only_is_said() {
 	[[ ! -e $work/none.json ]]
 }
 two_at_once_are_refused() {
-	local first status=0
+	local first status=0 program
 	run_the_test >/dev/null 2>&1 &
 	first=$!
-	await 60 in_scratch --command='SELECT 1'
+	program=$(process_of "$comm")
+	halted "$program" in_scratch --command='SELECT 1'
 	run_the_test >"$work/said" 2>&1 || status=$?
+	kill -CONT "$program"
 	same "the exit status" "$status" 75
 	wait "$first"
 	# With proofs elsewhere the lock is another one; nexus-docker has its own.
@@ -163,6 +166,7 @@ too_little_memory_is_said() {
 # Kills one of those at work, at a moment when all of them are at work.
 kill_the() {
 	local -a kill
+	local program
 	case $1 in
 	test) kill=(pkill -KILL --exact "$comm") ;;
 	helper) kill=(pkill -KILL --exact nexus-docker) ;;
@@ -171,8 +175,9 @@ kill_the() {
 	term) kill=(pkill -TERM --exact "$comm") ;;
 	esac
 	run_the_test >/dev/null 2>&1 &
-	await 60 in_scratch --command="SELECT 'm.gate'::regclass"
-	python3 "$here/gate.py" --run "${kill[@]}"
+	program=$(process_of "$comm")
+	halted "$program" in_scratch --command="SELECT 'm.gate'::regclass"
+	NEXUS_TEST_HALTED=$program python3 "$here/gate.py" --run "${kill[@]}"
 }
 leaves_nothing_after() {
 	kill_the "$1"

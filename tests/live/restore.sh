@@ -183,11 +183,13 @@ safety_backup_that_cannot_be_is_known_first() {
 }
 
 second_restore_is_75() {
-	local first
+	local first program
 	apply --into memory_first >/dev/null 2>&1 &
 	first=$!
-	await 10 restoring_is_there
+	program=$(process_of nexus-restore)
+	halted "$program" restoring_is_there
 	fails 'held by a restore' nexus-restore apply "$(set_of_memory)" --into memory_copy
+	kill -CONT "$program"
 	wait "$first"
 	server --command='DROP DATABASE memory_first'
 }

@@ -59,15 +59,18 @@ asked_for_stays_gone_after_a_restore() {
 
 # The row goes from the database that the restore is about to replace: at every moment of it.
 forgotten_while_a_restore_runs_stays_gone() {
-	local ids id gone=() restoring
+	local ids id gone=() restoring program
 	backup_of oblivion "$work/while" 2>/dev/null
 	mapfile -t ids < <(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE agent_id = 'nexus' LIMIT 500")
 	nexus-restore apply 1 --backup-dir "$work/while" --no-safety-backup --no-redis --yes >/dev/null 2>"$work/said" &
 	restoring=$!
+	program=$(process_of nexus-restore)
 	for id in "${ids[@]}"; do
-		kill -0 "$restoring" 2>/dev/null || break
+		# It goes a step on, and stands still while it is asked: a quick machine would be done before anybody could ask.
+		kill -STOP "$program" 2>/dev/null || break
 		# While the databases change their names there may be none to ask.
 		if [[ $(ask_for nexus "$id") == forgotten ]]; then gone+=("$id"); fi
+		kill -CONT "$program" 2>/dev/null || break
 	done
 	wait "$restoring"
 	((${#gone[@]} > 3))

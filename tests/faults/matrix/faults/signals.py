@@ -4,24 +4,22 @@ import contextlib
 import os
 
 from world import sets
+from world.running import held_at_a_moment
 
 
 def at_a_moment(job, row, case):
     """`step` says when: at a random moment, or once it is writing a set or building an index. `argument` names the signals, one after the other."""
-    running = job.start()
     if row.step == "any":
-        moment = case.rng.random() * job.duration * 0.9
-        running.wait_until(moment)
-        what = f"{row.argument} after {moment:.3f} s"
+        running, moment = held_at_a_moment(job, case.rng, 0.9)
+        struck, what = True, f"{row.argument} after {moment:.3f} s"
     else:
+        running = job.start()
         running.wait_for(lambda: MOMENTS[row.step](job))
-        what = f"{row.argument} while it is {row.step}"
-    struck = False
+        struck, what = running.hold(), f"{row.argument} while it is {row.step}"
     for name in row.argument.split("+"):
-        struck = running.send(name) or struck
-    if row.step == "any" and not struck:
-        # It had ended by then: the machine is less busy than when its time was taken.
-        job.duration = moment
+        running.send(name)
+        # Two of a kind that wait are one.
+        running.go_on()
     return running.end(what, struck)
 
 

@@ -10,6 +10,10 @@ import time
 from world.machine import PATIENCE, processes
 
 
+# Each time it is held twice as soon, on average.
+AGAIN = 30
+
+
 @dataclasses.dataclass
 class Outcome:
     """How a run under a fault ended."""
@@ -68,16 +72,18 @@ class Running:
         """Stops it until `go_on`, when it has come to rest; says whether it still runs."""
         if not self.send("STOP"):
             return False
-        state = f"/proc/{self.process.pid}/stat"
         while self.runs():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(state, encoding="utf-8") as file:
-                if file.read().rsplit(")", 1)[1].split()[0] == "T":
-                    return True
+            if state(self.process.pid) == "T":
+                return True
             time.sleep(0.0005)
         return False
 
     def go_on(self):
         self.send("CONT")
+
+    def waits(self):
+        """Whether its first thread waits for something."""
+        return state(self.process.pid) == "S"
 
     def end(self, what="", struck=True, patience=PATIENCE):
         """Its end. One that does not end within a minute has broken its promise, and is killed."""
@@ -88,6 +94,30 @@ class Running:
             _, said = self.process.communicate()
             return Outcome(-signal.SIGALRM, f"did not end within {patience} s; {said}", "", struck, what)
         return Outcome(self.process.returncode, said, answer, struck, what)
+
+
+def state(pid):
+    """The kernel's letter for what a process does (proc_pid_stat(5)); `X` when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
+def held_at_a_moment(job, rng, share=1.0):
+    """Starts the job and holds it at a random moment of its run, and gives both. A run that has ended by then is begun again and held
+    sooner: a machine is not always as quick as when the job was timed."""
+    for _ in range(AGAIN):
+        running = job.start()
+        moment = rng.random() * job.duration * share
+        running.wait_until(moment)
+        if running.hold():
+            return running, moment
+        running.end()
+        job.duration = moment
+        job.begin()
+    raise AssertionError(f"{AGAIN} runs ended before they could be held")
 
 
 def signal_all(names, how):

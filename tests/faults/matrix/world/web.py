@@ -2,8 +2,19 @@
 
 import collections
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Server(ThreadingHTTPServer):
+    """Says nothing of a sender that was killed: it is what the cases do."""
+
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Web:
@@ -16,13 +27,18 @@ class Web:
 
         class Keeper(BaseHTTPRequestHandler):
             def do_POST(self):  # noqa: N802 (the library's name)
-                web.post(self, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                length = int(self.headers.get("Content-Length", 0))
+                body = self.rfile.read(length)
+                if body and len(body) == length:
+                    web.post(self, json.loads(body))
+                else:
+                    # The sender was killed while it sent.
+                    self.close_connection = True
 
             def log_message(self, *_):
                 """Nothing."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Keeper)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), Keeper)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def post(self, request, alert):
