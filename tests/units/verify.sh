@@ -25,6 +25,17 @@ exposed_less_than() {
 	}
 }
 
+# However often one is started, by hand or by a timer, that is no failure.
+starts_are_not_limited() { same "its start limit" "$(systemctl show --value --property=StartLimitIntervalUSec "$1")" 0; }
+# Every reload starts the timers' jobs that are due at once.
+reloads_fail_nothing() {
+	local number
+	for number in {1..12}; do systemctl daemon-reload; done
+	await 60 none_is_starting
+	same "failed after $number reloads" "$(systemctl list-units --plain --no-legend --state=failed 'nexus-*')" ""
+}
+none_is_starting() { [[ -z $(systemctl list-units --plain --no-legend --state=activating 'nexus-*') ]]; }
+
 # No process that holds rows or keys may open Docker's socket or a connection.
 has() { same "$2 of $1" "$(systemctl show --value --property="$2" "$1")" "$3"; }
 
@@ -34,6 +45,11 @@ done
 for file in "$units"/*.service; do
 	check exposed_less_than "$(instance "$file")" 1.5
 done
+for file in "$units"/*.service; do
+	check starts_are_not_limited "$(instance "$file")"
+done
+check reloads_fail_nothing
+check python3 "$here/hours.py" "$units"
 for job in nexus-backup nexus-restore-test nexus-purge nexus-purge@x nexus-health; do
 	check has "$job.service" PrivateNetwork yes
 	check has "$job.service" RestrictAddressFamilies AF_UNIX
