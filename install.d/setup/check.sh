@@ -121,6 +121,6 @@ check_clock() {
 	if [[ -z $zone || $zone == /etc/localtime ]]; then
 		missing "a time zone" "timedatectl set-timezone Europe/Madrid (or yours)"
 	elif [[ $zone == UTC || $zone == Etc/UTC ]]; then
-		note "the time zone is UTC, so the nightly backup is at 03:00 UTC" "timedatectl set-timezone Europe/Madrid (or yours), if that is not what you want"
+		note "the time zone is UTC, so the nightly backup is at 04:00 UTC" "timedatectl set-timezone Europe/Madrid (or yours), if that is not what you want"
 	fi
 }
