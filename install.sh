@@ -77,6 +77,8 @@ arguments=("$@")
 
 . "$clone/install.d/setup/places.sh"
 . "$clone/install.d/setup/say.sh"
+. "$clone/install.d/setup/accounts.sh"
+. "$clone/install.d/setup/ours.sh"
 . "$clone/install.d/setup/check.sh"
 . "$clone/install.d/setup/secrets.sh"
 . "$clone/install.d/setup/sizes.sh"

@@ -15,7 +15,7 @@ uninstall() {
 	remove_files
 	if [[ $purge == yes ]]; then
 		doing "removing data, backups and keys"
-		remove_data "$place" no
+		remove_data no
 		say "NEXUS and all it kept are gone from this machine"
 	else
 		cat <<-TEXT
@@ -39,13 +39,13 @@ not_the_package() {
 say_what_purge_removes() {
 	local volume
 	say "This removes, for good:"
-	for volume in nexus_postgres_data nexus_redis_data; do
-		if docker volume inspect "$volume" >/dev/null 2>&1; then
+	for volume in "${names_of_volumes[@]}"; do
+		if volume_exists "$volume" && volume_is_ours "$volume"; then
 			say "  $volume: $(du -sh "$(docker volume inspect --format '{{.Mountpoint}}' "$volume")" | cut -f1) of databases"
 		fi
 	done
 	if [[ -d /var/lib/nexus ]]; then
-		say "  /var/lib/nexus: $(du -sh /var/lib/nexus | cut -f1), with $(count_sets /var/lib/nexus/backups) backup sets, the proofs and the ledger of what was purged"
+		say "  /var/lib/nexus: $(du -sh /var/lib/nexus | cut -f1), with $(count_sets /var/lib/nexus) backup sets, the proofs and the ledger of what was purged"
 	fi
 	say "  /etc/nexus: settings, passwords, this machine's key and the list of who can open the backups"
 	if [[ $1 != /var/lib/nexus/* ]]; then say "It leaves the backups in $1, which is not below /var/lib/nexus."; fi

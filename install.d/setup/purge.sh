@@ -1,38 +1,86 @@
-# Removing what NEXUS has kept. The package's script, which runs when its files are gone already, has this file in it: it needs
-# no other one.
-# shellcheck shell=bash
+# Removing what NEXUS has kept. The package's script, which runs when its files are gone already, has this file, accounts.sh and
+# ours.sh in it.
+# shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
-# Prints the directory of the backup sets.
-place_of_backups() {
-	local place=''
-	if [[ -r /etc/nexus/nexus.env ]]; then place=$(sed -n 's/^NEXUS_BACKUP_DIR=//p' /etc/nexus/nexus.env | tail -n 1); fi
-	printf '%s' "${place:-/var/lib/nexus/backups}"
+# setting_of FILE NAME: its value as systemd reads it: no blanks around it, no quotes.
+setting_of() {
+	local value
+	[[ -r $1 ]] || return 0
+	value=$(sed -n "s/^[[:space:]]*$2[[:space:]]*=//p" "$1" | tail -n 1 | sed 's/^[[:space:]]*//; s/[[:space:]]*$//')
+	if [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]]; then value=${BASH_REMATCH[1]}; fi
+	printf '%s' "$value"
 }
 
-# How many sets there are in $1.
-count_sets() { find "$1" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' 2>/dev/null | wc -l; }
+# Prints the directory of the backup sets, without a slash at its end.
+place_of_backups() {
+	local place
+	place=$(setting_of /etc/nexus/nexus.env NEXUS_BACKUP_DIR)
+	realpath --no-symlinks --canonicalize-missing -- "${place:-/var/lib/nexus/backups}"
+}
 
-# remove_data BACKUPS KEEP: databases, keys, settings and state. The sets in the directory BACKUPS go with /var/lib/nexus, unless KEEP
-# is yes: then they and their proofs stay, and the user who owns them. Sets elsewhere stay in any case.
-remove_data() {
-	local volume user owners=(nexus-api nexus-proxy) kept=()
-	if [[ $2 == yes ]]; then kept=(! -path "$1" ! -path "$1/*" ! -path /var/lib/nexus/proofs ! -path '/var/lib/nexus/proofs/*'); fi
-	for volume in nexus_postgres_data nexus_redis_data nexus_prometheus_data nexus_grafana_data; do
-		if ! docker info >/dev/null 2>&1; then
-			echo "nexus: Docker does not answer, so its volume $volume was not looked for: docker volume rm $volume" >&2
-		elif docker volume inspect "$volume" >/dev/null 2>&1; then
-			docker volume rm "$volume" >/dev/null
+# What a purge removes.
+purged_places=(/etc/nexus /run/nexus /var/lib/nexus)
+
+# sets_in DIRECTORY…: every backup set at or below them. A set is known by its name and its SHA256SUMS, wherever the settings say that
+# sets are.
+sets_in() {
+	local sums set
+	while IFS= read -r -d '' sums; do
+		set=${sums%/*}
+		if [[ ${set##*/} =~ ^[0-9]+-.*Z$ ]]; then printf '%s\n' "$set"; fi
+	done < <(find -H "$@" -name SHA256SUMS -print0 2>/dev/null) | sort -u
+}
+count_sets() { sets_in "$@" | wc -l; }
+# The directories that they are in.
+places_with_sets() { sets_in "$@" | sed 's,/[^/]*$,,' | sort -u; }
+
+# Of the directories on standard input, those that are not in what a purge removes, or are there by a link alone.
+places_that_stay() {
+	local place there
+	while IFS= read -r place; do
+		there=$(realpath -- "$place")
+		[[ $there/ =~ ^(/etc/nexus|/run/nexus|/var/lib/nexus)/ ]] || printf '%s\n' "$there"
+	done
+}
+
+# remove_all_but KEPT DIRECTORY: what is in DIRECTORY, and it itself, but for the paths in KEPT, one a line, and what leads to them. No
+# path is read as a pattern here.
+remove_all_but() {
+	local entry
+	[[ -d $2 && ! -L $2 ]] || return 0
+	if grep -qxF -- "$2" <<<"$1"; then return 0; fi
+	for entry in "$2"/* "$2"/.[!.]* "$2"/..?*; do
+		if grep -qxF -- "$entry" <<<"$1"; then
+			continue
+		elif [[ -d $entry && ! -L $entry && $'\n'$1 == *$'\n'"$entry/"* ]]; then
+			remove_all_but "$1" "$entry"
+		elif [[ -e $entry || -L $entry ]]; then
+			rm -rf --one-file-system -- "$entry" || true
 		fi
 	done
-	rm -rf --one-file-system -- /etc/nexus /run/nexus
-	if [[ -d /var/lib/nexus ]]; then find /var/lib/nexus -xdev -depth -mindepth 1 "${kept[@]}" -delete 2>/dev/null || true; fi
-	if [[ -d /var/lib/nexus ]]; then rmdir --ignore-fail-on-non-empty /var/lib/nexus; fi
+	rmdir --ignore-fail-on-non-empty -- "$2"
+}
+
+# remove_data KEEP: databases, keys, settings, state and accounts. Unless KEEP is no, every directory that holds a backup set stays, with
+# the proofs and the user who owns them. Sets outside of what NEXUS removes stay in any case.
+remove_data() {
+	local kept='' place proofs account
+	place=$(place_of_backups)
+	proofs=$(setting_of /etc/nexus/nexus.env NEXUS_PROOFS_DIR)
+	kept=$(places_with_sets "${purged_places[@]}" "$place" | if [[ $1 == no ]]; then places_that_stay; else cat; fi)
+	# A directory elsewhere may be on a disk that is not here today; the proofs of its sets wait for it.
+	if [[ $1 != no && (-n $kept || $place != /var/lib/nexus/*) ]]; then
+		kept+=$'\n'$place$'\n'/var/lib/nexus/proofs$'\n'$(realpath --no-symlinks --canonicalize-missing -- "${proofs:-/var/lib/nexus/proofs}")
+	fi
+	if docker info >/dev/null 2>&1; then
+		remove_volumes
+	else
+		echo "nexus: Docker does not answer, so its volumes ${names_of_volumes[*]} were not looked for" >&2
+	fi
+	for account in nexus-api nexus-proxy; do remove_account "$account"; done
+	# The sets that stay are nexus's, wherever they are.
+	if [[ -z $kept ]]; then remove_account nexus; fi
+	for place in "${purged_places[@]}"; do remove_all_but "$kept" "$place"; done
 	# When each timer last ran.
 	rm -f -- /var/lib/systemd/timers/stamp-nexus-*.timer /run/lock/nexus-install
-	# The first two own nothing that is left; nexus the sets, wherever they are.
-	if (($(count_sets "$1") == 0)); then owners+=(nexus); fi
-	for user in "${owners[@]}"; do
-		if getent passwd "$user" >/dev/null; then userdel "$user"; fi
-		if getent group "$user" >/dev/null; then groupdel "$user"; fi
-	done
 }

@@ -7,7 +7,12 @@ remove_services() {
 	switch_units_off
 	# nexus-remote's doing.
 	if [[ -e $units/nexus-api-proxy.socket ]]; then systemctl disable --quiet nexus-api-proxy.socket; fi
-	if docker info >/dev/null 2>&1; then docker compose --project-name nexus down --remove-orphans; fi
+	if docker info >/dev/null 2>&1; then
+		note_volumes
+		remove_containers
+		# A person's override file may have made some.
+		docker network ls --quiet --filter label=com.docker.compose.project=nexus-memory-stack | xargs --no-run-if-empty docker network rm >/dev/null
+	fi
 	systemctl stop nexus-metrics.slice nexus-proxy.slice nexus.slice
 	remove_drop_in nexus-backup
 	remove_drop_in nexus-restore-test

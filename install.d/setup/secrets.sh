@@ -7,9 +7,15 @@ owner=''
 # 256 random bits in letters that need no quoting anywhere.
 random_password() { head --bytes=32 /dev/urandom | base64 --wrap=0 | tr '+/' '-_' | tr -d '='; }
 
-# A volume of an earlier NEXUS opens only to the password it was made with.
+# What is here already: another's accounts, containers and volumes stop an installation while nothing is changed. A volume of an
+# earlier NEXUS opens only to the password it was made with.
 check_remains() {
-	if docker volume inspect nexus_postgres_data >/dev/null 2>&1 && [[ ! -s $keys/postgres_password ]]; then
+	local refusal
+	refusal=$(account_refusal)
+	[[ -z $refusal ]] || stop 69 "$refusal"
+	refusal=$(docker_refusal)
+	[[ -z $refusal ]] || stop 69 "$refusal"
+	if volume_exists nexus_postgres_data && [[ ! -s $keys/postgres_password ]]; then
 		stop 78 "the database of an earlier NEXUS is still here (Docker's volume nexus_postgres_data), but not its password ($keys/postgres_password):
   put back /etc/nexus/credentials from where you keep it, or, to begin anew without the old data: docker volume rm nexus_postgres_data"
 	fi

@@ -11,6 +11,7 @@ start_services() {
 		say "the first start fetches the images, which may take minutes"
 		systemctl start nexus-stack.service || explain_stack
 	fi
+	note_volumes
 	# The new programs, and their settings; their sockets hold what comes meanwhile.
 	systemctl try-restart nexus-api.service nexus-health.service
 	restart_embedding

@@ -3,7 +3,7 @@
 
 make_users_and_directories() {
 	# As a unit of its own: killed with this script in the middle of its work, it would leave copies of /etc/shadow behind.
-	systemd-run --quiet --collect --wait --pipe systemd-sysusers nexus.conf
+	make_accounts systemd-run --quiet --collect --wait --pipe systemd-sysusers nexus.conf
 	systemd-tmpfiles --create nexus.conf
 	# Of a package, systemd does that itself.
 	if [[ $prefix != /usr ]]; then journalctl --update-catalog; fi

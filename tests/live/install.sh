@@ -11,6 +11,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/install/refused.sh"
 . "$here/install/broken.sh"
 . "$here/install/kept.sh"
+. "$here/install/others.sh"
 . "$here/install/removed.sh"
 
 clone=$(cd "$here/../.." && pwd)
@@ -46,6 +47,12 @@ check removed_and_taken_up_again
 check volume_without_its_password
 check purge_asks
 check purge
+check another_project_called_nexus
+check container_of_anothers
+check volume_of_anothers
+check another_docker_context
+check account_of_anothers
+check accounts_that_stay
 check shown_once_on_a_terminal
 check cut_short
 check first_start_cut_short

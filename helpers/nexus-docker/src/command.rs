@@ -14,8 +14,14 @@ pub mod scratch;
 /// The arguments of one `docker` command line.
 pub type Argv = Vec<String>;
 
-/// The label by which Compose marks the containers of the stack.
-const PROJECT: &str = "label=com.docker.compose.project=nexus";
+/// The label by which Compose marks its containers.
+const OF_COMPOSE: &str = "label=com.docker.compose.project";
+
+/// One container a line: its id, its project, and the files that project was started from.
+const LISTED: &str = concat!(
+    r#"{{.ID}}|{{.Label "com.docker.compose.project"}}|"#,
+    r#"{{.Label "com.docker.compose.project.config_files"}}"#
+);
 
 /// How many bytes of arguments are taken. The kernel allows a quarter of the stack's limit, 2 MiB with
 /// the usual 8 MiB, for arguments, environment and the pointers to them (execve(2)); they pass that gate
@@ -152,12 +158,12 @@ pub fn lifeline(container: &str, pid: u32) -> Argv {
     argv
 }
 
-/// Lists the ids of the stack's containers, running or not.
-pub fn ids() -> Argv {
-    words(&["ps", "--all", "--no-trunc", "--filter", PROJECT, "--format", "{{.ID}}"])
+/// Lists Compose's containers, running or not; [`containers::of_stack`](crate::containers::of_stack) picks the stack's.
+pub fn listed() -> Argv {
+    words(&["ps", "--all", "--no-trunc", "--filter", OF_COMPOSE, "--format", LISTED])
 }
 
-/// Describes containers by the ids that [`ids`] gave.
+/// Describes containers by their ids.
 pub fn describe(ids: &[String]) -> Argv {
     let mut argv = words(&["inspect", "--type", "container", "--format", CONTAINER_LINE]);
     argv.extend_from_slice(ids);

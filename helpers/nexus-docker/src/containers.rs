@@ -18,7 +18,7 @@ pub fn list(asker: &Arc<Asker>) -> Result<(), Trouble> {
     let mut result = Ok(());
     // A container may be removed between the two questions, and a restart by Compose does just that.
     for _ in 0..3 {
-        let ids = ids(&run::output(asker, &command::ids(), LIMIT)?)?;
+        let ids = of_stack(&run::output(asker, &command::listed(), LIMIT)?)?;
         if ids.is_empty() {
             return Ok(());
         }
@@ -33,14 +33,30 @@ pub fn list(asker: &Arc<Asker>) -> Result<(), Trouble> {
     result
 }
 
-/// Docker's container ids, one a line. They go back onto a command line, so they are checked.
-pub(crate) fn ids(listed: &str) -> Result<Vec<String>, Trouble> {
+/// The Compose project of the stack.
+const PROJECT: &str = "nexus-memory-stack";
+
+/// What it was called until 0.1.0, as others may call theirs: only with one of these files is it the stack.
+const FORMER_PROJECT: &str = "nexus";
+const FILES: [&str; 2] =
+    ["/usr/local/share/nexus/compose/docker-compose.yml", "/usr/share/nexus/compose/docker-compose.yml"];
+
+/// Of what [`command::listed`] lists, the ids of the stack's containers. They go back onto a command line, so they are checked.
+pub(crate) fn of_stack(listed: &str) -> Result<Vec<String>, Trouble> {
     let is_id = |id: &str| id.len() == 64 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if listed.lines().all(is_id) {
-        Ok(listed.lines().map(str::to_owned).collect())
-    } else {
-        Err(Trouble::NotRun("docker ps listed something that is no container id".to_owned()))
+    let mut ids = Vec::new();
+    for line in listed.lines() {
+        let mut fields = line.splitn(3, '|');
+        let (id, project, files) = (fields.next(), fields.next(), fields.next());
+        let (Some(id), Some(project), Some(files)) = (id.filter(|id| is_id(id)), project, files) else {
+            return Err(Trouble::NotRun("docker ps listed something that is no container id".to_owned()));
+        };
+        let first_file = files.split(',').next().unwrap_or_default();
+        if project == PROJECT || (project == FORMER_PROJECT && FILES.contains(&first_file)) {
+            ids.push(id.to_owned());
+        }
     }
+    Ok(ids)
 }
 
 #[cfg(test)]
@@ -50,10 +66,27 @@ mod tests {
     #[test]
     fn only_ids_are_ids() {
         let id = "0123456789abcdef".repeat(4);
-        assert_eq!(ids(&format!("{id}\n{id}\n")).unwrap().len(), 2);
-        assert_eq!(ids("").unwrap().len(), 0);
-        for bad in ["--help", "\n", "0123", &id.to_uppercase(), &format!("{id} --x")] {
-            assert!(ids(bad).is_err(), "{bad:?}");
+        let line = |id: &str| format!("{id}|{PROJECT}|/x\n");
+        assert_eq!(of_stack(&format!("{}{}", line(&id), line(&id))).unwrap().len(), 2);
+        assert_eq!(of_stack("").unwrap().len(), 0);
+        for bad in ["--help", "", "0123", &id.to_uppercase(), &format!("{id} --x")] {
+            assert!(of_stack(&line(bad)).is_err(), "{bad:?}");
         }
+        assert!(of_stack(&format!("{id}\n")).is_err());
+    }
+
+    #[test]
+    fn containers_of_another_project_are_not_the_stacks() {
+        let id = "0123456789abcdef".repeat(4);
+        let of = |project: &str, files: &str| of_stack(&format!("{id}|{project}|{files}")).unwrap().len();
+        assert_eq!(of("nexus-memory-stack", "/anything.yml"), 1);
+        assert_eq!(
+            of("nexus", "/usr/share/nexus/compose/docker-compose.yml,/etc/nexus/compose.override.yml"),
+            1
+        );
+        assert_eq!(of("nexus", "/usr/local/share/nexus/compose/docker-compose.yml"), 1);
+        assert_eq!(of("nexus", "/srv/nexus/docker-compose.yml"), 0);
+        assert_eq!(of("nexus", "/srv/x.yml,/usr/share/nexus/compose/docker-compose.yml"), 0);
+        assert_eq!(of("other", "/usr/share/nexus/compose/docker-compose.yml"), 0);
     }
 }

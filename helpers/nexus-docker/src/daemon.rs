@@ -26,7 +26,7 @@ pub fn describe(asker: &Arc<Asker>) -> Result<(), Trouble> {
     let said = run::output(asker, &command::daemon(), LIMIT)?;
     let info: Info = serde_json::from_str(&said)
         .map_err(|e| Trouble::NotRun(format!("docker info said something else: {e}")))?;
-    let ids = containers::ids(&run::output(asker, &command::ids(), LIMIT)?)?;
+    let ids = containers::of_stack(&run::output(asker, &command::listed(), LIMIT)?)?;
     let names =
         if ids.is_empty() { String::new() } else { run::output(asker, &command::images(&ids), LIMIT)? };
     let mut images = BTreeMap::new();

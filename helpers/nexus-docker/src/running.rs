@@ -13,9 +13,12 @@ use std::time::Instant;
 use crate::asker::{self, Asker, Wake};
 use crate::run::Trouble;
 
-/// Of our own environment, what the docker CLI sees: the unit says where to find it, and may say where
-/// the daemon listens. Under HOME it looks for a configuration; the unit gives it none.
-const KEPT_ENVIRONMENT: [&str; 3] = ["PATH", "HOME", "DOCKER_HOST"];
+/// Of our own environment, what the docker CLI sees: the unit says where to find it. Under HOME it looks for a configuration; the
+/// unit gives it none.
+const KEPT_ENVIRONMENT: [&str; 2] = ["PATH", "HOME"];
+
+/// This machine's own daemon. A configuration or an environment that names another one has no say.
+const DOCKER_HOST: &str = "unix:///run/docker.sock";
 
 /// A running `docker` command line. Dropping it kills and reaps the docker CLI, not what that has started
 /// inside a container (see [`tool`](crate::tool)).
@@ -35,6 +38,7 @@ impl Running {
         let mut command = Command::new("docker");
         command.args(argv).env_clear();
         command.envs(KEPT_ENVIRONMENT.iter().filter_map(|name| Some((name, env::var_os(name)?))));
+        command.env("DOCKER_HOST", DOCKER_HOST);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (done, hold) = UnixStream::pair().map_err(|e| not_run("a socket pair", &e))?;
         let child = command.spawn().map_err(|e| not_run("docker", &e))?;

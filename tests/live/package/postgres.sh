@@ -72,7 +72,7 @@ postgres_upgraded_while_storing() {
 
 after_a_boot_too() {
 	systemctl stop nexus.target nexus-stack.service
-	docker compose --project-name nexus down
+	docker compose --project-name nexus-memory-stack down
 	systemctl start nexus.target
 	await 120 healthy
 	same "the server" "$(major_that_runs)" 18

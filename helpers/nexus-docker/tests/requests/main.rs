@@ -36,7 +36,7 @@ fn a_dump_reaches_the_tool_word_by_word_and_its_output_comes_back() {
     );
     assert_eq!(bin.calls().len(), 1, "it needs no lifeline beside it");
     let environment = fs::read_to_string(bin.path().join("environment")).unwrap();
-    assert_eq!(environment, "HOME\nPATH\nPWD\n", "PWD is the shell's own");
+    assert_eq!(environment, "DOCKER_HOST\nHOME\nPATH\nPWD\n", "PWD is the shell's own");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn what_is_refused_never_reaches_docker() {
 fn containers_are_listed_and_described() {
     let bin = Bin::new();
     let id = "0123456789abcdef".repeat(4);
-    bin.add("ps", &format!("{id}\n"));
+    bin.add("ps", &format!("{id}|nexus-memory-stack|/usr/share/nexus/compose/docker-compose.yml\n"));
     bin.add("inspect", "{\"name\":\"nexus-redis\"}\n");
     let answer = bin.ask(&line(&Request::Containers {}), b"");
     assert_eq!(answer.stdout, b"{\"name\":\"nexus-redis\"}\n");

@@ -1,0 +1,118 @@
+# NEXUS's users and groups, and the list of what NEXUS has made on this machine. What was there before stays when NEXUS goes.
+# The package's scripts have this file in them: it needs no other one.
+# shellcheck shell=bash
+
+accounts=(nexus nexus-api nexus-proxy)
+# Lines of `user NAME UID`, `group NAME GID`, `volume NAME CREATED`. It counts only while it is root's.
+made_here=/var/lib/nexus/installed/made
+
+was_made() { [[ -f $made_here && $(stat --format=%u "$made_here") == 0 ]] && grep -qxF -- "$1" "$made_here"; }
+
+# note_made LINE
+note_made() {
+	was_made "$1" && return
+	# Not through a link that somebody else has put there.
+	if [[ -L $made_here || (-e $made_here && $(stat --format=%u "$made_here") != 0) ]]; then rm -f -- "$made_here"; fi
+	install -d --mode=0700 --owner=root --group=root "${made_here%/*}"
+	printf '%s\n' "$1" >>"$made_here"
+}
+
+# field NUMBER DATABASE NAME: of getent.
+field() { getent "$2" "$3" | cut -d: -f"$1" || true; }
+
+# As sysusers.d/nexus.conf makes it: a version that kept no list has made it.
+looks_made() { [[ $(field 5 passwd "$1") == "NEXUS "* && $(field 7 passwd "$1") == */nologin ]] && (($(field 3 passwd "$1") < 1000)); }
+
+user_is_ours() { was_made "user $1 $(field 3 passwd "$1")" || { [[ ! -e $made_here ]] && looks_made "$1"; }; }
+group_is_ours() {
+	was_made "group $1 $(field 3 group "$1")" ||
+		{ [[ ! -e $made_here ]] && looks_made "$1" && [[ $(field 4 passwd "$1") == "$(field 3 group "$1")" ]]; }
+}
+
+# Members of the group $1, and users whose group it is, but for the user of its name.
+others_in_group() {
+	{
+		field 4 group "$1" | tr , '\n'
+		getent passwd | awk -F: -v gid="$(field 3 group "$1")" '$4 == gid { print $1 }'
+	} | awk -v name="$1" '$0 != "" && $0 != name' | sort -u | paste -sd' '
+}
+
+# The number of a process that runs under the user's number $1.
+processes_of() { find /proc -maxdepth 1 -name '[0-9]*' -uid "$1" -printf '%f\n' -quit 2>/dev/null || true; }
+
+# Prints why an account with a name of NEXUS's is a person's or another program's; nothing when NEXUS may use it.
+account_in_the_way() {
+	local name uid home shell others
+	for name in "${accounts[@]}"; do
+		if getent passwd "$name" >/dev/null; then
+			if user_is_ours "$name" || looks_made "$name"; then continue; fi
+			uid=$(field 3 passwd "$name") home=$(field 6 passwd "$name") shell=$(field 7 passwd "$name")
+			others=$(getent passwd | awk -F: -v uid="$uid" -v name="$name" '$3 == uid && $1 != name { print $1 }' | sed -n 1p)
+			case $shell in
+			*/nologin | */false) ;;
+			*) echo "the user $name has a login shell, ${shell:-/bin/sh}" && return ;;
+			esac
+			if [[ $home != /var/lib/nexus && $home != / && -d $home ]]; then echo "the user $name has a home, $home" && return; fi
+			if ((uid >= 1000)); then echo "the user $name has a person's number, $uid" && return; fi
+			if [[ -n $others ]]; then echo "the user $name has the same number as $others, $uid" && return; fi
+			if [[ -n $(processes_of "$uid") ]]; then echo "the user $name runs programs" && return; fi
+		elif getent group "$name" >/dev/null && ! group_is_ours "$name"; then
+			others=$(others_in_group "$name")
+			if [[ -n $others ]]; then echo "the group $name has members: $others" && return; fi
+		fi
+	done
+}
+
+# The line with which an installation stops there.
+account_refusal() {
+	local why name
+	why=$(account_in_the_way)
+	[[ -n $why ]] || return 0
+	name=$(cut -d' ' -f3 <<<"${why%:}")
+	printf '%s: NEXUS needs the name %s for its own jobs. Nothing was changed. Give yours another name, which keeps its number and files (usermod --login OTHER %s; groupmod --new-name OTHER %s), and run this again' \
+		"$why" "$name" "$name" "$name"
+}
+
+# make_accounts COMMAND…: runs it, which makes the accounts, and notes those that were not there before.
+make_accounts() {
+	local name users groups
+	users=" $(for name in "${accounts[@]}"; do if getent passwd "$name" >/dev/null && ! user_is_ours "$name"; then echo "$name"; fi; done | paste -sd' ') "
+	groups=" $(for name in "${accounts[@]}"; do if getent group "$name" >/dev/null && ! group_is_ours "$name"; then echo "$name"; fi; done | paste -sd' ') "
+	"$@" || return
+	for name in "${accounts[@]}"; do
+		if [[ $users != *" $name "* ]]; then note_made "user $name $(field 3 passwd "$name")"; fi
+		if [[ $groups != *" $name "* ]]; then note_made "group $name $(field 3 group "$name")"; fi
+	done
+}
+
+# remove_account NAME: what of it NEXUS has made and nobody else uses; says on standard error what stays.
+remove_account() {
+	local name=$1 gid others
+	gid=$(field 3 group "$name")
+	# Asked while the list and the user are there.
+	local ours=no
+	if [[ -n $gid ]] && group_is_ours "$name"; then ours=yes; fi
+	if getent passwd "$name" >/dev/null; then
+		if ! user_is_ours "$name"; then
+			echo "nexus: the user $name stays: it was here before NEXUS" >&2
+		elif [[ -n $(processes_of "$(field 3 passwd "$name")") ]]; then
+			echo "nexus: the user $name stays: programs run under it" >&2
+		else
+			userdel "$name" 2>/dev/null || echo "nexus: the user $name could not be removed: userdel $name" >&2
+		fi
+	fi
+	[[ -n $gid ]] || return 0
+	if ! getent group "$name" >/dev/null; then
+		# userdel takes a group of the same name along.
+		if [[ $ours == no ]]; then groupadd --gid "$gid" "$name"; fi
+		return
+	fi
+	others=$(others_in_group "$name")
+	if [[ $ours == no ]]; then
+		echo "nexus: the group $name stays: it was here before NEXUS" >&2
+	elif [[ -n $others ]]; then
+		echo "nexus: the group $name stays: its members are $others" >&2
+	elif ! getent passwd "$name" >/dev/null; then
+		groupdel "$name"
+	fi
+}

@@ -1,0 +1,123 @@
+# Which containers and volumes of this machine are NEXUS's. No other one is stopped, removed, or advised to be removed.
+# The package's scripts have this file in them: it needs nothing but accounts.sh.
+# shellcheck shell=bash disable=SC2034 # what one part sets, another reads
+
+# Always this machine's own daemon: another one, by `docker context use` or by the environment, has another, empty memory.
+export DOCKER_HOST=unix:///run/docker.sock
+unset DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_API_VERSION COMPOSE_PROFILES COMPOSE_PATH_SEPARATOR
+export COMPOSE_PROJECT_NAME=nexus-memory-stack
+
+names_of_containers=(nexus-postgres nexus-redis nexus-exporter nexus-prometheus nexus-grafana nexus-proxy)
+names_of_volumes=(nexus_postgres_data nexus_redis_data nexus_prometheus_data nexus_grafana_data)
+label_of_volumes=nexus.stack=memory
+
+# is_ours PROJECT FILES: by the labels of a container. Until 0.1.0 the Compose project was called `nexus`, as others may call
+# theirs; the files that it was started from tell them apart.
+is_ours() {
+	[[ $1 == nexus-memory-stack || ($1 == nexus && $2 =~ ^/usr/(local/)?share/nexus/compose/docker-compose\.yml(,|$)) ]]
+}
+
+# Lines of ID|NAME|PROJECT|FILES, one a container, running or not. Options are those of docker ps.
+containers() {
+	docker ps --all --no-trunc "$@" --format '{{.ID}}|{{.Names}}|{{.Label "com.docker.compose.project"}}|{{.Label "com.docker.compose.project.config_files"}}'
+}
+
+# ids_of_nexus [PROJECT]: NEXUS's containers, of that project alone where one is named.
+ids_of_nexus() {
+	local id name project files
+	while IFS='|' read -r id name project files; do
+		if is_ours "$project" "$files" && [[ -z ${1-} || $1 == "$project" ]]; then printf '%s\n' "$id"; fi
+	done < <(containers)
+}
+
+# remove_containers [PROJECT]: NEXUS's containers, each with the time that it may take to stop.
+remove_containers() {
+	local ids
+	mapfile -t ids < <(ids_of_nexus "$@")
+	((${#ids[@]})) || return 0
+	docker stop "${ids[@]}" >/dev/null && docker rm --force "${ids[@]}" >/dev/null
+}
+
+# whose PROJECT FILES: for people.
+whose() { printf '%s' "${1:+Compose project $1${2:+, $2}}"; [[ -n $1 ]] || printf 'not made by Compose'; }
+
+# Prints the first container that has a name of NEXUS's and is another's, and whose it is.
+container_in_the_way() {
+	local id name project files
+	while IFS='|' read -r id name project files; do
+		if [[ " ${names_of_containers[*]} " == *" $name "* ]] && ! is_ours "$project" "$files"; then
+			printf '%s (%s)' "$name" "$(whose "$project" "$files")"
+			return
+		fi
+	done < <(containers)
+}
+
+# containers_of_others VOLUME: prints the first container that mounts it and is not NEXUS's.
+containers_of_others() {
+	local id name project files
+	while IFS='|' read -r id name project files; do
+		if ! is_ours "$project" "$files"; then
+			printf '%s (%s)' "$name" "$(whose "$project" "$files")"
+			return
+		fi
+	done < <(containers --filter "volume=$1")
+}
+
+volume_exists() { docker volume inspect "$1" >/dev/null 2>&1; }
+# The note of it in the list of what NEXUS has made.
+volume_note() { docker volume inspect --format "volume $1 {{.CreatedAt}}" "$1"; }
+
+# Whether NEXUS has made the volume: its label says so, or the list of what was made here.
+volume_is_ours() {
+	local labels
+	labels=$(docker volume inspect --format '{{index .Labels "nexus.stack"}} {{index .Labels "com.docker.compose.project"}}' "$1")
+	[[ $labels == "memory "* || $labels == *" nexus-memory-stack" ]] || was_made "$(volume_note "$1")"
+}
+
+# In the list of what was made here: the volumes of NEXUS's own containers. Versions before this one kept no list.
+note_volumes() {
+	local volume id project files
+	for volume in "${names_of_volumes[@]}"; do
+		volume_exists "$volume" || continue
+		while IFS='|' read -r id _ project files; do
+			if is_ours "$project" "$files"; then note_made "$(volume_note "$volume")"; fi
+		done < <(containers --filter "volume=$volume")
+	done
+}
+
+# Why NEXUS may not start or be installed here, in a line; nothing where it may.
+docker_refusal() {
+	local container volume user
+	container=$(container_in_the_way)
+	if [[ -n $container ]]; then
+		echo "there is a container of another's with a name that NEXUS needs: $container. It was left alone. Give it another name (docker rename ${container%% *} OTHER), or remove it if you know that it may go"
+		return
+	fi
+	for volume in "${names_of_volumes[@]}"; do
+		if ! volume_exists "$volume" || volume_is_ours "$volume"; then continue; fi
+		user=$(containers_of_others "$volume")
+		if [[ -n $user ]]; then
+			echo "Docker's volume $volume is another's: the container $user uses it. NEXUS needs that name and left the volume alone. Let that project have another name or volume (docker compose --project-name OTHER), with its data copied there"
+			return
+		elif [[ ! -s /etc/nexus/credentials/postgres_password ]]; then
+			echo "Docker's volume $volume is there, and nothing on this machine says that NEXUS has made it. It was left alone. If it is an earlier NEXUS's, put back /etc/nexus/credentials from where you keep it; if it is another program's, copy its data to a volume of another name"
+			return
+		fi
+	done
+}
+
+# remove_volumes: NEXUS's that nobody else uses; names those that stay, on standard error.
+remove_volumes() {
+	local volume user
+	for volume in "${names_of_volumes[@]}"; do
+		volume_exists "$volume" || continue
+		user=$(containers_of_others "$volume")
+		if ! volume_is_ours "$volume"; then
+			echo "nexus: Docker's volume $volume stays: nothing says that NEXUS has made it" >&2
+		elif [[ -n $user ]]; then
+			echo "nexus: Docker's volume $volume stays: the container $user uses it" >&2
+		else
+			docker volume rm "$volume" >/dev/null || echo "nexus: Docker's volume $volume could not be removed: the cause is above" >&2
+		fi
+	done
+}

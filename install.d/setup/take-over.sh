@@ -1,0 +1,23 @@
+# Before `docker compose up` of nexus-stack.service: what is another's is not touched, the volumes are there, and containers of
+# NEXUS's former Compose project make room for those of the one of today, which take the same names and volumes.
+# shellcheck shell=bash source-path=SCRIPTDIR
+
+set -euo pipefail
+here=$(dirname "${BASH_SOURCE[0]}")
+. "$here/accounts.sh"
+. "$here/ours.sh"
+
+if refusal=$(docker_refusal) && [[ -n $refusal ]]; then
+	echo "$refusal" >&2
+	exit 69
+fi
+for volume in nexus_postgres_data nexus_redis_data; do
+	volume_exists "$volume" || docker volume create --label "$label_of_volumes" "$volume" >/dev/null
+done
+former=$(ids_of_nexus nexus)
+if [[ -n $former ]]; then
+	# First, because without the images there would be no servers at all.
+	docker compose pull --quiet --policy missing
+	echo "the containers of the Compose project nexus become those of $COMPOSE_PROJECT_NAME; their volumes stay"
+	remove_containers nexus
+fi

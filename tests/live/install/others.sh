@@ -1,0 +1,137 @@
+# What was on the machine before NEXUS, or comes beside it, and is another's: nothing of it is stopped, removed or used.
+# shellcheck shell=bash disable=SC2154 # clone, owner and work are those of tests/live/install.sh
+
+image_of_others=redis:8.0.6-alpine
+
+# their_project DIRECTORY SERVICE [VOLUME]: a person's Compose project in DIRECTORY, of one service that does nothing.
+their_project() {
+	install -d "$1"
+	cat >"$1/compose.yml" <<-TEXT
+		services:
+		  $2: { image: $image_of_others, entrypoint: [sleep, infinity], init: true, network_mode: none${3:+, volumes: ["$3:/data"]} }
+		volumes: { ${3:-none}: {} }
+	TEXT
+	(cd "$1" && docker compose up --detach --remove-orphans 2>&1)
+}
+remove_their_project() { (cd "$1" && docker compose down --volumes 2>&1) && rm -r "$1"; }
+ids() { docker ps --all --quiet --no-trunc --filter "label=com.docker.compose.project=$1" | sort; }
+
+# One in a directory called nexus has the project name nexus.
+another_project_called_nexus() {
+	local theirs ours
+	their_project /srv/nexus web notes
+	theirs=$(ids nexus)
+	exits 0 "NEXUS runs" install_now
+	systemctl reload nexus-stack
+	systemctl restart nexus-stack
+	ours=$(docker inspect --format '{{.Id}}' nexus-postgres nexus-redis)
+	same "theirs after ours has started" "$(ids nexus)" "$theirs"
+	same "what nexus-docker lists" "$(nexus-health --once --json | grep -c 'nexus-web' || true)" 0
+	(cd /srv/nexus && docker compose up --detach --remove-orphans && docker compose down && docker compose up --detach) 2>&1
+	same "ours after theirs was started, stopped and started" "$(docker inspect --format '{{.Id}}' nexus-postgres nexus-redis)" "$ours"
+	healthy
+	theirs=$(ids nexus)
+	exits 0 "are gone from this machine" "$clone/install.sh" --uninstall --purge --yes
+	same "theirs after ours has gone" "$(ids nexus) $(docker volume ls --quiet)" "$theirs nexus_notes"
+	same "that it runs" "$(docker inspect --format '{{.State.Status}}' nexus-web-1)" running
+	remove_their_project /srv/nexus
+	nothing_is_left
+}
+
+# refused_and_untouched WORDS: an installation stops with 69, says so, advises no removal, and changes nothing.
+refused_and_untouched() {
+	local status=0 said before
+	before=$(traces)
+	said=$(install_now 2>&1 </dev/null) || status=$?
+	same "the exit code ($said)" "$status" 69
+	[[ $said == *"$1"* ]] || { printf 'it said "%s"\n' "$said" >&2 && return 1; }
+	[[ $said != *"volume rm"* ]] || { printf 'it advises to remove a volume: "%s"\n' "$said" >&2 && return 1; }
+	same "what it has changed" "$(traces | diff <(cat <<<"$before") - | grep '^[<>]' | grep -v ' /run/lock/nexus-install$' || true)" ""
+}
+
+container_of_anothers() {
+	docker run --detach --init --name nexus-postgres --entrypoint sleep "$image_of_others" infinity >/dev/null
+	refused_and_untouched "a container of another's with a name that NEXUS needs: nexus-postgres (not made by Compose)"
+	docker rm --force nexus-postgres >/dev/null
+	docker volume prune --force >/dev/null
+}
+
+volume_of_anothers() {
+	their_project /srv/nexus web postgres_data
+	refused_and_untouched "Docker's volume nexus_postgres_data is another's: the container nexus-web-1 (Compose project nexus, /srv/nexus/compose.yml) uses it"
+	(cd /srv/nexus && docker compose down) 2>&1
+	refused_and_untouched "nothing on this machine says that NEXUS has made it"
+	remove_their_project /srv/nexus
+	nothing_is_left
+}
+
+# Another daemon that root has chosen, and one that root's shell names, get nothing of NEXUS's; root's logins stay in use.
+another_docker_context() {
+	local other=/run/other-docker theirs=unix:///run/other-docker/docker.sock
+	install -d "$other"
+	dockerd --host "$theirs" --data-root /var/tmp/other-docker --exec-root "$other/exec" --pidfile "$other/pid" --bridge none --iptables=false \
+		--containerd-namespace other --containerd-plugins-namespace other-plugins >"$work/dockerd" 2>&1 &
+	await 30 docker --host "$theirs" info
+	docker context create other --docker "host=$theirs" >/dev/null
+	docker context use other >/dev/null
+	exits 0 "NEXUS runs" env DOCKER_HOST="$theirs" DOCKER_CONTEXT=other COMPOSE_PROJECT_NAME=mine bash -c "$(declare -f install_now); clone=$clone bin=${bin-} owner=$owner; install_now"
+	systemctl restart nexus-stack
+	systemctl start nexus-backup
+	same "containers and volumes of the other daemon" "$(docker --host "$theirs" ps --all --quiet)$(docker --host "$theirs" volume ls --quiet)" ""
+	same "containers of this one" "$(docker --host unix:///run/docker.sock ps --format '{{.Names}}' | sort | paste -sd' ')" "nexus-postgres nexus-redis"
+	exits 0 "are gone from this machine" "$clone/install.sh" --uninstall --purge --yes
+	docker context use default >/dev/null
+	docker context rm other >/dev/null
+	kill "$(cat "$other/pid")"
+	await 30 test ! -e "$other/pid"
+	rm -rf --one-file-system /var/tmp/other-docker "$other"
+	nothing_is_left
+}
+
+# A person's account, and one of another program's.
+account_of_anothers() {
+	useradd --create-home --shell /bin/bash nexus
+	refused_and_untouched "the user nexus has a login shell, /bin/bash"
+	"$clone/install.sh" --uninstall --purge --yes >/dev/null 2>&1
+	same "the account after a purge" "$(getent passwd nexus | cut -d: -f6-)" "/home/nexus:/bin/bash"
+	test -d /home/nexus
+	# The way out that it names.
+	usermod --login sonatype nexus
+	groupmod --new-name sonatype nexus
+	exits 0 "NEXUS runs" install_now
+	"$clone/install.sh" --uninstall --purge --yes >/dev/null
+	userdel --remove sonatype 2>/dev/null
+	groupadd --system nexus
+	usermod --append --groups nexus nobody
+	refused_and_untouched "the group nexus has members: nobody"
+	gpasswd --delete nobody nexus >/dev/null
+	groupdel nexus
+	nothing_is_left
+}
+
+# Numbers that NEXUS wishes for are taken; groups have members; an account without a shell was there before.
+accounts_that_stay() {
+	local number
+	useradd --uid 766 --user-group --no-create-home alice
+	useradd --system --no-create-home --home-dir / --shell /usr/sbin/nologin nexus-api
+	exits 0 "NEXUS runs" install_now
+	number=$(id -u nexus-proxy)
+	((number != 766))
+	same "whose Caddy's certificates are" "$(stat --format=%U /var/lib/nexus/proxy)" nexus-proxy
+	same "the user that nexus-proxy.service gives to Caddy" "$(user_of_caddy)" "$number:$(id -g nexus-proxy)"
+	usermod --append --groups nexus alice
+	exits 0 "the group nexus stays: its members are alice" "$clone/install.sh" --uninstall --purge --yes
+	same "accounts afterwards" "$(getent passwd alice nexus-api nexus nexus-proxy | cut -d: -f1 | paste -sd' ')" "alice nexus-api"
+	same "groups afterwards" "$(getent group alice nexus-api nexus nexus-proxy | cut -d: -f1 | paste -sd' ')" "alice nexus-api nexus"
+	userdel alice
+	userdel nexus-api
+	groupdel nexus
+	nothing_is_left
+}
+# As the unit's own command has it; Caddy's image need not be here for that.
+user_of_caddy() {
+	local command
+	command=$(sed -n "s/^ExecStart=sh -c '\(.*\) exec docker compose up.*/\1/p" /usr/local/lib/systemd/system/nexus-proxy.service)
+	bash -c "${command//\$\$/\$} exec docker compose --env-file /etc/nexus/nexus.env --file /usr/local/share/nexus/compose/docker-compose.yml --profile proxy config --format json" |
+		jq --raw-output .services.proxy.user
+}
