@@ -1,8 +1,8 @@
 """The faults, by the names that the table uses. Each takes the job, the row and the case, runs the job under the fault,
 mends what it has broken of the machine, and gives the outcome."""
 
-from faults import (alerts, clock, damage, disks, forgery, keys, ledger, media, memory, power, servers, signals, syscalls, together,
-                    tools, versions, watched)
+from faults import (alerts, clock, damage, disks, forgery, hangup, keys, ledger, locks, media, memory, power, schedule, servers, settings,
+                    signals, strangers, syscalls, together, tools, versions, watched)
 
 BY_NAME = {
     "error": syscalls.error,
@@ -29,6 +29,15 @@ BY_NAME = {
     "hangs": watched.hangs,
     "docker-hangs": watched.docker_hangs,
     "files": watched.disk,
+    "schedule": schedule.others,
+    "others": schedule.beside,
+    "timeouts": settings.hostile,
+    "lock": locks.held,
+    "hang-up": hangup.hung_up,
+    "databases": strangers.databases,
+    "foreign": strangers.files,
+    "project": strangers.project,
+    "context": strangers.context,
     "none": signals.none,
 }
 

@@ -51,6 +51,18 @@ def take_away(disk, rng):
     return "unmounted"
 
 
+def swap(disk, rng):
+    """Another disk is in its place, with nothing on it."""
+    run("umount", "--lazy", disk.mountpoint)
+    run("mount", "-t", "tmpfs", "-o", "mode=700", "another", disk.mountpoint)
+    return "another one is mounted"
+
+
+def swap_back(disk):
+    run("umount", disk.mountpoint)
+    disk.mount()
+
+
 def put_back(disk):
     """What was written where the disk should have been is in its way."""
     for name in os.listdir(disk.mountpoint):
@@ -59,13 +71,14 @@ def put_back(disk):
     disk.mount()
 
 
-BREAK = {"full": fill, "thin": make_thin, "dies": switch_off, "read-only": make_read_only, "unmounted": take_away}
+BREAK = {"full": fill, "thin": make_thin, "dies": switch_off, "read-only": make_read_only, "unmounted": take_away, "swapped": swap}
 MEND = {
     "full": lambda disk: disk.empty(),
     "thin": lambda disk: thicken(disk),
     "dies": lambda disk: disk.check_and_mount(),
     "read-only": lambda disk: run("mount", "-o", "remount,rw", disk.mountpoint),
     "unmounted": put_back,
+    "swapped": swap_back,
 }
 
 

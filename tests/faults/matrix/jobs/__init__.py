@@ -3,6 +3,7 @@
 import os
 
 from jobs.alert import Alert
+from jobs.amid import BackupAmid
 from jobs.backup import Backup, BackupWithRedis
 from jobs.forget import Forget
 from jobs.health import Health
@@ -12,12 +13,15 @@ from jobs.purge import Purge
 from jobs.restore import Restore, RestoreEarly, RestoreInto
 from jobs.restore_test import RestoreTest
 from jobs.rotation import Rotation, RotationOfAPast
+from jobs.setup import Setup
+from jobs.stack import Stack, StackReload
 from jobs.verify import Verify
 
 
 KINDS = {
     "alert": Alert,
     "backup": Backup,
+    "backup-amid": BackupAmid,
     "backup-on-disk": BackupOnDisk,
     "backup-on-medium": BackupOnMedium,
     "backup-with-redis": BackupWithRedis,
@@ -31,6 +35,9 @@ KINDS = {
     "restore-test": RestoreTest,
     "rotation": Rotation,
     "rotation-of-a-past": RotationOfAPast,
+    "setup": Setup,
+    "stack": Stack,
+    "stack-reload": StackReload,
     "verify": Verify,
 }
 

@@ -16,9 +16,12 @@ class Backup(Job):
     """Whoever has a final name is whole; success means a new set with all in it; nothing goes before it is there."""
 
     redis = "no"
+    # Those that somebody may lock (faults/locks.py).
+    tables = ("a_table", "b_table", "state")
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
+        self.database = bench.database()
         self.command = ["nexus-backup", f"--pg-database={bench.database()}", f"--redis={self.redis}"]
         if own:
             self.command += [f"--pg-dump={TOOLS}/pg_dump", f"--pg-dumpall={TOOLS}/pg_dumpall"]

@@ -47,6 +47,7 @@ class Forget(Job):
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
+        self.database, self.tables = DATABASE, ("episode",)
         self.server.drop(DATABASE)
         bench.fill(DATABASE, STAYS)
         self.ledger, self.example = self.path("state"), self.path("example")
@@ -64,7 +65,7 @@ class Forget(Job):
 
     def rows(self, kind):
         return self.server.sql(
-            f"SELECT count(*), md5(string_agg(e::text, '' ORDER BY id)) FROM episode e WHERE kind = '{kind}'", DATABASE)[0]
+            f"SELECT count(*), md5(string_agg(ROW(id, at, kind, agent, text)::text, '' ORDER BY id)) FROM episode e WHERE kind = '{kind}'", DATABASE)[0]
 
     def left(self):
         return int(self.rows("goes").split("|")[0])

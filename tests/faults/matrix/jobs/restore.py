@@ -21,7 +21,8 @@ def may_leave(outcome):
 class Restore(Job):
     """With the swap: at every moment the name means the living database or the restored one, whole."""
 
-    target = LIVING
+    target = database = LIVING
+    tables = ("a_table", "b_table", "state")
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
@@ -167,7 +168,7 @@ class RestoreEarly(Restore):
 class RestoreInto(Restore):
     """Beside it: there is a new database, whole, or there is none."""
 
-    target = "fault_new"
+    target = database = "fault_new"
 
     def arguments(self):
         return [f"--into={self.target}"]

@@ -12,7 +12,7 @@ from world.wrong import Leftover
 PATIENCE = 150
 
 # As the kernel names them: the first fifteen letters.
-OURS = {"nexus-backup", "nexus-restore", "nexus-restore-t", "nexus-docker", "pg_dump", "pg_dumpall", "pg_restore", "liar"}
+OURS = {"nexus-purge", "nexus-backup", "nexus-restore", "nexus-restore-t", "nexus-docker", "pg_dump", "pg_dumpall", "pg_restore", "liar"}
 
 
 def run(*words, **options):

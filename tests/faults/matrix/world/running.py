@@ -105,11 +105,11 @@ def state(pid):
         return "X"
 
 
-def held_at_a_moment(job, rng, share=1.0):
+def held_at_a_moment(job, rng, share=1.0, kind=None):
     """Starts the job and holds it at a random moment of its run, and gives both. A run that has ended by then is begun again and held
     sooner: a machine is not always as quick as when the job was timed."""
     for _ in range(AGAIN):
-        running = job.start()
+        running = kind(job.command) if kind else job.start()
         moment = rng.random() * job.duration * share
         running.wait_until(moment)
         if running.hold():

@@ -13,6 +13,10 @@ from world.machine import PATIENCE, await_that, run
 HOST = "/run/nexus/postgres"
 END = "-- that was the answer --"
 
+# Whatever the cases set for others.
+TIMEOUTS = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout", "transaction_timeout"]
+NO_LIMITS = [f"-c {name}=0" for name in TIMEOUTS]
+
 LEFT = """SELECT pid || ' ' || application_name || ' ' || left(query, 60) FROM pg_stat_activity
  WHERE application_name ~ '^(nexus-|pg_dump|pg_restore)'
  UNION ALL SELECT 'advisory lock of ' || pid FROM pg_locks WHERE locktype = 'advisory'"""
@@ -53,7 +57,7 @@ class Server:
                 ["stdbuf", "--output=L", "psql", "-XAtq", "--set=ON_ERROR_STOP=1", f"--host={HOST}", "--username=postgres",
                  f"--dbname={database}"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                env={**os.environ, "PGPASSFILE": self.passfile, "PGOPTIONS": "-c client_min_messages=warning"})
+                env={**os.environ, "PGPASSFILE": self.passfile, "PGOPTIONS": " ".join(["-c client_min_messages=warning", *NO_LIMITS])})
         return self.open[database]
 
     def leave(self, *databases):

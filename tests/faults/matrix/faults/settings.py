@@ -1,0 +1,65 @@
+"""A person sets timeouts that end sessions: for the server, a database, or the roles. Each session of ours sets its own."""
+
+from world.machine import await_that
+from world.server import TIMEOUTS
+
+
+def hostile(job, row, case):
+    """`step` says where it is set: `server` (postgresql.auto.conf), `database` or `roles`; `argument` names the setting, or `all`.
+    Its value is short, and longer than connecting takes: what comes before a session can say anything nobody can help."""
+    names = TIMEOUTS if row.argument == "all" else [row.argument]
+    values = {name: f"{case.rng.choice([100, 200, 400])}ms" for name in names}
+    try:
+        for name, value in values.items():
+            SET[row.step](job, name, value)
+        outcome = job.start().end(f"{row.step}: {', '.join(f'{name} {value}' for name, value in values.items())}")
+    finally:
+        job.server.await_answer()
+        for name in names:
+            UNSET[row.step](job, name)
+    return outcome
+
+
+def for_server(job, name, value):
+    job.server.sql(f"ALTER SYSTEM SET {name} = '{value}'")
+    reload(job)
+
+
+def for_server_no_more(job, name):
+    job.server.sql(f"ALTER SYSTEM RESET {name}")
+    reload(job)
+
+
+def reload(job):
+    """Until new sessions have it: the server reads the file, and then its sessions do, of which ours is one."""
+    [before] = job.server.sql("SELECT pg_conf_load_time()")
+    job.server.sql("SELECT pg_reload_conf()")
+    await_that(lambda: job.server.sql("SELECT pg_conf_load_time()") != [before], "the server has read its settings")
+
+
+def for_database(job, name, value):
+    job.server.sql(f'ALTER DATABASE "{job.database}" SET {name} = \'{value}\'')
+
+
+def for_database_no_more(job, name):
+    """It goes along when the database changes its name."""
+    for database in job.server.databases("fault_"):
+        job.server.sql(f'ALTER DATABASE "{database}" RESET {name}')
+
+
+def for_roles(job, name, value):
+    for role in roles(job):
+        job.server.sql(f'ALTER ROLE "{role}" SET {name} = \'{value}\'')
+
+
+def for_roles_no_more(job, name):
+    for role in roles(job):
+        job.server.sql(f'ALTER ROLE "{role}" RESET {name}')
+
+
+def roles(job):
+    return job.server.sql("SELECT rolname FROM pg_roles WHERE rolcanlogin")
+
+
+SET = {"server": for_server, "database": for_database, "roles": for_roles}
+UNSET = {"server": for_server_no_more, "database": for_database_no_more, "roles": for_roles_no_more}
