@@ -31,6 +31,16 @@ class Refused(Exception):
         self.status, self.code, self.again = status, said.get("code", ""), again
 
 
+class Stranger(OSError):
+    """Something answered that is not NEXUS."""
+
+
+def is_local(url):
+    """Whether `url` leads to this machine."""
+    host = urllib.parse.urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 class Nexus:
     """The memory of one agent.
 
@@ -40,6 +50,10 @@ class Nexus:
 
     def __init__(self, url="http://127.0.0.1:8003", agent="nexus", token=None, patience=30):
         self.url, self.agent, self.token, self.patience = url.rstrip("/"), agent, token, patience
+        # Elsewhere its certificate says who answers.
+        self.is_known = not is_local(self.url)
+        # A proxy that the environment names for the web must not see what stays on this machine.
+        self.opener = urllib.request.build_opener(*([] if self.is_known else [urllib.request.ProxyHandler({})]))
 
     @classmethod
     def from_environment(cls):
@@ -73,6 +87,16 @@ class Nexus:
             if not (refused.status == 404 and refused.again):
                 raise
 
+    def meet(self):
+        """Asks once who answers, so that no text and no token goes to another program that has NEXUS's port."""
+        if self.is_known:
+            return
+        with self.opener.open(self.url + "/", timeout=30) as answer:
+            said = said_by_nexus(answer)
+        if not isinstance(said, dict) or said.get("service") != "NEXUS API":
+            raise Stranger("another program answers there")
+        self.is_known = True
+
     def request(self, method, path, body=None, headers=None):
         """One call; the answer's JSON. Raises Refused, or OSError when there was no answer in time."""
         headers = {"X-Nexus-Agent": self.agent, "Content-Type": "application/json", **(headers or {})}
@@ -83,18 +107,30 @@ class Nexus:
         end, again = time.monotonic() + self.patience, False
         while True:
             try:
+                self.meet()
                 request = urllib.request.Request(self.url + path, data, headers, method=method)
-                with urllib.request.urlopen(request, timeout=30) as answer:
-                    return json.load(answer)
+                with self.opener.open(request, timeout=30) as answer:
+                    return said_by_nexus(answer)
             except urllib.error.HTTPError as error:
-                if error.code not in (429, 503) or time.monotonic() > end:
-                    raise Refused(error.code, reason(error.read()), again) from None
+                if error.code not in (429, 502, 503, 504) or time.monotonic() > end:
+                    said = reason(error.read())
+                    raise (Refused(error.code, said, again) if said else Stranger(f"HTTP {error.code}, but not from NEXUS")) from None
                 wait = int(error.headers.get("Retry-After", "1"))
+            except Stranger:
+                raise
             except OSError:
                 if time.monotonic() > end:
                     raise
                 wait, again = 0.5, True
             time.sleep(wait)
+
+
+def said_by_nexus(answer):
+    """The answer's JSON."""
+    try:
+        return json.load(answer)
+    except ValueError:
+        raise Stranger(f"HTTP {answer.status}, but not from NEXUS") from None
 
 
 def reason(body):
@@ -133,7 +169,7 @@ def main():
     except Refused as refused:
         sys.exit(f"nexus: {refused}")
     except OSError as cause:
-        sys.exit(f"nexus: no answer from {nexus.url}: {cause}; is it running? systemctl status nexus-api.socket")
+        sys.exit(f"nexus: no answer from {nexus.url}: {cause}. Is it running? systemctl status nexus-api.socket")
 
 
 if __name__ == "__main__":

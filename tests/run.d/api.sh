@@ -44,6 +44,17 @@ answers_are_as_documented() {
 
 assistants_library_works() { beside_machine "$contract/bin/python" -B tests/live/api/contract_client.py "$PWD/docs/examples/mcp_server.py"; }
 
+# A browser with a DNS server of its own: the test's.
+pages_keep_out() {
+	local names
+	need chromium=chromium
+	names=$(mktemp)
+	echo 'nameserver 127.0.0.1' >"$names"
+	# shellcheck disable=SC2016 # the inner shell's
+	beside_machine unshare --mount bash -c 'mount --bind "$0" /etc/resolv.conf && exec "$@"' "$names" python3 -B tests/live/api/browser.py "$(type -P chromium)"
+	rm -f "$names"
+}
+
 part_api() {
 	local passed=0 failed=0 cases=5 long_too=()
 	if [[ -n $long ]]; then cases=500 long_too=(--long); fi
@@ -54,6 +65,7 @@ part_api() {
 	one openapi-file-is-valid openapi_file_is_valid
 	one answers-are-as-documented answers_are_as_documented "$cases"
 	one assistants-library-works assistants_library_works
+	one pages-keep-out pages_keep_out
 	# What is said here is a count: what comes after it has one of its own.
 	printf '%d passed, %d failed\n' "$passed" "$failed"
 	in_machine live/api-proofs.sh "${long_too[@]}"

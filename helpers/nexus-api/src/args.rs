@@ -75,6 +75,10 @@ pub struct Args {
     #[arg(long, env = "NEXUS_API_RATE", value_name = "NUMBER", default_value_t = 0)]
     pub rate: u32,
 
+    /// Names by which programs reach it over TCP, besides 127.0.0.1, localhost and [::1], with commas between
+    #[arg(long, env = "NEXUS_API_HOSTS", value_name = "NAMES", value_delimiter = ',')]
+    pub hosts: Vec<String>,
+
     /// Requests a minute that one address of another machine may make, 1 to 100000
     #[arg(long, env = "NEXUS_REMOTE_RATE", value_name = "NUMBER", default_value_t = 120,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::args::Args;
 use crate::calls;
 use crate::http::agent::Agent;
+use crate::http::browser::{self, Hosts};
 use crate::http::outside::Outside;
 use crate::http::peer::Peer;
 use crate::http::rate::Rate;
@@ -39,6 +40,7 @@ pub(crate) struct Gate {
     /// By who is at the other end, whatever agent it names.
     rate: Rate<Option<Peer>>,
     outside: Outside,
+    hosts: Hosts,
     places: Arc<Semaphore>,
     /// One client may take so many of the places.
     share: usize,
@@ -63,6 +65,7 @@ impl Gate {
             token,
             rate: Rate::new(args.rate),
             outside: Outside::new(args)?,
+            hosts: Hosts::new(&args.hosts),
             places: Arc::new(Semaphore::new(places)),
             share: places - places / 4,
             at_work: Arc::default(),
@@ -156,6 +159,9 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
             response
         }
     };
+    for (name, value) in browser::ANSWER {
+        response.headers_mut().insert(name, value);
+    }
     app.metrics.observe(route, response.status().as_u16(), begun.elapsed());
     if app.gate.is_closing.load(Ordering::Relaxed) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -172,6 +178,10 @@ async fn enter(
 ) -> Result<Response, Problem> {
     let gate = &app.gate;
     let peer = request.extensions().get::<Peer>().copied();
+    // Before anything else, also before what needs no token. No browser opens a Unix socket.
+    if matches!(peer, Some(Peer::Address(_))) {
+        gate.hosts.admit(request.uri(), request.headers())?;
+    }
     let (client, outside) = if peer == Some(Peer::Proxy) {
         Metrics::count(&app.metrics.outside);
         let address = gate.outside.admit(route, request.headers(), begun)?;

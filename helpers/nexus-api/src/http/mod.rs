@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod body;
+mod browser;
 pub(crate) mod connections;
 pub(crate) mod gate;
 pub(crate) mod outside;

