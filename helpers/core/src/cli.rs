@@ -27,6 +27,13 @@ pub fn parse<A: Parser>() -> Result<A> {
     )
 }
 
+/// Whether the process was called with `flag`, such as `--backup-dir`; a setting counts as not typed.
+pub fn was_typed(flag: &str) -> bool {
+    let is_it =
+        |word: &str| word.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+    std::env::args_os().skip(1).any(|word| word.to_str().is_some_and(is_it))
+}
+
 /// One line for what clap says in several.
 fn explain(command: &Command, typed: &[String], error: &clap::Error) -> Failure {
     let text = |kind| match error.get(kind) {

@@ -29,6 +29,8 @@ pub mod message_id {
     pub const TEST_PROVEN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a66";
     /// A restore test failed.
     pub const TEST_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a67";
+    /// The newest set lacks rows that an older one holds; nothing that holds them is rotated away.
+    pub const ROWS_MISSING: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a6e";
     /// A purge has run.
     pub const PURGE_DONE: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a70";
     /// A purge failed.

@@ -4,12 +4,15 @@ use std::time::Instant;
 
 use nexus_core::docker::client::Client;
 use nexus_core::failure::{Exit, OrFail, Result};
+use nexus_core::ledger::rows_gone;
 use nexus_core::postgres::server::Server;
 use nexus_core::progress::Progress;
 use nexus_core::set::directory::{BackupDirectory, Last};
+use nexus_core::set::home::Homes;
 use nexus_core::set::keys;
 use nexus_core::set::lock::Lock;
 use nexus_core::set::name::SetName;
+use nexus_core::set::size::Size;
 use nexus_core::stop::Stop;
 use serde::Serialize;
 
@@ -50,8 +53,10 @@ pub(crate) struct Done {
 /// The first failure; then no new name is in the backup directory and old sets are untouched.
 pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done> {
     let began = Instant::now();
-    let directory = BackupDirectory::at(&args.backup_dir)?;
+    let homes = Homes::of_this_machine();
+    let directory = open(args, &homes)?;
     let _lock = Lock::take(directory.path(), "nexus-backup")?;
+    let highest = homes.enter(&directory, args.new_directory)?;
     rotation::sweep(&directory)?;
     directory.began()?;
     let recipients = keys::recipients(&args.recipients)?;
@@ -65,12 +70,13 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done>
     progress.doing("opening the snapshot");
     let runtime = runtime()?;
     let settled = ledger::lines(&args.purge_ledger)?;
+    let forgotten = rows_gone(&args.purge_ledger, None)?;
     let snapshot = runtime.block_on(Snapshot::open(&server))?;
     let stored_bytes = snapshot.stored_bytes();
     space::measure(directory.path(), stored_bytes, directory.last()?)?.require(directory.path())?;
     progress.expect(stored_bytes);
 
-    let name = SetName::new(directory.next_sequence()?, snapshot.taken);
+    let name = SetName::new(directory.next_sequence()?.max(highest + 1), snapshot.taken);
     let staging = Staging::create(directory.path(), name, recipients, args.zstd_level)?;
     let written = write::contents(write::Job {
         args,
@@ -92,8 +98,9 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done>
     let path = staging.publish(&written.files)?;
     directory.finished()?;
     let bytes = written.bytes();
-    remember(&directory, Last { sequence: name.sequence, database_bytes: stored_bytes, set_bytes: bytes });
-    let removed = rotate(&directory, args)?;
+    let last = Last { sequence: name.sequence, database_bytes: stored_bytes, set_bytes: bytes };
+    remember(&homes, &directory, name, last);
+    let removed = rotate(&directory, args, Some((name, size_of(&written, forgotten))))?;
     Ok(done(name, &path, &written, removed, began))
 }
 
@@ -109,11 +116,34 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .or_fail(Exit::Software, || "starting the runtime")
 }
 
-/// Notes the set's size for the next run's guess; without it the guess is only coarser.
-fn remember(directory: &BackupDirectory, last: Last) {
-    if let Err(failure) = directory.remember(last) {
-        log::warn!("{failure}");
+/// The directory that the settings name, where it is the one that sets were written to, or a new one is meant.
+///
+/// # Errors
+/// Settings (78) when there is none, or another one at that path.
+pub(crate) fn open(args: &Args, homes: &Homes) -> Result<BackupDirectory> {
+    let directory = BackupDirectory::at(&args.backup_dir)?;
+    if !args.new_directory {
+        homes.require(&directory)?;
     }
+    Ok(directory)
+}
+
+/// Notes the set's number and its size for the next run. The set is complete, whether or not that can be written.
+fn remember(homes: &Homes, directory: &BackupDirectory, name: SetName, last: Last) {
+    let in_directory = directory.remembered().and_then(|mut remembered| {
+        remembered.last = last;
+        directory.remember(&remembered)
+    });
+    for noted in [in_directory, homes.published(directory, name)] {
+        if let Err(failure) = noted {
+            log::warn!("{failure}");
+        }
+    }
+}
+
+fn size_of(written: &Written, forgotten: u64) -> Size {
+    let tables = written.manifest.tables.iter();
+    Size::of(tables.map(|table| (table.schema.as_str(), table.table.as_str(), table.rows)), forgotten)
 }
 
 /// Rotates without taking a backup; gives the names of what was removed.
@@ -121,15 +151,27 @@ fn remember(directory: &BackupDirectory, last: Last) {
 /// # Errors
 /// I/O, or TryLater (75) while something else writes there.
 pub(crate) fn rotate_only(args: &Args) -> Result<Vec<String>> {
-    let directory = BackupDirectory::at(&args.backup_dir)?;
+    let homes = Homes::of_this_machine();
+    let directory = open(args, &homes)?;
     let _lock = Lock::take(directory.path(), "nexus-backup --rotate-only")?;
+    homes.enter(&directory, args.new_directory)?;
     rotation::sweep(&directory)?;
-    let removed = rotation::rotate(&directory, args)?;
+    let removed = rotation::rotate(&directory, args, None)?;
     Ok(removed.iter().map(|set| set.name.to_string()).collect())
 }
 
-fn rotate(directory: &BackupDirectory, args: &Args) -> Result<Vec<String>> {
-    let removed = rotation::rotate(directory, args)
+/// Accepts that the newest set holds less than older ones; gives its name.
+///
+/// # Errors
+/// Usage (64) when there is no set, Settings (78) for another directory than the known one, TryLater (75), I/O.
+pub(crate) fn accept_smaller(args: &Args) -> Result<SetName> {
+    let directory = open(args, &Homes::of_this_machine())?;
+    let _lock = Lock::take(directory.path(), "nexus-backup --accept-smaller")?;
+    rotation::accept_smaller(&directory)
+}
+
+fn rotate(directory: &BackupDirectory, args: &Args, new: Option<(SetName, Size)>) -> Result<Vec<String>> {
+    let removed = rotation::rotate(directory, args, new)
         .map_err(|failure| failure.while_doing("the set is complete, but rotation failed"))?;
     Ok(removed.iter().map(|set| set.name.to_string()).collect())
 }

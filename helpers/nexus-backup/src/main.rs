@@ -44,6 +44,11 @@ fn run() -> Result<()> {
     if args.rotate_only {
         return rotate_only(&args);
     }
+    if args.accept_smaller {
+        let newest = job::accept_smaller(&args)?;
+        let text = format!("{newest} is the measure now: sets before it rotate away as they become old\n");
+        return print(args.json, &newest.to_string(), &text);
+    }
     if args.dry_run {
         let plan = plan::plan(&args)?;
         print(args.json, &plan, &plan.to_text())?;

@@ -4,12 +4,13 @@ use nexus_core::failure::Result;
 use nexus_core::postgres::server::Server;
 use nexus_core::progress::human_bytes;
 use nexus_core::set::directory::BackupDirectory;
+use nexus_core::set::home::Homes;
 use nexus_core::set::keys;
 use nexus_core::set::rotation::Decision;
 use serde::Serialize;
 
 use crate::args::Args;
-use crate::job::runtime;
+use crate::job::{self, runtime};
 use crate::redis;
 use crate::rotation;
 use crate::snapshot::Snapshot;
@@ -48,7 +49,7 @@ struct PlannedTable {
 /// As a run, but for the space, which is reported.
 pub(crate) fn plan(args: &Args) -> Result<Plan> {
     let recipients = keys::recipients(&args.recipients)?.len();
-    let directory = BackupDirectory::at(&args.backup_dir)?;
+    let directory = job::open(args, &Homes::of_this_machine())?;
     let server = Server::from_settings(&args.server)?;
     let redis = redis::facts_if_wanted(args.redis, &args.redis_socket)?.is_some();
     let snapshot = runtime()?.block_on(Snapshot::open(&server))?;
@@ -99,7 +100,7 @@ pub(crate) struct PlannedSet {
 /// # Errors
 /// I/O.
 pub(crate) fn rotation_plan(args: &Args) -> Result<Vec<PlannedSet>> {
-    let directory = BackupDirectory::at(&args.backup_dir)?;
+    let directory = job::open(args, &Homes::of_this_machine())?;
     let planned = rotation::plan(&directory, args)?.into_iter().map(|(set, decision)| PlannedSet {
         set: set.name.to_string(),
         removed: decision == Decision::Remove,

@@ -5,9 +5,14 @@ use std::path::Path;
 
 use nexus_core::failure::{OrFailIo, Result};
 use nexus_core::journal::message_id;
+use nexus_core::ledger::rows_gone;
 use nexus_core::set::directory::{BackupDirectory, SetEntry};
+use nexus_core::set::name::SetName;
 use nexus_core::set::proof;
-use nexus_core::set::rotation::{Decision, decide};
+use nexus_core::set::rotation::{
+    Decision, Known, decide, missing_from_newest, missing_rows, missing_rows_advice,
+};
+use nexus_core::set::size::Size;
 
 use crate::args::Args;
 
@@ -18,22 +23,66 @@ use crate::args::Args;
 pub(crate) fn plan(directory: &BackupDirectory, args: &Args) -> Result<Vec<(SetEntry, Decision)>> {
     let sets = directory.sets()?;
     let names: Vec<_> = sets.iter().map(|set| set.name).collect();
-    let proven = proof::proven(&args.proofs_dir, &names)?;
+    let known = known(directory, args, &names, None)?;
+    Ok(decided(directory, args, sets, &names, &known))
+}
+
+fn decided(
+    directory: &BackupDirectory,
+    args: &Args,
+    sets: Vec<SetEntry>,
+    names: &[SetName],
+    known: &Known,
+) -> Vec<(SetEntry, Decision)> {
     let decisions = if directory.newest_failed() {
         vec![Decision::KeepAfterFailure; sets.len()]
     } else {
-        decide(&names, &proven, args.retention)
+        decide(names, known, args.retention)
     };
-    Ok(sets.into_iter().zip(decisions).collect())
+    sets.into_iter().zip(decisions).collect()
 }
 
-/// Removes the sets that the plan names.
+/// What is known of the sets, `new` among them. The size of a proven set that nobody has remembered is in its proof.
+fn known(
+    directory: &BackupDirectory,
+    args: &Args,
+    names: &[SetName],
+    new: Option<(SetName, Size)>,
+) -> Result<Known> {
+    let mut known = Known::read(directory, &args.proofs_dir, names)?;
+    known.sizes.extend(new);
+    known.sizes.retain(|set, _| names.contains(set));
+    for set in &known.proven {
+        if known.sizes.contains_key(set) {
+            continue;
+        }
+        let tables = proof::tables(&args.proofs_dir, *set)?;
+        if !tables.is_empty() {
+            let forgotten = rows_gone(&args.purge_ledger, Some(set.taken))?;
+            known.sizes.insert(*set, Size::of_digests(&tables, forgotten));
+        }
+    }
+    known.measure = missing_from_newest(names, &known);
+    Ok(known)
+}
+
+/// Removes the sets that have become too old, and none that holds what the newest one lacks. `new` is the set that was just
+/// written.
 ///
 /// # Errors
 /// I/O; what was not removed is tried again next time.
-pub(crate) fn rotate(directory: &BackupDirectory, args: &Args) -> Result<Vec<SetEntry>> {
+pub(crate) fn rotate(
+    directory: &BackupDirectory,
+    args: &Args,
+    new: Option<(SetName, Size)>,
+) -> Result<Vec<SetEntry>> {
+    let sets = directory.sets()?;
+    let names: Vec<_> = sets.iter().map(|set| set.name).collect();
+    let known = known(directory, args, &names, new)?;
+    remember(directory, &known);
+    warn_of_missing_rows(&names, &known);
     let mut removed = Vec::new();
-    for (set, decision) in plan(directory, args)? {
+    for (set, decision) in decided(directory, args, sets, &names, &known) {
         if decision != Decision::Remove {
             continue;
         }
@@ -45,6 +94,43 @@ pub(crate) fn rotate(directory: &BackupDirectory, args: &Args) -> Result<Vec<Set
         removed.push(set);
     }
     Ok(removed)
+}
+
+/// The sizes of the sets, for the next run and for nexus-health. Where they cannot be written, that run knows less.
+fn remember(directory: &BackupDirectory, known: &Known) {
+    let written = directory.remembered().and_then(|before| {
+        let mut remembered = before.clone();
+        remembered.set_sizes(&known.sizes);
+        remembered.set_measure(known.measure);
+        if remembered == before { Ok(()) } else { directory.remember(&remembered) }
+    });
+    if let Err(failure) = written {
+        log::warn!("{failure}");
+    }
+}
+
+fn warn_of_missing_rows(names: &[SetName], known: &Known) {
+    let (Some(newest), Some(measure)) = (names.last(), known.measure) else { return };
+    log::error!(
+        MESSAGE_ID = message_id::ROWS_MISSING, NEXUS_JOB = "backup", NEXUS_BACKUP = newest.to_string().as_str(),
+        NEXUS_MEASURE = measure.to_string().as_str();
+        "{}. No set that holds them is rotated away. {}",
+        missing_rows(*newest, measure, &known.sizes),
+        missing_rows_advice(measure)
+    );
+}
+
+/// Accepts that the newest set holds less than older ones; gives its name.
+///
+/// # Errors
+/// Usage (64) when there is no set; I/O.
+pub(crate) fn accept_smaller(directory: &BackupDirectory) -> Result<SetName> {
+    let newest = directory.find("latest")?.name;
+    let mut remembered = directory.remembered()?;
+    remembered.accepted = newest.sequence;
+    remembered.set_measure(None);
+    directory.remember(&remembered)?;
+    Ok(newest)
 }
 
 /// Removes what killed runs left; the caller holds the lock.

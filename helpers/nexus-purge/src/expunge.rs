@@ -5,6 +5,7 @@ use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::journal::message_id;
 use nexus_core::ledger::{Keys, read};
 use nexus_core::set::directory::SetEntry;
+use nexus_core::set::home::Homes;
 use nexus_core::set::lock::Lock;
 use nexus_core::text::counted;
 use serde::Serialize;
@@ -37,12 +38,14 @@ pub(crate) fn expunge(args: &Args) -> Result<Expunged> {
             .advise("First: systemctl start nexus-purge"));
     }
     let sets = Sets::read(args)?;
+    Homes::of_this_machine().require(&sets.directory)?;
     let _lock = (!args.dry_run).then(|| Lock::take(sets.directory.path(), APPLICATION)).transpose()?;
     let last = ledger.lines().iter().filter_map(|line| done(&ledger, line)).map(|(at, _)| at).max();
     let (goes, stays): (Vec<&SetEntry>, Vec<&SetEntry>) =
         sets.there.iter().partition(|set| last.is_some_and(|last| set.name.taken <= last));
-    let newest_proven = goes.iter().rfind(|set| sets.proven.contains(&set.name));
-    let only_proven = newest_proven.filter(|_| !stays.iter().any(|set| sets.proven.contains(&set.name)));
+    let newest_proven = goes.iter().rfind(|set| sets.known.proven.contains(&set.name));
+    let only_proven =
+        newest_proven.filter(|_| !stays.iter().any(|set| sets.known.proven.contains(&set.name)));
     let expunged = Expunged {
         sets: goes.iter().map(|set| set.name.to_string()).collect(),
         only_proven: only_proven.map(|set| set.name.to_string()),

@@ -5,8 +5,7 @@ use nexus_core::failure::Result;
 use nexus_core::ledger::{Forget, Keys, Ledger, Line, Rows, Types, What, read};
 use nexus_core::set::directory::{BackupDirectory, SetEntry};
 use nexus_core::set::name::SetName;
-use nexus_core::set::proof;
-use nexus_core::set::rotation::{Leaves, leaves};
+use nexus_core::set::rotation::{Known, Leaves, leaves};
 use nexus_core::text::{columns, grouped, moment, printable};
 use serde::Serialize;
 
@@ -32,7 +31,7 @@ pub(crate) struct Sets {
     pub(crate) directory: BackupDirectory,
     pub(crate) there: Vec<SetEntry>,
     pub(crate) names: Vec<SetName>,
-    pub(crate) proven: std::collections::BTreeSet<SetName>,
+    pub(crate) known: Known,
 }
 
 impl Sets {
@@ -44,8 +43,8 @@ impl Sets {
         let directory = BackupDirectory::at(&args.backup_dir)?;
         let there = directory.sets()?;
         let names: Vec<SetName> = there.iter().map(|set| set.name).collect();
-        let proven = proof::proven(&args.proofs_dir, &names)?;
-        Ok(Self { directory, there, names, proven })
+        let known = Known::read(&directory, &args.proofs_dir, &names)?;
+        Ok(Self { directory, there, names, known })
     }
 
     /// The newest set that holds what the decision of `line` forgot: one from before it was done. The second in which both
@@ -74,7 +73,7 @@ pub(crate) fn show(args: &Args) -> Result<Vec<Shown>> {
     let shown = ledger.lines().iter().filter_map(|line| {
         let decision = line.decision()?;
         let last = sets.last_with(&ledger, line);
-        let gone = match last.map(|set| leaves(&sets.names, &sets.proven, args.retention, set)) {
+        let gone = match last.map(|set| leaves(&sets.names, &sets.known, args.retention, set)) {
             None => "no backup holds it".to_owned(),
             Some(Leaves::On(day)) => day.strftime("%Y-%m-%d").to_string(),
             Some(Leaves::OnceProven(day)) => {

@@ -2,6 +2,7 @@
 
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::set::directory::{BackupDirectory, SetEntry};
+use nexus_core::set::home::Homes;
 use nexus_core::set::proof;
 use nexus_core::set::which::find_set;
 
@@ -10,8 +11,14 @@ use crate::args::Args;
 /// The set that was asked for; else the newest that is not proven; else, when all are, the newest.
 ///
 /// # Errors
-/// Usage (64) when there is no such set, Data (65) when there is none at all.
+/// Usage (64) when there is no such set, Unavailable (69) when there is none at all, Settings (78) when the directory is not
+/// the one that sets were written to.
 pub(crate) fn choose(args: &Args) -> Result<SetEntry> {
+    let is_path = args.set.as_ref().is_some_and(|id| id.contains('/'));
+    if !is_path {
+        // A proof of a set of another directory would say something about ours.
+        Homes::of_this_machine().require(&BackupDirectory::at(&args.backup_dir)?)?;
+    }
     if let Some(id) = &args.set {
         return find_set(&args.backup_dir, id);
     }

@@ -10,12 +10,14 @@
 mod chain;
 mod entry;
 mod file;
+mod gone;
 mod key;
 mod merge;
 
 pub use chain::{Broken, Head, Ledger, Line};
 pub use entry::{Decision, Done, Entry, Forget, Hashed, Hashes, Place, Rows, Types, What};
 pub use file::{LedgerFile, carry_out_alone, read};
+pub use gone::rows_gone;
 pub use key::{Key, KeyId, Keys};
 pub use merge::{Merged, OfSet, Side, merge, outstanding};
 

@@ -1,5 +1,6 @@
 //! The backup directory: which sets are in it, which leftovers, what number comes next.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use crate::set::name::SetName;
 use crate::set::seal::{NewFile, give_to_owner_of};
+use crate::set::size::Size;
 
 /// A set that is complete: its name has no leading dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +33,46 @@ pub struct Last {
     pub set_bytes: u64,
 }
 
+/// What nexus-backup remembers in the directory, in `.last.json`; losing it costs the guess of [`Last`] and the comparison
+/// of sizes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// The last published set.
+    #[serde(flatten)]
+    pub last: Last,
+    /// How much each set holds, by its name.
+    #[serde(default)]
+    sizes: BTreeMap<String, Size>,
+    /// A person has accepted that sets after this number hold less than those before.
+    #[serde(default)]
+    pub accepted: u64,
+    /// Name of the set whose rows the newest one lacks.
+    #[serde(default)]
+    measure: Option<String>,
+}
+
+impl Remembered {
+    /// How much each set holds.
+    pub fn sizes(&self) -> BTreeMap<SetName, Size> {
+        self.sizes.iter().filter_map(|(name, size)| Some((name.parse().ok()?, *size))).collect()
+    }
+
+    /// Replaces what is known of the sets' sizes.
+    pub fn set_sizes(&mut self, sizes: &BTreeMap<SetName, Size>) {
+        self.sizes = sizes.iter().map(|(name, size)| (name.to_string(), *size)).collect();
+    }
+
+    /// The set whose rows the newest one lacks.
+    pub fn measure(&self) -> Option<SetName> {
+        self.measure.as_ref()?.parse().ok()
+    }
+
+    /// Replaces the set whose rows the newest one lacks.
+    pub fn set_measure(&mut self, measure: Option<SetName>) {
+        self.measure = measure.map(|name| name.to_string());
+    }
+}
+
 /// Brings a directory's entries to the disk.
 ///
 /// # Errors
@@ -39,6 +81,24 @@ pub fn sync_directory(path: &Path) -> Result<()> {
     fs::File::open(path)
         .and_then(|directory| directory.sync_all())
         .or_fail_io(|| format!("bringing directory {} to the disk", path.display()))
+}
+
+/// Writes `value` as JSON to `path` in one step: what was there stays until the new file is on the disk.
+///
+/// # Errors
+/// I/O.
+pub(super) fn replace_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let new = path.with_extension("new");
+    let doing = || format!("writing {}", path.display());
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).or_fail_io(doing)?,
+        _ => {}
+    }
+    let mut file = NewFile::create(&new)?;
+    let json = serde_json::to_vec(value).or_fail(Exit::Software, doing)?;
+    file.write_all(&json).or_fail_io(doing)?;
+    file.finish()?;
+    fs::rename(&new, path).or_fail_io(doing)
 }
 
 /// A backup directory.
@@ -170,7 +230,7 @@ impl BackupDirectory {
     /// I/O.
     pub fn next_sequence(&self) -> Result<u64> {
         let newest = self.sets()?.last().map_or(0, |set| set.name.sequence);
-        Ok(newest.max(self.last()?.sequence) + 1)
+        Ok(newest.max(self.remembered()?.last.sequence) + 1)
     }
 
     /// What is remembered of the last set; nothing when it was never written or is damaged.
@@ -178,31 +238,28 @@ impl BackupDirectory {
     /// # Errors
     /// I/O other than "not found".
     pub fn last(&self) -> Result<Last> {
+        Ok(self.remembered()?.last)
+    }
+
+    /// What is remembered of the sets; nothing when it was never written or is damaged.
+    ///
+    /// # Errors
+    /// I/O other than "not found".
+    pub fn remembered(&self) -> Result<Remembered> {
         let path = self.last_path();
         match fs::read(&path) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Last::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Remembered::default()),
             Err(error) => Err(error).or_fail_io(|| format!("reading {}", path.display())),
         }
     }
 
-    /// Remembers the last set, replacing what was remembered in one step.
+    /// Replaces what is remembered in one step.
     ///
     /// # Errors
     /// I/O.
-    pub fn remember(&self, last: Last) -> Result<()> {
-        let path = self.last_path();
-        let new = path.with_extension("new");
-        let doing = || format!("writing {}", path.display());
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).or_fail_io(doing)?,
-            _ => {}
-        }
-        let mut file = NewFile::create(&new)?;
-        let json = serde_json::to_vec(&last).or_fail(Exit::Software, doing)?;
-        file.write_all(&json).or_fail_io(doing)?;
-        file.finish()?;
-        fs::rename(&new, &path).or_fail_io(doing)
+    pub fn remember(&self, remembered: &Remembered) -> Result<()> {
+        replace_json(&self.last_path(), remembered)
     }
 
     fn last_path(&self) -> PathBuf {

@@ -5,6 +5,7 @@ pub mod checksums;
 pub mod database_sql;
 pub mod directory;
 pub mod hashing;
+pub mod home;
 pub mod keys;
 pub mod lock;
 pub mod manifest;
@@ -15,6 +16,7 @@ pub mod proof;
 mod read_back;
 pub mod rotation;
 pub mod seal;
+pub mod size;
 pub mod verify;
 pub mod which;
 

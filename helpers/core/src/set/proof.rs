@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::docker::protocol::Scratch;
@@ -98,7 +99,7 @@ impl Proof {
     /// # Errors
     /// I/O (74), CannotCreate (73) on a full disk, Permission (77).
     pub fn write(&self, proofs: &Path, set: SetName) -> Result<PathBuf> {
-        let path = path_of(proofs, set);
+        let path = free_path_of(proofs, set)?;
         let partial = path.with_extension("json.partial");
         let doing = || format!("writing the proof {}", path.display());
         let json = serde_json::to_vec_pretty(self).or_fail(Exit::Software, doing)?;
@@ -124,21 +125,70 @@ pub fn path_of(proofs: &Path, set: SetName) -> PathBuf {
     proofs.join(format!("{:06}.json", set.sequence))
 }
 
+/// Where it is when another set with the same number has a proof already, such as one of another machine.
+fn whole_path_of(proofs: &Path, set: SetName) -> PathBuf {
+    proofs.join(format!("{set}.json"))
+}
+
+/// Where the proof of `set` can be written without replacing another set's.
+fn free_path_of(proofs: &Path, set: SetName) -> Result<PathBuf> {
+    let path = path_of(proofs, set);
+    let is_others = match read_at::<Verdict>(&path) {
+        Ok(verdict) => verdict.is_some_and(|verdict| verdict.set != set.to_string()),
+        // A damaged one is replaced.
+        Err(failure) if failure.exit() == Exit::Data => false,
+        Err(failure) => return Err(failure),
+    };
+    Ok(if is_others { whole_path_of(proofs, set) } else { path })
+}
+
 /// The proof of a set, if there is one.
 ///
 /// # Errors
 /// I/O, or Data (65) for a proof that cannot be understood.
 pub fn read(proofs: &Path, set: SetName) -> Result<Option<Verdict>> {
-    let path = path_of(proofs, set);
+    read_as(proofs, set, |verdict: &Verdict| &verdict.set)
+}
+
+/// What a proof says of the tables.
+#[derive(Deserialize)]
+struct Tables {
+    set: String,
+    #[serde(default)]
+    tables: Vec<TableDigest>,
+}
+
+/// The tables that the restore test of a set has found; none when it has none to say of.
+///
+/// # Errors
+/// As [`read`].
+pub fn tables(proofs: &Path, set: SetName) -> Result<Vec<TableDigest>> {
+    Ok(read_as(proofs, set, |tables: &Tables| &tables.set)?.map(|tables| tables.tables).unwrap_or_default())
+}
+
+fn read_as<T: DeserializeOwned>(
+    proofs: &Path,
+    set: SetName,
+    name: impl Fn(&T) -> &String,
+) -> Result<Option<T>> {
+    for path in [path_of(proofs, set), whole_path_of(proofs, set)] {
+        if let Some(proof) = read_at::<T>(&path)?.filter(|proof| *name(proof) == set.to_string()) {
+            return Ok(Some(proof));
+        }
+    }
+    Ok(None)
+}
+
+fn read_at<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let doing = || format!("reading the proof {}", path.display());
-    let file = match File::open(&path) {
+    let file = match File::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other.or_fail_io(doing)?,
     };
-    let verdict: Verdict = serde_json::from_reader(BufReader::new(file.take(LARGEST)))
+    serde_json::from_reader(BufReader::new(file.take(LARGEST)))
         .or_fail(Exit::Data, doing)
-        .map_err(|failure| failure.advise("Remove it and run: systemctl start nexus-restore-test"))?;
-    Ok((verdict.set == set.to_string()).then_some(verdict))
+        .map(Some)
+        .map_err(|failure| failure.advise("Remove it and run: systemctl start nexus-restore-test"))
 }
 
 /// Those of `sets` that a restore has proven.
@@ -183,6 +233,22 @@ mod tests {
         assert_eq!(found().unwrap(), 0);
         std::fs::write(&path, "{").unwrap();
         assert_eq!(found().unwrap_err().exit(), Exit::Data);
+    }
+
+    #[test]
+    fn the_proof_of_another_set_with_the_same_number_stays() {
+        let proofs = tempfile::tempdir().unwrap();
+        let first = proof(true).write(proofs.path(), set()).unwrap();
+        let before = std::fs::read(&first).unwrap();
+        let other: SetName = "000042-20271122T030012Z".parse().unwrap();
+        let mut of_other = Proof::of(other, other.taken);
+        for proven in [true, false] {
+            of_other.verdict.proven = proven;
+            of_other.write(proofs.path(), other).unwrap();
+            assert_eq!(std::fs::read(&first).unwrap(), before);
+            assert_eq!(read(proofs.path(), other).unwrap(), Some(of_other.verdict.clone()));
+        }
+        assert_eq!(proven(proofs.path(), &[set(), other]).unwrap(), BTreeSet::from([set()]));
     }
 
     #[test]

@@ -4,9 +4,15 @@
 //! step back of the clock counts as nothing and a leap no more than twice the usual distance between sets: a clock
 //! that jumps by years, now and then, ages no set by years.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use crate::failure::Result;
+use crate::set::directory::BackupDirectory;
 use crate::set::name::SetName;
+use crate::set::proof;
+use crate::set::size::Size;
+use crate::text::grouped;
 use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -40,8 +46,10 @@ pub struct Retention {
 pub enum Decision {
     /// One of the newest.
     KeepNewest,
-    /// The newest that a restore has proven.
+    /// The newest that a restore has proven, or the newest of those that lacks no rows of an older one.
     KeepProven,
+    /// The newest set lacks rows that this one has, or may have.
+    KeepFull,
     /// Not older than the days that are set.
     KeepYoung,
     /// The last of its week.
@@ -60,6 +68,10 @@ impl Decision {
         match self {
             Self::KeepNewest => format!("keep: one of the newest {}", retention.at_least.max(1)),
             Self::KeepProven => "keep: the newest that a restore has proven".to_owned(),
+            Self::KeepFull => {
+                "keep: the newest set lacks most of its rows (if that is meant: nexus-backup --accept-smaller)"
+                    .to_owned()
+            }
             Self::KeepYoung => format!("keep: not older than {} days", retention.days),
             Self::KeepWeekly => "keep: the last of its week".to_owned(),
             Self::KeepMonthly => "keep: the last of its month".to_owned(),
@@ -72,18 +84,127 @@ impl Decision {
 /// One distance between neighbouring sets always counts in full up to this.
 const ALWAYS_PLAUSIBLE: SignedDuration = SignedDuration::from_hours(48);
 
+/// What is known of the sets besides their names.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Those that a restore has proven.
+    pub proven: BTreeSet<SetName>,
+    /// How much they hold; a set that is not here may hold anything.
+    pub sizes: BTreeMap<SetName, Size>,
+    /// Sets up to this number are no measure for newer ones: a person has said so.
+    pub accepted: u64,
+    /// The set whose rows were missing when that was last found.
+    pub measure: Option<SetName>,
+}
+
+impl Known {
+    /// Reads what is known of `sets`, which are in `directory`.
+    ///
+    /// # Errors
+    /// I/O, or Data (65) for a proof that cannot be understood.
+    pub fn read(directory: &BackupDirectory, proofs: &Path, sets: &[SetName]) -> Result<Self> {
+        let remembered = directory.remembered()?;
+        Ok(Self {
+            proven: proof::proven(proofs, sets)?,
+            sizes: remembered.sizes(),
+            accepted: remembered.accepted,
+            measure: remembered.measure(),
+        })
+    }
+
+    /// What the living memory is compared with: the set that the newest one lacks rows of, or the newest.
+    pub fn reference(&self, sets: &[SetName]) -> Option<(SetName, Size)> {
+        let set = missing_from_newest(sets, self).or_else(|| sets.last().copied())?;
+        Some((set, self.measure_of(&set)?))
+    }
+
+    /// The size of `set`, where it is a measure for newer sets.
+    fn measure_of(&self, set: &SetName) -> Option<Size> {
+        self.sizes.get(set).copied().filter(|_| set.sequence > self.accepted)
+    }
+
+    /// The proven set that must stay: the newest that is not far smaller than an older proven one.
+    fn newest_full_proven(&self, sets: &[SetName]) -> Option<usize> {
+        let proven: Vec<(usize, Size)> = (0..sets.len())
+            .filter(|index| self.proven.contains(&sets[*index]))
+            .filter_map(|index| Some((index, self.measure_of(&sets[index])?)))
+            .collect();
+        let is_full = |(index, size): &&(usize, Size)| {
+            !proven.iter().any(|(older, before)| older < index && size.is_far_smaller(*before))
+        };
+        proven.iter().rfind(is_full).map(|(index, _)| *index)
+    }
+}
+
+/// The set that has most of the rows that the newest of `sets` lacks. Once a set is the measure it stays the measure until
+/// its rows are back or a person accepts that they are gone, however the memory grows meanwhile.
+pub fn missing_from_newest(sets: &[SetName], known: &Known) -> Option<SetName> {
+    let newest = sets.last()?;
+    let now = known.sizes.get(newest);
+    if let Some(measure) = known.measure.filter(|measure| measure != newest && sets.contains(measure))
+        && let Some(before) = known.measure_of(&measure)
+        && !now.is_some_and(|now| now.is_back(before))
+    {
+        return Some(measure);
+    }
+    let now = now?;
+    let lacks = |set: &SetName| Some((known.measure_of(set)?, *set));
+    let larger = sets.iter().filter_map(lacks).filter(|(before, _)| now.is_far_smaller(*before));
+    larger.max_by_key(|(before, set)| (before.episodes, before.rows, *set)).map(|(_, set)| set)
+}
+
+/// One sentence without a stop, for a person: what `newest` lacks of what `measure` held.
+pub fn missing_rows(newest: SetName, measure: SetName, sizes: &BTreeMap<SetName, Size>) -> String {
+    let before = sizes.get(&measure).copied().unwrap_or_default();
+    let Some(now) = sizes.get(&newest).copied() else {
+        return format!(
+            "set {newest} may lack rows of the {} that set {measure} holds",
+            grouped(before.rows)
+        );
+    };
+    let forgotten = match now.forgotten_since(before) {
+        0 => String::new(),
+        rows => format!(", and nexus-purge has forgotten {} since", grouped(rows)),
+    };
+    format!(
+        "set {newest} holds {} episodes and {} rows in all, where set {measure} held {} and {}{forgotten}",
+        grouped(now.episodes),
+        grouped(now.rows),
+        grouped(before.episodes),
+        grouped(before.rows)
+    )
+}
+
+/// What to do about it.
+pub fn missing_rows_advice(measure: SetName) -> String {
+    format!(
+        "If they are lost: nexus-restore apply {:06}. If they are meant to be gone: nexus-backup --accept-smaller",
+        measure.sequence
+    )
+}
+
 /// A decision for every set; `sets` are ordered by sequence number, and so are the decisions.
-pub fn decide(sets: &[SetName], proven: &BTreeSet<SetName>, retention: Retention) -> Vec<Decision> {
+pub fn decide(sets: &[SetName], known: &Known, retention: Retention) -> Vec<Decision> {
     let keep_for = SignedDuration::from_hours(24 * i64::from(retention.days));
     let newest = sets.len().saturating_sub(retention.at_least.max(1) as usize);
-    let newest_proven = sets.iter().rposition(|set| proven.contains(set));
+    let newest_proven = sets.iter().rposition(|set| known.proven.contains(set));
+    let newest_full_proven = known.newest_full_proven(sets);
+    let missing = missing_from_newest(sets, known).and_then(|set| known.measure_of(&set));
+    let has_them = |set: &SetName| {
+        missing.is_some_and(|before| {
+            let size = known.sizes.get(set);
+            set.sequence > known.accepted && !size.is_some_and(|size| size.is_far_smaller(before))
+        })
+    };
     let weekly = last_of_each(sets, retention.weekly, week);
     let monthly = last_of_each(sets, retention.monthly, month);
     let decide = |(index, age): (usize, SignedDuration)| {
         if index >= newest {
             Decision::KeepNewest
-        } else if Some(index) == newest_proven {
+        } else if Some(index) == newest_proven || Some(index) == newest_full_proven {
             Decision::KeepProven
+        } else if has_them(&sets[index]) {
+            Decision::KeepFull
         } else if age <= keep_for {
             Decision::KeepYoung
         } else if weekly.contains(&index) {
@@ -109,9 +230,15 @@ pub enum Leaves {
 }
 
 /// When `set`, one of `sets`, will be rotated away if one backup a day is made from now on.
-pub fn leaves(sets: &[SetName], proven: &BTreeSet<SetName>, retention: Retention, set: SetName) -> Leaves {
-    let is_proven = sets.iter().rfind(|set| proven.contains(set)) == Some(&set);
-    let none = BTreeSet::new();
+pub fn leaves(sets: &[SetName], known: &Known, retention: Retention, set: SetName) -> Leaves {
+    let index = sets.iter().position(|other| *other == set);
+    if index.is_none_or(|index| decide(sets, known, retention)[index] == Decision::KeepFull) {
+        return Leaves::Never;
+    }
+    let newest_proven = sets.iter().rposition(|set| known.proven.contains(set));
+    let is_proven = index == newest_proven || index == known.newest_full_proven(sets);
+    // Nobody knows what the next sets will hold.
+    let none = Known::default();
     let mut sets = sets.to_vec();
     for _ in 0..36_525 {
         let Some(newest) = sets.last().copied() else { return Leaves::Never };

@@ -5,6 +5,7 @@ use nexus_core::docker::client::Client;
 use nexus_core::docker::protocol::Request;
 use nexus_core::failure::{OrFailIo, Result};
 use nexus_core::set::directory::BackupDirectory;
+use nexus_core::set::home::Homes;
 use nexus_core::set::lock::Lock;
 
 use super::plan::Action;
@@ -33,6 +34,7 @@ pub(crate) fn carry_out(action: Action, why: &str, args: &Args) -> Result<()> {
 
 fn sweep_sets(args: &Args) -> Result<()> {
     let directory = BackupDirectory::at(&args.backup_dir)?;
+    Homes::of_this_machine().require(&directory)?;
     // Whoever holds it is making one of them.
     let _lock = Lock::take(directory.path(), "nexus-health")?;
     for path in directory.leftovers()? {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::{self, ScopedJoinHandle};
 
+use nexus_core::cli;
 use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_core::restoring::child;
 use nix::sys::signal::Signal;
@@ -59,7 +60,12 @@ pub(crate) fn back_up(restore: &Restore<'_>) -> Result<String> {
 fn run(restore: &Restore<'_>, arguments: &[&str], doing: &str) -> Result<String> {
     let program = find()?;
     let server = &restore.making.server.settings;
-    let mut child = Command::new(&program)
+    let mut command = Command::new(&program);
+    // A directory that a person has typed is not the settings'.
+    if cli::was_typed("--backup-dir") {
+        command.arg("--backup-dir").arg(&restore.args.common.backup_dir);
+    }
+    let mut child = command
         .args(arguments)
         .env("NEXUS_PG_HOST", &server.host)
         .env("NEXUS_PG_PORT", server.port.to_string())

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod emptied;
+
 const DAY: i64 = 86_400;
 const RETENTION: Retention = Retention { days: 14, at_least: 3, weekly: 0, monthly: 0 };
 
@@ -17,10 +19,15 @@ fn sets(times: &[i64]) -> Vec<SetName> {
 
 fn removed(times: &[i64], proven: &[u64], retention: Retention) -> Vec<u64> {
     let sets = sets(times);
-    let proven = sets.iter().filter(|set| proven.contains(&set.sequence)).copied().collect();
-    let decisions = decide(&sets, &proven, retention);
+    let decisions = decide(&sets, &only_proven(&sets, proven), retention);
     let pairs = sets.iter().zip(decisions);
     pairs.filter(|(_, decision)| *decision == Decision::Remove).map(|(set, _)| set.sequence).collect()
+}
+
+/// Those with the numbers `proven` are proven, and nothing is known of any set's size.
+fn only_proven(sets: &[SetName], proven: &[u64]) -> Known {
+    let proven = sets.iter().filter(|set| proven.contains(&set.sequence)).copied().collect();
+    Known { proven, ..Known::default() }
 }
 
 fn nightly(days: i64) -> Vec<i64> {
@@ -100,9 +107,9 @@ proptest! {
         days in 7u32..60, at_least in 0u32..10, weekly in 0u32..8, monthly in 0u32..8,
     ) {
         let sets = sets(&times);
-        let proven: BTreeSet<SetName> = sets.iter().filter(|set| proven.contains(&set.sequence)).copied().collect();
+        let known = only_proven(&sets, &proven.into_iter().collect::<Vec<_>>());
         let retention = Retention { days, at_least, weekly, monthly };
-        let decisions = decide(&sets, &proven, retention);
+        let decisions = decide(&sets, &known, retention);
         prop_assert_eq!(decisions.len(), sets.len());
         let removed = |index: usize| decisions[index] == Decision::Remove;
 
@@ -110,7 +117,7 @@ proptest! {
         for index in sets.len().saturating_sub(at_least.max(1) as usize)..sets.len() {
             prop_assert!(!removed(index));
         }
-        if let Some(newest_proven) = sets.iter().rposition(|set| proven.contains(set)) {
+        if let Some(newest_proven) = sets.iter().rposition(|set| known.proven.contains(set)) {
             prop_assert!(!removed(newest_proven));
         }
         // A removed set has as many nights after it as make it old, counting each step no longer than is plausible.
@@ -125,13 +132,13 @@ proptest! {
         }
         // One more proof, one more day, one more week: never removes more.
         let more = Retention { days: days + 1, at_least: at_least + 1, weekly: weekly + 1, monthly: monthly + 1 };
-        for (index, decision) in decide(&sets, &proven, more).into_iter().enumerate() {
+        for (index, decision) in decide(&sets, &known, more).into_iter().enumerate() {
             prop_assert!(decision != Decision::Remove || removed(index));
         }
         // What is left is left again: a second run removes nothing that the first has kept but for being old by a
         // plausible step, and never the newest or the newest proven.
         let left: Vec<SetName> = (0..sets.len()).filter(|index| !removed(*index)).map(|index| sets[index]).collect();
-        let again = decide(&left, &proven, retention);
+        let again = decide(&left, &known, retention);
         prop_assert!(again.last() != Some(&Decision::Remove));
     }
 }
@@ -143,7 +150,7 @@ fn the_day_on_which_a_set_leaves_is_the_day_on_which_it_is_removed() {
     {
         let now = sets(&nightly(10));
         let set = now[4];
-        let Leaves::On(day) = leaves(&now, &BTreeSet::new(), retention, set) else { panic!("it leaves") };
+        let Leaves::On(day) = leaves(&now, &Known::default(), retention, set) else { panic!("it leaves") };
         let days = (day.as_second() - now[0].taken.as_second()) / DAY + 1;
         assert!(!removed_in(&nightly(days - 1), retention, set), "{retention:?}");
         assert!(removed_in(&nightly(days), retention, set), "{retention:?}");
@@ -155,7 +162,7 @@ fn removed_in(times: &[i64], retention: Retention, set: SetName) -> bool {
     let mut there: Vec<SetName> = Vec::new();
     for name in sets(times) {
         there.push(name);
-        let decisions = decide(&there, &BTreeSet::new(), retention);
+        let decisions = decide(&there, &Known::default(), retention);
         let kept = there.iter().zip(decisions).filter(|(_, decision)| *decision != Decision::Remove);
         there = kept.map(|(name, _)| *name).collect();
     }
@@ -165,7 +172,7 @@ fn removed_in(times: &[i64], retention: Retention, set: SetName) -> bool {
 #[test]
 fn the_newest_proven_set_stays_until_a_newer_one_is_proven() {
     let now = sets(&nightly(10));
-    let proven = BTreeSet::from([now[4]]);
+    let proven = only_proven(&now, &[5]);
     assert!(matches!(leaves(&now, &proven, RETENTION, now[4]), Leaves::OnceProven(_)));
     assert!(matches!(leaves(&now, &proven, RETENTION, now[3]), Leaves::On(_)));
 }

@@ -1,0 +1,125 @@
+//! A directory at the same path that is another one is refused; what is meant is accepted.
+
+use super::*;
+
+/// A machine with its state and a place for backups.
+struct Machine {
+    place: tempfile::TempDir,
+    homes: Homes,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["state", "backups"] {
+            fs::create_dir(place.path().join(name)).unwrap();
+        }
+        let homes = Homes { state: place.path().join("state"), is_typed: false };
+        Self { place, homes }
+    }
+
+    fn directory(&self, name: &str) -> BackupDirectory {
+        BackupDirectory::at(&self.place.path().join(name)).unwrap()
+    }
+
+    /// A backup: the next number and a directory of that name.
+    fn back_up(&self, name: &str, is_meant: bool) -> Result<u64> {
+        let directory = self.directory(name);
+        let highest = self.homes.enter(&directory, is_meant)?;
+        let sequence = directory.next_sequence()?.max(highest + 1);
+        let set = set(sequence);
+        fs::create_dir(directory.path().join(set.to_string())).unwrap();
+        self.homes.published(&directory, set)?;
+        Ok(sequence)
+    }
+
+    /// What is seen at the place when its disk is not mounted.
+    fn unmount(&self) {
+        fs::rename(self.place.path().join("backups"), self.place.path().join("disk")).unwrap();
+        fs::create_dir(self.place.path().join("backups")).unwrap();
+    }
+}
+
+fn set(sequence: u64) -> SetName {
+    SetName::new(sequence, "2026-11-22T03:00:12Z".parse().unwrap())
+}
+
+#[test]
+fn an_empty_directory_in_the_place_of_the_disk_is_refused_and_nothing_is_written_to_it() {
+    let machine = Machine::new();
+    assert_eq!(machine.back_up("backups", false).unwrap(), 1);
+    machine.homes.require(&machine.directory("backups")).unwrap();
+    machine.unmount();
+    for refused in [
+        machine.homes.require(&machine.directory("backups")).unwrap_err(),
+        machine.back_up("backups", false).unwrap_err(),
+    ] {
+        assert_eq!(refused.exit(), Exit::Settings);
+        let said = refused.to_string();
+        assert!(said.contains("not the directory that set 000001-20261122T030012Z was written to"), "{said}");
+        assert!(said.contains("Is its disk mounted?"), "{said}");
+    }
+    assert_eq!(fs::read_dir(machine.place.path().join("backups")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_new_directory_that_is_meant_goes_on_with_the_numbers() {
+    let machine = Machine::new();
+    machine.back_up("backups", false).unwrap();
+    machine.unmount();
+    assert_eq!(machine.back_up("backups", true).unwrap(), 2);
+    assert_eq!(machine.back_up("backups", false).unwrap(), 3);
+    // Another path is meant, or it would not be in the settings.
+    fs::create_dir(machine.place.path().join("elsewhere")).unwrap();
+    assert_eq!(machine.back_up("elsewhere", false).unwrap(), 4);
+}
+
+#[test]
+fn a_directory_with_sets_is_taken_up_as_it_is() {
+    let machine = Machine::new();
+    fs::create_dir(machine.directory("backups").path().join(set(41).to_string())).unwrap();
+    assert_eq!(machine.back_up("backups", false).unwrap(), 42);
+}
+
+#[test]
+fn sets_that_were_copied_without_the_identity_are_the_same_directory() {
+    let machine = Machine::new();
+    machine.back_up("backups", false).unwrap();
+    machine.unmount();
+    fs::create_dir(machine.directory("backups").path().join(set(1).to_string())).unwrap();
+    assert_eq!(machine.back_up("backups", false).unwrap(), 2);
+}
+
+#[test]
+fn a_disk_that_is_mounted_before_the_first_set_is_taken() {
+    let machine = Machine::new();
+    machine.homes.enter(&machine.directory("backups"), false).unwrap();
+    machine.unmount();
+    assert_eq!(machine.back_up("backups", false).unwrap(), 1);
+}
+
+#[test]
+fn a_directory_that_a_person_types_stands_for_itself_unless_it_is_known() {
+    let machine = Machine::new();
+    machine.back_up("backups", false).unwrap();
+    fs::create_dir(machine.place.path().join("own")).unwrap();
+    let typed = Homes { is_typed: true, ..machine.homes.clone() };
+    assert_eq!(typed.enter(&machine.directory("own"), false).unwrap(), 0);
+    assert_eq!(fs::read_dir(machine.place.path().join("own")).unwrap().count(), 0);
+    machine.unmount();
+    assert_eq!(typed.require(&machine.directory("backups")).unwrap_err().exit(), Exit::Settings);
+}
+
+#[test]
+fn a_memory_that_is_damaged_is_said() {
+    let machine = Machine::new();
+    machine.back_up("backups", false).unwrap();
+    fs::write(machine.homes.file(), "{").unwrap();
+    assert_eq!(machine.back_up("backups", false).unwrap_err().exit(), Exit::Data);
+}
+
+#[test]
+fn the_device_of_a_path_is_that_of_the_mount_that_holds_it() {
+    assert_eq!(device_of(Path::new("/proc/1")), device_of(Path::new("/proc")));
+    assert!(device_of(Path::new("/")).is_some());
+}

@@ -1,0 +1,147 @@
+//! A memory that was emptied must not rotate away the sets that still hold it.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn size(episodes: u64) -> Size {
+    Size { rows: episodes + 4, episodes, forgotten: 0 }
+}
+
+/// One set a night; how many episodes each holds.
+fn known(sets: &[SetName], episodes: &[u64], proven: &[u64]) -> Known {
+    let sizes = sets.iter().copied().zip(episodes.iter().map(|episodes| size(*episodes))).collect();
+    Known { sizes, ..only_proven(sets, proven) }
+}
+
+fn decisions(episodes: &[u64], proven: &[u64], change: impl FnOnce(&mut Known)) -> Vec<Decision> {
+    let sets = sets(&nightly(episodes.len() as i64));
+    let mut known = known(&sets, episodes, proven);
+    change(&mut known);
+    decide(&sets, &known, RETENTION)
+}
+
+/// Three full sets, of which the second is proven, then thirty empty ones, of which the twentieth is proven.
+fn emptied() -> Vec<u64> {
+    [vec![5000; 3], vec![0; 30]].concat()
+}
+
+#[test]
+fn sets_of_an_emptied_memory_remove_none_that_holds_it() {
+    let decisions = decisions(&emptied(), &[2, 23], |_| ());
+    assert_eq!(decisions[..3], [Decision::KeepFull, Decision::KeepProven, Decision::KeepFull]);
+    // The empty ones go as ever, so that the disk does not fill.
+    assert_eq!(decisions[3..18], [Decision::Remove; 15]);
+    assert_eq!(decisions[22], Decision::KeepProven);
+}
+
+#[test]
+fn a_set_of_unknown_size_stays_too() {
+    let unknown = decisions(&emptied(), &[], |known| {
+        known.sizes.retain(|set, _| set.sequence != 1);
+    });
+    assert_eq!(unknown[0], Decision::KeepFull);
+}
+
+#[test]
+fn a_person_can_accept_that_the_memory_is_smaller_now() {
+    let accepted = decisions(&emptied(), &[2, 23], |known| known.accepted = 4);
+    assert_eq!(accepted[..18], [Decision::Remove; 18]);
+    // Until a newer set is proven the old one stays, as ever.
+    let unproven = decisions(&emptied(), &[2], |known| known.accepted = 4);
+    assert_eq!(unproven[..3], [Decision::Remove, Decision::KeepProven, Decision::Remove]);
+}
+
+#[test]
+fn what_nexus_purge_forgot_is_not_missed() {
+    let forgotten = decisions(&emptied(), &[2, 23], |known| {
+        for (set, size) in &mut known.sizes {
+            size.forgotten = if set.sequence > 3 { 5000 } else { 0 };
+        }
+    });
+    assert_eq!(forgotten[..18], [Decision::Remove; 18]);
+}
+
+#[test]
+fn a_memory_that_grows_anew_is_no_reason_to_remove_the_lost_one() {
+    let mut episodes = emptied();
+    episodes.extend([3000; 30]);
+    let held = decisions(&episodes, &[2, 40], |known| known.measure = known.sizes.keys().next().copied());
+    assert_eq!(held[0], Decision::KeepFull);
+    // Once it is as large as before, nothing is missing any more.
+    let back = decisions(&[vec![5000; 3], vec![0; 3], vec![4900; 30]].concat(), &[2, 30], |known| {
+        known.measure = known.sizes.keys().next().copied();
+    });
+    assert_eq!(back[..3], [Decision::Remove; 3]);
+}
+
+#[test]
+fn a_set_that_is_kept_for_its_rows_has_no_day_on_which_it_leaves() {
+    let sets = sets(&nightly(6));
+    let known = known(&sets, &[5000, 5000, 5000, 0, 0, 0], &[2]);
+    assert_eq!(leaves(&sets, &known, RETENTION, sets[0]), Leaves::Never);
+    assert!(matches!(leaves(&sets, &known, RETENTION, sets[3]), Leaves::On(_)));
+}
+
+/// What a night does to the memory.
+#[derive(Clone, Copy, Debug)]
+enum Night {
+    /// It has this many episodes now.
+    Has(u64),
+    /// The newest set is proven.
+    Proven,
+}
+
+/// A life in which the memory is at most doubled and never halved, and one in which anything happens.
+fn lives() -> impl Strategy<Value = (Vec<Night>, Vec<Night>)> {
+    let night = |most: u64| prop_oneof![3 => (0..most).prop_map(Night::Has), 1 => Just(Night::Proven)];
+    let full = prop_oneof![3 => (5000..9000_u64).prop_map(Night::Has), 1 => Just(Night::Proven)];
+    (prop::collection::vec(full, 3..20), prop::collection::vec(night(4000), 1..60))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+    /// The law: whatever becomes of the memory after it fell below half, and whichever of its sets are proven, the newest set
+    /// that was full and the newest full one that was proven are there until a person accepts it.
+    #[test]
+    fn the_newest_full_set_and_the_newest_full_proven_one_outlive_every_fall(
+        (full, after) in lives(),
+        // All below half of the smallest full set on the night of the fall.
+        fall in 0..2000_u64,
+        days in 7u32..20, at_least in 1u32..4,
+    ) {
+        let retention = Retention { days, at_least, weekly: 0, monthly: 0 };
+        let mut there: Vec<SetName> = Vec::new();
+        let mut known = Known::default();
+        let mut night = 0_i64;
+        let (mut newest, mut newest_proven) = (None, None);
+        let lives = full.iter().map(|night| (true, *night)).chain([(false, Night::Has(fall))])
+            .chain(after.iter().map(|night| (false, *night)));
+        for (is_full, what) in lives {
+            match what {
+                Night::Proven => {
+                    if let Some(set) = there.last() {
+                        known.proven.insert(*set);
+                        if is_full { newest_proven = Some(*set); }
+                    }
+                }
+                Night::Has(episodes) => {
+                    night += 1;
+                    let set = SetName::new(night as u64, Timestamp::from_second(1_767_236_400 + night * DAY).unwrap());
+                    there.push(set);
+                    known.sizes.insert(set, size(episodes));
+                    if is_full { newest = Some(set); }
+                    // As nexus-backup does.
+                    known.measure = missing_from_newest(&there, &known);
+                    let decisions = decide(&there, &known, retention);
+                    let kept = there.iter().zip(decisions).filter(|(_, decision)| *decision != Decision::Remove);
+                    there = kept.map(|(set, _)| *set).collect();
+                }
+            }
+            for kept in newest.iter().chain(&newest_proven) {
+                prop_assert!(there.contains(kept), "{kept} is gone on night {night}");
+            }
+        }
+    }
+}
