@@ -75,6 +75,10 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
     pub(crate) proofs_dir: PathBuf,
 
+    /// The ledger of what nexus-purge has forgotten: those rows are not missed
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    pub(crate) purge_ledger: PathBuf,
+
     /// A directory on the file system that holds the database
     #[arg(long, env = "NEXUS_HEALTH_DATA_DIR", value_name = "DIRECTORY", default_value = "/var/lib/docker")]
     pub(crate) data_dir: PathBuf,

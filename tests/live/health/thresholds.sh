@@ -143,7 +143,10 @@ make_disk() {
 	for number in 0 1 2 3 4 5 6 7; do [[ -e /dev/loop$number ]] || mknod -m 600 "/dev/loop$number" b 7 "$number"; done
 	truncate --size=64M "$work/disk"
 	mkfs.ext4 -q -N 208 -m 0 -E lazy_itable_init=0 "$work/disk"
+	# With the identity of the directory that it takes the place of: otherwise that is what is found.
+	cp -p "$disk/.directory-id" "$work/directory-id"
 	mount -o loop "$work/disk" "$disk"
+	cp -p "$work/directory-id" "$disk/.directory-id"
 	rmdir "$disk/lost+found"
 	chown nexus:nexus "$disk" && chmod 700 "$disk"
 	# Ten days in which it grew so that it is full in some two months.

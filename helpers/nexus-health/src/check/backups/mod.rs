@@ -1,5 +1,6 @@
 //! Backups: how old the newest set and the newest proven set are, whether rotation keeps up, whether the next one fits.
 
+mod kept;
 mod lock;
 
 use std::time::{Duration, SystemTime};
@@ -8,8 +9,9 @@ use jiff::Timestamp;
 use nexus_core::failure::Result;
 use nexus_core::progress::human_bytes;
 use nexus_core::set::directory::{BackupDirectory, Last, SetEntry};
-use nexus_core::set::proof;
-use nexus_core::set::rotation::{Decision, decide};
+use nexus_core::set::home::Homes;
+use nexus_core::set::proof::{self, Verdict};
+use nexus_core::set::rotation::{Decision, Known, decide};
 use nix::sys::statvfs::statvfs;
 
 use crate::check::postgres::in_words;
@@ -45,10 +47,16 @@ fn see(ctx: &Ctx, look: &mut Look) -> Result<()> {
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     look.metric(Metric::one("backup_sets", "Complete backup sets.", count as f64));
     let is_running = lock::is_held(&directory.path().join(".lock"));
+    let names: Vec<_> = sets.iter().map(|set| set.name).collect();
+    // A proof that cannot be read is a finding of its own.
+    let known = Known::read(&directory, &ctx.args.proofs_dir, &names).unwrap_or_default();
+    look.found(kept::home(&Homes::of_this_machine(), &directory));
+    look.found(kept::date(&sets));
+    look.found(kept::rows(&names, &known));
     newest(&sets, ctx, look);
     proven(&sets, ctx, look);
     look.found(last_run(&directory, is_running));
-    look.found(rotation(&directory, &sets, ctx, is_running));
+    look.found(rotation(&directory, &sets, &known, ctx, is_running));
     look.found(room(&directory, directory.last()?));
     // While one runs, its own directory is among them.
     let partial = if is_running { 0 } else { directory.leftovers()?.len() };
@@ -56,16 +64,22 @@ fn see(ctx: &Ctx, look: &mut Look) -> Result<()> {
     Ok(())
 }
 
-/// Seconds since then; a time to come counts as now.
+/// Seconds since then; what a clock that was a little ahead has said counts as now.
 fn age(at: Timestamp) -> f64 {
     Timestamp::now().duration_since(at).as_secs_f64().max(0.0)
 }
 
 fn newest(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
     let advice = "Take one: systemctl start nexus-backup; why there was none: journalctl -u nexus-backup";
-    let Some(set) = sets.last() else {
+    // One with a date to come may be of any age.
+    let Some(set) = sets.iter().rfind(|set| !kept::is_to_come(set.name.taken)) else {
+        let sentence = if sets.is_empty() {
+            "There is no backup."
+        } else {
+            "There is no backup whose date has passed, so how old they are is not known."
+        };
         // Installation takes the first one after it has started us.
-        look.found(Finding::critical("backup-age", "There is no backup.", advice).patient(2));
+        look.found(Finding::critical("backup-age", sentence, advice).patient(2));
         return;
     };
     let age = age(set.name.taken);
@@ -97,7 +111,11 @@ fn proven(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
         }
         _ => Finding::ok("proof", "No restore test has failed since the last proof."),
     });
-    let (age, sentence) = if let Some(verdict) = verdicts.last().filter(|verdict| verdict.proven) {
+    let is_to_come = |verdict: &&Verdict| kept::is_to_come(verdict.at);
+    let (age, sentence) = if let Some(verdict) = verdicts.last().filter(is_to_come) {
+        let sentence = format!("The date of the proof of set {} is still to come.", verdict.set);
+        (f64::INFINITY, sentence)
+    } else if let Some(verdict) = verdicts.last().filter(|verdict| verdict.proven) {
         let age = age(verdict.at);
         let help = "Time since a backup set was last proven.";
         look.metric(Metric::one("backup_newest_proof_age_seconds", help, age));
@@ -124,11 +142,16 @@ fn last_run(directory: &BackupDirectory, is_running: bool) -> Finding {
 }
 
 /// What should have gone and is still there: either backups fail, after which nothing goes, or removing does.
-fn rotation(directory: &BackupDirectory, sets: &[SetEntry], ctx: &Ctx, is_running: bool) -> Finding {
+fn rotation(
+    directory: &BackupDirectory,
+    sets: &[SetEntry],
+    known: &Known,
+    ctx: &Ctx,
+    is_running: bool,
+) -> Finding {
     let id = "backup-rotation";
     let names: Vec<_> = sets.iter().map(|set| set.name).collect();
-    let proven = proof::proven(&ctx.args.proofs_dir, &names).unwrap_or_default();
-    let due = decide(&names, &proven, ctx.args.retention);
+    let due = decide(&names, known, ctx.args.retention);
     let due = due.into_iter().filter(|decision| *decision == Decision::Remove).count();
     let rested = sets.last().and_then(|set| set.path.metadata().ok()).and_then(|m| m.modified().ok());
     let rested = rested.and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();

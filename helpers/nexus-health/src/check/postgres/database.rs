@@ -1,7 +1,7 @@
 //! What changes slowly and costs more to look at: size, dead rows, indexes, collations, pgvector, texts without a vector.
 
 use super::session::{Session, Trouble};
-use super::{bytes_in_words, embedding, in_words, unbuilt};
+use super::{bytes_in_words, embedding, emptied, in_words, unbuilt};
 use crate::finding::{Finding, Metric};
 use crate::look::{Check, Ctx, Look};
 
@@ -45,6 +45,7 @@ fn ask(ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
     let versions = names("SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector'")?;
     look.found(pgvector(versions.first().map(String::as_str)));
     size(&session, look)?;
+    emptied::look(&session, ctx, look)?;
     unbuilt::look(&session, look)?;
     embedding::look(&session, ctx, look)?;
     dead_rows(&session, ctx, look)

@@ -2,6 +2,7 @@
 
 pub(crate) mod database;
 mod embedding;
+mod emptied;
 mod session;
 mod unbuilt;
 

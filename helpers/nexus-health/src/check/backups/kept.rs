@@ -1,0 +1,91 @@
+//! Whether the sets are those that should be there: the right directory, rows that were not lost, dates that can be.
+
+use jiff::Timestamp;
+use nexus_core::set::directory::{BackupDirectory, SetEntry};
+use nexus_core::set::home::Homes;
+use nexus_core::set::name::SetName;
+use nexus_core::set::rotation::{Known, missing_from_newest, missing_rows, missing_rows_advice};
+
+use crate::finding::Finding;
+
+/// So many seconds a clock may be ahead of another that was set since.
+const AHEAD: f64 = 3600.0;
+
+/// Whether the directory is the one that sets were written to.
+pub(super) fn home(homes: &Homes, directory: &BackupDirectory) -> Finding {
+    let id = "backup-directory";
+    match homes.require(directory) {
+        Ok(()) => Finding::ok(id, "The backup directory is the one that sets were written to."),
+        Err(failure) => Finding::critical(
+            id,
+            format!("Nothing is written to the backups: {failure}."),
+            "Mount its disk (findmnt, lsblk); then: systemctl start nexus-backup",
+        ),
+    }
+}
+
+/// Whether the newest set holds what those before it held.
+pub(super) fn rows(names: &[SetName], known: &Known) -> Finding {
+    let id = "backup-rows";
+    let (Some(newest), Some(measure)) = (names.last(), missing_from_newest(names, known)) else {
+        return Finding::ok(id, "The newest backup holds what those before it held.");
+    };
+    let mut sentence = missing_rows(*newest, measure, &known.sizes);
+    // It begins with a small letter, because nexus-backup says it after its name.
+    sentence.replace_range(..1, "S");
+    Finding::critical(
+        id,
+        format!("{sentence}. No set that holds them is rotated away."),
+        missing_rows_advice(measure),
+    )
+}
+
+/// Whether the newest set has a date that can be.
+pub(super) fn date(sets: &[SetEntry]) -> Finding {
+    let id = "backup-clock";
+    match sets.last().filter(|set| is_to_come(set.name.taken)) {
+        None => Finding::ok(id, "The newest backup has a date that has passed."),
+        Some(set) => Finding::warning(
+            id,
+            format!("The date of the newest backup, {}, is still to come.", set.name),
+            "The clock was wrong then, or it is now: timedatectl; then take one with the right date: systemctl start \
+             nexus-backup",
+        ),
+    }
+}
+
+/// Whether a clock that was right cannot have said it yet.
+pub(super) fn is_to_come(at: Timestamp) -> bool {
+    at.duration_since(Timestamp::now()).as_secs_f64() > AHEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+    use nexus_core::set::size::Size;
+
+    fn set(sequence: u64, days: i64) -> SetName {
+        SetName::new(sequence, Timestamp::now() + jiff::SignedDuration::from_hours(24 * days))
+    }
+
+    #[test]
+    fn a_date_to_come_is_said_and_a_clock_that_was_set_back_a_little_is_not() {
+        let entry = |days| SetEntry { name: set(1, days), path: "/".into() };
+        assert_eq!(date(&[entry(0)]).level, Level::Ok);
+        assert_eq!(date(&[entry(3650), entry(0)]).level, Level::Ok);
+        assert_eq!(date(&[entry(0), entry(3650)]).level, Level::Warning);
+    }
+
+    #[test]
+    fn a_set_that_lacks_most_rows_is_critical() {
+        let names = [set(1, -2), set(2, -1)];
+        let mut known = Known::default();
+        known.sizes.insert(names[0], Size { rows: 5004, episodes: 5000, forgotten: 0 });
+        assert_eq!(rows(&names, &known).level, Level::Ok);
+        known.sizes.insert(names[1], Size { rows: 4, episodes: 0, forgotten: 0 });
+        let found = rows(&names, &known);
+        assert_eq!(found.level, Level::Critical);
+        assert!(found.sentence.starts_with("Set 000002-"), "{}", found.sentence);
+    }
+}

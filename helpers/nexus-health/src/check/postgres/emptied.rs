@@ -1,0 +1,91 @@
+//! Whether the memory still has the episodes that its backups have: an empty one answers as well as a full one.
+
+use nexus_core::failure::Result as Outcome;
+use nexus_core::ledger::rows_gone;
+use nexus_core::set::directory::BackupDirectory;
+use nexus_core::set::name::SetName;
+use nexus_core::set::rotation::{Known, missing_rows_advice};
+use nexus_core::set::size::Size;
+use nexus_core::text::grouped;
+
+use super::session::{Session, Trouble};
+use crate::finding::Finding;
+use crate::look::{Ctx, Look};
+
+/// The most rows that are counted one by one.
+const MOST: u64 = 200_000;
+
+/// How many rows the planner believes that there are; less than 0 when it does not know, no row when there is no table.
+const BELIEVED: &str = "SELECT reltuples::float8 FROM pg_catalog.pg_class \
+WHERE oid = pg_catalog.to_regclass('nexus_memory.zep_episodic_memory')";
+
+pub(super) fn look(session: &Session, ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
+    // What cannot be read of the backups is said by the check of the backups.
+    let Ok(Some((set, before, gone))) = reference(ctx) else { return Ok(()) };
+    // More than what would be missed need not be counted.
+    let episodes = episodes(session, before.episodes / 2 + 1)?;
+    look.found(finding(set, before, Size { rows: before.rows, episodes, forgotten: gone }));
+    Ok(())
+}
+
+/// The set to compare with, what it holds, and how many rows were forgotten until now.
+fn reference(ctx: &Ctx) -> Outcome<Option<(SetName, Size, u64)>> {
+    let directory = BackupDirectory::at(&ctx.args.backup_dir)?;
+    let names: Vec<_> = directory.sets()?.iter().map(|set| set.name).collect();
+    let known = Known::read(&directory, &ctx.args.proofs_dir, &names)?;
+    let gone = rows_gone(&ctx.args.purge_ledger, None)?;
+    Ok(known.reference(&names).map(|(set, size)| (set, size, gone)))
+}
+
+/// How many there are, as far as it matters. What the planner believes is old news where it says too few.
+fn episodes(session: &Session, enough: u64) -> Result<u64, Trouble> {
+    let Some(row) = session.rows(BELIEVED)?.into_iter().next() else { return Ok(0) };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count; below zero is none"
+    )]
+    let believed = row.get::<_, f64>(0) as u64;
+    if believed >= enough {
+        return Ok(believed);
+    }
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT FROM nexus_memory.zep_episodic_memory LIMIT {}) AS some",
+        enough.min(MOST)
+    );
+    let counted = session.rows(&sql)?.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs());
+    Ok(if counted < MOST { counted } else { believed.max(counted) })
+}
+
+fn finding(set: SetName, before: Size, now: Size) -> Finding {
+    let id = "memory-rows";
+    if !now.is_far_smaller(before) {
+        return Finding::ok(id, "The memory has the episodes that its backups have.");
+    }
+    let sentence = format!(
+        "The memory holds {} episodes, and set {set} holds {}.",
+        grouped(now.episodes),
+        grouped(before.episodes)
+    );
+    // A purge says that rows are gone when their pages are cleaned, some minutes after they went.
+    Finding::critical(id, sentence, missing_rows_advice(set)).patient(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+
+    #[test]
+    fn an_emptied_memory_is_critical_and_a_purged_one_is_not() {
+        let set: SetName = "000041-20261122T030012Z".parse().unwrap();
+        let before = Size { rows: 5004, episodes: 5000, forgotten: 3 };
+        let now = |episodes, forgotten| finding(set, before, Size { rows: 5004, episodes, forgotten });
+        assert_eq!(now(2501, 3).level, Level::Ok);
+        assert_eq!(now(0, 5003).level, Level::Ok);
+        let emptied = now(0, 3);
+        assert_eq!(emptied.level, Level::Critical);
+        assert!(emptied.sentence.contains("holds 0 episodes"), "{}", emptied.sentence);
+        assert!(emptied.advice.contains("nexus-restore apply 000041"), "{}", emptied.advice);
+    }
+}
