@@ -32,6 +32,9 @@ check stop_and_start
 check kill_containers
 check kill_docker
 check upgrade_docker
+check redis_lives_with_zeros_at_the_end_of_its_log
+check redis_lives_with_half_a_command
+check a_redis_that_cannot_start_keeps_nobody_from_the_memory
 check no_secret_shows
 check tidy_up
 check system_runs

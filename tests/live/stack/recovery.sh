@@ -55,6 +55,66 @@ upgrade_docker() {
 	systemctl is-active --quiet nexus-stack.service
 }
 
+# ---- What a power cut leaves in Redis's append-only file
+
+redis_data() { docker volume inspect --format '{{.Mountpoint}}' "$(docker inspect --format '{{range .Mounts}}{{if eq .Destination "/data"}}{{.Name}}{{end}}{{end}}' nexus-redis)"; }
+redis_log() { find "$(redis_data)/appendonlydir" -name '*.incr.aof' | sort -V | tail -n 1; }
+# with_redis_down COMMAND…: the stack is down while it runs, and whether its start succeeds is what this says.
+with_redis_down() {
+	systemctl stop nexus-stack
+	rm -f "$(redis_data)"/*.damaged
+	"$@"
+	systemctl start nexus-stack
+}
+copies() { find "$(redis_data)" -maxdepth 1 -name '*.damaged'; }
+add_zeros() { cp --preserve=all "$1" /root/redis-log && head -c 8192 /dev/zero >>"$1"; }
+add_half_a_command_and_zeros() { printf '*3\r\n$3\r\nSET\r\n$10\r\ncheck:ha' >>"$1" && head -c 5000 /dev/zero >>"$1"; }
+add_half_a_command() { printf '*3\r\n$3\r\nSET\r\n$10\r\ncheck:ha' >>"$1"; }
+add_zeros_and_a_command() { head -c 100 /dev/zero >>"$1" && printf '*3\r\n$3\r\nSET\r\n$5\r\ncheck\r\n$1\r\n1\r\n' >>"$1"; }
+
+redis_lives_with_zeros_at_the_end_of_its_log() {
+	local before log
+	before=$(mark)
+	log=$(redis_log)
+	with_redis_down add_zeros "$log"
+	all_is_back "$before"
+	cmp /root/redis-log "$log"
+	same "bytes more in the copy" $(($(stat --format=%s "$(copies)") - $(stat --format=%s /root/redis-log))) 8192
+	docker logs nexus-redis 2>&1 | found 'ended in 8192 zero bytes'
+	rm /root/redis-log
+}
+redis_lives_with_half_a_command() {
+	local before damage
+	before=$(mark)
+	for damage in add_half_a_command add_half_a_command_and_zeros; do
+		with_redis_down "$damage" "$(redis_log)"
+		all_is_back "$before"
+		same "a key of half a command" "$(redis EXISTS check:half)" 0
+		[[ -n $(copies) ]]
+	done
+}
+# Zeros with commands after them are no end: nothing is cut off, and the stack is up without its cache.
+a_redis_that_cannot_start_keeps_nobody_from_the_memory() {
+	local before log sum
+	before=$(as_owner --command="SELECT count(*) FROM $episodes")
+	log=$(redis_log)
+	cp --preserve=all "$log" /root/redis-log
+	with_redis_down add_zeros_and_a_command "$log"
+	sum=$(sha256sum "$log")
+	same "the stack" "$(systemctl is-active nexus-stack)" active
+	same "rows" "$(as_owner --command="SELECT count(*) FROM $episodes")" "$before"
+	as_program --command='SELECT 1' >/dev/null
+	await 60 redis_says 'Bad file format'
+	same "the file" "$(sha256sum "$log")" "$sum"
+	cat /root/redis-log >"$log"
+	rm /root/redis-log
+	docker restart nexus-redis >/dev/null
+	await 90 healthy
+	same "the key" "$(redis GET check:mark)" here
+	rm -f "$(redis_data)"/*.damaged
+}
+redis_says() { docker logs nexus-redis 2>&1 | found "$1"; }
+
 tidy_up() {
 	as_owner --command="DELETE FROM $episodes WHERE content LIKE 'check: %'"
 	redis DEL check:mark >/dev/null

@@ -13,10 +13,13 @@ use info::Info;
 /// Evictions are counted over this time.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What is kept from look to look: when how many keys had been evicted, the oldest an hour ago.
+/// What is kept from look to look.
 #[derive(Default)]
 pub(crate) struct Redis {
+    /// When how many keys had been evicted, the oldest an hour ago.
     evicted: Vec<(Instant, u64)>,
+    /// How often Redis had forked when its last snapshot had succeeded.
+    forks: Option<u64>,
 }
 
 impl Check for Redis {
@@ -49,11 +52,36 @@ impl Redis {
         // The answer's lines are the name and the value.
         let directory = directory.lines().nth(1).map(str::to_owned);
         ctx.note_directory(|directories| directories.redis = directory);
-        look.found(snapshot(&info));
+        look.found(self.snapshot(&info));
         look.found(append_only(&info));
         memory(&info, ctx, look);
         self.evictions(&info, ctx, look);
         Ok(())
+    }
+
+    fn snapshot(&mut self, info: &Info) -> Finding {
+        let id = "redis-snapshot";
+        let sentence = "Redis could not write its last snapshot (BGSAVE), so no backup of it succeeds.";
+        let forks = info.number("total_forks");
+        match info.text("rdb_last_bgsave_status") {
+            Some("ok") => {
+                self.forks = forks;
+                Finding::ok(id, "Redis could write its last snapshot.")
+            }
+            // Redis counts those that succeed.
+            Some(_) if forks.is_some() && forks == self.forks.or(Some(0)) => Finding::critical(
+                id,
+                format!("{sentence} It cannot start a copy of itself (fork)."),
+                "Memory is short, or the kernel may not promise more than it has: free -h; sysctl vm.overcommit_memory, \
+                 where Redis wants 1",
+            ),
+            Some(_) => Finding::critical(
+                id,
+                sentence,
+                "The cause is in its log: docker logs nexus-redis; most often the disk is full or memory is short",
+            ),
+            None => Finding::unknown(id, "Redis does not say how its last snapshot went.", ""),
+        }
     }
 
     fn evictions(&mut self, info: &Info, ctx: &Ctx, look: &mut Look) {
@@ -83,18 +111,6 @@ impl Redis {
         let advice = "Give it more: NEXUS_REDIS_MAXMEMORY and NEXUS_REDIS_MEMORY in /etc/nexus/nexus.env";
         let limits = ctx.args.thresholds.redis_evictions;
         look.found(Finding::measured("redis-evictions", value, limits, sentence, advice));
-    }
-}
-
-fn snapshot(info: &Info) -> Finding {
-    match info.text("rdb_last_bgsave_status") {
-        Some("ok") => Finding::ok("redis-snapshot", "Redis could write its last snapshot."),
-        Some(_) => Finding::critical(
-            "redis-snapshot",
-            "Redis could not write its last snapshot (BGSAVE), so no backup of it succeeds.",
-            "The cause is in its log: docker logs nexus-redis; most often the disk is full or memory is short",
-        ),
-        None => Finding::unknown("redis-snapshot", "Redis does not say how its last snapshot went.", ""),
     }
 }
 
@@ -155,7 +171,7 @@ mod tests {
     fn what_cannot_be_written_is_critical() {
         let level = |text: &str| {
             let info = Info::parse(text);
-            (snapshot(&info).level, append_only(&info).level)
+            (Redis::default().snapshot(&info).level, append_only(&info).level)
         };
         let said = |rdb: &str, aof: &str, rewrite: &str| {
             format!(
@@ -167,5 +183,18 @@ mod tests {
         assert_eq!(level(&said("err", "ok", "err")), (Level::Critical, Level::Warning));
         assert_eq!(level(&said("ok", "err", "ok")), (Level::Ok, Level::Critical));
         assert_eq!(level(""), (Level::Unknown, Level::Unknown));
+    }
+
+    #[test]
+    fn a_snapshot_that_failed_without_a_fork_names_the_fork() {
+        let mut redis = Redis::default();
+        let mut says_fork = |status: &str, forks: u64| {
+            let info = format!("rdb_last_bgsave_status:{status}\r\ntotal_forks:{forks}\r\n");
+            redis.snapshot(&Info::parse(&info)).sentence.contains("(fork)")
+        };
+        assert!(!says_fork("ok", 7));
+        assert!(says_fork("err", 7));
+        assert!(!says_fork("err", 8), "that one forked, and failed after");
+        assert!(!says_fork("ok", 9));
     }
 }

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Starts Redis in its container. Before that it looks at the end of the append-only file, because a power cut can leave zeros
+# there, or half a command. Redis drops the half command by itself (aof-load-truncated) and refuses to start over zeros. Every
+# command ends in CR LF, so zeros at the end belong to none: they are cut off, and nothing else is. Damage elsewhere is left to
+# Redis, which says so and does not start.
+set -eu
+umask 077
+
+data=/data/appendonlydir
+
+# all_zeros FILE BYTES: whether its last BYTES are.
+all_zeros() { [ "$(tail -c "$2" "$1" | tr -d '\000' | wc -c)" -eq 0 ]; }
+
+# zeros_at_end FILE: how many.
+zeros_at_end() {
+	size=$(stat -c %s "$1") some=0 more=1
+	while [ "$more" -le "$size" ] && all_zeros "$1" "$more"; do some=$more more=$((more * 2)); done
+	if [ "$more" -gt "$size" ]; then more=$((size + 1)); fi
+	while [ $((more - some)) -gt 1 ]; do
+		half=$(((some + more) / 2))
+		if all_zeros "$1" "$half"; then some=$half; else more=$half; fi
+	done
+	echo "$some"
+}
+
+# keep_copy FILE: as it is now, once, and at most three of all.
+keep_copy() {
+	copy=/data/$(basename "$1").$(date -u -r "$1" +%Y%m%dT%H%M%SZ).damaged
+	[ -e "$copy" ] || { cp "$1" "$copy.partial" && mv "$copy.partial" "$copy"; } || return
+	# shellcheck disable=SC2012 # the names are ours
+	ls -1t /data/*.damaged | tail -n +4 | while read -r old; do rm "$old"; done
+}
+
+# mend_end FILE: the last part of the append-only file. (`set -e` does not count in what is part of a condition.)
+mend_end() {
+	zeros=$(zeros_at_end "$1")
+	if [ "$zeros" -gt 0 ]; then
+		keep_copy "$1" && truncate -s $(($(stat -c %s "$1") - zeros)) "$1" && sync || return
+		echo "NEXUS: $1 ended in $zeros zero bytes, as a power cut leaves them. They are cut off; $copy is the file as it was."
+	fi
+	# A substitution drops the last line's end, on both sides.
+	if [ -s "$1" ] && [ "$(tail -c 2 "$1")" != "$(printf '\r\n')" ]; then
+		keep_copy "$1" || return
+		echo "NEXUS: $1 ends within a command. Redis drops that one; $copy is the file as it was."
+	fi
+}
+
+# The manifest names the parts in their order: `file NAME seq NUMBER type i`.
+last=$(sed -n 's/^file \([^ ]*\) .*type i.*/\1/p' "$data"/*.manifest 2>/dev/null | tail -n 1)
+if [ -n "$last" ] && [ -f "$data/$last" ]; then
+	mend_end "$data/$last" || echo "NEXUS: $data/$last could not be mended or copied (is the disk full?). Redis is started with it as it is." >&2
+fi
+exec redis-server "$@"
