@@ -51,6 +51,11 @@ check removed_and_taken_up_again
 check purge_keeps_backups
 check kept_backups_are_found
 check purge_of_all_leaves_nothing
+check purge_keeps_sets_however_spelled
+check purge_keeps_sets_that_were_moved
+check account_of_anothers
+check from_the_former_project_and_back
+check purge_of_all_leaves_nothing
 check memory_of_old_postgres
 check refused_upgrades
 check upgrade_cut_short

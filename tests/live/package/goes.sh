@@ -37,3 +37,41 @@ purge_of_all_leaves_nothing() {
 	no_traces_since "$work/traces"
 	same "what debconf knows" "$(debconf-show nexus)" ""
 }
+
+# sets_kept SETTING DIRECTORY: the package is purged where NEXUS_BACKUP_DIR is SETTING and a set is in DIRECTORY; each of its files stays.
+sets_kept() {
+	local setting=$1 directory=$2 before
+	echo 'nexus nexus/purge-backups boolean false' | debconf-set-selections
+	apt_now install "$deb"
+	mkdir -p "$directory/000001-20260101T000000Z" /var/lib/nexus/proofs
+	echo rows >"$directory/000001-20260101T000000Z/database.zst.age"
+	(cd "$directory/000001-20260101T000000Z" && sha256sum database.zst.age >SHA256SUMS)
+	echo proven >/var/lib/nexus/proofs/000001.json
+	echo left >/var/lib/nexus/state
+	printf 'NEXUS_BACKUP_DIR=%s\n' "$setting" >/etc/nexus/nexus.env
+	chown -R nexus:nexus "$directory" /var/lib/nexus/proofs
+	before=$(find "$directory"/ /var/lib/nexus/proofs -type f -exec sha256sum {} + | sort)
+	apt_now purge nexus
+	same "files with NEXUS_BACKUP_DIR=$setting" "$(find "$directory"/ /var/lib/nexus/proofs -type f -exec sha256sum {} + | sort)" "$before"
+	same "whose they are" "$(stat --format=%U "$directory"/000001-*)" nexus
+	same "what else is left" "$(ls -d /etc/nexus /run/nexus /var/lib/nexus/state 2>/dev/null || true)" ""
+	apt_said 'its backups are still in'
+	rm -rf --one-file-system /var/lib/nexus /srv/sets
+	userdel nexus
+}
+purge_keeps_sets_however_spelled() {
+	local usual=/var/lib/nexus/backups
+	sets_kept "$usual/" "$usual"
+	sets_kept "\"$usual\"" "$usual"
+	sets_kept "$usual  " "$usual"
+	sets_kept "/var/lib//nexus/./backups" "$usual"
+	sets_kept '/var/lib/nexus/back[u]ps' '/var/lib/nexus/back[u]ps'
+}
+# The setting names another directory now, or one that is not mounted; the sets of before are where they were.
+purge_keeps_sets_that_were_moved() {
+	sets_kept /var/lib/nexus/new /var/lib/nexus/backups
+	sets_kept /srv/new /var/lib/nexus/old/deeper
+	sets_kept "" /var/lib/nexus/other
+	install -d /srv/sets
+	sets_kept /srv/sets /srv/sets
+}

@@ -93,3 +93,42 @@ no_empty_memory_by_mistake() {
 	same "episodes" "$(stored_contents | wc -l)" "$rows"
 	same "clusters" "$(ls "$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)")" 18
 }
+
+# A package as it was when the Compose project was called nexus, made of this one.
+former_package() {
+	local root=$work/former
+	dpkg-deb --raw-extract "$deb" "$root"
+	sed -i 's/^name: nexus-memory-stack$/name: nexus/; s/, external: true }/ }/' "$root/usr/share/nexus/compose/docker-compose.yml"
+	sed -i '/take-over.sh$/d; /^Environment=COMPOSE_PROJECT_NAME=/d' "$root"/usr/lib/systemd/system/nexus-*.service
+	sed -i 's/^Version: .*/Version: 0.0.9/' "$root/DEBIAN/control"
+	echo 0.0.9 >"$root/usr/share/nexus/version"
+	(cd "$root" && find usr -type f -print0 | xargs --null md5sum >DEBIAN/md5sums)
+	dpkg-deb --root-owner-group --build -Zgzip -z1 "$root" "$work/former.deb"
+}
+project_that_runs() { docker inspect --format '{{index .Config.Labels "com.docker.compose.project"}}' nexus-postgres nexus-redis | sort -u; }
+
+# There and back, and nothing that was stored is lost.
+from_the_former_project_and_back() {
+	former_package
+	apt_now install "$work/former.deb"
+	nexus-setup --yes --owner-identity "$work/owner.txt" --model none >/dev/null
+	same "the project" "$(project_that_runs)" nexus
+	while_storing former apt_now install "$deb"
+	same "the project" "$(project_that_runs)" nexus-memory-stack
+	systemctl restart nexus-stack
+	while_storing back-to-former apt_now install --allow-downgrades "$work/former.deb"
+	same "the project" "$(project_that_runs)" nexus
+	same "the version set up" "$(cat /var/lib/nexus/installed/version)" 0.0.9
+	apt_now install "$deb"
+	same "containers" "$(docker ps --all --format '{{.Names}}' | sort | paste -sd' ')" "nexus-postgres nexus-redis"
+}
+
+# A person's account called nexus: apt stops before a file is there.
+account_of_anothers() {
+	useradd --create-home --shell /bin/bash nexus
+	fails "the user nexus has a login shell, /bin/bash" install_loudly "$deb"
+	same "files" "$(find /usr /etc -xdev -name '*nexus*' -not -path '/usr/local/*' -prune)" ""
+	apt_now purge nexus
+	same "the account" "$(getent passwd nexus | cut -d: -f6-)" /home/nexus:/bin/bash
+	userdel --remove nexus 2>/dev/null
+}
