@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
 
 use nexus_core::docker::client::{Answer, Client};
-use nexus_core::docker::protocol::Request;
+use nexus_core::docker::protocol::{Request, TOOL_OPTIONS};
 use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_core::postgres::server::Server;
 use nexus_core::stop::Stop;
@@ -106,14 +106,14 @@ impl LocalRun {
             .env("PGPORT", settings.port.to_string())
             .env("PGUSER", &settings.user)
             .env("PGPASSFILE", passfile.path())
-            .env("PGOPTIONS", "-c client_connection_check_interval=1s")
+            .env("PGOPTIONS", TOOL_OPTIONS)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .or_fail(Exit::Unavailable, doing)?;
         let stdout = child.stdout.take().ok_or_else(|| Failure::new(Exit::Software, doing()))?;
-        let said = child.stderr.take().map(|stderr| thread::spawn(move || last_line(stderr)));
+        let said = child.stderr.take().map(|stderr| thread::spawn(move || reason(stderr)));
         Ok(Self { program: words[0].clone(), child, stdout, said, stop: stop.clone(), _passfile: passfile })
     }
 
@@ -155,15 +155,19 @@ impl Read for LocalRun {
     }
 }
 
-/// The last line of what a tool says, as far as a line can be long.
-fn last_line(stderr: ChildStderr) -> String {
+/// The line that says why, as far as a line can be long: the last that speaks of an error, for PostgreSQL's tools add the statement
+/// after it; else the last.
+fn reason(stderr: ChildStderr) -> String {
     let mut stderr = BufReader::new(stderr);
-    let mut last = Vec::new();
+    let (mut last, mut error) = (String::new(), None);
     loop {
         let mut line = Vec::new();
         match stderr.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return String::from_utf8_lossy(&last).into_owned(),
-            Ok(_) => last = line,
+            Ok(0) | Err(_) => return error.unwrap_or(last),
+            Ok(_) => last = String::from_utf8_lossy(&line).into_owned(),
+        }
+        if last.contains("error: ") {
+            error = Some(last.clone());
         }
     }
 }
@@ -190,7 +194,7 @@ mod tests {
             .spawn()
             .unwrap();
         let stdout = child.stdout.take().unwrap();
-        let said = child.stderr.take().map(|stderr| thread::spawn(move || last_line(stderr)));
+        let said = child.stderr.take().map(|stderr| thread::spawn(move || reason(stderr)));
         let passfile = NamedTempFile::new().unwrap();
         LocalRun { program: "sh".to_owned(), child, stdout, said, stop: stop.clone(), _passfile: passfile }
     }

@@ -5,7 +5,7 @@
 //! No shell ever sees a field: the `sh -c` scripts are constants, and what follows them arrives as
 //! positional parameters that they use only as `"$@"` and `"$1"`.
 
-use nexus_core::docker::protocol::{Request, Section, Service, Stand, TableName};
+use nexus_core::docker::protocol::{LOCK_WAIT, Request, Section, Service, Stand, TOOL_OPTIONS, TableName};
 
 use crate::request::Refusal;
 
@@ -54,13 +54,6 @@ exit "$status""#;
 /// The directory /proc/PID belongs to that one process: once it is gone, so are the files in there, even
 /// when another process has got the same number. Hence the `cd` first, and the test before the kill.
 const LIFELINE: &str = r#"cd "/proc/$1" && echo ready && ! read -r _ && [ -e stat ] && kill -KILL "$1""#;
-
-/// The environment of the tools, besides the container's own, which says user and password file.
-///
-/// A tool that was killed leaves a server process that may be deep in a statement (LOCK, COPY, CREATE
-/// INDEX) and would notice only when it next reads or writes; with the check interval it looks every second
-/// whether its client is still there (`PostgreSQL` 14 and later, on Linux).
-const TOOL_ENVIRONMENT: &str = "PGOPTIONS=-c client_connection_check_interval=1s";
 
 /// One object a container, on one line each. A container without a health check has health null.
 const CONTAINER_LINE: &str = concat!(
@@ -112,7 +105,8 @@ pub fn tool(request: &Request) -> Option<Result<Argv, Refusal>> {
         _ => return None,
     };
     let mut argv = exec();
-    argv.extend(words(&["--env", TOOL_ENVIRONMENT, container]));
+    // The environment of the tools, besides the container's own, which says user and password file.
+    argv.extend(["--env".to_owned(), format!("PGOPTIONS={TOOL_OPTIONS}"), container.to_owned()]);
     argv.extend(words(&["sh", "-c", script, "sh", tool, "--no-password"]));
     argv.extend(fields);
     let bytes: usize = argv.iter().map(|word| word.len() + 1 + size_of::<usize>()).sum();
@@ -125,6 +119,7 @@ pub fn tool(request: &Request) -> Option<Result<Argv, Refusal>> {
 
 fn dump(database: &str, snapshot: &str, exclude_table_data: &[TableName]) -> Argv {
     let mut argv = words(&["--format=custom", "--compress=0", "--encoding=UTF8"]);
+    argv.push(format!("--lock-wait-timeout={LOCK_WAIT}"));
     argv.push(format!("--snapshot={snapshot}"));
     argv.extend(exclude_table_data.iter().map(|table| format!("--exclude-table-data={}", pattern(table))));
     argv.push(dbname(database));

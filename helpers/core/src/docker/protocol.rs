@@ -15,6 +15,16 @@ pub const LONGEST_REQUEST: usize = 4 << 20;
 /// The longest payload of a frame, in bytes.
 pub const LONGEST_FRAME: usize = 1 << 20;
 
+/// How long pg_dump waits for a lock (`--lock-wait-timeout`), in milliseconds.
+pub const LOCK_WAIT: u32 = 10_000;
+
+/// What the sessions of PostgreSQL's tools are set to (`PGOPTIONS`). A tool that was killed leaves a server process that may be
+/// deep in a statement (LOCK, COPY, CREATE INDEX) and would notice only when it next reads or writes; with the check interval it
+/// looks every second whether its client is still there (PostgreSQL 14 and later, on Linux). And no timeout of a person's ends it;
+/// of `transaction_timeout`, which servers before 17 refuse, the tools themselves think.
+pub const TOOL_OPTIONS: &str = "-c client_connection_check_interval=1s -c statement_timeout=0 \
+    -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0 -c lock_timeout=2min";
+
 /// The closed list of what may be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]

@@ -22,7 +22,7 @@ pub use table::{Heap, Table, parse_kind, parse_table};
 /// What a session that looks for rows sets: texts of keys and times are the same whatever the server's settings,
 /// row-level security hides nothing without a word, and what the session waits for ends when this process does.
 const PINNED: &str = "SET search_path = ''; SET row_security = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
-    SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; SET statement_timeout = 0; \
+    SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; \
     SET client_connection_check_interval = '1s'";
 
 /// A session for what is done here.

@@ -6,6 +6,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use crate::failure::Result;
 use crate::postgres::failure::from_client;
 use crate::postgres::server::Server;
+use crate::postgres::session;
 
 /// Connects to `database`; the connection is driven by the current tokio runtime.
 ///
@@ -26,16 +27,14 @@ pub async fn connect(server: &Server, database: &str, application: &str) -> Resu
         .password(password.as_slice())
         .dbname(database)
         .application_name(application)
+        .options(session::OPTIONS)
         .connect_timeout(std::time::Duration::from_secs(10));
     let doing = || format!("connecting to PostgreSQL at {} as {}", server.address(), settings.user);
     let (client, connection) = config.connect(NoTls).await.map_err(|e| from_client(doing(), &e))?;
     // Ends with the client; its error reaches whoever waits for an answer.
     tokio::spawn(connection);
-    // The job's own snapshot must not be ended for being idle while it streams.
     client
-        .batch_execute(
-            "SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0; SET search_path = ''",
-        )
+        .batch_execute(&format!("{}; SET search_path = ''", session::FIRST))
         .await
         .map_err(|e| from_client("preparing the session", &e))?;
     Ok(client)

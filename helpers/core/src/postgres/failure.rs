@@ -15,6 +15,12 @@ pub fn from_server(doing: impl Into<String>, sqlstate: &str, message: &str) -> F
         }
         "3D000" => (Exit::Settings, Some("Check NEXUS_PG_DATABASE in /etc/nexus/nexus.env")),
         "53100" => (Exit::CannotCreate, Some("The database server's disk is full: free some space")),
+        "55P03" => (
+            Exit::TryLater,
+            Some(
+                "Another session holds a lock: wait until its VACUUM FULL, ALTER TABLE or the like has ended and try again",
+            ),
+        ),
         "57P03" => (Exit::TryLater, Some("The server is starting or stopping; try again in a minute")),
         _ => (Exit::Unavailable, None),
     };

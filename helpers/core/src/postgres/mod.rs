@@ -10,4 +10,5 @@ pub mod quote;
 pub mod raw;
 pub mod recall;
 pub mod server;
+pub mod session;
 pub mod stream;

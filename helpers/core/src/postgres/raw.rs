@@ -16,6 +16,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::postgres::failure::{from_server, unreachable};
 use crate::postgres::priority::{STAND_BACK, STANDING_BACK};
 use crate::postgres::server::Server;
+use crate::postgres::session;
 use crate::postgres::stream::Stream;
 use crate::stop::Stop;
 
@@ -67,9 +68,11 @@ impl RawSession {
             ("user", server.settings.user.as_str()),
             ("database", database),
             ("application_name", application),
+            ("options", session::OPTIONS),
         ];
         session.send(|out| frontend::startup_message(parameters, out))?;
         session.log_in(server)?;
+        session.execute("preparing the session", session::FIRST)?;
         Ok(session)
     }
 

@@ -8,6 +8,7 @@ use deadpool_postgres::tokio_postgres::types::ToSql;
 use deadpool_postgres::tokio_postgres::{Client, Row, RowStream};
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
+use nexus_core::postgres::session;
 use pgvector::Vector;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -45,6 +46,7 @@ impl Database {
         let preparing = async {
             // For the session, which is this export's alone. The caller is as slow as it likes, so no limit but our own.
             client.query("SELECT set_config('nexus.agent_id', $1, false)", &[&agent]).await?;
+            client.batch_execute(session::FIRST).await?;
             client.batch_execute("SET statement_timeout = 0; SET default_transaction_read_only = on").await?;
             let none: [&(dyn ToSql + Sync); 0] = [];
             client.query_raw(ALL, none).await

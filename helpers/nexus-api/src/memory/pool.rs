@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use age::secrecy::ExposeSecret;
 use deadpool_postgres::tokio_postgres::{Client, Config, NoTls};
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
+};
 use nexus_core::credentials;
 use nexus_core::failure::{Exit, OrFail, Result};
+use nexus_core::postgres::session;
 
 use crate::APPLICATION;
 use crate::args::{Args, Candidates};
@@ -50,7 +53,7 @@ impl Database {
             .options(session_options(args));
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config.clone(), NoTls, manager_config);
-        let mut builder = Pool::builder(manager);
+        let mut builder = Pool::builder(manager).post_create(without_foreign_limit());
         if args.ef_search == Candidates::ByRows {
             builder = builder.post_create(candidates::by_rows()).pre_recycle(candidates::knows_the_rows());
         }
@@ -86,6 +89,16 @@ impl Database {
     }
 }
 
+/// Frees a new session of the one limit of a person's that [`session_options`] cannot name.
+fn without_foreign_limit() -> Hook {
+    Hook::async_fn(|client, _| {
+        Box::pin(async move {
+            let freed = tokio::time::timeout(CONNECT, client.batch_execute(session::FIRST)).await;
+            freed.map_err(|_| HookError::message("it does not answer"))?.map_err(HookError::Backend)
+        })
+    })
+}
+
 /// What every session is set to.
 fn session_options(args: &Args) -> String {
     let mut options = vec![
@@ -96,6 +109,7 @@ fn session_options(args: &Args) -> String {
         format!("statement_timeout={}", args.timeout.as_millis()),
         "lock_timeout=5000".to_owned(),
         "idle_in_transaction_session_timeout=30000".to_owned(),
+        "idle_session_timeout=0".to_owned(),
         // How many rows a tag or a word keeps decides the plan, so each value has its own.
         "plan_cache_mode=force_custom_plan".to_owned(),
         // Two workers more would cost a small machine more than they save a query of milliseconds.

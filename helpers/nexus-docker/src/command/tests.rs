@@ -8,7 +8,8 @@ const HEAD: [&str; 7] = [
     "exec",
     "--interactive",
     "--env",
-    "PGOPTIONS=-c client_connection_check_interval=1s",
+    "PGOPTIONS=-c client_connection_check_interval=1s -c statement_timeout=0 \
+     -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0 -c lock_timeout=2min",
     "nexus-postgres",
     "sh",
     "-c",
@@ -44,6 +45,7 @@ fn a_dump_is_this_command_line() {
             "--format=custom",
             "--compress=0",
             "--encoding=UTF8",
+            "--lock-wait-timeout=10000",
             "--snapshot=00000003-0000001B-1",
             r#"--exclude-table-data="public"."episode""#,
             r#"--exclude-table-data="we""ird"."--help *""#,
