@@ -11,6 +11,8 @@ pub(super) struct Existing {
     pub(super) roles: BTreeSet<String>,
     /// `(role, member)`
     pub(super) memberships: BTreeSet<(String, String)>,
+    /// `(role, setting, value as SQL)` of ALTER ROLE … SET.
+    pub(super) settings: BTreeSet<(String, String, String)>,
 }
 
 /// What is to be done.
@@ -24,6 +26,8 @@ pub(super) struct RolePlan {
     pub(super) run: Vec<Run>,
     /// `(role, member)` that the set has, the server has not, though both roles exist.
     pub(super) missing: Vec<(String, String)>,
+    /// Settings of roles that exist, which these have not: to be made by a person.
+    pub(super) settings: Vec<String>,
 }
 
 /// One statement to run.
@@ -61,6 +65,12 @@ pub(super) fn plan(statements: &[Statement], existing: &Existing) -> RolePlan {
                     plan.login.push(role);
                 }
                 plan.run.push(run(statement));
+            }
+            About::Role(role) => {
+                let is_there = |(name, value)| existing.settings.contains(&(role, name, value));
+                if setting(statement).is_some_and(|setting| !is_there(setting)) {
+                    plan.settings.push(statement.text.clone());
+                }
             }
             About::Membership { role, member } => {
                 if is_new(&plan, &role) || is_new(&plan, &member) {
@@ -109,6 +119,15 @@ fn about(statement: &Statement) -> About {
         _ => None,
     }
     .unwrap_or(About::Other)
+}
+
+/// Name and value of `ALTER ROLE role SET name TO value`.
+fn setting(statement: &Statement) -> Option<(String, String)> {
+    let [_, _, _, (_, set), (_, setting), (_, to), (at, _), ..] = statement.tokens.as_slice() else {
+        return None;
+    };
+    let is_one = word(set) == Some("set") && word(to) == Some("to");
+    is_one.then(|| Some((name(setting)?, statement.text[*at..].trim_end().to_owned())))?
 }
 
 fn says(statement: &Statement, keyword: &str) -> bool {
@@ -173,6 +192,7 @@ GRANT SET ON PARAMETER work_mem TO postgres;
         let grant = plan.run.iter().find(|run| run.text.starts_with("GRANT \"Group")).unwrap();
         let without = "GRANT \"Group to\" TO ana WITH ADMIN OPTION, INHERIT TRUE";
         assert_eq!(grant.without_grantor.as_deref(), Some(without));
+        assert_eq!(plan.settings, ["ALTER ROLE postgres SET work_mem TO '1GB'"]);
         assert_eq!(plan.missing, [("pg_read_all_data".to_owned(), "postgres".to_owned())]);
     }
 
@@ -181,6 +201,10 @@ GRANT SET ON PARAMETER work_mem TO postgres;
         let mut all = existing(&["postgres", "ana", "Group to", "pg_read_all_data"]);
         all.memberships.insert(("Group to".to_owned(), "ana".to_owned()));
         all.memberships.insert(("pg_read_all_data".to_owned(), "postgres".to_owned()));
+        let setting =
+            |role: &str, name: &str, value: &str| (role.to_owned(), name.to_owned(), value.to_owned());
+        all.settings.insert(setting("postgres", "work_mem", "'1GB'"));
+        all.settings.insert(setting("ana", "search_path", "'a', 'b'"));
         assert_eq!(plan(&split(DUMP).unwrap(), &all), RolePlan::default());
     }
 }

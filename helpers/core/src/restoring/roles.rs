@@ -9,6 +9,7 @@ use crate::postgres::quote;
 use crate::restoring::Restoring;
 use crate::restoring::role_plan::{Existing, RolePlan, plan};
 use crate::restoring::statements::split;
+use crate::set::database_sql::setting_value;
 use crate::set::{ROLES, open};
 use crate::text::printable;
 
@@ -42,7 +43,18 @@ fn existing(control: &Control) -> Result<Existing> {
          JOIN pg_catalog.pg_roles r ON r.oid = a.roleid JOIN pg_catalog.pg_roles m ON m.oid = a.member",
         &[],
     )?;
+    let settings = control.rows(
+        doing,
+        "SELECT r.rolname::text, pg_catalog.unnest(s.setconfig) FROM pg_catalog.pg_db_role_setting s \
+         JOIN pg_catalog.pg_roles r ON r.oid = s.setrole WHERE s.setdatabase = 0",
+        &[],
+    )?;
+    let setting = |row: &tokio_postgres::Row| {
+        let (name, value) = row.get::<_, &str>(1).split_once('=')?;
+        Some((row.get(0), name.to_owned(), setting_value(name, value)))
+    };
     Ok(Existing {
+        settings: settings.iter().filter_map(setting).collect(),
         roles: roles.iter().map(|row| row.get(0)).collect(),
         memberships: memberships.iter().map(|row| (row.get(0), row.get(1))).collect(),
     })
@@ -78,6 +90,11 @@ fn remark(making: &mut Restoring<'_>, plan: &RolePlan) {
             printable(role),
             printable(&quote::identifier(role))
         ));
+    }
+    for statement in &plan.settings {
+        making.note(printable(&format!(
+            "roles that exist keep their settings; if the set's should count too: {statement}"
+        )));
     }
     for (role, member) in &plan.missing {
         let (role, member) = (quote::identifier(role), quote::identifier(member));

@@ -61,14 +61,19 @@ impl DatabaseSetting {
     fn statement(&self, database: &str) -> String {
         // An extension's setting has a dot: each part is a name of its own.
         let name: Vec<_> = self.name.split('.').map(identifier).collect();
-        let is_list = LISTS_OF_NAMES.contains(&self.name.to_ascii_lowercase().as_str());
-        let value = if is_list { list_of_literals(&self.value) } else { literal(&self.value) };
+        let value = setting_value(&self.name, &self.value);
         let target = match &self.role {
             Some(role) => format!("ALTER ROLE {} IN DATABASE {database}", identifier(role)),
             None => format!("ALTER DATABASE {database}"),
         };
         format!("{target} SET {} TO {value}", name.join("."))
     }
+}
+
+/// A stored value as `ALTER … SET … TO` takes it.
+pub fn setting_value(name: &str, stored: &str) -> String {
+    let is_list = LISTS_OF_NAMES.contains(&name.to_ascii_lowercase().as_str());
+    if is_list { list_of_literals(stored) } else { literal(stored) }
 }
 
 /// The names of a stored list, each as a literal: a name may be empty (`SET search_path = ''`), which no identifier can be.
