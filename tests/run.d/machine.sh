@@ -97,6 +97,9 @@ part_stack() {
 part_backup() {
 	installed
 	in_machine live/backup.sh
+	in_machine live/backup-others.sh
+	in_machine live/backup-left-out.sh
+	in_machine live/timeouts.sh
 }
 
 part_restore() {

@@ -31,6 +31,12 @@ pub mod message_id {
     pub const TEST_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a67";
     /// The newest set lacks rows that an older one holds; nothing that holds them is rotated away.
     pub const ROWS_MISSING: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a6e";
+    /// A backup set lacks Redis, which could not be read.
+    pub const BACKUP_WITHOUT_REDIS: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a68";
+    /// The server has databases or settings that no set holds.
+    pub const BACKUP_LEAVES_OUT: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a69";
+    /// A backup set holds functions that a restore cannot call without a search_path.
+    pub const BACKUP_NEEDS_SEARCH_PATH: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a6a";
     /// A purge has run.
     pub const PURGE_DONE: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a70";
     /// A purge failed.

@@ -31,6 +31,12 @@ impl Stop {
         Ok(stop)
     }
 
+    /// A flag for one try of several: the same signals set it, and a failure of this try stops no other.
+    #[must_use]
+    pub fn of_one_try(&self) -> Self {
+        Self { by_signal: Arc::clone(&self.by_signal), by_failure: Arc::default() }
+    }
+
     /// Tells all other threads of the job that one has failed.
     pub fn because_another_failed(&self) {
         self.by_failure.store(true, Ordering::Relaxed);

@@ -1,18 +1,21 @@
 //! What PostgreSQL's own tools write: the archive of all but the copied rows, and the roles.
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 
 use nexus_core::docker::client::{Client, failure_of};
-use nexus_core::docker::protocol::{Request, TableName};
+use nexus_core::docker::protocol::{LOCK_WAIT, Request, TableName};
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::postgres::quote;
 use nexus_core::postgres::server::Server;
 use nexus_core::progress::Progress;
+use nexus_core::set::manifest::SequenceState;
 use nexus_core::set::seal::Stored;
 use nexus_core::set::{DATABASE, ROLES};
 use nexus_core::stop::Stop;
 
 use crate::pipeline::{self, Passed};
+use crate::setval::Setvals;
 use crate::snapshot::Snapshot;
 use crate::staging::Staging;
 use crate::tool::Tool;
@@ -53,7 +56,12 @@ impl Tools {
     ///
     /// # Errors
     /// The tool's last words; Unavailable (69) when what it wrote is no archive.
-    pub(crate) fn dump(&self, snapshot: &Snapshot, staging: &Staging, progress: &Progress) -> Result<Stored> {
+    pub(crate) fn dump(
+        &self,
+        snapshot: &Snapshot,
+        staging: &Staging,
+        progress: &Progress,
+    ) -> Result<(Stored, BTreeMap<String, Vec<SequenceState>>)> {
         let tables: Vec<TableName> = snapshot.tables.iter().map(|table| table.name.clone()).collect();
         let database = &snapshot.postgres.database;
         let mut arguments = vec![
@@ -61,6 +69,7 @@ impl Tools {
             "--compress=0".to_owned(),
             // What names are given in; without it the patterns match nothing in a database of another encoding.
             "--encoding=UTF8".to_owned(),
+            format!("--lock-wait-timeout={LOCK_WAIT}"),
             format!("--snapshot={}", snapshot.postgres.snapshot),
             format!("--dbname=dbname={}", conninfo_value(database)),
         ];
@@ -75,8 +84,11 @@ impl Tools {
             exclude_table_data: tables,
         };
         progress.doing("dumping definitions");
-        let passed = self.store(&self.pg_dump, &request, &arguments, DATABASE, staging, progress, MAGIC)?;
-        Ok(passed.stored)
+        let mut setvals = Setvals::default();
+        let look = |piece: &[u8]| setvals.take(piece);
+        let passed =
+            self.store(&self.pg_dump, &request, &arguments, DATABASE, staging, progress, MAGIC, look)?;
+        Ok((passed.stored, setvals.found()))
     }
 
     /// Runs pg_dumpall for the roles, without their passwords.
@@ -87,7 +99,9 @@ impl Tools {
         let arguments = ["--roles-only".to_owned(), "--no-role-passwords".to_owned()];
         progress.doing("dumping roles");
         let request = Request::DumpRoles {};
-        Ok(self.store(&self.pg_dumpall, &request, &arguments, ROLES, staging, progress, b"--")?.stored)
+        let passed =
+            self.store(&self.pg_dumpall, &request, &arguments, ROLES, staging, progress, b"--", |_| ())?;
+        Ok(passed.stored)
     }
 
     #[expect(clippy::too_many_arguments, reason = "two callers above; a struct would only rename them")]
@@ -100,6 +114,7 @@ impl Tools {
         staging: &Staging,
         progress: &Progress,
         begins_with: &[u8],
+        mut look: impl FnMut(&[u8]),
     ) -> Result<Passed> {
         let doing = || format!("dumping into {file}");
         let mut output = tool.start(request, arguments, &self.server, &self.stop)?;
@@ -111,11 +126,12 @@ impl Tools {
                     Ok(0) => return Ok(()),
                     Ok(read) => read,
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(failure_of(error, doing)),
+                    Err(error) => return Err(of_others(failure_of(error, doing))),
                 };
                 let missing = begins_with.len().saturating_sub(head.len()).min(read);
                 head.extend_from_slice(&buffer[..missing]);
                 progress.advance(read as u64);
+                look(&buffer[..read]);
                 intake.take(&buffer[..read])?;
             }
         })?;
@@ -127,6 +143,19 @@ impl Tools {
         }
         Ok(passed)
     }
+}
+
+/// What pg_dump says when others are in its way: --lock-wait-timeout has run out, or what it was about to describe was dropped.
+const OTHERS: [&str; 3] = [
+    "canceling statement due to statement timeout",
+    "cache lookup failed for",
+    "could not open relation with OID",
+];
+
+/// A failure that others are the reason of may pass.
+fn of_others(failure: Failure) -> Failure {
+    let said = failure.to_string();
+    if OTHERS.iter().any(|words| said.contains(words)) { Failure::new(Exit::TryLater, said) } else { failure }
 }
 
 /// A value in a conninfo string (libpq, "Keyword/Value Connection Strings").

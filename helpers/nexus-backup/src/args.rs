@@ -103,9 +103,9 @@ pub(crate) struct Args {
 /// When Redis is backed up.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenRedis {
-    /// When some key has no time to live: it would be lost otherwise.
+    /// When some key has no time to live: it would be lost otherwise. Where it cannot be read, the set lacks it and says so.
     Auto,
-    /// Always.
+    /// Always; where it cannot be read there is no backup.
     Yes,
     /// Never.
     No,

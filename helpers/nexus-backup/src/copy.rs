@@ -1,28 +1,32 @@
 //! One table's rows: COPY … TO STDOUT in the shared snapshot, through the pipeline into the set.
 
-use nexus_core::failure::Result;
+use nexus_core::failure::{Exit, Result};
 use nexus_core::postgres::quote;
 use nexus_core::postgres::raw::RawSession;
 use nexus_core::postgres::server::Server;
 use nexus_core::progress::Progress;
 use nexus_core::set::hashing::Hasher;
-use nexus_core::set::manifest::{LARGE_OBJECT_QUERY, LargeObjects, Postgres, Table, pin_session};
+use nexus_core::set::manifest::{LARGE_OBJECT_QUERY, LargeObjects, Table, pin_session};
 use nexus_core::set::seal::Stored;
 use nexus_core::stop::Stop;
 
+use crate::catalog::locks;
 use crate::catalog::tables::TablePlan;
 use crate::pipeline;
-use crate::snapshot::APPLICATION;
+use crate::snapshot::{APPLICATION, Snapshot};
 use crate::staging::Staging;
 
-/// A session that sees the shared snapshot.
+/// A session that sees the shared snapshot and has a lock on every table: later it might wait behind one that waits for the
+/// snapshot's.
 ///
 /// # Errors
-/// The server's.
-pub(crate) fn session(server: &Server, postgres: &Postgres, stop: &Stop) -> Result<RawSession> {
+/// TryLater (75) when another session holds an exclusive lock, else the server's.
+pub(crate) fn session(server: &Server, snapshot: &Snapshot, stop: &Stop) -> Result<RawSession> {
+    let postgres = &snapshot.postgres;
     let mut session = RawSession::connect(server, &postgres.database, APPLICATION, stop)?;
     session.stand_back()?;
     session.execute("preparing the session", &pin_session(&postgres.properties.encoding))?;
+    session.execute("preparing the session", &format!("SET lock_timeout = '{}'", locks::PATIENCE))?;
     session.execute(
         "joining the snapshot",
         &format!(
@@ -30,6 +34,14 @@ pub(crate) fn session(server: &Server, postgres: &Postgres, stop: &Stop) -> Resu
             quote::literal(&postgres.snapshot)
         ),
     )?;
+    let names: Vec<_> = snapshot.tables.iter().map(TablePlan::ascii_name).collect();
+    for sql in locks::statements(&names) {
+        let doing = "locking the tables of the snapshot";
+        session.execute(doing, &sql).map_err(|failure| match failure.exit() {
+            Exit::TryLater if !stop.is_set() => locks::held_by_another(doing),
+            _ => failure,
+        })?;
+    }
     Ok(session)
 }
 

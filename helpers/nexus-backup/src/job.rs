@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use age::x25519::Recipient;
 use nexus_core::docker::client::Client;
 use nexus_core::failure::{Exit, OrFail, Result};
 use nexus_core::ledger::rows_gone;
@@ -11,6 +12,7 @@ use nexus_core::set::directory::{BackupDirectory, Last};
 use nexus_core::set::home::Homes;
 use nexus_core::set::keys;
 use nexus_core::set::lock::Lock;
+use nexus_core::set::manifest::{BareNames, LeftOut};
 use nexus_core::set::name::SetName;
 use nexus_core::set::size::Size;
 use nexus_core::stop::Stop;
@@ -24,6 +26,7 @@ use crate::rotation;
 use crate::snapshot::Snapshot;
 use crate::space;
 use crate::staging::Staging;
+use crate::tries::{self, GiveWay};
 use crate::write::{self, Written};
 
 /// What a run has done.
@@ -41,6 +44,12 @@ pub(crate) struct Done {
     pub(crate) tables: usize,
     /// Whether Redis's snapshot is in it.
     pub(crate) redis: bool,
+    /// Why it is not, although it was wanted.
+    pub(crate) redis_missing: Option<String>,
+    /// What the server has and the set has not.
+    pub(crate) left_out: Option<LeftOut>,
+    /// What needs a search_path when the set is restored.
+    pub(crate) bare_names: Vec<BareNames>,
     /// Microseconds the whole run took.
     pub(crate) usec: u64,
     /// Sets that rotation removed.
@@ -62,36 +71,10 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done>
     let recipients = keys::recipients(&args.recipients)?;
 
     let server = Server::from_settings(&args.server)?;
-    let docker = docker_client(args, stop);
-    let tools =
-        Tools::choose(server.clone(), &docker, args.pg_dump.as_deref(), args.pg_dumpall.as_deref(), stop)?;
-    let redis_facts = redis::facts_if_wanted(args.redis, &args.redis_socket)?;
-
-    progress.doing("opening the snapshot");
-    let runtime = runtime()?;
-    let settled = ledger::lines(&args.purge_ledger)?;
-    let forgotten = rows_gone(&args.purge_ledger, None)?;
-    let snapshot = runtime.block_on(Snapshot::open(&server))?;
-    let stored_bytes = snapshot.stored_bytes();
-    space::measure(directory.path(), stored_bytes, directory.last()?)?.require(directory.path())?;
-    progress.expect(stored_bytes);
-
-    let name = SetName::new(directory.next_sequence()?.max(highest + 1), snapshot.taken);
-    let staging = Staging::create(directory.path(), name, recipients, args.zstd_level)?;
-    let written = write::contents(write::Job {
-        args,
-        server: &server,
-        tools: &tools,
-        staging: &staging,
-        progress,
-        stop,
-        name,
-        redis: redis_facts,
-        snapshot,
-        settled,
-        runtime: &runtime,
-        began,
-    })?;
+    let Made { name, staging, written, stored_bytes, forgotten } =
+        tries::until_undisturbed(progress, stop, |stop, give_way| {
+            attempt(args, progress, stop, give_way, &directory, highest, &recipients, &server, began)
+        })?;
 
     progress.doing("publishing");
     stop.check()?;
@@ -102,6 +85,64 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done>
     remember(&homes, &directory, name, last);
     let removed = rotate(&directory, args, Some((name, size_of(&written, forgotten))))?;
     Ok(done(name, &path, &written, removed, began))
+}
+
+/// A set that is not published yet.
+struct Made {
+    name: SetName,
+    staging: Staging,
+    written: Written,
+    stored_bytes: u64,
+    /// Rows that had been forgotten by then.
+    forgotten: u64,
+}
+
+/// Takes one snapshot and writes its set.
+#[expect(clippy::too_many_arguments, reason = "one caller; a struct would only rename them")]
+fn attempt(
+    args: &Args,
+    progress: &Progress,
+    stop: &Stop,
+    give_way: GiveWay,
+    directory: &BackupDirectory,
+    highest: u64,
+    recipients: &[Recipient],
+    server: &Server,
+    began: Instant,
+) -> Result<Made> {
+    let docker = docker_client(args, stop);
+    let tools =
+        Tools::choose(server.clone(), &docker, args.pg_dump.as_deref(), args.pg_dumpall.as_deref(), stop)?;
+    let redis = redis::look(args.redis, &args.redis_socket)?;
+
+    progress.doing("opening the snapshot");
+    // Of this try alone: when it ends, so do the sessions that it drives, and with them the locks.
+    let runtime = runtime()?;
+    let settled = ledger::lines(&args.purge_ledger)?;
+    let forgotten = rows_gone(&args.purge_ledger, None)?;
+    let snapshot = runtime.block_on(Snapshot::open(server))?;
+    let stored_bytes = snapshot.stored_bytes();
+    space::measure(directory.path(), stored_bytes, directory.last()?)?.require(directory.path())?;
+    progress.expect(stored_bytes);
+
+    let name = SetName::new(directory.next_sequence()?.max(highest + 1), snapshot.taken);
+    let staging = Staging::create(directory.path(), name, recipients.to_vec(), args.zstd_level)?;
+    let written = write::contents(write::Job {
+        args,
+        server,
+        tools: &tools,
+        staging: &staging,
+        progress,
+        stop,
+        name,
+        redis,
+        snapshot,
+        settled,
+        runtime: &runtime,
+        began,
+        give_way,
+    })?;
+    Ok(Made { name, staging, written, stored_bytes, forgotten })
 }
 
 fn docker_client(args: &Args, stop: &Stop) -> Client {
@@ -190,6 +231,9 @@ fn done(
         rows: written.manifest.rows(),
         tables: written.manifest.tables.len(),
         redis: written.manifest.redis.is_some(),
+        bare_names: written.manifest.bare_names.clone(),
+        left_out: written.manifest.left_out.clone(),
+        redis_missing: written.manifest.redis_missing.clone(),
         usec: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         removed,
     }

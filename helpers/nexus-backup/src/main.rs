@@ -10,11 +10,14 @@ mod pipeline;
 mod plan;
 mod redis;
 mod rotation;
+mod setval;
 mod snapshot;
 mod space;
 mod staging;
 mod stock;
 mod tool;
+mod tries;
+mod watch;
 mod write;
 
 use std::process::ExitCode;
@@ -23,6 +26,7 @@ use nexus_core::cli;
 use nexus_core::failure::{Exit, Failure, OrFail, Result};
 use nexus_core::journal::{self, message_id};
 use nexus_core::progress::{Progress, human_bytes};
+use nexus_core::set::manifest::LeftOut;
 use nexus_core::stop::Stop;
 
 use crate::args::Args;
@@ -90,6 +94,25 @@ fn report(done: &Done) {
         if done.redis { " and Redis" } else { "" },
         human_bytes(done.bytes)
     );
+    if !done.bare_names.is_empty() {
+        let needed: Vec<_> = done.bare_names.iter().map(ToString::to_string).collect();
+        log::warn!(
+            MESSAGE_ID = message_id::BACKUP_NEEDS_SEARCH_PATH, NEXUS_JOB = "backup", NEXUS_BACKUP = done.set.as_str();
+            "restoring backup {} needs a search_path: {}", done.set, needed.join("; ")
+        );
+    }
+    if let Some(left_out) = done.left_out.as_ref().and_then(LeftOut::sentence) {
+        log::warn!(
+            MESSAGE_ID = message_id::BACKUP_LEAVES_OUT, NEXUS_JOB = "backup", NEXUS_BACKUP = done.set.as_str();
+            "in no backup of this database: {left_out}"
+        );
+    }
+    if let Some(why) = &done.redis_missing {
+        log::warn!(
+            MESSAGE_ID = message_id::BACKUP_WITHOUT_REDIS, NEXUS_JOB = "backup", NEXUS_BACKUP = done.set.as_str();
+            "Redis is not in backup {}: {why}", done.set
+        );
+    }
 }
 
 /// The result on standard output: an object for programs, or text for people.

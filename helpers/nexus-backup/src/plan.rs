@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::Args;
 use crate::job::{self, runtime};
-use crate::redis;
+use crate::redis::{self, Part};
 use crate::rotation;
 use crate::snapshot::Snapshot;
 use crate::space;
@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     tables: Vec<PlannedTable>,
     large_objects: u64,
     redis: bool,
+    /// Why Redis would not be in it although it is wanted.
+    redis_missing: Option<String>,
     recipients: usize,
     /// Bytes of the tables in the database.
     stored_bytes: u64,
@@ -51,12 +53,17 @@ pub(crate) fn plan(args: &Args) -> Result<Plan> {
     let recipients = keys::recipients(&args.recipients)?.len();
     let directory = job::open(args, &Homes::of_this_machine())?;
     let server = Server::from_settings(&args.server)?;
-    let redis = redis::facts_if_wanted(args.redis, &args.redis_socket)?.is_some();
+    let (redis, redis_missing) = match redis::look(args.redis, &args.redis_socket)? {
+        Part::NotWanted => (false, None),
+        Part::Wanted(_) => (true, None),
+        Part::Missing(why) => (false, Some(why)),
+    };
     let snapshot = runtime()?.block_on(Snapshot::open(&server))?;
     let space = space::measure(directory.path(), snapshot.stored_bytes(), directory.last()?)?;
     Ok(Plan {
         large_objects: snapshot.large_objects,
         redis,
+        redis_missing,
         recipients,
         stored_bytes: snapshot.stored_bytes(),
         needed_bytes: space.needed,
@@ -138,6 +145,9 @@ impl Plan {
             self.large_objects,
             self.recipients
         ));
+        if let Some(why) = &self.redis_missing {
+            text.push_str(&format!("Redis cannot be read: {why}\n"));
+        }
         let verdict = if self.fits { "it fits" } else { "it does NOT fit" };
         text.push_str(&format!(
             "needs about {}, free are {}: {verdict}\n",

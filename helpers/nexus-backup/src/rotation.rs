@@ -10,7 +10,7 @@ use nexus_core::set::directory::{BackupDirectory, SetEntry};
 use nexus_core::set::name::SetName;
 use nexus_core::set::proof;
 use nexus_core::set::rotation::{
-    Decision, Known, decide, missing_from_newest, missing_rows, missing_rows_advice,
+    Decision, Known, decide, keep_redis, missing_from_newest, missing_rows, missing_rows_advice,
 };
 use nexus_core::set::size::Size;
 
@@ -34,11 +34,12 @@ fn decided(
     names: &[SetName],
     known: &Known,
 ) -> Vec<(SetEntry, Decision)> {
-    let decisions = if directory.newest_failed() {
+    let mut decisions = if directory.newest_failed() {
         vec![Decision::KeepAfterFailure; sets.len()]
     } else {
         decide(names, known, args.retention)
     };
+    keep_redis(&sets, &mut decisions);
     sets.into_iter().zip(decisions).collect()
 }
 

@@ -1,4 +1,7 @@
 //! One snapshot for all of a set: a repeatable-read transaction that exports it and stays open.
+//!
+//! All tables are locked before it is taken, for what is not in a snapshot: see [`locks`]. A second session, which sees what is
+//! committed by now, lists them first, looks afterwards whether they still are what they were, and watches over the locks.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +11,13 @@ use nexus_core::postgres::control;
 use nexus_core::postgres::failure::from_client;
 use nexus_core::postgres::objects;
 use nexus_core::postgres::server::Server;
-use nexus_core::set::manifest::{Postgres, SequenceState};
+use nexus_core::set::manifest::{BareNames, LeftOut, Postgres, SequenceState};
 use nexus_core::set::objects::Objects;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
+use crate::catalog::locks::{self, Refusal};
 use crate::catalog::tables::TablePlan;
-use crate::catalog::{database, role, tables};
+use crate::catalog::{bare_names, database, left_out, role, tables};
 
 /// What the jobs' sessions are called in pg_stat_activity.
 pub(crate) const APPLICATION: &str = "nexus-backup";
@@ -21,66 +25,91 @@ pub(crate) const APPLICATION: &str = "nexus-backup";
 /// The oldest server that is supported, as `server_version_num`.
 const OLDEST: u32 = 150_000;
 
+/// How often a snapshot is taken again at once because a table was altered while it was taken.
+const TRIES: u32 = 10;
+
+/// Version of the server, our process there, and how many locks all of its sessions together may have.
+const SERVER: &str = "\
+SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num')::integer, \
+  pg_catalog.pg_backend_pid(), pg_catalog.current_setting('max_locks_per_transaction')::bigint \
+    * (pg_catalog.current_setting('max_connections')::bigint \
+      + pg_catalog.current_setting('max_prepared_transactions')::bigint)";
+
 /// An open snapshot and what the database holds in it.
 pub(crate) struct Snapshot {
     client: Client,
+    /// Sees what is committed by now.
+    pub(crate) beside: Client,
+    /// The server's process that holds the snapshot and the locks.
+    pub(crate) pid: i32,
+    /// How many locks the server has room for.
+    pub(crate) lock_places: u64,
     pub(crate) taken: Timestamp,
     pub(crate) postgres: Postgres,
     pub(crate) objects: Objects,
     pub(crate) tables: Vec<TablePlan>,
     pub(crate) sequences: BTreeMap<String, SequenceState>,
     pub(crate) large_objects: u64,
+    pub(crate) left_out: LeftOut,
+    pub(crate) bare_names: Vec<BareNames>,
+}
+
+/// What is read inside the snapshot.
+struct Contents {
+    taken: Timestamp,
+    postgres: Postgres,
+    objects: Objects,
+    tables: Vec<TablePlan>,
+    sequences: BTreeMap<String, SequenceState>,
+    large_objects: u64,
+    bare_names: Vec<BareNames>,
 }
 
 impl Snapshot {
-    /// Connects, refuses what cannot be backed up whole, and opens the snapshot.
+    /// Connects, refuses what cannot be backed up whole, locks all tables and opens the snapshot.
     ///
     /// # Errors
-    /// As the parts of [`crate::catalog`]; Unavailable (69) when the server does not answer.
+    /// TryLater (75) when others hold a lock for too long or alter tables all the time; as the parts of [`crate::catalog`];
+    /// Unavailable (69) when the server does not answer.
     pub(crate) async fn open(server: &Server) -> Result<Self> {
-        let database = server.settings.database.clone();
-        let client = control::connect(server, &database, APPLICATION).await?;
+        let database = &server.settings.database;
+        let beside = control::connect(server, database, APPLICATION).await?;
+        role::refuse_partial_sight(&beside).await?;
+        let client = control::connect(server, database, APPLICATION).await?;
         let failed = |e| from_client("opening the snapshot", &e);
-        role::refuse_partial_sight(&client).await?;
-
+        let facts = client.query_one(SERVER, &[]).await.map_err(failed)?;
+        let version = supported(&facts)?;
         client
-            .batch_execute(
-                "SET lock_timeout = '2min'; SET row_security = off; \
-                 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            )
+            .batch_execute(&format!("SET lock_timeout = '{}'; SET row_security = off", locks::PATIENCE))
             .await
             .map_err(failed)?;
-        let taken = Timestamp::now();
-        let row = client
-            .query_one(
-                "SELECT pg_catalog.pg_export_snapshot(), pg_catalog.current_setting('server_version'), \
-                 pg_catalog.current_setting('server_version_num')::integer",
-                &[],
-            )
-            .await
-            .map_err(failed)?;
-        let version = u32::try_from(row.get::<_, i32>(2)).unwrap_or(0);
-        if version < OLDEST {
-            return Err(Failure::new(Exit::Unavailable, "opening the snapshot")
-                .because(format!("the server is PostgreSQL {}", row.get::<_, String>(1)))
-                .advise("NEXUS needs PostgreSQL 15 or newer"));
-        }
-        let postgres = Postgres {
-            server_version: row.get(1),
-            server_version_num: version,
-            database,
-            properties: database::properties(&client).await?,
-            extensions: database::extensions(&client).await?,
-            snapshot: row.get(0),
+        let mut tries = 1;
+        let contents = loop {
+            match Contents::read(&client, &beside, server, &facts, version).await {
+                Ok(contents) => break contents,
+                Err(Refusal::Altered(_)) if tries < TRIES => {
+                    client.batch_execute("ROLLBACK").await.map_err(failed)?;
+                    tries += 1;
+                }
+                Err(Refusal::Altered(failure) | Refusal::Other(failure)) => return Err(failure),
+            }
         };
+        let left_out = left_out::read(&beside, server).await?;
+        let Contents { taken, postgres, objects, tables, sequences, large_objects, bare_names } = contents;
+        let (pid, lock_places) = (facts.get(2), u64::try_from(facts.get::<_, i64>(3)).unwrap_or(0));
         Ok(Self {
+            client,
+            beside,
+            pid,
+            lock_places,
             taken,
             postgres,
-            objects: objects::list(&client).await?,
-            tables: tables::read(&client).await?,
-            sequences: database::sequences(&client).await?,
-            large_objects: database::large_object_count(&client).await?,
-            client,
+            objects,
+            tables,
+            sequences,
+            large_objects,
+            left_out,
+            bare_names,
         })
     }
 
@@ -98,4 +127,51 @@ impl Snapshot {
         self.client.batch_execute("COMMIT").await.map_err(|e| from_client("closing the snapshot", &e))?;
         Ok(now)
     }
+}
+
+impl Contents {
+    /// The order is what makes it one instant: the locks, then the snapshot, then everything else.
+    async fn read(
+        client: &Client,
+        beside: &Client,
+        server: &Server,
+        facts: &Row,
+        version: u32,
+    ) -> std::result::Result<Self, Refusal> {
+        let failed = |e| from_client("opening the snapshot", &e);
+        let known = locks::list(beside).await?;
+        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
+        locks::take(client, known.values()).await?;
+        let taken = Timestamp::now();
+        let row = client.query_one("SELECT pg_catalog.pg_export_snapshot()", &[]).await.map_err(failed)?;
+        locks::settle(client, beside).await?;
+        let postgres = Postgres {
+            server_version: facts.get(0),
+            server_version_num: version,
+            database: server.settings.database.clone(),
+            properties: database::properties(client).await?,
+            extensions: database::extensions(client).await?,
+            snapshot: row.get(0),
+        };
+        Ok(Self {
+            taken,
+            postgres,
+            objects: objects::list(client).await?,
+            tables: tables::read(client).await?,
+            sequences: database::sequences(client).await?,
+            large_objects: database::large_object_count(client).await?,
+            bare_names: bare_names::read(client).await?,
+        })
+    }
+}
+
+/// The server's version, if it is one that is supported.
+fn supported(facts: &Row) -> Result<u32> {
+    let version = u32::try_from(facts.get::<_, i32>(1)).unwrap_or(0);
+    if version >= OLDEST {
+        return Ok(version);
+    }
+    Err(Failure::new(Exit::Unavailable, "opening the snapshot")
+        .because(format!("the server is PostgreSQL {}", facts.get::<_, String>(0)))
+        .advise("NEXUS needs PostgreSQL 15 or newer"))
 }

@@ -76,6 +76,19 @@ impl Staging {
         clear.finish()
     }
 
+    /// Removes a file that could not be finished, if it was begun.
+    ///
+    /// # Errors
+    /// I/O.
+    pub(crate) fn discard(&self, file: &str) -> Result<()> {
+        match fs::remove_file(self.path.join(file)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).or_fail_io(|| format!("removing {file}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Writes SHA256SUMS, brings the directories to the disk, and gives the set its name.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Writing a set's files: pg_dump, the tables and Redis at once, then the manifest and what explains it.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use nexus_core::progress::Progress;
 use nexus_core::set::manifest::{FORMAT, LargeObjects, Manifest, Redis, SequenceRange, SequenceState, Table};
 use nexus_core::set::name::SetName;
 use nexus_core::set::seal::Stored;
-use nexus_core::set::{DATABASE, MANIFEST, REDIS, RESTORE_SCRIPT, RESTORE_TEXT, ROLES};
+use nexus_core::set::{DATABASE, MANIFEST, REDIS, REDIS_MISSING, RESTORE_SCRIPT, RESTORE_TEXT, ROLES};
 use nexus_core::stop::Stop;
 use tokio::runtime::Runtime;
 
@@ -19,11 +20,12 @@ use crate::archive::Tools;
 use crate::args::Args;
 use crate::copy::{copy_table, digest_large_objects, session};
 use crate::ledger;
-use crate::redis;
-use crate::redis::Facts;
+use crate::redis::{self, Facts, Part};
 use crate::snapshot::Snapshot;
 use crate::staging::Staging;
 use crate::stock;
+use crate::tries::GiveWay;
+use crate::watch;
 
 /// All that writing needs.
 pub(crate) struct Job<'a> {
@@ -34,12 +36,13 @@ pub(crate) struct Job<'a> {
     pub(crate) progress: &'a Progress,
     pub(crate) stop: &'a Stop,
     pub(crate) name: SetName,
-    pub(crate) redis: Option<Facts>,
+    pub(crate) redis: Part,
     pub(crate) snapshot: Snapshot,
     /// Lines of the purge ledger before the snapshot was opened.
     pub(crate) settled: u64,
     pub(crate) runtime: &'a Runtime,
     pub(crate) began: Instant,
+    pub(crate) give_way: GiveWay,
 }
 
 /// The files that were written and what is in them.
@@ -61,7 +64,10 @@ struct Made {
     files: BTreeMap<String, Stored>,
     tables: Vec<(usize, Table)>,
     large_objects: Option<LargeObjects>,
+    /// What the archive sets the sequences to.
+    archived: BTreeMap<String, Vec<SequenceState>>,
     redis: Option<Redis>,
+    redis_missing: Option<String>,
     timings: BTreeMap<String, u64>,
 }
 
@@ -85,14 +91,21 @@ pub(crate) fn contents(job: Job<'_>) -> Result<Written> {
     };
     thread::scope(|scope| {
         let (job, made, next, guard) = (&job, &made, &next, &guard);
-        scope.spawn(move || guard(&|| definitions(job, made)));
-        let workers = usize::from(job.args.jobs).min(job.snapshot.tables.len()).max(1);
-        for worker in 0..workers {
-            scope.spawn(move || guard(&|| tables(job, made, next, worker == 0)));
+        let (at_work, done) = channel::<()>();
+        // Each part lets go of its end of the channel when it is done.
+        let part = || at_work.clone();
+        let end = part();
+        scope.spawn(move || (guard(&|| definitions(job, made)), drop(end)));
+        for worker in 0..workers(job) {
+            let end = part();
+            scope.spawn(move || (guard(&|| tables(job, made, next, worker == 0)), drop(end)));
         }
-        if let Some(facts) = &job.redis {
-            scope.spawn(move || guard(&|| snapshot_of_redis(job, facts, made)));
+        if let Part::Wanted(facts) = &job.redis {
+            let end = part();
+            scope.spawn(move || (guard(&|| snapshot_of_redis(job, facts, made)), drop(end)));
         }
+        drop(at_work);
+        guard(&|| watch::until_done(job.runtime, &job.snapshot, job.give_way, &done));
     });
     if let Some(failure) = locked(&first_failure)?.take() {
         if job.stop.is_by_signal() {
@@ -104,9 +117,17 @@ pub(crate) fn contents(job: Job<'_>) -> Result<Written> {
     finish(job, made.into_inner().map_err(|_| panicked())?)
 }
 
+/// As many sessions as are wanted, as long as the locks of all of them, the snapshot's and pg_dump's find room in the server.
+fn workers(job: &Job<'_>) -> usize {
+    let tables = job.snapshot.tables.len();
+    let room = usize::try_from(job.snapshot.lock_places).unwrap_or(0).checked_div(tables).unwrap_or(1);
+    usize::from(job.args.jobs).min(tables).min(room.saturating_sub(2)).max(1)
+}
+
 fn definitions(job: &Job<'_>, made: &Mutex<Made>) -> Result<()> {
     let began = Instant::now();
-    let dumped = job.tools.dump(&job.snapshot, job.staging, job.progress)?;
+    let (dumped, archived) = job.tools.dump(&job.snapshot, job.staging, job.progress)?;
+    locked(made)?.archived = archived;
     add(made, DATABASE, dumped, began)?;
     let began = Instant::now();
     let roles = job.tools.dump_roles(job.staging, job.progress)?;
@@ -119,7 +140,7 @@ fn tables(
     next: &Mutex<std::ops::Range<usize>>,
     first: bool,
 ) -> Result<()> {
-    let mut session = session(job.server, &job.snapshot.postgres, job.stop)?;
+    let mut session = session(job.server, &job.snapshot, job.stop)?;
     loop {
         let Some(index) = locked(next)?.next() else { break };
         job.stop.check()?;
@@ -138,9 +159,17 @@ fn tables(
 
 fn snapshot_of_redis(job: &Job<'_>, facts: &Facts, made: &Mutex<Made>) -> Result<()> {
     let began = Instant::now();
-    let (redis, stored) = redis::back_up(facts, &job.args.redis_socket, job.staging, job.progress, job.stop)?;
-    add(made, REDIS, stored, began)?;
-    locked(made)?.redis = Some(redis);
+    match redis::back_up(facts, &job.args.redis_socket, job.staging, job.progress, job.stop) {
+        Ok((redis, stored)) => {
+            add(made, REDIS, stored, began)?;
+            locked(made)?.redis = Some(redis);
+        }
+        Err(failure) if redis::is_bearable(job.args.redis, &failure, job.stop) => {
+            job.staging.discard(REDIS)?;
+            locked(made)?.redis_missing = Some(failure.to_string());
+        }
+        Err(failure) => return Err(failure),
+    }
     Ok(())
 }
 
@@ -160,11 +189,15 @@ fn add(made: &Mutex<Made>, file: &str, stored: Stored, began: Instant) -> Result
 }
 
 fn finish(job: Job<'_>, mut made: Made) -> Result<Written> {
+    if let Part::Missing(why) = &job.redis {
+        made.redis_missing = Some(why.clone());
+    }
     made.tables.sort_by_key(|(index, _)| *index);
     let before = job.snapshot.sequences.clone();
     let (taken, postgres) = (job.snapshot.taken, job.snapshot.postgres.clone());
     let ledger = ledger::back_up(&job.args.purge_ledger, job.settled, job.staging, &mut made.files)?;
-    let objects = job.snapshot.objects.clone();
+    let (objects, left_out) = (job.snapshot.objects.clone(), job.snapshot.left_out.clone());
+    let bare_names = job.snapshot.bare_names.clone();
     let after = job.runtime.block_on(job.snapshot.close())?;
     made.timings.insert("all".to_owned(), u64::try_from(job.began.elapsed().as_millis()).unwrap_or(u64::MAX));
     let manifest = Manifest {
@@ -174,10 +207,13 @@ fn finish(job: Job<'_>, mut made: Made) -> Result<Written> {
         nexus_version: env!("CARGO_PKG_VERSION").to_owned(),
         postgres,
         tables: made.tables.into_iter().map(|(_, table)| table).collect(),
-        sequences: ranges(&before, &after),
+        sequences: ranges(&before, &after, made.archived),
         objects: Some(objects),
+        left_out: Some(left_out),
+        bare_names,
         large_objects: made.large_objects,
         redis: made.redis,
+        redis_missing: made.redis_missing,
         ledger,
         recipients: job.staging.recipients().iter().map(ToString::to_string).collect(),
         timings: made.timings,
@@ -187,6 +223,10 @@ fn finish(job: Job<'_>, mut made: Made) -> Result<Written> {
     files.insert(MANIFEST.to_owned(), job.staging.write_sealed(MANIFEST, &json)?);
     let script = stock::script(&manifest);
     files.insert(RESTORE_SCRIPT.to_owned(), job.staging.write_sealed(RESTORE_SCRIPT, script.as_bytes())?);
+    if manifest.redis_missing.is_some() {
+        let text = stock::REDIS_MISSING_TEXT.trim_start();
+        files.insert(REDIS_MISSING.to_owned(), job.staging.write_clear(REDIS_MISSING, text.as_bytes())?);
+    }
     let text = stock::text(&job.name, &manifest);
     files.insert(RESTORE_TEXT.to_owned(), job.staging.write_clear(RESTORE_TEXT, text.as_bytes())?);
     Ok(Written { manifest, files })
@@ -196,10 +236,12 @@ fn finish(job: Job<'_>, mut made: Made) -> Result<Written> {
 fn ranges(
     before: &BTreeMap<String, SequenceState>,
     after: &BTreeMap<String, SequenceState>,
+    mut archived: BTreeMap<String, Vec<SequenceState>>,
 ) -> BTreeMap<String, SequenceRange> {
-    let range = |(name, before): (&String, &SequenceState)| {
+    let mut range = |(name, before): (&String, &SequenceState)| {
         let after = *after.get(name).unwrap_or(before);
-        (name.clone(), SequenceRange { before: *before, after })
+        let archived = archived.remove(name).unwrap_or_default();
+        (name.clone(), SequenceRange { before: *before, after, archived })
     };
-    before.iter().map(range).collect()
+    before.iter().map(&mut range).collect()
 }

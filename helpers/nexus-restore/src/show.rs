@@ -48,6 +48,13 @@ fn text(set: &SetEntry, manifest: &Manifest) -> String {
     let large_objects = manifest.large_objects.as_ref().map_or(0, |objects| objects.count);
     facts.push(("large objects", grouped(large_objects)));
     facts.push(("redis", manifest.redis.as_ref().map_or_else(|| "no".to_owned(), redis)));
+    if let Some(why) = &manifest.redis_missing {
+        facts.push(("", printable(&format!("it could not be read: {why}"))));
+    }
+    if let Some(left_out) = &manifest.left_out {
+        facts.push(("left out", printable(&format!("the passwords of {}", left_out.passwords.join(", ")))));
+        facts.extend(left_out.sentence().map(|sentence| ("", sentence)));
+    }
     facts.extend(manifest.recipients.iter().map(|recipient| ("readable by", recipient.clone())));
     if let Some(all) = manifest.timings.get("all") {
         facts.push(("took", format!("{}.{:01} s", all / 1000, all % 1000 / 100)));

@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure, Result};
 use crate::postgres::quote::ascii_identifier;
+use crate::progress::human_bytes;
 use crate::set::directory::SetEntry;
 use crate::set::hashing::Digest;
 use crate::set::name::SetName;
 use crate::set::objects::Objects;
 use crate::set::{MANIFEST, open};
+use crate::text::printable;
 
 /// The format this code writes and reads.
 pub const FORMAT: u32 = 1;
@@ -42,10 +44,19 @@ pub struct Manifest {
     /// Schemas, views, policies, functions, roles and the like; `None` in sets of NEXUS before these were listed.
     #[serde(default)]
     pub objects: Option<Objects>,
+    /// What of the server is not in the set; `None` in sets of NEXUS before this was listed.
+    #[serde(default)]
+    pub left_out: Option<LeftOut>,
+    /// What needs a search_path when it is restored, which a restore does not set by itself.
+    #[serde(default)]
+    pub bare_names: Vec<BareNames>,
     /// Large objects; `None` when there are none.
     pub large_objects: Option<LargeObjects>,
     /// Redis's snapshot; `None` when the set holds none.
     pub redis: Option<Redis>,
+    /// Why the set holds no snapshot of Redis although it was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis_missing: Option<String>,
     /// The ledger of what was forgotten; `None` when there is none yet.
     #[serde(default)]
     pub ledger: Option<Ledger>,
@@ -53,6 +64,56 @@ pub struct Manifest {
     pub recipients: Vec<String>,
     /// Milliseconds each step took.
     pub timings: BTreeMap<String, u64>,
+}
+
+/// What the server has and no set of this database holds, besides the files of its configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Other databases: name and bytes, as far as these may be known.
+    pub databases: BTreeMap<String, Option<u64>>,
+    /// Settings made by ALTER SYSTEM: name and value.
+    pub settings: BTreeMap<String, String>,
+    /// Roles that may log in, whose passwords are not in the set.
+    pub passwords: Vec<String>,
+}
+
+impl LeftOut {
+    /// Databases and settings for a person, if there are any.
+    pub fn sentence(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        let size = |bytes: &Option<u64>| bytes.map_or_else(String::new, |b| format!(" ({})", human_bytes(b)));
+        let databases: Vec<_> =
+            self.databases.iter().map(|(name, bytes)| format!("{name}{}", size(bytes))).collect();
+        if !databases.is_empty() {
+            parts.push(format!("the databases {}", databases.join(", ")));
+        }
+        if !self.settings.is_empty() {
+            let names: Vec<_> = self.settings.keys().map(String::as_str).collect();
+            parts.push(format!("what ALTER SYSTEM has set: {}", names.join(", ")));
+        }
+        (!parts.is_empty()).then(|| printable(&parts.join("; ")))
+    }
+}
+
+/// A function that a restore calls and that names others without their schema.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BareNames {
+    /// What depends on it: "index public.later_slug", "constraint c on table public.people".
+    pub object: String,
+    /// The function: "public.slug(text)".
+    pub function: String,
+    /// The names.
+    pub names: Vec<String>,
+}
+
+impl std::fmt::Display for BareNames {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.names.join(", ");
+        f.write_str(&printable(&format!(
+            "{} ({} names {names} without a schema)",
+            self.object, self.function
+        )))
+    }
 }
 
 /// The server and the database as they were.
@@ -164,19 +225,27 @@ pub struct SequenceState {
     pub is_called: bool,
 }
 
-/// A sequence's state just before and just after pg_dump read it. Sequences are in no snapshot (PostgreSQL manual,
-/// "Sequence Manipulation Functions"), so while programs insert the archive may hold any state between the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A sequence's state just before and just after pg_dump read it, and what pg_dump wrote. Sequences are in no snapshot (PostgreSQL
+/// manual, "Sequence Manipulation Functions"): while programs insert, the archive may hold any state between the two, and if one
+/// begins again (CYCLE, `setval`), any state at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequenceRange {
     /// Before pg_dump began.
     pub before: SequenceState,
     /// After it had ended.
     pub after: SequenceState,
+    /// What the archive sets it to. Usually one; several when the database holds a text that looks like the archive's statement.
+    /// None in sets of NEXUS before this was noted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub archived: Vec<SequenceState>,
 }
 
 impl SequenceRange {
     /// Whether a restored sequence in `state` is as the set says.
     pub fn allows(&self, state: SequenceState) -> bool {
+        if !self.archived.is_empty() {
+            return self.archived.contains(&state);
+        }
         let (low, high) = (self.before.last_value, self.after.last_value);
         state == self.before
             || state == self.after
@@ -325,8 +394,7 @@ pub fn pin_session(encoding: &str) -> String {
         "SET search_path = ''; SET client_encoding = {encoding}; SET DateStyle = 'ISO, YMD'; \
          SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; SET extra_float_digits = 3; \
          SET bytea_output = 'hex'; SET xmloption = 'content'; SET lc_monetary = 'C'; \
-         SET synchronize_seqscans = off; SET row_security = off; SET statement_timeout = 0; \
-         SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+         SET synchronize_seqscans = off; SET row_security = off; \
          SET client_connection_check_interval = '1s'"
     )
 }
@@ -341,7 +409,7 @@ mod tests {
 
     #[test]
     fn a_still_sequence_must_come_back_exactly() {
-        let still = SequenceRange { before: state(7, true), after: state(7, true) };
+        let still = SequenceRange { before: state(7, true), after: state(7, true), archived: Vec::new() };
         assert!(still.allows(state(7, true)));
         assert!(!still.allows(state(7, false)));
         assert!(!still.allows(state(8, true)));
@@ -349,9 +417,32 @@ mod tests {
 
     #[test]
     fn a_moving_sequence_may_be_anywhere_it_was() {
-        let moving = SequenceRange { before: state(7, true), after: state(9, true) };
+        let moving = SequenceRange { before: state(7, true), after: state(9, true), archived: Vec::new() };
         assert!(moving.allows(state(8, true)));
         assert!(!moving.allows(state(10, true)));
+    }
+
+    #[test]
+    fn a_sequence_that_began_again_must_be_where_the_archive_sets_it() {
+        let cycled = SequenceRange {
+            before: state(900, true),
+            after: state(5, true),
+            archived: vec![state(950, true)],
+        };
+        assert!(cycled.allows(state(950, true)));
+        assert!(!cycled.allows(state(900, true)) && !cycled.allows(state(7, true)));
+    }
+
+    #[test]
+    fn what_is_in_no_set_is_named() {
+        assert_eq!(LeftOut::default().sentence(), None);
+        let left_out = LeftOut {
+            databases: [("notes".to_owned(), Some(1 << 20)), ("secret".to_owned(), None)].into(),
+            settings: [("work_mem".to_owned(), "33MB".to_owned())].into(),
+            passwords: vec!["reporter".to_owned()],
+        };
+        let sentence = "the databases notes (1.00 MiB), secret; what ALTER SYSTEM has set: work_mem";
+        assert_eq!(left_out.sentence().unwrap(), sentence);
     }
 
     #[test]

@@ -38,3 +38,5 @@ pub const LEDGER: &str = "ledger.jsonl.age";
 pub const LEDGER_KEY: &str = "ledger.key.age";
 /// Redis's snapshot.
 pub const REDIS: &str = "redis.rdb.zst.age";
+/// Says that Redis's snapshot is missing although it was wanted. In the clear, so that no key is needed to see it.
+pub const REDIS_MISSING: &str = "redis-missing.txt";

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::failure::Result;
-use crate::set::directory::BackupDirectory;
+use crate::set::directory::{BackupDirectory, SetEntry};
 use crate::set::name::SetName;
 use crate::set::proof;
 use crate::set::size::Size;
+use crate::set::{REDIS, REDIS_MISSING};
 use crate::text::grouped;
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -56,6 +57,8 @@ pub enum Decision {
     KeepWeekly,
     /// The last of its month.
     KeepMonthly,
+    /// The newest with Redis's data, which newer sets lack because Redis could not be read.
+    KeepRedis,
     /// The newest backup failed: until one succeeds, nothing goes.
     KeepAfterFailure,
     /// Nothing keeps it.
@@ -75,6 +78,7 @@ impl Decision {
             Self::KeepYoung => format!("keep: not older than {} days", retention.days),
             Self::KeepWeekly => "keep: the last of its week".to_owned(),
             Self::KeepMonthly => "keep: the last of its month".to_owned(),
+            Self::KeepRedis => "keep: the newest with Redis's data, which a newer set lacks".to_owned(),
             Self::KeepAfterFailure => "keep: the newest backup failed".to_owned(),
             Self::Remove => format!("remove: older than {} days", retention.days),
         }
@@ -216,6 +220,15 @@ pub fn decide(sets: &[SetName], known: &Known, retention: Retention) -> Vec<Deci
         }
     };
     ages(sets).into_iter().enumerate().map(decide).collect()
+}
+
+/// Keeps the newest set with Redis's data as long as there is a newer one that lacks it because Redis could not be read.
+pub fn keep_redis(sets: &[SetEntry], decisions: &mut [Decision]) {
+    let has = |file: &'static str| move |set: &SetEntry| set.path.join(file).exists();
+    let Some(newest) = sets.iter().rposition(has(REDIS)) else { return };
+    if decisions[newest] == Decision::Remove && sets[newest..].iter().any(has(REDIS_MISSING)) {
+        decisions[newest] = Decision::KeepRedis;
+    }
 }
 
 /// When a set will be gone.

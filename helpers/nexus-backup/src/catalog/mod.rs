@@ -1,6 +1,9 @@
 //! What the database holds, read from its catalogs inside the snapshot.
 
+pub(crate) mod bare_names;
 pub(crate) mod binary_safety;
 pub(crate) mod database;
+pub(crate) mod left_out;
+pub(crate) mod locks;
 pub(crate) mod role;
 pub(crate) mod tables;

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 
 use nexus_core::docker::protocol::TableName;
-use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::failure::Result;
 use nexus_core::postgres::failure::from_client;
 use nexus_core::postgres::quote;
 use nexus_core::set::manifest::CopyFormat;
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
 
 use crate::catalog::binary_safety::{TypeFacts, why_text};
 
@@ -26,10 +25,21 @@ pub(crate) struct TablePlan {
     pub(crate) rows_believed: i64,
 }
 
+impl TablePlan {
+    /// The table's name for a session that has the database's own encoding.
+    pub(crate) fn ascii_name(&self) -> String {
+        format!(
+            "{}.{}",
+            quote::ascii_identifier(&self.name.schema),
+            quote::ascii_identifier(&self.name.table)
+        )
+    }
+}
+
 /// Extension tables stay pg_dump's work, which knows what their configuration is; so do partitioned parents
 /// and views, which hold no rows.
 const TABLES: &str = "\
-SELECT c.oid, n.nspname::text, c.relname::text, pg_catalog.pg_table_size(c.oid), c.reltuples::bigint \
+SELECT c.oid, n.nspname::text, c.relname::text, coalesce(pg_catalog.pg_table_size(c.oid), 0), c.reltuples::bigint \
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
 WHERE c.relkind = 'r' AND c.relpersistence IN ('p', 'u') \
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' \
@@ -56,7 +66,7 @@ SELECT t.oid, t.typname::text, t.typtype, t.typbasetype, \
       AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e') \
 FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid";
 
-/// Reads the tables, largest first, and locks them against being dropped or altered until the transaction ends.
+/// Reads the tables, largest first. They are locked already: so are their sizes, which would otherwise wait for others.
 ///
 /// # Errors
 /// The server's.
@@ -75,7 +85,7 @@ pub(crate) async fn read(client: &Client) -> Result<Vec<TablePlan>> {
     used.dedup();
     let types = read_types(client, &used).await?;
 
-    let tables: Vec<TablePlan> = rows
+    let tables = rows
         .iter()
         .map(|row| {
             let columns = columns.remove(&row.get(0)).unwrap_or_default();
@@ -92,7 +102,6 @@ pub(crate) async fn read(client: &Client) -> Result<Vec<TablePlan>> {
             }
         })
         .collect();
-    lock(client, &tables).await?;
     Ok(tables)
 }
 
@@ -111,22 +120,4 @@ async fn read_types(client: &Client, used: &[u32]) -> Result<HashMap<u32, TypeFa
         (row.get(0), facts)
     });
     Ok(facts.collect())
-}
-
-/// Takes the weakest lock on every table, as pg_dump does: reading and writing go on, DROP and ALTER wait.
-async fn lock(client: &Client, tables: &[TablePlan]) -> Result<()> {
-    let doing = "locking the tables against being altered";
-    // Many names a statement, so that thousands of tables are not thousands of round trips.
-    for some in tables.chunks(200) {
-        let names: Vec<_> = some.iter().map(|t| quote::qualified(&t.name.schema, &t.name.table)).collect();
-        let sql = format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", names.join(", ONLY "));
-        client.batch_execute(&sql).await.map_err(|error| match error.code().map(SqlState::code) {
-            // lock_not_available: lock_timeout ran out.
-            Some("55P03") => Failure::new(Exit::TryLater, doing)
-                .because("another session holds an exclusive lock")
-                .advise("Wait until its VACUUM FULL, ALTER TABLE or the like has ended and run it again"),
-            _ => from_client(doing, &error),
-        })?;
-    }
-    Ok(())
 }

@@ -25,17 +25,36 @@ const MAGIC: &[u8] = b"REDIS";
 /// Bytes read at once.
 const BUFFER: usize = 256 << 10;
 
-/// What Redis holds when it is to be backed up; `None` when it is not.
+/// What becomes of Redis in a set.
+pub(crate) enum Part {
+    /// It is not wanted, or holds nothing that would be missed.
+    NotWanted,
+    /// Its snapshot is to be taken.
+    Wanted(Facts),
+    /// It would be wanted and cannot be read, for this reason: no reason to have no backup of PostgreSQL.
+    Missing(String),
+}
+
+/// Asks Redis what it holds.
 ///
 /// # Errors
-/// Unavailable (69) when Redis does not answer: a set must not lack it without a word.
-pub(crate) fn facts_if_wanted(when: WhenRedis, socket: &Path) -> Result<Option<Facts>> {
+/// Only where Redis must be in the set: Unavailable (69) when it does not answer, Permission (77) when it refuses the password.
+pub(crate) fn look(when: WhenRedis, socket: &Path) -> Result<Part> {
     if when == WhenRedis::No {
-        return Ok(None);
+        return Ok(Part::NotWanted);
     }
-    let facts = facts::read(socket, &credentials::read("redis_password")?).map_err(advised)?;
-    let wanted = when == WhenRedis::Yes || facts.some_key_lives_for_ever();
-    Ok(wanted.then_some(facts))
+    let facts = credentials::read("redis_password").and_then(|password| facts::read(socket, &password));
+    match facts.map_err(advised) {
+        Ok(facts) if when == WhenRedis::Yes || facts.some_key_lives_for_ever() => Ok(Part::Wanted(facts)),
+        Ok(_) => Ok(Part::NotWanted),
+        Err(failure) if when == WhenRedis::Yes => Err(failure),
+        Err(failure) => Ok(Part::Missing(failure.to_string())),
+    }
+}
+
+/// Whether a set may lack Redis because of this. What cannot be written is the set's own trouble.
+pub(crate) fn is_bearable(when: WhenRedis, failure: &Failure, stop: &Stop) -> bool {
+    when != WhenRedis::Yes && !stop.is_set() && matches!(failure.exit(), Exit::Unavailable | Exit::Permission)
 }
 
 /// Takes Redis's snapshot into the set.
@@ -79,10 +98,10 @@ pub(crate) fn back_up(
     Ok((redis, passed.stored))
 }
 
-/// A Redis that does not answer need not keep a person from a backup.
+/// Where the cause of it is said.
 fn advised(failure: Failure) -> Failure {
     match failure.exit() {
-        Exit::Unavailable => failure.advise("See: docker logs nexus-redis; or set NEXUS_BACKUP_REDIS=no"),
+        Exit::Unavailable => failure.advise("See: docker logs nexus-redis"),
         _ => failure,
     }
 }

@@ -8,6 +8,9 @@ use nexus_core::set::name::SetName;
 
 pub(crate) use script::script;
 
+/// Of a set that lacks Redis although it was wanted.
+pub(crate) const REDIS_MISSING_TEXT: &str = include_str!("RESTORE-no-redis.txt");
+
 /// RESTORE.txt: says nothing of what the set holds, only how to get at it.
 pub(crate) fn text(name: &SetName, manifest: &Manifest) -> String {
     let major = manifest.postgres.server_version_num / 10_000;
@@ -20,6 +23,9 @@ pub(crate) fn text(name: &SetName, manifest: &Manifest) -> String {
     );
     if manifest.redis.is_some() {
         text.push_str(include_str!("RESTORE-redis.txt"));
+    }
+    if manifest.redis_missing.is_some() {
+        text.push_str(REDIS_MISSING_TEXT);
     }
     text
 }

@@ -11,7 +11,7 @@ use nexus_core::progress::human_bytes;
 use nexus_core::set::directory::{BackupDirectory, Last, SetEntry};
 use nexus_core::set::home::Homes;
 use nexus_core::set::proof::{self, Verdict};
-use nexus_core::set::rotation::{Decision, Known, decide};
+use nexus_core::set::rotation::{Decision, Known, decide, keep_redis};
 use nix::sys::statvfs::statvfs;
 
 use crate::check::postgres::in_words;
@@ -151,7 +151,8 @@ fn rotation(
 ) -> Finding {
     let id = "backup-rotation";
     let names: Vec<_> = sets.iter().map(|set| set.name).collect();
-    let due = decide(&names, known, ctx.args.retention);
+    let mut due = decide(&names, known, ctx.args.retention);
+    keep_redis(sets, &mut due);
     let due = due.into_iter().filter(|decision| *decision == Decision::Remove).count();
     let rested = sets.last().and_then(|set| set.path.metadata().ok()).and_then(|m| m.modified().ok());
     let rested = rested.and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();

@@ -1,0 +1,127 @@
+//! Locking every table before the snapshot is taken. TRUNCATE and an ALTER TABLE that rewrites give a table a new file, and a
+//! snapshot from before their commit finds nothing in it (PostgreSQL manual, "Caveats" of "Concurrency Control").
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nexus_core::failure::{Exit, Failure};
+use nexus_core::postgres::failure::from_client;
+use nexus_core::postgres::quote;
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+/// How long a lock is waited for. Whoever waits holds the locks on other tables meanwhile.
+pub(crate) const PATIENCE: &str = "10s";
+
+const DOING: &str = "locking the tables against being altered";
+
+/// Every table with rows of its own, partitioned ones, and those of extensions, of which pg_dump may write rows.
+///
+/// The text has all that a snapshot from before a change would show otherwise than the table now is.
+const TABLES: &str = "\
+SELECT c.oid, n.nspname::text, c.relname::text, pg_catalog.concat_ws(' ', c.relfilenode, c.relkind, c.relispartition, \
+  (SELECT pg_catalog.string_agg(i.inhparent::text, ',' ORDER BY i.inhseqno) FROM pg_catalog.pg_inherits i \
+    WHERE i.inhrelid = c.oid), \
+  (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attname, a.atttypid, a.atttypmod, a.attgenerated), ',' \
+      ORDER BY a.attnum) \
+    FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)) \
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+WHERE c.relkind IN ('r', 'p') AND c.relpersistence IN ('p', 'u') \
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'";
+
+const HELD: &str = "\
+SELECT relation FROM pg_catalog.pg_locks \
+WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND granted AND mode = 'AccessShareLock'";
+
+/// A table's names and what it is like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    schema: String,
+    table: String,
+    shape: String,
+}
+
+/// Tables by OID.
+pub(crate) type Tables = BTreeMap<u32, Seen>;
+
+/// Why the snapshot could not be taken.
+pub(crate) enum Refusal {
+    /// Others changed definitions meanwhile: the next snapshot may come in a better moment.
+    Altered(Failure),
+    /// Anything else.
+    Other(Failure),
+}
+
+/// What was listed may be gone by now, or be read while it is being replaced: undefined_table, invalid_schema_name, and
+/// internal_error ("cache lookup failed for …").
+const ALTERED: [&str; 3] = ["SQLSTATE 42P01", "SQLSTATE 3F000", "SQLSTATE XX000"];
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        let said = failure.to_string();
+        if ALTERED.iter().any(|code| said.contains(code)) {
+            Self::Altered(failure)
+        } else {
+            Self::Other(failure)
+        }
+    }
+}
+
+/// Lists the tables as the session sees them.
+///
+/// # Errors
+/// The server's.
+pub(crate) async fn list(client: &Client) -> Result<Tables, Refusal> {
+    let rows = client.query(TABLES, &[]).await.map_err(|e| from_client("listing the tables to lock", &e))?;
+    let seen = |row: &tokio_postgres::Row| Seen { schema: row.get(1), table: row.get(2), shape: row.get(3) };
+    Ok(rows.iter().map(|row| (row.get(0), seen(row))).collect())
+}
+
+/// Takes the weakest lock on each table, as pg_dump does: reading and writing go on, DROP and ALTER wait. In a transaction that
+/// has no snapshot yet it takes none.
+///
+/// # Errors
+/// TryLater (75) when another session holds an exclusive lock.
+pub(crate) async fn take<'a>(client: &Client, tables: impl Iterator<Item = &'a Seen>) -> Result<(), Refusal> {
+    let names: Vec<_> = tables.map(|seen| quote::qualified(&seen.schema, &seen.table)).collect();
+    for sql in statements(&names) {
+        client.batch_execute(&sql).await.map_err(|error| match error.code().map(SqlState::code) {
+            // lock_not_available: lock_timeout ran out.
+            Some("55P03") => held_by_another(DOING),
+            _ => from_client(DOING, &error),
+        })?;
+    }
+    Ok(())
+}
+
+/// Many names a statement, so that thousands of tables are not thousands of round trips.
+pub(crate) fn statements(names: &[String]) -> impl Iterator<Item = String> + '_ {
+    names.chunks(200).map(|some| format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", some.join(", ONLY ")))
+}
+
+/// What is said where a lock was not to be had in time.
+pub(crate) fn held_by_another(doing: &str) -> Failure {
+    Failure::new(Exit::TryLater, doing)
+        .because("another session holds an exclusive lock")
+        .advise("Wait until its VACUUM FULL, ALTER TABLE or the like has ended and run it again")
+}
+
+/// Locks what the snapshot has beyond the tables that were locked before it, then makes sure that every table of the snapshot
+/// is still what it was: `beside` is a session that sees what is committed by now.
+///
+/// # Errors
+/// As [`take`]; `Altered` when some table is another by now.
+pub(crate) async fn settle(client: &Client, beside: &Client) -> Result<(), Refusal> {
+    let seen = list(client).await?;
+    let held = client.query(HELD, &[]).await.map_err(|e| from_client(DOING, &e))?;
+    let held: BTreeSet<u32> = held.iter().map(|row| row.get(0)).collect();
+    take(client, seen.iter().filter(|(oid, _)| !held.contains(oid)).map(|(_, seen)| seen)).await?;
+    let now = list(beside).await?;
+    match seen.iter().find(|(oid, table)| now.get(oid) != Some(*table)) {
+        None => Ok(()),
+        Some((_, Seen { schema, table, .. })) => {
+            let cause = format!("{schema}.{table} was altered or emptied meanwhile, ten times");
+            let failure = Failure::new(Exit::TryLater, "taking a snapshot of all tables").because(cause);
+            Err(Refusal::Altered(failure.advise("Try again when nothing alters tables all the time")))
+        }
+    }
+}

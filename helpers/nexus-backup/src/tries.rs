@@ -1,0 +1,82 @@
+//! Trying again after others were in the way. What a failed try had locked is free again at once; the next one follows a little
+//! later, with a new snapshot.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nexus_core::failure::{Exit, Result};
+use nexus_core::progress::Progress;
+use nexus_core::stop::Stop;
+
+/// How long it is waited after each try but the last.
+const PAUSES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(30), Duration::from_secs(120)];
+
+/// How often a stop is looked for in a pause.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// Runs `attempt` until it succeeds, fails for a reason that will not pass, or has been tried four times. It is told whether it
+/// should give way to those who wait for its locks: the last does not, or a program that empties a table every minute would
+/// keep its owner from ever having a backup.
+///
+/// # Errors
+/// The last try's.
+pub(crate) fn until_undisturbed<T>(
+    progress: &Progress,
+    stop: &Stop,
+    mut attempt: impl FnMut(&Stop, GiveWay) -> Result<T>,
+) -> Result<T> {
+    for pause in PAUSES {
+        match attempt(&stop.of_one_try(), GiveWay::Yes) {
+            Err(failure) if failure.exit() == Exit::TryLater && !stop.is_by_signal() => {
+                log::warn!("{failure}. Nothing is locked any more; next try in {} s", pause.as_secs());
+                wait(pause, progress, stop)?;
+            }
+            outcome => return outcome,
+        }
+    }
+    attempt(&stop.of_one_try(), GiveWay::No)
+}
+
+/// Whether a try ends when others wait for its locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GiveWay {
+    /// It does.
+    Yes,
+    /// It goes on to its end.
+    No,
+}
+
+fn wait(pause: Duration, progress: &Progress, stop: &Stop) -> Result<()> {
+    progress.doing("waiting for others");
+    let until = Instant::now() + pause;
+    while Instant::now() < until {
+        stop.check()?;
+        progress.advance(0);
+        thread::sleep(GLANCE);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nexus_core::failure::Failure;
+
+    #[test]
+    fn what_will_not_pass_is_not_tried_again() {
+        let mut tries = 0;
+        let outcome: Result<()> = until_undisturbed(&Progress::new(false), &Stop::default(), |_, _| {
+            tries += 1;
+            Err(Failure::new(Exit::Unavailable, "asking a server that is down"))
+        });
+        assert!(outcome.is_err());
+        assert_eq!(tries, 1);
+    }
+
+    #[test]
+    fn a_failed_try_stops_no_other() {
+        let stop = Stop::default();
+        stop.of_one_try().because_another_failed();
+        assert!(!stop.is_set() && !stop.of_one_try().is_set());
+    }
+}
