@@ -13,6 +13,25 @@ if [[ $PGDATA =~ ^/var/lib/postgresql/([0-9]+)/ && ${BASH_REMATCH[1]} != "$progr
 	exit 1
 fi
 
+# refuse_new_memory WHY: the container starts again and again, says this each time, and leaves the volume as it is.
+refuse_new_memory() {
+	echo "nexus: no empty memory is made: $1. Bring back the disk or the volume that it is on (docker volume ls); or begin with an empty one and restore a backup into it: nexus-setup --new-memory" >&2
+	exit 1
+}
+
+# Where there has been a memory, an empty one would answer as if nothing were wrong, and its backups would take the place of
+# the full ones. Both files are root's, outside of the volume: one is made by nexus-stack.service once a memory is there, the
+# other by a person's word (nexus-setup --new-memory) and by nexus-upgrade-postgres.
+if [[ ! -s $PGDATA/PG_VERSION && $PGDATA =~ ^/var/lib/postgresql/([0-9]+)/ ]]; then
+	major=${BASH_REMATCH[1]}
+	if [[ ! -e /etc/postgresql/new-memory || $(</etc/postgresql/new-memory) != "$major" ]]; then
+		for cluster in /var/lib/postgresql/[0-9]*/docker/PG_VERSION; do
+			if [[ -s $cluster ]]; then refuse_new_memory "NEXUS_POSTGRES_MAJOR is $major, and the memory is that of PostgreSQL $(<"$cluster")"; fi
+		done
+		if [[ -e /etc/postgresql/memory-made ]]; then refuse_new_memory "this machine has had one, and $PGDATA is empty"; fi
+	fi
+fi
+
 if [[ ! -s $PGDATA/PG_VERSION ]]; then
 	echo "nexus: making a new database cluster in $PGDATA"
 	new=$PGDATA.new

@@ -172,10 +172,14 @@ close_gate() {
 # The mode that tmpfiles.d/nexus.conf gives.
 open_gate() { chmod 0755 "$gate"; }
 
-# compose_with IMAGE MAJOR: the stack with these, whatever the settings say.
+# compose_with IMAGE MAJOR: the stack with these, whatever the settings say. The new server's empty cluster is meant.
 compose_with() {
+	local status=0
+	allow_new_memory "$2"
 	NEXUS_POSTGRES_IMAGE=$1 NEXUS_POSTGRES_MAJOR=$2 COMPOSE_FILE=$share/compose/docker-compose.yml:/etc/nexus/compose.override.yml \
-		COMPOSE_ENV_FILES=$settings docker compose up --detach --wait
+		COMPOSE_ENV_FILES=$settings docker compose up --detach --wait || status=$?
+	rm -f "$new_memory"
+	return "$status"
 }
 
 # apply keeps the database that it replaced; this one was only made by migrate.sh, and nobody could get at it.

@@ -53,6 +53,9 @@ explain_settings() {
 	if [[ -n $gone ]]; then say "no program reads any more, and may be removed from $settings: $(tr -d = <<<"$gone" | paste -sd' ')"; fi
 }
 
+# allow_new_memory MAJOR: the next start may make an empty cluster of it, beside others or where one has been.
+allow_new_memory() { put "$new_memory" 0644 root:root <<<"$1"; }
+
 # The shipped image may be of a newer PostgreSQL than the one whose cluster is here. That one goes on, until a person says otherwise.
 keep_major_version() {
 	local shipped major running
@@ -124,9 +127,10 @@ let_jobs_write() {
 	local sets proofs
 	sets=$(place_of NEXUS_BACKUP_DIR)
 	proofs=$(place_of NEXUS_PROOFS_DIR)
-	let_write nexus-backup "$sets" "$proofs"
-	let_write nexus-restore-test "$proofs" "$sets"
-	let_write nexus-health "$sets" "$proofs"
+	let_write nexus-backup "$sets" "$sets $proofs"
+	let_write nexus-restore-test "$proofs" "$sets $proofs"
+	# It must run most of all when a disk is not there.
+	let_write nexus-health "-$sets" ''
 }
 
 place_of() {
@@ -137,11 +141,11 @@ place_of() {
 	printf '%s' "$place"
 }
 
-# let_write UNIT PLACE READ: it writes in PLACE and needs READ to be mounted.
+# let_write UNIT PLACE MOUNTS: it writes in PLACE, and does not start before what MOUNTS are on is mounted.
 let_write() {
 	local file
 	file=$(drop_in "$1")
-	if [[ $2 == /var/lib/nexus/* && $3 == /var/lib/nexus/* ]]; then
+	if [[ $sets == /var/lib/nexus/* && $proofs == /var/lib/nexus/* ]]; then
 		remove_drop_in "$1"
 		return
 	fi
@@ -149,7 +153,7 @@ let_write() {
 	put "$file" 0644 root:root <<-TEXT
 		# Written by nexus-setup, because NEXUS_BACKUP_DIR or NEXUS_PROOFS_DIR in $settings is elsewhere.
 		[Unit]
-		RequiresMountsFor=$2 $3
+		RequiresMountsFor=$3
 		[Service]
 		ReadWritePaths=$2
 	TEXT

@@ -1,0 +1,33 @@
+# An empty memory where one has been: compose/postgres/start.sh makes none by itself, and the backups of the lost one stay.
+# shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
+
+begin_new_memory() {
+	local major
+	trap explain_the_end EXIT
+	was_set_up || stop 64 "NEXUS is not set up here: run nexus-setup without --new-memory"
+	major=$(setting NEXUS_POSTGRES_MAJOR)
+	! memory_is_there "$major" || stop 64 "there is a memory of PostgreSQL $major in Docker's volume nexus_postgres_data: nothing was changed"
+	[[ $yes == yes ]] || agreed "Begin with an empty memory of PostgreSQL $major? A lost disk or volume that comes back later is not used then." ||
+		stop 64 "nothing was changed"
+	doing "starting with an empty memory"
+	allow_new_memory "$major"
+	# It has no data, and Docker still calls it unhealthy: to wait for it would fail at once.
+	docker rm --force nexus-postgres >/dev/null 2>&1 || true
+	systemctl restart nexus-stack.service || explain_stack
+	systemctl start nexus.target
+	doing ''
+	accept_smaller_sets
+	say "the memory is empty. A backup of the one before: nexus-restore list; nexus-restore apply latest"
+}
+
+# memory_is_there MAJOR: its cluster is in the volume.
+memory_is_there() {
+	local place
+	place=$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data 2>/dev/null) && [[ -s $place/$1/docker/PG_VERSION ]]
+}
+
+# Without this, nightly sets of the new memory would be said to lack the rows of the old one.
+accept_smaller_sets() {
+	if [[ -z $(newest_set) ]]; then return; fi
+	nexus-backup --accept-smaller || complain "the backups are still compared with those of the old memory: see above, then nexus-backup --accept-smaller"
+}
