@@ -5,6 +5,8 @@
 # Here the cluster is made beside its final place and moved there in one rename; migrate.sh does what comes after.
 set -euo pipefail
 umask 077
+# Without a trap bash ignores the SIGINT that stops the container while a command runs that does not die of it.
+trap 'exit 143' INT TERM
 
 # A cluster of another version is no reason to begin with an empty one. (A throwaway server's directory has no version's name.)
 program=$(postgres --version | grep -oE '[0-9]+' | head -n 1)
@@ -40,10 +42,12 @@ if [[ ! -s $PGDATA/PG_VERSION ]]; then
 	# The builtin collation changes neither with the C library nor with the image's Debian, so no index on text ever
 	# goes stale by an upgrade of the image. Every login needs its password, also over the socket.
 	# NEXUS_INITDB_OPTIONS: a throwaway server need not wait for the disk.
+	# In the background: bash handles a signal only between two commands of the foreground.
 	# shellcheck disable=SC2086 # it is a list of words
 	initdb ${NEXUS_INITDB_OPTIONS-} --pgdata="$new" --username=postgres --pwfile=/run/secrets/postgres_password \
 		--auth-local=scram-sha-256 --auth-host=scram-sha-256 --data-checksums \
-		--encoding=UTF8 --locale=C.UTF-8 --locale-provider=builtin --builtin-locale=C.UTF-8
+		--encoding=UTF8 --locale=C.UTF-8 --locale-provider=builtin --builtin-locale=C.UTF-8 &
+	wait "$!"
 	if [[ -d $PGDATA ]]; then
 		rmdir "$PGDATA" # empty, or this is a cluster without its PG_VERSION, and nobody's to overwrite
 	fi
