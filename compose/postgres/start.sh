@@ -58,4 +58,6 @@ fi
 # The socket's lock file outlives a killed container (its directory is the host's) and names a process number of
 # that container's. No other server can be listening here: this container is the only one with this name.
 rm -f /var/run/postgresql/.s.PGSQL.5432.lock
-exec "$@"
+# NEXUS_POSTGRES_OPTIONS: what nexus-upgrade-postgres adds while it works.
+# shellcheck disable=SC2086 # it is a list of words
+exec "$@" ${NEXUS_POSTGRES_OPTIONS-}

@@ -57,9 +57,19 @@ check account_of_anothers
 check from_the_former_project_and_back
 check purge_of_all_leaves_nothing
 check memory_of_old_postgres
+check stopped_while_a_cluster_is_made
 check refused_upgrades
-check upgrade_cut_short
+check superuser_writes_meanwhile
+check stopped_by ctrl-c "$backup_runs"
+check stopped_by ctrl-c "$new_server_runs"
+check stopped_by KILL "$new_server_runs"
+check stopped_by TERM "$new_server_runs"
+check stopped_by systemctl "$backup_runs"
+check hung_up "$backup_runs"
+check hung_up "$new_server_runs"
+check more_in_the_server
 check postgres_upgraded_while_storing
+check rest_came_along
 check after_a_boot_too
 check old_sets_restore
 check back_and_forth

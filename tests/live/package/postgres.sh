@@ -1,5 +1,5 @@
 # From PostgreSQL 17 to 18, with a client that stores meanwhile.
-# shellcheck shell=bash disable=SC2154 # here, work, deb and old_postgres are those of tests/live/package.sh
+# shellcheck shell=bash disable=SC2154,SC2034 # here, work, deb and old_postgres are those of tests/live/package.sh, which uses the conditions
 
 old_image=pgvector/pgvector:0.8.0-pg17-trixie
 new_image=pgvector/pgvector:0.8.7-pg18-trixie
@@ -30,40 +30,179 @@ refused_upgrades() {
 	docker commit --change 'ENTRYPOINT ["docker-entrypoint.sh"]' without without:pg18 >/dev/null
 	docker rm --volumes without >/dev/null
 	fails "What runs now is the PostgreSQL of before" nexus-upgrade-postgres --yes without:pg18
-	same "the server" "$(major_that_runs)" 17
-	same "the memory" "$(digest)" "$before"
-	same "jobs that are on and do not run" "$(systemctl is-active nexus-backup.timer nexus-health.service | sort -u)" active
-	as_program --command='SELECT 1' >/dev/null
-	fails "there is a cluster of PostgreSQL 18 already" nexus-upgrade-postgres --yes "$new_image"
-	nexus-upgrade-postgres --yes --finish >/dev/null
+	as_before "$before"
 	docker rmi without:pg18 >/dev/null
+	fails "there is no older PostgreSQL" nexus-upgrade-postgres --yes --back
 }
 
-# Killed while the new server runs, and booted: the settings still name the old one.
-upgrade_cut_short() {
+# as_before DIGEST: the old server, its rows, programs get in, jobs run, and nothing is left of what was begun.
+as_before() {
+	same "the server" "$(major_that_runs)" 17
+	same "the memory" "$(digest)" "$1"
+	same "jobs that are on and do not run" "$(systemctl is-active nexus-backup.timer nexus-purge.timer nexus-health.service | sort -u)" active
+	as_program --command='SELECT 1' >/dev/null
+	stored_again before
+	same "clusters" "$(clusters_here)" 17
+	test ! -e /var/lib/nexus/installed/postgres-at-work
+	same "the unit" "$(systemctl is-active nexus-upgrade-postgres.service || true)" inactive
+}
+clusters_here() { ls "$(place_of_clusters)"; }
+place_of_clusters() { docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data; }
+# Is told as stored, and is there; then it goes again, so that the memory is what it was.
+stored_again() {
+	curl --silent --show-error --fail --retry 20 --retry-all-errors --retry-delay 1 --output /dev/null 127.0.0.1:8003/memory/action \
+		--json "{\"action_type\": \"note\", \"action_details\": {\"content\": \"$1\"}}"
+	same "what was stored" "$(as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = '$1' RETURNING 1" | sort -u)" 1
+}
+
+backup_runs="pgrep --exact nexus-backup"
+new_server_runs="[[ \$(docker inspect --format '{{.Config.Image}} {{.State.Running}}' nexus-postgres) == '$new_image true' ]]"
+ended() { [[ $(systemctl is-active nexus-upgrade-postgres.service) == inactive || $(systemctl is-active nexus-upgrade-postgres.service) == failed ]]; }
+
+# stopped_by HOW CONDITION: undone, and at once.
+stopped_by() {
+	local before began=$SECONDS
+	before=$(digest)
+	case $1 in
+	ctrl-c) python3 -B "$here/package/hangup.py" "$2" '\x03\x03' "nexus-upgrade-postgres --yes $new_image" ;;
+	systemctl) at_condition "$2" systemctl stop nexus-upgrade-postgres.service ;;
+	*) at_condition "$2" systemctl kill --kill-whom=main --signal="$1" nexus-upgrade-postgres.service ;;
+	esac
+	await 120 ended
+	systemctl reset-failed 'nexus-*'
+	as_before "$before"
+	# A stop that is swallowed takes the two minutes after which Docker kills.
+	((SECONDS - began < 110)) || { echo "it took $((SECONDS - began)) s" >&2 && return 1; }
+}
+at_condition() {
+	nexus-upgrade-postgres --yes "$new_image" >"$work/upgrade" 2>&1 &
+	await 120 bash -c "$1"
+	"${@:2}"
+	if wait "$!"; then echo "it says that it is done" >&2 && return 1; fi
+}
+
+# The terminal is closed: it goes on to its end.
+hung_up() {
 	local before
 	before=$(digest)
-	nexus-upgrade-postgres --yes "$new_image" >/dev/null 2>&1 &
-	await 120 new_server_runs
-	kill -KILL $!
-	wait $! 2>/dev/null || true
-	await 30 flock --nonblock /run/lock/nexus-install true
-	systemctl restart nexus-stack.service
-	systemctl start nexus.target
-	same "the server" "$(major_that_runs)" 17
+	python3 -B "$here/package/hangup.py" "$1" close "nexus-upgrade-postgres --yes $new_image"
+	await 300 ended
+	same "the server" "$(major_that_runs)" 18
 	same "the memory" "$(digest)" "$before"
-	as_program --command='SELECT 1' >/dev/null
+	same "jobs that are on and do not run" "$(systemctl is-active nexus-backup.timer nexus-purge.timer nexus-health.service | sort -u)" active
+	stored_again after
+	nexus-upgrade-postgres --yes --back >/dev/null
 	nexus-upgrade-postgres --yes --finish >/dev/null
+	as_before "$before"
 }
-new_server_runs() { [[ $(docker inspect --format '{{.Config.Image}} {{.State.Running}}' nexus-postgres) == "$new_image true" ]]; }
+
+# A stop while a new cluster is being made is no two minutes of silence.
+stopped_while_a_cluster_is_made() {
+	docker run --detach --name half --init --network none --user 999:999 --stop-signal SIGINT --stop-timeout 60 --env PGDATA=/tmp/cluster/docker \
+		--tmpfs /tmp:uid=999,gid=999 --tmpfs /var/run/postgresql:uid=999,gid=999 --volume /usr/share/nexus/compose/postgres:/nexus:ro \
+		--volume "$keys/postgres_password:/run/secrets/postgres_password:ro" --entrypoint bash "$old_image" /nexus/start.sh postgres >/dev/null
+	await 30 docker exec half test -d /tmp/cluster/docker.new
+	docker stop half >/dev/null
+	same "how it ended" "$(docker inspect --format '{{.State.ExitCode}}' half)" 143
+	docker rm half >/dev/null
+}
+
+# A superuser inside the container is beyond every gate: writing is refused to them too, and where they insist, nothing is lost.
+superuser_writes_meanwhile() {
+	local before
+	before=$(digest)
+	nexus-upgrade-postgres --yes "$new_image" >"$work/upgrade" 2>&1 &
+	await 120 bash -c "$backup_runs"
+	kill -STOP "$(pgrep --exact nexus-backup)"
+	fails "read-only transaction" as_owner --command='CREATE TABLE late AS SELECT 1'
+	fails "read-only transaction" as_owner --command="SELECT lo_from_bytea(0, 'late')"
+	as_owner --command='SET default_transaction_read_only = off' --command='CREATE TABLE public.late AS SELECT 1'
+	kill -CONT "$(pgrep --exact nexus-backup)"
+	if wait "$!"; then echo "the upgrade succeeded" >&2 && return 1; fi
+	grep -q 'somebody wrote while the backup was taken' "$work/upgrade"
+	same "what was written" "$(as_owner --command='SELECT count(*) FROM public.late')" 1
+	as_owner --command='DROP TABLE public.late'
+	systemctl reset-failed 'nexus-*'
+	as_before "$before"
+}
+
+# What a person has besides in the server.
+more_in_the_server() {
+	docker exec nexus-postgres createdb notes
+	docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=notes <<-'SQL'
+		CREATE TABLE thoughts (id serial PRIMARY KEY, t text, at timestamptz DEFAULT now());
+		INSERT INTO thoughts (t) SELECT md5(i::text) FROM generate_series(1, 1000) i;
+		SELECT lo_from_bytea(0, 'a picture');
+	SQL
+	docker exec nexus-postgres psql -XAtqd postgres -c 'CREATE TABLE in_postgres AS SELECT 7 AS i'
+	as_owner --command="ALTER SYSTEM SET work_mem = '33MB'" --command="ALTER ROLE nexus_app SET work_mem = '9MB'" \
+		--command="CREATE ROLE reporter LOGIN PASSWORD 'of the reporter'" --command='GRANT CONNECT ON DATABASE notes TO reporter'
+	echo 'host notes reporter 10.1.2.0/24 scram-sha-256' >>"$(place_of_clusters)/17/docker/pg_hba.conf"
+	as_owner --command='SELECT pg_reload_conf()' >/dev/null
+	rest_of_the_server >"$work/rest"
+}
+# As other eyes see it: rows, settings, roles with their passwords' hashes, rules.
+rest_of_the_server() {
+	local database
+	for database in notes postgres; do
+		docker exec nexus-postgres pg_dump --inserts --dbname="$database" | grep -vE '^(--|\\(un)?restrict |SET )' # comments have versions
+	done
+	as_owner --command="SELECT name, setting FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'" \
+		--command='SELECT database, user_name, address FROM pg_hba_file_rules WHERE address IS NOT NULL ORDER BY 1, 2, 3' \
+		--command="SELECT rolname, rolpassword FROM pg_authid WHERE rolpassword IS NOT NULL AND rolname NOT LIKE 'nexus%' ORDER BY 1" \
+		--command='SELECT setrole::regrole, setconfig FROM pg_db_role_setting WHERE setdatabase = 0 ORDER BY 1'
+}
+rest_came_along() {
+	same "the rest of the server" "$(rest_of_the_server | diff "$work/rest" -)" ""
+	same "work_mem" "$(as_owner --command='SHOW work_mem')" 33MB
+	PGPASSWORD='of the reporter' psql -XAtq --host=/run/nexus/postgres --username=reporter --dbname=notes --command='SELECT 1' >/dev/null
+	same "dumps that are left" "$(ls "$(place_of_clusters)")" $'17\n18'
+	same "hashes of passwords in the journal" "$(journalctl --output=cat | grep --count 'SCRAM-SHA-256\$' || true)" 0
+	same "hashes of passwords in the server's log" "$(docker logs nexus-postgres 2>&1 | grep --count 'SCRAM-SHA-256\$' || true)" 0
+}
+
+# A cluster is not removed while it is the only one that has a database.
+finish_keeps_the_only_copy() {
+	docker exec nexus-postgres dropdb notes
+	fails "has databases that PostgreSQL 18 has not: notes" nexus-upgrade-postgres --yes --finish
+	fails "has not: notes" nexus-upgrade-postgres --yes --finish --drop-database others
+	same "clusters" "$(clusters_here)" $'17\n18'
+	nexus-upgrade-postgres --yes --finish --drop-database notes >/dev/null
+	same "clusters" "$(clusters_here)" 18
+}
+
+# Time limits that a person has set end no session on which the upgrade relies; the backup takes longer than they are.
+hostile_limits() {
+	printf '%s\n' "idle_in_transaction_session_timeout = '5s'" "transaction_timeout = '5s'" "statement_timeout = '20s'" "idle_session_timeout = '5s'" >>/etc/nexus/postgres/local.conf
+	as_owner --command='SELECT pg_reload_conf()' >/dev/null
+}
+no_hostile_limits() {
+	sed -i '/_timeout/d' /etc/nexus/postgres/local.conf
+	as_owner --command='SELECT pg_reload_conf()' >/dev/null
+}
+slow_backup() {
+	await 120 bash -c "$backup_runs"
+	local backup
+	backup=$(pgrep --exact nexus-backup)
+	kill -STOP "$backup"
+	sleep 7 # longer than each limit
+	kill -CONT "$backup"
+}
+upgrade_slowly() {
+	slow_backup &
+	upgrade_postgres "$new_image"
+	wait "$!"
+}
 
 postgres_upgraded_while_storing() {
 	local began=$SECONDS
-	while_storing postgres upgrade_postgres "$new_image"
+	hostile_limits
+	while_storing postgres upgrade_slowly
+	no_hostile_limits
 	echo "   PostgreSQL 17 to 18, with its proof: $((SECONDS - began)) s" >&3
 	same "the server" "$(major_that_runs)" 18
 	same "episodes" "$(as_owner --command="SELECT count(*) FROM nexus_memory.zep_episodic_memory WHERE tags = ARRAY['postgres']")" 500
-	same "databases" "$(docker exec nexus-postgres psql -XAtqd postgres -c 'SELECT count(*) FROM pg_database WHERE NOT datistemplate')" 2
+	same "databases" "$(docker exec nexus-postgres psql -XAtqd postgres -c 'SELECT count(*) FROM pg_database WHERE NOT datistemplate')" 3
 	same "the newest set is proven" "$(nexus-restore list --json | jq '[.. | objects | select(has("proven"))] | sort_by(.id) | last | .proven != null')" true
 	# The image is the shipped one: a later version of NEXUS brings its own.
 	grep -qx 'NEXUS_POSTGRES_IMAGE=' /etc/nexus/nexus.env
@@ -86,16 +225,18 @@ old_sets_restore() {
 	docker exec nexus-postgres dropdb look
 }
 
+# What was forgotten since the upgrade is not there again.
 back_and_forth() {
-	local before
-	before=$(digest)
+	local id
+	id=$(as_owner --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE content = 'episode 7'")
+	nexus-purge --episode "$id" --yes >/dev/null
 	nexus-upgrade-postgres --yes --back >/dev/null
 	same "the server" "$(major_that_runs)" 17
-	same "episodes" "$(as_owner --command="SELECT count(*) FROM nexus_memory.zep_episodic_memory WHERE tags = ARRAY['postgres']")" 500
+	same "episodes" "$(as_owner --command="SELECT count(*) FROM nexus_memory.zep_episodic_memory WHERE tags = ARRAY['postgres']")" 499
+	same "the forgotten one" "$(as_owner --command="SELECT count(*) FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$id'")" 0
+	stored_again back
 	nexus-upgrade-postgres --yes --finish >/dev/null
 	upgrade_postgres "$new_image"
-	nexus-upgrade-postgres --yes --finish >"$work/finish"
-	grep -q 'the cluster of PostgreSQL 17 is removed' "$work/finish"
-	same "clusters" "$(ls "$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)")" 18
+	finish_keeps_the_only_copy
 	same "the server" "$(major_that_runs)" 18
 }

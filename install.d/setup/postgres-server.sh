@@ -1,0 +1,93 @@
+# The servers of a major upgrade: which clusters there are, and starting one where only root gets at it.
+# shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
+
+# Where PostgreSQL's socket is while nexus-upgrade-postgres works: programs find none in the usual place, whatever they try.
+private=/run/nexus/upgrade
+
+# The directory on this machine that holds a cluster a major version.
+clusters() { docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data; }
+
+healthy_memory() {
+	systemctl is-active --quiet nexus-stack.service && [[ $(docker inspect --format '{{.State.Health.Status}}' nexus-postgres) == healthy ]]
+}
+
+# major_of IMAGE: fetched where it is not here.
+major_of() {
+	local said
+	docker image inspect "$1" >/dev/null 2>&1 || docker pull --quiet "$1" >/dev/null || stop 69 "the image $1 is not here and could not be fetched"
+	said=$(docker run --rm --network none --entrypoint postgres "$1" --version) || stop 65 "$1 has no program postgres"
+	[[ $said =~ ^postgres\ \(PostgreSQL\)\ ([0-9]+) ]] || stop 65 "$1 says of itself: $said"
+	printf '%s' "${BASH_REMATCH[1]}"
+}
+
+# no_limits MAJOR: options that keep a time limit which a person has set from ending a session of ours.
+no_limits() {
+	local name
+	for name in statement_timeout lock_timeout idle_in_transaction_session_timeout idle_session_timeout; do printf -- '-c %s=0 ' "$name"; done
+	if (($1 >= 17)); then printf -- '-c transaction_timeout=0'; fi
+}
+
+# serve_privately IMAGE MAJOR [OPTIONS]: this cluster, whatever the settings say, where only root gets at it.
+serve_privately() {
+	install -d --mode=0700 --owner=999 --group=999 "$private"
+	limits=$(no_limits "$2")
+	NEXUS_POSTGRES_IMAGE=$1 NEXUS_POSTGRES_MAJOR=$2 \
+		NEXUS_POSTGRES_OPTIONS="-c listen_addresses= -c unix_socket_directories=/var/run/postgresql $limits ${3-}" \
+		COMPOSE_FILE=$share/compose/docker-compose.yml:/etc/nexus/compose.override.yml:$share/compose/upgrade.yml COMPOSE_ENV_FILES=$settings COMPOSE_PROGRESS=quiet \
+		docker compose up --detach --wait --no-deps postgres || return
+	container=$(started)
+}
+
+# The container, and when it started: another one, or the same one started again, is not what we have begun.
+started() { docker inspect --format '{{.Id}} {{.State.StartedAt}}' nexus-postgres; }
+
+still_ours() { [[ $(started) == "$container" ]] || stop 69 "the server was started again by someone else in the middle: journalctl -u nexus-stack"; }
+
+restart_server() {
+	docker restart nexus-postgres >/dev/null
+	local end=$((SECONDS + 600))
+	until [[ $(docker inspect --format '{{.State.Health.Status}}' nexus-postgres) == healthy ]]; do
+		[[ $(docker inspect --format '{{.State.Running}}' nexus-postgres) == true ]] && ((SECONDS < end)) || return 1
+		sleep 0.5
+	done
+	container=$(started)
+}
+
+# in_database NAME OPTION…: psql as the superuser.
+in_database() {
+	docker exec --interactive --env PGOPTIONS="$limits -c client_min_messages=warning" nexus-postgres \
+		psql -XAtq --set=ON_ERROR_STOP=1 --dbname="$(connection_to "$1")" "${@:2}"
+}
+
+# connection_to NAME: a name may hold an equals sign, which libpq would read as a connection string.
+connection_to() {
+	local quoted=${1//\\/\\\\}
+	printf "dbname='%s'" "${quoted//\'/\\\'}"
+}
+
+# The number of the next transaction that writes: as long as it stays, nobody has written.
+next_transaction() { in_database postgres --command='SELECT pg_snapshot_xmax(pg_current_snapshot())'; }
+
+# nobody_wrote IMAGE MAJOR NUMBER: asks the cluster itself, whose server has ended.
+nobody_wrote() {
+	local said state next
+	said=$(docker run --rm --network none --user 999:999 --volume "$(clusters):/clusters:ro" --env LC_ALL=C --entrypoint pg_controldata "$1" "/clusters/$2/docker")
+	state=$(sed -n 's/^Database cluster state: *//p' <<<"$said")
+	[[ $state == "shut down" ]] || stop 74 "PostgreSQL $2 did not end in order (it is \"$state\"): docker logs nexus-postgres"
+	next=$(sed -n "s/^Latest checkpoint's NextXID: *//p" <<<"$said")
+	[[ $next =~ ^[0-9]+:[0-9]+$ ]] || stop 74 "pg_controldata says of the next transaction: $next"
+	next=$(((${next%:*} << 32) + ${next#*:}))
+	[[ $next == "$3" ]] || stop 74 "somebody wrote while the backup was taken (as the superuser, past default_transaction_read_only): the backup may lack it. Let it end, then upgrade again"
+}
+
+reload_stack() {
+	systemctl reload-or-restart nexus-stack.service || complain "the server did not start as it should: journalctl -u nexus-stack; docker logs nexus-postgres"
+}
+
+# switch_settings IMAGE MAJOR: the shipped image needs no setting. Both lines by one rename.
+switch_settings() {
+	local content image=$1
+	if [[ $image == "$(shipped_postgres_image)" ]]; then image=''; fi
+	content=$(sed -e "s|^NEXUS_POSTGRES_IMAGE=.*|NEXUS_POSTGRES_IMAGE=$image|" -e "s|^NEXUS_POSTGRES_MAJOR=.*|NEXUS_POSTGRES_MAJOR=$2|" "$settings")
+	put "$settings" 0640 root:nexus <<<"$content"
+}

@@ -1,0 +1,111 @@
+# nexus-upgrade-postgres.service: what does the work of nexus-upgrade-postgres. A closed terminal does not end it. When it ends before its
+# work is done, by an error or a signal, its ExecStopPost= undoes what is half done; after a power cut the next run does.
+# shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
+
+unit=nexus-upgrade-postgres.service
+# Says what is half done: TASK FROM TO, as long as it is.
+note=$as_shipped/postgres-at-work
+# How the unit has ended: exited|killed STATUS|SIGNAL.
+ended=/run/nexus/upgrade-ended
+# What must not happen meanwhile, and starts again afterwards.
+jobs_units=(nexus-backup.timer nexus-purge.timer nexus-restore-test.timer nexus-first-proof.timer nexus-embed-backfill.timer nexus-health.service)
+
+nobody_at_work() {
+	case $(systemctl show --property=ActiveState --value "$unit") in
+	active | activating | deactivating) stop 75 "it is at work already: journalctl -fu nexus-upgrade-postgres shows how far; systemctl stop nexus-upgrade-postgres undoes it" ;;
+	failed) systemctl reset-failed "$unit" ;;
+	esac
+}
+
+# run_as_unit ARGUMENT…: shows what the unit says until it ends, and ends as it did.
+run_as_unit() {
+	local cursor
+	cursor=$(mktemp)
+	# shellcheck disable=SC2064 # this path, now
+	trap "rm -f '$cursor'" EXIT
+	# Where the journal ends now.
+	journalctl --quiet --lines=1 --cursor-file="$cursor" >/dev/null
+	rm -f "$ended"
+	# Without After=: what is started again while this one stops would wait for its end.
+	systemd-run --quiet --unit="$unit" --service-type=exec --setenv=HOME=/root --property=Description='NEXUS: the next PostgreSQL' \
+		--property="ExecStopPost=$prefix/sbin/$program --after-unit" --property=TimeoutStopSec=15min \
+		--property=OnFailure=nexus-alert@nexus-upgrade-postgres.service --property=OnSuccess=nexus-alert-over@nexus-upgrade-postgres.service \
+		"$prefix/sbin/$program" --in-unit "$@"
+	trap stop_unit INT TERM
+	# Ctrl-C ends what this shell waits for, too.
+	while is_at_work; do
+		show_journal "$cursor" || true
+		sleep 1 || true
+	done
+	journalctl --sync
+	show_journal "$cursor"
+	end_as_unit
+}
+
+is_at_work() { [[ $(systemctl show --property=ActiveState --value "$unit") != @(inactive|failed) ]]; }
+
+# show_journal CURSOR: what the unit has said since.
+show_journal() { journalctl --quiet --output=cat --cursor-file="$1" _SYSTEMD_UNIT="$unit"; }
+
+stop_unit() {
+	complain "it is being stopped and undone; that goes on without this terminal"
+	systemctl stop --no-block "$unit"
+}
+
+# How it ended its ExecStopPost= has written down; a unit that was stopped counts as a success for systemd.
+end_as_unit() {
+	local how status
+	[[ -s $ended ]] || stop 69 "the unit was killed with all it had begun: the next nexus-upgrade-postgres, or a boot, undoes that"
+	read -r how status <"$ended"
+	if [[ $(systemctl show --property=ActiveState --value "$unit") == failed ]]; then systemctl reset-failed "$unit"; fi
+	if [[ $how != exited ]]; then status=$((128 + $(kill -l "$status"))); fi
+	exit "$status"
+}
+
+# On EXIT of the work itself. Its end by a signal systemd says.
+explain_postgres() {
+	local status=$?
+	if ((status != 0)) && [[ -n $step ]]; then complain "stopped while $step; the cause is above"; fi
+}
+
+# at_work TASK FROM TO
+at_work() { printf '%s %s %s\n' "$@" | put "$note" 0644 root:root; }
+
+# ExecStopPost=
+after_unit() {
+	printf '%s %s\n' "$EXIT_CODE" "$EXIT_STATUS" | put "$ended" 0644 root:root
+	settle
+}
+
+# Where a task was left half done: the stack as the settings say, its jobs on, and nothing left of a cluster that was begun.
+settle() {
+	local task from to place
+	if [[ ! -s $note ]]; then return; fi
+	read -r task from to <"$note"
+	# A person has stopped NEXUS, or the machine goes down: the next start is as the settings say.
+	if ! systemctl is-active --quiet nexus.target || [[ $(systemctl is-system-running) == stopping ]]; then return; fi
+	rm -f "$new_memory"
+	if [[ $task == upgrade && $(setting NEXUS_POSTGRES_MAJOR) == "$from" ]]; then
+		complain "What runs now is the PostgreSQL of before, with every row"
+	fi
+	systemctl reload-or-restart nexus-stack.service || {
+		start_jobs
+		stop 69 "PostgreSQL did not start: journalctl -u nexus-stack; docker logs nexus-postgres"
+	}
+	place=$(clusters)
+	if [[ $task == upgrade && $(setting NEXUS_POSTGRES_MAJOR) == "$from" ]]; then rm -rf --one-file-system -- "${place:?}/${to:?}"; fi
+	forget_dumps
+	start_jobs
+	rm -f "$note"
+}
+
+# A backup that is running began before anybody was kept from writing.
+stop_jobs() { systemctl stop "${jobs_units[@]}" nexus-backup.service nexus-purge.service nexus-restore-test.service nexus-embed-backfill.service; }
+
+# Those that are on; nexus.target would start others that a person has stopped.
+start_jobs() {
+	local unit
+	for unit in "${jobs_units[@]}"; do
+		if systemctl is-enabled --quiet "$unit"; then systemctl start "$unit" || complain "$unit did not start again: systemctl status $unit"; fi
+	done
+}

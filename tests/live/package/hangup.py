@@ -1,0 +1,47 @@
+"""A person at a terminal of their own, who types a command and, when a condition holds, closes the terminal or presses keys:
+hangup.py CONDITION close|KEYS COMMAND    (KEYS as Python writes them: '\\x03\\x03' is Ctrl-C twice; then the command's end is awaited)"""
+
+import codecs
+import os
+import pty
+import subprocess
+import sys
+import threading
+import time
+
+PATIENCE = 300
+
+condition, action, command = sys.argv[1:]
+pid, master = pty.fork()
+if pid == 0:
+    os.execvp("bash", ["bash", "--login", "-i"])
+
+
+def read():
+    while True:
+        try:
+            shown = os.read(master, 4096)
+        except OSError:
+            return
+        if not shown:
+            return
+        sys.stdout.buffer.write(shown)
+        sys.stdout.buffer.flush()
+
+
+reader = threading.Thread(target=read, daemon=True)
+reader.start()
+os.write(master, command.encode() + b"; exit\n")
+end = time.monotonic() + PATIENCE
+while subprocess.run(["bash", "-c", condition], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+    if time.monotonic() > end:
+        sys.exit(f"waited in vain for: {condition}")
+    time.sleep(0.05)
+if action == "close":
+    # The kernel sends SIGHUP to the shell, which sends it on.
+    os.close(master)
+else:
+    for key in codecs.decode(action, "unicode_escape").encode():
+        os.write(master, bytes([key]))
+        time.sleep(0.5)  # a person's pace: the second key meets what the first one began
+    os.waitpid(pid, 0)

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# shellcheck source-path=SCRIPTDIR
+# The power goes in the middle of nexus-upgrade-postgres, in a fresh machine with what the package depends on:
+# upgrade-cut.sh begin backup|restore DEB OLD-POSTGRES     installs (the first time), and returns when the upgrade is there; then whoever
+#        runs this pulls the plug and boots
+# upgrade-cut.sh booted       the old server, with every row, and nothing stopped
+set -euo pipefail
+shopt -s inherit_errexit
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/checks.sh"
+. "$here/package/load.sh"
+. "$here/package/comes.sh"
+. "$here/package/postgres.sh"
+
+work=/root/upgrade-cut
+mkdir -p "$work"
+
+begun() {
+	[[ -s $work/owner.txt ]] || {
+		age-keygen -o "$work/owner.txt" 2>/dev/null
+		memory_of_old_postgres
+	}
+	digest >"$work/digest"
+	systemd-run --quiet --collect nexus-upgrade-postgres --yes "$new_image"
+	await 120 bash -c "$1"
+}
+
+booted() {
+	await 300 healthy
+	await 300 systemctl is-active --quiet nexus-stack.service
+	same "clusters of the memory" "$(major_that_runs)" 17
+	same "what programs reach" "$(as_program --command='SHOW server_version_num' | cut -c 1-2)" 17
+	stored_again booted
+	# The next run, whatever it is to do, takes away what was begun.
+	nexus-upgrade-postgres --yes --finish >/dev/null
+	as_before "$(<"$work/digest")"
+}
+
+case $1 in
+begin)
+	deb=$3 old_postgres=$4
+	case $2 in
+	backup) check begun "$backup_runs" ;;
+	restore) check begun "$new_server_runs" ;;
+	esac
+	;;
+booted) check booted ;;
+esac
+report
