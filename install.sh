@@ -80,6 +80,7 @@ arguments=("$@")
 . "$clone/install.d/setup/accounts.sh"
 . "$clone/install.d/setup/ours.sh"
 . "$clone/install.d/setup/check.sh"
+. "$clone/install.d/setup/sandbox.sh"
 . "$clone/install.d/setup/secrets.sh"
 . "$clone/install.d/setup/sizes.sh"
 . "$clone/install.d/setup/model.sh"

@@ -13,6 +13,7 @@ note() { printf 'note     %s: %s\n' "$1" "$2"; }
 check_machine() {
 	found_missing=0
 	check_systemd
+	check_sandbox
 	check_docker
 	check_tools
 	# Where the helpers are to be built, what that needs.
@@ -48,12 +49,12 @@ check_docker() {
 	else
 		missing "Docker Compose" "apt-get install docker-compose (Ubuntu: docker-compose-v2; Docker's own packages: docker-compose-plugin)"
 	fi
-	if ! info=$(docker info --format '{{.ServerVersion}} {{.CgroupDriver}} {{.CPUCfsQuota}} {{.MemoryLimit}} {{.SecurityOptions}} {{.Warnings}}' 2>&1) ||
+	if ! info=$(timeout 60 docker info --format '{{.ServerVersion}} {{.CgroupDriver}} {{.CPUCfsQuota}} {{.MemoryLimit}} {{.SecurityOptions}} {{.Warnings}}' 2>&1) ||
 		! server=$(docker version --format '{{.Server.Version}}' 2>/dev/null); then
 		if ((EUID != 0)); then
 			missing "leave to ask Docker's daemon" "sudo $program --check"
 		else
-			missing "a running Docker daemon" "systemctl enable --now docker"
+			missing "a running Docker daemon" "systemctl enable --now docker; if it runs and gives no answer within a minute: systemctl restart docker"
 		fi
 		return
 	fi
@@ -62,6 +63,18 @@ check_docker() {
 		note "Docker $server lets neighbours on the same network reach ports published on 127.0.0.1 (moby#45610)" \
 			"NEXUS publishes none; think of it before you add one, or upgrade to 28"
 	check_docker_settings "$info"
+	check_logins
+}
+
+# The login helpers that root's settings of Docker name: one that is not here, as Docker Desktop leaves behind, stops every pull.
+check_logins() {
+	local file=/root/.docker/config.json helper
+	[[ -r $file ]] || return 0
+	while IFS= read -r helper; do
+		command -v "docker-credential-$helper" >/dev/null ||
+			missing "docker-credential-$helper, which $file names (credsStore or credHelpers), so that no image can be fetched" "remove that entry from $file, and log in again where you had to: docker login"
+	done < <(tr -d '\n' <"$file" | grep -oE '"credsStore"[[:space:]]*:[[:space:]]*"[^"]*"|"credHelpers"[[:space:]]*:[[:space:]]*\{[^}]*\}' |
+		sed 's/^"credHelpers"[^{]*//' | grep -oE ':[[:space:]]*"[^"]+"' | sed 's/.*"\(.*\)"/\1/' | sort -u)
 }
 
 # $1: version, cgroup driver, CPU limits, memory limits, security options, warnings.
@@ -90,6 +103,7 @@ check_tools() {
 		sha256sum coreutils
 		flock util-linux
 		gzip gzip
+		userdel passwd
 	LIST
 }
 
@@ -100,11 +114,18 @@ check_size() {
 	memory=$(memory_of_machine)
 	((memory >= 900)) || missing "1 GiB of memory (this machine has $memory MiB)" "add memory; 8 GiB are recommended"
 	((memory < 900 || memory >= 3500)) || note "$memory MiB of memory are little" "8 GiB are recommended"
-	for place in /var/lib/docker /var/lib/nexus; do
+	for place in "$(docker_root)" /var/lib/nexus; do
 		free=$(free_near "$place")
 		((free >= least)) || missing "$least MiB of free disk for $place (there are $free MiB)" "make room there, or move it to a larger disk"
 		((free < least || free >= 20480)) || note "$free MiB of free disk for $place are little" "50 GiB are recommended"
 	done
+}
+
+# Where Docker keeps its volumes: data-root in /etc/docker/daemon.json may have moved it.
+docker_root() {
+	local root
+	root=$(timeout 60 docker info --format '{{.DockerRootDir}}' 2>/dev/null) || root=''
+	printf '%s' "${root:-/var/lib/docker}"
 }
 
 # MiB free on the disk that holds $1, or will hold it.

@@ -54,11 +54,19 @@ put() (
 	mv -T "$part" "$1"
 )
 
-# Like put, but leaves the file alone when it says that already: it is mounted, and a new one is seen only after a restart.
+# Like put, but leaves the file in its place when it says that already: it is mounted, and a new one is seen only after a restart.
 put_if_new() {
 	local content
 	content=$(cat)
-	if [[ ! -e $1 || $(<"$1") != "$content" ]]; then put "$1" "$2" "$3" <<<"$content"; fi
+	if [[ -f $1 && ! -L $1 && $(<"$1") == "$content" ]]; then own "$1" "$2" "$3"; else put "$1" "$2" "$3" <<<"$content"; fi
+}
+
+# own FILE MODE OWNER:GROUP: where there is such a file. One that was put back from a copy may be root's, or open to all.
+own() {
+	if [[ -f $1 && ! -L $1 ]]; then
+		chown "$3" "$1"
+		chmod "$2" "$1"
+	fi
 }
 
 has_terminal() { [[ -r /dev/tty && -t 1 ]]; }

@@ -44,6 +44,18 @@ make_secrets() {
 		printf 'user default on #%s ~* &* +@all\nuser health on nopass resetkeys resetchannels -@all +ping\n' "$hash" |
 			put "$keys/redis_acl" 0600 999:1000
 	fi
+	own_secrets
+}
+
+# The servers read theirs as their own users.
+own_secrets() {
+	local name
+	for name in postgres_password nexus_app_password nexus_embed_password; do own "$keys/$name" 0600 999:999; done
+	for name in redis_password ledger_key machine_identity remote_token; do own "$keys/$name" 0600 root:root; done
+	own "$keys/grafana_password" 0600 472:0
+	own "$keys/redis_acl" 0600 999:1000
+	own "$recipients" 0644 root:root
+	own "$settings" 0640 root:nexus
 }
 
 # Before anything is done: without a terminal the owner's key cannot be shown.

@@ -6,10 +6,10 @@ start_services() {
 	enable_units
 	if systemctl is-active --quiet nexus-stack.service; then
 		# An upgrade: only the containers whose description has changed are replaced.
-		systemctl reload nexus-stack.service || explain_stack
+		wait_for_unit 35 reload nexus-stack.service || explain_stack
 	else
 		say "the first start fetches the images, which may take minutes"
-		systemctl start nexus-stack.service || explain_stack
+		wait_for_unit 35 start nexus-stack.service || explain_stack
 	fi
 	note_volumes
 	# The new programs, and their settings; their sockets hold what comes meanwhile.
@@ -25,7 +25,7 @@ start_services() {
 switch_metrics() {
 	local order=stop
 	if [[ $(setting NEXUS_METRICS) == on ]]; then order=reload-or-restart; fi
-	systemctl "$order" nexus-metrics.service || {
+	wait_for_unit 35 "$order" nexus-metrics.service || {
 		journalctl --unit=nexus-metrics.service --lines=10 --no-pager --output=cat >&2
 		complain "the metrics did not start (above); systemd tries again every five minutes: systemctl status nexus-metrics"
 	}
@@ -44,15 +44,22 @@ enable_units() {
 }
 
 explain_stack() {
+	local container
 	journalctl --unit=nexus-stack.service --lines=15 --no-pager --output=cat >&2
+	for container in nexus-postgres nexus-redis; do
+		if [[ $(docker inspect --format '{{with .State.Health}}{{.Status}}{{end}}' "$container" 2>/dev/null) != healthy ]]; then
+			complain "$container is not healthy; its last lines:"
+			docker logs --tail 5 "$container" >&2 || true
+		fi
+	done
 	stop 69 "the servers did not start: the last lines of their unit are above; more in \`journalctl -u nexus-stack\` and \`docker logs nexus-postgres\`"
 }
 
 # A changed postgresql.conf counts from now, but for what only a restart can change.
 reload_postgres() {
 	local pending
-	docker exec nexus-postgres psql -XAtq -d postgres -c 'SELECT pg_reload_conf()' >/dev/null
-	pending=$(docker exec nexus-postgres psql -XAtq -d postgres -c "SELECT string_agg(name, ', ') FROM pg_settings WHERE pending_restart")
+	timeout 60 docker exec nexus-postgres psql -XAtq -d postgres -c 'SELECT pg_reload_conf()' >/dev/null
+	pending=$(timeout 60 docker exec nexus-postgres psql -XAtq -d postgres -c "SELECT string_agg(name, ', ') FROM pg_settings WHERE pending_restart")
 	[[ -z $pending ]] || say "changed in postgresql.conf and waiting for \`systemctl restart nexus-stack\`: $pending"
 }
 
@@ -64,7 +71,7 @@ take_first_backup() {
 		say "there are backups in $place already; the next one is made by nexus-backup.timer"
 		return
 	fi
-	systemctl start nexus-backup.service || {
+	wait_for_unit 720 start nexus-backup.service || {
 		journalctl --unit=nexus-backup.service --lines=15 --no-pager --output=cat >&2
 		stop 74 "the first backup failed: its last lines are above. The servers run; mend it, then: systemctl start nexus-backup"
 	}

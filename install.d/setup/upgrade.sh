@@ -18,7 +18,7 @@ back_up_before_upgrade() {
 	if [[ -z $pending && $from == "$(version_here)" ]]; then return; fi
 	doing "backing up, before ${from:+$from becomes }version $(version_here) changes anything"
 	if [[ -n $pending ]]; then say "the database gets: $(paste -sd' ' <<<"$pending")"; fi
-	systemctl start nexus-backup.service || {
+	wait_for_unit 720 start nexus-backup.service || {
 		journalctl --unit=nexus-backup.service --lines=15 --no-pager --output=cat >&2
 		stop 74 "the backup before the upgrade failed: its last lines are above. The database is as it was, and nothing else was started anew"
 	}
@@ -30,7 +30,7 @@ back_up_before_upgrade() {
 pending_migrations() {
 	local file version done_before
 	# A database that is not there yet, or is an older one, has seen none.
-	done_before=$(docker exec nexus-postgres psql -XAtq --dbname="$(setting NEXUS_PG_DATABASE)" --command='SELECT version FROM nexus_memory.migrations' 2>/dev/null) || return 0
+	done_before=$(timeout 60 docker exec nexus-postgres psql -XAtq --dbname="$(setting NEXUS_PG_DATABASE)" --command='SELECT version FROM nexus_memory.migrations' 2>/dev/null) || return 0
 	for file in "$share"/compose/postgres/init/*.sql; do
 		version=$(basename "$file")
 		version=$((10#${version%%-*}))

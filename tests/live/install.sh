@@ -33,6 +33,9 @@ exits() {
 note_traces "$work/traces"
 check wrong_usage
 check check_names_what_is_missing
+check check_tries_a_unit
+check check_asks_docker_for_its_place
+check check_names_a_login_helper_that_is_gone
 check packagers_get_files
 check not_without_root
 check person_with_sudo
@@ -41,6 +44,9 @@ check one_at_a_time
 check sizes_fit_the_machine
 check secrets_are_closed
 check again_changes_nothing
+check put_back_as_roots
+check a_server_that_fails
+check waiting_has_an_end
 check upgrade_keeps_what_is_the_persons
 check backups_may_be_elsewhere
 check removed_and_taken_up_again

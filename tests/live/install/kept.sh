@@ -43,6 +43,61 @@ backups $nexus $nexus 700"
 	grep -qxF "$(age-keygen -y "$owner")" /etc/nexus/recipients.txt
 }
 
+# As docs/TROUBLESHOOTING.md has it: the credentials put back from a copy, which makes them root's. And what the jobs have written.
+put_back_as_roots() {
+	local before began=$SECONDS
+	before=$(modes)
+	cp -r /etc/nexus/credentials "$work/credentials"
+	systemctl stop nexus.target nexus-stack
+	docker rm nexus-postgres nexus-redis >/dev/null
+	rm -r /etc/nexus/credentials
+	cp -r "$work/credentials" /etc/nexus
+	chown -R root:root /var/lib/nexus/backups
+	chmod 0644 /etc/nexus/nexus.env
+	same "owners before" "$(stat --format=%u /etc/nexus/credentials/redis_acl)" 0
+	systemctl start --no-block nexus.target
+	await 60 bash -c '(($(docker inspect --format "{{.RestartCount}}" nexus-redis) > 1))'
+	nexus-setup --yes --model none >/dev/null
+	same "the modes" "$(modes)" "$before"
+	same "files of root's among the sets" "$(find /var/lib/nexus/backups ! -user nexus)" ""
+	await 30 healthy
+	systemctl start nexus-backup
+	((SECONDS - began < 300))
+}
+
+# A server that does not stay up: setup ends, and shows its last words.
+a_server_that_fails() {
+	cp -a /etc/nexus/compose.override.yml "$work/override"
+	echo 'services: { postgres: { entrypoint: ["sh", "-c", "echo made to fail; sleep 1; exit 3"] } }' >/etc/nexus/compose.override.yml
+	exits 69 "made to fail" timeout 300 nexus-setup --yes --model none
+	cp -a "$work/override" /etc/nexus/compose.override.yml
+	nexus-setup --yes --model none >/dev/null
+	await 30 healthy
+}
+
+# wait_in_setup MINUTES VERB UNIT: as nexus-setup waits.
+wait_in_setup() (
+	program=nexus-setup
+	# shellcheck source=/dev/null
+	. "$clone/install.d/setup/say.sh" && . "$clone/install.d/setup/wait.sh"
+	wait_for_unit "$@"
+)
+# A unit that is never ready, and one that fails: what is waited for is said, and the wait ends.
+waiting_has_an_end() {
+	local unit=/run/systemd/system/never-ready.service
+	printf '[Service]\nType=oneshot\nTimeoutStartSec=10min\nExecStart=sh -c "echo asks for the moon; exec sleep 600"\n' >"$unit"
+	systemctl daemon-reload
+	exits 1 "never-ready.service was not ready within 1 minutes" timeout 120 bash -c "$(declare -f wait_in_setup); clone=$clone; wait_in_setup 1 start never-ready.service"
+	exits 1 "asks for the moon" timeout 120 bash -c "$(declare -f wait_in_setup); clone=$clone; wait_in_setup 1 start never-ready.service"
+	systemctl stop never-ready.service
+	printf '[Service]\nType=oneshot\nExecStart=false\n' >"$unit"
+	systemctl daemon-reload
+	exits 1 "failed" timeout 20 bash -c "$(declare -f wait_in_setup); clone=$clone; wait_in_setup 1 start never-ready.service"
+	rm "$unit"
+	systemctl daemon-reload
+	systemctl reset-failed
+}
+
 digest() { find /etc/nexus /usr/local/share/nexus /usr/local/lib /etc/systemd/system -type f -o -type l | sort | xargs -d '\n' sha256sum | sha256sum; }
 again_changes_nothing() {
 	local before started

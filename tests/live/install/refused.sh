@@ -31,6 +31,59 @@ check_names_what_is_missing() {
 	systemctl start docker
 }
 
+# A host of containers takes from every unit what NEXUS's need; the word on it names the file.
+check_tries_a_unit() {
+	local directory=/run/systemd/system/service.d file setting
+	file=$directory/zzz-lxc-service.conf
+	install -d "$directory"
+	for setting in LoadCredential= PrivateNetwork=no PrivateUsers=no NoNewPrivileges=no; do
+		printf '[Service]\n%s\n' "$setting" >"$file"
+		systemctl daemon-reload
+		exits 69 "then put $file, which changes every service, out of force" "$clone/install.sh" --check --bin-dir "$clone/bin"
+		exits 69 "missing  ${setting%%=*}=" "$clone/install.sh" --check --bin-dir "$clone/bin"
+	done
+	# As it says.
+	mkdir -p /etc/systemd/system/service.d
+	ln -s /dev/null /etc/systemd/system/service.d/zzz-lxc-service.conf
+	systemctl daemon-reload
+	exits 0 "nothing is missing" "$clone/install.sh" --check --bin-dir "$clone/bin"
+	rm -r "$directory" /etc/systemd/system/service.d
+	# One that does not start at all.
+	same "what is named" "$(. "$clone/install.d/setup/check.sh" && . "$clone/install.d/setup/sandbox.sh" && program=x needed_by_units=(LoadCredential= RootDirectory=/nowhere) && check_sandbox | cut -d: -f1)" \
+		"missing  RootDirectory=/nowhere for units"
+	systemctl daemon-reload
+	nothing_is_left
+}
+
+# Docker's own directory may be on another disk than /var/lib.
+check_asks_docker_for_its_place() {
+	local place=/mnt/small
+	install -d "$place"
+	mount -t tmpfs -o size=64m tmpfs "$place"
+	[[ ! -e /etc/docker/daemon.json ]] || mv /etc/docker/daemon.json "$work"
+	echo '{"data-root": "/mnt/small/docker"}' >/etc/docker/daemon.json
+	systemctl restart docker
+	exits 69 "MiB of free disk for $place/docker" "$clone/install.sh" --check --bin-dir "$clone/bin"
+	systemctl stop docker.socket docker.service
+	rm /etc/docker/daemon.json
+	[[ ! -e $work/daemon.json ]] || mv "$work/daemon.json" /etc/docker
+	umount "$place"
+	rmdir "$place"
+	systemctl start docker
+	exits 0 "nothing is missing" "$clone/install.sh" --check --bin-dir "$clone/bin"
+}
+
+# As Docker Desktop leaves it behind.
+check_names_a_login_helper_that_is_gone() {
+	install -d /root/.docker
+	[[ ! -e /root/.docker/config.json ]] || mv /root/.docker/config.json "$work/config.json"
+	echo '{ "auths": {"https://index.docker.io/v1/": {}}, "credsStore" : "desktop", "credHelpers": { "ghcr.io": "gone" }, "currentContext": "default" }' >/root/.docker/config.json
+	exits 69 "missing  docker-credential-desktop, which /root/.docker/config.json names" "$clone/install.sh" --check --bin-dir "$clone/bin"
+	exits 69 "missing  docker-credential-gone, which" "$clone/install.sh" --check --bin-dir "$clone/bin"
+	rm /root/.docker/config.json
+	[[ ! -e $work/config.json ]] || mv "$work/config.json" /root/.docker
+}
+
 # As nobody, and by the files alone.
 packagers_get_files() {
 	local stage=$work/stage

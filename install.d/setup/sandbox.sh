@@ -1,0 +1,60 @@
+# Whether units on this machine get what NEXUS's need. A host of containers (LXC, Proxmox) may take it away from all of them, by a
+# drop-in for every service; the jobs would then run without their keys, or with a network.
+# shellcheck shell=bash disable=SC2154,SC2034,SC2016 # what one part sets, another reads; the unit's shell expands what is quoted
+
+needed_by_units=(LoadCredential= PrivateNetwork=yes PrivateUsers=yes PrivateTmp=yes PrivateDevices=yes ProtectSystem=strict ProtectProc=invisible
+	NoNewPrivileges=yes RestrictNamespaces=yes SystemCallFilter=@system-service)
+
+# Inside the unit: prints what it has not got. $1, $2: the network and the users of outside.
+within_unit='
+[ "$(cat "$CREDENTIALS_DIRECTORY/probe" 2>/dev/null)" = works ] || echo LoadCredential=
+[ "$(readlink /proc/self/ns/net)" != "$1" ] || echo PrivateNetwork=yes
+[ "$(readlink /proc/self/ns/user)" != "$2" ] || echo PrivateUsers=yes
+grep -qx "NoNewPrivs:.1" /proc/self/status || echo NoNewPrivileges=yes
+grep -qx "Seccomp:.2" /proc/self/status || echo SystemCallFilter=@system-service
+[ ! -e /dev/kmsg ] || echo PrivateDevices=yes'
+
+# in_a_unit PROPERTY… -- COMMAND…: as a unit that is gone afterwards.
+in_a_unit() {
+	local properties=()
+	while [[ $1 != -- ]]; do
+		properties+=(--property="$1")
+		shift
+	done
+	timeout 60 systemd-run --quiet --collect --wait --pipe --property=User=nobody "${properties[@]}" "${@:2}"
+}
+
+check_sandbox() {
+	local probe lacks='' property properties=()
+	[[ -d /run/systemd/system ]] || return 0
+	if ((EUID != 0)); then
+		note "whether units get their keys and no network was not tried" "sudo $program --check"
+		return
+	fi
+	probe=$(mktemp /run/nexus-probe.XXXXXX)
+	printf works >"$probe"
+	properties=("LoadCredential=probe:$probe" "${needed_by_units[@]:1}")
+	if ! lacks=$(in_a_unit "${properties[@]}" -- sh -c "$within_unit" sh "$(readlink /proc/self/ns/net)" "$(readlink /proc/self/ns/user)" 2>/dev/null); then
+		# It did not start: which of them hinders it?
+		lacks=''
+		for property in "${properties[@]}"; do
+			in_a_unit "$property" -- true 2>/dev/null || lacks+=${property%%probe:*}$'\n'
+		done
+		[[ -n $lacks ]] || lacks="all of ${needed_by_units[*]} together"
+	fi
+	rm -f "$probe"
+	while IFS= read -r property; do
+		if [[ -n $property ]]; then missing "$property for units" "$(who_takes "${property%%=*}")"; fi
+	done <<<"$lacks"
+}
+
+# who_takes PROPERTY: the drop-in for all services that has a word on it, and what to do.
+who_takes() {
+	local file
+	file=$(grep -lE "^[[:space:]]*$1[[:space:]]*=" /etc/systemd/system/service.d/*.conf /run/systemd/system/service.d/*.conf /{usr/local,usr}/lib/systemd/system/service.d/*.conf 2>/dev/null | sed -n 1p || true)
+	case $file in
+	/etc/*) printf 'remove its line %s= from %s, which changes every service; then systemctl daemon-reload' "$1" "$file" ;;
+	/*) printf 'let this container have what it needs (Proxmox: features nesting=1), then put %s, which changes every service, out of force: mkdir -p /etc/systemd/system/service.d; ln -s /dev/null /etc/systemd/system/service.d/%s; systemctl daemon-reload' "$file" "${file##*/}" ;;
+	*) printf 'a unit with it does not work here (systemd-run --wait -p %s=… true says why); in a container, its host must allow it (Proxmox: features nesting=1)' "$1" ;;
+	esac
+}

@@ -1,0 +1,37 @@
+# Waiting for a unit: with an end, and saying what it waits for.
+# shellcheck shell=bash disable=SC2154 # what one part sets, another reads
+
+# wait_for_unit MINUTES VERB UNIT: as systemctl VERB UNIT, but not longer than MINUTES, and not while a server starts again and again
+# without staying up. What systemd has begun goes on then, and the next run takes part in it.
+wait_for_unit() {
+	local most=$(($1 * 60)) verb=$2 unit=$3 began=$SECONDS asking before now
+	before=$(restarts)
+	systemctl "$verb" "$unit" &
+	asking=$!
+	until timeout 15 tail --follow --sleep-interval=0.2 --pid="$asking" /dev/null; do
+		say "   waiting for $unit for $((SECONDS - began)) s: $(what_is_awaited "$unit")"
+		now=$(restarts)
+		if ((now >= before + 4)); then
+			kill "$asking"
+			wait "$asking" || true
+			complain "a server of NEXUS's has ended $((now - before)) times since"
+			return 1
+		elif ((SECONDS - began >= most)); then
+			kill "$asking"
+			wait "$asking" || true
+			complain "$unit was not ready within $1 minutes"
+			return 1
+		fi
+	done
+	wait "$asking"
+}
+
+# How often Docker has started the servers again.
+restarts() { docker inspect --format '{{.RestartCount}}' nexus-postgres nexus-redis 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'; }
+
+what_is_awaited() {
+	local said=''
+	if [[ $1 == nexus-stack.service ]]; then said=$(docker ps --all --filter name='^nexus-(postgres|redis)$' --format '{{.Names}} {{.Status}}' | paste -sd, | sed 's/,/, /g'); fi
+	if [[ -z $said ]]; then said=$(journalctl --unit="$1" --lines=1 --no-pager --output=cat 2>/dev/null); fi
+	printf '%s' "${said:-it has said nothing yet}"
+}
