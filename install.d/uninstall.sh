@@ -39,7 +39,7 @@ not_the_package() {
 say_what_purge_removes() {
 	local volume
 	say "This removes, for good:"
-	for volume in "${names_of_volumes[@]}"; do
+	for volume in "${memory_volumes[@]}" "${metrics_volumes[@]}"; do
 		if volume_exists "$volume" && volume_is_ours "$volume"; then
 			say "  $volume: $(du -sh "$(docker volume inspect --format '{{.Mountpoint}}' "$volume")" | cut -f1) of databases"
 		fi

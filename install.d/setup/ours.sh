@@ -7,8 +7,10 @@ export DOCKER_HOST=unix:///run/docker.sock
 unset DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_API_VERSION COMPOSE_PROFILES COMPOSE_PATH_SEPARATOR
 export COMPOSE_PROJECT_NAME=nexus-memory-stack
 
-names_of_containers=(nexus-postgres nexus-redis nexus-exporter nexus-prometheus nexus-grafana nexus-proxy)
-names_of_volumes=(nexus_postgres_data nexus_redis_data nexus_prometheus_data nexus_grafana_data)
+memory_containers=(nexus-postgres nexus-redis)
+memory_volumes=(nexus_postgres_data nexus_redis_data)
+metrics_containers=(nexus-exporter nexus-prometheus nexus-grafana)
+metrics_volumes=(nexus_prometheus_data nexus_grafana_data)
 label_of_volumes=nexus.stack=memory
 
 # is_ours PROJECT FILES: by the labels of a container. Until 0.1.0 the Compose project was called `nexus`, as others may call
@@ -41,11 +43,11 @@ remove_containers() {
 # whose PROJECT FILES: for people.
 whose() { printf '%s' "${1:+Compose project $1${2:+, $2}}"; [[ -n $1 ]] || printf 'not made by Compose'; }
 
-# Prints the first container that has a name of NEXUS's and is another's, and whose it is.
+# container_in_the_way NAME…: prints the first container that has one of these names and is another's, and whose it is.
 container_in_the_way() {
 	local id name project files
 	while IFS='|' read -r id name project files; do
-		if [[ " ${names_of_containers[*]} " == *" $name "* ]] && ! is_ours "$project" "$files"; then
+		if [[ " $* " == *" $name "* ]] && ! is_ours "$project" "$files"; then
 			printf '%s (%s)' "$name" "$(whose "$project" "$files")"
 			return
 		fi
@@ -77,7 +79,7 @@ volume_is_ours() {
 # In the list of what was made here: the volumes of NEXUS's own containers. Versions before this one kept no list.
 note_volumes() {
 	local volume id project files
-	for volume in "${names_of_volumes[@]}"; do
+	for volume in "${memory_volumes[@]}" "${metrics_volumes[@]}"; do
 		volume_exists "$volume" || continue
 		while IFS='|' read -r id _ project files; do
 			if is_ours "$project" "$files"; then note_made "$(volume_note "$volume")"; fi
@@ -85,15 +87,16 @@ note_volumes() {
 	done
 }
 
-# Why NEXUS may not start or be installed here, in a line; nothing where it may.
+# docker_refusal memory|metrics: why these may not be installed or started here, in a line; nothing where they may.
 docker_refusal() {
 	local container volume user
-	container=$(container_in_the_way)
+	local -n containers_needed=$1_containers volumes_needed=$1_volumes
+	container=$(container_in_the_way "${containers_needed[@]}")
 	if [[ -n $container ]]; then
 		echo "there is a container of another's with a name that NEXUS needs: $container. It was left alone. Give it another name (docker rename ${container%% *} OTHER), or remove it if you know that it may go"
 		return
 	fi
-	for volume in "${names_of_volumes[@]}"; do
+	for volume in "${volumes_needed[@]}"; do
 		if ! volume_exists "$volume" || volume_is_ours "$volume"; then continue; fi
 		user=$(containers_of_others "$volume")
 		if [[ -n $user ]]; then
@@ -106,10 +109,10 @@ docker_refusal() {
 	done
 }
 
-# remove_volumes: NEXUS's that nobody else uses; names those that stay, on standard error.
+# remove_volumes NAME…: those that are NEXUS's and that nobody else uses; names those that stay, on standard error.
 remove_volumes() {
 	local volume user
-	for volume in "${names_of_volumes[@]}"; do
+	for volume in "$@"; do
 		volume_exists "$volume" || continue
 		user=$(containers_of_others "$volume")
 		if ! volume_is_ours "$volume"; then

@@ -73,9 +73,9 @@ remove_data() {
 		kept+=$'\n'$place$'\n'/var/lib/nexus/proofs$'\n'$(realpath --no-symlinks --canonicalize-missing -- "${proofs:-/var/lib/nexus/proofs}")
 	fi
 	if docker info >/dev/null 2>&1; then
-		remove_volumes
+		remove_volumes "${memory_volumes[@]}" "${metrics_volumes[@]}"
 	else
-		echo "nexus: Docker does not answer, so its volumes ${names_of_volumes[*]} were not looked for" >&2
+		echo "nexus: Docker does not answer, so its volumes ${memory_volumes[*]} ${metrics_volumes[*]} were not looked for" >&2
 	fi
 	for account in nexus-api nexus-proxy; do remove_account "$account"; done
 	# The sets that stay are nexus's, wherever they are.

@@ -12,8 +12,9 @@ random_password() { head --bytes=32 /dev/urandom | base64 --wrap=0 | tr '+/' '-_
 check_remains() {
 	local refusal
 	refusal=$(account_refusal)
-	[[ -z $refusal ]] || stop 69 "$refusal"
-	refusal=$(docker_refusal)
+	# A version before this one has taken what was there.
+	[[ -z $refusal || (-s $recipients && -s $settings) ]] || stop 69 "$refusal"
+	refusal=$(docker_refusal memory)
 	[[ -z $refusal ]] || stop 69 "$refusal"
 	if volume_exists nexus_postgres_data && [[ ! -s $keys/postgres_password ]]; then
 		stop 78 "the database of an earlier NEXUS is still here (Docker's volume nexus_postgres_data), but not its password ($keys/postgres_password):
@@ -51,7 +52,7 @@ make_secrets() {
 own_secrets() {
 	local name
 	for name in postgres_password nexus_app_password nexus_embed_password; do own "$keys/$name" 0600 999:999; done
-	for name in redis_password ledger_key machine_identity remote_token; do own "$keys/$name" 0600 root:root; done
+	for name in redis_password ledger_key machine_identity remote_token api_token alert_webhook; do own "$keys/$name" 0600 root:root; done
 	own "$keys/grafana_password" 0600 472:0
 	own "$keys/redis_acl" 0600 999:1000
 	own "$recipients" 0644 root:root

@@ -3,6 +3,7 @@
 
 start_services() {
 	systemctl daemon-reload
+	note_volumes
 	enable_units
 	if systemctl is-active --quiet nexus-stack.service; then
 		# An upgrade: only the containers whose description has changed are replaced.
@@ -11,14 +12,14 @@ start_services() {
 		say "the first start fetches the images, which may take minutes"
 		wait_for_unit 35 start nexus-stack.service || explain_stack
 	fi
-	note_volumes
 	# The new programs, and their settings; their sockets hold what comes meanwhile.
 	systemctl try-restart nexus-api.service nexus-health.service
 	restart_embedding
-	systemctl start nexus.target
+	wait_for_unit 35 start nexus.target
 	reload_postgres
 	switch_metrics
 	switch_remote
+	note_volumes
 }
 
 # As NEXUS_METRICS says now. The memory does not need them: what hinders them is said, and the rest goes on.

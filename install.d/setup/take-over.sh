@@ -1,5 +1,6 @@
-# Before `docker compose up` of nexus-stack.service: what is another's is not touched, the volumes are there, and containers of
-# NEXUS's former Compose project make room for those of the one of today, which take the same names and volumes.
+# take-over.sh memory|metrics: before `docker compose up` of nexus-stack.service and nexus-metrics.service. What is another's is not
+# touched. For the memory: the volumes are there, and containers of NEXUS's former Compose project make room for those of the one of
+# today, which take the same names and volumes.
 # shellcheck shell=bash source-path=SCRIPTDIR
 
 set -euo pipefail
@@ -7,11 +8,12 @@ here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/accounts.sh"
 . "$here/ours.sh"
 
-if refusal=$(docker_refusal) && [[ -n $refusal ]]; then
+if refusal=$(docker_refusal "$1") && [[ -n $refusal ]]; then
 	echo "$refusal" >&2
 	exit 69
 fi
-for volume in nexus_postgres_data nexus_redis_data; do
+[[ $1 == memory ]] || exit 0
+for volume in "${memory_volumes[@]}"; do
 	volume_exists "$volume" || docker volume create --label "$label_of_volumes" "$volume" >/dev/null
 done
 former=$(ids_of_nexus nexus)

@@ -32,6 +32,7 @@ restarts() { docker inspect --format '{{.RestartCount}}' nexus-postgres nexus-re
 what_is_awaited() {
 	local said=''
 	if [[ $1 == nexus-stack.service ]]; then said=$(docker ps --all --filter name='^nexus-(postgres|redis)$' --format '{{.Names}} {{.Status}}' | paste -sd, | sed 's/,/, /g'); fi
+	if [[ $1 == nexus.target ]]; then said=$(systemctl list-jobs --no-legend --no-pager 'nexus*' | awk '$NF == "running" { print $2 }' | paste -sd' '); fi
 	if [[ -z $said ]]; then said=$(journalctl --unit="$1" --lines=1 --no-pager --output=cat 2>/dev/null); fi
 	printf '%s' "${said:-it has said nothing yet}"
 }

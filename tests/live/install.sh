@@ -56,6 +56,7 @@ check purge
 check another_project_called_nexus
 check container_of_anothers
 check volume_of_anothers
+check metrics_of_anothers
 check another_docker_context
 check account_of_anothers
 check accounts_that_stay

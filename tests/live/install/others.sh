@@ -65,6 +65,18 @@ volume_of_anothers() {
 	nothing_is_left
 }
 
+# Switched off, NEXUS's metrics remove what they have recorded, and not what another project called nexus has.
+metrics_of_anothers() {
+	docker volume create --label com.docker.compose.project=nexus --label com.docker.compose.volume=grafana_data nexus_grafana_data >/dev/null
+	echo theirs >"$(docker volume inspect --format '{{.Mountpoint}}' nexus_grafana_data)/dashboards"
+	exits 0 "NEXUS runs" install_now
+	systemctl restart nexus-metrics
+	exits 0 "Docker's volume nexus_grafana_data stays: nothing says that NEXUS has made it" "$clone/install.sh" --uninstall --purge --yes
+	same "what is in it" "$(cat "$(docker volume inspect --format '{{.Mountpoint}}' nexus_grafana_data)/dashboards")" theirs
+	docker volume rm nexus_grafana_data >/dev/null
+	nothing_is_left
+}
+
 # Another daemon that root has chosen, and one that root's shell names, get nothing of NEXUS's; root's logins stay in use.
 another_docker_context() {
 	local other=/run/other-docker theirs=unix:///run/other-docker/docker.sock

@@ -1,0 +1,11 @@
+# What the metrics have recorded goes, where they are switched off. A volume of that name that is another's stays.
+# shellcheck shell=bash source-path=SCRIPTDIR
+
+set -euo pipefail
+here=$(dirname "${BASH_SOURCE[0]}")
+. "$here/accounts.sh"
+. "$here/ours.sh"
+
+for volume in "${metrics_volumes[@]}"; do
+	if volume_exists "$volume" && volume_is_ours "$volume"; then remove_volumes "$volume"; fi
+done
