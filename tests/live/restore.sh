@@ -58,10 +58,31 @@ verify_names_what_is_damaged() {
 	local set
 	set=$work/damaged/$(newest "$directory")
 	printf x | dd of="$set/data/0001.copy.zst.age" bs=1 seek=300 conv=notrunc status=none
-	rm "$set/roles.sql.zst.age" && touch "$set/data/more"
+	rm "$set/roles.sql.zst.age" && touch "$set/data/9999.copy.zst.age" "$set/data/Thumbs.db"
 	refused 65 'data/0001.copy.zst.age: its content has changed' nexus-restore apply "$set" --into memory_copy
 	nexus-restore verify 1 --backup-dir "$work/damaged" >"$work/said" 2>&1 && return 1
-	same "files named" "$(grep -c -e '^  data/0001.copy.zst.age: ' -e '^  roles.sql.zst.age: it is missing' -e '^  data/more: ' "$work/said")" 3
+	same "files named" "$(grep -c -e '^  data/0001.copy.zst.age: ' -e '^  roles.sql.zst.age: it is missing' -e '^  data/9999.copy.zst.age: ' "$work/said")" 3
+	grep -q 'passed over, not part of the set: data/Thumbs.db$' "$work/said"
+}
+
+# As a Mac, a network drive, Windows and a file system of its own leave them; on a stick that is mounted read-only they stay.
+foreign_files_are_passed_over_and_named() {
+	local set
+	install -d "$work/mac"
+	cp -a "$(set_of_memory)" "$work/mac"
+	set=$work/mac/$(newest "$work/mac")
+	touch "$set/.DS_Store" "$set/._manifest.json.age" "$set/data/Thumbs.db" "$set/data/._0001.copy.zst.age"
+	install -d "$set/@eaDir" && echo x >"$set/@eaDir/manifest.json.age"
+	install -d -m 0 "$set/lost+found"
+	(cd "$set" && sha256sum --quiet --check SHA256SUMS)
+	nexus-restore verify "$set" | found -F 'passed over, not part of the set: .DS_Store, ._manifest.json.age, @eaDir/, data/._0001.copy.zst.age, data/Thumbs.db, lost+found/'
+	nexus-restore apply "$set" --into memory_copy --identity "$owner" >/dev/null 2>"$work/said"
+	grep -qF 'passed over what does not belong to the set: .DS_Store' "$work/said"
+	same "the restored rows" "$(contents memory_copy)" "$(contents memory)"
+	server --command='DROP DATABASE memory_copy'
+	# What a reader would open is never opened unlisted.
+	touch "$set/ledger.key.age"
+	refused 65 'ledger.key.age: it is not in SHA256SUMS' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 }
 
 into_makes_an_equal_one() {
@@ -295,6 +316,7 @@ journal_tells_it_with_fields() {
 fill
 check list_shows_what_there_is
 check verify_names_what_is_damaged
+check foreign_files_are_passed_over_and_named
 check into_makes_an_equal_one
 check swap_keeps_all_and_undo_brings_it_back
 check nothing_is_replaced_unasked

@@ -73,7 +73,8 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof
 
 /// Everything that can speak against the set.
 fn examine(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Result<()> {
-    making.step("check", |making| require_whole(&making.set, making.progress, making.stop))?;
+    making
+        .step("check", |making| require_whole(&making.set, &making.manifest, making.progress, making.stop))?;
     let throwaway = making.step("start", |making| Throwaway::start(args, &making.manifest, making.stop))?;
     proof.image = Some(throwaway.scratch.clone());
     let outcome = in_postgres(args, making, proof);

@@ -1,6 +1,7 @@
-//! Whether a set's files are what they were when it was written: by SHA256SUMS, without a key.
+//! Whether a set's files are what they were when it was written: by SHA256SUMS, without a key. What others have put into its
+//! directory (a Mac, a network drive, a file system) is passed over and named: no reader of sets ever opens it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -12,12 +13,21 @@ use crate::progress::{Progress, human_bytes};
 use crate::set::checksums::Checksums;
 use crate::set::directory::SetEntry;
 use crate::set::hashing::{Digest, Hasher};
-use crate::set::{CHECKSUMS, DATABASE, MANIFEST, RESTORE_SCRIPT, RESTORE_TEXT, ROLES};
+use crate::set::manifest::Manifest;
+use crate::set::{
+    CHECKSUMS, DATABASE, LEDGER, LEDGER_KEY, MANIFEST, REDIS, RESTORE_SCRIPT, RESTORE_TEXT, ROLES,
+};
 use crate::stop::Stop;
-use crate::text::counted;
+use crate::text::{counted, printable};
 
 /// Files that every set has.
 const ALWAYS_THERE: [&str; 5] = [MANIFEST, ROLES, DATABASE, RESTORE_SCRIPT, RESTORE_TEXT];
+
+/// Files that some sets have.
+const SOMETIMES_THERE: [&str; 3] = [REDIS, LEDGER, LEDGER_KEY];
+
+/// The directory of the rows.
+const DATA: &str = "data";
 
 /// What a check of one set found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -30,6 +40,8 @@ pub struct Checked {
     pub bytes: u64,
     /// Files that are not.
     pub damaged: Vec<Damage>,
+    /// What is in the directory and does not belong to the set.
+    pub foreign: Vec<String>,
 }
 
 /// A file that is not what it was.
@@ -81,20 +93,37 @@ pub fn check(set: &SetEntry, progress: &Progress, stop: &Stop) -> Result<Checked
     for name in ALWAYS_THERE.into_iter().filter(|name| !sums.0.contains_key(*name)) {
         checked.damage(name, "SHA256SUMS does not have it");
     }
-    for name in names_in(&set.path).or_fail_io(|| format!("listing {}", set.path.display()))? {
-        if name != CHECKSUMS && !sums.0.contains_key(&name) {
-            checked.damage(&name, "it is not in SHA256SUMS");
+    for (name, kind) in names_in(&set.path).or_fail_io(|| format!("listing {}", set.path.display()))? {
+        match kind {
+            Kind::File if name == CHECKSUMS || sums.0.contains_key(&name) => {}
+            // A reader would open it.
+            Kind::File if may_belong(&name) => checked.damage(&name, "it is not in SHA256SUMS"),
+            Kind::File if name == DATA => checked.damage(&name, "it is no directory"),
+            Kind::File => checked.foreign.push(name),
+            // In the place of a file it is damage, which has been found already.
+            Kind::Directory if sums.0.contains_key(&name) => {}
+            Kind::Directory => checked.foreign.push(format!("{name}/")),
         }
     }
     Ok(checked)
 }
 
-/// Refuses a damaged set.
+/// Refuses a damaged set, or one whose manifest names a file that SHA256SUMS does not have. Says what was passed over.
 ///
 /// # Errors
 /// Data (65) naming the first file that is damaged; else as [`check`].
-pub fn require_whole(set: &SetEntry, progress: &Progress, stop: &Stop) -> Result<()> {
-    let checked = check(set, progress, stop)?;
+pub fn require_whole(set: &SetEntry, manifest: &Manifest, progress: &Progress, stop: &Stop) -> Result<()> {
+    let mut checked = check(set, progress, stop)?;
+    if checked.damaged.is_empty() {
+        let sums = Checksums::read(&set.path)?;
+        let files = manifest.tables.iter().map(|table| &table.file);
+        for file in files.filter(|file| !sums.0.contains_key(*file)) {
+            checked.damage(file, "the manifest names it and SHA256SUMS does not");
+        }
+    }
+    if !checked.foreign.is_empty() {
+        log::info!("{}: passed over what does not belong to the set: {}", set.name, checked.foreign_names());
+    }
     let Some(first) = checked.damaged.first() else { return Ok(()) };
     let others = match checked.damaged.len() {
         1 => String::new(),
@@ -110,15 +139,22 @@ impl Checked {
         self.damaged.push(Damage { file: file.to_owned(), what: what.to_owned() });
     }
 
+    fn foreign_names(&self) -> String {
+        self.foreign.iter().map(|name| printable(name)).collect::<Vec<_>>().join(", ")
+    }
+
     /// As people read it.
     pub fn lines(&self) -> String {
-        let Self { set, files, bytes, damaged } = self;
-        if damaged.is_empty() {
-            return format!("{set}  whole: {}, {}\n", counted(*files as u64, "file"), human_bytes(*bytes));
-        }
-        let mut lines = format!("{set}  DAMAGED: {}\n", counted(damaged.len() as u64, "file"));
+        let Self { set, files, bytes, damaged, foreign } = self;
+        let mut lines = match damaged.len() as u64 {
+            0 => format!("{set}  whole: {}, {}\n", counted(*files as u64, "file"), human_bytes(*bytes)),
+            count => format!("{set}  DAMAGED: {}\n", counted(count, "file")),
+        };
         for Damage { file, what } in damaged {
-            lines.push_str(&format!("  {file}: {what}\n"));
+            lines.push_str(&format!("  {}: {what}\n", printable(file)));
+        }
+        if !foreign.is_empty() {
+            lines.push_str(&format!("  passed over, not part of the set: {}\n", self.foreign_names()));
         }
         lines
     }
@@ -147,18 +183,37 @@ fn digest(path: &Path, progress: &Progress, stop: &Stop) -> io::Result<(Digest, 
     }
 }
 
-/// Paths of all files below `set`, relative to it.
-fn names_in(set: &Path) -> io::Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
+/// Whether a reader of sets might open a file of this name.
+fn may_belong(name: &str) -> bool {
+    let is_rows = |name: &str| {
+        let number = name.strip_suffix(".copy.zst.age");
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    ALWAYS_THERE.contains(&name)
+        || SOMETIMES_THERE.contains(&name)
+        || name.strip_prefix("data/").is_some_and(is_rows)
+}
+
+/// What a name in a set's directory stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    File,
+    /// One of others: it is not looked into.
+    Directory,
+}
+
+/// Paths of everything in the directory `set` and in its `data`, relative to it.
+fn names_in(set: &Path) -> io::Result<BTreeMap<String, Kind>> {
+    let mut names = BTreeMap::new();
     let mut below = vec![(set.to_owned(), String::new())];
     while let Some((directory, prefix)) = below.pop() {
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            if entry.file_type()?.is_dir() {
-                below.push((entry.path(), format!("{name}/")));
-            } else {
-                names.insert(name);
+            match entry.file_type()?.is_dir() {
+                true if name == DATA => below.push((entry.path(), format!("{DATA}/"))),
+                true => drop(names.insert(name, Kind::Directory)),
+                false => drop(names.insert(name, Kind::File)),
             }
         }
     }
@@ -167,6 +222,77 @@ fn names_in(set: &Path) -> io::Result<BTreeSet<String>> {
 
 /// Bytes of a set's files; what cannot be read counts nothing.
 pub fn size_of(set: &Path) -> u64 {
-    let sizes = names_in(set).unwrap_or_default();
-    sizes.iter().filter_map(|name| fs::symlink_metadata(set.join(name)).ok()).map(|m| m.len()).sum()
+    let names = names_in(set).unwrap_or_default().into_iter();
+    let files = names.filter(|(_, kind)| *kind == Kind::File);
+    files.filter_map(|(name, _)| fs::symlink_metadata(set.join(name)).ok()).map(|m| m.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A set of plain files with right checksums, which nobody reads any further.
+    fn set() -> (tempfile::TempDir, SetEntry) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("000001-20261122T030012Z");
+        fs::create_dir_all(path.join(DATA)).unwrap();
+        let mut sums = Checksums::default();
+        for name in ALWAYS_THERE.into_iter().chain(["data/0001.copy.zst.age"]) {
+            fs::write(path.join(name), name).unwrap();
+            sums.0.insert(name.to_owned(), Digest::of(name.as_bytes()));
+        }
+        fs::write(path.join(CHECKSUMS), sums.to_text()).unwrap();
+        let name = "000001-20261122T030012Z".parse().unwrap();
+        (directory, SetEntry { name, path })
+    }
+
+    fn checked(set: &SetEntry) -> (Vec<String>, Vec<String>) {
+        let checked = check(set, &Progress::new(false), &Stop::default()).unwrap();
+        (checked.damaged.into_iter().map(|damage| damage.file).collect(), checked.foreign)
+    }
+
+    #[test]
+    fn what_others_leave_in_the_directory_is_passed_over_and_named() {
+        let (_directory, set) = set();
+        for name in [".DS_Store", "._manifest.json.age", "data/Thumbs.db", "data/._0001.copy.zst.age"] {
+            fs::write(set.path.join(name), "x").unwrap();
+        }
+        for name in ["@eaDir", "lost+found", "data/@eaDir"] {
+            fs::create_dir(set.path.join(name)).unwrap();
+            fs::write(set.path.join(name).join("manifest.json.age"), "x").unwrap();
+        }
+        let (damaged, foreign) = checked(&set);
+        assert!(damaged.is_empty(), "{damaged:?}");
+        let named = [
+            ".DS_Store",
+            "._manifest.json.age",
+            "@eaDir/",
+            "data/._0001.copy.zst.age",
+            "data/@eaDir/",
+            "data/Thumbs.db",
+            "lost+found/",
+        ];
+        assert_eq!(foreign, named);
+    }
+
+    #[test]
+    fn what_a_reader_would_open_is_listed_or_damage() {
+        let (_directory, set) = set();
+        for name in [REDIS, LEDGER, LEDGER_KEY, "data/0002.copy.zst.age"] {
+            fs::write(set.path.join(name), "x").unwrap();
+        }
+        let (damaged, foreign) = checked(&set);
+        assert_eq!(damaged, ["data/0002.copy.zst.age", LEDGER, LEDGER_KEY, REDIS]);
+        assert!(foreign.is_empty(), "{foreign:?}");
+    }
+
+    #[test]
+    fn rows_that_lie_elsewhere_are_damage() {
+        let (_directory, set) = set();
+        fs::rename(set.path.join(DATA), set.path.join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", set.path.join(DATA)).unwrap();
+        assert_eq!(checked(&set).0, [DATA]);
+        fs::remove_file(set.path.join(DATA)).unwrap();
+        assert_eq!(checked(&set).0, ["data/0001.copy.zst.age"]);
+    }
 }

@@ -95,7 +95,9 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
         confirm(&question, args.yes)?;
     }
     expect_bytes(&restore);
-    restore.making.step("check", |making| require_whole(&making.set, making.progress, making.stop))?;
+    restore
+        .making
+        .step("check", |making| require_whole(&making.set, &making.manifest, making.progress, making.stop))?;
     sweep::lock(&control)?;
     sweep::leftovers(&restore, &control)?;
     let built = build::beside(&mut restore, &control, plan);

@@ -5,7 +5,7 @@ import os
 import shutil
 
 from world import sets
-from world.wrong import DamageMissed
+from world.wrong import DamageMissed, WrongEnd
 
 
 def done(job, row, case):
@@ -18,6 +18,8 @@ def done(job, row, case):
     if not is_odd(path) and (sets.digest(job.set), tuple(sets.files(job.set))) == before:
         raise AssertionError(f"{row.argument} has changed nothing in {name}")
     outcome = job.start().end(f"{name}: {what}")
+    if row.argument == "foreign":
+        require_passed_over(job, outcome, os.path.relpath(damaged, job.set))
     if outcome.exit == 65:
         require_named(job, outcome, os.path.relpath(damaged or path, job.set))
     return outcome
@@ -34,6 +36,14 @@ def require_named(job, outcome, name):
     named = found[os.path.basename(job.set)]
     if name != sets.SUMS and name not in named:
         raise DamageMissed(f"{name} is damaged, and it names {named}")
+
+
+def require_passed_over(job, outcome, name):
+    """A directory is named and not looked into."""
+    found = {row["set"]: row for row in json.loads(outcome.answer)["sets"]}[os.path.basename(job.set)]
+    named = [name, os.path.dirname(name) + "/"]
+    if found["damaged"] or not set(named) & set(found["foreign"]):
+        raise WrongEnd(f"{name} is no damage and is to be named; it says {found}")
 
 
 def rewrite(path, change):
@@ -148,11 +158,25 @@ def pipe(path, *_):
 
 
 def extra(path, _, rng):
-    """A file that no set has, beside this one."""
-    new = os.path.join(os.path.dirname(path), rng.choice(["more", "x.age", "0099.copy.zst.age", ".hidden", "SHA256SUMS.old"]))
+    """A file such as sets have beside this one, in no list: who reads sets might open it."""
+    root = set_of(path)
+    new = rng.choice([name for name in OF_SETS if not os.path.exists(os.path.join(root, name))])
+    new = os.path.join(root, new)
     with open(new, "wb") as file:
         file.write(rng.randbytes(rng.choice([0, 10])))
-    return f"there is {os.path.basename(new)} beside it", new
+    return f"there is {os.path.relpath(new, root)} besides", new
+
+
+def foreign(path, _, rng):
+    """What systems leave in any directory: no damage, and named."""
+    name = rng.choice([".DS_Store", "._" + os.path.basename(path), "Thumbs.db", "desktop.ini", "SHA256SUMS.old", "@eaDir/x", "lost+found/x"])
+    new = os.path.join(os.path.dirname(path), name)
+    os.makedirs(os.path.dirname(new), exist_ok=True)
+    with open(new, "wb") as file:
+        file.write(rng.randbytes(rng.choice([0, 10])))
+    if name.startswith("lost+found"):
+        os.chmod(os.path.dirname(new), 0)
+    return f"there is {name} beside it", new
 
 
 def line_missing(path, _, rng):
@@ -188,9 +212,11 @@ def write_lines(path, lines):
         file.writelines(lines)
 
 
+OF_SETS = ["ledger.jsonl.age", "ledger.key.age", "redis.rdb.zst.age", "data/0099.copy.zst.age", "data/12345.copy.zst.age"]
+
 HOW = {
     "flip": flip, "cut": cut, "hole": hole, "grown": grown, "zeroed": zeroed, "doubled": doubled, "emptied": emptied,
     "missing": missing, "of-another-set": of_another_set, "exchanged": exchanged, "renamed": renamed, "link": link,
-    "directory": directory, "pipe": pipe, "extra": extra, "line-missing": line_missing, "line-twice": line_twice,
+    "directory": directory, "pipe": pipe, "extra": extra, "foreign": foreign, "line-missing": line_missing, "line-twice": line_twice,
     "lines-exchanged": lines_exchanged,
 }
