@@ -44,6 +44,16 @@ macro_rules! of_a_person {
     };
 }
 
+/// A column's options that pg_dump carries. A server may keep others for itself, as 17.12 does with `pg_attver`.
+macro_rules! column_options {
+    () => {
+        concat!(
+            "(SELECT array_agg(o.option ORDER BY o.place) FROM unnest(a.attoptions) WITH ORDINALITY o(option, place) ",
+            "WHERE split_part(o.option, '=', 1) IN ('n_distinct', 'n_distinct_inherited'))"
+        )
+    };
+}
+
 /// Columns are sorted by name: those of an inheriting table may come back in another order.
 const RELATIONS: &str = concat!(
     "SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' ",
@@ -55,7 +65,9 @@ const RELATIONS: &str = concat!(
     acl!("c.relacl", "CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\"", "c.relowner"),
     ", (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, ",
     "a.atthasdef, a.attidentity, a.attgenerated, a.attstorage, a.attcompression, ",
-    "(SELECT collname FROM pg_collation WHERE oid = a.attcollation), a.attoptions, ",
+    "(SELECT collname FROM pg_collation WHERE oid = a.attcollation), ",
+    column_options!(),
+    ", ",
     "col_description(c.oid, a.attnum)) ORDER BY a.attname COLLATE \"C\") ",
     "FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind <> 'S'), ",
     "(SELECT jsonb_agg(i.inhparent::regclass::text ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = c.oid), ",
