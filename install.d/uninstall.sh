@@ -16,7 +16,11 @@ uninstall() {
 	if [[ $purge == yes ]]; then
 		doing "removing data, backups and keys"
 		remove_data no
-		say "NEXUS and all it kept are gone from this machine"
+		if volume_exists nexus_postgres_data || volume_exists nexus_redis_data; then
+			say "NEXUS is gone from this machine, but for what is named above"
+		else
+			say "NEXUS and all it kept are gone from this machine"
+		fi
 	else
 		cat <<-TEXT
 			NEXUS is removed. What it kept is still here:

@@ -68,9 +68,14 @@ account_refusal() {
 	local why name
 	why=$(account_in_the_way)
 	[[ -n $why ]] || return 0
-	name=$(cut -d' ' -f3 <<<"${why%:}")
-	printf '%s: NEXUS needs the name %s for its own jobs. Nothing was changed. Give yours another name, which keeps its number and files (usermod --login OTHER %s; groupmod --new-name OTHER %s), and run this again' \
-		"$why" "$name" "$name" "$name"
+	name=$(cut -d" " -f3 <<<"$why")
+	name=${name%:}
+	printf '%s: NEXUS needs the name %s for its own jobs. Nothing was changed. ' "$why" "$name"
+	if getent passwd "$name" >/dev/null; then
+		printf 'Give yours another name, which keeps its number and files (usermod --login OTHER %s; groupmod --new-name OTHER %s), and run this again' "$name" "$name"
+	else
+		printf 'Give the group another name, which keeps its number and members (groupmod --new-name OTHER %s), or, where it is of an earlier NEXUS, take them out of it (gpasswd --delete USER %s), and run this again' "$name" "$name"
+	fi
 }
 
 # make_accounts COMMAND…: runs it, which makes the accounts, and notes those that were not there before.

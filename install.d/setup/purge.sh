@@ -1,4 +1,4 @@
-# Removing what NEXUS has kept. The package's script, which runs when its files are gone already, has this file, accounts.sh and
+# What is in the settings and in the sets' directories, and removing what NEXUS has kept. The package's script, which runs when its files are gone already, has this file, accounts.sh and
 # ours.sh in it.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 

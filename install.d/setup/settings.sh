@@ -31,7 +31,7 @@ write_settings() {
 }
 
 # setting NAME: its value in nexus.env.
-setting() { sed -n "s/^$1=//p" "$settings" | tail -n 1; }
+setting() { setting_of "$settings" "$1"; }
 
 # set_setting NAME VALUE: in nexus.env, where it is.
 set_setting() {
