@@ -62,7 +62,7 @@ end_as_unit() {
 	exit "$status"
 }
 
-# On EXIT of the work itself. Its end by a signal systemd says.
+# On EXIT of the work itself. Its end by a signal systemd says, in the journal.
 explain_postgres() {
 	local status=$?
 	if ((status != 0)) && [[ -n $step ]]; then complain "stopped while $step; the cause is above"; fi

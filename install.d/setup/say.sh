@@ -3,6 +3,11 @@
 
 step=''
 
+# A signal is an end like any other: without these bash runs the EXIT trap as if all were done ($? is 0), or not at all.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
 say() { printf '%s\n' "$*"; }
 complain() { printf '%s: %s\n' "${program##*/}" "$*" >&2; }
 

@@ -31,6 +31,7 @@ check set_up_with_few_answers
 check first_set_is_proven
 check units_are_verified
 check setup_again_changes_nothing
+check signals_are_an_end
 check wrong_words
 if [[ -z $next ]]; then
 	echo 'nexus nexus/purge-backups boolean true' | debconf-set-selections

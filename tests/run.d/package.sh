@@ -52,6 +52,17 @@ mirror_of_debian() {
 
 lintian_finds_no_error() { lintian --fail-on error --display-level error "$1"; }
 
+# upgrade_without_power MACHINE: the plug is pulled while PostgreSQL is upgraded.
+upgrade_without_power() {
+	local step
+	for step in backup restore; do
+		"$machine" exec "$1" -- bash -c "exec bash /root/nexus/tests/live/upgrade-cut.sh begin $step /root/debs/nexus_[!9]*.deb /root/debs/postgres-17.tar"
+		"$machine" kill "$1"
+		"$machine" up "$1"
+		"$machine" exec "$1" -- bash /root/nexus/tests/live/upgrade-cut.sh booted
+	done
+}
+
 part_package() {
 	local debs passed=0 failed=0
 	need "${for_package[@]}"
@@ -65,6 +76,7 @@ part_package() {
 	"$machine" copy "package-$$" "$tools/postgres-17.tar" /root/debs/postgres-17.tar
 	rm -rf "$debs"
 	"$machine" exec "package-$$" -- bash -c 'exec bash /root/nexus/tests/live/package.sh /root/debs/nexus_[!9]*.deb /root/debs/nexus_99*.deb /root/debs/postgres-17.tar'
+	upgrade_without_power "package-$$"
 	"$machine" down "package-$$"
 	((failed == 0))
 }

@@ -65,3 +65,22 @@ wrong_words() {
 }
 
 one_way_alone() { fails "NEXUS is on this machine as a package" "$here/../../install.sh" --yes --bin-dir "$here/../../bin"; }
+
+# Ended by a signal, it says where it stopped; nothing is left stopped, and the same again goes through.
+signals_are_an_end() {
+	local signal setup status
+	for signal in HUP TERM; do
+		nexus-setup --yes >"$work/signal" 2>&1 &
+		setup=$!
+		await 60 grep -qx '== starting the servers' "$work/signal"
+		kill -"$signal" "$setup"
+		status=0
+		wait "$setup" || status=$?
+		same "the exit code after SIG$signal" "$status" $((128 + $(kill -l "$signal")))
+		grep -q 'stopped while starting the servers' "$work/signal"
+		await 30 flock --nonblock /run/lock/nexus-install true
+		same "what of NEXUS is on and does not run" "$(systemctl is-active nexus.target nexus-stack nexus-health nexus-backup.timer nexus-api.socket | sort -u)" active
+		healthy
+	done
+	nexus-setup --yes >/dev/null
+}
