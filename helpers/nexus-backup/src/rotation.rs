@@ -7,6 +7,7 @@ use nexus_core::failure::{OrFailIo, Result};
 use nexus_core::journal::message_id;
 use nexus_core::ledger::rows_gone;
 use nexus_core::set::directory::{BackupDirectory, SetEntry};
+use nexus_core::set::in_use;
 use nexus_core::set::name::SetName;
 use nexus_core::set::proof;
 use nexus_core::set::rotation::{
@@ -87,6 +88,10 @@ pub(crate) fn rotate(
         if decision != Decision::Remove {
             continue;
         }
+        let Some(_claimed) = in_use::claim(&set.path)? else {
+            log::info!("set {} would go by its age, and is being restored: it goes later", set.name);
+            continue;
+        };
         directory.remove(&set)?;
         log::info!(
             MESSAGE_ID = message_id::SET_ROTATED, NEXUS_JOB = "backup", NEXUS_BACKUP = set.name.to_string().as_str();

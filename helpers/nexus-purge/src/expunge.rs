@@ -6,6 +6,7 @@ use nexus_core::journal::message_id;
 use nexus_core::ledger::{Keys, read};
 use nexus_core::set::directory::SetEntry;
 use nexus_core::set::home::Homes;
+use nexus_core::set::in_use;
 use nexus_core::set::lock::Lock;
 use nexus_core::text::counted;
 use serde::Serialize;
@@ -61,6 +62,11 @@ pub(crate) fn expunge(args: &Args) -> Result<Expunged> {
     }
     confirm(&expunged.question(), args.yes)?;
     for set in goes {
+        let Some(_claimed) = in_use::claim(&set.path)? else {
+            return Err(Failure::new(Exit::TryLater, doing)
+                .because(format!("set {} is being restored", set.name))
+                .advise("Wait until that has ended and run it again"));
+        };
         sets.directory.remove(set)?;
         log::info!(
             MESSAGE_ID = message_id::SET_EXPUNGED, NEXUS_JOB = "purge", NEXUS_BACKUP = set.name.to_string().as_str();

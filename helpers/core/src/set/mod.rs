@@ -6,6 +6,7 @@ pub mod database_sql;
 pub mod directory;
 pub mod hashing;
 pub mod home;
+pub mod in_use;
 pub mod keys;
 pub mod lock;
 pub mod manifest;

@@ -1,0 +1,62 @@
+//! A set that somebody restores is not removed meanwhile: whoever reads it holds a shared lock on its directory, which ends with
+//! the process, and rotation passes over it.
+
+use std::fs::File;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::failure::{Exit, Failure, OrFailIo, Result};
+
+/// While this lives the set is not removed.
+#[derive(Debug)]
+pub struct InUse {
+    /// Nothing where the file system has no locks.
+    _held: Option<Flock<File>>,
+}
+
+/// Keeps the set at `path` from being removed.
+///
+/// # Errors
+/// I/O; TryLater (75) when it is just being removed.
+pub fn hold(path: &Path) -> Result<InUse> {
+    let doing = || format!("keeping the set {} from being removed", path.display());
+    match Flock::lock(File::open(path).or_fail_io(doing)?, FlockArg::LockSharedNonblock) {
+        Ok(held) => Ok(InUse { _held: Some(held) }),
+        Err((_, Errno::EWOULDBLOCK)) => Err(Failure::new(Exit::TryLater, doing())
+            .because("it is just being removed")
+            .advise("Take another one: nexus-restore list")),
+        Err(_) => Ok(InUse { _held: None }),
+    }
+}
+
+/// The right to remove the set at `path`; nothing while somebody uses it.
+///
+/// # Errors
+/// I/O.
+pub fn claim(path: &Path) -> Result<Option<InUse>> {
+    let doing = || format!("looking whether the set {} is being restored", path.display());
+    match Flock::lock(File::open(path).or_fail_io(doing)?, FlockArg::LockExclusiveNonblock) {
+        Ok(held) => Ok(Some(InUse { _held: Some(held) })),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err(_) => Ok(Some(InUse { _held: None })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_that_is_read_by_two_is_free_when_both_have_ended() {
+        let set = tempfile::tempdir().unwrap();
+        let (one, other) = (hold(set.path()).unwrap(), hold(set.path()).unwrap());
+        drop(one);
+        assert!(claim(set.path()).unwrap().is_none());
+        drop(other);
+        let removing = claim(set.path()).unwrap();
+        assert!(removing.is_some());
+        assert_eq!(hold(set.path()).unwrap_err().exit(), Exit::TryLater);
+    }
+}
