@@ -4,6 +4,7 @@ complete -c nexus-purge -l older-than -d 'Forget episodes older than this (90d, 
 complete -c nexus-purge -l tag -d 'Forget episodes with this tag' -r
 complete -c nexus-purge -l before -d 'Forget episodes from before this day or moment (2026-01-31, 2026-01-31T12:00:00Z)' -r
 complete -c nexus-purge -l agent -d 'Forget episodes of this agent; what is said besides narrows it down' -r
+complete -c nexus-purge -l since -d 'With --replay: only the decisions made since this day or moment, and those that are open' -r
 complete -c nexus-purge -l ttl -d 'Age by type: "conversation=90d, observation=30d, *=5y"; keep = never; * = every type not named' -r
 complete -c nexus-purge -l max-share -d 'Percent of the table that may go in one run without --yes, 1 to 100' -r
 complete -c nexus-purge -l scrub -d 'Overwrite the room that the rows leave in the table\'s pages, and write its indexes anew, while others work' -r -f -a "yes\t'Yes'
@@ -11,6 +12,7 @@ no\t'No'"
 complete -c nexus-purge -l rewrite -d 'Rewrite the table afterwards instead; locks it for as long as that takes' -r -f -a "yes\t'Yes'
 no\t'No'"
 complete -c nexus-purge -l referring -d 'What becomes of rows of other tables that refer to one that goes, where their foreign key forbids that' -r -f -a "stop\t'Nothing is deleted, and it is said which table refers'
+set-null\t'They stay, and refer to nothing any more; where their column may not be NULL, as stop'
 cascade\t'They go too'"
 complete -c nexus-purge -l batch -d 'The most rows of one transaction, 10 to 100000' -r
 complete -c nexus-purge -l old-pgvector -d 'Purge although pgvector is older than 0.8.4, whose VACUUM can damage an HNSW index that is written to meanwhile' -r -f -a "yes\t'Yes'
@@ -36,7 +38,7 @@ complete -c nexus-purge -l keep-min -d 'Sets that are kept whatever their age, a
 complete -c nexus-purge -l keep-weekly -d 'Weeks of which the last set is kept beyond that, 0 to 520' -r
 complete -c nexus-purge -l keep-monthly -d 'Months of which the last set is kept beyond that, 0 to 120' -r
 complete -c nexus-purge -l all -d 'Forget every episode; asks'
-complete -c nexus-purge -l replay -d 'Carry out every decision of the ledger again: after a restore by hand, or an undo'
+complete -c nexus-purge -l replay -d 'Carry out every decision of the ledger again: after a restore by hand, or on an older copy of the database'
 complete -c nexus-purge -l ledger -d 'Show the ledger, and when the last backup that still holds what each line forgot will be gone'
 complete -c nexus-purge -l expunge -d 'Remove the backup sets that still hold something forgotten; asks'
 complete -c nexus-purge -l answer -d 'Answer one request over the connection on standard input: nexus-purge@.service does'

@@ -51,9 +51,13 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["kind", "older_than", "tag", "before", "agent"])]
     pub(crate) all: bool,
 
-    /// Carry out every decision of the ledger again: after a restore by hand, or an undo
+    /// Carry out every decision of the ledger again: after a restore by hand, or on an older copy of the database
     #[arg(long, conflicts_with_all = ["episode", "kind", "older_than", "tag", "before", "agent", "all", "dry_run"])]
     pub(crate) replay: bool,
+
+    /// With --replay: only the decisions made since this day or moment, and those that are open
+    #[arg(long, value_name = "DATE", value_parser = moment, requires = "replay")]
+    pub(crate) since: Option<Timestamp>,
 
     /// Show the ledger, and when the last backup that still holds what each line forgot will be gone
     #[arg(long, conflicts_with_all = ["episode", "kind", "older_than", "tag", "before", "agent", "all", "dry_run", "replay"])]
@@ -98,7 +102,7 @@ pub(crate) struct Args {
 
     /// What becomes of rows of other tables that refer to one that goes, where their foreign key forbids that
     #[arg(long, env = "NEXUS_PURGE_REFERRING", value_name = "WHAT", default_value = "stop")]
-    pub(crate) referring: Referring,
+    pub(crate) referring: OnReference,
 
     /// The most rows of one transaction, 10 to 100000
     #[arg(long, env = "NEXUS_PURGE_BATCH", value_name = "ROWS", default_value_t = 1000,
@@ -190,15 +194,6 @@ pub(crate) enum YesNo {
     No,
 }
 
-/// What becomes of rows that refer to one that goes.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Referring {
-    /// Nothing is deleted, and it is said which table refers.
-    Stop,
-    /// They go too.
-    Cascade,
-}
-
 impl Args {
     /// Whether a person names what is to be forgotten, rather than the rules.
     pub(crate) fn names_rows(&self) -> bool {
@@ -230,14 +225,6 @@ impl Args {
     /// How keys of Redis with copies begin.
     pub(crate) fn copies(&self) -> Vec<String> {
         copies::prefixes(&self.redis_copies)
-    }
-
-    /// What becomes of rows that refer to one that goes.
-    pub(crate) fn on_reference(&self) -> OnReference {
-        match self.referring {
-            Referring::Stop => OnReference::Stop,
-            Referring::Cascade => OnReference::Cascade,
-        }
     }
 }
 

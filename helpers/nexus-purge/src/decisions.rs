@@ -1,10 +1,11 @@
 //! The run's lines in the ledger. The ledger is held only while they are written, not while minutes of deleting and cleaning
 //! go by: whoever forgets one episode at once writes a line in between, which is the next run's to finish.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nexus_core::failure::Result;
-use nexus_core::ledger::{Done, Keys, Ledger, LedgerFile, Line, What};
+use nexus_core::ledger::{Decision, Done, Keys, Ledger, LedgerFile, Line, What};
 
 use crate::APPLICATION;
 use crate::args::Args;
@@ -21,32 +22,43 @@ pub(crate) struct Decided {
     pub(crate) new: Vec<Line>,
 }
 
-/// The lines that are there and are to be carried out: the open ones, or with `--replay` every one.
+/// The lines that are there and are to be carried out: the open ones, and with `--replay` every one since `--since`.
 pub(crate) fn to_carry_out(args: &Args, ledger: &Ledger) -> Vec<Line> {
+    let mut lines = ledger.open();
     if args.replay {
-        ledger.lines().iter().filter(|line| line.decision().is_some()).cloned().collect()
-    } else {
-        ledger.open().into_iter().cloned().collect()
+        let is_meant = |line: &&Line| args.since.is_none_or(|since| line.entry.at >= since);
+        lines.extend(ledger.lines().iter().filter(|line| line.decision().is_some()).filter(is_meant));
+        lines.sort_by_key(|line| line.number);
+        lines.dedup_by_key(|line| line.number);
     }
+    lines.into_iter().cloned().collect()
 }
 
-/// Writes down what is wished for, before any of it is done.
+/// Those of `lines` that are held to NEXUS_PURGE_MAX_SHARE: a replay may meet rows that its decisions did not mean, and an open
+/// decision may be one that no run of this machine has measured.
+pub(crate) fn to_measure<'a>(args: &Args, lines: &'a [Line]) -> Vec<&'a Decision> {
+    let decisions = lines.iter().filter_map(Line::decision);
+    decisions.filter(|decision| args.replay || !decision.agreed).collect()
+}
+
+/// Writes down what is wished for, before any of it is done, and whether a person `agreed` to it.
 ///
 /// # Errors
 /// As [`LedgerFile::open`] and [`LedgerFile::append`]; nothing may be deleted then.
-pub(crate) fn write(args: &Args, keys: &Keys, wishes: &[Wish]) -> Result<Decided> {
+pub(crate) fn write(args: &Args, keys: &Keys, wishes: &[Wish], agreed: bool) -> Result<Decided> {
     let mut ledger = LedgerFile::open_within(&args.purge_ledger, keys.clone(), APPLICATION, PATIENCE)?;
     let old = to_carry_out(args, ledger.ledger());
     let mut new = Vec::new();
     for wish in wishes {
         for decision in &wish.decisions {
-            new.push(ledger.append(&wish.by, What::Decision(Box::new(decision.clone())))?);
+            let decision = Decision { agreed, ..decision.clone() };
+            new.push(ledger.append(&wish.by, What::Decision(Box::new(decision)))?);
         }
     }
     Ok(Decided { old, new })
 }
 
-/// Writes down that `lines`, each with how many rows went by it, are done.
+/// Writes down that `lines`, each with how many rows went by it, are done. Of one that was done before, nothing is written.
 ///
 /// # Errors
 /// As [`write`]; the next run does them again then.
@@ -56,7 +68,8 @@ pub(crate) fn are_done<'a>(
     lines: impl Iterator<Item = (&'a Line, u64)>,
 ) -> Result<()> {
     let mut ledger = LedgerFile::open_within(&args.purge_ledger, keys, APPLICATION, PATIENCE)?;
-    for (line, rows) in lines {
+    let open: BTreeSet<u64> = ledger.ledger().open().into_iter().map(|line| line.number).collect();
+    for (line, rows) in lines.filter(|(line, _)| open.contains(&line.number)) {
         let found = line.decision().and_then(|decision| decision.found).unwrap_or(0);
         ledger.append(APPLICATION, What::Done(Done { of: line.mac, rows: rows.max(found) }))?;
     }

@@ -1,25 +1,25 @@
 //! The job: lock, look, say what would go, stop where that is too much, write the decisions, carry them out, clean up.
 
+mod guard;
+
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nexus_core::confirm::confirm;
 use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::forgetting::{Forgetting, Replayed, Table, check_references, replay, session};
-use nexus_core::journal::message_id;
-use nexus_core::ledger::{self, Decision, Keys, Line};
+use nexus_core::forgetting::{Forgetting, Replayed, Table, check_references, replay, session, told};
+use nexus_core::ledger::{self, Decision, Keys, Line, Place};
 use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::server::Server;
 use nexus_core::progress::Progress;
 use nexus_core::stop::Stop;
-use nexus_core::text::{counted, printable};
+use nexus_core::text::printable;
 
 use crate::args::{Args, YesNo};
-use crate::cleaning::{self, Cleaned, Room};
+use crate::cleaning::{self, Room};
 use crate::decisions::{self, Decided};
 use crate::recall;
 use crate::redis::Redis;
-use crate::report::Purged;
+use crate::report::{Purged, Referred};
 use crate::survey::{Survey, survey};
 use crate::wishes::{self, Wish};
 use crate::{APPLICATION, preflight, reindexing};
@@ -84,14 +84,15 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
     let keys = Keys::read()?;
     let _alone = ledger::carry_out_alone(&args.purge_ledger, APPLICATION, PATIENCE)?;
     // One that is damaged is known before anything is done.
-    let is_behind = !decisions::to_carry_out(args, &ledger::read(&args.purge_ledger, &keys)?).is_empty();
+    let behind = decisions::to_carry_out(args, &ledger::read(&args.purge_ledger, &keys)?);
     let job = Job::begin(args, progress, stop)?;
     let mut redis = job.redis()?;
     let wishes = if args.replay { Vec::new() } else { job.wishes(&keys)? };
 
     let survey = survey(&job.control, &job.table, &wishes)?;
     job.warn_of_unknown_types(&survey);
-    job.guard(&survey)?;
+    let agreed = job.guard(&survey)?;
+    job.guard_ledger(&keys, &behind)?;
     // What a person names may be in a backup, though no row is left; a rule that touches no row needs no line.
     let wishes: Vec<Wish> = wishes
         .into_iter()
@@ -100,24 +101,23 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
         .map(|(wish, _)| wish)
         .collect();
     let goes = any_of(&wishes);
-    check_references(&job.control, &job.table, &goes, args.on_reference())?;
+    check_references(&job.control, &job.table, &goes, args.referring)?;
 
     let mut purged = Purged::default();
-    if is_behind || !wishes.is_empty() {
+    if !behind.is_empty() || !wishes.is_empty() {
         let probe = recall::choose(&job.control, &job.table, &goes, survey.of)?;
         if let Some(probe) = &probe {
             purged.recall_before = probe.recall(&job.control, &job.table, &goes, progress)?;
         }
         progress.expect(job.table.bytes());
-        let Decided { old, new } = decisions::write(args, &keys, &wishes)?;
+        let Decided { old, new } = decisions::write(args, &keys, &wishes, agreed)?;
         let hints: Vec<String> = wishes.iter().flat_map(|wish| wish.hints.iter().cloned()).collect();
         // The old ones are looked for among all rows; what they hashed is known no more.
         let finished = job.carry_out(&keys, &old, &[], &mut redis, &mut purged)?;
         let done = job.carry_out(&keys, &new, &hints, &mut redis, &mut purged)?;
         // Of what a killed run has begun, or was forgotten at once, the copies are still in Redis's file.
         let is_in_its_file = purged.copies > 0 || !old.is_empty();
-        let cleaned = job.clean(redis.as_mut().filter(|_| is_in_its_file), survey.of, &mut purged)?;
-        if cleaned.held_by.is_none() {
+        if job.clean(redis.as_mut().filter(|_| is_in_its_file), survey.of, &old, &mut purged)? {
             // Only now: until then a killed run leaves the decision open, and the next one does all of this again.
             let rows = finished.rows.into_iter().chain(done.rows);
             decisions::are_done(args, keys, old.iter().chain(&new).zip(rows))?;
@@ -174,31 +174,18 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Stops where more would go than a run may take that nobody watches.
-    fn guard(&self, survey: &Survey) -> Result<()> {
-        let what = format!(
-            "{} of {} ({} %) would be forgotten",
-            counted(survey.rows, "row"),
-            self.table,
-            survey.share()
-        );
-        if self.args.all {
-            return confirm(&format!("{what}."), self.args.yes);
+    fn forgetting<'b>(&'b self, keys: &'b Keys, hints: &'b [String]) -> Forgetting<'b> {
+        Forgetting {
+            server: &self.server,
+            database: &self.args.server.database,
+            keys,
+            hints,
+            on_reference: self.args.referring,
+            most_rows: self.args.batch,
+            gently: true,
+            progress: self.progress,
+            stop: self.stop,
         }
-        if self.args.yes || survey.rows * 100 <= survey.of * self.args.max_share {
-            return Ok(());
-        }
-        if self.args.names_rows() && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
-            return confirm(&format!("{what}."), false);
-        }
-        let failure = Failure::new(Exit::TryLater, "purging")
-            .because(format!(
-                "{what}, more than NEXUS_PURGE_MAX_SHARE={} %; nothing was",
-                self.args.max_share
-            ))
-            .advise("See it with nexus-purge --dry-run, and if it is right: nexus-purge --yes");
-        log::error!(MESSAGE_ID = message_id::PURGE_TOO_MUCH, NEXUS_JOB = "purge", NEXUS_ROWS = survey.rows; "{what}: that is more than a run may take");
-        Err(failure)
     }
 
     fn carry_out(
@@ -215,17 +202,7 @@ impl<'a> Job<'a> {
         }
         let prefixes = self.args.copies();
         let mut copies_gone = 0;
-        let on = Forgetting {
-            server: &self.server,
-            database: &self.args.server.database,
-            keys,
-            hints,
-            on_reference: self.args.on_reference(),
-            most_rows: self.args.batch,
-            gently: true,
-            progress: self.progress,
-            stop: self.stop,
-        };
+        let on = self.forgetting(keys, hints);
         let began = Instant::now();
         let replayed = replay(&on, &decisions, &mut |keys| {
             if let Some(redis) = redis.as_mut() {
@@ -236,32 +213,59 @@ impl<'a> Job<'a> {
         purged.deleting_usec += u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         purged.rows += replayed.total();
         purged.bytes += replayed.bytes;
+        purged.notes.extend(told(&replayed.referring));
+        for (table, touched) in &replayed.referring {
+            purged.referring.push(Referred {
+                table: table.clone(),
+                deleted: touched.deleted,
+                emptied: touched.emptied,
+            });
+        }
         purged.copies += copies_gone;
         Ok(replayed)
     }
 
-    /// Cleans up the table's files, which had `of` rows, and Redis's, where it is given.
-    fn clean(&self, redis: Option<&mut Redis>, of: u64, purged: &mut Purged) -> Result<Cleaned> {
+    /// Cleans up the table's files, which had `of` rows, those of other tables that `old` lines are about, and Redis's, where it
+    /// is given. Gives whether nothing is left to be cleaned.
+    fn clean(&self, redis: Option<&mut Redis>, of: u64, old: &[Line], purged: &mut Purged) -> Result<bool> {
+        let are_many = reindexing::are_many(purged.rows, of);
+        let mut is_clean = self.clean_table(&self.table, are_many, purged)?;
+        let mut others: Vec<&Place> = Vec::new();
+        for place in old.iter().filter_map(Line::decision).map(|decision| &decision.table) {
+            let is_new = |known: &&Place| (&known.schema, &known.table) != (&place.schema, &place.table);
+            if [self.table.place()].iter().chain(&others).all(is_new) {
+                others.push(place);
+            }
+        }
+        for place in others {
+            if let Some(table) = Table::find(&self.control, place)? {
+                preflight::refuse_unsafe_vacuum(&self.control, &table, self.args)?;
+                is_clean &= self.clean_table(&table, false, purged)?;
+            }
+        }
+        if let Some(redis) = redis {
+            redis.rewrite_file(self.progress, self.stop)?;
+        }
+        Ok(is_clean)
+    }
+
+    fn clean_table(&self, table: &Table, are_many: bool, purged: &mut Purged) -> Result<bool> {
         let room = match (self.args.rewrite, self.args.scrub) {
             (YesNo::Yes, _) => Room::Rewritten,
             (YesNo::No, YesNo::Yes) => Room::Overwritten,
             (YesNo::No, YesNo::No) => Room::Left,
         };
-        let are_many = reindexing::are_many(purged.rows, of);
-        let cleaned = cleaning::clean(&self.control, &self.table, room, are_many, self.progress)?;
-        if let Some(redis) = redis {
-            redis.rewrite_file(self.progress, self.stop)?;
-        }
-        purged.given_back = cleaned.given_back;
-        purged.overwritten = cleaned.overwritten;
-        purged.reindexed = cleaned.reindexed;
-        purged.notes.extend(cleaned.notes.iter().cloned());
+        let cleaned = cleaning::clean(&self.control, table, room, are_many, self.progress)?;
+        purged.given_back += cleaned.given_back;
+        purged.overwritten += cleaned.overwritten;
+        purged.reindexed += cleaned.reindexed;
+        purged.notes.extend(cleaned.notes);
         if let Some(who) = &cleaned.held_by {
             purged.notes.push(format!(
                 "{who} still sees the rows, so their pages keep them; the next run takes them out"
             ));
         }
-        Ok(cleaned)
+        Ok(cleaned.held_by.is_none())
     }
 }
 

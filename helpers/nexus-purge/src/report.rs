@@ -20,6 +20,8 @@ pub(crate) struct Purged {
     pub(crate) overwritten: u64,
     /// Indexes that were written anew.
     pub(crate) reindexed: u64,
+    /// Rows of other tables that referred to what went.
+    pub(crate) referring: Vec<Referred>,
     /// Copies in Redis that went.
     pub(crate) copies: u64,
     /// Keys of Redis that would have lived for ever and were given an end.
@@ -38,6 +40,17 @@ pub(crate) struct Purged {
     pub(crate) usec: u64,
     /// What a person should know.
     pub(crate) notes: Vec<String>,
+}
+
+/// What became of rows of one other table.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Referred {
+    /// The table.
+    pub(crate) table: String,
+    /// Rows that went too.
+    pub(crate) deleted: u64,
+    /// Rows that stay, without the reference.
+    pub(crate) emptied: u64,
 }
 
 impl Purged {

@@ -111,6 +111,7 @@ fn of_rows(by: String, plain: &Plain, table: &Table, keys: Option<&Keys>) -> Wis
             forget: Forget::Rows(rows),
             adopted: None,
             found: None,
+            agreed: false,
         }],
         condition: matches(plain, table),
         hints: plain.tag.iter().chain(&plain.agent).cloned().collect(),
@@ -138,7 +139,7 @@ fn of_keys(args: &Args, table: &Table, control: &Control, keys: &Keys) -> Result
     let decision = |texts: &[String]| {
         let hashes = texts.iter().map(|text| key.hash("id", text.as_bytes())).collect();
         let forget = Forget::Keys(Hashes { key: key.id().clone(), hashes });
-        Decision { table: table.place().clone(), forget, adopted: None, found: None }
+        Decision { table: table.place().clone(), forget, adopted: None, found: None, agreed: false }
     };
     let column = quote::identifier(&args.key_column);
     Ok(Wish {

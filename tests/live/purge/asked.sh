@@ -172,7 +172,7 @@ who_refers_forbids_it() {
 		memory --command="CREATE TABLE public.quote (episode uuid REFERENCES nexus_memory.zep_episodic_memory $late)" --command="INSERT INTO public.quote VALUES ('$id')"
 		before="$(rows) $(lines)"
 		same "the answer" "$(ask_for nexus "$id")" failed
-		jq -e '.message | contains("rows of public.quote refer to them")' "$work/answer" >/dev/null
+		jq -e '.message | contains("rows of \"public\".\"quote\" refer to them")' "$work/answer" >/dev/null
 		same "rows and lines" "$(rows) $(lines)" "$before"
 		memory --command="DROP TABLE public.quote"
 	done

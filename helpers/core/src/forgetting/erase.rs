@@ -8,7 +8,8 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::forgetting::references::{Forbidding, OnReference, forbidding, referred};
+use crate::forgetting::following::{Following, follow};
+use crate::forgetting::references::{ForeignKey, OnReference, Referring, forbids, foreign_keys};
 use crate::forgetting::{Heap, Table};
 use crate::postgres::blocking::Control;
 use crate::postgres::failure::from_client;
@@ -41,13 +42,15 @@ pub struct Erased {
     pub rows: Vec<u64>,
     /// Bytes they took.
     pub bytes: u64,
+    /// What became of rows that referred to them.
+    pub referring: Referring,
 }
 
 /// Takes rows out of one table.
 pub struct Eraser<'a> {
     session: &'a Control,
     table: &'a Table,
-    forbidding: Vec<Forbidding>,
+    keys: Vec<ForeignKey>,
     on: OnReference,
     /// The most rows of a step, as far as they lie on more than one page.
     most_rows: u64,
@@ -76,9 +79,9 @@ impl<'a> Eraser<'a> {
         stop: &'a Stop,
         copies: &'a mut ForgetCopies<'a>,
     ) -> Result<Self> {
-        let forbidding = forbidding(session, table)?;
+        let keys = foreign_keys(session, table)?;
         let most_rows = u64::from(most_rows);
-        Ok(Self { session, table, forbidding, on, most_rows, gently, tries: TRIES, progress, stop, copies })
+        Ok(Self { session, table, keys, on, most_rows, gently, tries: TRIES, progress, stop, copies })
     }
 
     /// Gives up after `tries` at a step, each of which waits a second for others.
@@ -92,7 +95,7 @@ impl<'a> Eraser<'a> {
     /// # Errors
     /// The server's; TryLater (75) when somebody holds rows for too long. What is gone by then stays so.
     pub fn by_conditions(&mut self, conditions: &[String]) -> Result<Erased> {
-        let mut erased = Erased { rows: vec![0; conditions.len()], bytes: 0 };
+        let mut erased = Erased { rows: vec![0; conditions.len()], ..Erased::default() };
         if conditions.is_empty() {
             return Ok(erased);
         }
@@ -114,7 +117,7 @@ impl<'a> Eraser<'a> {
     /// # Errors
     /// As [`Self::by_conditions`].
     pub fn by_keys(&mut self, keys: &[String]) -> Result<Erased> {
-        let mut erased = Erased { rows: vec![0], bytes: 0 };
+        let mut erased = Erased { rows: vec![0], ..Erased::default() };
         let key = crate::postgres::quote::identifier(&self.table.place().key);
         let condition = format!("{key} = ANY ({})", self.table.key_array(keys));
         for heap in self.table.heaps() {
@@ -130,7 +133,7 @@ impl<'a> Eraser<'a> {
     /// # Errors
     /// As [`Self::by_conditions`].
     pub fn by_key_of(&mut self, key: &str, agent: &str) -> Result<Erased> {
-        let mut erased = Erased { rows: vec![0], bytes: 0 };
+        let mut erased = Erased { rows: vec![0], ..Erased::default() };
         let condition = self.table.is_of(key, agent);
         for heap in self.table.heaps() {
             self.step(&heap.name, &condition, "0", &mut erased)?;
@@ -179,7 +182,8 @@ impl<'a> Eraser<'a> {
         for attempt in 1..=self.tries {
             self.stop.check()?;
             match self.transaction(heap, condition, which)? {
-                Ok(rows) => {
+                Ok((rows, following)) => {
+                    following.count(&self.keys, &mut erased.referring);
                     let keys: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
                     if !keys.is_empty() {
                         (self.copies)(&keys)?;
@@ -201,32 +205,27 @@ impl<'a> Eraser<'a> {
         ))
     }
 
-    /// Rows that went, or who is in the way.
+    /// Rows that went and what went with them, or who is in the way.
     fn transaction(
         &mut self,
         heap: &str,
         condition: &str,
         which: &str,
-    ) -> Result<std::result::Result<Vec<Row>, String>> {
+    ) -> Result<std::result::Result<(Vec<Row>, Following), String>> {
         let doing = format!("deleting rows of {}", self.table);
         // A foreign key that is checked late would refuse only after the copies are gone, and what is written before that.
-        let mut begin = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL lock_timeout = '1s'".to_owned();
-        if self.on == OnReference::Cascade {
-            for key in &self.forbidding {
-                begin.push_str(&format!("; {}", key.delete(heap, condition)));
-            }
-        }
+        let begin = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL lock_timeout = '1s'";
         let delete = format!(
-            "DELETE FROM ONLY {heap} WHERE {condition} RETURNING {}, {which}, {}",
+            "DELETE FROM ONLY {heap} WHERE {condition} RETURNING {} AS key, {which} AS which, {} AS bytes",
             self.table.key_text(),
             self.table.row_bytes()
         );
-        let outcome = match self.session.try_run(&begin)? {
-            Ok(()) => self.session.try_rows(&delete)?,
+        let outcome = match self.session.try_run(begin)? {
+            Ok(()) => self.delete(heap, condition, &delete)?,
             Err(error) => Err(error),
         };
-        let rows = match outcome {
-            Ok(rows) => rows,
+        let (rows, following) = match outcome {
+            Ok(done) => done,
             Err(error) => {
                 // A connection that is gone has rolled back by itself, and the error below says so.
                 let _rolled_back = self.session.try_run("ROLLBACK")?;
@@ -241,9 +240,34 @@ impl<'a> Eraser<'a> {
             }
         }
         match self.session.try_run("COMMIT")? {
-            Ok(()) => Ok(Ok(rows)),
+            Ok(()) => Ok(Ok((rows, following))),
             Err(error) => refused(&doing, self.table, &error).map(Err),
         }
+    }
+}
+
+impl Eraser<'_> {
+    /// Deletes, with what the settings say of rows that refer.
+    fn delete(
+        &self,
+        heap: &str,
+        condition: &str,
+        delete: &str,
+    ) -> Result<std::result::Result<(Vec<Row>, Following), tokio_postgres::Error>> {
+        if self.keys.is_empty() {
+            return Ok(self.session.try_rows(delete)?.map(|rows| (rows, Following::default())));
+        }
+        let following = match follow(self.session, &self.keys, self.on, heap, condition)? {
+            Ok(following) => following,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(key) = following.forbidden_by(&self.keys) {
+            // The session may be used again.
+            let _rolled_back = self.session.try_run("ROLLBACK")?;
+            return Err(forbids(self.table, &key.table));
+        }
+        let rows = self.session.try_rows(&following.statement(&self.keys, delete))?;
+        Ok(rows.map(|rows| (rows, following)))
     }
 }
 
@@ -260,7 +284,7 @@ fn refused(doing: &str, table: &Table, error: &tokio_postgres::Error) -> Result<
     }
     if [SqlState::FOREIGN_KEY_VIOLATION, SqlState::RESTRICT_VIOLATION].contains(db.code()) {
         let other = format!("{}.{}", db.schema().unwrap_or("?"), db.table().unwrap_or("?"));
-        return Err(referred(table, &other));
+        return Err(forbids(table, &other));
     }
     Err(from_client(doing, error))
 }

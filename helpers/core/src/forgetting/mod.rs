@@ -4,6 +4,7 @@
 pub mod ask;
 mod condition;
 mod erase;
+mod following;
 pub mod protocol;
 mod references;
 mod replay;
@@ -15,8 +16,8 @@ use crate::postgres::server::Server;
 use crate::stop::Stop;
 pub use condition::{Plain, matches};
 pub use erase::{Erased, Eraser, ForgetCopies};
-pub use references::{OnReference, check as check_references};
-pub use replay::{Forgetting, Replayed, replay};
+pub use references::{OnReference, Referring, Touched, check as check_references, told};
+pub use replay::{Forgetting, Replayed, Share, replay, shares};
 pub use table::{Heap, Table, parse_kind, parse_table};
 
 /// What a session that looks for rows sets: texts of keys and times are the same whatever the server's settings,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::forgetting::erase::ForgetCopies;
-use crate::forgetting::{Eraser, OnReference, PINNED, Plain, Table, matches, session};
+use crate::forgetting::{Erased, Eraser, OnReference, PINNED, Plain, Referring, Table, matches, session};
 use crate::ledger::{Decision, Forget, Hashed, Key, KeyId, Keys, Place, Rows};
 use crate::postgres::quote;
 use crate::postgres::raw::RawSession;
@@ -46,9 +46,20 @@ pub struct Replayed {
     pub rows: Vec<u64>,
     /// Bytes they took.
     pub bytes: u64,
+    /// What became of rows of other tables that referred to them.
+    pub referring: Referring,
 }
 
 impl Replayed {
+    fn add(&mut self, erased: Erased) {
+        self.bytes += erased.bytes;
+        for (table, touched) in erased.referring {
+            let sum = self.referring.entry(table).or_default();
+            sum.deleted += touched.deleted;
+            sum.emptied += touched.emptied;
+        }
+    }
+
     /// Rows of all.
     pub fn total(&self) -> u64 {
         self.rows.iter().sum()
@@ -64,17 +75,9 @@ pub fn replay(
     decisions: &[&Decision],
     copies: &mut ForgetCopies<'_>,
 ) -> Result<Replayed> {
-    let mut replayed = Replayed { rows: vec![0; decisions.len()], bytes: 0 };
-    let mut places: Vec<&Place> = Vec::new();
-    for decision in decisions {
-        if !places.contains(&&decision.table) {
-            places.push(&decision.table);
-        }
-    }
+    let mut replayed = Replayed { rows: vec![0; decisions.len()], ..Replayed::default() };
     let control = session(on.server, on.database, on.stop)?;
-    for place in places {
-        let here: Vec<usize> =
-            (0..decisions.len()).filter(|index| decisions[*index].table == *place).collect();
+    for (place, here) in by_place(decisions) {
         let Some(table) = Table::find(&control, place)? else {
             log::warn!(
                 "there is no table {}.{}: nothing of it is to be forgotten",
@@ -100,6 +103,53 @@ pub fn replay(
     Ok(replayed)
 }
 
+/// What decisions would take of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The table, as people read it.
+    pub table: String,
+    /// Rows that would go. One that two decisions name counts twice.
+    pub rows: u64,
+    /// Rows it has.
+    pub of: u64,
+}
+
+/// Counts what [`replay`] would take, table by table. Nothing is changed.
+///
+/// # Errors
+/// As [`replay`].
+pub fn shares(on: &Forgetting<'_>, decisions: &[&Decision]) -> Result<Vec<Share>> {
+    let control = session(on.server, on.database, on.stop)?;
+    let mut shares = Vec::new();
+    for (place, here) in by_place(decisions) {
+        let Some(table) = Table::find(&control, place)? else { continue };
+        let (_, conditions) = on.conditions(&table, decisions, &here)?;
+        let any = if conditions.is_empty() { "false".to_owned() } else { conditions.join(" OR ") };
+        let sql = format!("SELECT count(*) FILTER (WHERE {any}), count(*) FROM {}", table.qualified());
+        let row = control.row("counting what the purge ledger would take", &sql, &[])?;
+        let number = |column| u64::try_from(row.get::<_, i64>(column)).unwrap_or(0);
+        let mut share = Share { table: table.to_string(), rows: number(0), of: number(1) };
+        on.each_named(&table, decisions, &here, |_, _| {
+            share.rows += 1;
+            Ok(())
+        })?;
+        shares.push(share);
+    }
+    Ok(shares)
+}
+
+/// The tables of decisions, and the numbers of those about each.
+fn by_place<'a>(decisions: &[&'a Decision]) -> Vec<(&'a Place, Vec<usize>)> {
+    let mut places: Vec<(&Place, Vec<usize>)> = Vec::new();
+    for (index, decision) in decisions.iter().enumerate() {
+        match places.iter_mut().find(|(place, _)| **place == decision.table) {
+            Some((_, here)) => here.push(index),
+            None => places.push((&decision.table, vec![index])),
+        }
+    }
+    places
+}
+
 impl Forgetting<'_> {
     /// Carries out the decisions about rows by what they are.
     fn rows_of(
@@ -110,7 +160,24 @@ impl Forgetting<'_> {
         eraser: &mut Eraser<'_>,
         replayed: &mut Replayed,
     ) -> Result<()> {
-        let (mut conditions, mut numbers) = (Vec::new(), Vec::new());
+        let (numbers, conditions) = self.conditions(table, decisions, here)?;
+        self.progress.doing(format!("purging {table}"));
+        let gone = eraser.by_conditions(&conditions)?;
+        for (index, rows) in numbers.into_iter().zip(&gone.rows) {
+            replayed.rows[index] += rows;
+        }
+        replayed.add(gone);
+        Ok(())
+    }
+
+    /// The decisions about rows by what they are: their numbers, and those rows in SQL.
+    fn conditions(
+        &self,
+        table: &Table,
+        decisions: &[&Decision],
+        here: &[usize],
+    ) -> Result<(Vec<usize>, Vec<String>)> {
+        let (mut numbers, mut conditions) = (Vec::new(), Vec::new());
         for &index in here {
             let Forget::Rows(rows) = &decisions[index].forget else { continue };
             if let Some(plain) = self.plain(table, rows)? {
@@ -118,16 +185,10 @@ impl Forgetting<'_> {
                 numbers.push(index);
             }
         }
-        self.progress.doing(format!("purging {table}"));
-        let gone = eraser.by_conditions(&conditions)?;
-        for (index, rows) in numbers.into_iter().zip(gone.rows) {
-            replayed.rows[index] += rows;
-        }
-        replayed.bytes += gone.bytes;
-        Ok(())
+        Ok((numbers, conditions))
     }
 
-    /// Carries out the decisions about rows by their keys: every key of the table is hashed and looked up.
+    /// Carries out the decisions about rows by their keys.
     fn keys_of(
         &self,
         table: &Table,
@@ -135,6 +196,40 @@ impl Forgetting<'_> {
         here: &[usize],
         eraser: &mut Eraser<'_>,
         replayed: &mut Replayed,
+    ) -> Result<()> {
+        self.progress.doing(format!("purging {table}"));
+        let mut found: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        let mut erase = |index: usize, keys: &mut Vec<String>| -> Result<()> {
+            let gone = eraser.by_keys(keys)?;
+            replayed.rows[index] += gone.rows.iter().sum::<u64>();
+            replayed.add(gone);
+            keys.clear();
+            Ok(())
+        };
+        self.each_named(table, decisions, here, |index, text| {
+            let keys = found.entry(index).or_default();
+            keys.push(text.to_owned());
+            if keys.len() == AT_ONCE {
+                erase(index, keys)?;
+            }
+            Ok(())
+        })?;
+        for (index, mut keys) in found {
+            if !keys.is_empty() {
+                erase(index, &mut keys)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands `take` each key of the table that a decision names, with the decision's number: every key is hashed and
+    /// looked up.
+    fn each_named(
+        &self,
+        table: &Table,
+        decisions: &[&Decision],
+        here: &[usize],
+        mut take: impl FnMut(usize, &str) -> Result<()>,
     ) -> Result<()> {
         // By key of the ledger, then by hash: the decision's number.
         let mut wanted: BTreeMap<&KeyId, BTreeMap<Digest, usize>> = BTreeMap::new();
@@ -152,31 +247,13 @@ impl Forgetting<'_> {
         let decision_of = |text: &str| {
             wanted.iter().find_map(|(key, hashes)| hashes.get(&key.hash("id", text.as_bytes())).copied())
         };
-        self.progress.doing(format!("purging {table}"));
-        let mut found: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        let mut erase = |index: usize, keys: &mut Vec<String>| -> Result<()> {
-            let gone = eraser.by_keys(keys)?;
-            replayed.rows[index] += gone.rows.iter().sum::<u64>();
-            replayed.bytes += gone.bytes;
-            keys.clear();
-            Ok(())
-        };
         let every_key = format!("SELECT {} AS text FROM {}", table.key_text(), table.qualified());
         self.each_text(&every_key, |text| {
-            let Some(index) = decision_of(text) else { return Ok(true) };
-            let keys = found.entry(index).or_default();
-            keys.push(text.to_owned());
-            if keys.len() == AT_ONCE {
-                erase(index, keys)?;
+            if let Some(index) = decision_of(text) {
+                take(index, text)?;
             }
             Ok(true)
-        })?;
-        for (index, mut keys) in found {
-            if !keys.is_empty() {
-                erase(index, &mut keys)?;
-            }
-        }
-        Ok(())
+        })
     }
 
     /// The rows with tag and agent in the clear; nothing when no row has that tag or agent.

@@ -65,7 +65,7 @@ pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<bool
         let mut eraser = Eraser::new(
             &control,
             &table,
-            args.on_reference(),
+            args.referring,
             args.batch,
             false,
             &progress,
@@ -86,5 +86,5 @@ pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<bool
 fn decision(table: &Table, ledger: &LedgerFile, id: &str) -> Decision {
     let key = ledger.keys().current();
     let forget = Forget::Keys(Hashes { key: key.id().clone(), hashes: vec![key.hash("id", id.as_bytes())] });
-    Decision { table: table.place().clone(), forget, adopted: None, found: Some(1) }
+    Decision { table: table.place().clone(), forget, adopted: None, found: Some(1), agreed: true }
 }

@@ -18,6 +18,7 @@ pub(in crate::ledger) fn decision(kind: &str) -> What {
         forget: Forget::Rows(rows),
         adopted: None,
         found: None,
+        agreed: false,
     }))
 }
 
@@ -111,7 +112,13 @@ fn the_most_hashes_of_one_line_fit() {
     let keys = for_tests('a');
     let hashes = vec![keys.current().hash("id", b"x"); Hashes::MOST];
     let forget = Forget::Keys(Hashes { key: keys.current().id().clone(), hashes });
-    let what = What::Decision(Box::new(Decision { table: place(), forget, adopted: None, found: None }));
+    let what = What::Decision(Box::new(Decision {
+        table: place(),
+        forget,
+        adopted: None,
+        found: None,
+        agreed: false,
+    }));
     let (ledger, text) = written(&keys, &[entry(1, what)]);
     assert_eq!(Ledger::parse(text.as_bytes(), &keys), Ok(ledger));
 }

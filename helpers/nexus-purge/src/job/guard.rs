@@ -1,0 +1,75 @@
+//! Stopping where more would go than a run may take that nobody watches.
+
+use nexus_core::confirm::confirm;
+use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::forgetting;
+use nexus_core::journal::message_id;
+use nexus_core::ledger::{Keys, Line};
+use nexus_core::text::counted;
+
+use super::Job;
+use crate::decisions;
+use crate::survey::Survey;
+
+impl Job<'_> {
+    /// Stops where more would go than a run may take that nobody watches; gives whether a person agreed.
+    pub(super) fn guard(&self, survey: &Survey) -> Result<bool> {
+        let what = format!(
+            "{} of {} ({} %) would be forgotten",
+            counted(survey.rows, "row"),
+            self.table,
+            survey.share()
+        );
+        if self.args.all {
+            return confirm(&format!("{what}."), self.args.yes).map(|()| true);
+        }
+        if self.args.yes || survey.rows * 100 <= survey.of * self.args.max_share {
+            return Ok(self.args.yes);
+        }
+        if self.args.names_rows() && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+            return confirm(&format!("{what}."), false).map(|()| true);
+        }
+        let advice = "See it with nexus-purge --dry-run, and if it is right: nexus-purge --yes";
+        Err(self.too_much(&what, survey.rows, advice))
+    }
+
+    /// The same for what the ledger says already: a run that was killed was measured when it began, but a ledger that was
+    /// put there by hand, or taken over from another machine, was not.
+    pub(super) fn guard_ledger(&self, keys: &Keys, behind: &[Line]) -> Result<()> {
+        let measured = decisions::to_measure(self.args, behind);
+        if self.args.yes || measured.is_empty() {
+            return Ok(());
+        }
+        for share in forgetting::shares(&self.forgetting(keys, &[]), &measured)? {
+            if share.rows * 100 <= share.of * self.args.max_share {
+                continue;
+            }
+            let percent = (share.rows * 100).div_ceil(share.of.max(1));
+            let what = format!(
+                "decisions that the ledger holds already would take {} of {} ({percent} %)",
+                counted(share.rows, "row"),
+                share.table
+            );
+            if self.args.replay && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+                confirm(&format!("{what}."), false)?;
+                continue;
+            }
+            let replay = if self.args.replay { " --replay" } else { "" };
+            let advice = format!(
+                "See them with nexus-purge --ledger, and if they are right: nexus-purge{replay} --yes"
+            );
+            return Err(self.too_much(&what, share.rows, &advice));
+        }
+        Ok(())
+    }
+
+    fn too_much(&self, what: &str, rows: u64, advice: &str) -> Failure {
+        log::error!(MESSAGE_ID = message_id::PURGE_TOO_MUCH, NEXUS_JOB = "purge", NEXUS_ROWS = rows; "{what}: that is more than a run may take");
+        Failure::new(Exit::TryLater, "purging")
+            .because(format!(
+                "{what}, more than NEXUS_PURGE_MAX_SHARE={} %; nothing was",
+                self.args.max_share
+            ))
+            .advise(advice)
+    }
+}
