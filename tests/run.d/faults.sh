@@ -7,12 +7,12 @@ long=
 seed=${NEXUS_TEST_SEED:-17048095}
 
 part_faults() {
-	local machines=${NEXUS_FAULT_LANES:-2} lane pids=() status=0 kills=28
+	local machines=${NEXUS_FAULT_LANES:-2} lane pids=() status=0 kills=28 nth=3
 	# Of the whole matrix the results stay: when it is run again, only what is missing or has failed is run.
 	results=$logs/.faults
 	if [[ -n $long ]]; then
 		results=$PWD/target/faults-$seed
-		machines=${NEXUS_FAULT_LANES:-5} kills=200
+		machines=${NEXUS_FAULT_LANES:-5} kills=200 nth=1
 	fi
 	echo "seed $seed (NEXUS_TEST_SEED=$seed repeats it)"
 	mkdir -p "$results"
@@ -32,6 +32,7 @@ part_faults() {
 		{ echo && cat "$logs/.faults.md"; } >>docs/FAULTS.md
 	fi
 	in_machine faults/purge-kill.sh "$kills" "$seed" || status=$?
+	in_machine faults/handover-kill.sh "$nth" || status=$?
 	return "$status"
 }
 

@@ -123,6 +123,7 @@ part_alert() {
 part_purge() {
 	installed jobs
 	in_machine live/purge.sh
+	in_machine live/forgotten.sh
 }
 
 part_docker() {

@@ -30,7 +30,7 @@ complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "list" -
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "show" -d 'Says what is in a set'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "verify" -d 'Checks that every file of a set is whole; needs no key'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "apply" -d 'Restores a set beside the living database, compares every row, then swaps the two'
-complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "finish" -d 'Builds the vector indexes that `apply --serve-early` has left to be built, because it was ended before'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "finish" -d 'Finishes what a restore has left that was ended before its end: its vector indexes, the purge ledger'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "undo" -d 'Swaps back to the database that was kept'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "drop-kept" -d 'Removes a database that was kept, when it is no longer wanted'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l backup-dir -d 'Directory that holds the sets' -r -F
@@ -48,8 +48,13 @@ complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand verify" -s h
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l backup-dir -d 'Directory that holds the sets' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l identity -d 'File with the age identity to decrypt with [default: this machine\'s own]' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l into -d 'Restore into a new database of this name and leave the living one alone' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l reserve -d 'MiB that must stay free on the server\'s disks, for the log of the living database; with less the restore ends [default: a twentieth of the disk, 256 to 4096]' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l jobs -d 'Tables at once, 1 to 16' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten, which is forgotten again' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l referring -d 'What becomes of rows of other tables that refer to one that is forgotten again, where their foreign key forbids that' -r -f -a "stop\t'Nothing is deleted, and it is said which table refers'
+set-null\t'They stay, and refer to nothing any more; where their column may not be NULL, as stop'
+cascade\t'They go too'"
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l max-share -d 'Percent of a table that may be forgotten again without asking, 1 to 100' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-copies -d 'How keys of Redis begin that hold copies of episodes, before the episode\'s id; none = there are none' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-socket -d 'Redis\'s socket' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
@@ -63,20 +68,27 @@ complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l se
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l yes -d 'Do not ask before the living database is replaced'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l no-safety-backup -d 'Do not back up the living database before it is replaced (it is kept beside in any case)'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l no-redis -d 'Leave Redis as it is'
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -s h -l help -d 'Print help'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-port -d 'Port (part of the socket\'s name too)' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l json -d 'One JSON object on standard output'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -s h -l help -d 'Print help'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten, which is forgotten again' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l referring -d 'What becomes of rows of other tables that refer to one that is forgotten again, where their foreign key forbids that' -r -f -a "stop\t'Nothing is deleted, and it is said which table refers'
+set-null\t'They stay, and refer to nothing any more; where their column may not be NULL, as stop'
+cascade\t'They go too'"
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l max-share -d 'Percent of a table that may be forgotten again without asking, 1 to 100' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-port -d 'Port (part of the socket\'s name too)' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l yes -d 'Do not ask'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l json -d 'One JSON object on standard output'
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -s h -l help -d 'Print help'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l pg-port -d 'Port (part of the socket\'s name too)' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r

@@ -5,6 +5,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use nexus_core::docker::protocol::Stand;
 use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::forgetting::OnReference;
 use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::recall;
 use nexus_core::progress::Progress;
@@ -140,11 +141,14 @@ fn in_postgres(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Re
 fn forget_again(args: &Args, making: &Restoring<'_>) -> Result<Option<(u64, Forbidden)>> {
     let Some(ledgers) = forget::ledgers(making, &args.purge_ledger)? else { return Ok(None) };
     let mut forbidden = Forbidden::named(&ledgers);
-    let rows = forget::again(making, &ledgers, &mut |ids| {
+    // What the owner would have become of rows that refer is a question for a restore; this server is thrown away.
+    let how = forget::How { on_reference: OnReference::Cascade, rewrite: false };
+    let gone = forget::again(making, &ledgers, how, &mut |ids| {
         forbidden.add(ids);
         Ok(())
     })?;
-    match forget::again(making, &ledgers, &mut |_| Ok(()))? {
+    let rows = gone.rows();
+    match forget::again(making, &ledgers, how, &mut |_| Ok(()))?.rows() {
         0 => Ok(Some((rows, forbidden))),
         left => Err(Failure::new(Exit::Data, "forgetting again what the purge ledger forbids")
             .because(format!("{} were left", counted(left, "row")))

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use nexus_core::forgetting::OnReference;
 use nexus_core::postgres::server::ServerSettings;
 
 /// Lists, checks and restores backup sets, with a way back
@@ -24,7 +25,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Restores a set beside the living database, compares every row, then swaps the two
     Apply(Box<ApplyArgs>),
-    /// Builds the vector indexes that `apply --serve-early` has left to be built, because it was ended before
+    /// Finishes what a restore has left that was ended before its end: its vector indexes, the purge ledger
     Finish(FinishArgs),
     /// Swaps back to the database that was kept
     Undo(UndoArgs),
@@ -55,6 +56,23 @@ pub(crate) struct Key {
     /// File with the age identity to decrypt with [default: this machine's own]
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
+}
+
+/// What was forgotten, and how it is forgotten again.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Ledger {
+    /// The ledger of what nexus-purge has forgotten, which is forgotten again
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    pub(crate) purge_ledger: PathBuf,
+
+    /// What becomes of rows of other tables that refer to one that is forgotten again, where their foreign key forbids that
+    #[arg(long, env = "NEXUS_PURGE_REFERRING", value_name = "WHAT", default_value = "stop")]
+    pub(crate) referring: OnReference,
+
+    /// Percent of a table that may be forgotten again without asking, 1 to 100
+    #[arg(long, env = "NEXUS_PURGE_MAX_SHARE", value_name = "PERCENT", default_value_t = 20,
+          value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub(crate) max_share: u64,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -116,6 +134,11 @@ pub(crate) struct ApplyArgs {
     #[arg(long)]
     pub(crate) no_safety_backup: bool,
 
+    /// MiB that must stay free on the server's disks, for the log of the living database; with less the restore ends
+    /// [default: a twentieth of the disk, 256 to 4096]
+    #[arg(long, value_name = "MIB")]
+    pub(crate) reserve: Option<u64>,
+
     /// Leave Redis as it is
     #[arg(long)]
     pub(crate) no_redis: bool,
@@ -124,9 +147,8 @@ pub(crate) struct ApplyArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) jobs: u8,
 
-    /// The ledger of what nexus-purge has forgotten, which is forgotten again
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
-    pub(crate) purge_ledger: PathBuf,
+    #[command(flatten)]
+    pub(crate) ledger: Ledger,
 
     /// How keys of Redis begin that hold copies of episodes, before the episode's id; none = there are none
     #[arg(
@@ -169,6 +191,9 @@ pub(crate) struct FinishArgs {
     /// One JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    /// The ledger of what nexus-purge has forgotten
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    pub(crate) purge_ledger: PathBuf,
     #[command(flatten)]
     pub(crate) server: ServerSettings,
 }
@@ -185,6 +210,8 @@ pub(crate) struct UndoArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) ledger: Ledger,
+    #[command(flatten)]
     pub(crate) server: ServerSettings,
 }
 
@@ -199,6 +226,9 @@ pub(crate) struct DropKeptArgs {
     /// One JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    /// The ledger of what nexus-purge has forgotten
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    pub(crate) purge_ledger: PathBuf,
     #[command(flatten)]
     pub(crate) server: ServerSettings,
 }

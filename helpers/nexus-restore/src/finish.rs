@@ -1,4 +1,4 @@
-//! `nexus-restore finish`: builds what a restore that served early has left to be built, because it was ended before.
+//! `nexus-restore finish`: what a restore has left that was ended before its end: vector indexes, the purge ledger.
 
 use nexus_core::failure::Result;
 use nexus_core::output;
@@ -12,8 +12,9 @@ use crate::APPLICATION;
 use crate::apply::sweep;
 use crate::args::FinishArgs;
 use crate::early;
+use crate::handing;
 
-/// Builds them.
+/// Finishes it.
 ///
 /// # Errors
 /// TryLater (75) while a restore is at it; else the server's.
@@ -22,6 +23,7 @@ pub(crate) fn run(args: &FinishArgs, stop: &Stop) -> Result<()> {
     let database = &args.server.database;
     let control = Control::beside(&server, database, stop)?;
     sweep::lock(&control)?;
+    handing::settle(&args.purge_ledger, &control)?;
     let progress = Progress::new(!args.json);
     let built = early::build(&server, database, &progress, stop);
     progress.finish();

@@ -2,17 +2,21 @@
 
 use jiff::Timestamp;
 use nexus_core::failure::{Exit, Failure, Result};
+use nexus_core::ledger::handover::Files;
+use nexus_core::ledger::kept as kept_ledger;
 use nexus_core::output;
 use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::server::Server;
 use nexus_core::stop::Stop;
-use nexus_core::text::printable;
+use nexus_core::text::{counted, printable};
 
 use crate::APPLICATION;
 use crate::apply::names;
 use crate::apply::{confirm, kept_text, swap, sweep};
 use crate::args::{DropKeptArgs, UndoArgs};
+use crate::handing;
 use crate::remove::drop_database;
+use crate::undoing;
 
 /// `nexus-restore undo`: the kept database takes its place again, and what was restored is kept in turn.
 ///
@@ -32,6 +36,8 @@ pub(crate) fn undo(args: &UndoArgs, stop: &Stop) -> Result<()> {
         args.yes,
     )?;
     sweep::lock(&control)?;
+    handing::settle(&args.ledger.purge_ledger, &control)?;
+    let (ledger, rows) = undoing::forget_again(args, &server, back, stop)?;
     let aside = names::free(&all, Timestamp::now(), |at| names::undone(living, at));
     let lives = all.contains(living);
     let mut moves = Vec::new();
@@ -39,17 +45,32 @@ pub(crate) fn undo(args: &UndoArgs, stop: &Stop) -> Result<()> {
         moves.push((living.as_str(), aside.as_str()));
     }
     moves.push((back.as_str(), living.as_str()));
-    swap::rename(&server, &moves, "", stop)?;
+    if let Some(ledger) = &ledger {
+        ledger.note(&control, back, living, lives.then_some(aside.as_str()))?;
+    }
+    match (swap::rename(&server, &moves, "", stop), ledger) {
+        (Ok(()), Some(mut ledger)) => ledger.hand_over()?,
+        (Err(failure), Some(ledger)) => {
+            ledger.after_a_failure(&control);
+            return Err(failure);
+        }
+        (swapped, None) => swapped?,
+    }
+    kept_ledger::forget(&Files::of(&args.ledger.purge_ledger), back)?;
     if args.json {
         let kept = lives.then_some(&aside);
-        return output::json(&serde_json::json!({ "database": living, "was": back, "kept": kept }));
+        let answer = serde_json::json!({ "database": living, "was": back, "kept": kept, "forgotten": rows });
+        return output::json(&answer);
     }
     let mut text =
         format!("Database {} is again what was kept as \"{}\".\n", printable(living), printable(back));
     text.push_str("Redis is as it is: the swap is of the database alone.\n");
-    text.push_str(
-        "If something was forgotten since that was kept, forget it here too: nexus-purge --replay\n",
-    );
+    if rows > 0 {
+        text.push_str(&format!(
+            "{} that had been forgotten since were forgotten in it, too.\n",
+            counted(rows, "row")
+        ));
+    }
     if lives {
         text.push_str(&kept_text(&aside));
     }
@@ -68,6 +89,7 @@ pub(crate) fn drop_kept(args: &DropKeptArgs, stop: &Stop) -> Result<()> {
     confirm(&format!("Database \"{}\" will be removed for good.", printable(name)), args.yes)?;
     sweep::lock(&control)?;
     drop_database(&server, &control, name)?;
+    kept_ledger::forget(&Files::of(&args.purge_ledger), name)?;
     if args.json {
         return output::json(&serde_json::json!({ "removed": name }));
     }

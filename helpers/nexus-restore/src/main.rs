@@ -4,10 +4,12 @@ mod apply;
 mod args;
 mod early;
 mod finish;
+mod handing;
 mod kept;
 mod list;
 mod remove;
 mod show;
+mod undoing;
 mod verify;
 
 use std::process::ExitCode;

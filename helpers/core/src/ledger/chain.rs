@@ -44,6 +44,11 @@ impl Line {
             What::Done(_) => None,
         }
     }
+
+    /// The line that the decision was first written in; nothing for a line that is none.
+    pub fn origin(&self) -> Option<Digest> {
+        self.decision().map(|decision| decision.adopted.unwrap_or(self.mac))
+    }
 }
 
 /// What is written of a line before its MAC, but for the closing brace.

@@ -9,7 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::chain::{Head, Ledger, Line};
+use super::draft::Draft;
 use super::entry::{Entry, What};
+use super::handover;
 use super::key::Keys;
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use crate::set::directory::sync_directory;
@@ -68,14 +70,14 @@ pub struct LedgerFile {
     path: PathBuf,
     keys: Keys,
     ledger: Ledger,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl LedgerFile {
     /// Locks and reads the ledger at `path`, and cuts off what a killed run has left of a line.
     ///
     /// # Errors
-    /// As [`read`]; TryLater (75) when somebody else holds it for five seconds.
+    /// As [`read`]; TryLater (75) when somebody else holds it for five seconds, or it is to be handed over.
     pub fn open(path: &Path, keys: Keys, job: &str) -> Result<Self> {
         Self::open_within(path, keys, job, PATIENCE)
     }
@@ -87,6 +89,15 @@ impl LedgerFile {
     pub fn open_within(path: &Path, keys: Keys, job: &str, patience: Duration) -> Result<Self> {
         let directory = path.parent().unwrap_or(Path::new("/"));
         let lock = Lock::take_within(directory, job, patience)?;
+        handover::refuse_pending(path)?;
+        Self::of_holder(path, keys, lock)
+    }
+
+    /// As [`Self::open`], for whoever has the ledger's `lock` already, and also while it is to be handed over.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn of_holder(path: &Path, keys: Keys, lock: Lock) -> Result<Self> {
         let ledger = read(path, &keys)?;
         if ledger.is_torn() {
             let doing = || format!("cutting an unfinished line off {}", path.display());
@@ -97,7 +108,12 @@ impl LedgerFile {
                 path.display()
             );
         }
-        Ok(Self { path: path.to_owned(), keys, ledger, _lock: lock })
+        Ok(Self { path: path.to_owned(), keys, ledger, lock })
+    }
+
+    /// Gives the lock back.
+    pub(super) fn into_lock(self) -> Lock {
+        self.lock
     }
 
     /// What it says.
@@ -172,7 +188,22 @@ impl LedgerFile {
     }
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+/// The ledger in file `path`, without a head: one that is kept, or that comes.
+///
+/// # Errors
+/// I/O; Data (65) naming the line that is not right.
+pub fn read_text(path: &Path, keys: Keys) -> Result<Draft> {
+    let doing = || format!("reading {}", path.display());
+    let text = match fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        other => other.or_fail_io(doing)?,
+    };
+    let ledger = Ledger::parse(&*text, &keys)
+        .map_err(|broken| Failure::new(Exit::Data, doing()).because(broken.to_string()))?;
+    Ok(Draft::of(text, ledger, keys))
+}
+
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     remove_if_there(path)?;
     let mut file = NewFile::create(path)?;
     file.write_all(bytes).or_fail_io(|| format!("writing {}", path.display()))?;
@@ -194,7 +225,7 @@ fn read_heads(path: &Path) -> Result<Vec<Head>> {
     }
 }
 
-fn remove_if_there(path: &Path) -> Result<()> {
+pub(super) fn remove_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).or_fail_io(|| format!("removing {}", path.display()))

@@ -1,6 +1,9 @@
 //! The keys of the ledger. One is current; older ones are kept, so that what they hashed can still be found.
 
 use std::fmt;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use age::secrecy::{ExposeSecret, SecretString};
 use hmac::{Hmac, KeyInit, Mac};
@@ -8,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::credentials;
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::{Exit, Failure, OrFailIo, Result};
+use crate::set::directory::sync_directory;
 use crate::set::hashing::Digest;
+use crate::set::seal::NewFile;
 
 /// The credential that holds the keys, one a line, the current one first.
 const CREDENTIAL: &str = "ledger_key";
@@ -83,6 +88,37 @@ impl Keys {
         })
     }
 
+    /// Where the credential is.
+    pub fn path() -> PathBuf {
+        credentials::path_of(CREDENTIAL)
+    }
+
+    /// Keys of a file beside the credential; nothing when there is no such file.
+    pub(super) fn read_from(path: &Path) -> Result<Option<Self>> {
+        let doing = || format!("reading {}", path.display());
+        let text = match fs::read_to_string(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => SecretString::from(other.or_fail_io(doing)?),
+        };
+        Self::parse(text.expose_secret())
+            .map(Some)
+            .map_err(|why| Failure::new(Exit::Data, doing()).because(why))
+    }
+
+    /// Writes them to a file beside the credential.
+    pub(super) fn write_to(&self, path: &Path) -> Result<()> {
+        let doing = || format!("writing {}", path.display());
+        if let Err(error) = fs::remove_file(path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(error).or_fail_io(doing);
+        }
+        let mut file = NewFile::create(path)?;
+        file.write_all(self.to_text().expose_secret().as_bytes()).or_fail_io(doing)?;
+        file.finish()?;
+        sync_directory(path.parent().unwrap_or(Path::new("/")))
+    }
+
     /// Keys, one a line, the current one first.
     ///
     /// # Errors
@@ -129,6 +165,11 @@ impl Keys {
         let mut keys = self.0.clone();
         keys.extend(others.0.iter().filter(|other| self.find(&other.id).is_none()).cloned());
         Self(keys)
+    }
+
+    /// Whether these are the same, in the same order.
+    pub fn are(&self, others: &Self) -> bool {
+        self.0.iter().map(Key::id).eq(others.0.iter().map(Key::id))
     }
 
     /// Whether all of `others` are among these.

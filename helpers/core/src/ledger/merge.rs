@@ -32,6 +32,12 @@ pub struct Merged<'a> {
     pub adopt: Vec<&'a Line>,
 }
 
+/// Decisions that `set` brings to `machine`: the first MAC of each that the machine did not have.
+pub fn foreign(machine: &Ledger, set: &Ledger) -> BTreeSet<Digest> {
+    let known = origins(machine);
+    origins(set).difference(&known).copied().collect()
+}
+
 /// Decides it.
 pub fn merge<'a>(machine: &'a Ledger, set: &'a Ledger) -> Merged<'a> {
     let begins = |short: &Ledger, long: &Ledger| short.head().is_none_or(|head| long.went_through(head));
@@ -46,7 +52,7 @@ pub fn merge<'a>(machine: &'a Ledger, set: &'a Ledger) -> Merged<'a> {
     let (wins, winner, other) =
         if newest(set) > newest(machine) { (Side::Set, set, machine) } else { (Side::Machine, machine, set) };
     let known = origins(winner);
-    let adopt = other.lines().iter().filter(|line| origin(line).is_some_and(|o| !known.contains(&o)));
+    let adopt = other.lines().iter().filter(|line| line.origin().is_some_and(|o| !known.contains(&o)));
     Merged { wins, adopt: adopt.collect() }
 }
 
@@ -77,14 +83,9 @@ pub fn outstanding<'a>(machine: &'a Ledger, set: OfSet<'a>) -> Vec<&'a Line> {
     let copies: Vec<_> = lines.iter().filter_map(|line| Some((line.mac, adopted(line)?))).collect();
     let more: Vec<Digest> = copies.iter().filter(|(mac, _)| paid.contains(mac)).map(|(_, of)| *of).collect();
     paid.extend(more);
-    lines.retain(|line| origin(line).is_some_and(|origin| !paid.contains(&line.mac) && paid.insert(origin)));
+    lines.retain(|line| line.origin().is_some_and(|origin| !paid.contains(&line.mac) && paid.insert(origin)));
     lines.sort_by_key(|line| line.entry.at);
     lines
-}
-
-/// The line that a decision was first written in; nothing for a line that is none.
-fn origin(line: &Line) -> Option<Digest> {
-    line.decision().map(|decision| decision.adopted.unwrap_or(line.mac))
 }
 
 fn adopted(line: &Line) -> Option<Digest> {
@@ -92,7 +93,7 @@ fn adopted(line: &Line) -> Option<Digest> {
 }
 
 fn origins(ledger: &Ledger) -> BTreeSet<Digest> {
-    ledger.lines().iter().filter_map(origin).collect()
+    ledger.lines().iter().filter_map(Line::origin).collect()
 }
 
 #[cfg(test)]

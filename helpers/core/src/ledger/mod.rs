@@ -8,18 +8,22 @@
 //! finishes it. The same lines, read from a backup set, say what must be forgotten again after a restore.
 
 mod chain;
+mod draft;
 mod entry;
 mod file;
 mod gone;
+pub mod handover;
+pub mod kept;
 mod key;
 mod merge;
 
 pub use chain::{Broken, Head, Ledger, Line};
+pub use draft::Draft;
 pub use entry::{Decision, Done, Entry, Forget, Hashed, Hashes, Place, Rows, Types, What};
-pub use file::{LedgerFile, carry_out_alone, read};
+pub use file::{LedgerFile, carry_out_alone, read, read_text};
 pub use gone::rows_gone;
 pub use key::{Key, KeyId, Keys};
-pub use merge::{Merged, OfSet, Side, merge, outstanding};
+pub use merge::{Merged, OfSet, Side, foreign, merge, outstanding};
 
 /// Where the ledger is.
 pub const DEFAULT_PATH: &str = "/var/lib/nexus/purge-ledger.jsonl";

@@ -9,8 +9,8 @@ use std::path::Path;
 use age::Identity;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::forgetting::{ForgetCopies, Forgetting, OnReference, replay};
-use crate::ledger::{Decision, Forget, KeyId, Keys, Ledger, Line, OfSet, outstanding, read};
+use crate::forgetting::{ForgetCopies, Forgetting, OnReference, Referring, replay};
+use crate::ledger::{Decision, Forget, KeyId, Keys, Ledger, Line, OfSet, Place, outstanding, read};
 use crate::postgres::blocking::Control;
 use crate::postgres::quote;
 use crate::restoring::Restoring;
@@ -37,6 +37,8 @@ pub struct Copy {
 pub struct Ledgers {
     /// For both.
     pub keys: Keys,
+    /// This machine's own; nothing where it has none.
+    pub own: Option<Keys>,
     /// Of this machine.
     pub machine: Ledger,
     /// Of the set.
@@ -106,6 +108,7 @@ pub fn ledgers(making: &Restoring<'_>, ledger: &Path) -> Result<Option<Ledgers>>
         (Some(machine), Some(set)) => !machine.contain(set),
         (machine, set) => machine.is_none() && set.is_some(),
     };
+    let own = of_machine.clone();
     let keys = match (of_machine, of_set) {
         (Some(machine), Some(set)) => machine.with(&set),
         (Some(one), None) | (None, Some(one)) => one,
@@ -113,14 +116,56 @@ pub fn ledgers(making: &Restoring<'_>, ledger: &Path) -> Result<Option<Ledgers>>
     };
     let copy = copy_of_set(making, &keys)?;
     let machine = read(ledger, &keys)?;
-    Ok(Some(Ledgers { keys, machine, copy, has_new_keys }))
+    Ok(Some(Ledgers { keys, own, machine, copy, has_new_keys }))
 }
 
-/// Forgets what the ledgers forbid, and tells `copies` the ids; gives how many rows that were.
+/// How what the ledgers forbid is forgotten.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// What becomes of rows that refer to one that goes, where their foreign key forbids that.
+    pub on_reference: OnReference,
+    /// Whether the tables are rewritten, so that their files hold nothing of it: where no purge will clean them.
+    pub rewrite: bool,
+}
+
+/// What went of one table.
+#[derive(Clone, Debug)]
+pub struct GoneOf {
+    /// The table.
+    pub table: Place,
+    /// Rows that went.
+    pub rows: u64,
+    /// Rows it had.
+    pub of: u64,
+}
+
+/// What went.
+#[derive(Clone, Debug, Default)]
+pub struct Gone {
+    /// Of each table that lost rows.
+    pub tables: Vec<GoneOf>,
+    /// What became of rows of other tables that referred to them.
+    pub referring: Referring,
+}
+
+impl Gone {
+    /// Rows of all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|gone| gone.rows).sum()
+    }
+}
+
+/// Forgets what the ledgers forbid, and tells `copies` the ids.
 ///
 /// # Errors
-/// Data (65) when a decision was hashed with a key that is not there; else the server's.
-pub fn again(making: &Restoring<'_>, ledgers: &Ledgers, copies: &mut ForgetCopies<'_>) -> Result<u64> {
+/// Data (65) when a decision was hashed with a key that is not there, or rows refer to one that goes and `how` forbids it; else
+/// the server's.
+pub fn again(
+    making: &Restoring<'_>,
+    ledgers: &Ledgers,
+    how: How,
+    copies: &mut ForgetCopies<'_>,
+) -> Result<Gone> {
     let set = OfSet {
         ledger: ledgers.copy.as_ref().map(|copy| &copy.ledger),
         settled: making.manifest.ledger.as_ref().map_or(0, |ledger| ledger.settled),
@@ -128,48 +173,59 @@ pub fn again(making: &Restoring<'_>, ledgers: &Ledgers, copies: &mut ForgetCopie
     };
     let owed: Vec<&Decision> =
         outstanding(&ledgers.machine, set).into_iter().filter_map(Line::decision).collect();
-    carry_out(making, &ledgers.keys, &owed, copies)
-}
-
-fn carry_out(
-    making: &Restoring<'_>,
-    keys: &Keys,
-    owed: &[&Decision],
-    copies: &mut ForgetCopies<'_>,
-) -> Result<u64> {
     if owed.is_empty() {
-        return Ok(0);
+        return Ok(Gone::default());
     }
     let on = Forgetting {
         server: &making.server,
         database: &making.database,
-        keys,
+        keys: &ledgers.keys,
         hints: &[],
-        // Whoever refers to a forgotten row had gone, or was let go, when it was forgotten.
-        on_reference: OnReference::Cascade,
+        on_reference: how.on_reference,
         most_rows: AT_ONCE,
         gently: false,
         progress: making.progress,
         stop: making.stop,
     };
-    let replayed = replay(&on, owed, copies)?;
-    if replayed.total() > 0 {
-        let control = Control::open(&making.server, &making.database, making.stop)?;
-        let mut tables: Vec<_> =
-            owed.iter().map(|one| quote::qualified(&one.table.schema, &one.table.table)).collect();
-        tables.sort();
-        tables.dedup();
-        for (name, exists) in tables.iter().map(|name| {
-            (name, format!("SELECT pg_catalog.to_regclass({}) IS NOT NULL", quote::literal(name)))
-        }) {
-            let doing = format!("vacuuming {name}");
-            if control.row(&doing, &exists, &[])?.get(0) {
-                control
-                    .run_while(&doing, &format!("VACUUM (ANALYZE) {name}"), || making.progress.advance(0))?;
-            }
+    let replayed = replay(&on, &owed, copies)?;
+    let mut tables: Vec<GoneOf> = Vec::new();
+    for (decision, rows) in owed.iter().zip(&replayed.rows).filter(|(_, rows)| **rows > 0) {
+        match tables.iter_mut().find(|gone| gone.table == decision.table) {
+            Some(gone) => gone.rows += rows,
+            None => tables.push(GoneOf { table: decision.table.clone(), rows: *rows, of: 0 }),
         }
     }
-    Ok(replayed.total())
+    let control = Control::open(&making.server, &making.database, making.stop)?;
+    for gone in &mut tables {
+        let name = quote::qualified(&gone.table.schema, &gone.table.table);
+        let left: i64 =
+            control.row("counting the rows that stay", &format!("SELECT count(*) FROM {name}"), &[])?.get(0);
+        gone.of = gone.rows + u64::try_from(left).unwrap_or(0);
+    }
+    let gone = Gone { tables, referring: replayed.referring };
+    clean(making, &control, &gone, how.rewrite)?;
+    Ok(gone)
+}
+
+/// Takes the rows out of pages and indexes; with `rewrite` out of the files, too.
+fn clean(making: &Restoring<'_>, control: &Control, gone: &Gone, rewrite: bool) -> Result<()> {
+    let mut names: Vec<String> = gone
+        .tables
+        .iter()
+        .map(|gone| quote::qualified(&gone.table.schema, &gone.table.table))
+        .chain(gone.referring.keys().cloned())
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    names.sort();
+    names.dedup();
+    let how = if rewrite { "FULL, ANALYZE" } else { "ANALYZE" };
+    let statistics = rewrite.then(|| "VACUUM (FULL) pg_catalog.pg_statistic".to_owned());
+    for sql in names.iter().map(|name| format!("VACUUM ({how}) {name}")).chain(statistics) {
+        control.run_while("vacuuming what was forgotten", &sql, || making.progress.advance(0))?;
+    }
+    Ok(())
 }
 
 fn keys_of_machine(ledger: &Path) -> Result<Option<Keys>> {

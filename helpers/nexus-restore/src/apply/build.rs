@@ -15,6 +15,7 @@ use crate::apply::forget::Forgotten;
 use crate::apply::preflight::Plan;
 use crate::apply::{Restore, forget, names, safety, swap};
 use crate::early;
+use crate::handing::Handing;
 use crate::kept::databases;
 
 /// What came of it.
@@ -28,8 +29,8 @@ pub(crate) struct Built {
     pub(crate) safety_backup: Option<String>,
     /// Redis's snapshot, compared and ready to be sent.
     pub(crate) redis: Option<Box<dyn Read + Send>>,
-    /// Nobody forgets anything until all of it is in its place.
-    pub(crate) ledger: Option<forget::Held>,
+    /// The ledger that comes with it. Nobody forgets anything until all of it is in its place.
+    pub(crate) ledger: Option<Handing>,
     /// Whether indexes are to be built now that the database serves.
     pub(crate) is_left: bool,
 }
@@ -48,7 +49,7 @@ pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -
     let compared = restore.making.step("compare", compare::all)?;
     restore.making.step("statistics", database::analyze)?;
     let is_left = early::is_left(&restore.making)?;
-    let mut forgotten = restore.step("forget again", forget::again)?;
+    let mut forgotten = restore.step("forget again", |restore| forget::again(restore, plan.replaces))?;
     restore.making.step("properties", |making| database::finish(making, control, plan.server_version))?;
     let redis = if plan.redis {
         Some(restore.making.step("check redis", |making| redis::check(making))?)
@@ -61,7 +62,7 @@ pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -
         None
     };
     let ledger = restore.step("forget the newest", |restore| forget::hold(restore, &mut forgotten))?;
-    let kept = restore.step("swap", |restore| into_place(restore, control, plan))?;
+    let (kept, ledger) = restore.step("swap", |restore| into_place(restore, control, plan, ledger))?;
     Ok(Built { compared, forgotten, kept, safety_backup, redis, ledger, is_left })
 }
 
@@ -93,6 +94,7 @@ pub(crate) fn second_step(restore: &mut Restore<'_>) -> Result<Option<Served>> {
     let began = Instant::now();
     let built = early::build(server, target, restore.making.progress, restore.making.stop);
     let indexes = built.map_err(|failure| {
+        let failure = restore.watch.explain(failure);
         Failure::new(
             failure.exit(),
             "the database was restored and has its place, but not all of its vector indexes are built",
@@ -115,8 +117,15 @@ fn finish(target: &str) -> String {
     format!("nexus-restore finish --pg-database '{}'", printable(target).replace('\'', r"'\''"))
 }
 
-/// Gives the new database its name; gives the name under which the old one is kept.
-fn into_place(restore: &mut Restore<'_>, control: &Control, plan: Plan) -> Result<Option<String>> {
+/// Gives the new database its name, and notes the ledger that comes with it; gives the name under which the old one is kept.
+fn into_place(
+    restore: &mut Restore<'_>,
+    control: &Control,
+    plan: Plan,
+    ledger: Option<Handing>,
+) -> Result<(Option<String>, Option<Handing>)> {
+    // From here on nothing stops it any more.
+    restore.watch.end()?;
     let taken = databases(control)?;
     let sequence = restore.making.set.name.sequence;
     let kept = plan
@@ -132,6 +141,15 @@ fn into_place(restore: &mut Restore<'_>, control: &Control, plan: Plan) -> Resul
         quote::identifier(&restore.target),
         restore.making.manifest.postgres.properties.connection_limit
     );
-    swap::rename(&restore.making.server, &moves, &limit, restore.making.stop)?;
-    Ok(kept)
+    if let Some(ledger) = &ledger {
+        ledger.note(control, &restore.making.database, &restore.target, kept.as_deref())?;
+    }
+    let swapped = swap::rename(&restore.making.server, &moves, &limit, restore.making.stop);
+    if let Err(failure) = swapped {
+        if let Some(ledger) = ledger {
+            ledger.after_a_failure(control);
+        }
+        return Err(failure);
+    }
+    Ok((kept, ledger))
 }

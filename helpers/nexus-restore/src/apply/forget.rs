@@ -1,32 +1,36 @@
-//! What was forgotten since the set was taken is forgotten again, in the restored copy and before it takes its place; and the
-//! ledger that says so becomes this machine's.
+//! What was forgotten since the set was taken is forgotten again, in the restored copy and before it takes its place. The ledger
+//! that says so becomes this machine's when it has.
 
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use age::secrecy::ExposeSecret;
-use nexus_core::credentials;
-use nexus_core::failure::{OrFailIo, Result};
+use nexus_core::confirm::confirm;
+use nexus_core::failure::Result;
+use nexus_core::forgetting::{Referring, told};
 use nexus_core::journal::message_id;
-use nexus_core::ledger::{Decision, Head, Keys, LedgerFile, Line, Side, What, carry_out_alone, merge};
-use nexus_core::restoring::forget::{self, Copy, Forbidden, Ledgers};
+use nexus_core::ledger::{Head, carry_out_alone};
+use nexus_core::restoring::forget::{self, Forbidden, Gone, GoneOf, How, Ledgers};
 use nexus_core::set::lock::Lock;
-use nexus_core::set::seal::NewFile;
 use nexus_core::text::counted;
 
 use crate::APPLICATION;
-use crate::apply::Restore;
+use crate::apply::{Restore, merged};
+use crate::handing::Handing;
 
 /// How long the ledger is waited for before the swap.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads the ledgers, so that one that is damaged is known before anything is made.
+/// Reads the ledgers, so that one that is damaged is known before anything is made. Gives how many lines the set's has, if this
+/// machine lacks keys of it: then it is another machine's.
 ///
 /// # Errors
 /// Data (65).
-pub(crate) fn check(restore: &Restore<'_>) -> Result<()> {
-    forget::ledgers(&restore.making, &restore.args.purge_ledger).map(|_| ())
+pub(crate) fn check(restore: &Restore<'_>) -> Result<Option<usize>> {
+    let ledgers = forget::ledgers(&restore.making, &restore.args.ledger.purge_ledger)?;
+    Ok(ledgers
+        .filter(|ledgers| ledgers.has_new_keys)
+        .and_then(|ledgers| ledgers.copy)
+        .map(|copy| copy.ledger.lines().len()))
 }
 
 /// What was forgotten again.
@@ -34,64 +38,77 @@ pub(crate) fn check(restore: &Restore<'_>) -> Result<()> {
 pub(crate) struct Forgotten {
     /// Rows.
     pub(crate) rows: u64,
+    /// Rows of other tables that referred to them.
+    pub(crate) referring: Referring,
     /// Both ledgers and the ids of those rows, for the copies in Redis; nothing where nothing was ever forgotten.
     pub(crate) forbidden: Option<Forbidden>,
+    /// The tables that they were in.
+    tables: Vec<GoneOf>,
     /// How far this machine's ledger was carried out.
     until: Option<Head>,
 }
 
-/// Forgets in the restored copy what the ledgers of this machine and of the set forbid.
+/// Forgets in the restored copy what the ledgers of this machine and of the set forbid. Asks when that is a large part of a
+/// table which is to take a living one's place.
 ///
 /// # Errors
-/// Data (65) when a ledger is damaged; else the server's. Nothing was replaced then.
-pub(crate) fn again(restore: &mut Restore<'_>) -> Result<Forgotten> {
-    let Some(ledgers) = forget::ledgers(&restore.making, &restore.args.purge_ledger)? else {
+/// Data (65) when a ledger is damaged; Usage (64) when the answer is not yes; else the server's. Nothing was replaced then.
+pub(crate) fn again(restore: &mut Restore<'_>, replaces: bool) -> Result<Forgotten> {
+    let Some(ledgers) = forget::ledgers(&restore.making, &restore.args.ledger.purge_ledger)? else {
         return Ok(Forgotten::default());
     };
-    let mut forbidden = Forbidden::named(&ledgers);
-    let rows = carry_out(restore, &ledgers, &mut forbidden)?;
-    let Ledgers { keys, copy, has_new_keys, machine } = ledgers;
-    let mut until = machine.head();
-    if restore.args.into.is_none()
-        && let Some(copy) = copy
-    {
-        until = take_over(restore, &keys, has_new_keys, &copy, until)?;
+    let mut forgotten = Forgotten {
+        forbidden: Some(Forbidden::named(&ledgers)),
+        until: ledgers.machine.head(),
+        ..Forgotten::default()
+    };
+    carry_out(restore, &ledgers, &mut forgotten)?;
+    for gone in &forgotten.tables {
+        if replaces && gone.rows * 100 > gone.of * restore.args.ledger.max_share {
+            let (rows, of) = (counted(gone.rows, "row"), gone.of);
+            let table = format!("{}.{}", gone.table.schema, gone.table.table);
+            let question = format!("Of {of} rows of {table} the purge ledger forgets {rows} again.");
+            confirm(&question, restore.args.yes)?;
+        }
     }
-    Ok(Forgotten { rows, forbidden: Some(forbidden), until })
-}
-
-/// The ledger, and the right to carry it out.
-pub(crate) struct Held {
-    _alone: Lock,
-    _ledger: Lock,
+    Ok(forgotten)
 }
 
 /// Keeps the ledger from growing while it is held, until the swap is done, and forgets again what came into it since
-/// [`again`]: whoever forgot an episode meanwhile forgot it in the database that goes.
+/// [`again`]: whoever forgot an episode meanwhile forgot it in the database that goes. Gives what becomes of the ledger; nothing
+/// where there is no place for one.
 ///
 /// # Errors
 /// TryLater (75) while somebody else holds it; else as [`again`]. Nothing was replaced then.
-pub(crate) fn hold(restore: &mut Restore<'_>, forgotten: &mut Forgotten) -> Result<Option<Held>> {
-    let path = restore.args.purge_ledger.clone();
+pub(crate) fn hold(restore: &mut Restore<'_>, forgotten: &mut Forgotten) -> Result<Option<Handing>> {
+    let path = restore.args.ledger.purge_ledger.clone();
     let Some(directory) = path.parent().filter(|directory| directory.is_dir()) else { return Ok(None) };
     let alone = carry_out_alone(&path, APPLICATION, PATIENCE)?;
-    let held = Some(Held { _alone: alone, _ledger: Lock::take_within(directory, APPLICATION, PATIENCE)? });
-    let Some(ledgers) = forget::ledgers(&restore.making, &path)? else { return Ok(held) };
+    let lock = Lock::take_within(directory, APPLICATION, PATIENCE)?;
+    let Some(ledgers) = forget::ledgers(&restore.making, &path)? else { return Ok(None) };
     if ledgers.machine.head() != forgotten.until {
         let mut forbidden = forgotten.forbidden.take().unwrap_or_else(|| Forbidden::named(&ledgers));
         forbidden.name(&ledgers);
-        forgotten.rows += carry_out(restore, &ledgers, &mut forbidden)?;
         forgotten.forbidden = Some(forbidden);
+        carry_out(restore, &ledgers, forgotten)?;
     }
-    Ok(held)
+    if restore.args.into.is_some() {
+        return Ok(None);
+    }
+    let merged = merged::merged(restore, &ledgers, &forgotten.tables)?;
+    Ok(Some(Handing::new(&path, alone, lock, merged)))
 }
 
-/// Forgets in the restored copy what `ledgers` forbid, and adds the ids to `forbidden`; gives how many rows that were.
-fn carry_out(restore: &mut Restore<'_>, ledgers: &Ledgers, forbidden: &mut Forbidden) -> Result<u64> {
-    let rows = forget::again(&restore.making, ledgers, &mut |ids| {
-        forbidden.add(ids);
+/// Forgets in the restored copy what `ledgers` forbid, and adds what that was to `forgotten`.
+fn carry_out(restore: &mut Restore<'_>, ledgers: &Ledgers, forgotten: &mut Forgotten) -> Result<()> {
+    let how = How { on_reference: restore.args.ledger.referring, rewrite: !is_cleaned_later(restore) };
+    let Gone { tables, referring } = forget::again(&restore.making, ledgers, how, &mut |ids| {
+        if let Some(forbidden) = &mut forgotten.forbidden {
+            forbidden.add(ids);
+        }
         Ok(())
     })?;
+    let rows: u64 = tables.iter().map(|gone| gone.rows).sum();
     if rows > 0 {
         let set = restore.making.set.name.to_string();
         log::info!(
@@ -103,75 +120,20 @@ fn carry_out(restore: &mut Restore<'_>, ledgers: &Ledgers, forbidden: &mut Forbi
             counted(rows, "row")
         ));
     }
-    Ok(rows)
+    for told in told(&referring) {
+        restore.making.note(told);
+    }
+    forgotten.rows += rows;
+    forgotten.tables.extend(tables);
+    for (table, touched) in referring {
+        let sum = forgotten.referring.entry(table).or_default();
+        sum.deleted += touched.deleted;
+        sum.emptied += touched.emptied;
+    }
+    Ok(())
 }
 
-/// The longer ledger, or of two that have gone different ways the newer with what only the other decided, becomes this
-/// machine's; and so do the set's keys. Before the swap: a ledger that knows more than it must forbids nothing too much.
-/// Gives how far what is there then was carried out, when it was until `until` before.
-fn take_over(
-    restore: &mut Restore<'_>,
-    keys: &Keys,
-    has_new_keys: bool,
-    copy: &Copy,
-    until: Option<Head>,
-) -> Result<Option<Head>> {
-    let path = restore.args.purge_ledger.clone();
-    if !path.parent().is_some_and(Path::is_dir) {
-        restore.making.note(format!(
-            "the set's purge ledger was carried out, but not kept: there is no directory for {}",
-            path.display()
-        ));
-        return Ok(until);
-    }
-    if has_new_keys {
-        write_keys(keys)?;
-    }
-    // A purge that is at work ends first: the lines that it is to call done may get another place.
-    let _alone = carry_out_alone(&path, APPLICATION, PATIENCE)?;
-    let mut file = LedgerFile::open(&path, keys.clone(), APPLICATION)?;
-    let machine = file.ledger().clone();
-    let is_as_it_was = machine.head() == until;
-    let merged = merge(&machine, &copy.ledger);
-    let set = format!("set {}", restore.making.id());
-    let loser = if merged.wins == Side::Set { "this machine" } else { set.as_str() };
-    let adopted: Vec<Decision> = merged.adopt.iter().filter_map(|line| adopt(line)).collect();
-    if merged.wins == Side::Set {
-        file.replace(&copy.text, copy.ledger.clone(), keys.clone())?;
-    }
-    if !adopted.is_empty() {
-        let by = format!("{APPLICATION}: taken over from the ledger of {loser}");
-        restore.making.note(format!(
-            "the purge ledgers of this machine and of {set} had gone different ways: the newer goes on, and {} taken over from that of {loser}",
-            counted(adopted.len() as u64, "decision was").replace("decision wass", "decisions were")
-        ));
-        for decision in adopted {
-            file.append(&by, What::Decision(Box::new(decision)))?;
-        }
-    }
-    // What somebody else has written in between is still to be carried out.
-    Ok(if is_as_it_was { file.ledger().head() } else { until })
-}
-
-/// The decision of a line, saying where it was first written.
-fn adopt(line: &Line) -> Option<Decision> {
-    let mut decision = line.decision()?.clone();
-    decision.adopted.get_or_insert(line.mac);
-    Some(decision)
-}
-
-/// Writes credential `ledger_key` anew, in one step.
-fn write_keys(keys: &Keys) -> Result<()> {
-    let path = credentials::path_of("ledger_key");
-    let new = path.with_extension("new");
-    let doing = || format!("writing credential {}", path.display());
-    if let Err(error) = std::fs::remove_file(&new)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(error).or_fail_io(doing);
-    }
-    let mut file = NewFile::create(&new)?;
-    file.write_all(keys.to_text().expose_secret().as_bytes()).or_fail_io(doing)?;
-    file.finish()?;
-    std::fs::rename(&new, &path).or_fail_io(doing)
+/// Whether the next nexus-purge cleans the files, for which the ledger gets an open line.
+fn is_cleaned_later(restore: &Restore<'_>) -> bool {
+    restore.args.into.is_none() && restore.args.ledger.purge_ledger.parent().is_some_and(Path::is_dir)
 }

@@ -2,7 +2,8 @@
 //! take its place. Until then the living database is not touched, whatever happens.
 
 mod build;
-mod forget;
+pub(crate) mod forget;
+pub(crate) mod merged;
 pub(crate) mod names;
 mod preflight;
 mod redis;
@@ -11,6 +12,7 @@ mod safety;
 mod space;
 pub(crate) mod swap;
 pub(crate) mod sweep;
+mod watch;
 
 pub(crate) use nexus_core::confirm::confirm;
 pub(crate) use report::kept_text;
@@ -23,6 +25,7 @@ use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::server::Server;
 use nexus_core::progress::Progress;
 use nexus_core::restoring::{Restoring, Tool};
+use nexus_core::set::in_use::{self, InUse};
 use nexus_core::set::manifest::Manifest;
 use nexus_core::set::verify::{require_whole, size_of};
 use nexus_core::set::which::{Unlock, find_set};
@@ -30,7 +33,10 @@ use nexus_core::stop::Stop;
 
 use crate::APPLICATION;
 use crate::apply::report::Report;
+use crate::apply::space::Room;
+use crate::apply::watch::Watch;
 use crate::args::ApplyArgs;
+use crate::handing;
 
 /// A restore that is under way.
 pub(crate) struct Restore<'a> {
@@ -39,6 +45,11 @@ pub(crate) struct Restore<'a> {
     making: Restoring<'a>,
     /// Name the database will have.
     target: String,
+    /// The server's disks, where they can be seen, and who watches them.
+    room: Option<Room>,
+    watch: Watch,
+    /// The set is not rotated away meanwhile.
+    _in_use: InUse,
 }
 
 impl Restore<'_> {
@@ -88,7 +99,8 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
         notes: Vec::new(),
         steps: Vec::new(),
     };
-    let mut restore = Restore { args, making, target };
+    let in_use = in_use::hold(&making.set.path)?;
+    let mut restore = Restore { args, making, target, room: None, watch: Watch::default(), _in_use: in_use };
     let control = Control::beside(&restore.making.server, &restore.target, stop)?;
     let plan = preflight::check(&mut restore, &control)?;
     if let Some(question) = plan.question(&restore) {
@@ -99,14 +111,20 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
         .making
         .step("check", |making| require_whole(&making.set, &making.manifest, making.progress, making.stop))?;
     sweep::lock(&control)?;
+    handing::settle(&args.ledger.purge_ledger, &control)?;
+    handing::sweep(&args.ledger.purge_ledger, &control)?;
     sweep::leftovers(&restore, &control)?;
+    restore.watch = Watch::begin(restore.room.clone(), stop);
     let built = build::beside(&mut restore, &control, plan);
     let mut built = built.map_err(|failure| {
-        let failure = explain_stop(failure, &restore);
+        let failure = restore.watch.explain(explain_stop(failure, &restore));
         sweep::discard(&restore);
         failure
     })?;
     // The database is in its place: from here on nothing is taken back.
+    if let Some(ledger) = &mut built.ledger {
+        ledger.hand_over()?;
+    }
     let redis = match built.redis.take() {
         Some(mut snapshot) => {
             let forgotten = &built.forgotten;
@@ -116,6 +134,7 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
         None => None,
     };
     drop(built.ledger.take());
+    restore.watch = Watch::begin(restore.room.clone().filter(|_| built.is_left), stop);
     let second_step = if built.is_left { build::second_step(&mut restore)? } else { None };
     Ok(Report::of(restore, built, redis, second_step))
 }

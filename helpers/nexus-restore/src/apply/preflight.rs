@@ -15,6 +15,8 @@ pub(crate) struct Plan {
     pub(crate) replaces: bool,
     /// Whether Redis's snapshot is restored too.
     pub(crate) redis: bool,
+    /// Lines of the set's purge ledger, where it is another machine's and becomes part of this one's.
+    pub(crate) foreign: Option<usize>,
     /// `server_version_num`
     pub(crate) server_version: u32,
 }
@@ -22,18 +24,28 @@ pub(crate) struct Plan {
 impl Plan {
     /// What a person is asked; nothing when nothing will be replaced.
     pub(crate) fn question(self, restore: &Restore<'_>) -> Option<String> {
+        let ledger = self.foreign.map(|lines| {
+            format!(
+                " Its purge ledger ({}) was written with keys that this machine does not have: it is another machine's. It is \
+                 carried out in what is restored, and becomes part of this machine's.",
+                counted(lines as u64, "line")
+            )
+        });
         let what = match (self.replaces, self.redis) {
-            (false, false) => return None,
+            (false, false) => {
+                return ledger.map(|ledger| format!("Set {} will be restored.{ledger}", restore.making.id()));
+            }
             (true, false) => format!("database {}", printable(&restore.target)),
             (true, true) => format!("database {} and the data in Redis", printable(&restore.target)),
             (false, true) => "the data in Redis".to_owned(),
         };
         Some(format!(
-            "Set {} of {} ({}) will replace {what} at {}; what is there now is kept.",
+            "Set {} of {} ({}) will replace {what} at {}; what is there now is kept.{}",
             restore.making.id(),
             moment(restore.making.manifest.taken),
             counted(restore.making.manifest.rows(), "row"),
-            restore.making.server.address()
+            restore.making.server.address(),
+            ledger.unwrap_or_default()
         ))
     }
 }
@@ -66,10 +78,10 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Plan
             safety::rehearse(restore)?;
         }
     }
-    forget::check(restore)?;
+    let foreign = forget::check(restore)?.filter(|_| restore.args.into.is_none());
     archive::check(&restore.making)?;
-    space::check(restore, control)?;
-    Ok(Plan { replaces: exists, redis: redis::is_wanted(restore), server_version })
+    restore.room = space::check(restore, control)?;
+    Ok(Plan { replaces: exists, redis: redis::is_wanted(restore), foreign, server_version })
 }
 
 /// Whether a database can be called that.

@@ -1,6 +1,7 @@
 //! What a restore has done, for people, programs and the journal.
 
 use nexus_core::failure::Result;
+use nexus_core::forgetting::Touched;
 use nexus_core::journal::message_id;
 use nexus_core::output;
 use nexus_core::progress::human_bytes;
@@ -25,6 +26,8 @@ pub(crate) struct Report {
     compared: Compared,
     /// Rows that had been forgotten since the set was taken, and were forgotten again.
     forgotten: u64,
+    /// Rows of other tables that referred to those.
+    referring: Vec<Referred>,
     /// What nexus-docker said of Redis; nothing when Redis was left alone.
     redis: Option<String>,
     /// Microseconds until the database had its place, where indexes were built after that; and how many those were.
@@ -33,6 +36,14 @@ pub(crate) struct Report {
     usec: u64,
     steps: Vec<Step>,
     notes: Vec<String>,
+}
+
+/// What became of rows of one other table.
+#[derive(Clone, Debug, Serialize)]
+struct Referred {
+    table: String,
+    deleted: u64,
+    emptied: u64,
 }
 
 impl Report {
@@ -51,6 +62,12 @@ impl Report {
             safety_backup: built.safety_backup,
             compared: built.compared,
             forgotten: built.forgotten.rows,
+            referring: built
+                .forgotten
+                .referring
+                .into_iter()
+                .map(|(table, Touched { deleted, emptied })| Referred { table, deleted, emptied })
+                .collect(),
             redis,
             served_usec: served.as_ref().map(|served| served.usec),
             built: served.map_or(0, |served| served.indexes),
@@ -112,6 +129,11 @@ impl Report {
         }
         for note in &self.notes {
             text.push_str(&format!("\nNote: {note}\n"));
+        }
+        if self.forgotten > 0 && self.kept.is_some() {
+            text.push_str(
+                "\nThe files still hold what was forgotten again. The next nightly run cleans them, or now:  systemctl start nexus-purge\n",
+            );
         }
         if self.kept.is_some() {
             // pg_dump carries no LEAKPROOF mark, and an older set has older tables.

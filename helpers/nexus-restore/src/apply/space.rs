@@ -1,53 +1,152 @@
-//! Whether the restored database fits on the server's disk, where that disk can be seen from here.
+//! The room on the server's disks, where they can be seen from here: before anything is made, and while it is made. A server
+//! whose log finds no room stops, and the living database with it, so a restore ends before that.
 
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::postgres::blocking::Control;
 use nexus_core::progress::human_bytes;
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::sys::statvfs::statvfs;
 
 use crate::apply::Restore;
 
-/// Where Docker keeps the volume of the shipped stack; only root can look.
+/// Where Docker usually keeps the volume of the shipped stack; only root can look.
 const VOLUME: &str = "/var/lib/docker/volumes/nexus_postgres_data/_data";
 
-/// Refuses what cannot fit; warns where it might not.
+/// What must stay free of a disk unless a person says otherwise: a twentieth, within these bounds.
+const LEAST: u64 = 256 << 20;
+const MOST: u64 = 4 << 30;
+
+/// Places of the server's data and log, and what must stay free there.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    places: Vec<PathBuf>,
+    reserve: Option<u64>,
+}
+
+impl Room {
+    /// Looks where the server has its files; nothing where they cannot be seen from here.
+    ///
+    /// # Errors
+    /// The server's.
+    fn find(restore: &Restore<'_>, control: &Control) -> Result<Option<Self>> {
+        if !restore.making.server.is_local() {
+            return Ok(None);
+        }
+        let row = control.row(
+            "looking where the server keeps its data",
+            "SELECT pg_catalog.current_setting('data_directory')",
+            &[],
+        )?;
+        let directory = PathBuf::from(row.get::<_, String>(0));
+        let inside = as_the_server_sees(Path::new(&restore.making.server.address()), &directory);
+        let roots = inside.into_iter().chain([directory, PathBuf::from(VOLUME)]);
+        let seen =
+            roots.map(|root| [root.clone(), root.join("pg_wal")]).find(|[root, _]| free(root).is_some());
+        let reserve = restore.args.reserve.map(|mib| mib << 20);
+        Ok(seen.map(|places| Self {
+            places: places.into_iter().filter(|place| free(place).is_some()).collect(),
+            reserve,
+        }))
+    }
+
+    /// The place that has least beyond what must stay free, and how much that is and must stay.
+    fn least(&self) -> Option<(&Path, u64, u64)> {
+        let measured = self.places.iter().filter_map(|place| {
+            let (free, size) = free(place)?;
+            Some((place.as_path(), free, self.reserve.unwrap_or((size / 20).clamp(LEAST, MOST))))
+        });
+        measured.min_by_key(|(_, free, reserve)| free.saturating_sub(*reserve))
+    }
+
+    /// Why it is too little; nothing while it is enough.
+    pub(crate) fn too_little(&self) -> Option<String> {
+        let (place, free, reserve) = self.least()?;
+        (free < reserve).then(|| {
+            format!(
+                "free in {} are {}, of which the living server needs {} for its log",
+                place.display(),
+                human_bytes(free),
+                human_bytes(reserve)
+            )
+        })
+    }
+}
+
+/// The path of the server's file `path` by way of its process: whatever container and volume it is in.
+fn as_the_server_sees(socket: &Path, path: &Path) -> Option<PathBuf> {
+    let peer = getsockopt(&UnixStream::connect(socket).ok()?, PeerCredentials).ok()?;
+    let root = PathBuf::from(format!("/proc/{}/root", peer.pid()));
+    Some(root.join(path.strip_prefix("/").ok()?))
+}
+
+/// Bytes that are free, and the size of the disk.
+fn free(place: &Path) -> Option<(u64, u64)> {
+    let stat = statvfs(place).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
+    Some((bytes(stat.blocks_available()), bytes(stat.blocks())))
+}
+
+/// Refuses what cannot fit; warns where it might not. Gives what is to be watched while it is made.
 ///
 /// Texts shrink in the database to some half of their COPY form, rows with vectors grow to some three times with
 /// their index.
 ///
 /// # Errors
 /// CannotCreate (73).
-pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<()> {
-    if !restore.making.server.is_local() {
-        return Ok(());
-    }
-    let row = control.row(
-        "looking where the server keeps its data",
-        "SELECT pg_catalog.current_setting('data_directory')",
-        &[],
-    )?;
-    let places = [PathBuf::from(row.get::<_, String>(0)), PathBuf::from(VOLUME)];
-    let Some((place, free)) = places.into_iter().find_map(|place| {
-        let stat = statvfs(&place).ok()?;
-        Some((place, stat.blocks_available().saturating_mul(stat.fragment_size())))
-    }) else {
-        return Ok(());
+pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Option<Room>> {
+    let Some(room) = Room::find(restore, control)? else {
+        restore
+            .making
+            .note("the server's disk cannot be seen from here: its free space was not watched".to_owned());
+        return Ok(None);
     };
     let rows: u64 = restore.making.manifest.tables.iter().map(|table| table.bytes).sum();
-    if free < rows / 2 {
+    let Some((place, free, reserve)) = room.least() else { return Ok(None) };
+    if free < (rows / 2).saturating_add(reserve) {
         return Err(Failure::new(Exit::CannotCreate, format!("checking the space in {}", place.display()))
-            .because(format!("the rows alone are {}, free are {}", human_bytes(rows), human_bytes(free)))
+            .because(format!(
+                "the rows alone are {}, free are {}, of which the living server needs {} for its log",
+                human_bytes(rows),
+                human_bytes(free),
+                human_bytes(reserve)
+            ))
             .advise("Free some space there"));
     }
-    if free < rows.saturating_mul(3) {
+    if free < rows.saturating_mul(3).saturating_add(reserve) {
         log::warn!(
-            "It may not fit: {} of rows, and as much again for indexes; free in {} are {}",
+            "It may not fit: {} of rows, and as much again for indexes; free in {} are {}. It ends before the living server lacks room",
             human_bytes(rows),
             place.display(),
             human_bytes(free)
         );
     }
-    Ok(())
+    Ok(Some(room))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_a_server_is_found_by_its_socket() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let seen = as_the_server_sees(&socket, directory.path()).unwrap();
+        assert!(seen.starts_with(format!("/proc/{}/root", std::process::id())));
+        assert_eq!(free(&seen).map(|(_, size)| size), free(directory.path()).map(|(_, size)| size));
+    }
+
+    #[test]
+    fn what_must_stay_free_is_what_a_person_says() {
+        let place = std::env::temp_dir();
+        let size = free(&place).unwrap().1;
+        let room = |reserve| Room { places: vec![place.clone()], reserve };
+        assert!(room(Some(size + 1)).too_little().is_some());
+        assert!(room(Some(0)).too_little().is_none());
+        assert_eq!(room(None).least().unwrap().2, (size / 20).clamp(LEAST, MOST));
+    }
 }

@@ -1,0 +1,176 @@
+//! One database takes another's place, and with it one ledger another's. The two cannot happen at one moment, so what is to
+//! happen to the ledger is on the disk before the databases change names, and is done after that. Whoever finds it there asks
+//! the server which of the two databases has its place, and does it or drops it.
+//!
+//! `purge-ledger.handover` says which database it is for, `purge-ledger.next` is the ledger that comes with it, and
+//! `ledger_key.next`, beside the credential, its keys. While the first of them is there nobody else writes the ledger.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::draft::Draft;
+use super::file::{LedgerFile, read_text, remove_if_there, write_whole};
+use super::key::Keys;
+use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use crate::set::directory::sync_directory;
+use crate::set::lock::Lock;
+
+/// The database that a ledger comes with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comes {
+    /// The name that it gets.
+    pub database: String,
+    /// Its number. A name may be another database's later; a number is not.
+    pub oid: u32,
+    /// `system_identifier` of its cluster.
+    pub cluster: String,
+}
+
+/// Where a ledger and its keys are.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The ledger.
+    pub ledger: PathBuf,
+    /// The credential with its keys.
+    pub credential: PathBuf,
+}
+
+impl Files {
+    /// The ledger at `path`, and the machine's credential.
+    pub fn of(path: &Path) -> Self {
+        Self { ledger: path.to_owned(), credential: Keys::path() }
+    }
+
+    fn keys(&self) -> Result<Option<Keys>> {
+        Keys::read_from(&self.credential)
+    }
+
+    /// `ledger_key.next`
+    fn next_keys(&self) -> PathBuf {
+        self.credential.with_extension("next")
+    }
+
+    /// `purge-ledger.next`
+    fn next(&self) -> PathBuf {
+        self.ledger.with_extension("next")
+    }
+
+    fn directory(&self) -> &Path {
+        self.ledger.parent().unwrap_or(Path::new("/"))
+    }
+}
+
+/// Notes that `draft` becomes the ledger when `comes` has its place, and lets nobody else write the ledger from now
+/// on. The caller holds its lock.
+///
+/// # Errors
+/// I/O; then nothing is noted.
+pub fn prepare(files: &Files, comes: &Comes, draft: &Draft) -> Result<()> {
+    write_whole(&files.next(), draft.text())?;
+    draft.keys().write_to(&files.next_keys())?;
+    let note = note_path(&files.ledger);
+    let doing = || format!("writing {}", note.display());
+    let json = serde_json::to_vec(comes).or_fail(Exit::Software, doing)?;
+    let new = note.with_extension("handover.new");
+    write_whole(&new, &json)?;
+    sync_directory(files.directory())?;
+    fs::rename(&new, &note).or_fail_io(doing)?;
+    sync_directory(files.directory())
+}
+
+/// What a restore that was killed has left to be handed over; nothing when there is nothing.
+///
+/// # Errors
+/// I/O; Data (65) when the note is damaged.
+pub fn pending(path: &Path) -> Result<Option<Comes>> {
+    let note = note_path(path);
+    let doing = || format!("reading {}", note.display());
+    match fs::read(&note) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        other => serde_json::from_slice(&other.or_fail_io(doing)?).or_fail(Exit::Data, doing).map(Some),
+    }
+}
+
+/// Does what was noted: ledger, then keys, then the note goes. Broken off at any moment, it is to be done again. `lock` is the
+/// ledger's, and comes back.
+///
+/// # Errors
+/// I/O; Data (65) when one of the files is damaged. It is still noted then.
+pub fn complete(files: &Files, lock: Lock) -> Result<Lock> {
+    let lock = put_ledger(files, lock)?;
+    put_keys(files)?;
+    drop_note(files)?;
+    Ok(lock)
+}
+
+fn put_ledger(files: &Files, lock: Lock) -> Result<Lock> {
+    // The keys have their place already where a run was broken off after that.
+    let (next, current) = (Keys::read_from(&files.next_keys())?, files.keys()?);
+    let Some(keys) = next.or_else(|| current.clone()) else {
+        return Err(Failure::new(Exit::Settings, "handing the purge ledger over")
+            .because(format!("{} does not exist", files.credential.display()))
+            .advise("Put it back from where you keep it, or from a backup set (ledger.key.age)"));
+    };
+    let draft = read_text(&files.next(), keys.clone())?;
+    let both = current.map_or_else(|| keys.clone(), |current| keys.with(&current));
+    let mut file = LedgerFile::of_holder(&files.ledger, both, lock)?;
+    file.replace(draft.text(), draft.ledger().clone(), keys)?;
+    Ok(file.into_lock())
+}
+
+fn put_keys(files: &Files) -> Result<()> {
+    let doing = || format!("writing credential {}", files.credential.display());
+    match fs::rename(files.next_keys(), &files.credential) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.or_fail_io(doing)?,
+    }
+    sync_directory(files.credential.parent().unwrap_or(Path::new("/")))
+}
+
+/// Drops what was noted: the database does not have its place.
+///
+/// # Errors
+/// I/O.
+pub fn abandon(files: &Files) -> Result<()> {
+    drop_note(files)
+}
+
+/// Refuses to write a ledger that is to be handed over.
+pub(super) fn refuse_pending(path: &Path) -> Result<()> {
+    if pending(path)?.is_none() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::TryLater, format!("opening the purge ledger {}", path.display()))
+        .because("a restore was killed before the ledger fitted the database that has its place now")
+        .advise("Finish it with: nexus-restore finish"))
+}
+
+/// Removes what was left by a restore that was killed before it had noted anything. Only for whoever holds the lock of restores.
+///
+/// # Errors
+/// I/O.
+pub fn sweep(files: &Files) -> Result<()> {
+    if pending(&files.ledger)?.is_some() {
+        return Ok(());
+    }
+    remove_if_there(&files.next())?;
+    remove_if_there(&files.next_keys())
+}
+
+fn drop_note(files: &Files) -> Result<()> {
+    // The note first: without it the rest means nothing.
+    remove_if_there(&note_path(&files.ledger))?;
+    sync_directory(files.directory())?;
+    remove_if_there(&files.next())?;
+    remove_if_there(&files.next_keys())
+}
+
+/// `purge-ledger.handover`
+fn note_path(path: &Path) -> PathBuf {
+    path.with_extension("handover")
+}
+
+#[cfg(test)]
+mod tests;

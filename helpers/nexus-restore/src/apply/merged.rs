@@ -1,0 +1,89 @@
+//! The ledger that comes with a restored database: that of this machine and that of the set in one.
+
+use std::collections::BTreeSet;
+
+use nexus_core::failure::Result;
+use nexus_core::ledger::{self, Decision, Done, Draft, Forget, Hashes, Place, Side, What, merge, read_text};
+use nexus_core::restoring::forget::{GoneOf, Ledgers};
+use nexus_core::set::hashing::Digest;
+use nexus_core::text::counted;
+
+use crate::APPLICATION;
+use crate::apply::Restore;
+
+/// The ledger that comes, and what is to be known of it should the database go again.
+pub(crate) struct Merged {
+    /// This machine's, as it is.
+    pub(crate) before: Draft,
+    /// What it becomes.
+    pub(crate) after: Draft,
+    /// Decisions that come from the set.
+    pub(crate) foreign: BTreeSet<Digest>,
+}
+
+impl Merged {
+    /// Whether the ledger becomes another.
+    pub(crate) fn changes(&self) -> bool {
+        self.before.text() != self.after.text() || !self.before.keys().are(self.after.keys())
+    }
+}
+
+/// The longer ledger, or of two that have gone different ways the newer with what only the other decided. All of it was carried
+/// out in the restored database, so what is taken over is done. What went of `tables` is still in their files: an open line for
+/// each has the next nexus-purge clean them.
+///
+/// # Errors
+/// I/O.
+pub(crate) fn merged(restore: &mut Restore<'_>, ledgers: &Ledgers, tables: &[GoneOf]) -> Result<Merged> {
+    let own = ledgers.own.clone().unwrap_or_else(|| ledgers.keys.clone());
+    let before = read_text(&restore.args.ledger.purge_ledger, own)?;
+    let mut after = before.clone();
+    let mut foreign = BTreeSet::new();
+    let set = format!("set {}", restore.making.id());
+    if let Some(copy) = &ledgers.copy {
+        let merged = merge(before.ledger(), &copy.ledger);
+        let from = if merged.wins == Side::Set { "this machine" } else { set.as_str() };
+        if !merged.adopt.is_empty() {
+            after = Draft::of(before.text().to_vec(), before.ledger().clone(), ledgers.keys.clone());
+        }
+        if merged.wins == Side::Set {
+            after = Draft::of(copy.text.clone(), copy.ledger.clone(), ledgers.keys.clone());
+            let open: Vec<Digest> = copy.ledger.open().into_iter().map(|line| line.mac).collect();
+            for of in open {
+                after.append(APPLICATION, What::Done(Done { of, rows: 0 }))?;
+            }
+        }
+        foreign = ledger::foreign(before.ledger(), &copy.ledger);
+        for line in &merged.adopt {
+            let Some(decision) = line.decision() else { continue };
+            let decision = Decision { adopted: line.origin(), agreed: false, ..decision.clone() };
+            let by = format!("{APPLICATION}: taken over from the ledger of {from}");
+            let of = after.append(&by, What::Decision(Box::new(decision)))?.mac;
+            after.append(APPLICATION, What::Done(Done { of, rows: 0 }))?;
+        }
+        if !merged.adopt.is_empty() {
+            let adopted =
+                counted(merged.adopt.len() as u64, "decision was").replace("decision wass", "decisions were");
+            restore.making.note(format!(
+                "the purge ledgers of this machine and of {set} had gone different ways: the newer goes on, and {adopted} taken \
+                 over from that of {from}"
+            ));
+        }
+    }
+    let by = format!("{APPLICATION}: forgotten again in {set}; its files are to be cleaned");
+    for gone in tables {
+        to_be_cleaned(&mut after, &gone.table, gone.rows, &by)?;
+    }
+    Ok(Merged { before, after, foreign })
+}
+
+/// Appends an open line to `ledger` that names no row, so that the next nexus-purge cleans the files of `table`, which lost `rows`.
+///
+/// # Errors
+/// As [`Draft::append`].
+pub(crate) fn to_be_cleaned(ledger: &mut Draft, table: &Place, rows: u64, by: &str) -> Result<()> {
+    let key = ledger.keys().current().id().clone();
+    let forget = Forget::Keys(Hashes { key, hashes: Vec::new() });
+    let decision = Decision { table: table.clone(), forget, adopted: None, found: Some(rows), agreed: false };
+    ledger.append(by, What::Decision(Box::new(decision))).map(|_| ())
+}

@@ -1,0 +1,136 @@
+//! The ledger goes with the database: noted before the swap, handed over after it, and settled by whoever comes next when that
+//! was not reached.
+
+use std::path::Path;
+
+use nexus_core::failure::{Failure, Result};
+use nexus_core::ledger::carry_out_alone;
+use nexus_core::ledger::handover::{self, Comes, Files};
+use nexus_core::ledger::kept::{self, Kept};
+use nexus_core::postgres::blocking::Control;
+use nexus_core::set::lock::Lock;
+
+use crate::APPLICATION;
+use crate::apply::forget::PATIENCE;
+use crate::apply::merged::Merged;
+use crate::kept::databases;
+
+/// A ledger that is to be handed over, and the right to do it.
+pub(crate) struct Handing {
+    files: Files,
+    merged: Merged,
+    _alone: Lock,
+    /// Nothing once it could not be given back.
+    lock: Option<Lock>,
+}
+
+impl Handing {
+    /// With both locks of the ledger at `path`.
+    pub(crate) fn new(path: &Path, alone: Lock, lock: Lock, merged: Merged) -> Self {
+        Self { files: Files::of(path), merged, _alone: alone, lock: Some(lock) }
+    }
+
+    /// Notes it, before database `comes` gets the name `database` and what had that name is kept as `kept`.
+    ///
+    /// # Errors
+    /// I/O, or the server's.
+    pub(crate) fn note(
+        &self,
+        control: &Control,
+        comes: &str,
+        database: &str,
+        kept: Option<&str>,
+    ) -> Result<()> {
+        if let Some(kept) = kept {
+            let kept = Kept { database: kept.to_owned(), foreign: self.merged.foreign.clone() };
+            kept::keep(&self.files, &kept, &self.merged.before)?;
+        }
+        if !self.merged.changes() {
+            return Ok(());
+        }
+        let row = control.row(
+            "noting which database the purge ledger is for",
+            "SELECT oid, (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) \
+             FROM pg_catalog.pg_database WHERE datname = $1",
+            &[&comes],
+        )?;
+        let comes = Comes { database: database.to_owned(), oid: row.get(0), cluster: row.get(1) };
+        handover::prepare(&self.files, &comes, &self.merged.after)
+    }
+
+    /// Hands it over: the database has its place. The locks stay until this is dropped.
+    ///
+    /// # Errors
+    /// I/O; whoever comes next does it then.
+    pub(crate) fn hand_over(&mut self) -> Result<()> {
+        if let Some(lock) = self.lock.take_if(|_| self.merged.changes()) {
+            self.lock =
+                Some(handover::complete(&self.files, lock).map_err(|failure| after_the_swap(&failure))?);
+        }
+        Ok(())
+    }
+
+    /// After a swap that failed: hands it over or drops it, as the server says, so far as it can say.
+    pub(crate) fn after_a_failure(self, control: &Control) {
+        let Some(lock) = self.lock else { return };
+        if let Err(failure) = settle_with(&self.files, control, lock) {
+            log::warn!("{failure}. The next restore sees to it: nexus-restore finish");
+        }
+    }
+}
+
+/// A failure when the database has its place already, and the ledger not yet.
+fn after_the_swap(failure: &Failure) -> Failure {
+    let what =
+        "the databases are swapped, but the purge ledger that comes with the database is not in its place";
+    Failure::new(failure.exit(), what)
+        .because(failure.to_string())
+        .advise("Mend that, then: nexus-restore finish")
+}
+
+/// Settles what a restore that was killed has left of the ledger at `path`. The caller holds the lock of restores.
+///
+/// # Errors
+/// TryLater (75) while somebody else has the ledger; I/O, or the server's.
+pub(crate) fn settle(path: &Path, control: &Control) -> Result<()> {
+    if handover::pending(path)?.is_none() {
+        return handover::sweep(&Files::of(path));
+    }
+    let _alone = carry_out_alone(path, APPLICATION, PATIENCE)?;
+    let lock = Lock::take_within(path.parent().unwrap_or(Path::new("/")), APPLICATION, PATIENCE)?;
+    settle_with(&Files::of(path), control, lock)
+}
+
+fn settle_with(files: &Files, control: &Control, lock: Lock) -> Result<()> {
+    let Some(comes) = handover::pending(&files.ledger)? else { return Ok(()) };
+    let row = control.row(
+        "asking which database has its place",
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE oid = $1 AND datname = $2) \
+         AND (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) = $3",
+        &[&comes.oid, &comes.database, &comes.cluster],
+    )?;
+    if row.get(0) {
+        drop(handover::complete(files, lock)?);
+        log::info!(
+            "a restore was ended after the swap: the purge ledger that comes with the database was put in its place"
+        );
+    } else {
+        handover::abandon(files)?;
+        log::info!("a restore was ended before the swap: the purge ledger stays as it is");
+    }
+    Ok(())
+}
+
+/// Forgets the ledgers of kept databases that are there no more.
+///
+/// # Errors
+/// I/O, or the server's.
+pub(crate) fn sweep(path: &Path, control: &Control) -> Result<()> {
+    let files = Files::of(path);
+    let all = kept::all(&files)?;
+    let there = if all.is_empty() { Vec::new() } else { databases(control)? };
+    for kept in all.iter().filter(|kept| !there.contains(&kept.database)) {
+        kept::forget(&files, &kept.database)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! The ledger's part of an undo: the database that comes back brings its ledger along, and what was forgotten since it was put
+//! aside is forgotten in it, too.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use jiff::Timestamp;
+use nexus_core::failure::{Exit, Result};
+use nexus_core::forgetting::{Forgetting, replay, shares};
+use nexus_core::ledger::handover::Files;
+use nexus_core::ledger::{
+    Decision, Done, Draft, Keys, Line, Place, What, carry_out_alone, kept, read, read_text,
+};
+use nexus_core::postgres::server::Server;
+use nexus_core::progress::Progress;
+use nexus_core::set::lock::Lock;
+use nexus_core::set::name::SetName;
+use nexus_core::stop::Stop;
+use nexus_core::text::counted;
+
+use crate::APPLICATION;
+use crate::apply::forget::PATIENCE;
+use crate::apply::merged::{Merged, to_be_cleaned};
+use crate::apply::names;
+use crate::args::UndoArgs;
+use crate::handing::Handing;
+
+/// Rows of a step: nobody else is in that database.
+const AT_ONCE: u32 = 10_000;
+
+/// Forgets in database `back` what was forgotten since it was put aside. Gives what the ledger becomes, or nothing where nothing was
+/// ever forgotten, and how many rows that were.
+///
+/// # Errors
+/// TryLater (75) while somebody else has the ledger; Data (65) when one is damaged; else the server's.
+pub(crate) fn forget_again(
+    args: &UndoArgs,
+    server: &Server,
+    back: &str,
+    stop: &Stop,
+) -> Result<(Option<Handing>, u64)> {
+    let path = &args.ledger.purge_ledger;
+    let files = Files::of(path);
+    let then = kept::find(&files, back)?;
+    if then.is_none() && !path.exists() {
+        return Ok((None, 0));
+    }
+    let keys = Keys::read()?;
+    let alone = carry_out_alone(path, APPLICATION, PATIENCE)?;
+    let lock = Lock::take_within(path.parent().unwrap_or(Path::new("/")), APPLICATION, PATIENCE)?;
+    // Its end, too: lines that are missing there are lines that would be forgotten.
+    read(path, &keys)?;
+    let before = read_text(path, keys)?;
+    let foreign: BTreeSet<_> = kept::all(&files)?.into_iter().flat_map(|kept| kept.foreign).collect();
+    let since = match &then {
+        Some(then) => kept::since(before.ledger().lines(), then, &foreign),
+        None => since_it_was_kept(before.ledger().lines(), back, &args.server.database),
+    };
+    let since: Vec<(&Line, &Decision)> =
+        since.into_iter().filter_map(|line| Some((line, line.decision()?))).collect();
+    let decisions: Vec<&Decision> = since.iter().map(|(_, decision)| *decision).collect();
+    let progress = Progress::new(!args.json);
+    let on = Forgetting {
+        server,
+        database: back,
+        keys: before.keys(),
+        hints: &[],
+        on_reference: args.ledger.referring,
+        most_rows: AT_ONCE,
+        gently: false,
+        progress: &progress,
+        stop,
+    };
+    let gone = carry_out(&on, &decisions, args.ledger.max_share);
+    progress.finish();
+    let gone = gone?;
+    let mut after = then.unwrap_or_else(|| before.clone());
+    take_along(&mut after, &before, &since, gone.as_deref())?;
+    let rows = gone.iter().flatten().sum();
+    let merged = Merged { before, after, foreign: BTreeSet::new() };
+    Ok((Some(Handing::new(path, alone, lock, merged)), rows))
+}
+
+/// Rows of each decision; nothing when they were not carried out, but left to nexus-purge, which says why.
+fn carry_out(on: &Forgetting<'_>, decisions: &[&Decision], max_share: u64) -> Result<Option<Vec<u64>>> {
+    if decisions.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    for share in shares(on, decisions)? {
+        if share.rows * 100 > share.of * max_share {
+            log::warn!(
+                "what was forgotten since would take {} of {} of {}: that is left to the next nexus-purge, which asks",
+                counted(share.rows, "row"),
+                share.of,
+                share.table
+            );
+            return Ok(None);
+        }
+    }
+    match replay(on, decisions, &mut |_| Ok(())) {
+        Ok(replayed) => Ok(Some(replayed.rows)),
+        // The way back stays open; the next run of nexus-purge says the same until it is mended.
+        Err(failure) if failure.exit() == Exit::Data => {
+            log::warn!("{failure}. It is left to the next nexus-purge");
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Appends to `after`, the ledger that comes back, what was decided `since` by the lines of `before`.
+fn take_along(
+    after: &mut Draft,
+    before: &Draft,
+    since: &[(&Line, &Decision)],
+    gone: Option<&[u64]>,
+) -> Result<()> {
+    let is_known = |decision: &Decision| decision.key().is_none_or(|key| after.keys().find(key).is_some());
+    if !since.iter().all(|(_, decision)| is_known(decision)) {
+        *after = Draft::of(after.text().to_vec(), after.ledger().clone(), after.keys().with(before.keys()));
+    }
+    let mut tables: Vec<(&Place, u64)> = Vec::new();
+    let known: BTreeSet<_> = after.ledger().lines().iter().filter_map(Line::origin).collect();
+    for (number, (line, decision)) in since.iter().enumerate() {
+        let rows = gone.and_then(|gone| gone.get(number)).copied().unwrap_or(0);
+        match tables.iter_mut().find(|(table, _)| **table == decision.table) {
+            Some((_, sum)) => *sum += rows,
+            None => tables.push((&decision.table, rows)),
+        }
+        if line.origin().is_some_and(|origin| known.contains(&origin)) {
+            continue;
+        }
+        let decision = Decision { adopted: line.origin(), agreed: false, ..(*decision).clone() };
+        let by = format!("{APPLICATION} undo: decided meanwhile, {}", line.entry.by);
+        let of = after.append(&by, What::Decision(Box::new(decision)))?.mac;
+        if gone.is_some() {
+            after.append(APPLICATION, What::Done(Done { of, rows }))?;
+        }
+    }
+    for (table, rows) in tables.into_iter().filter(|(_, rows)| *rows > 0) {
+        let by = format!("{APPLICATION} undo: forgotten again; its files are to be cleaned");
+        to_be_cleaned(after, table, rows, &by)?;
+    }
+    Ok(())
+}
+
+/// For a database that was kept without its ledger: what was decided since the moment that its name says.
+fn since_it_was_kept<'a>(lines: &'a [Line], back: &str, living: &str) -> Vec<&'a Line> {
+    let kept =
+        names::kept_at(back, living).and_then(|stamp| format!("000000-{stamp}").parse::<SetName>().ok());
+    let at = kept.map_or(Timestamp::UNIX_EPOCH, |name| name.taken);
+    lines.iter().filter(|line| line.decision().is_some() && line.entry.at >= at).collect()
+}

@@ -1,0 +1,247 @@
+#!/usr/bin/env bash
+# What a restore and an undo do with what was forgotten, inside an installed machine: which ledger and keys are there afterwards,
+# that none of it comes back and nothing else goes, and that no file holds it. Needs the owner's identity.
+set -euo pipefail
+shopt -s inherit_errexit
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/sets.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/restored.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/lethe.sh"
+
+trap 'rm -rf "$work"; drop_all lethe' EXIT
+
+# Machine B forgot everything; then it got rows of its own, which are in a set. Machine A has others, and its own ledger.
+two_machines() {
+	machine b
+	fill 1 100 goes
+	purge --all --yes 2>/dev/null
+	memory --command="INSERT INTO episode SELECT i, now(), 'b', '{}', 'b', 'of b' FROM generate_series(1, 50) i"
+	backup
+	machine a
+	fill 1 200 a
+	purge --episode 200 2>/dev/null
+	lethe >"$work/before"
+}
+# Ledger, keys and rows of the machine.
+lethe() {
+	sha256sum <"$ledger"
+	sha256sum <"$NEXUS_CREDENTIALS/ledger_key"
+	memory --command="SELECT kind, count(*), md5(string_agg(e::text, '' ORDER BY id)) FROM episode e GROUP BY 1 ORDER BY 1"
+}
+rows() { memory --command="SELECT count(*) FROM episode WHERE ${1:-true}"; }
+open() { purge --ledger --json | jq '[.[] | select(.rows == null)] | length'; }
+
+# The safety backup is the last step before the swap that can fail; nexus-restore runs the nexus-backup that is beside it.
+restore_that_fails_leaves_ledger_and_keys() {
+	two_machines
+	install -d "$work/bin"
+	cp "$(type -P nexus-restore)" "$work/bin"
+	printf '#!/bin/sh\ncase "$*" in *--dry-run*) echo "{\\"fits\\": true}" ;; *) echo "nexus-backup: no" >&2; exit 74 ;; esac\n' >"$work/bin/nexus-backup"
+	chmod +x "$work/bin/nexus-backup"
+	refuses 74 'backing up the living database' apply_with "$work/bin/nexus-restore" b --yes
+	same "ledger, keys and rows" "$(lethe)" "$(<"$work/before")"
+	purge 2>/dev/null
+	same "ledger, keys and rows after the next nexus-purge" "$(lethe)" "$(<"$work/before")"
+}
+
+undo_returns_ledger_and_keys() {
+	two_machines
+	apply b --no-safety-backup --yes
+	same "rows of b" "$(rows "kind = 'b'")" 50
+	same "keys" "$(wc -l <"$NEXUS_CREDENTIALS/ledger_key")" 2
+	# What b decided is known here now, and done; so nothing of it runs at night.
+	purge --ledger --json | jq -e 'any(.[]; .what | startswith("all until"))' >/dev/null
+	purge 2>/dev/null
+	same "rows of b after a night" "$(rows "kind = 'b'")" 50
+	# It is in both databases, and forgotten while the other has its place.
+	purge --episode 7 2>/dev/null
+	undo >"$work/said"
+	grep -q '1 row that had been forgotten since' "$work/said"
+	same "rows" "$(rows) $(rows 'id IN (7, 200)')" '198 0'
+	same "the keys" "$(sha256sum <"$NEXUS_CREDENTIALS/ledger_key")" "$(sed -n 2p "$work/before")"
+	purge --ledger --json | jq -e 'all(.[]; .what | startswith("all") | not)' >/dev/null
+	same "rows of the next nexus-purge" "$(purge --json 2>/dev/null | jq .rows)" 0
+	same "rows after it, and open decisions" "$(rows) $(open)" '198 0'
+	# And forward again: b's, with its ledger and keys, and without what was forgotten.
+	undo >/dev/null
+	same "rows of b" "$(rows "kind = 'b'") $(rows 'id = 7')" '49 0'
+	same "keys" "$(wc -l <"$NEXUS_CREDENTIALS/ledger_key")" 2
+	purge --ledger --json | jq -e 'any(.[]; .what | startswith("all until"))' >/dev/null
+	# Kept databases that are dropped take their ledgers along.
+	nexus-restore drop-kept "$(databases_of 'lethe undone')" --pg-database lethe --purge-ledger "$ledger" --yes >/dev/null
+	same "ledgers that are kept" "$(find "${ledger%.jsonl}.kept" "$NEXUS_CREDENTIALS" -type f -name '*kept*' -o -path '*.kept/*')" ''
+}
+
+other_machines_ledger_is_asked_about() {
+	two_machines
+	refuses 64 "it is another machine's" apply b --no-safety-backup
+	docker exec nexus-postgres dropdb lethe
+	refuses 64 "it is another machine's" apply b --no-safety-backup
+	# Its own set: nothing is asked but whether it may be replaced.
+	fill 1 10 a
+	backup
+	! apply a --no-safety-backup 2>&1 | grep -q "another machine's"
+}
+
+# What this machine forgot is a large part of what another one's set holds.
+large_part_is_asked_about() {
+	machine b
+	fill 1 100 goes
+	backup
+	machine a
+	fill 1 100 goes
+	purge --type goes --yes 2>/dev/null
+	memory --command="INSERT INTO episode SELECT i, now(), 'a', '{}', 'a', 'of a' FROM generate_series(1001, 1100) i"
+	backup
+	lethe >"$work/before"
+	fails 'Of 100 rows of public.episode the purge ledger forgets 100 rows again' on_a_terminal no apply_as_is b
+	same "ledger, keys and rows" "$(lethe)" "$(<"$work/before")"
+}
+# A person types yes to the first question, and then this.
+on_a_terminal() { printf 'yes\n%s\n' "$1" | script --quiet --return --command "$(printf '%q ' bash -c "$(declare -f apply_as_is); apply_as_is $3")" /dev/null; }
+apply_as_is() {
+	nexus-restore apply "$work/$1/sets/"*/ --pg-database lethe --backup-dir "$work/$1/sets" --purge-ledger "$ledger" --identity "$owner" --no-redis --no-safety-backup
+}
+
+# Decisions that no run of this machine has measured: a ledger that somebody put there.
+open_decisions_are_measured() {
+	machine a
+	fill 1 100 goes
+	purge --type goes --yes 2>/dev/null
+	# Its first line alone: what it decided is open. The mark that a person agreed would be true of that person's machine.
+	jq -e '.decision.agreed' <<<"$(head -n 1 "$ledger")" >/dev/null
+	fill 1 100 goes
+	memory --command="INSERT INTO episode SELECT i, now(), 'a', '{}', 'a', 'of a' FROM generate_series(1001, 1100) i"
+	purge --type goes --max-share 60 2>/dev/null
+	{ sed -n 3p "$ledger"; } >"$work/line"
+	jq -e '.decision and (.decision.agreed | not)' "$work/line" >/dev/null
+	head -n 3 "$ledger" >"$work/cut"
+	cat "$work/cut" >"$ledger"
+	printf '[{"lines":3,"mac":"%s"}]' "$(tail -n 1 "$ledger" | jq -r .mac)" >"${ledger%.jsonl}.head"
+	memory --command="INSERT INTO episode SELECT i, now() - interval '2 days', 'goes', '{}', 'a', 'came back' FROM generate_series(1, 100) i"
+	refuses 75 'decisions that the ledger holds already would take 100 rows of public.episode (50 %)' purge
+	same "rows" "$(rows)" 200
+	refuses 75 'nexus-purge --replay --yes' purge --replay
+	same "rows" "$(rows)" 200
+	purge --yes 2>/dev/null
+	same "rows, and open decisions" "$(rows) $(open)" '100 0'
+}
+
+replay_is_idempotent() {
+	local lines
+	machine a
+	fill 1 100 a
+	memory --command="CREATE TABLE copy AS SELECT * FROM episode"
+	purge --episode 3 2>/dev/null
+	lines=$(wc -l <"$ledger")
+	# An older copy of the database takes its place, without NEXUS.
+	memory --command="INSERT INTO episode SELECT * FROM copy WHERE id = 3"
+	same "rows of a replay" "$(purge --replay --json 2>/dev/null | jq .rows)" 1
+	same "rows of another" "$(purge --replay --json 2>/dev/null | jq .rows)" 0
+	same "lines of the ledger" "$(wc -l <"$ledger")" "$lines"
+	memory --command="INSERT INTO episode SELECT * FROM copy WHERE id = 3"
+	same "rows of one since tomorrow" "$(purge --replay --since "$(date -u -d tomorrow +%F)" --json 2>/dev/null | jq .rows)" 0
+	same "rows of one since yesterday" "$(purge --replay --since "$(date -u -d yesterday +%F)" --json 2>/dev/null | jq .rows)" 1
+}
+
+# Tables of the person's own, three deep, with the rule that PostgreSQL takes when none is said.
+with_tables_that_refer() {
+	machine a
+	fill 1 100 a
+	memory --command="CREATE TABLE quote (id bigint PRIMARY KEY, episode bigint REFERENCES episode, text text)" \
+		--command="CREATE TABLE remark (id bigint PRIMARY KEY, quote bigint NOT NULL REFERENCES quote, text text)" \
+		--command="CREATE TABLE star (remark bigint REFERENCES remark ON DELETE SET NULL, id bigint)" \
+		--command="INSERT INTO quote SELECT i, i, 'q' FROM generate_series(1, 10) i" \
+		--command="INSERT INTO remark SELECT i, i, 'r' FROM generate_series(1, 10) i" \
+		--command="INSERT INTO star SELECT i, i FROM generate_series(1, 10) i"
+	backup
+	# When it was forgotten nobody referred to it any more.
+	memory --command="DELETE FROM star WHERE remark = 5" --command="DELETE FROM remark WHERE id = 5" --command="DELETE FROM quote WHERE id = 5"
+	purge --episode 5 2>/dev/null
+}
+who_refers_is_the_owners_choice() {
+	with_tables_that_refer
+	refuses 65 'rows of "public"."quote" refer to them' apply a --no-safety-backup --yes
+	apply a --no-safety-backup --yes --referring set-null --json >"$work/done.json"
+	same "rows" "$(rows) $(memory --command="SELECT count(*), count(episode) FROM quote") $(memory --command="SELECT count(*) FROM remark")" '99 10|9 10'
+	same "what was said" "$(jq -c .referring "$work/done.json")" '[{"table":"\"public\".\"quote\"","deleted":0,"emptied":1}]'
+	jq -e '.notes | any(contains("\"quote\" that referred to what was forgotten: 0 deleted, 1 kept"))' "$work/done.json" >/dev/null
+	with_tables_that_refer
+	apply a --no-safety-backup --yes --referring cascade --json >"$work/done.json"
+	same "rows" "$(rows) $(memory --command="SELECT (SELECT count(*) FROM quote), (SELECT count(*) FROM remark), (SELECT count(remark) FROM star), (SELECT count(*) FROM star)")" '99 9|9|9|10'
+	same "what was said" "$(jq -c '[.referring[] | .deleted, .emptied]' "$work/done.json")" '[1,0,1,0,0,1]'
+	# The living table, by the same choice; a column that may not be NULL stops it.
+	refuses 65 'rows of "public"."quote" refer to them' purge --episode 6
+	purge --episode 6 --referring set-null 2>/dev/null
+	memory --command="UPDATE quote SET episode = 7 WHERE id = 7" --command="ALTER TABLE quote ADD CHECK (id <> 7 OR episode IS NOT NULL)" --command="DELETE FROM quote WHERE episode IS NULL AND NOT EXISTS (SELECT FROM remark WHERE quote = quote.id)" --command="DELETE FROM remark WHERE quote IN (SELECT id FROM quote WHERE episode IS NULL)" --command="DELETE FROM quote WHERE episode IS NULL" --command="ALTER TABLE quote ALTER episode SET NOT NULL"
+	refuses 65 'rows of "public"."quote" refer to them' purge --episode 7 --referring set-null
+	purge --episode 7 --referring cascade --json 2>/dev/null >"$work/done.json"
+	same "what was said" "$(jq -c '[.referring[] | .deleted]' "$work/done.json")" '[1,1,0]'
+	same "the row, and who referred" "$(rows 'id = 7')$(memory --command="SELECT count(*) FROM quote WHERE id = 7")$(memory --command="SELECT count(*) FROM remark WHERE id = 7")" 000
+}
+# One that refers to itself, in a ring, and twice.
+rings_end() {
+	machine a
+	fill 1 10 a
+	memory --command="CREATE TABLE ring (id bigint PRIMARY KEY, next bigint REFERENCES ring DEFERRABLE INITIALLY DEFERRED, one bigint REFERENCES episode, two bigint REFERENCES episode)" \
+		--command="INSERT INTO ring VALUES (1, 2, 1, NULL), (2, 3, NULL, NULL), (3, 1, NULL, NULL), (4, 4, 2, 2)"
+	purge --episode 2 --referring set-null 2>/dev/null
+	same "who referred twice" "$(memory --command="SELECT count(*) FROM ring WHERE id = 4 AND one IS NULL AND two IS NULL")" 1
+	purge --episode 1 --referring cascade 2>/dev/null
+	same "the ring" "$(memory --command="SELECT array_agg(id) FROM ring")" '{4}'
+}
+
+# The sentence is in the rows of the set, in an index of words, and in the planner's statistics.
+no_file_holds_what_a_restore_forgot_again() {
+	local data sentence='the sentence of the quillomander that nobody must find again'
+	machine a
+	fill 1 2000 a
+	memory --command="CREATE INDEX words ON episode USING gin (to_tsvector('simple', text))" \
+		--command="UPDATE episode SET text = '$sentence', kind = 'secret' WHERE id % 50 = 0" --command="VACUUM ANALYZE episode"
+	backup
+	purge --type secret 2>/dev/null
+	data=$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)
+	apply a --no-safety-backup --yes --json >"$work/done.json" 2>/dev/null
+	same "rows forgotten again" "$(jq .forgotten "$work/done.json")" 40
+	docker exec nexus-postgres dropdb --force "$(jq -r .kept "$work/done.json")"
+	# They are there until it is cleaned: so that finding none means something.
+	grep -rqa quillomander "$data"
+	purge 2>/dev/null
+	same "files that hold it" "$(grep -rla quillomander "$data" || true)" ''
+	same "rows, and open decisions" "$(rows) $(open)" '1960 0'
+	# A copy to look at is cleaned at once: no nightly run comes there.
+	apply a --into lethe_look >/dev/null 2>&1
+	same "files that hold it" "$(grep -rla quillomander "$data/18/docker/base/$(server --command="SELECT oid FROM pg_database WHERE datname = 'lethe_look'")" || true)" ''
+}
+
+# The set that is restored is the oldest, and would go when the safety backup is made.
+set_that_is_restored_is_not_rotated_away() {
+	local days
+	machine a
+	fill 1 10 a
+	# By their distances the next two are too old as well, and nobody restores them.
+	for days in 30 28 26 24 22; do
+		NEXUS_KEEP_MIN=10 faketime -f -"$days"d nexus-backup --pg-database=lethe --backup-dir="$sets" --redis=no --purge-ledger="$ledger" --proofs-dir="$work" 2>/dev/null
+	done
+	NEXUS_KEEP_MIN=1 NEXUS_KEEP_DAYS=7 nexus-restore apply 1 --pg-database lethe --backup-dir "$sets" --purge-ledger "$ledger" --no-redis --yes --identity "$owner" >/dev/null
+	same "numbers of the sets" "$(sets "$sets" | cut -d- -f1 | xargs)" '000001 000004 000005 000006'
+	# Later it goes.
+	NEXUS_KEEP_MIN=1 NEXUS_KEEP_DAYS=7 nexus-backup --backup-dir="$sets" --proofs-dir="$work" --rotate-only 2>/dev/null
+	same "numbers of the sets" "$(sets "$sets" | cut -d- -f1 | xargs)" '000004 000005 000006'
+}
+
+check restore_that_fails_leaves_ledger_and_keys
+check undo_returns_ledger_and_keys
+check other_machines_ledger_is_asked_about
+check large_part_is_asked_about
+check open_decisions_are_measured
+check replay_is_idempotent
+check who_refers_is_the_owners_choice
+check rings_end
+check no_file_holds_what_a_restore_forgot_again
+check set_that_is_restored_is_not_rotated_away
+report
