@@ -102,6 +102,12 @@ part_backup() {
 	in_machine live/timeouts.sh
 }
 
+part_lost() {
+	installed lost
+	in_machine live/lost.sh
+	"$machine" down "$installed_machine"
+}
+
 part_restore() {
 	installed
 	in_machine live/torture.sh

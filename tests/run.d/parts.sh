@@ -13,7 +13,7 @@ lane_of() {
 	host | outside | health | docs) echo own ;;
 	embed | api | remote | package) echo memory ;;
 	# They wait for timers and for a vacuum, and share a machine of their own.
-	purge | alert) echo jobs ;;
+	purge | alert | lost) echo jobs ;;
 	# The two longest that need no more than a machine of their own.
 	install | faults) echo faults ;;
 	*) echo shared ;;

@@ -8,6 +8,7 @@ use nexus_core::set::directory::SetEntry;
 use nexus_core::set::home::Homes;
 use nexus_core::set::in_use;
 use nexus_core::set::lock::Lock;
+use nexus_core::set::rotation::{missing_from_newest, missing_rows, missing_rows_advice};
 use nexus_core::text::counted;
 use serde::Serialize;
 
@@ -59,6 +60,13 @@ pub(crate) fn expunge(args: &Args) -> Result<Expunged> {
         return Err(Failure::new(Exit::TryLater, doing)
             .because("every set there is holds something forgotten: there would be no backup left")
             .advise("First make a new one: systemctl start nexus-backup"));
+    }
+    if let (Some(newest), Some(measure)) = (sets.names.last(), missing_from_newest(&sets.names, &sets.known))
+    {
+        // Of an emptied memory only the old sets are left.
+        return Err(Failure::new(Exit::TryLater, doing)
+            .because(missing_rows(*newest, measure, &sets.known.sizes))
+            .advise(missing_rows_advice(measure)));
     }
     confirm(&expunged.question(), args.yes)?;
     for set in goes {

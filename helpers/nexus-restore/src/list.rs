@@ -7,6 +7,7 @@ use nexus_core::failure::{Exit, Result};
 use nexus_core::output;
 use nexus_core::progress::human_bytes;
 use nexus_core::set::directory::{BackupDirectory, SetEntry};
+use nexus_core::set::home::Homes;
 use nexus_core::set::manifest::Manifest;
 use nexus_core::set::proof::{self, Verdict};
 use nexus_core::set::verify::size_of;
@@ -38,6 +39,10 @@ struct Row {
 /// As the directory and the identity that was given.
 pub(crate) fn run(args: &ListArgs) -> Result<()> {
     let directory = BackupDirectory::at(&args.common.backup_dir)?;
+    // What is listed is not what should be there.
+    if let Err(failure) = Homes::of_this_machine().require(&directory) {
+        log::warn!("{failure}");
+    }
     let unlock = Unlock::with(args.key.identity.as_deref());
     // This machine's own identity is a convenience here; one that was named must be right.
     let identities =

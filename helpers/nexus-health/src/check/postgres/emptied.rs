@@ -50,7 +50,7 @@ fn episodes(session: &Session, enough: u64) -> Result<u64, Trouble> {
         return Ok(believed);
     }
     let sql = format!(
-        "SELECT count(*) FROM (SELECT FROM nexus_memory.zep_episodic_memory LIMIT {}) AS some",
+        "SELECT count(*) FROM (SELECT FROM nexus_memory.zep_episodic_memory LIMIT {}) AS counted",
         enough.min(MOST)
     );
     let counted = session.rows(&sql)?.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs());
