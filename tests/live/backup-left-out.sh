@@ -9,7 +9,7 @@ shopt -s inherit_errexit
 . "$(dirname "${BASH_SOURCE[0]}")/sets.sh"
 
 work=$(mktemp -d)
-trap 'docker start nexus-redis >/dev/null; rm -rf "$work"' EXIT
+trap 'docker start nexus-redis >/dev/null; for left in notes others names names_back without_redis; do docker exec nexus-postgres dropdb --if-exists "$left" 2>/dev/null; done; rm -rf "$work"' EXIT
 
 # with_redis DIRECTORY [OPTION…]: as backup_of does, and Redis as the settings of the machine want it.
 with_redis() {

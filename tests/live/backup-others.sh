@@ -108,7 +108,7 @@ held_for_a_while_is_tried_again() {
 	others 'BEGIN; LOCK TABLE changed IN ACCESS EXCLUSIVE MODE;'
 	backup_of beside "$directory" 2>"$work/said" &
 	backup=$!
-	await 60 grep -q 'next try in 10 s' "$work/said"
+	await 60 grep -q 'next try in 3 s' "$work/said"
 	same "locks that are left" "$(sql --command="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexus-backup'")" 0
 	others 'COMMIT;'
 	wait "$backup"
@@ -156,7 +156,7 @@ dump_that_waits_for_a_view_is_tried_again() {
 	others 'BEGIN; ALTER VIEW seen SET (security_barrier = true); LOCK TABLE seen IN ACCESS EXCLUSIVE MODE;'
 	backup_of beside "$directory" 2>"$work/said" &
 	backup=$!
-	await 60 grep -q 'next try in 10 s' "$work/said"
+	await 60 grep -q 'next try in 3 s' "$work/said"
 	others 'COMMIT;'
 	wait "$backup"
 	others_go

@@ -9,7 +9,7 @@ use nexus_core::progress::Progress;
 use nexus_core::stop::Stop;
 
 /// How long it is waited after each try but the last.
-const PAUSES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(30), Duration::from_secs(120)];
+const PAUSES: [Duration; 3] = [Duration::from_secs(3), Duration::from_secs(10), Duration::from_secs(20)];
 
 /// How often a stop is looked for in a pause.
 const GLANCE: Duration = Duration::from_millis(250);
