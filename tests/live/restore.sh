@@ -81,8 +81,8 @@ foreign_files_are_passed_over_and_named() {
 	same "the restored rows" "$(contents memory_copy)" "$(contents memory)"
 	server --command='DROP DATABASE memory_copy'
 	# What a reader would open is never opened unlisted.
-	touch "$set/ledger.key.age"
-	refused 65 'ledger.key.age: it is not in SHA256SUMS' nexus-restore apply "$set" --into memory_copy --identity "$owner"
+	touch "$set/data/9999.copy.zst.age"
+	refused 65 'data/9999.copy.zst.age: it is not in SHA256SUMS' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 }
 
 into_makes_an_equal_one() {

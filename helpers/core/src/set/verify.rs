@@ -121,10 +121,16 @@ pub fn require_whole(set: &SetEntry, manifest: &Manifest, progress: &Progress, s
             checked.damage(file, "the manifest names it and SHA256SUMS does not");
         }
     }
-    if !checked.foreign.is_empty() {
-        log::info!("{}: passed over what does not belong to the set: {}", set.name, checked.foreign_names());
-    }
-    let Some(first) = checked.damaged.first() else { return Ok(()) };
+    let Some(first) = checked.damaged.first() else {
+        if !checked.foreign.is_empty() {
+            log::info!(
+                "{}: passed over what does not belong to the set: {}",
+                set.name,
+                checked.foreign_names()
+            );
+        }
+        return Ok(());
+    };
     let others = match checked.damaged.len() {
         1 => String::new(),
         more => format!(" (and {} more files)", more - 1),
