@@ -11,7 +11,7 @@ shopt -s inherit_errexit
 . "$(dirname "${BASH_SOURCE[0]}")/restored.sh"
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"; drop_all "memory"' EXIT
+trap 'rm -rf "$work"; drop_all memory; drop_databases odd; drop_databases stock' EXIT
 directory=$work/sets
 
 # A small database of the test's own, with what a swap has to carry over.
@@ -149,6 +149,97 @@ bare_server_needs_only_the_set_and_the_key() {
 	grep -q 'role restore_login was made without its password' "$work/said"
 	same "what was restored" "$(contents memory)" "$before"
 	same "who is a member" "$(server --command="SELECT pg_has_role('restore_login', 'restore_group', 'member'), rolcanlogin FROM pg_roles WHERE rolname = 'restore_login'")" 't|t'
+}
+
+# ---- Sets that do not come back as they are
+
+# The set of database odd, restored with stock tools into `stock`; what they say is in $work/stock.out.
+odd_set() { echo "$work/odd/$(newest "$work/odd")"; }
+stock_restore() {
+	local status=0
+	(
+		cp /etc/nexus/credentials/postgres_pgpass "$work/pgpass" && chmod 600 "$work/pgpass"
+		export PGPASSFILE=$work/pgpass PGHOST=/run/nexus/postgres PGUSER=postgres
+		cd "$(odd_set)"
+		age -d -i "$owner" restore.sh.age >"$work/restore.sh"
+		bash "$work/restore.sh" "$owner" stock
+	) >"$work/stock.out" 2>&1 || status=$?
+	same "the exit code of restore.sh" "$status" "$1"
+}
+# odd SQL…: a database of this, backed up, with NEXUS's own schema in it.
+odd() {
+	drop_databases odd && drop_databases stock
+	rm -rf "$work/odd"
+	server --command='CREATE DATABASE odd'
+	server --dbname=odd --command='CREATE SCHEMA nexus_memory' --command='CREATE TABLE nexus_memory.zep_episodic_memory AS SELECT i FROM generate_series(1, 10) i' "${@/#/--command=}"
+	backup_of odd "$work/odd" 2>/dev/null
+}
+apply_odd() { nexus-restore apply "$(odd_set)" --into odd_copy "$@"; }
+
+double_keys_are_named_and_can_be_left_out() {
+	odd 'CREATE TABLE twice (id int PRIMARY KEY, t text)' 'CREATE TABLE refers (id int CONSTRAINT refers_to REFERENCES twice)' 'CREATE INDEX other ON twice (t)' \
+		"INSERT INTO twice VALUES (1, 'a')" 'INSERT INTO refers VALUES (1)' "UPDATE pg_index SET indisready = false WHERE indexrelid = 'twice_pkey'::regclass"
+	server --dbname=odd --command="INSERT INTO twice VALUES (1, 'b')" --command="UPDATE pg_index SET indisready = true WHERE indexrelid = 'twice_pkey'::regclass"
+	backup_of odd "$work/odd" 2>/dev/null
+	refused 65 'table public.twice holds rows twice under the key (id) of the unique index twice_pkey' nexus-restore apply "$(odd_set)" --into odd_copy
+	refused 65 "--without 'public.twice twice_pkey'" nexus-restore apply "$(odd_set)" --into odd_copy
+	apply_odd --without 'public.twice twice_pkey' >"$work/said"
+	grep -qF 'left out as asked: public.twice twice_pkey' "$work/said"
+	grep -qF 'left out as asked, because it needs what is left out: public.refers refers_to' "$work/said"
+	same "the restored rows" "$(contents odd_copy)" "$(contents odd)"
+	same "its indexes" "$(server --dbname=odd_copy --command="SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'twice'::regclass")" other
+	stock_restore 1
+	grep -q '^NOT RESTORED: what pg_restore names above' "$work/stock.out"
+	grep -q '^equal: "public"."twice"$' "$work/stock.out"
+	same "rows by stock tools" "$(contents stock)" "$(contents odd)"
+}
+
+functions_without_schema_need_the_right_search_path() {
+	odd 'CREATE SCHEMA app' "CREATE FUNCTION app.squash(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(t)'" \
+		"CREATE FUNCTION app.slug(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN squash(t); END'" \
+		"CREATE TABLE people (name text CHECK (app.slug(name) <> ''), s text GENERATED ALWAYS AS (app.slug(name)) STORED)" \
+		'SET search_path = app, public' "INSERT INTO people VALUES ('Ana')"
+	# No setting of the database names the schema.
+	refused 65 'restoring public.people: function squash(text) does not exist' nexus-restore apply "$(odd_set)" --into odd_copy
+	refused 65 "--without 'public.people'" nexus-restore apply "$(odd_set)" --into odd_copy
+	apply_odd --search-path 'app, public' >"$work/said"
+	grep -qF "public.people was restored with search_path 'app', 'public'" "$work/said"
+	same "the restored rows" "$(contents odd_copy)" "$(contents odd)"
+	server --command='DROP DATABASE odd_copy'
+	apply_odd --without public.people >"$work/said"
+	grep -qF 'left out as asked, 1 row: public.people' "$work/said"
+	same "rows of the others" "$(contents odd_copy | grep -v people)" "$(contents odd | grep -v people)"
+	same "rows that were left out" "$(server --dbname=odd_copy --command='SELECT count(*) FROM people')" 0
+	stock_restore 1
+	grep -q '^NOT RESTORED: the rows of "public"."people"$' "$work/stock.out"
+	same "rows of the others by stock tools" "$(contents stock | grep -v people)" "$(contents odd | grep -v people)"
+	# With the setting that the owner's sessions had it needs no word.
+	server --dbname=odd --command='ALTER DATABASE odd SET search_path = app, public'
+	backup_of odd "$work/odd" 2>/dev/null
+	server --command='DROP DATABASE odd_copy' --command='DROP DATABASE stock'
+	apply_odd >/dev/null
+	same "the restored rows" "$(contents odd_copy)" "$(contents odd)"
+	stock_restore 0
+	same "rows by stock tools" "$(contents stock)" "$(contents odd)"
+}
+
+a_tablespace_that_is_missing_is_done_without() {
+	local place=/var/lib/postgresql/of-the-test
+	docker exec nexus-postgres mkdir -p "$place"
+	server --command="CREATE TABLESPACE \"fast, größe\" LOCATION '$place'"
+	odd 'CREATE TABLE placed (id int PRIMARY KEY USING INDEX TABLESPACE "fast, größe", t text) TABLESPACE "fast, größe"' 'INSERT INTO placed SELECT i FROM generate_series(1, 100) i' 'CREATE INDEX placed_t ON placed (t) TABLESPACE "fast, größe"'
+	# Where it is there it is used.
+	apply_odd >"$work/said"
+	same "places" "$(server --dbname=odd_copy --command="SELECT DISTINCT spcname FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE relname ~ 'placed'")" 'fast, größe'
+	contents odd >"$work/contents"
+	server --command='DROP DATABASE odd_copy' --command='DROP DATABASE odd' --command='DROP TABLESPACE "fast, größe"'
+	apply_odd >"$work/said"
+	grep -qF 'this server has no tablespace fast, größe: ' "$work/said"
+	same "the restored rows" "$(contents odd_copy)" "$(<"$work/contents")"
+	same "its indexes" "$(server --dbname=odd_copy --command="SELECT count(*) FROM pg_index WHERE indrelid = 'placed'::regclass")" 2
+	stock_restore 0
+	grep -qF 'this server has no tablespace fast, größe: ' "$work/stock.out"
+	same "rows by stock tools" "$(contents stock)" "$(<"$work/contents")"
 }
 
 refusals_are_one_line() {
@@ -321,6 +412,9 @@ check into_makes_an_equal_one
 check swap_keeps_all_and_undo_brings_it_back
 check nothing_is_replaced_unasked
 check bare_server_needs_only_the_set_and_the_key
+check double_keys_are_named_and_can_be_left_out
+check functions_without_schema_need_the_right_search_path
+check a_tablespace_that_is_missing_is_done_without
 check refusals_are_one_line
 check changed_rows_and_sequences_are_noticed
 check safety_backup_that_cannot_be_is_known_first

@@ -7,12 +7,16 @@ server() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 "$@"; 
 # The databases whose names begin with NAME.
 databases_of() { server --command="SELECT datname FROM pg_database WHERE starts_with(datname, '$1') ORDER BY 1"; }
 
-# Drops them all, and the roles of the tests.
-drop_all() {
+# Drops them all.
+drop_databases() {
 	local name
 	while read -r name; do
 		[[ -z $name ]] || docker exec nexus-postgres dropdb --force "$name"
 	done < <(databases_of "$1")
+}
+# The same, and the roles of the tests.
+drop_all() {
+	drop_databases "$1"
 	server --command='DROP ROLE IF EXISTS restore_login, restore_group' 2>/dev/null
 }
 

@@ -36,6 +36,22 @@ pub struct Failure {
     doing: String,
     cause: Option<Box<dyn Error + Send + Sync>>,
     advice: Option<String>,
+    refusal: Option<Box<Refusal>>,
+}
+
+/// What a database server says of an error besides its message, as far as it quotes no rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// SQLSTATE (PostgreSQL manual, appendix A).
+    pub sqlstate: String,
+    /// The message.
+    pub message: String,
+    /// Schema and name of the table that the error is about.
+    pub table: Option<(String, String)>,
+    /// Name of the constraint or unique index.
+    pub constraint: Option<String>,
+    /// The columns or expressions of a key, without their values.
+    pub key: Option<String>,
 }
 
 /// `Result` of everything a helper does.
@@ -44,7 +60,7 @@ pub type Result<T> = std::result::Result<T, Failure>;
 impl Failure {
     /// A failure while `doing` something ("dumping table nexus.episode").
     pub fn new(exit: Exit, doing: impl Into<String>) -> Self {
-        Self { exit, doing: doing.into(), cause: None, advice: None }
+        Self { exit, doing: doing.into(), cause: None, advice: None, refusal: None }
     }
 
     /// Adds what made it fail.
@@ -59,6 +75,18 @@ impl Failure {
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
+    }
+
+    /// Adds what the server said.
+    #[must_use]
+    pub fn refused_with(mut self, refusal: Refusal) -> Self {
+        self.refusal = Some(Box::new(refusal));
+        self
+    }
+
+    /// What the server said, when it was a server that refused.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_deref()
     }
 
     /// Puts a wider context before what was being done: "restoring set 42: reading …".

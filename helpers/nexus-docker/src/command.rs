@@ -96,8 +96,10 @@ pub fn tool(request: &Request) -> Option<Result<Argv, Refusal>> {
             script = WATCHED;
             ("pg_dumpall", words(&["--roles-only", "--no-role-passwords"]))
         }
-        Request::Restore { database, section, server } => {
-            ("pg_restore", restore(database, *section, *server))
+        Request::Restore { database, section, server, without_tablespaces } => {
+            // A throwaway server has one volume and no other place.
+            let in_tablespaces = !without_tablespaces && *server == Stand::Living;
+            ("pg_restore", restore(database, *section, in_tablespaces))
         }
         Request::PostDataScript {} => {
             ("pg_restore", words(&["--format=custom", "--section=post-data", "--file=-"]))
@@ -126,10 +128,9 @@ fn dump(database: &str, snapshot: &str, exclude_table_data: &[TableName]) -> Arg
     argv
 }
 
-fn restore(database: &str, section: Section, server: Stand) -> Argv {
+fn restore(database: &str, section: Section, in_tablespaces: bool) -> Argv {
     let mut argv = words(&["--format=custom", "--exit-on-error"]);
-    if server == Stand::Scratch {
-        // A throwaway server has one volume and no other place.
+    if !in_tablespaces {
         argv.push("--no-tablespaces".to_owned());
     }
     argv.push(format!("--section={}", section.as_str()));

@@ -65,7 +65,9 @@ pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
             check_snapshot(snapshot)?;
             check_tables(exclude_table_data)?;
         }
-        Request::Restore { database, section: _, server: _ } => check_name("database", database)?,
+        Request::Restore { database, section: _, server: _, without_tablespaces: _ } => {
+            check_name("database", database)?
+        }
         Request::ScratchUp { memory_mib } | Request::ScratchRedis { memory_mib, bytes: _ } => {
             check_memory(*memory_mib)?;
         }

@@ -10,7 +10,7 @@ use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::recall;
 use nexus_core::progress::Progress;
 use nexus_core::restoring::forget::Forbidden;
-use nexus_core::restoring::{Restoring, Tool, compare, database, forget, requirements};
+use nexus_core::restoring::{Restoring, Tool, Wanted, compare, database, forget, requirements};
 use nexus_core::set::directory::SetEntry;
 use nexus_core::set::lock::Lock;
 use nexus_core::set::manifest::Manifest;
@@ -48,8 +48,11 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof
         unlock,
         tool: Tool::Docker { socket: args.docker_socket.clone(), stand: Stand::Scratch },
         jobs: args.jobs,
+        wanted: Wanted::default(),
         progress,
         stop,
+        without_tablespaces: false,
+        trees: Vec::new(),
         roles_made: Vec::new(),
         notes: Vec::new(),
         steps: Vec::new(),

@@ -126,6 +126,16 @@ pub(crate) struct ApplyArgs {
     #[arg(long)]
     pub(crate) serve_early: bool,
 
+    /// Leave out what cannot be restored, by the name that the refusal tells: the rows of a table, an index, a constraint, a
+    /// trigger; several times for several
+    #[arg(long, value_name = "NAME", conflicts_with = "serve_early")]
+    pub(crate) without: Vec<String>,
+
+    /// search_path for rows whose constraints or generated columns call functions that name others without their schema
+    /// [default: what the database's sessions had]
+    #[arg(long, value_name = "SCHEMAS")]
+    pub(crate) search_path: Option<String>,
+
     /// Do not ask before the living database is replaced
     #[arg(long)]
     pub(crate) yes: bool,

@@ -49,11 +49,39 @@ ALTER TABLE torture.by_range ATTACH PARTITION torture.by_range_2025 FOR VALUES F
 CREATE TABLE torture.by_range_rest PARTITION OF torture.by_range DEFAULT;
 CREATE INDEX ON torture.by_range (note text_pattern_ops) WHERE note IS NOT NULL;
 INSERT INTO torture.by_range SELECT i, date '2023-06-01' + i, (ARRAY['a', 'ä', 'b', 'c'])[i % 4 + 1] FROM generate_series(1, 1500) i;
--- Partitioned by an enum's hash: in another database the same rows may belong elsewhere (PostgreSQL manual, pg_dump, --load-via-partition-root).
 CREATE TABLE torture.by_text_hash (t text, n int) PARTITION BY HASH (t);
 CREATE TABLE torture.by_text_hash_0 PARTITION OF torture.by_text_hash FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE torture.by_text_hash_1 PARTITION OF torture.by_text_hash FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 INSERT INTO torture.by_text_hash SELECT 'key ' || i, i FROM generate_series(1, 100) i;
+-- Partitioned by the hash of an enum, or of what is made of one: in another database the same rows belong elsewhere (PostgreSQL
+-- manual, pg_dump, --load-via-partition-root). Columns in another order, a generated one, values that are NULL or long.
+CREATE TABLE torture.by_mood (m torture.mood, n int, note text, d int GENERATED ALWAYS AS (n * 2) STORED) PARTITION BY HASH (m);
+CREATE TABLE torture.by_mood_0 (note text, gone int, n int, m torture.mood, d int GENERATED ALWAYS AS (n * 2) STORED);
+ALTER TABLE torture.by_mood_0 DROP gone;
+ALTER TABLE torture.by_mood ATTACH PARTITION torture.by_mood_0 FOR VALUES WITH (MODULUS 4, REMAINDER 0);
+SELECT format('CREATE TABLE torture.by_mood_%1$s PARTITION OF torture.by_mood FOR VALUES WITH (MODULUS 4, REMAINDER %1$s)', i) FROM generate_series(1, 3) i \gexec
+INSERT INTO torture.by_mood SELECT (enum_range(NULL::torture.mood))[i % 8], i, CASE i % 3 WHEN 0 THEN repeat(E'\t\\\n', i) WHEN 1 THEN '' END FROM generate_series(1, 2000) i;
+CREATE INDEX ON torture.by_mood (m, n);
+CREATE TABLE torture.by_mood_deep (year int, ms torture.mood[], p torture.pair) PARTITION BY LIST (year);
+CREATE TABLE torture.by_mood_deep_1 PARTITION OF torture.by_mood_deep FOR VALUES IN (1) PARTITION BY HASH (ms);
+CREATE TABLE torture.by_mood_deep_2 PARTITION OF torture.by_mood_deep FOR VALUES IN (2) PARTITION BY HASH (p);
+SELECT format('CREATE TABLE torture.by_mood_deep_%1$s_%2$s PARTITION OF torture.by_mood_deep_%1$s FOR VALUES WITH (MODULUS 3, REMAINDER %2$s)', i, j) FROM generate_series(1, 2) i, generate_series(0, 2) j \gexec
+INSERT INTO torture.by_mood_deep SELECT i % 2 + 1, (enum_range(NULL::torture.mood))[i % 5 + 1:i % 7 + 1], ROW('x' || i % 10, (enum_range(NULL::torture.mood))[i % 7 + 1], 1.5)::torture.pair FROM generate_series(1, 500) i;
+
+-- Functions that name others without their schema, as most do: they work with the search_path of the database's sessions.
+CREATE FUNCTION torture.squash(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(trim(t))';
+CREATE FUNCTION torture.slug(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN replace(squash(t), ' ', '-'); END $$;
+CREATE TABLE torture.people (id int PRIMARY KEY, name text CHECK (torture.slug(name) <> ''), slug text GENERATED ALWAYS AS (torture.slug(name)) STORED);
+SET search_path = torture;
+INSERT INTO torture.people VALUES (1, 'José Luis'), (2, 'Ana');
+RESET search_path;
+
+-- A CHECK that reads another table, which PostgreSQL does not forbid. That is smaller, and so comes after it.
+CREATE TABLE torture.known (m torture.mood);
+INSERT INTO torture.known VALUES ('sad');
+CREATE FUNCTION torture.is_known(torture.mood) RETURNS bool LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM torture.known k WHERE k.m = $1)';
+CREATE TABLE torture.known_only (m torture.mood CHECK (torture.is_known(m)), n int);
+INSERT INTO torture.known_only SELECT 'sad', generate_series(1, 1000);
 
 -- Inheritance: a parent with rows of its own, two parents, another column order.
 CREATE TABLE torture.parent (id int, name text, CHECK (id > 0));

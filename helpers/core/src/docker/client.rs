@@ -209,7 +209,7 @@ impl fmt::Display for Doing<'_> {
         match self.0 {
             Request::Dump { database, .. } => write!(f, "dumping database {database} (pg_dump)"),
             Request::DumpRoles {} => f.write_str("dumping the roles (pg_dumpall)"),
-            Request::Restore { database, section, server: _ } => {
+            Request::Restore { database, section, server: _, without_tablespaces: _ } => {
                 write!(f, "restoring {} into database {database} (pg_restore)", section.as_str())
             }
             Request::PostDataScript {} => f.write_str("reading post-data (pg_restore)"),

@@ -49,6 +49,9 @@ pub enum Request {
         /// Which server.
         #[serde(default)]
         server: Stand,
+        /// Whether everything goes where the database is.
+        #[serde(default)]
+        without_tablespaces: bool,
     },
     /// `pg_restore` of the last section of the custom-format archive that follows as input, into no database: its SQL is the
     /// answer, for one who runs it otherwise.

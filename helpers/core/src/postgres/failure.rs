@@ -1,6 +1,6 @@
 //! What a server's error means for the job: which exit code, which advice.
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, Refusal};
 
 /// A failure from a server's message and SQLSTATE (PostgreSQL manual, appendix A).
 ///
@@ -24,7 +24,10 @@ pub fn from_server(doing: impl Into<String>, sqlstate: &str, message: &str) -> F
         "57P03" => (Exit::TryLater, Some("The server is starting or stopping; try again in a minute")),
         _ => (Exit::Unavailable, None),
     };
-    let failure = Failure::new(exit, doing).because(format!("{message} (SQLSTATE {sqlstate})"));
+    let refusal =
+        Refusal { sqlstate: sqlstate.to_owned(), message: message.to_owned(), ..Refusal::default() };
+    let failure =
+        Failure::new(exit, doing).because(format!("{message} (SQLSTATE {sqlstate})")).refused_with(refusal);
     match advice {
         Some(advice) => failure.advise(advice),
         None => failure,
@@ -34,10 +37,23 @@ pub fn from_server(doing: impl Into<String>, sqlstate: &str, message: &str) -> F
 /// A failure from tokio-postgres.
 pub fn from_client(doing: impl Into<String>, error: &tokio_postgres::Error) -> Failure {
     if let Some(db) = error.as_db_error() {
-        return from_server(doing, db.code().code(), db.message());
+        let failure = from_server(doing, db.code().code(), db.message());
+        return failure.refused_with(Refusal {
+            sqlstate: db.code().code().to_owned(),
+            message: db.message().to_owned(),
+            table: db.schema().map(str::to_owned).zip(db.table().map(str::to_owned)),
+            constraint: db.constraint().map(str::to_owned),
+            key: db.detail().and_then(key_in),
+        });
     }
     let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
     unreachable(doing, cause)
+}
+
+/// The columns of `Key (a, lower(b))=(…) …`, which is how DETAIL begins for constraints, in whatever language.
+pub(super) fn key_in(detail: &str) -> Option<String> {
+    let key = &detail[detail.find('(')? + 1..];
+    key.find(")=(").map(|end| key[..end].to_owned())
 }
 
 /// A failure because the server does not answer or broke off.
@@ -45,4 +61,20 @@ pub fn unreachable(doing: impl Into<String>, cause: impl Into<String>) -> Failur
     Failure::new(Exit::Unavailable, doing)
         .because(cause.into())
         .advise("Is the stack up? systemctl status nexus-stack; systemctl start nexus-stack")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_key_its_columns_are_told_and_no_values() {
+        assert_eq!(key_in("Key (id)=(1) is duplicated."), Some("id".to_owned()));
+        assert_eq!(
+            key_in("Schlüssel »(a, lower(b))=(1, (x)=(y))« ist doppelt."),
+            Some("a, lower(b)".to_owned())
+        );
+        assert_eq!(key_in("Failing row contains (1, secret)."), None);
+        assert_eq!(key_in("nothing"), None);
+    }
 }

@@ -16,15 +16,26 @@ pub fn ascii_identifier(name: &str) -> String {
     if name.is_ascii() {
         return identifier(name);
     }
-    let escaped = name.replace('\\', "\\\\").replace('"', "\"\"");
-    let escaped = escaped.chars().fold(String::new(), |text, character| {
-        if character.is_ascii() {
-            text + character.encode_utf8(&mut [0; 4])
-        } else {
-            text + &format!("\\+{:06X}", u32::from(character))
+    format!("U&\"{}\"", ascii(name, '"'))
+}
+
+/// Backslashes and `quote` doubled, and what is not ASCII escaped.
+fn ascii(text: &str, quote: char) -> String {
+    text.chars().fold(String::new(), |mut escaped, character| {
+        if character == quote || character == '\\' {
+            escaped.push(character);
         }
-    });
-    format!("U&\"{escaped}\"")
+        if character.is_ascii() {
+            escaped + character.encode_utf8(&mut [0; 4])
+        } else {
+            escaped + &format!("\\+{:06X}", u32::from(character))
+        }
+    })
+}
+
+/// A text as an SQL literal in ASCII alone, for scripts whose `client_encoding` is another's.
+pub fn ascii_literal(text: &str) -> String {
+    if text.is_ascii() { literal(text) } else { format!("U&'{}'", ascii(text, '\'')) }
 }
 
 /// A text as an SQL literal that is right whatever `standard_conforming_strings` says.
@@ -42,6 +53,7 @@ mod tests {
         assert_eq!(qualified("a.b", "c\"d"), "\"a.b\".\"c\"\"d\"");
         assert_eq!(ascii_identifier("a\\\"b"), "\"a\\\"\"b\"");
         assert_eq!(ascii_identifier("a\\\"ñ🧠"), "U&\"a\\\\\"\"\\+0000F1\\+01F9E0\"");
+        assert_eq!(ascii_literal("it's ñ\\"), "U&'it''s \\+0000F1\\\\'");
         assert_eq!(literal("it's"), "'it''s'");
         assert_eq!(literal("a\\b'"), "E'a\\\\b'''");
     }

@@ -12,8 +12,8 @@ use bytes::BytesMut;
 use postgres_protocol::authentication::{md5_hash, sasl};
 use postgres_protocol::message::frontend;
 
-use crate::failure::{Exit, Failure, Result};
-use crate::postgres::failure::{from_server, unreachable};
+use crate::failure::{Exit, Failure, Refusal, Result};
+use crate::postgres::failure::{from_server, key_in, unreachable};
 use crate::postgres::priority::{STAND_BACK, STANDING_BACK};
 use crate::postgres::server::Server;
 use crate::postgres::session;
@@ -293,5 +293,13 @@ fn error_of(doing: &str, body: &[u8]) -> Failure {
             .find(|field| field.first() == Some(&letter))
             .map_or_else(String::new, |field| String::from_utf8_lossy(&field[1..]).into_owned())
     };
-    from_server(doing, &field(b'C'), &field(b'M'))
+    let (sqlstate, message) = (field(b'C'), field(b'M'));
+    let given = |letter| Some(field(letter)).filter(|text| !text.is_empty());
+    from_server(doing, &sqlstate, &message).refused_with(Refusal {
+        table: given(b's').zip(given(b't')),
+        constraint: given(b'n'),
+        key: given(b'D').as_deref().and_then(key_in),
+        sqlstate,
+        message,
+    })
 }

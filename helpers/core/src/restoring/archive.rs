@@ -53,10 +53,15 @@ pub fn restore(making: &Restoring<'_>, section: Section) -> Result<()> {
     match &making.tool {
         Tool::Command(command) => {
             let tool = PgRestore::parse(command)?;
-            tool.run(&making.server, &making.database, section, &mut archive, making.stop)
+            tool.run(making, section, &mut archive)
         }
         Tool::Docker { socket, stand } => {
-            let request = Request::Restore { database: making.database.clone(), section, server: *stand };
+            let request = Request::Restore {
+                database: making.database.clone(),
+                section,
+                server: *stand,
+                without_tablespaces: making.without_tablespaces,
+            };
             client(socket, making.stop).send(&request, &mut archive).map(|_| ())
         }
     }

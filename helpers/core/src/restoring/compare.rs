@@ -8,7 +8,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::postgres::blocking::Control;
 use crate::postgres::quote;
 use crate::postgres::raw::{Copied, RawSession};
-use crate::restoring::{Restoring, parallel};
+use crate::restoring::{Restoring, Tree, parallel, tree};
 use crate::set::hashing::{Digest, Hasher};
 use crate::set::manifest::{LARGE_OBJECT_QUERY, SequenceState, Table};
 use crate::text::printable;
@@ -45,6 +45,10 @@ pub struct TableDigest {
     pub rows: u64,
     /// SHA-256 of its COPY stream.
     pub sha256: Digest,
+    /// The root through which this partition's rows were loaded, if they were: rows and digest are then those of the set, and what
+    /// was compared is all partitions of the root together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
 }
 
 /// Compares everything the manifest has a measure of.
@@ -53,20 +57,37 @@ pub struct TableDigest {
 /// Data (65) naming what differs.
 pub fn all(making: &mut Restoring<'_>) -> Result<Compared> {
     let making = &*making;
-    let found =
-        parallel::each_table(making, || Ok(()), |(), session, table| compare_table(making, session, table))?;
-    let differences: Vec<String> = found.iter().filter_map(|(_, difference)| difference.clone()).collect();
+    let tables: Vec<&Table> =
+        making.manifest.tables.iter().filter(|table| !making.is_left_out(table)).collect();
+    let by_itself = tables.iter().copied().filter(|table| tree_of(making, table).is_none()).collect();
+    let found = parallel::each_table(
+        making,
+        by_itself,
+        || Ok(()),
+        |(), session, table| compare_table(making, session, table),
+    )?;
+    let mut differences: Vec<String> =
+        found.iter().filter_map(|(_, difference)| difference.clone()).collect();
+    for tree in &making.trees {
+        differences.extend(tree::compare(making, tree)?);
+    }
     refuse(&differences, "table")?;
     refuse(&compare_sequences(making)?, "sequence")?;
     let large_objects = compare_large_objects(making)?;
-    let tables = &making.manifest.tables;
+    let through = tables.iter().filter_map(|table| {
+        let tree = tree_of(making, table)?;
+        let (schema, name) = (table.schema.clone(), table.table.clone());
+        let through = Some(tree.root.clone());
+        Some(TableDigest { schema, table: name, rows: table.rows, sha256: table.sha256, through })
+    });
+    let digests = in_order(&tables, found.into_iter().map(|(digest, _)| digest).chain(through));
     Ok(Compared {
         tables: tables.len() as u64,
-        rows: making.manifest.rows(),
+        rows: tables.iter().map(|table| table.rows).sum(),
         bytes: tables.iter().map(|table| table.bytes).sum(),
         sequences: making.manifest.sequences.len() as u64,
         large_objects,
-        digests: in_order(tables, found.into_iter().map(|(digest, _)| digest)),
+        digests,
     })
 }
 
@@ -99,11 +120,16 @@ fn compare_table(
         )
     });
     let (schema, table) = (table.schema.clone(), table.table.clone());
-    Ok((TableDigest { schema, table, rows: copied.rows, sha256: digest }, difference))
+    Ok((TableDigest { schema, table, rows: copied.rows, sha256: digest, through: None }, difference))
+}
+
+/// The partitions with which `table` was loaded, if it was loaded through their root.
+fn tree_of<'a>(making: &'a Restoring<'_>, table: &Table) -> Option<&'a Tree> {
+    making.trees.iter().find(|tree| tree.files.contains(&table.file))
 }
 
 /// The threads have them in any order.
-fn in_order(tables: &[Table], found: impl Iterator<Item = TableDigest>) -> Vec<TableDigest> {
+fn in_order(tables: &[&Table], found: impl Iterator<Item = TableDigest>) -> Vec<TableDigest> {
     let place: HashMap<(&str, &str), usize> =
         tables.iter().enumerate().map(|(place, t)| ((t.schema.as_str(), t.table.as_str()), place)).collect();
     let mut found: Vec<TableDigest> = found.collect();

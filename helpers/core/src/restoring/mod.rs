@@ -1,6 +1,7 @@
 //! Making a database of a set, step by step, and comparing it with what was backed up. nexus-restore does it beside the
 //! living database, nexus-restore-test in a throwaway server.
 
+mod again;
 pub mod archive;
 pub mod child;
 pub mod compare;
@@ -8,12 +9,16 @@ pub mod database;
 pub mod forget;
 mod parallel;
 mod pg_restore;
+pub mod post_data;
 pub mod redis;
+mod refused;
 pub mod requirements;
 mod role_plan;
 pub mod roles;
+mod row_sum;
 pub mod rows;
 pub mod statements;
+mod tree;
 pub mod unbuilt;
 
 use std::path::PathBuf;
@@ -27,9 +32,13 @@ use crate::postgres::blocking::Control;
 use crate::postgres::server::Server;
 use crate::progress::Progress;
 use crate::set::directory::SetEntry;
-use crate::set::manifest::Manifest;
+use crate::set::manifest::{Manifest, Table};
 use crate::set::which::Unlock;
 use crate::stop::Stop;
+use crate::text::printable;
+
+pub use row_sum::RowSum;
+pub use tree::Tree;
 
 /// A database that is being made of a set.
 #[derive(Debug)]
@@ -48,16 +57,31 @@ pub struct Restoring<'a> {
     pub tool: Tool,
     /// Tables at once.
     pub jobs: u8,
+    /// What a person has asked for.
+    pub wanted: Wanted,
     /// Whom to tell how far it is.
     pub progress: &'a Progress,
     /// Asked in between.
     pub stop: &'a Stop,
+    /// Whether tables and indexes go where the database is, because this server lacks a tablespace of the set.
+    pub without_tablespaces: bool,
+    /// Partitions that were loaded through their root.
+    pub trees: Vec<Tree>,
     /// Roles that were made for it.
     pub roles_made: Vec<String>,
     /// What a person should know at the end.
     pub notes: Vec<String>,
     /// What was done so far.
     pub steps: Vec<Step>,
+}
+
+/// How a set is restored that does not come back as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// What is left out: rows of tables, and what comes after the rows, each by the name that a refusal tells.
+    pub without: Vec<String>,
+    /// The search_path for rows that are refused without one, in place of those that the set knows.
+    pub search_path: Option<String>,
 }
 
 /// Who runs pg_restore.
@@ -87,6 +111,16 @@ impl Restoring<'_> {
     /// `000042`
     pub fn id(&self) -> String {
         format!("{:06}", self.set.name.sequence)
+    }
+
+    /// Whether a person wants the rows of `table` left out.
+    pub fn is_left_out(&self, table: &Table) -> bool {
+        self.wanted.without.contains(&table.label())
+    }
+
+    /// Says that something is left out, as a person wants.
+    pub fn leave_out(&mut self, label: &str, why: &str) {
+        self.note(format!("left out as asked{why}: {}", printable(label)));
     }
 
     /// Remembers something that a person should know at the end.
@@ -122,7 +156,7 @@ impl Restoring<'_> {
     /// Data (65) when the set is damaged, else the server's.
     pub fn fill(&mut self, control: &Control, server_version: u32) -> Result<()> {
         self.fill_rows(control, server_version)?;
-        self.step("post-data", |making| archive::restore(making, Section::PostData))
+        self.step("post-data", post_data::restore)
     }
 
     /// The same, but for what comes after the rows: keys, indexes, triggers, policies.
@@ -131,7 +165,10 @@ impl Restoring<'_> {
     /// As [`Restoring::fill`].
     pub fn fill_rows(&mut self, control: &Control, server_version: u32) -> Result<()> {
         self.step("roles", |making| roles::restore(making, control))?;
-        self.step("create", |making| database::create(making, control, server_version))?;
+        self.step("create", |making| {
+            requirements::check_tablespaces(making, control)?;
+            database::create(making, control, server_version)
+        })?;
         self.step("pre-data", |making| archive::restore(making, Section::PreData))?;
         self.step("rows", rows::load)?;
         self.step("data", |making| archive::restore(making, Section::Data))

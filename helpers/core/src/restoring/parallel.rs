@@ -9,18 +9,21 @@ use crate::postgres::raw::RawSession;
 use crate::restoring::Restoring;
 use crate::set::manifest::{Table, pin_session};
 
-/// Does `work` for every table of the set, the largest first, so that no thread ends long after the others. Each
-/// thread begins with what `begin` gives and a session in the new database.
+/// NEXUS's own tables: restored before all others, whatever those are like.
+const NEXUS_SCHEMA: &str = "nexus_memory";
+
+/// Does `work` for each of `tables`, NEXUS's own first, then the largest first, so that no thread ends long after the others.
+/// Each thread begins with what `begin` gives and a session in the new database.
 ///
 /// # Errors
 /// The first failure of any; the other threads are stopped.
-pub(super) fn each_table<S, T: Send>(
+pub(super) fn each_table<'t, S, T: Send>(
     making: &Restoring<'_>,
+    mut tables: Vec<&'t Table>,
     begin: impl Fn() -> Result<S> + Sync,
-    work: impl Fn(&S, &mut RawSession, &Table) -> Result<T> + Sync,
+    work: impl Fn(&S, &mut RawSession, &'t Table) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
-    let mut tables: Vec<&Table> = making.manifest.tables.iter().collect();
-    tables.sort_by_key(|table| std::cmp::Reverse(table.bytes));
+    tables.sort_by_key(|table| (table.schema != NEXUS_SCHEMA, std::cmp::Reverse(table.bytes)));
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(tables.len()));
     let first_failure = Mutex::new(None);

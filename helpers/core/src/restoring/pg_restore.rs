@@ -9,10 +9,9 @@ use tempfile::NamedTempFile;
 
 use crate::docker::client::failure_of;
 use crate::docker::protocol::Section;
-use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use crate::postgres::server::Server;
+use crate::failure::{Exit, Failure, OrFail, OrFailIo, Refusal, Result};
 use crate::restoring::archive::LONGEST_SCRIPT;
-use crate::restoring::child;
+use crate::restoring::{Restoring, child};
 use crate::stop::Stop;
 
 /// How much of what it says is kept.
@@ -67,18 +66,17 @@ impl PgRestore {
         }
     }
 
-    /// Restores one section of `archive` into `database`.
+    /// Restores one section of `archive` into the new database.
     ///
     /// # Errors
     /// What reading `archive` gives, else CannotCreate (73) with what pg_restore said.
     pub(super) fn run(
         &self,
-        server: &Server,
-        database: &str,
+        making: &Restoring<'_>,
         section: Section,
         archive: &mut (dyn Read + Send),
-        stop: &Stop,
     ) -> Result<()> {
+        let server = &making.server;
         let doing = || format!("restoring {} with {}", section.as_str(), self.words[0]);
         let mut passfile = NamedTempFile::new().or_fail_io(|| "making a password file")?;
         passfile.write_all(&server.passfile_line()).or_fail_io(|| "writing a password file")?;
@@ -88,12 +86,15 @@ impl PgRestore {
             .arg("--exit-on-error")
             .arg("--no-password")
             .arg(format!("--section={}", section.as_str()))
-            .arg(format!("--dbname=dbname={}", conninfo_value(database)))
+            .args(making.without_tablespaces.then_some("--no-tablespaces"))
+            .arg(format!("--dbname=dbname={}", conninfo_value(&making.database)))
+            // What it says is looked at.
+            .env("LC_MESSAGES", "C")
             .env("PGHOST", &settings.host)
             .env("PGPORT", settings.port.to_string())
             .env("PGUSER", &settings.user)
             .env("PGPASSFILE", passfile.path());
-        talk(command, archive, stop, doing).map(|_| ())
+        talk(command, archive, making.stop, doing).map(|_| ())
     }
 
     /// The last section of `archive` as SQL, into no database.
@@ -135,7 +136,12 @@ fn talk(
         if status.success() {
             return Ok(output);
         }
-        Err(Failure::new(Exit::CannotCreate, doing()).because(reason(&String::from_utf8_lossy(&said))))
+        let message = reason(&String::from_utf8_lossy(&said));
+        let failure = Failure::new(Exit::CannotCreate, doing()).because(message.clone());
+        Err(match status.code() {
+            Some(1) => failure.refused_with(Refusal { message, ..Refusal::default() }),
+            _ => failure,
+        })
     })
 }
 

@@ -1,11 +1,12 @@
 //! What a server must have so that a set can be restored there.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::failure::{Exit, Failure, Result};
 use crate::postgres::blocking::Control;
 use crate::restoring::Restoring;
+use crate::text::printable;
 
 /// Refuses a server that is too old, a standby, or lets us in as no superuser; gives its `server_version_num`.
 ///
@@ -68,6 +69,31 @@ pub fn check_extensions(making: &mut Restoring<'_>, control: &Control) -> Result
                 making.note(format!("extension {name}: {version} in the set, {default} here"));
             }
         }
+    }
+    Ok(())
+}
+
+/// Looks whether the server has the tablespaces of the set; without one of them everything goes where the database is. A set of
+/// a NEXUS that did not list them is restored with them where the server has any.
+///
+/// # Errors
+/// The server's.
+pub fn check_tablespaces(making: &mut Restoring<'_>, control: &Control) -> Result<()> {
+    let rows = control.rows(
+        "reading which tablespaces there are",
+        "SELECT spcname::text FROM pg_catalog.pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')",
+        &[],
+    )?;
+    let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    let of_set = &making.manifest.postgres.properties.tablespaces;
+    let missing = of_set.iter().flatten().filter(|name| *name != "pg_default" && !there.contains(*name));
+    let missing: Vec<_> = missing.map(|name| printable(name)).collect();
+    making.without_tablespaces = !missing.is_empty() || (of_set.is_none() && there.is_empty());
+    if !missing.is_empty() {
+        making.note(format!(
+            "this server has no tablespace {}: all tables and indexes are where the database is",
+            missing.join(", ")
+        ));
     }
     Ok(())
 }

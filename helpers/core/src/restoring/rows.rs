@@ -7,58 +7,93 @@ use age::Identity;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::postgres::raw::RawSession;
-use crate::restoring::{Restoring, parallel};
+use crate::restoring::refused::{Refused, is_about_content};
+use crate::restoring::{Restoring, again, parallel};
 use crate::set::hashing::{Digest, Hasher};
 use crate::set::manifest::Table;
 use crate::set::open;
 use crate::stop::Stop;
-use crate::text::printable;
+use crate::text::{counted, printable};
 
-/// Loads every table.
+/// Loads every table. One that the server refuses keeps no other from being loaded, and is tried again after them.
 ///
 /// # Errors
-/// Data (65) when a file does not hold what the manifest says; else the server's.
+/// Data (65) when a file does not hold what the manifest says, or the server refuses a table's rows to the end; else the
+/// server's.
 pub fn load(making: &mut Restoring<'_>) -> Result<()> {
-    let making = &*making;
-    let identities = || making.unlock.identities();
-    parallel::each_table(making, identities, |identities, session, table| {
-        load_table(making, identities, session, table)
-    })
-    .map(|_| ())
+    let set = making.manifest.tables.clone();
+    for table in &set {
+        if making.is_left_out(table) {
+            making.leave_out(&table.label(), &format!(", {}", counted(table.rows, "row")));
+        }
+    }
+    let tables = set.iter().filter(|table| !making.is_left_out(table)).collect();
+    let refused = {
+        let making = &*making;
+        let identities = || making.unlock.identities();
+        parallel::each_table(making, tables, identities, |identities, session, table| {
+            let outcome = load_table(making, identities, session, table);
+            match outcome {
+                Err(failure) if is_about_content(&failure) => {
+                    // COPY broke off: that session is of no use any more.
+                    *session = parallel::session(making)?;
+                    Ok(Some(Refused::table(table, failure)))
+                }
+                outcome => outcome.map(|()| None),
+            }
+        })?
+    };
+    again::load(making, &set, refused.into_iter().flatten().collect())
 }
 
 /// TRUNCATE and COPY in one transaction: PostgreSQL then writes to a new file from its beginning to its end, without
 /// looking for free room in earlier pages, so that reading it again gives the rows in this order (COPY, "FREEZE";
 /// `TABLE_INSERT_SKIP_FSM` in the source).
-fn load_table(
+pub(super) fn load_table(
     making: &Restoring<'_>,
     identities: &[Box<dyn Identity>],
     session: &mut RawSession,
     table: &Table,
 ) -> Result<()> {
-    let name = printable(&format!("{}.{}", table.schema, table.table));
-    let doing = format!("restoring {name}");
+    let doing = format!("restoring {}", printable(&table.label()));
     making.progress.doing(&doing);
     session.execute(&doing, "BEGIN")?;
     session.execute(&doing, &format!("TRUNCATE ONLY {}", table.qualified()))?;
+    copy(making, identities, session, table, &table.copy_in(), |_| Ok(()))?;
+    session.execute(&doing, "COMMIT")
+}
+
+/// Runs `sql`, a COPY, with the rows of `table`; each piece of them goes to `see` too.
+///
+/// # Errors
+/// Data (65) when they are not what was backed up, and nothing is committed then: the session ends with the failure.
+pub(super) fn copy(
+    making: &Restoring<'_>,
+    identities: &[Box<dyn Identity>],
+    session: &mut RawSession,
+    table: &Table,
+    sql: &str,
+    mut see: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let doing = format!("restoring {}", printable(&table.label()));
     let mut file = TableFile::open(making, identities, table)?;
     let copied = session
-        .copy_in(&doing, &table.copy_in(), |buffer| {
+        .copy_in(&doing, sql, |buffer| {
             making.stop.check()?;
             let read = file.read(buffer)?;
+            see(&buffer[..read])?;
             making.progress.advance(read as u64);
             Ok(read)
         })
         .map_err(|refusal| file.or_damaged(making.stop, &doing, table, refusal))?;
     let digest = file.hasher.finish();
     if digest != table.sha256 || copied.bytes != table.bytes || copied.rows != table.rows {
-        // Nothing was committed: the session ends with this failure.
         return Err(Failure::new(Exit::Data, doing).because(format!(
             "{} holds {} rows, {} bytes, SHA-256 {digest}; the manifest says {} rows, {} bytes, {}",
             table.file, copied.rows, copied.bytes, table.rows, table.bytes, table.sha256
         )));
     }
-    session.execute(&doing, "COMMIT")
+    Ok(())
 }
 
 /// The rows of a table in the set, hashed as they are read.

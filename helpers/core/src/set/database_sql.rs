@@ -57,6 +57,23 @@ impl DatabaseProperties {
     }
 }
 
+impl DatabaseProperties {
+    /// The search_paths that sessions of the database began with, as SET wants them, the one for all roles first; at last the
+    /// server's default.
+    pub fn search_paths(&self) -> Vec<String> {
+        let mut settings: Vec<_> = self.settings.iter().filter(|s| s.name == "search_path").collect();
+        settings.sort_by_key(|setting| setting.role.is_some());
+        let mut paths = Vec::new();
+        for path in settings.iter().map(|s| s.value.as_str()).chain(["\"$user\", public"]) {
+            let path = list_of_literals(path);
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        paths
+    }
+}
+
 impl DatabaseSetting {
     fn statement(&self, database: &str) -> String {
         // An extension's setting has a dot: each part is a name of its own.
@@ -77,7 +94,7 @@ pub fn setting_value(name: &str, stored: &str) -> String {
 }
 
 /// The names of a stored list, each as a literal: a name may be empty (`SET search_path = ''`), which no identifier can be.
-fn list_of_literals(stored: &str) -> String {
+pub(crate) fn list_of_literals(stored: &str) -> String {
     let mut names = vec![String::new()];
     let mut inside_quotes = false;
     let mut characters = stored.chars().peekable();
@@ -120,6 +137,18 @@ mod tests {
     }
 
     #[test]
+    fn the_search_paths_are_the_databases_its_roles_and_the_default() {
+        let mut properties = properties();
+        properties.settings = vec![
+            setting("search_path", "mine", Some("r")),
+            setting("work_mem", "1MB", None),
+            setting("search_path", "app, \"Ünï\"", None),
+            setting("search_path", "mine", Some("s")),
+        ];
+        assert_eq!(properties.search_paths(), ["'app', 'Ünï'", "'mine'", "'$user', 'public'"]);
+    }
+
+    #[test]
     fn a_roles_own_setting_is_for_that_role_only() {
         assert_eq!(
             setting("nexus.agent_id", "it's", Some("nexus_app")).statement("\"d\""),
@@ -127,9 +156,8 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_database_is_made_with_its_own_locale() {
-        let properties = DatabaseProperties {
+    fn properties() -> DatabaseProperties {
+        DatabaseProperties {
             encoding: "UTF8".into(),
             locale_provider: "b".into(),
             collate: "C".into(),
@@ -140,10 +168,15 @@ mod tests {
             comment: None,
             connection_limit: -1,
             settings: vec![],
+            tablespaces: None,
             grants: vec![],
-        };
+        }
+    }
+
+    #[test]
+    fn the_database_is_made_with_its_own_locale() {
         assert_eq!(
-            properties.create_statement("a\"b"),
+            properties().create_statement("a\"b"),
             "CREATE DATABASE \"a\"\"b\" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' \
              LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'"
         );

@@ -157,6 +157,9 @@ pub struct DatabaseProperties {
     pub connection_limit: i32,
     /// `(role, settings)` of ALTER DATABASE … SET and ALTER ROLE … IN DATABASE … SET; no role means all.
     pub settings: Vec<DatabaseSetting>,
+    /// Tablespaces of its tables and indexes, other than where the database is; `None` in sets of NEXUS before these were listed.
+    #[serde(default)]
+    pub tablespaces: Option<Vec<String>>,
     /// GRANT statements on the database, on it, as the catalog has them; `None` would be the default.
     pub grants: Vec<Grant>,
 }
@@ -349,6 +352,11 @@ impl Manifest {
 }
 
 impl Table {
+    /// Schema and name as people read and write them, `public.people`.
+    pub fn label(&self) -> String {
+        format!("{}.{}", self.schema, self.table)
+    }
+
     /// `"schema"."table"`, in ASCII alone: the sessions that copy have the database's own encoding, not ours.
     pub fn qualified(&self) -> String {
         format!("{}.{}", ascii_identifier(&self.schema), ascii_identifier(&self.table))
@@ -366,6 +374,11 @@ impl Table {
     /// The statement that streams the rows out; the same one on the restored copy must give the same bytes.
     pub fn copy_out(&self) -> String {
         format!("COPY {}{} TO STDOUT (FORMAT {})", self.qualified(), self.column_list(), self.format.as_str())
+    }
+
+    /// The same rows into the table `root`, above this one in a tree of partitions.
+    pub fn copy_in_through(&self, root: &str) -> String {
+        format!("COPY {root}{} FROM STDIN (FORMAT {})", self.column_list(), self.format.as_str())
     }
 
     /// The statement that takes the rows in; after TRUNCATE in the same transaction FREEZE keeps them in order

@@ -27,6 +27,10 @@ FROM pg_catalog.pg_database d, \
   pg_catalog.aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) a \
 WHERE d.datname = pg_catalog.current_database() ORDER BY 1 NULLS FIRST, 2";
 
+const TABLESPACES: &str = "\
+SELECT DISTINCT t.spcname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t ON t.oid = c.reltablespace \
+WHERE t.spcname <> 'pg_global' ORDER BY 1";
+
 const SEQUENCES: &str = "\
 SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class c \
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -44,6 +48,7 @@ pub(crate) async fn properties(client: &Client) -> Result<DatabaseProperties> {
     let row = client.query_one(PROPERTIES, &[]).await.map_err(failed)?;
     let settings = client.query(SETTINGS, &[]).await.map_err(failed)?;
     let grants = client.query(GRANTS, &[]).await.map_err(failed)?;
+    let tablespaces = client.query(TABLESPACES, &[]).await.map_err(failed)?;
     Ok(DatabaseProperties {
         encoding: row.get(0),
         locale_provider: char::from(row.get::<_, i8>(1).cast_unsigned()).to_string(),
@@ -61,6 +66,7 @@ pub(crate) async fn properties(client: &Client) -> Result<DatabaseProperties> {
                 Some(DatabaseSetting { role: row.get(0), name: name.to_owned(), value: value.to_owned() })
             })
             .collect(),
+        tablespaces: Some(tablespaces.iter().map(|row| row.get(0)).collect()),
         grants: grants
             .iter()
             .map(|row| Grant { role: row.get(0), privilege: row.get(1), grantable: row.get(2) })

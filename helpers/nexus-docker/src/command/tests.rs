@@ -63,7 +63,14 @@ fn the_other_tools_are_these_command_lines() {
         [WATCHED, "sh", "pg_dumpall", "--no-password", "--roles-only", "--no-role-passwords"]
     );
     let database = r"it's a \ host=evil".to_owned();
-    let restore = argv(&Request::Restore { database, section: Section::PostData, server: Stand::Living });
+    let restore_to = |server, without_tablespaces| {
+        let database = database.clone();
+        argv(&Request::Restore { database, section: Section::PostData, server, without_tablespaces })
+    };
+    let restore = restore_to(Stand::Living, false);
+    for (server, without) in [(Stand::Living, true), (Stand::Scratch, false)] {
+        assert_eq!(restore_to(server, without)[12..14], ["--exit-on-error", "--no-tablespaces"]);
+    }
     assert_eq!(restore[..7], HEAD);
     assert_eq!(
         restore[7..],

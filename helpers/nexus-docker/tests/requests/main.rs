@@ -52,8 +52,12 @@ fn input_comes_through_to_the_byte_and_a_half_close_ends_nothing_else() {
     let bin = Bin::new();
     bin.add("pg_restore", "#!/bin/sh\ncat > ${0%/*}/got; sleep 1; echo done\n");
     let archive: Vec<u8> = (0..3_000_000u32).map(|i| (i % 251) as u8).collect();
-    let request =
-        Request::Restore { database: "nexus".to_owned(), section: Section::Data, server: Stand::Living };
+    let request = Request::Restore {
+        database: "nexus".to_owned(),
+        section: Section::Data,
+        server: Stand::Living,
+        without_tablespaces: false,
+    };
     let answer = bin.ask(&line(&request), &archive);
     assert_eq!((answer.last, answer.stdout.as_slice()), (Some(Frame::Exit(0)), &b"done\n"[..]));
     assert!(fs::read(bin.path().join("got")).unwrap() == archive);
@@ -63,8 +67,12 @@ fn input_comes_through_to_the_byte_and_a_half_close_ends_nothing_else() {
 fn a_tool_may_need_less_than_all_of_its_input() {
     let bin = Bin::new();
     bin.add("pg_restore", "#!/bin/sh\nhead -c 1000 > /dev/null\n");
-    let request =
-        Request::Restore { database: "nexus".to_owned(), section: Section::PreData, server: Stand::Living };
+    let request = Request::Restore {
+        database: "nexus".to_owned(),
+        section: Section::PreData,
+        server: Stand::Living,
+        without_tablespaces: false,
+    };
     assert_eq!(bin.ask(&line(&request), &vec![7; 5_000_000]).last, Some(Frame::Exit(0)));
 }
 

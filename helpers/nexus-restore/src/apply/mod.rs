@@ -24,7 +24,7 @@ use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::server::Server;
 use nexus_core::progress::Progress;
-use nexus_core::restoring::{Restoring, Tool};
+use nexus_core::restoring::{Restoring, Tool, Wanted};
 use nexus_core::set::in_use::{self, InUse};
 use nexus_core::set::manifest::Manifest;
 use nexus_core::set::verify::{require_whole, size_of};
@@ -93,8 +93,11 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
         unlock,
         tool: tool(args),
         jobs: args.jobs,
+        wanted: Wanted { without: args.without.clone(), search_path: args.search_path.clone() },
         progress,
         stop,
+        without_tablespaces: false,
+        trees: Vec::new(),
         roles_made: Vec::new(),
         notes: Vec::new(),
         steps: Vec::new(),

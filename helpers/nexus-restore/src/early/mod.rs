@@ -8,6 +8,7 @@ pub(crate) use build::build;
 
 use nexus_core::failure::{Exit, OrFail, Result};
 use nexus_core::postgres::blocking::Control;
+use nexus_core::restoring::post_data::Runner;
 use nexus_core::restoring::{Restoring, archive, unbuilt};
 
 use crate::early::sorting::{Later, Work, sort};
@@ -20,15 +21,19 @@ pub(crate) fn post_data(making: &mut Restoring<'_>) -> Result<()> {
     let doing = "restoring post-data";
     let script = archive::post_data_script(making)?;
     let work = sort(&script).or_fail(Exit::Data, || doing)?;
-    let control = Control::open(&making.server, &making.database, making.stop)?;
+    let mut runner = Runner::new(making, false)?;
     let mut later = Vec::new();
     for work in work {
         match work {
-            Work::Now(sql) => control.run_while(doing, &sql, || making.progress.advance(0))?,
-            Work::Later(statement) => later.push(statement),
+            Work::Now(sql) => runner.run(making, &sql)?,
+            Work::Later(mut statement) => {
+                statement.tablespace.take_if(|_| making.without_tablespaces);
+                later.push(statement);
+            }
         }
     }
-    note(&control, &later)
+    note(runner.control(), &later)?;
+    runner.finish(making)
 }
 
 /// Whether the database that is made has anything left to be built. Asked before it gets its place: from then on its triggers on

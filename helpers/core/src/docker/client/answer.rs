@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::state::{START, State, after_head, cut, invalid, read_some};
 use super::{Check, LOOK};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, Refusal};
 
 /// How long a wait lasts before the check is called again, in milliseconds.
 const TICK: u16 = 250;
@@ -160,7 +160,14 @@ impl Answer {
                     75 => Exit::TryLater,
                     _ => Exit::Unavailable,
                 };
-                failed(exit, format!("it ended with status {status}: {}", reason(&self.stderr(), status)))
+                let message = reason(&self.stderr(), status);
+                let failure = failed(exit, format!("it ended with status {status}: {message}"));
+                // The tool's own word; more than 128 is an end from outside.
+                if status == 1 {
+                    failure.refused_with(Refusal { message, ..Refusal::default() })
+                } else {
+                    failure
+                }
             }
             Err(_) if is_exit => return Err(invalid("an exit status that is not four bytes long")),
             _ => {

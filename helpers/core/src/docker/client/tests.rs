@@ -10,8 +10,12 @@ use super::*;
 use crate::docker::protocol::{Frame, Section, Stand};
 
 const DUMP: fn() -> Request = || Request::DumpRoles {};
-const RESTORE: fn() -> Request =
-    || Request::Restore { database: "nexus".to_owned(), section: Section::Data, server: Stand::Living };
+const RESTORE: fn() -> Request = || Request::Restore {
+    database: "nexus".to_owned(),
+    section: Section::Data,
+    server: Stand::Living,
+    without_tablespaces: false,
+};
 
 /// A helper that answers one connection with `serve`, which gets what follows the request line.
 fn helper(
