@@ -1,6 +1,6 @@
 //! The script that restores a set with age, zstd, psql and pg_restore.
 
-use nexus_core::set::DATABASE;
+use nexus_core::postgres::quote::{ascii_identifier, ascii_literal};
 use nexus_core::set::manifest::{Manifest, Table};
 
 /// The same settings as `manifest::pin_session`, as libpq's tools take them.
@@ -23,69 +23,58 @@ fn pinned(server_version: u32) -> String {
 /// Stands in the statements for the name that the person gives.
 const NAME: &str = "\u{1}";
 
+/// Where NEXUS keeps its own tables, which come first: whatever the others are like, these are restored.
+const NEXUS_SCHEMA: &str = "nexus_memory";
+
+/// What every script does; `RESTORE.txt` says how it is called.
+const FUNCTIONS: &str = include_str!("restore.sh");
+
 /// The script's text.
 pub(crate) fn script(manifest: &Manifest) -> String {
     let properties = &manifest.postgres.properties;
-    let mut script = format!(
-        r#"#!/usr/bin/env bash
-# Restores NEXUS backup set {sequence:06} with age, zstd, psql and pg_restore.
-# In the set's directory: bash restore.sh IDENTITY_FILE NEW_DATABASE
-set -euo pipefail
-identity=$1 database=$2
-quoted='"'${{database//\"/\"\"}}'"'
-plain() {{ age -d -i "$identity" "$1" | zstd -dc; }}
-admin() {{ psql -X -q -v ON_ERROR_STOP=1 -d postgres -c "${{1//$'\001'/"$quoted"}}"; }}
-section() {{
-  echo "restoring $1"
-  # pg_restore may stop reading before the archive's end; the rest is read away, so that age checks all of it.
-  plain {DATABASE} | {{ pg_restore --exit-on-error --section="$1" -d "$database" && cat >/dev/null; }}
-}}
-load() {{
-  echo "loading $2"
-  plain "$1" | psql -X -q -v ON_ERROR_STOP=1 -d "$database" -c BEGIN -c "TRUNCATE ONLY $2" -c "$3" -c COMMIT
-}}
-compare() {{
-  local digest
-  digest=$(psql -X -q -v ON_ERROR_STOP=1 -d "$database" -c "$2" | sha256sum)
-  if [ "${{digest%% *}}" = "$3" ]; then echo "equal: $1"; else echo "DIFFERENT: $1"; different=1; fi
-}}
-export PGCLIENTENCODING={encoding}
-export PGOPTIONS={pinned}
-admin {create}
-section pre-data
-"#,
-        sequence = manifest.sequence,
-        encoding = quoted(&properties.encoding),
-        pinned = quoted(&pinned(manifest.postgres.server_version_num)),
-        create = quoted(&properties.create_statement(NAME).replace(&format!("\"{NAME}\""), NAME)),
-    );
-    for table in &manifest.tables {
-        script.push_str(&load(table));
+    let mut script = FUNCTIONS.replace("000000", &format!("{:06}", manifest.sequence));
+    script.push_str(&format!(
+        "export PGCLIENTENCODING={}\nexport PGOPTIONS={}\n",
+        quoted(&properties.encoding),
+        quoted(&pinned(manifest.postgres.server_version_num))
+    ));
+    for path in properties.search_paths() {
+        script.push_str(&format!("paths+=({})\n", quoted(&path)));
     }
-    script.push_str("section data\nsection post-data\n");
+    for tablespace in properties.tablespaces.iter().flatten() {
+        script.push_str(&format!("tablespaces+=({})\n", quoted(&ascii_literal(tablespace))));
+    }
+    let mut tables: Vec<&Table> = manifest.tables.iter().collect();
+    tables.sort_by_key(|table| table.schema != NEXUS_SCHEMA);
+    for table in tables {
+        script.push_str(&line(table));
+    }
+    let create = properties.create_statement(NAME);
+    script.push_str(&format!("begin {}\n", quoted(&create.replace(&format!("\"{NAME}\""), NAME))));
     for statement in properties.finishing_statements(NAME) {
         let statement = statement.replace(&format!("\"{NAME}\""), NAME);
         script.push_str(&format!("admin {}\n", quoted(&statement)));
     }
-    script.push_str("different=0\n");
-    for table in &manifest.tables {
-        script.push_str(&compare(table));
-    }
-    script.push_str(&format!(
-        "[ $different = 0 ] || {{ echo \"some tables differ from the backup\"; exit 1; }}\n\
-         echo \"restored: {} tables, every one equal to the backup\"\n",
-        manifest.tables.len()
-    ));
+    script.push_str("end\n");
     script
 }
 
-fn load(table: &Table) -> String {
-    // FREEZE with TRUNCATE in one transaction also keeps the rows in the stream's order.
-    format!("load {} {} {}\n", quoted(&table.file), quoted(&table.qualified()), quoted(&table.copy_in()))
-}
-
-fn compare(table: &Table) -> String {
-    format!("compare {} {} {}\n", quoted(&table.qualified()), quoted(&table.copy_out()), table.sha256)
+/// The line that names a table: its file, name, schema and name as texts, columns, these in order, format, digest.
+fn line(table: &Table) -> String {
+    let mut sorted: Vec<&String> = table.columns.iter().collect();
+    sorted.sort();
+    let sorted: Vec<String> = sorted.into_iter().map(|column| ascii_identifier(column)).collect();
+    format!(
+        "table {} {} {} {} {} {} {} {}\n",
+        quoted(&table.file),
+        quoted(&table.qualified()),
+        quoted(&ascii_literal(&table.schema)),
+        quoted(&ascii_literal(&table.table)),
+        quoted(&table.column_list()),
+        quoted(&sorted.join(", ")),
+        table.format.as_str(),
+        table.sha256
+    )
 }
 
 /// A word for the shell, whatever is in it.
