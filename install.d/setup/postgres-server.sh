@@ -43,6 +43,10 @@ started() { docker inspect --format '{{.Id}} {{.State.StartedAt}}' nexus-postgre
 
 still_ours() { [[ $(started) == "$container" ]] || stop 69 "the server was started again by someone else in the middle: journalctl -u nexus-stack"; }
 
+# Whether the server that runs would start with its settings files as they are now; it has read them when it started.
+# shellcheck disable=SC2016 # the other shell expands it
+starts_again() { docker exec nexus-postgres bash -c 'postgres -C max_connections -D "$PGDATA" -c config_file=/etc/postgresql/postgresql.conf' >/dev/null; }
+
 restart_server() {
 	docker restart nexus-postgres >/dev/null
 	local end=$((SECONDS + 600))

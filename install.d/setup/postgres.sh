@@ -18,6 +18,7 @@ check_upgrade() {
 	((room > $(du --summarize --bytes "$(clusters)/$from" | cut -f1) * 2 + (1 << 30))) ||
 		stop 73 "there is too little room in $(clusters): twice what the memory takes, and 1 GiB, are needed"
 	check_what_moves
+	starts_again || stop 78 "PostgreSQL would not start again with the settings of now (above): mend /etc/nexus/postgres/local.conf, or ALTER SYSTEM RESET …"
 	[[ $yes == yes ]] || agreed "Upgrade PostgreSQL $from to $to? Nothing can be stored or found meanwhile." || stop 64 "nothing was changed"
 }
 

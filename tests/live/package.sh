@@ -61,6 +61,8 @@ check memory_of_old_postgres
 check stopped_while_a_cluster_is_made
 check refused_upgrades
 check superuser_writes_meanwhile
+check stack_started_meanwhile "$backup_runs"
+check stack_started_meanwhile "$new_server_runs"
 check stopped_by ctrl-c "$backup_runs"
 check stopped_by ctrl-c "$new_server_runs"
 check stopped_by KILL "$new_server_runs"

@@ -22,10 +22,19 @@ memory_of_old_postgres() {
 
 # An image of the same version, one that is not there, one without pgvector: nothing is changed, and the old one goes on.
 refused_upgrades() {
-	local before
+	local before running_since
 	before=$(digest)
+	running_since=$(started_at)
 	fails "for an image of the same version" nexus-upgrade-postgres --yes "$old_image"
 	fails "is not here and could not be fetched" nexus-upgrade-postgres --yes nobody/has:this
+	# What a restart would not survive is said before one.
+	echo 'no_such_setting = 1' >>/etc/nexus/postgres/local.conf
+	fails 'unrecognized configuration parameter "no_such_setting"' nexus-upgrade-postgres --yes "$new_image"
+	sed -i '/no_such_setting/d' /etc/nexus/postgres/local.conf
+	docker exec nexus-postgres psql -XAtqd postgres -c "CREATE DATABASE closed ALLOW_CONNECTIONS false"
+	fails "so they cannot be moved: closed" nexus-upgrade-postgres --yes "$new_image"
+	docker exec nexus-postgres dropdb closed
+	same "the server" "$(started_at)" "$running_since"
 	docker run --name without --entrypoint rm "$new_image" -f /usr/share/postgresql/18/extension/vector.control
 	docker commit --change 'ENTRYPOINT ["docker-entrypoint.sh"]' without without:pg18 >/dev/null
 	docker rm --volumes without >/dev/null
@@ -34,6 +43,8 @@ refused_upgrades() {
 	docker rmi without:pg18 >/dev/null
 	fails "there is no older PostgreSQL" nexus-upgrade-postgres --yes --back
 }
+
+started_at() { docker inspect --format '{{.State.StartedAt}}' nexus-postgres; }
 
 # as_before DIGEST: the old server, its rows, programs get in, jobs run, and nothing is left of what was begun.
 as_before() {
@@ -105,6 +116,20 @@ stopped_while_a_cluster_is_made() {
 	docker stop half >/dev/null
 	same "how it ended" "$(docker inspect --format '{{.State.ExitCode}}' half)" 143
 	docker rm half >/dev/null
+}
+
+# Somebody starts the stack in the middle: the old server is there again at once, and the upgrade gives up.
+stack_started_meanwhile() {
+	local before
+	before=$(digest)
+	nexus-upgrade-postgres --yes "$new_image" >"$work/upgrade" 2>&1 &
+	await 120 bash -c "$1"
+	systemctl reload nexus-stack.service
+	as_program --command="INSERT INTO nexus_memory.zep_episodic_memory (content) VALUES ('meanwhile')"
+	if wait "$!"; then echo "the upgrade succeeded" >&2 && return 1; fi
+	systemctl reset-failed 'nexus-*'
+	same "what was stored meanwhile" "$(as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = 'meanwhile' RETURNING 1")" 1
+	as_before "$before"
 }
 
 # A superuser inside the container is beyond every gate: writing is refused to them too, and where they insist, nothing is lost.
