@@ -234,6 +234,15 @@ set_that_is_restored_is_not_rotated_away() {
 	same "numbers of the sets" "$(sets "$sets" | cut -d- -f1 | xargs)" '000004 000005 000006'
 }
 
+# Measured by way of the server's process: whatever container and volume it is in.
+disk_that_the_living_server_needs_is_left_to_it() {
+	machine a
+	fill 1 10 a
+	backup
+	refuses 73 'checking the space in /var/lib/postgresql/' apply a --into lethe_look --reserve 999999999
+	apply a --into lethe_look --reserve 1 >/dev/null
+}
+
 check restore_that_fails_leaves_ledger_and_keys
 check undo_returns_ledger_and_keys
 check other_machines_ledger_is_asked_about
@@ -244,4 +253,5 @@ check who_refers_is_the_owners_choice
 check rings_end
 check no_file_holds_what_a_restore_forgot_again
 check set_that_is_restored_is_not_rotated_away
+check disk_that_the_living_server_needs_is_left_to_it
 report

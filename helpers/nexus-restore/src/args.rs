@@ -60,7 +60,7 @@ pub(crate) struct Key {
 
 /// What was forgotten, and how it is forgotten again.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct Forgetting {
     /// The ledger of what nexus-purge has forgotten, which is forgotten again
     #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
@@ -158,7 +158,7 @@ pub(crate) struct ApplyArgs {
     pub(crate) jobs: u8,
 
     #[command(flatten)]
-    pub(crate) ledger: Ledger,
+    pub(crate) ledger: Forgetting,
 
     /// How keys of Redis begin that hold copies of episodes, before the episode's id; none = there are none
     #[arg(
@@ -220,7 +220,7 @@ pub(crate) struct UndoArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) ledger: Ledger,
+    pub(crate) ledger: Forgetting,
     #[command(flatten)]
     pub(crate) server: ServerSettings,
 }

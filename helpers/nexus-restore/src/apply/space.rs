@@ -45,7 +45,7 @@ impl Room {
         let roots = inside.into_iter().chain([directory, PathBuf::from(VOLUME)]);
         let seen =
             roots.map(|root| [root.clone(), root.join("pg_wal")]).find(|[root, _]| free(root).is_some());
-        let reserve = restore.args.reserve.map(|mib| mib << 20);
+        let reserve = restore.args.reserve.map(|mib| mib.saturating_mul(1 << 20));
         Ok(seen.map(|places| Self {
             places: places.into_iter().filter(|place| free(place).is_some()).collect(),
             reserve,
@@ -67,7 +67,7 @@ impl Room {
         (free < reserve).then(|| {
             format!(
                 "free in {} are {}, of which the living server needs {} for its log",
-                place.display(),
+                name(place).display(),
                 human_bytes(free),
                 human_bytes(reserve)
             )
@@ -80,6 +80,16 @@ fn as_the_server_sees(socket: &Path, path: &Path) -> Option<PathBuf> {
     let peer = getsockopt(&UnixStream::connect(socket).ok()?, PeerCredentials).ok()?;
     let root = PathBuf::from(format!("/proc/{}/root", peer.pid()));
     Some(root.join(path.strip_prefix("/").ok()?))
+}
+
+/// The path as the server knows it.
+fn name(place: &Path) -> PathBuf {
+    let mut parts = place.components();
+    match place.strip_prefix("/proc") {
+        // "/", "proc", the process, "root"
+        Ok(_) => Path::new("/").join(parts.by_ref().skip(4).collect::<PathBuf>()),
+        Err(_) => place.to_owned(),
+    }
 }
 
 /// Bytes that are free, and the size of the disk.
@@ -106,20 +116,23 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Opti
     let rows: u64 = restore.making.manifest.tables.iter().map(|table| table.bytes).sum();
     let Some((place, free, reserve)) = room.least() else { return Ok(None) };
     if free < (rows / 2).saturating_add(reserve) {
-        return Err(Failure::new(Exit::CannotCreate, format!("checking the space in {}", place.display()))
-            .because(format!(
-                "the rows alone are {}, free are {}, of which the living server needs {} for its log",
-                human_bytes(rows),
-                human_bytes(free),
-                human_bytes(reserve)
-            ))
-            .advise("Free some space there"));
+        return Err(Failure::new(
+            Exit::CannotCreate,
+            format!("checking the space in {}", name(place).display()),
+        )
+        .because(format!(
+            "the rows alone are {}, free are {}, of which the living server needs {} for its log",
+            human_bytes(rows),
+            human_bytes(free),
+            human_bytes(reserve)
+        ))
+        .advise("Free some space there"));
     }
     if free < rows.saturating_mul(3).saturating_add(reserve) {
         log::warn!(
             "It may not fit: {} of rows, and as much again for indexes; free in {} are {}. It ends before the living server lacks room",
             human_bytes(rows),
-            place.display(),
+            name(place).display(),
             human_bytes(free)
         );
     }
@@ -137,6 +150,7 @@ mod tests {
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         let seen = as_the_server_sees(&socket, directory.path()).unwrap();
         assert!(seen.starts_with(format!("/proc/{}/root", std::process::id())));
+        assert_eq!((name(&seen), name(directory.path())), (directory.path().into(), directory.path().into()));
         assert_eq!(free(&seen).map(|(_, size)| size), free(directory.path()).map(|(_, size)| size));
     }
 
