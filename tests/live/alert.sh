@@ -42,7 +42,8 @@ make_command() {
 
 # server NAME PROGRAM ARGUMENT…: it says itself when it can be reached, and systemd says why when it cannot.
 server() { systemd-run --quiet --collect --unit="alert-test-$1" --property=Type=notify python3 "$here/$2" "${@:3}"; }
-server_up() { server server webhook.py 8099 "$work/posts"; }
+# server_up [LONGEST]: more bytes than that it refuses.
+server_up() { server server webhook.py 8099 "$work/posts" "$@"; }
 server_down() { systemctl stop alert-test-server.service; }
 
 # What comes while the programs' unit runs is sent by the next one, a minute later: hence the 90 seconds at some places.
@@ -238,6 +239,21 @@ nothing_is_over_for_want_of_a_list() {
 	posted 'failed warning,worse critical,still critical'
 	[[ -e $alerts/alert-test-disk.health.json ]]
 }
+# nexus-health is stopped here, as by a hand.
+a_watcher_that_looks_at_nothing_is_told() {
+	local kept=/run/nexus/health/health.json
+	health_finds
+	install -o nexus -g nexus -m 640 /dev/null "$kept"
+	touch --date='2 hours ago' "$kept"
+	rm -f "$work/posts"
+	systemctl start nexus-alert-health
+	await 90 silence_is_told failed
+	touch "$kept"
+	systemctl start nexus-alert-health
+	await 90 silence_is_told over
+	rm "$kept"
+}
+silence_is_told() { jq --exit-status --slurp --arg kind "$1" 'any(.problem == "health-silent" and .kind == $kind)' "$work/posts"; }
 its_end_is_told_too() {
 	health_finds
 	await 90 posted 'failed warning,worse critical,still critical,over critical'
@@ -300,6 +316,61 @@ healthchecks_hears_a_failure_and_its_end() {
 	rm -f "$work/posts"
 }
 paths_are() { [[ $(jq --raw-output .path "$work/posts" | paste --serial --delimiters=,) == "$1" ]]; }
+
+# Lines of words, which are not masked, and end in one that says why.
+break_it_with_many_words() {
+	install -d /etc/systemd/system/alert-test.service.d
+	cat >/etc/systemd/system/alert-test.service.d/words.conf <<-'UNIT'
+		[Service]
+		ExecStartPre=/bin/sh -c 'for i in $(seq 20); do printf "%%s %%420s end\n" "$i ñandú" " " | tr " " w; done; echo the newest line'
+	UNIT
+	systemctl daemon-reload
+	break_it
+	rm -r /etc/systemd/system/alert-test.service.d
+	systemctl daemon-reload
+}
+bytes_of_text() { jq --join-output .text "$work/posts" | wc --bytes; }
+# To a server that takes no more than ntfy's.
+ntfy_takes_an_alert_with_many_words() {
+	server_down
+	rm -f "$work/posts"
+	server_up 4096
+	setting NEXUS_ALERT_WEBHOOK_FORMAT ntfy
+	break_it_with_many_words
+	await 90 owes_nothing
+	jq --raw-output .text "$work/posts" | head -n 1 | found '^alert-test.service on .* has failed$'
+	jq --raw-output .text "$work/posts" | found 'the newest line'
+	jq --raw-output .text "$work/posts" | found 'older lines that did not fit'
+	(($(bytes_of_text) > 3000 && $(bytes_of_text) <= 4096))
+	mend_it
+	await 90 queue_is_empty
+}
+# With 900 bytes the words of what happened have room, with 10 nothing has.
+a_webhook_that_takes_little_gets_what_happened() {
+	server_down
+	rm -f "$work/posts"
+	server_up 900
+	setting NEXUS_ALERT_WEBHOOK_FORMAT json
+	break_it_with_many_words
+	await 90 owes_nothing
+	same "the unit and its lines" "$(jq --raw-output '.unit, (.lines | length)' "$work/posts" | paste --serial --delimiters=' ')" "alert-test.service 1"
+	mend_it
+	await 90 queue_is_empty
+}
+one_that_takes_nothing_is_given_up_with_a_clear_line() {
+	local said
+	server_down
+	server_up 10
+	break_it
+	await 90 owes_nothing
+	said=$(journalctl --identifier=nexus-alert --output=cat --lines=200 MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a84 | tail -n 1)
+	[[ $said == *"given up; it is in the journal"*"is too long for it"* && $said != *"Check the URL"* ]]
+	mend_it
+	await 90 queue_is_empty
+	server_down
+	rm -f "$work/posts"
+	server_up
+}
 
 # with_sendmail COMMAND…: /usr/sbin/sendmail is another one; "$work/sendmail" is what it is.
 with_sendmail() {
@@ -417,10 +488,14 @@ before-reboot)
 	check it_is_told_again_each_day
 	check nothing_is_over_for_want_of_a_list
 	check its_end_is_told_too
+	check a_watcher_that_looks_at_nothing_is_told
 	check every_month_a_test_goes_the_whole_way
 	check a_way_that_fails_the_test_is_kept_and_so_is_its_mending
 	check ntfy_has_a_title
 	check healthchecks_hears_a_failure_and_its_end
+	check ntfy_takes_an_alert_with_many_words
+	check a_webhook_that_takes_little_gets_what_happened
+	check one_that_takes_nothing_is_given_up_with_a_clear_line
 	check msmtp_works_in_the_sandbox
 	check a_setuid_sendmail_is_not_run_and_its_server_is_spoken_to
 	check a_line_reaches_every_terminal

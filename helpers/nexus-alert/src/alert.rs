@@ -88,8 +88,41 @@ impl Alert {
         if self.host.chars().all(is_plain) { &self.host } else { "localhost" }
     }
 
-    /// For people: the subject, what is known, what to do next, the lines.
+    /// Returns the text for people: the subject, what is known, what to do next, the lines.
     pub(crate) fn text(&self) -> String {
+        self.text_within(usize::MAX)
+    }
+
+    /// Returns the text in at most `most` bytes. The journal's oldest lines go first, because the newest say why; what
+    /// happened goes last.
+    pub(crate) fn text_within(&self, most: usize) -> String {
+        let head = self.head();
+        let title = |left_out| match left_out {
+            0 => "\n\nThe last lines of its journal before it failed (UTC):\n\n".to_owned(),
+            _ => format!(
+                "\n\nThe last lines of its journal before it failed (UTC), without {} that did not fit:\n\n",
+                counted(left_out, "older line")
+            ),
+        };
+        let mut lines = (0..self.lines.len()).map(|from| {
+            format!("{}{}", title(from as u64), self.lines.get(from..).unwrap_or_default().join("\n"))
+        });
+        let fits = |rest: &String| head.len() + rest.len() < most;
+        let rest = lines.find(fits).unwrap_or_default();
+        format!("{}{rest}\n", up_to(&head, most.saturating_sub(1)))
+    }
+
+    /// Returns the same alert without its lines, for a receiver that takes no more.
+    pub(crate) fn without_lines(&self) -> Self {
+        let lines = if self.lines.is_empty() {
+            Vec::new()
+        } else {
+            vec!["(left out: the receiver takes no message as long as that)".to_owned()]
+        };
+        Self { lines, ..self.clone() }
+    }
+
+    fn head(&self) -> String {
         let mut text = format!("{}\n", self.subject);
         let mut say = |what: &str, value: Option<String>| {
             if let Some(value) = value {
@@ -107,11 +140,6 @@ impl Alert {
         say("see", self.unit.as_ref().map(of_unit));
         say("see", self.problem.as_ref().map(|_| "nexus-health --once".to_owned()));
         say("others", (self.others > 0).then(|| counted(self.others, "other problem") + " besides"));
-        if !self.lines.is_empty() {
-            text.push_str("\n\nThe last lines of its journal before it failed (UTC):\n\n");
-            text.push_str(&self.lines.join("\n"));
-        }
-        text.push('\n');
         text
     }
 
@@ -120,6 +148,14 @@ impl Alert {
         let plain = |c: char| if c.is_ascii() { c } else { '?' };
         format!("NEXUS: {}", printable(&self.subject)).chars().map(plain).collect()
     }
+}
+
+/// Returns the beginning of `text` that fits into `most` bytes, with `…` where something was cut off.
+fn up_to(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(most.saturating_sub("…".len()))])
 }
 
 /// What it is about, in one line.
@@ -156,6 +192,7 @@ mod tests {
     use super::*;
     use crate::facts::Facts;
     use nexus_core::problems;
+    use proptest::prelude::*;
 
     fn problem() -> Problem {
         let facts = Facts {
@@ -225,9 +262,40 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_is_too_long_loses_the_oldest_lines_of_the_journal() {
+        let mut alert = Alert::of(&problem(), Kind::Failed, 1, 0);
+        alert.lines = (1..=20).map(|number| format!("{number} {}", "ñandú ".repeat(80))).collect();
+        let (whole, cut) = (alert.text(), alert.text_within(4096));
+        assert!(whole.len() > 4096 && cut.len() <= 4096, "{} and {}", whole.len(), cut.len());
+        assert!(cut.starts_with(&alert.head()) && cut.contains(" older lines that did not fit"), "{cut}");
+        let shown = cut.split("\n\n").last().unwrap().lines().count();
+        let next = &alert.lines[20 - shown - 1];
+        assert!(shown > 2 && cut.len() + next.len() + 1 > 4096, "{shown} lines of {cut}");
+        assert!(whole.ends_with(cut.split("\n\n").last().unwrap()));
+        assert_eq!(alert.text_within(whole.len()), whole);
+    }
+
+    #[test]
     fn no_subject_can_begin_another_header() {
         let mut alert = Alert::of(&problem(), Kind::Failed, 1, 0);
         alert.subject = "é\r\nBcc: x".to_owned();
         assert_eq!(alert.ascii_subject(), "NEXUS: ?\\r\\nBcc: x");
+    }
+
+    proptest! {
+        /// Whatever it is about, a text keeps within its limit and begins with what happened.
+        #[test]
+        fn a_text_never_exceeds_its_limit(
+            lines in proptest::collection::vec("\\PC{0,500}", 0..20),
+            sentence in "\\PC{0,500}",
+            most in 200usize..6000,
+        ) {
+            let mut alert = Alert::of(&problem(), Kind::Failed, 1, 0);
+            (alert.lines, alert.subject) = (lines, sentence);
+            let (whole, cut) = (alert.text(), alert.text_within(most));
+            prop_assert!(cut.len() <= most);
+            prop_assert!(cut == whole || whole.len() > most);
+            prop_assert!(whole.starts_with(cut.trim_end().trim_end_matches('…')) || cut.starts_with(&alert.head()));
+        }
     }
 }

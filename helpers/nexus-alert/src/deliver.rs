@@ -73,7 +73,7 @@ fn one(
         (Alert::of(&problem, owed.kind, owed.number, held.others(about)?), owed.clone())
     };
     let outcome = ways.send(way, &alert);
-    let why = outcome.as_ref().err().map(ToString::to_string);
+    let why = outcome.as_ref().err().map(Refused::of);
     match outcome {
         Ok(()) => {
             log::info!(NEXUS_JOB = "alert", NEXUS_ABOUT = about.to_string(); "told by {way}: {about}");
@@ -82,8 +82,21 @@ fn one(
         Err(failure) => report.unsent.push(Unsent::new(about.clone(), way, &failure)),
     }
     // What was taken and is not on the disk would be told twice: once more, for a disk may fail once.
-    settle(store, about, way, number, now, why.as_deref())
-        .or_else(|_| settle(store, about, way, number, now, why.as_deref()))
+    settle(store, about, way, number, now, why.as_ref())
+        .or_else(|_| settle(store, about, way, number, now, why.as_ref()))
+}
+
+/// Why a message was not taken.
+struct Refused {
+    why: String,
+    /// Whether the same message would be refused again for ever: it cannot be made short enough.
+    ever: bool,
+}
+
+impl Refused {
+    fn of(failure: &Failure) -> Self {
+        Self { why: failure.to_string(), ever: failure.exit() == Exit::CannotCreate }
+    }
 }
 
 /// Keeps what has become of a message; `why` it was not taken.
@@ -93,19 +106,24 @@ fn settle(
     way: Way,
     number: u64,
     now: Timestamp,
-    why: Option<&str>,
+    why: Option<&Refused>,
 ) -> Result<()> {
     let held = store.hold()?;
     let Some(mut problem) = held.problem(about)? else { return Ok(()) };
     match why {
         None => problem.sent(way, number),
-        Some(why) => {
-            let is_given_up = problem.not_sent(way, number, now);
-            warn(about, way, why, is_given_up);
+        Some(Refused { why, ever }) => {
+            let is_given_up = problem.not_sent(way, number, *ever, now);
+            let then = match (is_given_up, ever) {
+                (false, _) => "kept, and tried again",
+                (true, false) => "given up, a week after it was over",
+                (true, true) => "given up; it is in the journal",
+            };
+            warn(about, way, why, is_given_up, then);
         }
     }
     let noted = if *about == About::Test {
-        problem.outcomes.insert(way, why.map(str::to_owned));
+        problem.outcomes.insert(way, why.map(|refused| refused.why.clone()));
         note_test(store, &problem)
     } else {
         Ok(())
@@ -113,8 +131,7 @@ fn settle(
     held.keep(&problem).and(noted)
 }
 
-fn warn(about: &About, way: Way, why: &str, is_given_up: bool) {
-    let then = if is_given_up { "given up, a week after it was over" } else { "kept, and tried again" };
+fn warn(about: &About, way: Way, why: &str, is_given_up: bool, then: &str) {
     let id = if is_given_up { message_id::ALERT_GIVEN_UP } else { message_id::ALERT_KEPT };
     log::warn!(
         MESSAGE_ID = id,

@@ -196,18 +196,19 @@ impl Problem {
         }
     }
 
-    /// `way` has not taken the message of this number. Says whether that is given up.
-    pub(crate) fn not_sent(&mut self, way: Way, number: u64, now: Timestamp) -> bool {
+    /// `way` has not taken the message of this number, and takes none `ever`. Says whether that is given up.
+    pub(crate) fn not_sent(&mut self, way: Way, number: u64, ever: bool, now: Timestamp) -> bool {
         let Some(owed) = self.owed.get_mut(&way).filter(|owed| owed.number == number) else { return false };
         let is_too_late = self.over.is_some_and(|over| now.duration_since(over) >= GIVE_UP);
-        if is_too_late {
+        let is_given_up = ever || is_too_late;
+        if is_given_up {
             self.owed.remove(&way);
         } else {
             owed.tries = owed.tries.saturating_add(1);
             let pause = FIRST_PAUSE.checked_mul(1 << (owed.tries - 1).min(20)).unwrap_or(LONGEST_PAUSE);
             owed.not_before = now + pause.min(LONGEST_PAUSE);
         }
-        is_too_late
+        is_given_up
     }
 
     /// What was to go by a way that is set no more is owed to nobody.

@@ -92,7 +92,7 @@ fn what_came_while_another_of_its_kind_was_sent_is_still_owed() {
     problem.fails_again(Facts::default(), &WAYS, at(120));
     problem.sent(Way::Mail, first);
     assert_eq!(due(&problem, Way::Mail, 120), Some(Kind::Failed));
-    assert!(!problem.not_sent(Way::Mail, first, at(120)) && problem.owed[&Way::Mail].tries == 0);
+    assert!(!problem.not_sent(Way::Mail, first, false, at(120)) && problem.owed[&Way::Mail].tries == 0);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_way_that_does_not_answer_is_tried_ever_more_rarely_and_for_a_week_after_the
     let mut now = at(0);
     let mut pauses = Vec::new();
     for _ in 0..9 {
-        assert!(!problem.not_sent(Way::Webhook, 1, now));
+        assert!(!problem.not_sent(Way::Webhook, 1, false, now));
         assert_eq!(problem.due(Way::Webhook, now), None);
         let next = problem.owed[&Way::Webhook].not_before;
         assert!(problem.due(Way::Webhook, next).is_some_and(|owed| owed.kind == Kind::Failed));
@@ -142,8 +142,8 @@ fn a_way_that_does_not_answer_is_tried_ever_more_rarely_and_for_a_week_after_the
     }
     assert_eq!(pauses, [45, 90, 180, 360, 720, 1440, 2880, 3600, 3600]);
     problem.ends(&WAYS, at(0));
-    assert!(!problem.not_sent(Way::Webhook, 2, at(7 * 86_400 - 1)));
-    assert!(problem.not_sent(Way::Webhook, 2, at(7 * 86_400)));
+    assert!(!problem.not_sent(Way::Webhook, 2, false, at(7 * 86_400 - 1)));
+    assert!(problem.not_sent(Way::Webhook, 2, false, at(7 * 86_400)));
     assert_eq!(due(&problem, Way::Webhook, 8 * 86_400), None);
 }
 
@@ -222,7 +222,7 @@ proptest! {
                 }
                 Step::DoesNotDeliver(way) => {
                     let number = problem.due(way, now).map(|owed| owed.number);
-                    if number.is_some_and(|number| !problem.not_sent(way, number, now)) {
+                    if number.is_some_and(|number| !problem.not_sent(way, number, false, now)) {
                         prop_assert!(problem.owed[&way].not_before.duration_since(now) <= LONGEST_PAUSE);
                     }
                 }

@@ -14,6 +14,9 @@ use crate::alert::Alert;
 /// Where a mail server listens.
 const PORT: u16 = 25;
 
+/// The longest line of a mail, in bytes; RFC 5322 allows 998.
+const LONGEST_LINE: usize = 900;
+
 /// Where mail goes: an address, or a user of this machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Address(String);
@@ -78,9 +81,25 @@ impl Mail {
             now.strftime("%a, %d %b %Y %H:%M:%S +0000"),
             alert.id,
             alert.host(),
-            alert.text()
+            wrapped(&alert.text())
         )
     }
+}
+
+/// Returns `text` with no line longer than a mail may have; servers refuse longer ones or break them inside a letter.
+fn wrapped(text: &str) -> String {
+    let mut wrapped = String::new();
+    for mut line in text.lines() {
+        while line.len() > LONGEST_LINE {
+            let (fits, rest) = line.split_at(line.floor_char_boundary(LONGEST_LINE));
+            wrapped.push_str(fits);
+            wrapped.push('\n');
+            line = rest;
+        }
+        wrapped.push_str(line);
+        wrapped.push('\n');
+    }
+    wrapped
 }
 
 #[cfg(test)]
@@ -108,5 +127,14 @@ mod tests {
         assert!(headers.contains("\nDate: Thu, 01 Jan 1970 00:00:00 +0000\nMessage-ID: <monthly.test.0.1@"));
         assert!(headers.contains("\nAuto-Submitted: auto-generated\n"));
         assert!(body.starts_with("test alert from NEXUS"));
+    }
+
+    #[test]
+    fn a_line_is_no_longer_than_a_mail_may_have() {
+        let text = format!("short\n{}\n\nend\n", "ñandú ".repeat(500));
+        let wrapped = wrapped(&text);
+        assert!(wrapped.lines().all(|line| line.len() <= 998));
+        assert_eq!(wrapped.replace('\n', ""), text.replace('\n', ""));
+        assert_eq!(super::wrapped("as\nit\n\nis\n"), "as\nit\n\nis\n");
     }
 }

@@ -36,24 +36,61 @@ struct Post {
     body: String,
 }
 
-/// Posts `alert`; a status of 200 to 299 means that it is taken. `patience` is for all of it: name, connection, request, answer.
+/// Bytes that ntfy takes as a message. Where it does not keep attachments it refuses a longer one
+/// (<https://docs.ntfy.sh/config/>, `message-size-limit`).
+const NTFY: usize = 4096;
+
+/// Bytes that healthchecks.io keeps of a ping's body (<https://healthchecks.io/docs/self_hosted_configuration/>,
+/// `PING_BODY_LIMIT`); it passes over the rest, which would be the newest lines.
+const HEALTHCHECKS: usize = 10_000;
+
+/// 413 Content Too Large.
+const TOO_LARGE: u16 = 413;
+
+/// Posts `alert`; a status of 200 to 299 means that it is taken. One that is too long for the server is posted once more
+/// without the journal's lines. `patience` is for all of one post: name, connection, request, answer.
 ///
 /// # Errors
-/// Settings (78) without a URL, Unavailable (69) when it is not taken.
+/// Settings (78) without a URL, CannotCreate (73) when the server takes none that short, Unavailable (69) when it does not
+/// take it for another reason.
 pub(crate) fn send(format: Format, alert: &Alert, patience: Duration) -> Result<()> {
     let url = url()?;
-    let post = post(format, &url, alert)?;
-    let agent = agent(patience);
-    let mut request = agent.post(&post.url);
+    match send_once(&post(format, &url, alert)?, patience) {
+        Err(failure) if failure.exit() == Exit::CannotCreate => {
+            send_once(&post(format, &url, &alert.without_lines())?, patience)
+        }
+        other => other,
+    }
+}
+
+fn send_once(post: &Post, patience: Duration) -> Result<()> {
+    let mut request = agent(patience).post(&post.url);
     for (name, value) in &post.headers {
         request = request.header(*name, value);
     }
-    let failed = |why: String| Failure::new(Exit::Unavailable, "posting to the webhook").because(why);
     match request.send(&post.body) {
         Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(answer) => Err(failed(format!("it answered {}", answer.status().as_u16()))
-            .advise("Check the URL in /etc/nexus/credentials/alert_webhook")),
-        Err(error) => Err(failed(why(&error, patience))),
+        Ok(answer) => Err(refused(answer.status().as_u16(), post.body.len())),
+        Err(error) => Err(failed(Exit::Unavailable, why(&error, patience))),
+    }
+}
+
+fn failed(exit: Exit, why: String) -> Failure {
+    Failure::new(exit, "posting to the webhook").because(why)
+}
+
+/// What an answer other than yes means, and what to do about it.
+fn refused(status: u16, bytes: usize) -> Failure {
+    let answered = format!("it answered {status}");
+    match status {
+        TOO_LARGE => {
+            failed(Exit::CannotCreate, format!("{answered}: a message of {bytes} bytes is too long for it"))
+                .advise("Raise the server's limit, or use another one")
+        }
+        429 => failed(Exit::Unavailable, answered).advise("It takes no more messages for now"),
+        500..=599 => failed(Exit::Unavailable, answered).advise("The server has a fault of its own"),
+        _ => failed(Exit::Unavailable, answered)
+            .advise("Check the URL in /etc/nexus/credentials/alert_webhook"),
     }
 }
 
@@ -125,12 +162,12 @@ fn post(format: Format, url: &str, alert: &Alert) -> Result<Post> {
                 text("Priority", if is_urgent { "high" } else { "default" }),
                 text("Tags", tag),
             ],
-            body: alert.text(),
+            body: alert.text_within(NTFY),
         },
         Format::Healthchecks => Post {
             url: healthchecks(url, is_bad, alert.others > 0),
             headers: vec![plain],
-            body: alert.text(),
+            body: alert.text_within(HEALTHCHECKS),
         },
     })
 }
@@ -198,6 +235,17 @@ mod tests {
                 .any(|(name, value)| *name == "Title" && value.starts_with("NEXUS: nexus-backup"))
         );
         assert!(post.body.contains("has failed"));
+    }
+
+    #[test]
+    fn only_an_answer_that_is_about_the_url_says_so() {
+        let said = |status| refused(status, 5000).to_string();
+        assert!(said(404).contains("Check the URL") && said(301).contains("Check the URL"));
+        for status in [413, 429, 500, 503] {
+            assert!(!said(status).contains("URL"), "{}", said(status));
+        }
+        assert!(said(413).contains("5000 bytes"));
+        assert_eq!((refused(413, 0).exit(), refused(404, 0).exit()), (Exit::CannotCreate, Exit::Unavailable));
     }
 
     #[test]
