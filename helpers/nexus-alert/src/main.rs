@@ -14,6 +14,7 @@ mod store;
 mod tell;
 mod tested;
 mod unit;
+mod watcher;
 mod ways;
 
 use std::process::ExitCode;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use nexus_core::failure::{Exit, Result};
@@ -16,6 +17,7 @@ use crate::report::Report;
 use crate::store::{Held, Store};
 use crate::tested;
 use crate::unit::UnitName;
+use crate::watcher;
 use crate::ways::{Ways, journal};
 
 /// Looks at `unit` and tells what is new; `is_over` takes its problem for over without looking.
@@ -58,15 +60,16 @@ pub(crate) fn about(
 /// # Errors
 /// As [`problems::read`], and then nothing is over; I/O of the queue.
 pub(crate) fn health(store: &Store, ways: &Ways, list: &Path) -> Result<Report> {
-    let list = problems::read(list)?;
+    let mut found = problems::read(list)?;
+    found.extend(watcher::silence(list, SystemTime::now()));
     let mut report = Report::default();
     let known = store.hold()?.all()?;
-    let is_there = |about: &About| list.iter().any(|found| About::Health(found.id.clone()) == *about);
+    let is_there = |about: &About| found.iter().any(|found| About::Health(found.id.clone()) == *about);
     let gone = known.into_iter().filter(|about| matches!(about, About::Health(_)) && !is_there(about));
     for about in gone.collect::<Vec<_>>() {
         report.note(ends(store, ways, &about));
     }
-    for found in list {
+    for found in found {
         report.note(lasts(store, ways, found));
     }
     Ok(report)
