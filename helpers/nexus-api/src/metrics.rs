@@ -22,6 +22,9 @@ const BUCKETS: [(f64, &str); 12] = [
     (10.0, "10.0"),
 ];
 
+/// The calls that store.
+const STORES: [&str; 3] = ["/memory/action", "/memory/batch", "/memory/import"];
+
 /// All that is counted.
 #[derive(Default)]
 pub(crate) struct Metrics {
@@ -39,6 +42,8 @@ pub(crate) struct Metrics {
     pub(crate) outside: AtomicU64,
     /// Connections that were turned away, because there were too many.
     pub(crate) turned_away: AtomicU64,
+    /// Stores that have failed since the last one that succeeded.
+    failed_stores: AtomicU64,
 }
 
 #[derive(Default)]
@@ -51,6 +56,11 @@ struct Times {
 impl Metrics {
     /// Notes one answer.
     pub(crate) fn observe(&self, route: &'static str, status: u16, took: Duration) {
+        match status {
+            200..=299 if STORES.contains(&route) => self.failed_stores.store(0, Ordering::Relaxed),
+            500..=599 if STORES.contains(&route) => Self::count(&self.failed_stores),
+            _ => {}
+        }
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         let times = routes.entry(route).or_default();
         times.count += 1;
@@ -101,6 +111,12 @@ impl Metrics {
             ("outside", "counter", "Requests from other machines.", &self.outside),
             ("turned_away", "counter", "Connections refused because there were too many.", &self.turned_away),
             ("in_flight", "gauge", "Requests at work.", &self.in_flight),
+            (
+                "failed_stores",
+                "gauge",
+                "Stores that failed since the last that succeeded.",
+                &self.failed_stores,
+            ),
         ] {
             let value = value.load(Ordering::Relaxed);
             let suffix = if kind == "counter" { "_total" } else { "" };
@@ -136,5 +152,26 @@ mod tests {
             assert!(text.lines().any(|other| other == line), "{line} is not in {text}");
         }
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn failed_stores_are_counted_until_one_succeeds() {
+        let metrics = Metrics::default();
+        let says =
+            |count: u64| metrics.text((0, 0)).contains(&format!("\nnexus_api_failed_stores {count}\n"));
+        assert!(says(0));
+        for (route, status) in [
+            ("/memory/action", 500),
+            ("/memory/import", 503),
+            ("/memory/search", 500),
+            ("/memory/action", 422),
+        ] {
+            metrics.observe(route, status, Duration::ZERO);
+        }
+        assert!(says(2));
+        metrics.observe("/memory/search", 200, Duration::ZERO);
+        assert!(says(2));
+        metrics.observe("/memory/batch", 200, Duration::ZERO);
+        assert!(says(0));
     }
 }

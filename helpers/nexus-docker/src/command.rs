@@ -66,8 +66,11 @@ const CONTAINER_LINE: &str = concat!(
     r#""mounts":{{json .Mounts}},"ports":{{json .HostConfig.PortBindings}}}"#,
 );
 
-/// Version and warnings of the daemon, in one object.
-const DAEMON: &str = r#"{"version":{{json .ServerVersion}},"warnings":{{json .Warnings}}}"#;
+/// Version, warnings and directory of the daemon, in one object.
+const DAEMON: &str = concat!(
+    r#"{"version":{{json .ServerVersion}},"warnings":{{json .Warnings}},"#,
+    r#""root":{{json .DockerRootDir}}}"#,
+);
 
 /// Of an image, by its name: the digest that the name stands for.
 const IMAGE: &str = "{{.Id}}";

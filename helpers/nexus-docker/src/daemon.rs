@@ -1,6 +1,7 @@
 //! Describing Docker itself, in one JSON object.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nexus_core::docker::protocol::Daemon;
@@ -16,6 +17,7 @@ use crate::{command, scratch};
 struct Info {
     version: String,
     warnings: Option<Vec<String>>,
+    root: PathBuf,
 }
 
 /// Sends the object to the asker.
@@ -37,8 +39,8 @@ pub fn describe(asker: &Arc<Asker>) -> Result<(), Trouble> {
         }
     }
     let scratch = scratch::count(asker)?;
-    let daemon =
-        Daemon { version: info.version, warnings: info.warnings.unwrap_or_default(), images, scratch };
+    let Info { version, warnings, root } = info;
+    let daemon = Daemon { version, warnings: warnings.unwrap_or_default(), images, scratch, root };
     let line = serde_json::to_string(&daemon).map_err(|e| Trouble::NotRun(e.to_string()))?;
     let _ = asker.frame(b'o', format!("{line}\n").as_bytes());
     Ok(())

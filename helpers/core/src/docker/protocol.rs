@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +114,9 @@ pub struct Daemon {
     pub images: BTreeMap<String, String>,
     /// How many containers and volumes throwaway servers have left or have in use.
     pub scratch: usize,
+    /// Its directory (`data-root`), below which the volumes are; empty from an earlier nexus-docker.
+    #[serde(default)]
+    pub root: PathBuf,
 }
 
 impl Request {
