@@ -16,11 +16,15 @@ here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/health/thresholds.sh"
 # shellcheck source-path=SCRIPTDIR
 . "$here/health/itself.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$here/health/watching.sh"
 
 work=$(mktemp -d)
 trap put_back EXIT
 keep_settings
 
+# A way of telling, whose absence is a finding too.
+setting NEXUS_ALERT_COMMAND=/bin/true
 # ---- At the interval that is shipped
 restart_health
 check serves_again_after hang postgres 90
@@ -39,6 +43,16 @@ check leftovers_are_swept
 check what_a_person_stopped_stays_down
 check no_more_often_than_allowed
 check nothing_is_mended_when_it_is_off
+
+check other_databases_are_named
+check a_next_run_that_is_years_away_is_said_and_the_timer_started_again
+check what_was_stopped_by_hand_is_named
+check stores_that_fail_are_told_within_a_minute
+check another_program_on_our_port_is_named_and_the_socket_comes_back
+check a_sandbox_that_is_taken_away_is_told
+check a_stack_that_starts_for_ever_is_told
+check no_way_to_tell_is_told
+check dockers_own_directory_is_watched
 
 check restarts_are_counted
 check memory_runs_short

@@ -9,6 +9,9 @@ use nexus_core::set::rotation::Retention;
 
 use crate::thresholds::Thresholds;
 
+/// Docker's directory, unless it was told otherwise (`data-root`).
+pub(crate) const DOCKER: &str = "/var/lib/docker";
+
 /// Watches the servers, the backups and the machine, mends what it safely can, and says the rest in one sentence
 ///
 /// nexus-health.service runs it all the time: systemctl status nexus-health. By hand: nexus-health --once
@@ -79,8 +82,8 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
 
-    /// A directory on the file system that holds the database
-    #[arg(long, env = "NEXUS_HEALTH_DATA_DIR", value_name = "DIRECTORY", default_value = "/var/lib/docker")]
+    /// A directory on the file system that holds the database; as long as it is Docker's usual one, Docker is asked for its own
+    #[arg(long, env = "NEXUS_HEALTH_DATA_DIR", value_name = "DIRECTORY", default_value = DOCKER)]
     pub(crate) data_dir: PathBuf,
 
     /// How long sets are kept
@@ -104,6 +107,18 @@ pub(crate) struct Args {
         value_delimiter = ','
     )]
     pub(crate) ports: Vec<u16>,
+
+    /// Other databases of the server that are backed up in another way, so that nobody need be told that no set has them
+    #[arg(long, env = "NEXUS_HEALTH_LEFT_OUT", value_name = "DATABASES", value_delimiter = ',')]
+    pub(crate) left_out: Vec<String>,
+
+    /// Socket of nexus-api
+    #[arg(long, value_name = "SOCKET", default_value = "/run/nexus/api.sock", hide = true)]
+    pub(crate) api_socket: PathBuf,
+
+    /// nexus-alert's ways of telling, of which one should be set
+    #[command(flatten)]
+    pub(crate) ways: Ways,
 
     /// Where warnings begin
     #[command(flatten)]
@@ -130,6 +145,30 @@ impl Args {
     /// Whether it looks once, and changes nothing.
     pub(crate) fn is_one_look(&self) -> bool {
         self.once || self.json
+    }
+}
+
+/// The settings of nexus-alert's ways, as it reads them; empty is not set.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Ways {
+    #[arg(long = "alert-mail", env = "NEXUS_ALERT_MAIL", hide = true)]
+    pub(crate) mail: Option<String>,
+
+    #[arg(long = "alert-webhook-format", env = "NEXUS_ALERT_WEBHOOK_FORMAT", hide = true)]
+    pub(crate) webhook: Option<String>,
+
+    #[arg(long = "alert-command", env = "NEXUS_ALERT_COMMAND", hide = true)]
+    pub(crate) command: Option<String>,
+
+    #[arg(long = "alert-wall", env = "NEXUS_ALERT_WALL", default_value = "no", hide = true)]
+    pub(crate) wall: String,
+}
+
+impl Ways {
+    /// Whether somebody is told.
+    pub(crate) fn is_one_set(&self) -> bool {
+        let ways = [&self.mail, &self.webhook, &self.command];
+        ways.into_iter().any(Option::is_some) || self.wall == "yes"
     }
 }
 

@@ -1,8 +1,10 @@
 //! What a check gives back, and what it is given.
 
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
-use crate::args::Args;
+use crate::args::{Args, DOCKER};
 use crate::check::docker::containers::Container;
 use crate::finding::{Finding, Metric};
 
@@ -49,6 +51,9 @@ pub(crate) enum Fact {
     Scratch(usize),
     /// What killed backups have left.
     PartialSets(usize),
+    /// Whether systemd can mend a unit by starting it: a timer whose next run is years away, a socket whose port is free
+    /// again.
+    UnitsToStart(bool),
 }
 
 /// How a server answers.
@@ -93,6 +98,8 @@ pub(crate) struct Ctx {
     pub(crate) args: Args,
     /// Where the servers say that they keep their data.
     pub(crate) directories: Mutex<Directories>,
+    /// Whether Docker has said where its directory is, or cannot.
+    docker_has_said: (Mutex<bool>, Condvar),
 }
 
 /// Where the servers say that they keep their data; `None` as long as they have not been asked.
@@ -102,17 +109,50 @@ pub(crate) struct Directories {
     pub(crate) postgres: Option<String>,
     /// `dir`
     pub(crate) redis: Option<String>,
+    /// Docker's, below which the volumes are.
+    pub(crate) docker: Option<PathBuf>,
 }
+
+/// One look waits so long for Docker to say where its directory is; a process that goes on looking knows it the next time.
+const DOCKER_SAYS: Duration = Duration::from_secs(5);
 
 impl Ctx {
     /// What all checks are given.
     pub(crate) fn new(args: Args) -> Self {
-        Self { args, directories: Mutex::default() }
+        Self { args, directories: Mutex::default(), docker_has_said: Default::default() }
     }
 
     /// Where the servers keep their data.
     pub(crate) fn directories(&self) -> Directories {
         self.directories.lock().map(|d| d.clone()).unwrap_or_default()
+    }
+
+    /// Returns Docker's directory, as it says itself, or as the setting says where that is not its default.
+    pub(crate) fn docker_directory(&self) -> PathBuf {
+        let setting = &self.args.data_dir;
+        if setting != Path::new(DOCKER) {
+            return setting.clone();
+        }
+        let (has_said, news) = &self.docker_has_said;
+        if self.args.is_one_look()
+            && let Ok(has_said) = has_said.lock()
+        {
+            // Poisoned only by a panic, which ends the process.
+            let _said = news.wait_timeout_while(has_said, DOCKER_SAYS, |has_said| !*has_said);
+        }
+        self.directories().docker.unwrap_or_else(|| setting.clone())
+    }
+
+    /// Notes Docker's directory, or that it does not say.
+    pub(crate) fn note_docker(&self, directory: Option<PathBuf>) {
+        if directory.is_some() {
+            self.note_directory(|directories| directories.docker = directory);
+        }
+        let (has_said, news) = &self.docker_has_said;
+        if let Ok(mut has_said) = has_said.lock() {
+            *has_said = true;
+        }
+        news.notify_all();
     }
 
     /// Notes where a server keeps its data.

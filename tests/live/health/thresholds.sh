@@ -138,9 +138,7 @@ prepare() {
 
 # A file system of 64 MiB and 200 files, in the place of the backups.
 make_disk() {
-	local number
-	[[ -e /dev/loop-control ]] || mknod -m 600 /dev/loop-control c 10 237
-	for number in 0 1 2 3 4 5 6 7; do [[ -e /dev/loop$number ]] || mknod -m 600 "/dev/loop$number" b 7 "$number"; done
+	loop_devices
 	truncate --size=64M "$work/disk"
 	mkfs.ext4 -q -N 208 -m 0 -E lazy_itable_init=0 "$work/disk"
 	# With the identity of the directory that it takes the place of: otherwise that is what is found.
@@ -161,6 +159,11 @@ make_disk() {
 		    print(json.dumps({"at": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "used": [["backups", there]]}))
 	PYTHON
 	chown nexus:nexus /var/lib/nexus/health/history.jsonl
+}
+loop_devices() {
+	local number
+	[[ -e /dev/loop-control ]] || mknod -m 600 /dev/loop-control c 10 237
+	for number in 0 1 2 3 4 5 6 7; do [[ -e /dev/loop$number ]] || mknod -m 600 "/dev/loop$number" b 7 "$number"; done
 }
 # filled PERCENT: of its bytes and of its files.
 filled() {

@@ -1,4 +1,5 @@
-//! Whether alerts arrive: once a month nexus-alert sends a test through every way that is set, and notes what came of it.
+//! Whether alerts arrive: once a month nexus-alert sends a test through every way that is set, and notes what came of it. Where
+//! none is set, nobody learns of a failure who does not look.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +17,9 @@ const OLDEST: SignedDuration = SignedDuration::from_hours(24 * 35);
 
 const ADVICE: &str = "Send one now: systemctl start nexus-alert-test; see: journalctl -u nexus-alert-test";
 
+const SET_ONE: &str = "Set one of NEXUS_ALERT_MAIL, NEXUS_ALERT_WEBHOOK_FORMAT, NEXUS_ALERT_COMMAND or NEXUS_ALERT_WALL in \
+                       /etc/nexus/nexus.env (man nexus-alert), then: systemctl restart nexus-health; nexus-alert --test";
+
 /// What nexus-alert has noted.
 #[derive(Deserialize)]
 struct Tested {
@@ -30,7 +34,15 @@ pub(crate) struct Alerts;
 
 impl Check for Alerts {
     fn look(&mut self, ctx: &Ctx) -> Look {
-        Look::only(judge(&ctx.args.alert_tested, Timestamp::now()))
+        Look::only(if ctx.args.ways.is_one_set() {
+            judge(&ctx.args.alert_tested, Timestamp::now())
+        } else {
+            Finding::warning(
+                "alerts",
+                "No way to send alerts is set: failures are told in the journal alone.",
+                SET_ONE,
+            )
+        })
     }
 }
 
@@ -66,7 +78,26 @@ fn judge(path: &Path, now: Timestamp) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Args;
     use crate::finding::Level;
+    use clap::Parser;
+
+    #[test]
+    fn a_way_is_set_where_nexus_alert_would_use_it() {
+        let is_set = |arguments: &[&str]| {
+            let args = Args::parse_from([&["nexus-health"], arguments].concat());
+            args.ways.is_one_set()
+        };
+        assert!(!is_set(&[]) && !is_set(&["--alert-wall", "no"]));
+        for (way, value) in [
+            ("--alert-mail", "root"),
+            ("--alert-webhook-format", "ntfy"),
+            ("--alert-command", "/usr/bin/tell"),
+            ("--alert-wall", "yes"),
+        ] {
+            assert!(is_set(&[way, value]), "{way}");
+        }
+    }
 
     #[test]
     fn a_test_that_failed_or_is_old_is_said() {

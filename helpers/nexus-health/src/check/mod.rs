@@ -1,6 +1,7 @@
 //! The checks, one file or folder each, and how often each looks.
 
 pub(crate) mod alerts;
+pub(crate) mod api;
 pub(crate) mod backups;
 pub(crate) mod docker;
 pub(crate) mod exposure;
@@ -42,10 +43,12 @@ pub(crate) fn all() -> Vec<Group> {
         group("postgres", 1, true, 12, Box::new(postgres::Postgres)),
         group("redis", 1, true, 12, Box::<redis::Redis>::default()),
         group("systemd", 1, true, 10, Box::new(systemd::Systemd)),
+        group("api", 1, false, 10, Box::<api::Api>::default()),
         group("docker", 10, true, 20, Box::<docker::Docker>::default()),
         group("backups", 4, false, 20, Box::new(backups::Backups)),
         group("database", 20, false, 30, Box::new(postgres::database::Database)),
         group("exposure", 20, false, 30, Box::new(exposure::Exposure)),
+        group("sandbox", 20, false, 10, Box::new(systemd::sandbox::Sandbox)),
         group("clock", 20, false, 10, Box::<machine::clock::Clock>::default()),
         group("alerts", 20, false, 10, Box::new(alerts::Alerts)),
     ]

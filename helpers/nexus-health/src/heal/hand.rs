@@ -25,7 +25,7 @@ pub(crate) fn carry_out(action: Action, why: &str, args: &Args) -> Result<()> {
         Action::RestartHung(service) => docker(&Request::RestartHung { service }),
         Action::Restart(service) => docker(&Request::Restart { service }),
         Action::SweepScratch => docker(&Request::ScratchDown {}),
-        Action::AskForStack => {
+        Action::AskForStack | Action::AskForUnits => {
             file::replace(&args.state_dir.join("want-stack"), format!("{why}\n").as_bytes())
         }
         Action::SweepSets => sweep_sets(args),

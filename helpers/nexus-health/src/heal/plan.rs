@@ -36,6 +36,8 @@ pub(crate) enum Action {
     Restart(Service),
     /// systemd is asked to make the directories and to start the stack.
     AskForStack,
+    /// systemd is asked to start timers and sockets that a start mends.
+    AskForUnits,
     /// What throwaway servers have left is removed.
     SweepScratch,
     /// What killed backups have left is removed.
@@ -47,6 +49,7 @@ impl fmt::Display for Action {
         match self {
             Self::RestartHung(service) | Self::Restart(service) => write!(f, "restarting {}", name(*service)),
             Self::AskForStack => f.write_str("asking systemd for the stack"),
+            Self::AskForUnits => f.write_str("asking systemd to start timers and sockets"),
             Self::SweepScratch => f.write_str("removing what a restore test has left"),
             Self::SweepSets => f.write_str("removing what a killed backup has left"),
         }
@@ -88,6 +91,7 @@ pub(crate) struct Known {
     unhealthy: [Option<Instant>; 2],
     scratch: Option<Instant>,
     partial_sets: Option<Instant>,
+    units: Option<Instant>,
 }
 
 impl Known {
@@ -111,6 +115,7 @@ impl Known {
             Fact::PartialSets(left) => {
                 self.partial_sets = (left > 0).then(|| self.partial_sets.unwrap_or(now));
             }
+            Fact::UnitsToStart(is) => self.units = is.then(|| self.units.unwrap_or(now)),
         }
     }
 
@@ -128,6 +133,7 @@ impl Known {
             Action::AskForStack => {
                 (self.stack, self.postgres, self.redis, self.containers) = (None, None, None, None);
             }
+            Action::AskForUnits => self.units = None,
             Action::SweepScratch => self.scratch = None,
             Action::SweepSets => self.partial_sets = None,
         }
@@ -160,6 +166,10 @@ impl Known {
             .into_iter()
             .find_map(|(service, answer)| self.of_server(service, answer?, now))
             .or_else(|| self.unhealthy_one(now))
+            .or_else(|| {
+                let lasts = self.units.filter(|at| since(*at) >= ABSENT);
+                lasts.map(|_| (Action::AskForUnits, "a timer or a socket does not run as it should".into()))
+            })
             .or_else(|| {
                 let left = self.scratch.filter(|at| since(*at) >= LEFT);
                 left.map(|_| {

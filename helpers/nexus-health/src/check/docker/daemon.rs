@@ -6,12 +6,12 @@ use nexus_core::docker::protocol::{Daemon, Request};
 use super::LONGEST;
 use super::containers::Container;
 use crate::finding::Finding;
-use crate::look::{Fact, Look};
+use crate::look::{Ctx, Fact, Look};
 
 /// Before it, ports published on 127.0.0.1 can be reached from the same network (moby#45610).
 const LOOPBACK_IS_CLOSED: u32 = 28;
 
-pub(super) fn look(client: &Client, containers: &[Container], look: &mut Look) {
+pub(super) fn look(client: &Client, containers: &[Container], ctx: &Ctx, look: &mut Look) {
     let said = client
         .collect(&Request::Daemon {}, LONGEST)
         .map_err(|failure| failure.to_string())
@@ -19,11 +19,13 @@ pub(super) fn look(client: &Client, containers: &[Container], look: &mut Look) {
     let daemon = match said {
         Ok(daemon) => daemon,
         Err(why) => {
+            ctx.note_docker(None);
             let sentence = format!("Docker cannot be asked about itself: {why}");
             look.found(Finding::unknown("docker-exposure", sentence, "See: journalctl -u 'nexus-docker@*'"));
             return;
         }
     };
+    ctx.note_docker(Some(daemon.root.clone()).filter(|root| !root.as_os_str().is_empty()));
     let publishes = containers.iter().any(|container| container.published().next().is_some());
     look.found(exposure(&daemon, publishes));
     look.found(replaced(&daemon, containers));
@@ -84,6 +86,7 @@ mod tests {
             warnings: vec![warning.to_owned()],
             images: std::collections::BTreeMap::new(),
             scratch: 0,
+            root: std::path::PathBuf::new(),
         };
         assert_eq!(exposure(&daemon("26.1.5+dfsg1", ""), false).level, Level::Ok);
         assert_eq!(exposure(&daemon("26.1.5+dfsg1", ""), true).level, Level::Warning);

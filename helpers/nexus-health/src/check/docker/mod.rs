@@ -40,6 +40,7 @@ impl Check for Docker {
                     Finding::critical("docker", format!("Docker does not answer: {failure}"), advice);
                 let mut look = Look::only(finding.patient(2));
                 look.facts.push(Fact::Containers(None));
+                ctx.note_docker(None);
                 return look;
             }
         };
@@ -49,7 +50,7 @@ impl Check for Docker {
             Ok(containers) => {
                 self.stack(&containers, ctx, &mut look);
                 if self.looks.is_multiple_of(SELDOM) {
-                    daemon::look(&client, &containers, &mut look);
+                    daemon::look(&client, &containers, ctx, &mut look);
                 }
                 look.facts.push(Fact::Containers(Some(containers)));
             }

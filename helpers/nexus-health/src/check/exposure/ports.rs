@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use nexus_core::failure::{OrFailIo, Result};
+use nix::unistd::{Uid, User};
 
 use crate::args::Args;
 use crate::finding::Finding;
@@ -22,7 +23,34 @@ const OLDEST: Duration = Duration::from_secs(3600);
 /// State TCP_LISTEN of the kernel (include/net/tcp_states.h).
 const LISTENING: &str = "0A";
 
-/// Writes the addresses that are listened on into `path`, one a line.
+/// An address that is listened on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    /// The user whose program it is, where the kernel says so.
+    pub(crate) user: Option<u32>,
+}
+
+impl Listener {
+    /// `of alice`
+    pub(crate) fn of_whom(self) -> String {
+        let user = self.user.and_then(|id| User::from_uid(Uid::from_raw(id)).ok().flatten());
+        match (user, self.user) {
+            (Some(user), _) => format!("of {}", user.name),
+            (None, Some(id)) => format!("of user number {id}"),
+            (None, None) => "of a user that is not known".to_owned(),
+        }
+    }
+
+    /// `127.0.0.1:8003 1000`; without the number as an earlier nexus-health wrote it.
+    fn read(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let address = words.next()?.parse().ok()?;
+        Some(Self { address, user: words.next().and_then(|id| id.parse().ok()) })
+    }
+}
+
+/// Writes the addresses that are listened on, and whose they are, into `path`, one a line.
 ///
 /// # Errors
 /// I/O.
@@ -34,11 +62,37 @@ pub(crate) fn note(path: &Path) -> Result<()> {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             text => {
                 let text = text.or_fail_io(|| format!("reading {list}"))?;
-                listening(&text).for_each(|address| lines.push_str(&format!("{address}\n")));
+                for Listener { address, user } in listening(&text) {
+                    let user = user.map(|id| format!(" {id}")).unwrap_or_default();
+                    lines.push_str(&format!("{address}{user}\n"));
+                }
             }
         }
     }
     file::replace(path, lines.as_bytes())
+}
+
+/// The addresses that were listened on, and when that was written down.
+#[derive(Clone, Debug)]
+pub(in crate::check) struct Listening {
+    pub(in crate::check) listeners: Vec<Listener>,
+    pub(in crate::check) at: SystemTime,
+}
+
+impl Default for Listening {
+    fn default() -> Self {
+        Self { listeners: Vec::new(), at: SystemTime::UNIX_EPOCH }
+    }
+}
+
+/// Returns what was written down; nothing where it cannot be read, which is a finding of its own.
+pub(in crate::check) fn listening_now(args: &Args) -> Listening {
+    let path = args.run_dir.join("ports");
+    let read = fs::read_to_string(&path).and_then(|text| Ok((text, path.metadata()?.modified()?)));
+    read.map_or_else(
+        |_| Listening::default(),
+        |(text, at)| Listening { listeners: text.lines().filter_map(Listener::read).collect(), at },
+    )
 }
 
 /// Looks at what was written down.
@@ -59,8 +113,9 @@ pub(super) fn look(args: &Args) -> Finding {
 }
 
 fn judge(text: &str, ports: &[u16]) -> Finding {
-    let addresses = text.lines().filter_map(|line| line.parse::<SocketAddr>().ok());
+    let addresses = text.lines().filter_map(Listener::read);
     let open: Vec<String> = addresses
+        .map(|listener| listener.address)
         .filter(|address| ports.contains(&address.port()) && !address.ip().to_canonical().is_loopback())
         .map(|address| address.to_string())
         .collect();
@@ -81,11 +136,13 @@ fn port_of(address: &str) -> &str {
     address.rsplit(':').next().unwrap_or_default()
 }
 
-/// `  0: 0100007F:1538 00000000:0000 0A …`: address and port in hexadecimal, the address in words of the machine's order.
-fn listening(table: &str) -> impl Iterator<Item = SocketAddr> {
+/// `  0: 0100007F:1538 00000000:0000 0A … … … 1000 …`: address and port in hexadecimal, the address in words of the machine's
+/// order; after three more words the user's number.
+fn listening(table: &str) -> impl Iterator<Item = Listener> {
     table.lines().filter_map(|line| {
         let mut words = line.split_whitespace().skip(1);
         let (local, _, state) = (words.next()?, words.next()?, words.next()?);
+        let user = words.nth(3).and_then(|id| id.parse().ok());
         if state != LISTENING {
             return None;
         }
@@ -100,7 +157,7 @@ fn listening(table: &str) -> impl Iterator<Item = SocketAddr> {
             4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
             _ => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)),
         };
-        Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
+        Some(Listener { address: SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?), user })
     })
 }
 
@@ -112,17 +169,23 @@ mod tests {
     #[test]
     #[cfg(target_endian = "little")]
     fn the_kernels_list_is_read() {
-        let table = "  sl  local_address rem_address   st\n   0: 0100007F:1538 00000000:0000 0A 0\n\
+        let table = "  sl  local_address rem_address   st\n   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 1\n\
                      1: 00000000:1F43 00000000:0000 0A 0\n   2: 0100007F:1F44 0100007F:9999 01 0\n";
-        let found: Vec<String> = listening(table).map(|address| address.to_string()).collect();
+        let found: Vec<String> = listening(table).map(|listener| listener.address.to_string()).collect();
         assert_eq!(found, ["127.0.0.1:5432", "0.0.0.0:8003"]);
+        assert_eq!(listening(table).next().unwrap().user, Some(1000));
         let table = "0: 00000000000000000000000001000000:0277 00000000000000000000000000000000:0000 0A\n";
-        assert_eq!(listening(table).next().map(|address| address.to_string()).as_deref(), Some("[::1]:631"));
+        assert_eq!(
+            listening(table).next().map(|listener| listener.address.to_string()).as_deref(),
+            Some("[::1]:631")
+        );
     }
 
     #[test]
     fn only_a_port_of_ours_that_others_reach_is_said() {
         let level = |text: &str| judge(text, &[5432]).level;
+        assert_eq!(level("127.0.0.1:5432 1000\n"), Level::Ok);
+        assert_eq!(level("0.0.0.0:5432 1000\n"), Level::Critical);
         assert_eq!(level("127.0.0.1:5432\n[::1]:5432\n0.0.0.0:22\n[::ffff:127.0.0.1]:5432\n"), Level::Ok);
         assert_eq!(level("0.0.0.0:5432\n"), Level::Critical);
         assert_eq!(level("[::]:5432\n"), Level::Critical);

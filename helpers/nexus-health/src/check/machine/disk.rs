@@ -51,7 +51,7 @@ impl Disks {
 
 fn places(ctx: &Ctx) -> [Place; 3] {
     [
-        Place { name: "database", words: "the database", path: ctx.args.data_dir.clone() },
+        Place { name: "database", words: "the database", path: ctx.docker_directory() },
         Place { name: "backups", words: "the backups", path: ctx.args.backup_dir.clone() },
         Place { name: "root", words: "the system", path: PathBuf::from("/") },
     ]

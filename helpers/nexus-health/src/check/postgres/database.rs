@@ -1,7 +1,7 @@
 //! What changes slowly and costs more to look at: size, dead rows, indexes, collations, pgvector, texts without a vector.
 
 use super::session::{Session, Trouble};
-use super::{bytes_in_words, embedding, emptied, in_words, unbuilt};
+use super::{bytes_in_words, embedding, emptied, in_words, others, unbuilt};
 use crate::finding::{Finding, Metric};
 use crate::look::{Check, Ctx, Look};
 
@@ -47,6 +47,7 @@ fn ask(ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
     size(&session, look)?;
     emptied::look(&session, ctx, look)?;
     unbuilt::look(&session, look)?;
+    others::look(&session, ctx, look)?;
     embedding::look(&session, ctx, look)?;
     dead_rows(&session, ctx, look)
 }

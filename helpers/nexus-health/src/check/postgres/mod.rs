@@ -3,6 +3,7 @@
 pub(crate) mod database;
 mod embedding;
 mod emptied;
+mod others;
 mod session;
 mod unbuilt;
 

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 pub(super) struct Info(BTreeMap<String, String>);
 
 /// Those that are looked at; the rest is a hundred lines.
-const WANTED: [&str; 7] = [
+const WANTED: [&str; 8] = [
     "aof_enabled",
     "aof_last_bgrewrite_status",
     "aof_last_write_status",
     "evicted_keys",
     "maxmemory",
     "rdb_last_bgsave_status",
+    "total_forks",
     "used_memory",
 ];
 

@@ -1,0 +1,121 @@
+//! Whether programs can store: by the figures of nexus-api, which counts its answers. A trigger, a right that is missing or a
+//! full disk refuses every store while reading goes on and all else is well.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use age::secrecy::{ExposeSecret, SecretString};
+use nexus_core::credentials;
+
+use crate::finding::Finding;
+use crate::look::{Check, Ctx, Look};
+
+/// For each read and write.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What is read of the figures, in bytes; they have some 20 KiB.
+const LONGEST: u64 = 1 << 20;
+
+/// Without one more store for so long, what the last ones came to says nothing any more.
+const OLD: Duration = Duration::from_secs(3600);
+
+/// The figure: how many stores have failed since the last one that succeeded.
+const FIGURE: &str = "nexus_api_failed_stores ";
+
+/// What is kept from look to look: the figure, and when it last grew.
+#[derive(Debug, Default)]
+pub(crate) struct Api {
+    failed: Option<(u64, Instant)>,
+}
+
+impl Check for Api {
+    fn look(&mut self, ctx: &Ctx) -> Look {
+        match ask(&ctx.args.api_socket) {
+            Ok(Some(failed)) => Look::only(self.judge(failed, Instant::now())),
+            // The check of systemd says that nobody listens there, and one that is busy answers the next time.
+            Ok(None) => Look::default(),
+            Err(error) => Look::only(Finding::unknown(
+                "stores",
+                format!("nexus-api does not say how its stores go: {error}."),
+                "See: systemctl status nexus-api.socket nexus-api",
+            )),
+        }
+    }
+}
+
+impl Api {
+    fn judge(&mut self, failed: u64, now: Instant) -> Finding {
+        let since = match self.failed {
+            Some((before, at)) if failed <= before => at,
+            _ => now,
+        };
+        self.failed = Some((failed, since));
+        if failed == 0 || now.duration_since(since) > OLD {
+            return Finding::ok("stores", "No program is kept from storing.");
+        }
+        Finding::critical(
+            "stores",
+            format!("Programs cannot store: {failed} stores have failed since the last one that succeeded."),
+            "See why: journalctl -u nexus-api -n 20; a trigger or a right in the database may refuse them, or a full disk",
+        )
+        // A server that starts again refuses for a moment.
+        .patient(2)
+    }
+}
+
+/// Asks for the figures, over a connection for a moment; nothing when nobody listens or the answer is another one.
+fn ask(socket: &Path) -> std::io::Result<Option<u64>> {
+    let Ok(mut stream) = UnixStream::connect(socket) else { return Ok(None) };
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    let token = token().map(|token| format!("Authorization: Bearer {}\r\n", token.expose_secret()));
+    let token = token.unwrap_or_default();
+    stream.write_all(
+        format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{token}Connection: close\r\n\r\n").as_bytes(),
+    )?;
+    let mut lines = BufReader::new(stream.take(LONGEST));
+    let mut status = String::new();
+    lines.read_line(&mut status)?;
+    if !status.starts_with("HTTP/1.1 200 ") {
+        return Ok(None);
+    }
+    for line in lines.lines() {
+        let line = line?;
+        if let Some(number) = line.strip_prefix(FIGURE) {
+            return Ok(number.trim().parse().ok());
+        }
+    }
+    Ok(None)
+}
+
+/// The API's token, where one is set. "none" is what the unit has where there is no file (SetCredential=).
+fn token() -> Option<SecretString> {
+    let is_there = credentials::path_of("api_token").exists();
+    let token = is_there.then(|| credentials::read("api_token")).transpose();
+    token.ok().flatten().filter(|token| token.expose_secret() != "none")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+
+    #[test]
+    fn stores_that_fail_are_said_until_one_succeeds_or_an_hour_is_over() {
+        let (mut api, begun) = (Api::default(), Instant::now());
+        let mut level = |failed, seconds| api.judge(failed, begun + Duration::from_secs(seconds)).level;
+        assert_eq!(level(0, 0), Level::Ok);
+        assert_eq!(
+            (level(1, 30), level(1, 60), level(2, 90)),
+            (Level::Critical, Level::Critical, Level::Critical)
+        );
+        assert_eq!(level(0, 120), Level::Ok);
+        assert_eq!(
+            (level(1, 150), level(1, 150 + 3600), level(1, 151 + 3600)),
+            (Level::Critical, Level::Critical, Level::Ok)
+        );
+        assert_eq!(level(2, 4000), Level::Critical);
+    }
+}

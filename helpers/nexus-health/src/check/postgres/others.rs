@@ -1,0 +1,85 @@
+//! What is in the server beside the memory's database: no set has it, and `nexus-upgrade-postgres --finish` removes it.
+
+use super::session::{Session, Trouble};
+use crate::finding::Finding;
+use crate::look::{Ctx, Look};
+
+/// The databases of the server but for the memory's own, those that every server has, and those that nexus-restore keeps or
+/// makes, which have a space in their names and the memory's name before it.
+const DATABASES: &str = "\
+SELECT datname::text FROM pg_catalog.pg_database \
+WHERE datname NOT IN ('postgres', 'template0', 'template1', current_database()) \
+ AND datname !~ ' (restoring [0-9]+|(before [0-9]+|undone) [0-9]{8}T[0-9]{6}Z)$' ORDER BY 1";
+
+/// Tables that people have made, in the database `postgres`.
+const TABLES: &str = "\
+SELECT c.oid::regclass::text FROM pg_catalog.pg_class c \
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^(pg_|information_schema$)' ORDER BY 1 LIMIT 20";
+
+pub(super) fn look(session: &Session, ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
+    let names = |session: &Session, sql: &str| -> Result<Vec<String>, Trouble> {
+        Ok(session.rows(sql)?.iter().map(|row| row.get(0)).collect())
+    };
+    let databases = names(session, DATABASES)?;
+    let mut settings = ctx.args.server.clone();
+    // Where the memory itself is in `postgres`, its tables are in every set.
+    let tables = if settings.database == "postgres" {
+        Vec::new()
+    } else {
+        settings.database = "postgres".to_owned();
+        names(&Session::open(&settings)?, TABLES)?
+    };
+    look.found(judge(databases, &tables, &ctx.args.left_out));
+    Ok(())
+}
+
+fn judge(mut databases: Vec<String>, tables: &[String], left_out: &[String]) -> Finding {
+    databases.retain(|name| !left_out.contains(name));
+    let in_postgres = !tables.is_empty() && !left_out.iter().any(|name| name == "postgres");
+    let mut what = Vec::new();
+    if !databases.is_empty() {
+        what.push(format!("the databases {}", databases.join(", ")));
+    }
+    if in_postgres {
+        what.push(format!("in the database postgres the tables {}", tables.join(", ")));
+    }
+    let Some(first) = databases.first().map(String::as_str).or(in_postgres.then_some("postgres")) else {
+        return Finding::ok("databases", "Everything in the server that needs a backup is in the sets.");
+    };
+    Finding::warning(
+        "databases",
+        format!("No backup set has {}.", what.join(", and ")),
+        format!(
+            "Save it yourself: docker exec nexus-postgres pg_dump -Fc -d '{first}' >FILE; what is saved in another way: \
+             NEXUS_HEALTH_LEFT_OUT={}",
+            databases
+                .iter()
+                .map(String::as_str)
+                .chain(in_postgres.then_some("postgres"))
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::finding::Level;
+
+    #[test]
+    fn what_no_set_has_is_named_unless_a_person_saves_it_in_another_way() {
+        let judge = |databases: &[&str], tables: &[&str], left_out: &[&str]| {
+            let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+            super::judge(owned(databases), &owned(tables), &owned(left_out))
+        };
+        assert_eq!(judge(&[], &[], &[]).level, Level::Ok);
+        let finding = judge(&["blog", "notes"], &["public.t"], &["blog"]);
+        assert_eq!(
+            finding.sentence,
+            "No backup set has the databases notes, and in the database postgres the tables public.t."
+        );
+        assert!(finding.advice.contains("-d 'notes'") && finding.advice.ends_with("=notes,postgres"));
+        assert_eq!(judge(&["notes"], &["public.t"], &["notes", "postgres"]).level, Level::Ok);
+    }
+}

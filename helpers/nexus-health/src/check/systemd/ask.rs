@@ -1,0 +1,120 @@
+//! What systemd says of the units, over D-Bus (org.freedesktop.systemd1(5)); only read.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nexus_core::systemd::{MANAGER, proxy};
+use zbus::blocking::Connection;
+use zbus::zvariant::OwnedObjectPath;
+
+use super::timers::CALENDARS;
+
+/// A unit that is loaded.
+#[derive(Clone, Debug)]
+pub(super) struct Unit {
+    pub(super) name: String,
+    /// `active`, `activating`, `failed`, …
+    pub(super) active: String,
+    pub(super) path: OwnedObjectPath,
+}
+
+/// A socket that has failed.
+#[derive(Clone, Debug)]
+pub(super) struct FailedSocket {
+    pub(super) name: String,
+    /// Where it should listen.
+    pub(super) addresses: Vec<String>,
+    /// When it failed.
+    pub(super) at: SystemTime,
+}
+
+/// A row of `ListUnitsByPatterns`.
+type Row = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+
+/// What systemd has said.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) units: Vec<Unit>,
+    /// Name and state of each unit file.
+    pub(super) files: Vec<(String, String)>,
+    /// The active timers that have a calendar, and the time until their next run; `None` where there is none.
+    pub(super) next: Vec<(String, Option<Duration>)>,
+    /// The sockets that have failed.
+    pub(super) failed_sockets: Vec<FailedSocket>,
+    /// Of a stack that is starting: how often systemd has tried again, and since when it starts.
+    pub(super) starting: Option<(u32, Duration)>,
+}
+
+impl Asked {
+    /// The state of a unit that is loaded.
+    pub(super) fn active(&self, name: &str) -> Option<&str> {
+        self.units.iter().find(|unit| unit.name == name).map(|unit| unit.active.as_str())
+    }
+
+    /// Names of the unit files in one of `states`.
+    pub(super) fn in_state(&self, states: &[&str]) -> impl Iterator<Item = &str> {
+        let is_in = move |(name, state): &&(String, String)| {
+            states.iter().any(|wanted| wanted == state).then_some(name).is_some()
+        };
+        let names: Vec<&str> = self.files.iter().filter(is_in).map(|(name, _)| name.as_str()).collect();
+        names.into_iter()
+    }
+}
+
+/// Asks, over one connection for a moment; none is held.
+pub(super) fn ask() -> zbus::Result<Asked> {
+    let connection = Connection::system()?;
+    let manager = proxy(&connection, MANAGER, "Manager")?;
+    // Slices: an array of fixed length would go over the bus as a structure.
+    let (states, patterns): (&[&str], &[&str]) = (&[], &["nexus-*", "nexus.*"]);
+    let rows: Vec<Row> = manager.call("ListUnitsByPatterns", &(states, patterns))?;
+    let units: Vec<Unit> =
+        rows.into_iter().map(|row| Unit { name: row.0, active: row.3, path: row.6 }).collect();
+    let files: Vec<(String, String)> = manager.call("ListUnitFilesByPatterns", &(states, patterns))?;
+    let files = files
+        .into_iter()
+        .map(|(path, state)| (path.rsplit('/').next().unwrap_or_default().to_owned(), state))
+        .collect();
+    let mut asked = Asked { units, files, ..Asked::default() };
+    for unit in &asked.units {
+        match (unit.name.as_str(), unit.active.as_str()) {
+            (name, "active") if CALENDARS.iter().any(|(timer, _)| *timer == name) => {
+                if let Some(next) = next_run(&connection, unit)? {
+                    asked.next.push((unit.name.clone(), next));
+                }
+            }
+            (name, "failed") if name.ends_with(".socket") => {
+                let socket = proxy(&connection, unit.path.as_str(), "Socket")?;
+                let listen: Vec<(String, String)> = socket.get_property("Listen")?;
+                let addresses = listen.into_iter().map(|(_, address)| address).collect();
+                let at: u64 =
+                    proxy(&connection, unit.path.as_str(), "Unit")?.get_property("StateChangeTimestamp")?;
+                let at = UNIX_EPOCH + Duration::from_micros(at);
+                asked.failed_sockets.push(FailedSocket { name: unit.name.clone(), addresses, at });
+            }
+            ("nexus-stack.service", "activating") => {
+                let tries = proxy(&connection, unit.path.as_str(), "Service")?.get_property("NRestarts")?;
+                let begun: u64 =
+                    proxy(&connection, unit.path.as_str(), "Unit")?.get_property("InactiveExitTimestamp")?;
+                asked.starting = Some((tries, now().saturating_sub(Duration::from_micros(begun))));
+            }
+            _ => {}
+        }
+    }
+    Ok(asked)
+}
+
+/// The time until the next run; nothing while the job runs, which has no next run yet.
+fn next_run(connection: &Connection, timer: &Unit) -> zbus::Result<Option<Option<Duration>>> {
+    let next: u64 =
+        proxy(connection, timer.path.as_str(), "Timer")?.get_property("NextElapseUSecRealtime")?;
+    if next != 0 && next != u64::MAX {
+        return Ok(Some(Some(Duration::from_micros(next).saturating_sub(now()))));
+    }
+    let state: String = proxy(connection, timer.path.as_str(), "Unit")?.get_property("SubState")?;
+    Ok((state != "running").then_some(None))
+}
+
+/// By the clock.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

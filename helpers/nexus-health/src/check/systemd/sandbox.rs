@@ -1,0 +1,132 @@
+//! Whether systemd gives our jobs the sandbox that they ask for. Images of container hosts have a drop-in for all services that
+//! takes private networks and credentials away (lxc/distrobuilder#985), and systemd passes over what a host cannot do.
+
+use nexus_core::systemd::{MANAGER, proxy};
+use zbus::blocking::Connection;
+use zbus::zvariant::OwnedObjectPath;
+
+use crate::finding::Finding;
+use crate::look::{Check, Ctx, Look};
+
+/// Jobs that hold rows or keys, each without a network.
+const JOBS: [&str; 6] = [
+    "nexus-api.service",
+    "nexus-backup.service",
+    "nexus-embed.service",
+    "nexus-health.service",
+    "nexus-purge.service",
+    "nexus-restore-test.service",
+];
+
+/// Those of them that need a password or a key.
+const WITH_CREDENTIALS: [&str; 5] = [
+    "nexus-api.service",
+    "nexus-backup.service",
+    "nexus-health.service",
+    "nexus-purge.service",
+    "nexus-restore-test.service",
+];
+
+/// What systemd says of a job.
+#[derive(Clone, Debug)]
+struct Job {
+    name: &'static str,
+    has_private_network: bool,
+    has_credentials: bool,
+}
+
+/// Asks systemd for each of them.
+pub(crate) struct Sandbox;
+
+impl Check for Sandbox {
+    fn look(&mut self, _: &Ctx) -> Look {
+        match ask() {
+            Ok(jobs) => Look { findings: vec![network(&jobs), credentials(&jobs)], ..Look::default() },
+            // That systemd does not answer is said by the other check.
+            Err(error) => Look::only(Finding::unknown(
+                "sandbox",
+                format!("systemd cannot be asked about the jobs' sandbox: {error}."),
+                "See: systemctl status dbus",
+            )),
+        }
+    }
+}
+
+fn ask() -> zbus::Result<Vec<Job>> {
+    let connection = Connection::system()?;
+    let manager = proxy(&connection, MANAGER, "Manager")?;
+    let mut jobs = Vec::new();
+    for name in JOBS {
+        let path: OwnedObjectPath = manager.call("LoadUnit", &(name,))?;
+        let state: String = proxy(&connection, path.as_str(), "Unit")?.get_property("LoadState")?;
+        // A machine may have a part of them only.
+        if state != "loaded" {
+            continue;
+        }
+        let service = proxy(&connection, path.as_str(), "Service")?;
+        let credentials: Vec<(String, String)> = service.get_property("LoadCredential")?;
+        jobs.push(Job {
+            name,
+            has_private_network: service.get_property("PrivateNetwork")?,
+            has_credentials: !credentials.is_empty(),
+        });
+    }
+    Ok(jobs)
+}
+
+const ADVICE: &str = "See which file takes it away: systemctl cat nexus-backup; in a container of Proxmox or LXC: allow nesting, \
+                      and remove its drop-in for all services";
+
+fn network(jobs: &[Job]) -> Finding {
+    let open: Vec<&str> = jobs.iter().filter(|job| !job.has_private_network).map(|job| job.name).collect();
+    if open.is_empty() {
+        return Finding::ok("sandbox", "The jobs that hold rows or keys have no network.");
+    }
+    Finding::warning(
+        "sandbox",
+        format!("The network is not private, as it should be, of: {}.", open.join(", ")),
+        ADVICE,
+    )
+}
+
+fn credentials(jobs: &[Job]) -> Finding {
+    let without = |job: &&Job| WITH_CREDENTIALS.contains(&job.name) && !job.has_credentials;
+    let without: Vec<&str> = jobs.iter().filter(without).map(|job| job.name).collect();
+    if without.is_empty() {
+        return Finding::ok("credentials", "systemd hands the jobs their credentials.");
+    }
+    Finding::critical(
+        "credentials",
+        format!("systemd hands no credential (LoadCredential=) to: {}.", without.join(", ")),
+        ADVICE,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+
+    #[test]
+    fn a_job_without_a_private_network_or_its_credentials_is_named() {
+        let job =
+            |name, has_private_network, has_credentials| Job { name, has_private_network, has_credentials };
+        let well = [job("nexus-backup.service", true, true), job("nexus-embed.service", true, false)];
+        assert_eq!((network(&well).level, credentials(&well).level), (Level::Ok, Level::Ok));
+        let ill = [job("nexus-backup.service", false, false), job("nexus-embed.service", true, false)];
+        assert!(network(&ill).sentence.ends_with("of: nexus-backup.service."));
+        assert!(credentials(&ill).sentence.ends_with("to: nexus-backup.service."));
+    }
+
+    /// Each unit file that is shipped says what is looked for here.
+    #[test]
+    fn the_shipped_units_have_what_is_asked_for() {
+        for name in JOBS {
+            let path = format!("{}/../../units/{name}", env!("CARGO_MANIFEST_DIR"));
+            let unit = std::fs::read_to_string(path).unwrap();
+            assert!(unit.lines().any(|line| line == "PrivateNetwork=yes"), "{name}");
+            let has_credentials = unit.lines().any(|line| line.starts_with("LoadCredential="));
+            assert_eq!(has_credentials, WITH_CREDENTIALS.contains(&name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Timers: whether they run, whether their next run comes when their calendar says, and what somebody has stopped.
+
+use std::time::Duration;
+
+use super::ask::Asked;
+use crate::check::postgres::in_words;
+use crate::finding::Finding;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The timers with a calendar, and the longest time to their next run that it allows. A clock that was once years ahead
+/// leaves a next run in those years (systemd#6036).
+pub(super) const CALENDARS: [(&str, Duration); 4] = [
+    ("nexus-backup.timer", DAY.saturating_mul(2)),
+    ("nexus-purge.timer", DAY.saturating_mul(2)),
+    ("nexus-restore-test.timer", DAY.saturating_mul(40)),
+    ("nexus-alert-test.timer", DAY.saturating_mul(40)),
+];
+
+/// Those of them without which something is lost.
+const NEEDED: [&str; 3] = ["nexus-backup.timer", "nexus-purge.timer", "nexus-restore-test.timer"];
+
+/// It has its one run soon after the installation, and is not started any more once there is a proof.
+const ONCE: &str = "nexus-first-proof.timer";
+
+pub(super) fn without_next_run(asked: &Asked, is_wanted: bool) -> Finding {
+    let stopped = NEEDED.iter().filter(|name| is_wanted && asked.active(name) != Some("active"));
+    let unscheduled = asked.next.iter().filter(|(_, next)| next.is_none()).map(|(name, _)| name.as_str());
+    let names: Vec<&str> = stopped.copied().chain(unscheduled).collect();
+    match names.as_slice() {
+        [] => Finding::ok("timers", "Every timer has its next run."),
+        names => Finding::warning(
+            "timers",
+            format!("No next run is scheduled: {}.", names.join(", ")),
+            format!(
+                "Start it: systemctl start {}; what is scheduled: systemctl list-timers 'nexus-*'",
+                names.join(" ")
+            ),
+        )
+        // An upgrade stops and starts them.
+        .patient(2),
+    }
+}
+
+/// The timers whose next run is later than their calendar allows, and how far away it is.
+pub(super) fn late_ones(asked: &Asked) -> Vec<(&str, Duration)> {
+    let is_late = |(name, next): &(&str, Duration)| {
+        CALENDARS.iter().any(|(timer, longest)| timer == name && next > longest)
+    };
+    let known = asked.next.iter().filter_map(|(name, next)| Some((name.as_str(), (*next)?)));
+    known.filter(is_late).collect()
+}
+
+pub(super) fn late(asked: &Asked) -> Finding {
+    let late = late_ones(asked);
+    if late.is_empty() {
+        return Finding::ok("timers-late", "No timer's next run is later than its calendar allows.");
+    }
+    let names: Vec<&str> = late.iter().map(|(name, _)| *name).collect();
+    let each: Vec<String> =
+        late.iter().map(|(name, next)| format!("{name} in {}", in_words(next.as_secs_f64()))).collect();
+    Finding::warning(
+        "timers-late",
+        format!("A timer's next run is later than its calendar allows: {}.", each.join(", ")),
+        format!(
+            "Start it again: systemctl restart {}; if that does not help: systemctl cat {}",
+            names.join(" "),
+            names[0]
+        ),
+    )
+}
+
+/// What is enabled, and was stopped by hand or left so by an upgrade that was interrupted. Sockets, and the timers that
+/// [`without_next_run`] names, are findings of their own.
+pub(super) fn stopped(asked: &Asked, is_wanted: bool) -> Finding {
+    let id = "units-stopped";
+    let is_job = |name: &&str| {
+        let ends = name.ends_with(".timer") || name.ends_with(".path") || *name == "nexus-health.service";
+        ends && *name != ONCE && !NEEDED.contains(name)
+    };
+    let is_stopped = |name: &&str| is_wanted && matches!(asked.active(name), None | Some("inactive"));
+    let stopped: Vec<&str> = asked.in_state(&["enabled"]).filter(is_job).filter(is_stopped).collect();
+    if stopped.is_empty() {
+        return Finding::ok(id, "Nothing that should run was stopped.");
+    }
+    Finding::warning(
+        id,
+        format!("Stopped, though nexus.target is up: {}.", stopped.join(", ")),
+        "Start all of it: systemctl start nexus.target; what was meant to stay down: systemctl disable UNIT",
+    )
+    // An upgrade stops and starts them.
+    .patient(6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::asked;
+    use super::*;
+    use crate::finding::Level;
+
+    #[test]
+    fn timers_must_run_only_while_nexus_is_wanted() {
+        let asked = asked(&[("nexus-backup.timer", "active"), ("nexus-purge.timer", "inactive")], &[]);
+        assert_eq!(without_next_run(&asked, false).level, Level::Ok);
+        let sentence = without_next_run(&asked, true).sentence;
+        assert!(sentence.contains("nexus-purge.timer, nexus-restore-test.timer"), "{sentence}");
+    }
+
+    #[test]
+    fn a_next_run_after_two_days_is_late_and_of_the_monthly_ones_after_forty() {
+        let mut asked = asked(&[], &[]);
+        let mut finding = |name: &str, hours: u64| {
+            asked.next = vec![(name.to_owned(), Some(Duration::from_secs(hours * 3600)))];
+            late(&asked)
+        };
+        assert_eq!(finding("nexus-backup.timer", 47).level, Level::Ok);
+        assert_eq!(finding("nexus-restore-test.timer", 35 * 24).level, Level::Ok);
+        assert_eq!(finding("nexus-restore-test.timer", 41 * 24).level, Level::Warning);
+        let finding = finding("nexus-backup.timer", 8 * 366 * 24);
+        assert!(finding.sentence.contains("nexus-backup.timer in 8years"), "{}", finding.sentence);
+        assert!(finding.advice.contains("systemctl restart nexus-backup.timer"));
+    }
+
+    #[test]
+    fn what_is_enabled_and_stopped_is_named_once() {
+        let files = [
+            ("nexus-alert-retry.timer", "enabled"),
+            ("nexus-alert-health.path", "enabled"),
+            ("nexus-backup.timer", "enabled"),
+            ("nexus-first-proof.timer", "enabled"),
+            ("nexus-remote-note.timer", "disabled"),
+            ("nexus-health.service", "enabled"),
+        ];
+        let units = [("nexus-alert-health.path", "active"), ("nexus-health.service", "active")];
+        let asked = asked(&units, &files);
+        let sentence = stopped(&asked, true).sentence;
+        assert!(sentence.ends_with(": nexus-alert-retry.timer."), "{sentence}");
+        assert_eq!(stopped(&asked, false).level, Level::Ok);
+    }
+}

@@ -1,0 +1,180 @@
+# What was not watched before: databases in no set, timers years away, stopped jobs, stores that fail, ports of others, Docker's
+# directory, sandboxes. Each is provoked for real, and is well again after.
+# shellcheck shell=bash disable=SC2154 # work and cursor are the caller's
+
+api=127.0.0.1:8003
+drop_ins=/run/systemd/system
+
+# sentence_of ID: what health says of it.
+sentence_of() { jq --raw-output --arg id "$1" '.findings[] | select(.id == $id) | .sentence' "$health"; }
+says() { [[ $(sentence_of "$1") == *"$2"* ]]; }
+# drop_in UNIT TEXT…
+drop_in() {
+	install -D --mode=644 /dev/stdin "$drop_ins/$1.d/test.conf" < <(printf '%s\n' "${@:2}")
+	systemctl daemon-reload
+}
+no_drop_in() {
+	rm -r "$drop_ins/$1.d"
+	systemctl daemon-reload
+}
+
+# The check of databases looks every 20th time: the interval is a second here.
+other_databases_are_named() {
+	await 120 is_level databases ok
+	as_owner --command='CREATE DATABASE notes' --command='CREATE DATABASE "nexus before 000001 20260101T000000Z"'
+	docker exec nexus-postgres psql -Xq -d postgres -c 'CREATE TABLE left_here (i int)'
+	await 120 is_level databases warning
+	same "what is said" "$(sentence_of databases)" "No backup set has the databases notes, and in the database postgres the tables public.left_here."
+	sed -i '/^NEXUS_HEALTH_LEFT_OUT=/d' "$settings"
+	echo NEXUS_HEALTH_LEFT_OUT=notes,postgres >>"$settings"
+	restart_health
+	await 120 is_level databases ok
+	sed -i 's/^NEXUS_HEALTH_LEFT_OUT=.*/NEXUS_HEALTH_LEFT_OUT=/' "$settings"
+	docker exec nexus-postgres psql -Xq -d postgres -c 'DROP TABLE left_here'
+	as_owner --command='DROP DATABASE notes' --command='DROP DATABASE "nexus before 000001 20260101T000000Z"'
+	restart_health
+	await 120 is_level databases ok
+}
+
+# The state that a clock leaves which once was years ahead. A start of the timer cannot mend a calendar, so it is seen that it is tried.
+a_next_run_that_is_years_away_is_said_and_the_timer_started_again() {
+	local began
+	from_here
+	drop_in nexus-backup.timer '[Timer]' 'OnCalendar=' 'OnCalendar=2035-01-01 04:00'
+	systemctl restart nexus-backup.timer
+	began=$(systemctl show --property=ActiveEnterTimestampMonotonic --value nexus-backup.timer)
+	await 120 is_level timers-late warning
+	says timers-late nexus-backup.timer
+	await 60 started_after "$began"
+	mended | found 'asking systemd to start timers and sockets'
+	no_drop_in nexus-backup.timer
+	systemctl restart nexus-backup.timer
+	await 120 is_level timers-late ok
+}
+started_after() { (($(systemctl show --property=ActiveEnterTimestampMonotonic --value nexus-backup.timer) > $1)); }
+
+what_was_stopped_by_hand_is_named() {
+	systemctl stop nexus-alert-retry.timer nexus-heal-stack.path
+	await 120 is_level units-stopped warning
+	says units-stopped nexus-alert-retry.timer
+	says units-stopped nexus-heal-stack.path
+	systemctl start nexus.target
+	await 120 is_level units-stopped ok
+	systemctl stop nexus-health
+	{ nexus-health --once || true; } | found 'units-stopped .*nexus-health.service'
+	systemctl start nexus-health
+}
+
+store() { curl --silent --output /dev/null --write-out '%{http_code}' "$api/memory/action" --json '{"action_type":"note","action_details":{"content":"health: a store"}}'; }
+# At the interval that is shipped a look comes every 30 seconds, and two must say so.
+stores_that_fail_are_told_within_a_minute() {
+	local began
+	setting NEXUS_HEALTH_INTERVAL=30s
+	restart_health
+	same "a store" "$(store)" 200
+	await 60 is_level stores ok
+	same "a store" "$(store)" 200
+	as_owner --command="CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END'" \
+		--command='CREATE TRIGGER refuse BEFORE INSERT ON nexus_memory.zep_episodic_memory FOR EACH ROW EXECUTE FUNCTION public.refuse()'
+	began=$SECONDS
+	same "a store" "$(store)" 500
+	await 70 is_level stores critical
+	echo "stores that fail: told after $((SECONDS - began)) s" >>"$work/times"
+	as_owner --command='DROP TRIGGER refuse ON nexus_memory.zep_episodic_memory' --command='DROP FUNCTION public.refuse'
+	# A right that is missing, with a store that succeeds just before.
+	same "a store" "$(store)" 200
+	await 120 is_level stores ok
+	same "a store" "$(store)" 200
+	as_owner --command='REVOKE INSERT ON nexus_memory.zep_episodic_memory FROM nexus_app'
+	same "a store" "$(store)" 500
+	await 70 is_level stores critical
+	as_owner --command='GRANT INSERT ON nexus_memory.zep_episodic_memory TO nexus_app'
+	same "a store" "$(store)" 200
+	setting NEXUS_HEALTH_INTERVAL=1s
+	restart_health
+	await 60 is_level stores ok
+	as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = 'health: a store'"
+}
+
+# As a program of somebody's that was there first.
+another_program_on_our_port_is_named_and_the_socket_comes_back() {
+	local stranger
+	systemctl stop nexus-api.socket nexus-api.service
+	runuser --user nobody -- python3 -m http.server --bind 127.0.0.1 8003 >/dev/null 2>&1 &
+	stranger=$!
+	await 10 listens_at 127.0.0.1:8003
+	fails '' systemctl start nexus-api.socket
+	await 120 says sockets 'another program has 127.0.0.1:8003, of nobody'
+	is_level sockets critical
+	pkill -P "$stranger" || true
+	kill "$stranger" 2>/dev/null || true
+	# The list of listeners is written every five minutes.
+	await 400 systemctl is-active --quiet nexus-api.socket
+	await 60 is_level sockets ok
+	same "a store" "$(store)" 200
+	as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = 'health: a store'"
+}
+listens_at() { ss -Htln | found -F "$1 "; }
+
+a_sandbox_that_is_taken_away_is_told() {
+	await 120 is_level sandbox ok
+	drop_in service '[Service]' 'PrivateNetwork=no'
+	await 120 is_level sandbox warning
+	says sandbox nexus-backup.service
+	drop_in service '[Service]' 'LoadCredential='
+	await 120 is_level credentials critical
+	says credentials nexus-api.service
+	no_drop_in service
+	await 120 is_level sandbox ok
+	await 120 is_level credentials ok
+}
+
+# PostgreSQL cannot come up while its directory has no start script of ours.
+a_stack_that_starts_for_ever_is_told() {
+	drop_in nexus-stack.service '[Service]' 'ExecStartPre=false' 'RestartSec=2s'
+	systemctl stop nexus-stack
+	systemctl start --no-block nexus-stack
+	await 120 is_level stack critical
+	says stack 'systemd has tried again'
+	no_drop_in nexus-stack.service
+	await 120 systemctl is-active --quiet nexus-stack
+	await 120 is_level stack ok
+}
+
+no_way_to_tell_is_told() {
+	setting NEXUS_ALERT_COMMAND=
+	restart_health
+	await 120 is_level alerts warning
+	says alerts 'No way to send alerts is set'
+	setting NEXUS_ALERT_COMMAND=/bin/true
+	restart_health
+	await 120 is_level alerts ok
+}
+
+# Docker's directory on a file system of its own, which fills up. This comes last: the containers are made again.
+dockers_own_directory_is_watched() {
+	local root=/srv/docker-test
+	systemctl stop nexus.target nexus-stack docker.socket docker.service
+	install -d "$root"
+	loop_devices
+	truncate --size=6G /srv/docker-test.disk
+	mkfs.ext4 -q /srv/docker-test.disk
+	mount -o loop /srv/docker-test.disk "$root"
+	cp -a /etc/docker/daemon.json "$work/daemon.json" 2>/dev/null || echo '{}' >"$work/daemon.json"
+	cp -a /var/lib/docker/. "$root"
+	jq --arg root "$root" '."data-root" = $root' "$work/daemon.json" >/etc/docker/daemon.json
+	systemctl start docker.service nexus.target
+	await 120 healthy
+	await 120 is_level disk-database ok
+	fallocate --length "$(df --output=avail --block-size=1 "$root" | tail -n 1 | awk '{ printf "%d", $1 * 0.97 }')" "$root/fill"
+	await 120 is_level disk-database critical
+	{ nexus-health --once || true; } | found '^critical *disk-database'
+	rm "$root/fill"
+	await 120 is_level disk-database ok
+	systemctl stop nexus.target nexus-stack docker.socket docker.service
+	if [[ $(<"$work/daemon.json") == '{}' ]]; then rm -f /etc/docker/daemon.json; else cp -a "$work/daemon.json" /etc/docker/daemon.json; fi
+	umount "$root"
+	rm -r /srv/docker-test.disk "$root"
+	systemctl start docker.service nexus.target
+	await 120 healthy
+}
