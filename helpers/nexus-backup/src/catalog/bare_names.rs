@@ -114,17 +114,17 @@ fn look(source: &str, names: &Names) -> (BTreeSet<String>, BTreeSet<u32>) {
     let tokens: Vec<&Token> =
         statements.iter().flat_map(|s| s.tokens.iter().map(|(_, token)| token)).collect();
     let is = |at: Option<usize>, symbol| at.and_then(|at| tokens.get(at)) == Some(&&Token::Symbol(symbol));
-    let named = |at: usize| match tokens.get(at) {
+    let identifier = |at: usize| match tokens.get(at) {
         Some(Token::Word(name) | Token::Quoted(name)) => Some(name),
         _ => None,
     };
-    let word = |at: Option<usize>| at.and_then(named).map(String::as_str);
+    let word = |at: Option<usize>| at.and_then(identifier).map(String::as_str);
     // WITH name AS (…)
     let own: BTreeSet<&String> = (0..tokens.len())
         .filter(|at| word(Some(at + 1)) == Some("as") && is(Some(at + 2), '('))
-        .filter_map(named)
+        .filter_map(identifier)
         .collect();
-    for (at, name) in (0..tokens.len()).filter_map(|at| Some((at, named(at)?))) {
+    for (at, name) in (0..tokens.len()).filter_map(|at| Some((at, identifier(at)?))) {
         let before = at.checked_sub(1);
         let is_called = is(Some(at + 1), '(');
         if is(before, '.') {

@@ -208,21 +208,24 @@ fn three_leaps_age_no_set_by_years_however_few_there_are() {
 
 #[test]
 fn the_last_copy_of_redis_stays_while_newer_sets_lack_it() {
+    use Decision::{KeepRedis, Remove};
+
     let directory = tempfile::tempdir().unwrap();
     let set = |sequence: u64, file: Option<&str>| {
         let name = SetName::new(sequence, Timestamp::UNIX_EPOCH);
         let path = directory.path().join(name.to_string());
         std::fs::create_dir(&path).unwrap();
-        file.map(|file| std::fs::write(path.join(file), "").unwrap());
+        if let Some(file) = file {
+            std::fs::write(path.join(file), "").unwrap();
+        }
         SetEntry { name, path }
     };
     let sets = [set(1, Some(REDIS)), set(2, Some(REDIS)), set(3, Some(REDIS_MISSING)), set(4, None)];
     let decided = |sets: &[SetEntry]| {
-        let mut decisions = vec![Decision::Remove; sets.len()];
+        let mut decisions = vec![Remove; sets.len()];
         keep_redis(sets, &mut decisions);
         decisions
     };
-    use Decision::{KeepRedis, Remove};
     assert_eq!(decided(&sets), [Remove, KeepRedis, Remove, Remove]);
     // Not wanted any more, which is the owner's word.
     assert_eq!(decided(&[sets[1].clone(), sets[3].clone()]), [Remove, Remove]);
