@@ -9,7 +9,8 @@ shopt -s inherit_errexit
 . "$(dirname "${BASH_SOURCE[0]}")/sets.sh"
 
 work=$(mktemp -d)
-disk=/mnt/backups-of-the-test
+# Another one each time: the machine remembers.
+disk=/mnt/backups-of-the-test-$$
 episodes=nexus_memory.zep_episodic_memory
 settings=/etc/nexus/nexus.env
 trap 'umount -q "$disk" || true; rm -rf "$work"' EXIT
