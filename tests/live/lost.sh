@@ -15,8 +15,9 @@ episodes=nexus_memory.zep_episodic_memory
 settings=/etc/nexus/nexus.env
 trap 'umount -q "$disk" || true; rm -rf "$work"' EXIT
 
+# As many as are counted below, whatever a run before has left.
 fill() {
-	as_owner --command="INSERT INTO $episodes (content) SELECT 'lost: ' || i || repeat(md5(i::text), 3) FROM generate_series(1, 3000) i"
+	as_owner --command="DELETE FROM $episodes" --command="INSERT INTO $episodes (content) SELECT 'lost: ' || i || repeat(md5(i::text), 3) FROM generate_series(1, 3000) i"
 }
 rows() { as_owner --command="SELECT count(*) FROM $episodes"; }
 
