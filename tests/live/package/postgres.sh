@@ -80,7 +80,6 @@ stopped_by() {
 	*) at_condition "$2" systemctl kill --kill-whom=main --signal="$1" nexus-upgrade-postgres.service ;;
 	esac
 	await 120 ended
-	systemctl reset-failed 'nexus-*'
 	as_before "$before"
 	# A stop that is swallowed takes the two minutes after which Docker kills.
 	((SECONDS - began < 110)) || { echo "it took $((SECONDS - began)) s" >&2 && return 1; }
@@ -127,7 +126,6 @@ stack_started_meanwhile() {
 	systemctl reload nexus-stack.service
 	as_program --command="INSERT INTO nexus_memory.zep_episodic_memory (content) VALUES ('meanwhile')"
 	if wait "$!"; then echo "the upgrade succeeded" >&2 && return 1; fi
-	systemctl reset-failed 'nexus-*'
 	same "what was stored meanwhile" "$(as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = 'meanwhile' RETURNING 1")" 1
 	as_before "$before"
 }
@@ -147,7 +145,6 @@ superuser_writes_meanwhile() {
 	grep -q 'somebody wrote while the backup was taken' "$work/upgrade"
 	same "what was written" "$(as_owner --command='SELECT count(*) FROM public.late')" 1
 	as_owner --command='DROP TABLE public.late'
-	systemctl reset-failed 'nexus-*'
 	as_before "$before"
 }
 
