@@ -7,13 +7,16 @@ import shutil
 import struct
 import time
 
-from jobs.job import TOOLS, Job
+from jobs.job import TOOLS, Job, with_options
 from world import docker, sets
+from world.running import Running
 from world.wrong import FalseSuccess, NotConverged, SetLost, Wrong
 
 DATABASE, BACK = "fault_amid", "fault_amid_back"
 WHAT_THERE_IS = "SELECT name || ' ' || rows || ' ' || digest FROM truth WHERE rows IS NOT NULL ORDER BY 1"
-# Every so-manieth set is restored too.
+# It has given way to others, who wait for its locks, and sleeps before it begins anew.
+AGAIN = "next try in"
+# Every nth set is restored too.
 RESTORED = 12
 
 
@@ -43,10 +46,21 @@ class BackupAmid(Job):
             os.mkdir(path, mode=0o700)
         self.truths = {}
 
-    def watch(self, running, patience=60):
+    def start(self, prefix=(), extra=(), env=None):
+        """What it says goes to a file, to be read while it runs."""
+        return Running(["sh", "-c", 'exec "$@" 2>"$0"', self.path("said"), *prefix, *with_options(self.command, extra)], env)
+
+    def said(self):
+        with open(self.path("said"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def waits_for_another_try(self):
+        return AGAIN in self.said()
+
+    def watch(self, running, patience=60, until=lambda: False):
         """While it runs, reads what is in the tables in each snapshot that it exports; it stands still as long as that takes."""
         end = time.monotonic() + patience
-        while running.runs() and time.monotonic() < end:
+        while running.runs() and time.monotonic() < end and not until():
             for snapshot in set(os.listdir(self.exported)) - self.truths.keys():
                 if running.hold():
                     self.truths[snapshot] = self.truth(f"SET TRANSACTION SNAPSHOT '{snapshot}'")

@@ -10,6 +10,8 @@ from world.machine import PATIENCE
 from world.server import HOST
 
 END = "-- done --"
+# Between two changes of a session, in parts of the time that the job takes: so it sees a few, and often comes to its end.
+RESTS = [0, 0.1, 0.5, 1.5, 3]
 PLAIN = [f"t{number:02}" for number in range(20)]
 LEAVES = [f"t{number:02}" for number in range(20, 28)]
 # Ids that nobody has had, in a table's own million.
@@ -136,9 +138,10 @@ BESIDE = {"database": [of_a_database], "episodes": [of_episodes, of_a_database]}
 class Others:
     """Some sessions, each with random numbers of its own. What the server refuses one of them is what may happen to anybody."""
 
-    def __init__(self, server, database, kind, rng, sessions=3):
-        self.server, self.database, self.over = server, database, threading.Event()
+    def __init__(self, server, database, kind, rng, sessions=3, pace=0.1):
+        self.server, self.database, self.pace, self.over = server, database, pace, threading.Event()
         # Whoever defines things anew also writes, and somebody else does.
+        self.calm = threading.Event()
         self.kinds = list(KINDS.values()) if kind == "mixed" else BESIDE.get(kind) or [KINDS[kind], KINDS[kind], write]
         self.done, self.threads = 0, [
             threading.Thread(target=self.work, args=(random.Random(rng.random()),), daemon=True) for _ in range(sessions)]
@@ -157,10 +160,12 @@ class Others:
     def work(self, rng):
         psql = self.session()
         while not self.over.is_set():
-            if self.asked(psql, rng.choice(self.kinds)(rng)):
+            if self.calm.is_set():
+                self.over.wait(0.1)
+            elif self.asked(psql, rng.choice(self.kinds)(rng)):
                 self.done += 1
                 # How fast others work is what is tried, not something to wait for.
-                self.over.wait(rng.choice([0, 0, 0.01, 0.05]))
+                self.over.wait(rng.choice(RESTS) * self.pace)
             else:
                 # Its session was ended, or there is no database of that name for a moment.
                 psql.wait(PATIENCE)
