@@ -80,7 +80,7 @@ halted() {
 		if "$@" >/dev/null 2>&1; then return; fi
 		kill -CONT "$pid" 2>/dev/null || true
 		# How far it goes between two looks.
-		sleep 0.02
+		sleep 0.1
 	done
 	printf 'process %s has ended, and never saw: %s\n' "$pid" "$*" >&2
 	return 1
