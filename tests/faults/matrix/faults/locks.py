@@ -8,14 +8,15 @@ import time
 from world.machine import PATIENCE, processes
 from world.server import HOST
 
-# Seconds. A job gives up before, by itself.
-LIMIT = 100
+# Seconds. A job gives up before, by itself: nexus-backup after four tries.
+LIMIT = 300
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
 
 
 def held(job, row, case):
     """`step` says when it is asked for: `before` the job, or as soon as a `snapshot` or `pg_dump` is there, where it waits for the job's own
-    locks and all that come later wait for it. `argument`: `released` once the job waits for it, or `kept` until the job has ended."""
+    locks and all that come later wait for it. `argument`: `released` once the job waits for it, `kept` until the job has ended, or
+    `queued`: done as soon as it has it, as an ALTER TABLE."""
     table = case.rng.choice(job.tables)
     session = None
     try:
@@ -26,7 +27,7 @@ def held(job, row, case):
         if row.step != "before":
             running.wait_for(lambda: MOMENTS[row.step](job))
             struck = running.hold()
-            session = Lock(job, table)
+            session = Lock(job, table, "COMMIT;")
             session.await_asked()
             running.go_on()
         else:
@@ -42,15 +43,15 @@ def held(job, row, case):
 
 
 class Lock:
-    """A session that asks for ACCESS EXCLUSIVE and keeps it."""
+    """A session that asks for ACCESS EXCLUSIVE and keeps it, or does something else once it has it."""
 
-    def __init__(self, job, table):
+    def __init__(self, job, table, then=""):
         self.job, self.table = job, table
         self.psql = subprocess.Popen(
             ["psql", "-XAtq", f"--host={HOST}", "--username=postgres", f"--dbname={job.database}"], stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
             env={**os.environ, "PGPASSFILE": job.server.passfile, "PGAPPNAME": "a person"})
-        self.psql.stdin.write(f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;\n")
+        self.psql.stdin.write(f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; {then}\n")
         self.psql.stdin.flush()
 
     def is_there(self, how):

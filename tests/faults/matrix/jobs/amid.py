@@ -119,7 +119,7 @@ class BackupAmid(Job):
         self.watch(running)
         done = running.end()
         if done.exit != 0:
-            raise NotConverged(f"undisturbed, it ends with {done.exit}: {done.said.strip()}")
+            raise NotConverged(f"undisturbed, it ends with {done.exit}: {self.said().strip()}")
         self.holds(done)
 
     def close(self):
