@@ -96,8 +96,9 @@ back_postgres() {
 	serve_privately "$old_image" "$to" || stop 69 "the server did not start: docker logs nexus-postgres"
 	docker exec nexus-postgres bash /nexus/migrate.sh
 	doing "forgetting there what was forgotten since"
-	# Nothing else writes there now, so an old pgvector does no harm.
-	NEXUS_PG_HOST=$private nexus-purge --replay --yes --old-pgvector || stop 74 "what was forgotten since the upgrade would be there again: the cause is above"
+	# What was forgotten before the upgrade is gone there already; a decision of then would take rows that were imported since. Nothing else
+	# writes there now, so an old pgvector does no harm.
+	NEXUS_PG_HOST=$private nexus-purge --replay --since "$(date --utc --reference="$as_shipped/postgres-before" +%Y-%m-%dT%H:%M:%SZ)" --yes --old-pgvector || stop 74 "what was forgotten since the upgrade would be there again: the cause is above"
 	doing "making it the memory"
 	still_ours
 	switch_settings "$old_image" "$to"
