@@ -66,7 +66,7 @@ pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
             check_tables(exclude_table_data)?;
         }
         Request::Restore { database, section: _, server: _, without_tablespaces: _ } => {
-            check_name("database", database)?
+            check_name("database", database)?;
         }
         Request::ScratchUp { memory_mib } | Request::ScratchRedis { memory_mib, bytes: _ } => {
             check_memory(*memory_mib)?;

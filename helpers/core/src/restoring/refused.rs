@@ -69,12 +69,10 @@ pub(super) fn rows(making: &Restoring<'_>, refused: &[Refused<'_>]) -> Option<Fa
 
 /// Why the first was refused, and which are the others.
 pub(super) fn with_others(first: &Failure, others: &[String]) -> String {
-    match others {
-        [] => first.to_string(),
-        [others @ ..] => {
-            format!("{first} (and {})", some_of(others.iter().map(|label| printable(label)), ", "))
-        }
+    if others.is_empty() {
+        return first.to_string();
     }
+    format!("{first} (and {})", some_of(others.iter().map(|label| printable(label)), ", "))
 }
 
 /// The command that leaves these out.

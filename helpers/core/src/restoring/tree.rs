@@ -124,10 +124,13 @@ pub(super) fn compare(making: &Restoring<'_>, tree: &Tree) -> Result<Option<Stri
         found += sum;
     }
     let expected = tree.expected;
-    Ok((found != expected).then(|| match found.rows == expected.rows {
-        true => format!("{} and its partitions: of {} rows some are not as they were", tree.root, found.rows),
-        false => {
-            format!("{} and its partitions: {} rows; backed up were {}", tree.root, found.rows, expected.rows)
-        }
+    if found == expected {
+        return Ok(None);
+    }
+    let (root, rows) = (&tree.root, found.rows);
+    Ok(Some(if rows == expected.rows {
+        format!("{root} and its partitions: of {rows} rows some are not as they were")
+    } else {
+        format!("{root} and its partitions: {rows} rows; backed up were {}", expected.rows)
     }))
 }
