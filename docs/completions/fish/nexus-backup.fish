@@ -6,8 +6,8 @@ complete -c nexus-backup -l backup-dir -d 'Directory that holds the sets' -r -F
 complete -c nexus-backup -l recipients -d 'File with the age recipients that can read the sets, one a line' -r -F
 complete -c nexus-backup -l zstd-level -d 'Compression, 1 (fast) to 9 (small); more would cost more memory than a small machine has' -r
 complete -c nexus-backup -l jobs -d 'Tables copied at once, 1 to 16' -r
-complete -c nexus-backup -l redis -d 'Whether Redis is backed up; auto: when some key has no time to live' -r -f -a "auto\t'When some key has no time to live: it would be lost otherwise'
-yes\t'Always'
+complete -c nexus-backup -l redis -d 'Whether Redis is backed up; auto: when some key has no time to live' -r -f -a "auto\t'When some key has no time to live: it would be lost otherwise. Where it cannot be read, the set lacks it and says so'
+yes\t'Always; where it cannot be read there is no backup'
 no\t'Never'"
 complete -c nexus-backup -l redis-socket -d 'Redis\'s socket' -r -F
 complete -c nexus-backup -l keep-days -d 'Days for which sets are kept, 7 to 3650' -r

@@ -8,6 +8,8 @@ use nexus_core::set::manifest::SequenceState;
 
 const BEGINNING: &[u8] = b"SELECT pg_catalog.setval('";
 
+const END: &[u8] = b");";
+
 /// The longest statement that is understood, in bytes: two names of 63 bytes, every one doubled twice, and a number.
 const LONGEST: usize = 600;
 
@@ -33,7 +35,8 @@ impl Setvals {
                 if !states.contains(&state) {
                     states.push(state);
                 }
-            } else if statement.len() < LONGEST {
+            } else if statement.len() < LONGEST && !statement.windows(END.len()).any(|window| window == END) {
+                // It goes on in the next piece.
                 self.rest = left[at..].to_vec();
                 return;
             }
@@ -50,7 +53,7 @@ impl Setvals {
 
 /// `public.s', 7, true);`
 fn parse(statement: &[u8]) -> Option<(String, SequenceState)> {
-    let end = statement.windows(2).position(|end| end == b");")?;
+    let end = statement.windows(END.len()).position(|window| window == END)?;
     let statement = std::str::from_utf8(&statement[..end]).ok()?;
     let (literal, values) = statement.rsplit_once("', ")?;
     let (last_value, is_called) = values.split_once(", ")?;
