@@ -11,6 +11,7 @@ use nexus_core::set::rotation::Retention;
 /// Started every night by nexus-backup.timer; by hand: systemctl start nexus-backup
 #[derive(Parser, Clone, Debug)]
 #[command(name = "nexus-backup", version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) server: ServerSettings,

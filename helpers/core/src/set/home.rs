@@ -193,7 +193,7 @@ fn make_identity(directory: &Path) -> Result<String> {
     let doing = || format!("writing {}", path.display());
     let mut random = [0_u8; 16];
     fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).or_fail_io(doing)?;
-    let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = format!("{:032x}", u128::from_be_bytes(random));
     // An empty one of a run that was killed.
     match fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).or_fail_io(doing)?,

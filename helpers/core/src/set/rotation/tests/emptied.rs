@@ -15,7 +15,7 @@ fn known(sets: &[SetName], episodes: &[u64], proven: &[u64]) -> Known {
 }
 
 fn decisions(episodes: &[u64], proven: &[u64], change: impl FnOnce(&mut Known)) -> Vec<Decision> {
-    let sets = sets(&nightly(episodes.len() as i64));
+    let sets = sets(&nightly(i64::try_from(episodes.len()).unwrap()));
     let mut known = known(&sets, episodes, proven);
     change(&mut known);
     decide(&sets, &known, RETENTION)
@@ -128,7 +128,7 @@ proptest! {
                 }
                 Night::Has(episodes) => {
                     night += 1;
-                    let set = SetName::new(night as u64, Timestamp::from_second(1_767_236_400 + night * DAY).unwrap());
+                    let set = SetName::new(night.unsigned_abs(), Timestamp::from_second(1_767_236_400 + night * DAY).unwrap());
                     there.push(set);
                     known.sizes.insert(set, size(episodes));
                     if is_full { newest = Some(set); }
