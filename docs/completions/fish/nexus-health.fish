@@ -12,7 +12,7 @@ complete -c nexus-health -l docker-socket -d 'Socket of nexus-docker' -r -F
 complete -c nexus-health -l backup-dir -d 'Directory that holds the backup sets' -r -F
 complete -c nexus-health -l proofs-dir -d 'Directory of the proofs' -r -F
 complete -c nexus-health -l purge-ledger -d 'The ledger of what nexus-purge has forgotten: those rows are not missed' -r -F
-complete -c nexus-health -l data-dir -d 'A directory on the file system that holds the database' -r -F
+complete -c nexus-health -l data-dir -d 'A directory on the file system that holds the database; as long as it is Docker\'s usual one, Docker is asked for its own' -r -F
 complete -c nexus-health -l keep-days -d 'Days for which sets are kept, 7 to 3650' -r
 complete -c nexus-health -l keep-min -d 'Sets that are kept whatever their age, at least 1' -r
 complete -c nexus-health -l keep-weekly -d 'Weeks of which the last set is kept beyond that, 0 to 520' -r
@@ -20,6 +20,12 @@ complete -c nexus-health -l keep-monthly -d 'Months of which the last set is kep
 complete -c nexus-health -l postgres-image -d 'Image of PostgreSQL [default: the one of docker-compose.yml]' -r
 complete -c nexus-health -l redis-image -d 'Image of Redis [default: the one of docker-compose.yml]' -r
 complete -c nexus-health -l ports -d 'Ports that may be listened on by this machine alone' -r
+complete -c nexus-health -l left-out -d 'Other databases of the server that are backed up in another way, so that nobody need be told that no set has them' -r
+complete -c nexus-health -l api-socket -d 'Socket of nexus-api' -r -F
+complete -c nexus-health -l alert-mail -r
+complete -c nexus-health -l alert-webhook-format -r
+complete -c nexus-health -l alert-command -r
+complete -c nexus-health -l alert-wall -r
 complete -c nexus-health -l cpu -d 'Processor in use, on average over a look, ten looks in a row' -r
 complete -c nexus-health -l memory -d 'Memory that no program can have any more' -r
 complete -c nexus-health -l pressure -d 'Share of the last minutes in which work waited for processor, memory or disk' -r
