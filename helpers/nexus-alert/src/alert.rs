@@ -150,12 +150,17 @@ impl Alert {
     }
 }
 
+/// Returns the last place up to byte `most` between two characters of `text`.
+pub(crate) fn boundary(text: &str, most: usize) -> usize {
+    (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
 /// Returns the beginning of `text` that fits into `most` bytes, with `…` where something was cut off.
 fn up_to(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
-    format!("{}…", &text[..text.floor_char_boundary(most.saturating_sub("…".len()))])
+    format!("{}…", &text[..boundary(text, most.saturating_sub("…".len()))])
 }
 
 /// What it is about, in one line.

@@ -9,7 +9,7 @@ use nexus_core::failure::{Exit, OrFail, Result};
 
 use super::program::{RunAs, feed};
 use super::smtp;
-use crate::alert::Alert;
+use crate::alert::{Alert, boundary};
 
 /// Where a mail server listens.
 const PORT: u16 = 25;
@@ -91,7 +91,7 @@ fn wrapped(text: &str) -> String {
     let mut wrapped = String::new();
     for mut line in text.lines() {
         while line.len() > LONGEST_LINE {
-            let (fits, rest) = line.split_at(line.floor_char_boundary(LONGEST_LINE));
+            let (fits, rest) = line.split_at(boundary(line, LONGEST_LINE));
             wrapped.push_str(fits);
             wrapped.push('\n');
             line = rest;

@@ -27,7 +27,7 @@ pub(super) fn look(session: &Session, ctx: &Ctx, look: &mut Look) -> Result<(), 
     let tables = if settings.database == "postgres" {
         Vec::new()
     } else {
-        settings.database = "postgres".to_owned();
+        "postgres".clone_into(&mut settings.database);
         names(&Session::open(&settings)?, TABLES)?
     };
     look.found(judge(databases, &tables, &ctx.args.left_out));

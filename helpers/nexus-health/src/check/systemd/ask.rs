@@ -78,9 +78,7 @@ pub(super) fn ask() -> zbus::Result<Asked> {
     for unit in &asked.units {
         match (unit.name.as_str(), unit.active.as_str()) {
             (name, "active") if CALENDARS.iter().any(|(timer, _)| *timer == name) => {
-                if let Some(next) = next_run(&connection, unit)? {
-                    asked.next.push((unit.name.clone(), next));
-                }
+                note_next_run(&connection, unit, &mut asked.next)?;
             }
             (name, "failed") if name.ends_with(".socket") => {
                 let socket = proxy(&connection, unit.path.as_str(), "Socket")?;
@@ -103,15 +101,23 @@ pub(super) fn ask() -> zbus::Result<Asked> {
     Ok(asked)
 }
 
-/// The time until the next run; nothing while the job runs, which has no next run yet.
-fn next_run(connection: &Connection, timer: &Unit) -> zbus::Result<Option<Option<Duration>>> {
-    let next: u64 =
-        proxy(connection, timer.path.as_str(), "Timer")?.get_property("NextElapseUSecRealtime")?;
+/// Notes the time until the next run; not while the job runs, which has no next run yet.
+fn note_next_run(
+    connection: &Connection,
+    timer: &Unit,
+    all: &mut Vec<(String, Option<Duration>)>,
+) -> zbus::Result<()> {
+    let path = timer.path.as_str();
+    let next: u64 = proxy(connection, path, "Timer")?.get_property("NextElapseUSecRealtime")?;
     if next != 0 && next != u64::MAX {
-        return Ok(Some(Some(Duration::from_micros(next).saturating_sub(now()))));
+        all.push((timer.name.clone(), Some(Duration::from_micros(next).saturating_sub(now()))));
+        return Ok(());
     }
-    let state: String = proxy(connection, timer.path.as_str(), "Unit")?.get_property("SubState")?;
-    Ok((state != "running").then_some(None))
+    let state: String = proxy(connection, path, "Unit")?.get_property("SubState")?;
+    if state != "running" {
+        all.push((timer.name.clone(), None));
+    }
+    Ok(())
 }
 
 /// By the clock.

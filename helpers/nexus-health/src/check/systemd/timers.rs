@@ -75,8 +75,8 @@ pub(super) fn late(asked: &Asked) -> Finding {
 pub(super) fn stopped(asked: &Asked, is_wanted: bool) -> Finding {
     let id = "units-stopped";
     let is_job = |name: &&str| {
-        let ends = name.ends_with(".timer") || name.ends_with(".path") || *name == "nexus-health.service";
-        ends && *name != ONCE && !NEEDED.contains(name)
+        let is_kind = [".timer", ".path"].iter().any(|kind| name.ends_with(kind));
+        (is_kind || *name == "nexus-health.service") && *name != ONCE && !NEEDED.contains(name)
     };
     let is_stopped = |name: &&str| is_wanted && matches!(asked.active(name), None | Some("inactive"));
     let stopped: Vec<&str> = asked.in_state(&["enabled"]).filter(is_job).filter(is_stopped).collect();
