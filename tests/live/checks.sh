@@ -71,6 +71,12 @@ await() {
 	done
 }
 
+# Starts Docker again. systemd allows it three starts a minute, which a quick machine would have used up.
+start_docker() {
+	systemctl reset-failed docker.service docker.socket
+	systemctl start docker.service
+}
+
 # halted PID COMMAND…: lets a process go on a little at a time, and leaves it stopped (SIGSTOP) once COMMAND succeeds. COMMAND is asked while the
 # process stands still, so that no machine is too quick or too slow to see it. Fails when the process has ended before.
 halted() {

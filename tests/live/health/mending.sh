@@ -31,7 +31,7 @@ docker_stopped_and_started() {
 	from_here
 	systemctl stop docker.socket docker.service
 	await 120 is_level docker critical
-	systemctl start docker.service
+	start_docker
 	await 90 serves postgres
 	await 90 serves redis
 	await 120 is_level docker ok

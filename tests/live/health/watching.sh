@@ -163,7 +163,8 @@ dockers_own_directory_is_watched() {
 	cp -a /etc/docker/daemon.json "$work/daemon.json" 2>/dev/null || echo '{}' >"$work/daemon.json"
 	cp -a /var/lib/docker/. "$root"
 	jq --arg root "$root" '."data-root" = $root' "$work/daemon.json" >/etc/docker/daemon.json
-	systemctl start docker.service nexus.target
+	start_docker
+	systemctl start nexus.target
 	await 120 healthy
 	await 120 is_level disk-database ok
 	fallocate --length "$(df --output=avail --block-size=1 "$root" | tail -n 1 | awk '{ printf "%d", $1 * 0.97 }')" "$root/fill"
@@ -175,6 +176,7 @@ dockers_own_directory_is_watched() {
 	if [[ $(<"$work/daemon.json") == '{}' ]]; then rm -f /etc/docker/daemon.json; else cp -a "$work/daemon.json" /etc/docker/daemon.json; fi
 	umount "$root"
 	rm -r /srv/docker-test.disk "$root"
-	systemctl start docker.service nexus.target
+	start_docker
+	systemctl start nexus.target
 	await 120 healthy
 }

@@ -28,7 +28,7 @@ check_names_what_is_missing() {
 	exits 69 "missing  cargo" "$clone/install.sh" --check
 	systemctl stop docker.socket docker.service
 	exits 69 "missing  a running Docker daemon: systemctl enable --now docker" "$clone/install.sh" --check --bin-dir "$clone/bin"
-	systemctl start docker
+	start_docker
 }
 
 # A host of containers takes from every unit what NEXUS's need; the word on it names the file.
@@ -62,14 +62,15 @@ check_asks_docker_for_its_place() {
 	mount -t tmpfs -o size=64m tmpfs "$place"
 	[[ ! -e /etc/docker/daemon.json ]] || mv /etc/docker/daemon.json "$work"
 	echo '{"data-root": "/mnt/small/docker"}' >/etc/docker/daemon.json
-	systemctl restart docker
+	systemctl stop docker.socket docker.service
+	start_docker
 	exits 69 "MiB of free disk for $place/docker" "$clone/install.sh" --check --bin-dir "$clone/bin"
 	systemctl stop docker.socket docker.service
 	rm /etc/docker/daemon.json
 	[[ ! -e $work/daemon.json ]] || mv "$work/daemon.json" /etc/docker
 	umount "$place"
 	rmdir "$place"
-	systemctl start docker
+	start_docker
 	exits 0 "nothing is missing" "$clone/install.sh" --check --bin-dir "$clone/bin"
 }
 

@@ -50,7 +50,7 @@ upgrade_docker() {
 	local before
 	before=$(mark)
 	systemctl stop docker.socket docker.service
-	systemctl start docker.service
+	start_docker
 	all_is_back "$before"
 	systemctl is-active --quiet nexus-stack.service
 }
@@ -68,8 +68,12 @@ with_redis_down() {
 }
 copies() { find "$(redis_data)" -maxdepth 1 -name '*.damaged'; }
 add_zeros() { cp --preserve=all "$1" /root/redis-log && head -c 8192 /dev/zero >>"$1"; }
+# Commands as Redis writes them down: the dollars are its own.
+# shellcheck disable=SC2016
 add_half_a_command_and_zeros() { printf '*3\r\n$3\r\nSET\r\n$10\r\ncheck:ha' >>"$1" && head -c 5000 /dev/zero >>"$1"; }
+# shellcheck disable=SC2016
 add_half_a_command() { printf '*3\r\n$3\r\nSET\r\n$10\r\ncheck:ha' >>"$1"; }
+# shellcheck disable=SC2016
 add_zeros_and_a_command() { head -c 100 /dev/zero >>"$1" && printf '*3\r\n$3\r\nSET\r\n$5\r\ncheck\r\n$1\r\n1\r\n' >>"$1"; }
 
 redis_lives_with_zeros_at_the_end_of_its_log() {
