@@ -8,12 +8,13 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
+use crate::set::lock::Lease;
 
 /// While this lives the set is not removed.
 #[derive(Debug)]
 pub struct InUse {
     /// Nothing where the file system has no locks.
-    _held: Option<Flock<File>>,
+    _lease: Option<Lease>,
 }
 
 /// Keeps the set at `path` from being removed.
@@ -23,11 +24,11 @@ pub struct InUse {
 pub fn hold(path: &Path) -> Result<InUse> {
     let doing = || format!("keeping the set {} from being removed", path.display());
     match Flock::lock(File::open(path).or_fail_io(doing)?, FlockArg::LockSharedNonblock) {
-        Ok(held) => Ok(InUse { _held: Some(held) }),
+        Ok(lock) => Ok(InUse { _lease: Some(Lease::new(lock)) }),
         Err((_, Errno::EWOULDBLOCK)) => Err(Failure::new(Exit::TryLater, doing())
             .because("it is just being removed")
             .advise("Take another one: nexus-restore list")),
-        Err(_) => Ok(InUse { _held: None }),
+        Err(_) => Ok(InUse { _lease: None }),
     }
 }
 
@@ -38,9 +39,9 @@ pub fn hold(path: &Path) -> Result<InUse> {
 pub fn claim(path: &Path) -> Result<Option<InUse>> {
     let doing = || format!("looking whether the set {} is being restored", path.display());
     match Flock::lock(File::open(path).or_fail_io(doing)?, FlockArg::LockExclusiveNonblock) {
-        Ok(held) => Ok(Some(InUse { _held: Some(held) })),
+        Ok(lock) => Ok(Some(InUse { _lease: Some(Lease::new(lock)) })),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err(_) => Ok(Some(InUse { _held: None })),
+        Err(_) => Ok(Some(InUse { _lease: None })),
     }
 }
 

@@ -19,14 +19,24 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// The lock; released when dropped, also by a kill.
 #[derive(Debug)]
 pub struct Lock {
-    held: Option<Flock<File>>,
+    _lease: Lease,
 }
 
-impl Drop for Lock {
+/// A flock that ends when this is dropped. Where it cannot be ended, the end of the process ends it; a `Flock` would panic.
+#[derive(Debug)]
+pub(super) struct Lease(Option<Flock<File>>);
+
+impl Lease {
+    /// Takes over `lock`.
+    pub(super) fn new(lock: Flock<File>) -> Self {
+        Self(Some(lock))
+    }
+}
+
+impl Drop for Lease {
     fn drop(&mut self) {
-        // Where it cannot be given back, the end of the process does it; dropping it as it is would panic.
-        if let Some(Err((held, _))) = self.held.take().map(Flock::unlock) {
-            std::mem::forget(held);
+        if let Some(Err((lock, _))) = self.0.take().map(Flock::unlock) {
+            std::mem::forget(lock);
         }
     }
 }
@@ -82,7 +92,7 @@ impl Lock {
                 held.set_len(0).and_then(|()| held.rewind()).or_fail_io(doing)?;
                 write!(held, "{job}, process {}, since {}", std::process::id(), jiff::Timestamp::now())
                     .or_fail_io(doing)?;
-                Ok(Self { held: Some(held) })
+                Ok(Self { _lease: Lease::new(held) })
             }
             Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut holder = String::new();
