@@ -11,6 +11,8 @@ main_process() {
 serves_again_after() {
 	local how=$1 server=$2 limit=$3 began=$SECONDS pid
 	await 60 serves "$server"
+	# What came before it may not be told as over yet.
+	await 120 is_level "$server" ok
 	from_here
 	case $how in
 	hang)
