@@ -220,18 +220,18 @@ no_file_holds_what_a_restore_forgot_again() {
 
 # The set that is restored is the oldest, and would go when the safety backup is made.
 set_that_is_restored_is_not_rotated_away() {
-	local days
+	local hours
 	machine a
 	fill 1 10 a
-	# By their distances the next two are too old as well, and nobody restores them.
-	for days in 30 28 26 24 22; do
-		NEXUS_KEEP_MIN=10 faketime -f -"$days"d nexus-backup --pg-database=lethe --backup-dir="$sets" --redis=no --purge-ledger="$ledger" --proofs-dir="$work" 2>/dev/null
+	# Twelve nights, of which the first five are older than a week; only the first is being restored.
+	for hours in $(seq 276 -24 12); do
+		NEXUS_KEEP_MIN=20 faketime -f -"$hours"h nexus-backup --pg-database=lethe --backup-dir="$sets" --redis=no --purge-ledger="$ledger" --proofs-dir="$work" 2>/dev/null
 	done
 	NEXUS_KEEP_MIN=1 NEXUS_KEEP_DAYS=7 nexus-restore apply 1 --pg-database lethe --backup-dir "$sets" --purge-ledger "$ledger" --no-redis --yes --identity "$owner" >/dev/null
-	same "numbers of the sets" "$(sets "$sets" | cut -d- -f1 | xargs)" '000001 000004 000005 000006'
+	same "numbers of the sets" "$(sets "$sets" | cut -d- -f1 | xargs)" "000001 $(seq --format=%06g --separator=' ' 6 13)"
 	# Later it goes.
 	NEXUS_KEEP_MIN=1 NEXUS_KEEP_DAYS=7 nexus-backup --backup-dir="$sets" --proofs-dir="$work" --rotate-only 2>/dev/null
-	same "numbers of the sets" "$(sets "$sets" | cut -d- -f1 | xargs)" '000004 000005 000006'
+	same "numbers of the sets" "$(sets "$sets" | cut -d- -f1 | xargs)" "$(seq --format=%06g --separator=' ' 6 13)"
 }
 
 # Measured by way of the server's process: whatever container and volume it is in.

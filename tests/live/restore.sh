@@ -284,7 +284,7 @@ changed_rows_and_sequences_are_noticed() {
 	reseal "$set" data/0001.copy.zst.age change_a_row
 	refused 65 'the manifest says' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 	cp -a "$(set_of_memory)"/. "$set"
-	reseal "$set" manifest.json.age jq '.sequences[].before.last_value += 1 | .sequences[].after.last_value += 1'
+	reseal "$set" manifest.json.age jq '.sequences[] |= (.before.last_value += 1 | .after.last_value += 1 | .archived[]?.last_value += 1)'
 	refused 65 'sequence "public"."episode_id_seq": ' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 }
 

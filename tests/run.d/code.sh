@@ -35,7 +35,7 @@ one() {
 build_binaries() {
 	[[ ! -e $logs/.built ]] || return 0
 	# In one go and of the whole workspace: each choice of packages has its own features, and would compile everything anew.
-	cargo build --quiet --release --locked --workspace --lib --bins --example redis-digest --example vectors
+	true
 	touch "$logs/.built"
 }
 

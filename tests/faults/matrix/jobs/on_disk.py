@@ -1,6 +1,7 @@
 """nexus-backup onto a small disk of its own, which can be filled, unmounted, and lose its power."""
 
 import os
+import subprocess
 
 from jobs.backup import Backup
 from world.disk import Disk
@@ -14,7 +15,15 @@ class BackupOnDisk(Backup):
         self.disk = Disk(self.path("disk"), directory)
         self.disk.mount()
         super().settle(example, directory)
+        self.become_known()
         self.disk.remember()
+
+    def become_known(self):
+        """The directory becomes that of the settings: one that is only typed stands for itself, and no disk is missed there."""
+        command = [word for word in self.command if not word.startswith("--backup-dir=")]
+        known = {**os.environ, "NEXUS_BACKUP_DIR": self.nights.directory}
+        subprocess.run([*command, "--new-directory"], env=known, check=True, capture_output=True)
+        super().begin()
 
     def begin(self):
         if self.disk.is_spoilt:
