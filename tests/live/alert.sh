@@ -251,9 +251,11 @@ a_watcher_that_looks_at_nothing_is_told() {
 	touch "$kept"
 	systemctl start nexus-alert-health
 	await 90 silence_is_told over
+	await 90 silence_is_over_for_all
 	rm "$kept"
 }
 silence_is_told() { jq --exit-status --slurp --arg kind "$1" 'any(.problem == "health-silent" and .kind == $kind)' "$work/posts"; }
+silence_is_over_for_all() { ! compgen -G "$alerts/health-silent*.json" >/dev/null; }
 its_end_is_told_too() {
 	health_finds
 	await 90 posted 'failed warning,worse critical,still critical,over critical'
