@@ -56,7 +56,7 @@ put_back_as_roots() {
 	chmod 0644 /etc/nexus/nexus.env
 	same "owners before" "$(stat --format=%u /etc/nexus/credentials/redis_acl)" 0
 	systemctl start --no-block nexus.target
-	await 60 redis_starts_again
+	await 60 postgres_starts_again
 	nexus-setup --yes --model none >/dev/null
 	same "the modes" "$(modes)" "$before"
 	same "files of root's among the sets" "$(find /var/lib/nexus/backups ! -user nexus)" ""
@@ -75,7 +75,7 @@ a_server_that_fails() {
 	await 30 healthy
 }
 
-redis_starts_again() { (($(docker inspect --format '{{.RestartCount}}' nexus-redis) > 1)); }
+postgres_starts_again() { (($(docker inspect --format '{{.RestartCount}}' nexus-postgres) > 1)); }
 
 # wait_in_setup MINUTES VERB UNIT: as nexus-setup waits.
 wait_in_setup() (
