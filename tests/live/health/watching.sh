@@ -99,7 +99,7 @@ stores_that_fail_are_told_within_a_minute() {
 # As a program of somebody's that was there first.
 another_program_on_our_port_is_named_and_the_socket_comes_back() {
 	local stranger
-	systemctl stop nexus-api.socket nexus-api.service
+	systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service
 	runuser --user nobody -- python3 -m http.server --bind 127.0.0.1 8003 >/dev/null 2>&1 &
 	stranger=$!
 	await 10 listens_at 127.0.0.1:8003

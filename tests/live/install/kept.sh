@@ -137,7 +137,7 @@ backups_may_be_elsewhere() {
 	sed -i 's,^NEXUS_BACKUP_DIR=.*,NEXUS_BACKUP_DIR=/srv/nexus-sets,' /etc/nexus/nexus.env
 	install_now >/dev/null
 	find /srv/nexus-sets -mindepth 1 -maxdepth 1 -name '0*' | found .
-	same "its drop-in" "$(systemctl show --property=ReadWritePaths --value nexus-backup.service)" "/var/lib/nexus/backups /srv/nexus-sets"
+	same "its drop-in" "$(systemctl show --property=ReadWritePaths --value nexus-backup.service)" "/var/lib/nexus/backups /var/lib/nexus/state/backup /srv/nexus-sets"
 	sed -i 's,^NEXUS_BACKUP_DIR=.*,NEXUS_BACKUP_DIR=/var/lib/nexus/backups,' /etc/nexus/nexus.env
 	install_now >/dev/null
 	test ! -e /etc/systemd/system/nexus-backup.service.d/10-nexus-places.conf

@@ -76,7 +76,11 @@ impl Hosts {
 
     fn has(&self, asked: &Authority) -> bool {
         let name = plain(asked.host());
-        !asked.as_str().contains('@') && (LOOPBACK.contains(&name.as_str()) || self.0.contains(&name))
+        let port = asked.as_str().strip_prefix(asked.host());
+        let is_plain = port.is_some_and(|port| {
+            port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+        });
+        is_plain && (LOOPBACK.contains(&name.as_str()) || self.0.contains(&name))
     }
 }
 

@@ -163,9 +163,9 @@ proptest! {
         let borrowed: Vec<(&str, &str)> = tables.iter().map(|(s, t)| (s.as_str(), t.as_str())).collect();
         let argv = argv(&dump_of(&database, &borrowed));
         prop_assert_eq!(&argv[..7], &HEAD[..]);
-        prop_assert_eq!(&argv[7..15], &[WATCHED, "sh", "pg_dump", "--no-password", "--format=custom", "--compress=0", "--encoding=UTF8", "--snapshot=00000003-0000001B-1"][..]);
-        prop_assert_eq!(argv.len(), 16 + tables.len());
-        for (word, (schema, table)) in argv[15..].iter().zip(&tables) {
+        prop_assert_eq!(&argv[7..16], &[WATCHED, "sh", "pg_dump", "--no-password", "--format=custom", "--compress=0", "--encoding=UTF8", "--lock-wait-timeout=10000", "--snapshot=00000003-0000001B-1"][..]);
+        prop_assert_eq!(argv.len(), 17 + tables.len());
+        for (word, (schema, table)) in argv[16..].iter().zip(&tables) {
             let text = word.strip_prefix("--exclude-table-data=").unwrap();
             let (got_schema, rest) = unquote(text).unwrap();
             let (got_table, rest) = unquote(rest.strip_prefix('.').unwrap()).unwrap();

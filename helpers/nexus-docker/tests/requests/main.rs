@@ -31,7 +31,7 @@ fn a_dump_reaches_the_tool_word_by_word_and_its_output_comes_back() {
     let said = String::from_utf8(answer.stdout).unwrap();
     assert_eq!(
         said,
-        "--no-password\n--format=custom\n--compress=0\n--encoding=UTF8\n--snapshot=00000003-0000001B-1\n\
+        "--no-password\n--format=custom\n--compress=0\n--encoding=UTF8\n--lock-wait-timeout=10000\n--snapshot=00000003-0000001B-1\n\
          --exclude-table-data=\"a \"\"b\"\" $(c)\".\"*; touch /tmp/x\n--help\"\n--dbname=dbname='it\\'s'\n"
     );
     assert_eq!(bin.calls().len(), 1, "it needs no lifeline beside it");

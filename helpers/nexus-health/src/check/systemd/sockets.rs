@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::ask::Asked;
+use super::ask::{Asked, FailedSocket};
 use crate::check::exposure::ports::{Listener, Listening};
 use crate::finding::Finding;
 
@@ -36,11 +36,13 @@ pub(super) fn look(asked: &Asked, is_wanted: bool, listening: &Listening) -> Fin
     Finding::critical("sockets", sentence, advice).patient(2)
 }
 
-/// Whether a socket has failed and nobody is known to have its port, so that a start may mend it.
+/// Whether a socket has failed and its port is free, so that a start mends it. A list from before it failed does not say
+/// that, and a start in vain is not tried again for an hour.
 pub(super) fn can_start(asked: &Asked, listening: &Listening) -> bool {
     let enabled: Vec<&str> = asked.in_state(&["enabled"]).collect();
-    asked.failed_sockets.iter().any(|socket| enabled.contains(&socket.name.as_str()))
-        && holder(asked, listening).is_none()
+    let is_listed =
+        |failed: &FailedSocket| enabled.contains(&failed.name.as_str()) && listening.at > failed.at;
+    asked.failed_sockets.iter().any(is_listed) && holder(asked, listening).is_none()
 }
 
 /// Who listens where a socket that has failed should. A list from before it failed may have the socket itself.
@@ -60,7 +62,6 @@ fn holder<'a>(asked: &Asked, listening: &'a Listening) -> Option<&'a Listener> {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use super::super::ask::FailedSocket;
     use super::super::tests::asked;
     use super::*;
     use crate::finding::Level;
@@ -95,7 +96,7 @@ mod tests {
             assert!(finding.sentence.contains(&format!("another program has {address}, of root")));
             assert!(finding.advice.contains(":8003"));
             assert!(!can_start(&asked, &after));
-            assert!(can_start(&asked, &listening(address, at - second)), "it may be the socket itself");
+            assert!(!can_start(&asked, &listening(address, at - second)), "it may be the socket itself");
         }
         assert!(can_start(&asked, &listening("127.0.0.1:8004", at + second)));
         assert!(can_start(&asked, &listening("[::1]:8003", at + second)));
