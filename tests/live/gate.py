@@ -17,27 +17,43 @@ PSQL = ["docker", "exec", "-i", "nexus-scratch-postgres", "psql", "-XAtq", "--se
 # Of other sessions; the test's COPY asks for the weakest lock there is.
 WAITING = ("SELECT count(*) FROM pg_locks WHERE relation = 'm.gate'::regclass AND NOT granted "
            "AND mode = 'AccessShareLock'")
+# Whether a session has the lock or waits for it.
+ASKED = "SELECT count(*) FROM pg_locks WHERE relation = 'm.gate'::regclass AND mode = 'AccessExclusiveLock' AND pid = {}"
+
+
+def say(session, sql):
+    session.stdin.write(sql + ";\n")
+    session.stdin.flush()
 
 
 def ask(session, sql):
     """The one line that sql gives."""
-    session.stdin.write(sql + ";\n")
-    session.stdin.flush()
+    say(session, sql)
     return session.stdout.readline().strip()
+
+
+def go_on_once_it_is_asked_for(halted, pid):
+    """It may have been halted while it loads the rows: then we wait for it, and not only it for us."""
+    with subprocess.Popen(PSQL, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watching:
+        while ask(watching, ASKED.format(pid)) == "0":
+            time.sleep(0.02)
+        os.kill(int(halted), signal.SIGCONT)
+        watching.stdin.close()
 
 
 def main():
     end, halted = time.monotonic() + 60, os.environ.get("NEXUS_TEST_HALTED")
     with subprocess.Popen(PSQL, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+        pid = ask(session, "SELECT pg_backend_pid()")
         while True:
             if time.monotonic() > end:
                 sys.exit("the rows did not come")
             # Queues behind the transaction that loads the rows, if that has begun.
-            rows = ask(session, "BEGIN; LOCK TABLE m.gate; SELECT count(*) FROM m.gate")
+            say(session, "BEGIN; LOCK TABLE m.gate; SELECT count(*) FROM m.gate")
             if halted:
-                os.kill(int(halted), signal.SIGCONT)
+                go_on_once_it_is_asked_for(halted, pid)
                 halted = None
-            if rows == "400":
+            if session.stdout.readline().strip() == "400":
                 break
             ask(session, "ROLLBACK; SELECT 0")
         while ask(session, WAITING) != "1":
