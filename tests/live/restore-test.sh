@@ -125,7 +125,8 @@ damaged_by() {
 
 # Rows twice under a unique index, as a broken index lets them in. The key's columns are named, and no value of it.
 a_double_key_is_no_proof() {
-	local status=0 set
+	local status=0 set proofs=$work/doubted
+	install -d "$proofs"
 	docker exec nexus-postgres dropdb --if-exists --force to_doubt
 	docker exec nexus-postgres createdb to_doubt
 	doubt() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=to_doubt "$@"; }

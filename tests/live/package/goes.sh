@@ -47,14 +47,14 @@ sets_kept() {
 	echo rows >"$directory/000001-20260101T000000Z/database.zst.age"
 	(cd "$directory/000001-20260101T000000Z" && sha256sum database.zst.age >SHA256SUMS)
 	echo proven >/var/lib/nexus/proofs/000001.json
-	echo left >/var/lib/nexus/state
+	echo left >/var/lib/nexus/leftover
 	printf 'NEXUS_BACKUP_DIR=%s\n' "$setting" >/etc/nexus/nexus.env
 	chown -R nexus:nexus "$directory" /var/lib/nexus/proofs
 	before=$(find "$directory"/ /var/lib/nexus/proofs -type f -exec sha256sum {} + | sort)
 	apt_now purge nexus
 	same "files with NEXUS_BACKUP_DIR=$setting" "$(find "$directory"/ /var/lib/nexus/proofs -type f -exec sha256sum {} + | sort)" "$before"
 	same "whose they are" "$(stat --format=%U "$directory"/000001-*)" nexus
-	same "what else is left" "$(ls -d /etc/nexus /run/nexus /var/lib/nexus/state 2>/dev/null || true)" ""
+	same "what else is left" "$(ls -d /etc/nexus /run/nexus /var/lib/nexus/leftover 2>/dev/null || true)" ""
 	apt_said 'its backups are still in'
 	rm -rf --one-file-system /var/lib/nexus /srv/sets
 	userdel nexus
