@@ -80,8 +80,8 @@ class Nights:
         return new
 
     def require_no_leftovers(self):
-        """After a run that succeeded there is nothing but sets, the lock and what is remembered of the last one."""
-        allowed = {".lock", ".last.json", "lost+found"}
+        """After a run that succeeded there is nothing but sets, the lock, the identity and what is remembered of the last one."""
+        allowed = {".lock", ".last.json", ".directory-id", "lost+found"}
         left = [n for n in os.listdir(self.directory) if not sets.NAME.fullmatch(n) and n not in allowed]
         if left:
             raise Leftover(f"left in the backup directory: {left}")
