@@ -11,7 +11,7 @@ was_made() { [[ -f $made_here && $(stat --format=%u "$made_here") == 0 ]] && gre
 # note_made LINE
 note_made() {
 	was_made "$1" && return
-	# Not through a link that somebody else has put there.
+	# Not through a link of another user.
 	if [[ -L $made_here || (-e $made_here && $(stat --format=%u "$made_here") != 0) ]]; then rm -f -- "$made_here"; fi
 	install -d --mode=0700 --owner=root --group=root "${made_here%/*}"
 	printf '%s\n' "$1" >>"$made_here"

@@ -12,7 +12,7 @@ random_password() { head --bytes=32 /dev/urandom | base64 --wrap=0 | tr '+/' '-_
 check_remains() {
 	local refusal
 	refusal=$(account_refusal)
-	# A version before this one has taken what was there.
+	# A version before this one used the existing account.
 	[[ -z $refusal || (-s $recipients && -s $settings) ]] || stop 69 "$refusal"
 	refusal=$(docker_refusal memory)
 	[[ -z $refusal ]] || stop 69 "$refusal"

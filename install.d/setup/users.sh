@@ -14,7 +14,7 @@ make_users_and_directories() {
 	find /etc/nexus "$as_shipped" "$share" -name '.*.partial.*' -delete
 }
 
-# The jobs' own files, which somebody may have put back as root. Only directories, and files with one name: no link leads elsewhere.
+# The jobs' own files, which may have been restored as root's. Only directories, and files with one name: no link leads elsewhere.
 own_state() {
 	local name
 	for name in backups proofs alerts health metrics; do

@@ -51,7 +51,7 @@ keys_of() { wc -l <"$NEXUS_CREDENTIALS/ledger_key"; }
 knows_b() { purge --ledger --json | jq 'any(.[]; .what | startswith("all until"))'; }
 left_over() { find "$work/a" -name '*.handover' -o -name '*.next'; }
 
-# At night, before anybody has looked: nothing of the living rows goes, whoever has the place.
+# The nightly run removes no living row, whichever database has the name.
 night_erases_nothing() {
 	local before
 	before=$(kind)

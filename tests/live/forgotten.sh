@@ -107,7 +107,7 @@ apply_as_is() {
 	nexus-restore apply "$work/$1/sets/"*/ --pg-database lethe --backup-dir "$work/$1/sets" --purge-ledger "$ledger" --identity "$owner" --no-redis --no-safety-backup
 }
 
-# Decisions that no run of this machine has measured: a ledger that somebody put there.
+# Decisions that no run of this machine has measured: a ledger from elsewhere.
 open_decisions_are_measured() {
 	machine a
 	fill 1 100 goes

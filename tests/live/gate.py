@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Damages a restored database between restore and comparison, or runs a command then, at no other moment:
-usage gate.py SQL, gate.py --run COMMAND [ARGUMENT…]. The process NEXUS_TEST_HALTED, which is stopped, goes on once the lock is asked for.
+usage gate.py SQL, gate.py --run COMMAND [ARGUMENT…]. The process NEXUS_TEST_HALTED, which is stopped, continues once this session waits for the lock.
 
 Holds a lock on table m.gate from when its rows are there. The comparison begins with that table, so when it is seen to
 wait for the lock, everything has been restored and nothing has been compared.

@@ -16,7 +16,7 @@ machine() {
 	head --bytes=32 /dev/urandom | base64 | install --mode=0600 /dev/stdin "$NEXUS_CREDENTIALS/ledger_key"
 }
 memory() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=lethe "$@"; }
-# fill FROM TO KIND: the database anew, with episodes of these numbers.
+# fill FROM TO KIND: recreates the database, with episodes of these numbers.
 fill() {
 	docker exec nexus-postgres dropdb --if-exists --force lethe
 	docker exec nexus-postgres createdb lethe

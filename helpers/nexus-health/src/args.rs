@@ -82,7 +82,7 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
 
-    /// A directory on the file system that holds the database; as long as it is Docker's usual one, Docker is asked for its own
+    /// A directory on the file system that holds the database; with the default, nexus-health asks Docker for its data root
     #[arg(long, env = "NEXUS_HEALTH_DATA_DIR", value_name = "DIRECTORY", default_value = DOCKER)]
     pub(crate) data_dir: PathBuf,
 
@@ -116,7 +116,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SOCKET", default_value = "/run/nexus/api.sock", hide = true)]
     pub(crate) api_socket: PathBuf,
 
-    /// nexus-alert's ways of telling, of which one should be set
+    /// nexus-alert's channels; one should be set
     #[command(flatten)]
     pub(crate) ways: Ways,
 
@@ -165,7 +165,7 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
-    /// Whether somebody is told.
+    /// Whether an alert channel is set.
     pub(crate) fn is_one_set(&self) -> bool {
         let ways = [&self.mail, &self.webhook, &self.command];
         ways.into_iter().any(Option::is_some) || self.wall == "yes"

@@ -1,4 +1,4 @@
-//! The ledger goes with the database: noted before the swap, handed over after it, and settled by whoever comes next when that
+//! The ledger goes with the database: noted before the swap, handed over after it, and settled by the next run when that
 //! was not reached.
 
 use std::path::Path;
@@ -61,7 +61,7 @@ impl Handing {
     /// Hands it over: the database has its place. The locks stay until this is dropped.
     ///
     /// # Errors
-    /// I/O; whoever comes next does it then.
+    /// I/O; the next run does it then.
     pub(crate) fn hand_over(&mut self) -> Result<()> {
         if let Some(lock) = self.lock.take_if(|_| self.merged.changes()) {
             self.lock =
@@ -91,7 +91,7 @@ fn after_the_swap(failure: &Failure) -> Failure {
 /// Settles what a restore that was killed has left of the ledger at `path`. The caller holds the lock of restores.
 ///
 /// # Errors
-/// TryLater (75) while somebody else has the ledger; I/O, or the server's.
+/// TryLater (75) while another process holds the ledger; I/O, or the server's.
 pub(crate) fn settle(path: &Path, control: &Control) -> Result<()> {
     if handover::pending(path)?.is_none() {
         return handover::sweep(&Files::of(path));

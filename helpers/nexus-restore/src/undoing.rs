@@ -32,7 +32,7 @@ const AT_ONCE: u32 = 10_000;
 /// ever forgotten, and how many rows that were.
 ///
 /// # Errors
-/// TryLater (75) while somebody else has the ledger; Data (65) when one is damaged; else the server's.
+/// TryLater (75) while another process holds the ledger; Data (65) when one is damaged; else the server's.
 pub(crate) fn forget_again(
     args: &UndoArgs,
     server: &Server,

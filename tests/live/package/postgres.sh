@@ -117,7 +117,7 @@ stopped_while_a_cluster_is_made() {
 	docker rm half >/dev/null
 }
 
-# Somebody starts the stack in the middle: the old server is there again at once, and the upgrade gives up.
+# Another process starts the stack during an upgrade: the old server runs again at once, and the upgrade gives up.
 stack_started_meanwhile() {
 	local before
 	before=$(digest)
@@ -145,7 +145,7 @@ superuser_writes_meanwhile() {
 	as_owner --command='SET default_transaction_read_only = off' --command='CREATE TABLE public.late AS SELECT 1'
 	kill -CONT "$(pgrep --exact nexus-backup)"
 	if wait "$!"; then echo "the upgrade succeeded" >&2 && return 1; fi
-	grep -q 'somebody wrote while the backup was taken' "$work/upgrade"
+	grep -q 'another session wrote during the backup' "$work/upgrade"
 	same "what was written" "$(as_owner --command='SELECT count(*) FROM public.late')" 1
 	as_owner --command='DROP TABLE public.late'
 	as_before "$before"

@@ -77,7 +77,7 @@ impl LedgerFile {
     /// Locks and reads the ledger at `path`, and cuts off what a killed run has left of a line.
     ///
     /// # Errors
-    /// As [`read`]; TryLater (75) when somebody else holds it for five seconds, or it is to be handed over.
+    /// As [`read`]; TryLater (75) when another process holds it for five seconds, or a handover is pending.
     pub fn open(path: &Path, keys: Keys, job: &str) -> Result<Self> {
         Self::open_within(path, keys, job, PATIENCE)
     }
@@ -93,7 +93,7 @@ impl LedgerFile {
         Self::of_holder(path, keys, lock)
     }
 
-    /// As [`Self::open`], for whoever has the ledger's `lock` already, and also while it is to be handed over.
+    /// As [`Self::open`], for a caller that holds the ledger's `lock`, also while a handover is pending.
     ///
     /// # Errors
     /// As [`read`].

@@ -1,4 +1,4 @@
-//! How many rows a ledger says are gone, by whoever has no key to it.
+//! Counts the rows that a ledger records as forgotten, without its key.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

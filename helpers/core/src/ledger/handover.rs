@@ -1,5 +1,5 @@
 //! One database takes another's place, and with it one ledger another's. The two cannot happen at one moment, so what is to
-//! happen to the ledger is on the disk before the databases change names, and is done after that. Whoever finds it there asks
+//! happen to the ledger is on the disk before the databases change names, and is done after that. A later run that finds it asks
 //! the server which of the two databases has its place, and does it or drops it.
 //!
 //! `purge-ledger.handover` says which database it is for, `purge-ledger.next` is the ledger that comes with it, and
@@ -147,7 +147,7 @@ pub(super) fn refuse_pending(path: &Path) -> Result<()> {
         .advise("Finish it with: nexus-restore finish"))
 }
 
-/// Removes what was left by a restore that was killed before it had noted anything. Only for whoever holds the lock of restores.
+/// Removes what was left by a restore that was killed before it had noted anything. The caller holds the lock of restores.
 ///
 /// # Errors
 /// I/O.

@@ -83,7 +83,7 @@ pub fn sync_directory(path: &Path) -> Result<()> {
         .or_fail_io(|| format!("bringing directory {} to the disk", path.display()))
 }
 
-/// Writes `value` as JSON to `path` in one step: what was there stays until the new file is on the disk.
+/// Writes `value` as JSON to `path` in one step: the old file stays until the new one is on disk.
 ///
 /// # Errors
 /// I/O.

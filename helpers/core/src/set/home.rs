@@ -2,7 +2,7 @@
 //! same path, and nothing in there could tell.
 //!
 //! The directory has an identity, a random number in a file. It and the highest number of a set are remembered in
-//! `/var/lib/nexus/state/backup`. Whoever writes to the directory, or about its sets, asks here first.
+//! `/var/lib/nexus/state/backup`. Each program that writes to the directory, or records something about its sets, asks here first.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -138,7 +138,7 @@ impl Homes {
         match fs::read(&file) {
             Ok(bytes) => serde_json::from_slice(&bytes).or_fail(Exit::Data, doing).map_err(|failure| {
                 failure.advise(
-                    "Make sure that the disk of the backups is mounted, then remove that file: the next backup writes it anew",
+                    "Make sure that the disk of the backups is mounted, then remove that file: the next backup creates it again",
                 )
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Memory::default()),

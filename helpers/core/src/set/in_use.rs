@@ -1,4 +1,4 @@
-//! A set that somebody restores is not removed meanwhile: whoever reads it holds a shared lock on its directory, which ends with
+//! Keeps a set from being removed during a restore: its reader holds a shared lock on its directory, which ends with
 //! the process, and rotation passes over it.
 
 use std::fs::File;
@@ -32,7 +32,7 @@ pub fn hold(path: &Path) -> Result<InUse> {
     }
 }
 
-/// The right to remove the set at `path`; nothing while somebody uses it.
+/// The right to remove the set at `path`; nothing while it is in use.
 ///
 /// # Errors
 /// I/O.

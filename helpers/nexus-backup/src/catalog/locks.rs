@@ -9,7 +9,7 @@ use nexus_core::postgres::quote;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-/// How long a lock is waited for. Whoever waits holds the locks on other tables meanwhile.
+/// How long to wait for a lock. The waiting session holds locks on other tables.
 pub(crate) const PATIENCE: &str = "10s";
 
 const DOING: &str = "locking the tables against being altered";

@@ -75,7 +75,7 @@ pub(crate) fn again(restore: &mut Restore<'_>, replaces: bool) -> Result<Forgott
 }
 
 /// Keeps the ledger from growing while it is held, until the swap is done, and forgets again what came into it since
-/// [`again`]: whoever forgot an episode meanwhile forgot it in the database that goes. Gives what becomes of the ledger; nothing
+/// [`again`]: an episode forgotten meanwhile was forgotten in the database that goes. Gives what becomes of the ledger; nothing
 /// where there is no place for one.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use nexus_core::text::counted;
 use crate::APPLICATION;
 use crate::apply::Restore;
 
-/// The ledger that comes, and what is to be known of it should the database go again.
+/// The merged ledger, and what an undo needs to know of it.
 pub(crate) struct Merged {
     /// This machine's, as it is.
     pub(crate) before: Draft,

@@ -99,7 +99,7 @@ fn free(place: &Path) -> Option<(u64, u64)> {
     Some((bytes(stat.blocks_available()), bytes(stat.blocks())))
 }
 
-/// Refuses what cannot fit; warns where it might not. Gives what is to be watched while it is made.
+/// Refuses what cannot fit; warns where it might not. Returns what to watch during the load.
 ///
 /// Texts shrink in the database to some half of their COPY form, rows with vectors grow to some three times with
 /// their index.

@@ -1,4 +1,4 @@
-"""Somebody holds, or asks for, an exclusive lock on a table that the job needs."""
+"""Another session holds, or waits for, an exclusive lock on a table that the job needs."""
 
 import contextlib
 import os

@@ -14,7 +14,7 @@ from world.wrong import FalseSuccess, NotConverged, SetLost, Wrong
 
 DATABASE, BACK = "fault_amid", "fault_amid_back"
 WHAT_THERE_IS = "SELECT name || ' ' || rows || ' ' || digest FROM truth WHERE rows IS NOT NULL ORDER BY 1"
-# It has given way to others, who wait for its locks, and sleeps before it begins anew.
+# It has given way to sessions that wait for its locks, and sleeps before its next try.
 AGAIN = "next try in"
 # Every nth set is restored too.
 RESTORED = 12

@@ -16,7 +16,7 @@ class Backup(Job):
     """Whoever has a final name is whole; success means a new set with all in it; nothing goes before it is there."""
 
     redis = "no"
-    # Those that somebody may lock (faults/locks.py).
+    # Those that another session may lock (faults/locks.py).
     tables = ("a_table", "b_table", "state")
 
     def __init__(self, bench, directory, own):

@@ -140,7 +140,7 @@ class Others:
 
     def __init__(self, server, database, kind, rng, sessions=3, pace=0.1):
         self.server, self.database, self.pace, self.over = server, database, pace, threading.Event()
-        # Whoever defines things anew also writes, and somebody else does.
+        # A session that changes definitions also writes, and so does another.
         self.calm = threading.Event()
         self.kinds = list(KINDS.values()) if kind == "mixed" else BESIDE.get(kind) or [KINDS[kind], KINDS[kind], write]
         self.done, self.threads = 0, [

@@ -1,4 +1,4 @@
-"""A job on a terminal of its own, which somebody closes."""
+"""A job on a terminal of its own, which is then closed."""
 
 import contextlib
 import fcntl
@@ -31,7 +31,7 @@ class OnTerminal(Running):
                 self.screen += more
 
     def hang_up(self):
-        """The kernel sends SIGHUP to whoever has the terminal, and from now on each write to it fails."""
+        """The kernel sends SIGHUP to the terminal's foreground processes, and from now on each write to it fails."""
         master, self.master = self.master, -1
         os.close(master)
 

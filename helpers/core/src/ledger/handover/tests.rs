@@ -90,7 +90,7 @@ fn nobody_writes_a_ledger_that_is_to_be_handed_over() {
     let failure = LedgerFile::open(&machine.files.ledger, for_tests('a'), "a test").unwrap_err();
     assert_eq!(failure.exit(), Exit::TryLater);
     assert!(failure.to_string().contains("nexus-restore finish"), "{failure}");
-    // Whoever only reads it may.
+    // Readers may.
     assert_eq!(read(&machine.files.ledger, &for_tests('a')).unwrap().lines().len(), 1);
 }
 

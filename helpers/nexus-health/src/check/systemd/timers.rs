@@ -1,4 +1,4 @@
-//! Timers: whether they run, whether their next run comes when their calendar says, and what somebody has stopped.
+//! Timers: whether they run, whether their next run comes when their calendar says, and which of them were stopped by hand.
 
 use std::time::Duration;
 

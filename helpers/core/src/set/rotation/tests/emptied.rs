@@ -63,7 +63,7 @@ fn what_nexus_purge_forgot_is_not_missed() {
 }
 
 #[test]
-fn a_memory_that_grows_anew_is_no_reason_to_remove_the_lost_one() {
+fn a_memory_that_grows_again_does_not_remove_the_lost_one() {
     let mut episodes = emptied();
     episodes.extend([3000; 30]);
     let held = decisions(&episodes, &[2, 40], |known| known.measure = known.sizes.keys().next().copied());
