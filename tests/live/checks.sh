@@ -51,6 +51,15 @@ fails() {
 	}
 }
 
+# exits CODE WORDS COMMAND…: the exit code, and words in what it says.
+exits() {
+	local code=$1 words=$2 said status=0
+	shift 2
+	said=$("$@" 2>&1 </dev/null) || status=$?
+	same "the exit code of $* ($said)" "$status" "$code"
+	[[ $said == *"$words"* ]] || { printf '"%s" said "%s" and not "%s"\n' "$*" "$said" "$words" >&2 && return 1; }
+}
+
 # … | found [OPTION…] PATTERN: as grep --quiet, but it reads to the end; who writes would be ended by SIGPIPE, now and then.
 # shellcheck disable=SC2143 # see above
 found() { [[ -n $(grep "$@") ]]; }

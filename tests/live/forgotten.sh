@@ -42,7 +42,7 @@ restore_that_fails_leaves_ledger_and_keys() {
 	cp "$(type -P nexus-restore)" "$work/bin"
 	printf '#!/bin/sh\ncase "$*" in *--dry-run*) echo "{\\"fits\\": true}" ;; *) echo "nexus-backup: no" >&2; exit 74 ;; esac\n' >"$work/bin/nexus-backup"
 	chmod +x "$work/bin/nexus-backup"
-	refuses 74 'backing up the living database' apply_with "$work/bin/nexus-restore" b --yes
+	exits 74 'backing up the living database' apply_with "$work/bin/nexus-restore" b --yes
 	same "ledger, keys and rows" "$(lethe)" "$(<"$work/before")"
 	purge 2>/dev/null
 	same "ledger, keys and rows after the next nexus-purge" "$(lethe)" "$(<"$work/before")"
@@ -78,9 +78,9 @@ undo_returns_ledger_and_keys() {
 
 other_machines_ledger_is_asked_about() {
 	two_machines
-	refuses 64 "it is another machine's" apply b --no-safety-backup
+	exits 64 "it is another machine's" apply b --no-safety-backup
 	docker exec nexus-postgres dropdb lethe
-	refuses 64 "it is another machine's" apply b --no-safety-backup
+	exits 64 "it is another machine's" apply b --no-safety-backup
 	# Its own set: nothing is asked but whether it may be replaced.
 	fill 1 10 a
 	backup
@@ -123,9 +123,9 @@ open_decisions_are_measured() {
 	cat "$work/cut" >"$ledger"
 	printf '[{"lines":3,"mac":"%s"}]' "$(tail -n 1 "$ledger" | jq -r .mac)" >"${ledger%.jsonl}.head"
 	memory --command="INSERT INTO episode SELECT i, now() - interval '2 days', 'goes', '{}', 'a', 'came back' FROM generate_series(1, 100) i"
-	refuses 75 'decisions that the ledger holds already would take 100 rows of public.episode (50 %)' purge
+	exits 75 'decisions that the ledger holds already would take 100 rows of public.episode (50 %)' purge
 	same "rows" "$(rows)" 200
-	refuses 75 'nexus-purge --replay --yes' purge --replay
+	exits 75 'nexus-purge --replay --yes' purge --replay
 	same "rows" "$(rows)" 200
 	purge --yes 2>/dev/null
 	same "rows, and open decisions" "$(rows) $(open)" '100 0'
@@ -165,7 +165,7 @@ with_tables_that_refer() {
 }
 who_refers_is_the_owners_choice() {
 	with_tables_that_refer
-	refuses 65 'rows of "public"."quote" refer to them' apply a --no-safety-backup --yes
+	exits 65 'rows of "public"."quote" refer to them' apply a --no-safety-backup --yes
 	apply a --no-safety-backup --yes --referring set-null --json >"$work/done.json"
 	same "rows" "$(rows) $(memory --command="SELECT count(*), count(episode) FROM quote") $(memory --command="SELECT count(*) FROM remark")" '99 10|9 10'
 	same "what was said" "$(jq -c .referring "$work/done.json")" '[{"table":"\"public\".\"quote\"","deleted":0,"emptied":1}]'
@@ -175,10 +175,10 @@ who_refers_is_the_owners_choice() {
 	same "rows" "$(rows) $(memory --command="SELECT (SELECT count(*) FROM quote), (SELECT count(*) FROM remark), (SELECT count(remark) FROM star), (SELECT count(*) FROM star)")" '99 9|9|9|10'
 	same "what was said" "$(jq -c '[.referring[] | .deleted, .emptied]' "$work/done.json")" '[1,0,1,0,0,1]'
 	# The living table, by the same choice; a column that may not be NULL stops it.
-	refuses 65 'rows of "public"."quote" refer to them' purge --episode 6
+	exits 65 'rows of "public"."quote" refer to them' purge --episode 6
 	purge --episode 6 --referring set-null 2>/dev/null
 	memory --command="UPDATE quote SET episode = 7 WHERE id = 7" --command="ALTER TABLE quote ADD CHECK (id <> 7 OR episode IS NOT NULL)" --command="DELETE FROM quote WHERE episode IS NULL AND NOT EXISTS (SELECT FROM remark WHERE quote = quote.id)" --command="DELETE FROM remark WHERE quote IN (SELECT id FROM quote WHERE episode IS NULL)" --command="DELETE FROM quote WHERE episode IS NULL" --command="ALTER TABLE quote ALTER episode SET NOT NULL"
-	refuses 65 'rows of "public"."quote" refer to them' purge --episode 7 --referring set-null
+	exits 65 'rows of "public"."quote" refer to them' purge --episode 7 --referring set-null
 	purge --episode 7 --referring cascade --json 2>/dev/null >"$work/done.json"
 	same "what was said" "$(jq -c '[.referring[] | .deleted]' "$work/done.json")" '[1,1,0]'
 	same "the row, and who referred" "$(rows 'id = 7')$(memory --command="SELECT count(*) FROM quote WHERE id = 7")$(memory --command="SELECT count(*) FROM remark WHERE id = 7")" 000
@@ -239,7 +239,7 @@ disk_that_the_living_server_needs_is_left_to_it() {
 	machine a
 	fill 1 10 a
 	backup
-	refuses 73 'checking the space in /var/lib/postgresql/' apply a --into lethe_look --reserve 999999999
+	exits 73 'checking the space in /var/lib/postgresql/' apply a --into lethe_look --reserve 999999999
 	apply a --into lethe_look --reserve 1 >/dev/null
 }
 

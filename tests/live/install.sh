@@ -21,15 +21,6 @@ trap 'rm -rf "$work"' EXIT
 
 install_now() { "$clone/install.sh" --bin-dir "${bin:-$clone/bin}" --yes --owner-identity "$owner"; }
 
-# exits CODE WORDS COMMAND…
-exits() {
-	local code=$1 words=$2 said status=0
-	shift 2
-	said=$("$@" 2>&1 </dev/null) || status=$?
-	same "the exit code of $* ($said)" "$status" "$code"
-	[[ $said == *"$words"* ]] || { printf '"%s" said "%s" and not "%s"\n' "$*" "$said" "$words" >&2 && return 1; }
-}
-
 note_traces "$work/traces"
 check wrong_usage
 check check_names_what_is_missing

@@ -36,14 +36,3 @@ apply_with() {
 	"$program" apply "$from/$(newest "$from")" --pg-database lethe --backup-dir "$sets" --purge-ledger "$ledger" --identity "$owner" --no-redis "$@"
 }
 undo() { nexus-restore undo --pg-database lethe --purge-ledger "$ledger" --yes; }
-# refuses CODE WORDS COMMAND…
-refuses() {
-	local code=$1 words=$2 said status=0
-	shift 2
-	said=$("$@" 2>&1 >/dev/null </dev/null) || status=$?
-	same "the exit code of $* ($said)" "$status" "$code"
-	[[ $said == *"$words"* ]] || {
-		printf '"%s" does not say "%s"\n' "$said" "$words" >&2
-		return 1
-	}
-}

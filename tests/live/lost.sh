@@ -25,15 +25,6 @@ rows() { as_owner --command="SELECT count(*) FROM $episodes"; }
 digests() { (cd "$1" && find . -mindepth 2 -type f -not -path './.*' -exec sha256sum {} + | sort -k 2); }
 proofs() { (cd /var/lib/nexus/proofs && find . -name '*.json' -exec sha256sum {} + | sort -k 2); }
 
-# exits CODE WORDS COMMAND…
-exits() {
-	local code=$1 words=$2 said status=0
-	shift 2
-	said=$("$@" 2>&1 </dev/null) || status=$?
-	same "the exit code of $* ($said)" "$status" "$code"
-	[[ $said == *"$words"* ]] || { printf '"%s" said "%s" and not "%s"\n' "$*" "$said" "$words" >&2 && return 1; }
-}
-
 # level_of ID: what nexus-health finds.
 level_of() { { nexus-health --json || true; } | jq --raw-output --arg id "$1" '.findings[] | select(.id == $id) | .level'; }
 

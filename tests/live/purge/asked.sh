@@ -147,7 +147,7 @@ a_run_at_work_is_not_in_the_way() {
 	nexus-purge --episode "$old" >"$work/run" 2>&1 &
 	run=$!
 	await 10 run_waits_for_the_row
-	refuses 75 'held by nexus-purge' nexus-purge --episode "$id"
+	exits 75 'held by nexus-purge' nexus-purge --episode "$id"
 	same "the answer" "$(ask_for nexus "$id")" forgotten
 	kill -0 "$run"
 	memory --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid()" >/dev/null
