@@ -177,6 +177,7 @@ fn size(control: &Control, table: &Table) -> Result<u64> {
          (SELECT {oid}::oid AS relid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree({oid})) t",
         oid = table.oid()
     );
-    let bytes: i64 = control.row("asking for the table's size", &sql, &[])?.get(0);
-    Ok(u64::try_from(bytes).unwrap_or(0))
+    // NULL when it was dropped meanwhile.
+    let bytes: Option<i64> = control.row("asking for the table's size", &sql, &[])?.get(0);
+    Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
 }

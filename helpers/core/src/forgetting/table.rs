@@ -208,9 +208,11 @@ fn heaps(session: &Control, oid: u32, doing: &str) -> Result<Vec<Heap>> {
     )?;
     Ok(rows
         .iter()
-        .map(|row| Heap {
-            name: quote::qualified(row.get(0), row.get(1)),
-            pages: u32::try_from(row.get::<_, i64>(2)).unwrap_or(u32::MAX),
+        .filter_map(|row| {
+            // NULL when it was dropped meanwhile.
+            let pages: i64 = row.get::<_, Option<_>>(2)?;
+            let name = quote::qualified(row.get(0), row.get(1));
+            Some(Heap { name, pages: u32::try_from(pages).unwrap_or(u32::MAX) })
         })
         .collect())
 }

@@ -85,15 +85,18 @@ struct Index {
 /// Data (65) when an index is not used for a search that it is for; else the server's.
 pub fn probe(control: &Control, expected: f64) -> Result<Vec<Searched>> {
     let rows = control.rows("looking for vector indexes", INDEXES, &[])?;
-    let indexes = rows.iter().map(|row| Index {
-        name: row.get(0),
-        table: row.get(1),
-        expression: row.get(2),
-        of_type: row.get(3),
-        operator: row.get(4),
-        predicate: row.get(5),
-        rows: row.get::<_, f64>(6).max(0.0),
-        method: row.get(7),
+    let indexes = rows.iter().filter_map(|row| {
+        Some(Index {
+            name: row.get(0),
+            table: row.get(1),
+            // NULL when it was dropped meanwhile.
+            expression: row.get::<_, Option<_>>(2)?,
+            of_type: row.get(3),
+            operator: row.get(4),
+            predicate: row.get(5),
+            rows: row.get::<_, f64>(6).max(0.0),
+            method: row.get(7),
+        })
     });
     indexes.map(|index| index.probe(control, expected)).collect()
 }

@@ -3,12 +3,15 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_core::failure::Result;
+use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::quote;
 
 /// Pages that are read at once.
 pub(super) const AT_ONCE: usize = 128;
+
+/// How often the files are looked for while others replace them (VACUUM FULL, TRUNCATE).
+const TRIES: usize = 10;
 
 /// The longest rest.
 const LONGEST_REST: Duration = Duration::from_secs(1);
@@ -33,9 +36,21 @@ impl Files {
     /// Of table `heap`, as they are now.
     ///
     /// # Errors
-    /// The server's.
+    /// TryLater (75) when others replace them all the time; else the server's.
     pub(super) fn of(control: &Control, heap: &str) -> Result<Self> {
         let doing = format!("looking for the files of {heap}");
+        for _ in 0..TRIES {
+            if let Some(files) = Self::at_this_moment(control, heap, &doing)? {
+                return Ok(files);
+            }
+        }
+        Err(Failure::new(Exit::TryLater, doing)
+            .because("another session replaces them again and again")
+            .advise("Run it again when its VACUUM FULL, TRUNCATE or ALTER TABLE has ended"))
+    }
+
+    /// Nothing when one of them was replaced between the catalog's snapshot and the look at it: its name and size are NULL then.
+    fn at_this_moment(control: &Control, heap: &str, doing: &str) -> Result<Option<Self>> {
         let sql = format!(
             "SELECT pg_catalog.pg_relation_filepath(f.oid), pg_catalog.pg_relation_size(f.oid), \
              pg_catalog.current_setting('block_size')::bigint, \
@@ -44,13 +59,19 @@ impl Files {
              WHERE c.oid = {}::regclass AND f.oid <> 0 ORDER BY f.number",
             quote::literal(heap)
         );
-        let rows = control.rows(&doing, &sql, &[])?;
-        let mut files = rows.iter().map(|row| {
-            let page: i64 = row.get(2);
-            File { path: row.get(0), bytes: row.get(1), segment: page * row.get::<_, i64>(3), page }
-        });
+        let rows = control.rows(doing, &sql, &[])?;
+        let files: Option<Vec<File>> = rows
+            .iter()
+            .map(|row| {
+                let page: i64 = row.get(2);
+                let (path, bytes) = (row.get::<_, Option<_>>(0)?, row.get::<_, Option<_>>(1)?);
+                Some(File { path, bytes, segment: page * row.get::<_, i64>(3), page })
+            })
+            .collect();
         let none = File { path: String::new(), bytes: 0, segment: 1, page: 1 };
-        Ok(Self { own: files.next().unwrap_or(none), outside: files.next() })
+        Ok(files
+            .map(IntoIterator::into_iter)
+            .map(|mut files| Self { own: files.next().unwrap_or(none), outside: files.next() }))
     }
 }
 

@@ -81,7 +81,7 @@ pub(crate) fn scrub(control: &Control, table: &Table, progress: &Progress) -> Re
 /// Whether nothing is left of a heap, with what it keeps outside: VACUUM has given back the pages of one without rows.
 fn has_no_page(control: &Control, heap: &str, doing: &str) -> Result<bool> {
     let sql = format!(
-        "SELECT pg_catalog.pg_relation_size(c.oid) + \
+        "SELECT coalesce(pg_catalog.pg_relation_size(c.oid), 0) + \
          coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0) = 0 \
          FROM pg_catalog.pg_class c WHERE c.oid = {}::pg_catalog.regclass",
         quote::literal(heap)
