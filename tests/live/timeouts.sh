@@ -48,6 +48,7 @@ late() {
 # The jobs, each of which must do what it should although the timeouts are there.
 jobs_do_their_work() {
 	local way=$1 directory=$work/$1 before
+	as_owner --command='DROP DATABASE IF EXISTS timeouts_back'
 	late pg_dump
 	late pg_restore
 	as_owner --command="INSERT INTO nexus_memory.zep_episodic_memory (content, tags, \"timestamp\")
@@ -60,6 +61,8 @@ jobs_do_their_work() {
 	systemctl start nexus-restore-test
 	nexus-purge --tag timeouts --yes
 	pardon
+	# The restored database has the settings of the one in the set, which would end the comparison too.
+	as_owner --command='ALTER DATABASE timeouts_back RESET ALL'
 	same "the restored tables" "$(contents timeouts_back)" "$before"
 	same "rows that should have gone" "$(as_owner --command="SELECT count(*) FROM nexus_memory.zep_episodic_memory WHERE 'timeouts' = ANY (tags)")" 0
 	docker exec nexus-postgres dropdb timeouts_back
