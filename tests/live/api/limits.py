@@ -33,8 +33,8 @@ def served(what):
 
 
 SLOW = {
-    "headers": b"POST /memory/action HTTP/1.1\r\nHost: x\r\nX-A: ",
-    "bodies": b"POST /memory/action HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+    "headers": b"POST /memory/action HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ",
+    "bodies": b"POST /memory/action HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
     "nothing at all": b"",
 }
 
@@ -96,7 +96,7 @@ def a_flood_starves_nobody():
 
 
 def large_bodies_are_refused():
-    head = b"POST /memory/action HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /memory/action HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     # Said to be a terabyte: the answer does not wait for it.
     with socket.create_connection(ADDRESS, timeout=30) as one:
         one.sendall(head + b"Content-Length: 1099511627776\r\n\r\n")
