@@ -66,14 +66,20 @@ wrong_words() {
 
 one_way_alone() { fails "NEXUS is on this machine as a package" "$here/../../install.sh" --yes --bin-dir "$here/../../bin"; }
 
-# Ended by a signal, it says where it stopped; nothing is left stopped, and the same again goes through.
+is_reloading() { [[ $(systemctl show --property=ActiveState --value "$1") == reloading ]]; }
+
+# Ended by a signal, it says where it stopped; nothing is left stopped, and the same again goes through. The reload that setup waits
+# for is held until the signal has been sent.
 signals_are_an_end() {
-	local signal setup status
+	local signal setup status held=/run/nexus-test-held drop_in=/run/systemd/system/nexus-stack.service.d/test.conf
+	mkfifo "$held"
+	install -D --mode=644 /dev/stdin "$drop_in" <<<$'[Service]\nExecReload=sh -c \'read -r _ <'"$held'"
 	for signal in HUP TERM; do
 		nexus-setup --yes >"$work/signal" 2>&1 &
 		setup=$!
-		await 60 grep -qx '== starting the servers' "$work/signal"
+		await 60 is_reloading nexus-stack
 		kill -"$signal" "$setup"
+		echo go >"$held"
 		status=0
 		wait "$setup" || status=$?
 		same "the exit code after SIG$signal" "$status" $((128 + $(kill -l "$signal")))
@@ -82,5 +88,6 @@ signals_are_an_end() {
 		same "what of NEXUS is on and does not run" "$(systemctl is-active nexus.target nexus-stack nexus-health nexus-backup.timer nexus-api.socket | sort -u)" active
 		healthy
 	done
+	rm -r "$held" "${drop_in%/*}"
 	nexus-setup --yes >/dev/null
 }
