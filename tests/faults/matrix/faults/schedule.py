@@ -27,20 +27,24 @@ def others(job, row, case):
         job.watch(running, PATIENCE, job.waits_for_another_try)
         what = ""
         if running.runs() and job.waits_for_another_try():
-            what = AFTER[case.rng.random() < 0.05](running, others)
+            what = AFTER[case.rng.random() < 0.05](job, running, others)
             job.watch(running, PATIENCE)
         outcome = running.end(patience=1)
     outcome.what, outcome.said = f"{others.done} changes by {row.argument} others{what}", job.said()
     return outcome
 
 
-def stopped(running, others):
+def stopped(job, running, others):
     """The set is said to be none for now, which is what may be said; it takes minutes to be said for good."""
-    running.send("TERM")
+    if running.hold():
+        # Its next try may have succeeded since.
+        if not job.has_a_set():
+            running.send("TERM")
+        running.go_on()
     return "; stopped when it had given way to them"
 
 
-def left_alone(running, others):
+def left_alone(job, running, others):
     """The others have done what they wanted: the next try succeeds."""
     others.calm.set()
     return "; left alone when it had given way to them"

@@ -57,6 +57,9 @@ class BackupAmid(Job):
     def waits_for_another_try(self):
         return AGAIN in self.said()
 
+    def has_a_set(self):
+        return bool(sets.names(self.sets_dir))
+
     def watch(self, running, patience=60, until=lambda: False):
         """While it runs, reads what is in the tables in each snapshot that it exports; it stands still as long as that takes."""
         end = time.monotonic() + patience
