@@ -7,7 +7,7 @@ needed_by_units=(LoadCredential= PrivateNetwork=yes PrivateUsers=yes PrivateTmp=
 
 # Inside the unit: prints what it has not got. $1, $2: the network and the users of outside.
 within_unit='
-[ "$(cat "$CREDENTIALS_DIRECTORY/probe" 2>/dev/null)" = works ] || echo LoadCredential=
+cmp -s "$CREDENTIALS_DIRECTORY/probe" /etc/machine-id || echo LoadCredential=
 [ "$(readlink /proc/self/ns/net)" != "$1" ] || echo PrivateNetwork=yes
 [ "$(readlink /proc/self/ns/user)" != "$2" ] || echo PrivateUsers=yes
 grep -qx "NoNewPrivs:.1" /proc/self/status || echo NoNewPrivileges=yes
@@ -25,15 +25,13 @@ in_a_unit() {
 }
 
 check_sandbox() {
-	local probe lacks='' property properties=()
+	local lacks='' property properties=()
 	[[ -d /run/systemd/system ]] || return 0
 	if ((EUID != 0)); then
 		note "whether units get their keys and no network was not tried" "sudo $program --check"
 		return
 	fi
-	probe=$(mktemp /run/nexus-probe.XXXXXX)
-	printf works >"$probe"
-	properties=("LoadCredential=probe:$probe" "${needed_by_units[@]:1}")
+	properties=(LoadCredential=probe:/etc/machine-id "${needed_by_units[@]:1}")
 	if ! lacks=$(in_a_unit "${properties[@]}" -- sh -c "$within_unit" sh "$(readlink /proc/self/ns/net)" "$(readlink /proc/self/ns/user)" 2>/dev/null); then
 		# It did not start: which of them hinders it?
 		lacks=''
@@ -42,7 +40,6 @@ check_sandbox() {
 		done
 		[[ -n $lacks ]] || lacks="all of ${needed_by_units[*]} together"
 	fi
-	rm -f "$probe"
 	while IFS= read -r property; do
 		if [[ -n $property ]]; then missing "$property for units" "$(who_takes "${property%%=*}")"; fi
 	done <<<"$lacks"
