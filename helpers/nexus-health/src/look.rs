@@ -113,8 +113,9 @@ pub(crate) struct Directories {
     pub(crate) docker: Option<PathBuf>,
 }
 
-/// One look waits so long for Docker to say where its directory is; a process that goes on looking knows it the next time.
-const DOCKER_SAYS: Duration = Duration::from_secs(5);
+/// Seconds that the check of Docker may take, and that a single round waits for it to learn Docker's directory; a process that
+/// goes on looking knows it the next time.
+pub(crate) const DOCKER_SAYS: u64 = 20;
 
 impl Ctx {
     /// What all checks are given.
@@ -138,7 +139,9 @@ impl Ctx {
             && let Ok(has_said) = has_said.lock()
         {
             // Poisoned only by a panic, which ends the process.
-            let _said = news.wait_timeout_while(has_said, DOCKER_SAYS, |has_said| !*has_said);
+            let _said = news.wait_timeout_while(has_said, Duration::from_secs(DOCKER_SAYS), |has_said| {
+                !*has_said
+            });
         }
         self.directories().docker.unwrap_or_else(|| setting.clone())
     }

@@ -36,6 +36,21 @@ other_databases_are_named() {
 	await 120 is_level databases ok
 }
 
+# Another session holds a table that is asked: what comes after it in the round is still answered.
+a_refused_question_is_named_and_hides_no_other() {
+	local locked="SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'holder' AND state = 'idle in transaction'"
+	# Its psql lives as long as the descriptor is open.
+	coproc holder { docker exec --interactive --env=PGAPPNAME=holder nexus-postgres psql -Xq -d nexus; }
+	echo 'BEGIN; LOCK nexus_memory.embedding_queue;' >&"${holder[1]}"
+	await 60 is_true "$locked"
+	await 120 is_level database unknown
+	says database 'lock timeout'
+	is_level postgres-dead-rows ok
+	as_owner --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holder'" >/dev/null
+	await 120 is_level database ok
+}
+is_true() { [[ $(as_owner --command="$1") == t ]]; }
+
 # The state that a clock leaves which once was years ahead. A start of the timer cannot mend a calendar, so it is seen that it is tried.
 a_next_run_that_is_years_away_is_said_and_the_timer_started_again() {
 	local began

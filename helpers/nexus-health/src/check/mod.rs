@@ -12,7 +12,7 @@ pub(crate) mod systemd;
 
 use std::time::Duration;
 
-use crate::look::Check;
+use crate::look::{Check, DOCKER_SAYS};
 
 /// A check, and how it is run.
 pub(crate) struct Group {
@@ -39,12 +39,13 @@ pub(crate) fn all() -> Vec<Group> {
         check: Some(check),
     };
     vec![
-        group("machine", 1, false, 10, Box::<machine::Machine>::default()),
+        // In a single round it waits for Docker first.
+        group("machine", 1, false, DOCKER_SAYS + 10, Box::<machine::Machine>::default()),
         group("postgres", 1, true, 12, Box::new(postgres::Postgres)),
         group("redis", 1, true, 12, Box::<redis::Redis>::default()),
         group("systemd", 1, true, 10, Box::new(systemd::Systemd)),
         group("api", 1, false, 10, Box::<api::Api>::default()),
-        group("docker", 10, true, 20, Box::<docker::Docker>::default()),
+        group("docker", 10, true, DOCKER_SAYS, Box::<docker::Docker>::default()),
         group("backups", 4, false, 20, Box::new(backups::Backups)),
         group("database", 20, false, 30, Box::new(postgres::database::Database)),
         group("exposure", 20, false, 30, Box::new(exposure::Exposure)),

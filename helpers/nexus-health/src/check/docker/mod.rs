@@ -55,6 +55,7 @@ impl Check for Docker {
                 look.facts.push(Fact::Containers(Some(containers)));
             }
             Err(error) => {
+                ctx.note_docker(None);
                 let sentence = format!("What Docker says of the containers cannot be understood: {error}.");
                 look.found(Finding::unknown("containers", sentence, "Is nexus-docker of the same version?"));
             }

@@ -3,7 +3,7 @@
 use super::session::{Session, Trouble};
 use super::{bytes_in_words, embedding, emptied, in_words, others, unbuilt};
 use crate::finding::{Finding, Metric};
-use crate::look::{Check, Ctx, Look};
+use crate::look::{Answer, Check, Ctx, Look};
 
 /// The first pgvector whose VACUUM leaves an HNSW index whole that is written to meanwhile (pgvector#988, #993).
 const SAFE: [u32; 3] = [0, 8, 4];
@@ -29,27 +29,47 @@ pub(crate) struct Database;
 impl Check for Database {
     fn look(&mut self, ctx: &Ctx) -> Look {
         let mut look = Look::default();
-        // That it does not answer is said by the other check already.
-        let _said = ask(ctx, &mut look);
+        // The check of the server reports that nobody can connect.
+        if let Ok(session) = Session::open(&ctx.args.server) {
+            let refused: Vec<_> =
+                PARTS.iter().filter_map(|part| part(&session, ctx, &mut look).err()).collect();
+            look.found(complete(&refused));
+        }
         look
     }
 }
 
-fn ask(ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
-    let session = Session::open(&ctx.args.server)?;
-    let names = |sql: &str| -> Result<Vec<String>, Trouble> {
-        Ok(session.rows(sql)?.iter().map(|row| row.get(0)).collect())
-    };
-    look.found(indexes(&names(INVALID)?));
-    look.found(collations(&names(COLLATIONS)?));
-    let versions = names("SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector'")?;
-    look.found(pgvector(versions.first().map(String::as_str)));
-    size(&session, look)?;
-    emptied::look(&session, ctx, look)?;
-    unbuilt::look(&session, look)?;
-    others::look(&session, ctx, look)?;
-    embedding::look(&session, ctx, look)?;
-    dead_rows(&session, ctx, look)
+/// One subject of this check. A part that the server refuses (a lock, a limit of 4 s, a right) does not hide the others.
+type Part = fn(&Session, &Ctx, &mut Look) -> Result<(), Trouble>;
+
+const PARTS: [Part; 8] = [
+    |session, _, look| {
+        look.found(indexes(&session.names(INVALID)?));
+        Ok(())
+    },
+    |session, _, look| {
+        look.found(collations(&session.names(COLLATIONS)?));
+        Ok(())
+    },
+    |session, _, look| {
+        let versions =
+            session.names("SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector'")?;
+        look.found(pgvector(versions.first().map(String::as_str)));
+        size(session, look)
+    },
+    emptied::look,
+    |session, _, look| unbuilt::look(session, look),
+    others::look,
+    embedding::look,
+    dead_rows,
+];
+
+/// What the server refused to answer. That it does not answer at all is reported by the check of the server.
+fn complete(refused: &[Trouble]) -> Finding {
+    match refused.iter().find(|trouble| trouble.answer == Answer::NotNow) {
+        None => Finding::ok("database", "Every question about the database was answered."),
+        Some(trouble) => Finding::unknown("database", trouble.sentence.clone(), trouble.advice),
+    }
 }
 
 fn indexes(invalid: &[String]) -> Finding {

@@ -18,17 +18,14 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
 WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^(pg_|information_schema$)' ORDER BY 1 LIMIT 20";
 
 pub(super) fn look(session: &Session, ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
-    let names = |session: &Session, sql: &str| -> Result<Vec<String>, Trouble> {
-        Ok(session.rows(sql)?.iter().map(|row| row.get(0)).collect())
-    };
-    let databases = names(session, DATABASES)?;
+    let databases = session.names(DATABASES)?;
     let mut settings = ctx.args.server.clone();
     // Where the memory itself is in `postgres`, its tables are in every set.
     let tables = if settings.database == "postgres" {
         Vec::new()
     } else {
         "postgres".clone_into(&mut settings.database);
-        names(&Session::open(&settings)?, TABLES)?
+        Session::open(&settings)?.names(TABLES)?
     };
     look.found(judge(databases, &tables, &ctx.args.left_out));
     Ok(())

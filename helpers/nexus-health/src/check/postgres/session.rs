@@ -32,8 +32,8 @@ pub(super) struct Session {
 pub(super) struct Trouble {
     /// What that says of the server.
     pub(super) answer: Answer,
-    sentence: String,
-    advice: &'static str,
+    pub(super) sentence: String,
+    pub(super) advice: &'static str,
 }
 
 impl Session {
@@ -62,6 +62,11 @@ impl Session {
     /// Runs a query.
     pub(super) fn rows(&self, sql: &str) -> Result<Vec<Row>, Trouble> {
         self.wait(self.client.query(sql, &[]))
+    }
+
+    /// Runs a query whose rows are one text each.
+    pub(super) fn names(&self, sql: &str) -> Result<Vec<String>, Trouble> {
+        Ok(self.rows(sql)?.iter().map(|row| row.get(0)).collect())
     }
 
     fn wait<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Trouble> {
