@@ -39,6 +39,8 @@ class Runner:
 
     def row(self, row, only=None):
         result, began = Result(row), time.monotonic()
+        # The rows before it may have started the server again.
+        self.bench.server.leave_all()
         there = docker.containers() | docker.volumes()
         try:
             job = self.bench.job(row.job)

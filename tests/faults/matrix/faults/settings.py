@@ -1,5 +1,7 @@
 """A person sets timeouts that end sessions: for the server, a database, or the roles. Each session of ours sets its own."""
 
+import time
+
 from world.machine import await_that
 from world.server import TIMEOUTS
 
@@ -8,7 +10,8 @@ def hostile(job, row, case):
     """`step` says where it is set: `server` (postgresql.auto.conf), `database` or `roles`; `argument` names the setting, or `all`.
     Its value is short, and longer than connecting takes: what comes before a session can say anything nobody can help."""
     names = TIMEOUTS if row.argument == "all" else [row.argument]
-    values = {name: f"{case.rng.choice([100, 200, 400])}ms" for name in names}
+    least = max(100, 3 * connecting(job))
+    values = {name: f"{case.rng.choice([1, 2, 4]) * least}ms" for name in names}
     try:
         for name, value in values.items():
             SET[row.step](job, name, value)
@@ -18,6 +21,14 @@ def hostile(job, row, case):
         for name in names:
             UNSET[row.step](job, name)
     return outcome
+
+
+def connecting(job):
+    """Milliseconds that it takes to connect on this machine now."""
+    job.server.leave("postgres")
+    began = time.monotonic()
+    job.server.sql("SELECT 1")
+    return round(1000 * (time.monotonic() - began))
 
 
 def for_server(job, name, value):

@@ -9,6 +9,9 @@ from world.wrong import FalseSuccess, Leftover, NotConverged, SetLost
 
 LIVING = "fault_living"
 
+# EX_IOERR of sysexits(3).
+IO_ERROR = 74
+
 # A server that is gone cannot be asked to remove anything; then it says so.
 WITHOUT_SERVER = "The next restore removes it"
 
@@ -102,8 +105,10 @@ class Restore(Job):
         if state == "of the set" and len(kept) != 1:
             raise SetLost(f"what was there before is not kept: {there}")
         if outcome.exit > 0 and state == "of the set" and not outcome.other:
-            # It may only fail after the swap when it cannot say that it has succeeded, or does not know.
-            if not any(words in outcome.said for words in ("standard output", "whether it was done is not known")):
+            # It may only fail after the swap when it cannot say that it has succeeded, or does not know. On a closed terminal it cannot
+            # even say that.
+            closed = outcome.exit == IO_ERROR and outcome.what.startswith("closed")
+            if not closed and not any(words in outcome.said for words in ("standard output", "whether it was done is not known")):
                 raise NotConverged(f"it failed after the swap: {outcome.said.strip()}")
 
     def converges(self, outcome):

@@ -95,6 +95,9 @@ class Server:
         await_that(self.answers, "PostgreSQL answers again")
         await_that(lambda: docker.is_well("nexus-redis"), "Redis is well again")
 
-    def close(self):
+    def leave_all(self):
         self.leave(*list(self.open))
+
+    def close(self):
+        self.leave_all()
         shutil.rmtree(self.home)
