@@ -123,9 +123,11 @@ stack_started_meanwhile() {
 	before=$(digest)
 	nexus-upgrade-postgres --yes "$new_image" >"$work/upgrade" 2>&1 &
 	await 120 bash -c "$1"
-	# Of two who change the same container at once, one may fail. What counts is what comes of it.
-	systemctl reload nexus-stack.service || true
+	# It stands still until the stack is up. Of two who change the same container at once, one may fail.
+	systemctl kill --signal=STOP nexus-upgrade-postgres.service
+	await 180 systemctl reload nexus-stack.service
 	await 180 stores_meanwhile
+	systemctl kill --signal=CONT nexus-upgrade-postgres.service
 	if wait "$!"; then echo "the upgrade succeeded" >&2 && return 1; fi
 	same "what was stored meanwhile" "$(as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = 'meanwhile' RETURNING 1")" 1
 	as_before "$before"
