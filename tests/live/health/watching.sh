@@ -111,21 +111,29 @@ stores_that_fail_are_told_within_a_minute() {
 	as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = 'health: a store'"
 }
 
-# As a program of somebody's that was there first.
-another_program_on_our_port_is_named_and_the_socket_comes_back() {
+# another_program_on_our_port ADDRESS LISTED SOCKET: as one that was there first. On ::1 nexus-api runs meanwhile, for all who ask elsewhere.
+another_program_on_our_port() {
 	local stranger
 	systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service
-	runuser --user nobody -- python3 -m http.server --bind 127.0.0.1 8003 >/dev/null 2>&1 &
+	runuser --user nobody -- python3 -m http.server --bind "$1" 8003 >/dev/null 2>&1 &
 	stranger=$!
-	await 10 listens_at 127.0.0.1:8003
-	fails '' systemctl start nexus-api.socket
-	await 120 says sockets 'another program has 127.0.0.1:8003, of nobody'
+	await 10 listens_at "$2"
+	fails '' systemctl start "$3"
+	if [[ $3 == nexus-api.socket ]]; then
+		# Nobody listens there either: else each request would start nexus-api in vain, again and again.
+		fails '' systemctl start nexus-api-ipv6.socket
+		same "what curl says of ::1" "$(curl --silent --max-time 5 --output /dev/null "http://[::1]:8003/health" || echo $?)" 7
+	else
+		systemctl start nexus-api.socket nexus-api.service
+	fi
+	await 120 says sockets "another program has $2, of nobody"
 	is_level sockets critical
 	pkill -P "$stranger" || true
 	kill "$stranger" 2>/dev/null || true
 	# The list of listeners is written every five minutes.
-	await 400 systemctl is-active --quiet nexus-api.socket
+	await 400 systemctl is-active --quiet "$3"
 	await 60 is_level sockets ok
+	curl --silent --fail --output /dev/null "http://$2/health"
 	same "a store" "$(store)" 200
 	as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = 'health: a store'"
 }
