@@ -1,17 +1,21 @@
-# What this machine lacks. A `missing` line stops an installation; a `note` is worth knowing and stops nothing.
-# Each says what is wrong and the command that mends it.
+# What this machine lacks. A `missing` line stops an installation, and so does a `wrong` line of /etc/nexus; a `note` is worth knowing
+# and stops nothing. Each says what is wrong and the command that mends it.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
-found_missing=0
+found_missing=0 found_wrong=0
 
 missing() {
 	printf 'missing  %s: %s\n' "$1" "$2"
 	found_missing=$((found_missing + 1))
 }
 note() { printf 'note     %s: %s\n' "$1" "$2"; }
+wrong() {
+	printf 'wrong    %s\n' "$1"
+	found_wrong=$((found_wrong + 1))
+}
 
 check_machine() {
-	found_missing=0
+	found_missing=0 found_wrong=0
 	check_systemd
 	check_sandbox
 	check_docker
@@ -20,7 +24,10 @@ check_machine() {
 	if declare -F check_build >/dev/null; then check_build; fi
 	check_size
 	check_clock
+	check_port
+	check_files
 	((found_missing == 0)) || stop 69 "$found_missing missing, see above: mend that and run it again"
+	((found_wrong == 0)) || stop 78 "$found_wrong wrong in /etc/nexus, see above: mend that and run it again"
 	say "nothing is missing"
 }
 
@@ -144,4 +151,13 @@ check_clock() {
 	elif [[ $zone == UTC || $zone == Etc/UTC ]]; then
 		note "the time zone is UTC, so the nightly backup is at 04:00 UTC" "timedatectl set-timezone Europe/Madrid (or yours), if that is not what you want"
 	fi
+}
+
+# What a person may edit.
+check_files() {
+	local line file
+	for file in "$settings" "$recipients"; do
+		[[ ! -e $file || -r $file ]] || note "$file cannot be read" "sudo $program --check"
+	done
+	while IFS= read -r line; do wrong "$line"; done < <(refused_settings "$settings" && refused_recipients "$recipients")
 }

@@ -1,15 +1,6 @@
-# What is in the settings and in the sets' directories, and removing what NEXUS has kept. The package's script, which runs when its files are gone already, has this file, accounts.sh and
-# ours.sh in it.
+# What is in the sets' directories, and removing what NEXUS has kept. The package's script, which runs when its files are gone already, has this file, settings-file.sh,
+# accounts.sh and ours.sh in it.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
-
-# setting_of FILE NAME: its value as systemd reads it: no blanks around it, no quotes.
-setting_of() {
-	local value
-	[[ -r $1 ]] || return 0
-	value=$(sed -n "s/^[[:space:]]*$2[[:space:]]*=//p" "$1" | tail -n 1 | sed 's/^[[:space:]]*//; s/[[:space:]]*$//')
-	if [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]]; then value=${BASH_REMATCH[1]}; fi
-	printf '%s' "$value"
-}
 
 # Prints the directory of the backup sets, without a slash at its end.
 place_of_backups() {

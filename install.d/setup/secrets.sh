@@ -67,13 +67,14 @@ owner_can_be_known() {
 
 # Sets owner to the owner's recipient, or leaves it empty where recipients.txt has one already.
 choose_owner() {
+	local line kind
 	owner_can_be_known
 	if [[ -s $recipients ]]; then
 		say "$recipients is there and stays; see it for who can open the backups"
 		return
 	fi
 	if [[ -n $owner_identity && -e $owner_identity ]]; then
-		owner=$(age-keygen -y "$owner_identity") || stop 78 "$owner_identity holds no age identity: name another file after --owner-identity"
+		owner=$(age-keygen -y "$owner_identity") || stop 78 "$owner_identity holds no age identity$(is_locked "$owner_identity" && echo ' that is not locked with a passphrase'): name another file after --owner-identity"
 		say "the owner is whoever holds $owner_identity: $owner"
 	elif [[ -n $owner_identity ]]; then
 		(umask 077 && age-keygen -o "$owner_identity" 2>/dev/null) ||
@@ -84,8 +85,14 @@ choose_owner() {
 	else
 		show_new_identity
 	fi
-	[[ $owner == age1* ]] || stop 78 "the identity given has no recipient that age understands"
+	while IFS= read -r line; do
+		kind=$(kind_of_recipient "$line")
+		[[ -z $kind ]] || stop 78 "the owner's identity goes with $kind: $only_ages_own"
+	done <<<"$owner"
 }
+
+# As age --passphrase writes it.
+is_locked() { head --bytes=40 "$1" | grep --quiet --text -e '^age-encryption.org/' -e '^-----BEGIN AGE ENCRYPTED FILE'; }
 
 # A new identity, shown once on the terminal, and kept nowhere: only its public half goes on.
 show_new_identity() {

@@ -30,6 +30,13 @@ write_settings() {
 	let_jobs_write
 }
 
+# Before anything is done with a setting.
+require_settings() {
+	local refusals
+	refusals=$(refused_settings "$settings")
+	[[ -z $refusals ]] || stop 78 "$refusals"
+}
+
 # setting NAME: its value in nexus.env.
 setting() { setting_of "$settings" "$1"; }
 

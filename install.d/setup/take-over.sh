@@ -7,7 +7,10 @@ set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/accounts.sh"
 . "$here/ours.sh"
+. "$here/settings-file.sh"
 
+# What is said here is in the journal of what was started; nexus-setup refuses such a line.
+refused_settings /etc/nexus/nexus.env >&2
 if refusal=$(docker_refusal "$1") && [[ -n $refusal ]]; then
 	echo "$refusal" >&2
 	exit 69

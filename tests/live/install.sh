@@ -11,6 +11,8 @@ here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/install/refused.sh"
 . "$here/install/broken.sh"
 . "$here/install/kept.sh"
+. "$here/install/odd-lines.sh"
+. "$here/install/port.sh"
 . "$here/install/others.sh"
 . "$here/install/removed.sh"
 
@@ -28,6 +30,9 @@ check check_tries_a_unit
 check check_asks_docker_for_its_place
 check check_names_a_login_helper_that_is_gone
 check packagers_get_files
+check strangers_port_stops_an_installation
+check strangers_port_is_named_to_anyone
+check owners_of_other_kinds_are_refused
 check not_without_root
 check person_with_sudo
 check failures_can_be_repeated
@@ -35,6 +40,12 @@ check one_at_a_time
 check sizes_fit_the_machine
 check secrets_are_closed
 check again_changes_nothing
+check legal_lines_are_read_alike
+check odd_lines_are_read_differently
+check odd_lines_are_refused
+check windows_lines_are_read
+check other_recipients_are_named
+check strangers_port_is_told_at_the_end
 check put_back_as_roots
 check a_server_that_fails
 check waiting_has_an_end

@@ -45,6 +45,7 @@ check backed_up_first
 check old_programs_are_gone
 check way_back
 check way_back_of_the_memory
+check no_odd_settings
 check no_backup_no_upgrade
 check next_postgres_waits_for_a_word
 check no_empty_memory_by_mistake

@@ -34,6 +34,18 @@ old_programs_are_gone() {
 		"$(find /proc/[0-9]*/exe -lname '/usr/bin/nexus-* (deleted)' 2>/dev/null)" ""
 }
 
+# Settings that systemd and Compose would not read alike stop the package before its files come: nothing is half done.
+no_odd_settings() {
+	cp -a /etc/nexus/nexus.env "$work/settings"
+	echo 'export NEXUS_KEEP_DAYS=9' >>/etc/nexus/nexus.env
+	fails "begins with export: write NAME=value without it" install_loudly "$next"
+	# shellcheck disable=SC2016 # dpkg's own
+	same "the package" "$(dpkg-query --show --showformat='${db:Status-Abbrev}${Version}' nexus)" "ii 0.1.0"
+	same "what dpkg has half done" "$(dpkg --audit)" ""
+	curl --silent --fail --output /dev/null 127.0.0.1:8003/health
+	cp -a "$work/settings" /etc/nexus/nexus.env
+}
+
 # Without the backup nothing is changed; when what hindered it is mended, it goes on.
 no_backup_no_upgrade() {
 	mv /etc/nexus/recipients.txt "$work"

@@ -1,0 +1,91 @@
+# Who has the addresses on which NEXUS's API listens.
+# shellcheck shell=bash disable=SC2154 # what one part sets, another reads
+
+api_sockets=(nexus-api.socket nexus-api-ipv6.socket)
+
+# addresses_of SOCKET: where it listens, or will where it is not here yet; a person's drop-in may have moved it.
+addresses_of() {
+	local listens
+	listens=$(systemctl show --property=Listen --value "$1" 2>/dev/null) || listens=''
+	if [[ -n $listens ]]; then
+		sed -n 's/ (Stream)$//p' <<<"$listens"
+	elif [[ $1 == nexus-api.socket ]]; then
+		echo 127.0.0.1:8003
+	else
+		echo '[::1]:8003'
+	fi
+}
+
+# holder_of ADDRESS:PORT: prints who listens there or on every address; nothing where nobody does. As the kernel lists them (proc(5)): addresses
+# and ports in hexadecimal, an address in words of this machine's order.
+holder_of() {
+	local port places at uid inode
+	case ${1%:*} in
+	127.0.0.1) places='0100007F|0{8}|0{32}|0{16}FFFF00000100007F' ;;
+	'[::1]') places='0{24}01000000|0{32}' ;;
+	*) return 0 ;;
+	esac
+	port=$(printf '%04X' "${1##*:}")
+	while read -r at uid inode; do
+		if [[ $at =~ ^($places):$port$ ]]; then
+			printf 'the user %s, %s' "$(getent passwd "$uid" | cut -d: -f1 | grep . || echo "number $uid")" "$(process_with "$inode")"
+			return
+		fi
+	done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == "0A" { print $2, $8, $10 }')
+}
+
+# process_with INODE: the process that has this socket open. Only root sees those of others.
+process_with() {
+	local link process name=''
+	# A process may end meanwhile.
+	link=$(find /proc/[0-9]*/fd -maxdepth 1 -lname "socket:\[$1\]" -print -quit 2>/dev/null) || true
+	process=${link#/proc/}
+	process=${process%%/*}
+	# Its name is its user's choice.
+	if [[ -n $process ]]; then name=$(tr -cd '[:alnum:]._+-' 2>/dev/null <"/proc/$process/comm") || true; fi
+	if [[ -n $process ]]; then printf 'process %s (%s)' "$process" "$name"; else printf 'in a process that cannot be seen from here'; fi
+}
+
+# strangers: for each address of the API that another program has, a line that says who it is.
+strangers() {
+	local socket address holder
+	for socket in "${api_sockets[@]}"; do
+		# Then it is systemd that listens, for NEXUS.
+		if systemctl is-active --quiet "$socket" 2>/dev/null; then continue; fi
+		while IFS= read -r address; do
+			holder=$(holder_of "$address")
+			[[ -z $holder ]] || printf "%s, where NEXUS's API listens, belongs to another program: %s\n" "$address" "$holder"
+		done < <(addresses_of "$socket")
+	done
+}
+
+check_port() {
+	local stranger
+	while IFS= read -r stranger; do
+		missing "a free port" "$stranger. Stop it, or give it another port; see it with: ss -ltnp 'sport = :8003'"
+	done < <(strangers)
+}
+
+# Prints who keeps the API from listening; nothing where it listens. Others may have taken its port since the machine was checked.
+refusal_of_port() {
+	local socket found
+	for socket in "${api_sockets[@]}"; do
+		if systemctl is-failed --quiet "$socket"; then
+			found=$(strangers | paste -sd';')
+			printf 'programs do not reach NEXUS: %s. The memory, its backups and SQL run; %s' "${found:-$socket does not start: journalctl -u $socket}" \
+				'the API comes up by itself within minutes of the port being free'
+			return
+		fi
+	done
+}
+
+require_port() {
+	local refusal
+	refusal=$(refusal_of_port)
+	[[ -z $refusal ]] || stop 69 "$refusal"
+}
+complain_of_port() {
+	local refusal
+	refusal=$(refusal_of_port)
+	[[ -z $refusal ]] || complain "$refusal"
+}
