@@ -60,5 +60,6 @@ part_embed() {
 	printf '%d passed, %d failed\n' "$passed" "$failed"
 	installed embed
 	in_machine live/embed.sh
+	in_machine live/apart.sh
 	((failed == 0))
 }

@@ -59,7 +59,7 @@ for job in nexus-backup nexus-restore-test nexus-purge nexus-purge@x nexus-healt
 done
 check has nexus-embed.service PrivateNetwork yes
 check has nexus-embed.service RestrictAddressFamilies AF_UNIX
-check has nexus-embed.service User nexus-api
+check has nexus-embed.service DynamicUser yes
 check has nexus-embed.service SupplementaryGroups ""
 check has nexus-embed-backfill.service PrivateNetwork yes
 check has nexus-embed-backfill.service User nexus
