@@ -14,7 +14,7 @@ binaries=$1
 settings=/etc/nexus/nexus.env
 compose=/usr/local/share/nexus/compose
 drop_in=/run/systemd/system/nexus-metrics.service.d
-prometheus=http://127.0.0.1:9090
+prometheus=http://127.0.0.1:6669
 # An address of this machine that is not the loopback.
 elsewhere=10.99.0.1
 work=$(mktemp -d)
@@ -73,7 +73,7 @@ nothing_is_there() {
 	same "the unit" "$(systemctl is-active nexus-metrics.service)" inactive
 	same "containers" "$(docker ps --all --quiet --filter name=nexus-exporter --filter name=nexus-prometheus --filter name=nexus-grafana)" ""
 	same "volumes" "$(docker volume ls --quiet --filter name=nexus_prometheus --filter name=nexus_grafana)" ""
-	same "what listens" "$(ss --tcp --listening --numeric --no-header | grep -E ':(3000|9090|9108)\b' || true)" ""
+	same "what listens" "$(ss --tcp --listening --numeric --no-header | grep -E ':(3000|6668|6669)\b' || true)" ""
 }
 
 what_is_neither_on_nor_off_is_said() {
@@ -95,7 +95,14 @@ is_switched_on() {
 }
 
 listens_on_the_loopback_alone() {
-	same "addresses" "$(ss --tcp --listening --numeric --no-header | awk '{ print $4 }' | grep -E ':(9090|9108)$' | sort)" $'127.0.0.1:9090\n127.0.0.1:9108'
+	same "addresses" "$(ss --tcp --listening --numeric --no-header | awk '{ print $4 }' | grep -E ':(6668|6669)$' | sort)" $'127.0.0.1:6668\n127.0.0.1:6669'
+}
+
+# browser.py shows that no browser connects to these ports. Where a person forwards one, no page of another site may read the answer.
+pages_may_not_read() {
+	local said
+	said=$(curl --silent --dump-header - --output /dev/null --header 'Origin: http://evil.example' "$prometheus/api/v1/labels")
+	[[ $said == *" 200 "* && ${said,,} != *access-control-allow-origin* ]]
 }
 
 # promtool is the program there is in those containers that can ask another machine.
@@ -180,6 +187,7 @@ check its_password_is_a_file_of_its_user_alone
 what_time_brings
 check is_switched_on
 check listens_on_the_loopback_alone
+check pages_may_not_read
 check no_packet_leaves
 check no_packet_comes_in
 check sees_nothing_else

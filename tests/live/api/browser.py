@@ -18,8 +18,11 @@ import sys
 import tempfile
 import threading
 import uuid
+from contextlib import closing
 
 API = ("127.0.0.1", 8003)
+# The ports of Prometheus and its exporter in docker-compose.yml.
+METRICS = (6668, 6669)
 # Where the attacker's server is before the name is rebound: the API has only 127.0.0.1 of this port.
 BEFORE = "127.0.0.66"
 COLLECT = "http://collect.example:9666"
@@ -98,6 +101,24 @@ addEventListener('load', async () => {{
 </script>""",
     "/frame": f"""<!doctype html><meta charset=utf-8><iframe src="{TARGET}/"></iframe>
 <script>{SAY} addEventListener('load', () => say({{page: 'frame', frames: frames.length}}));</script>""",
+    # Every way by which a page can have its browser connect to a port; each of these names is 127.0.0.1.
+    "/metrics": f"""<!doctype html><meta charset=utf-8><body><script>{SAY}
+const ports = {list(METRICS)}, names = ['127.0.0.1', 'localhost', 'evil.example'], done = {{}};
+(async () => {{
+  for (const port of ports) for (const name of names) {{
+    const url = `http://${{name}}:${{port}}/api/v1/query?query=up`, of = part => `${{name}}:${{port}} ${{part}}`;
+    done[of('fetch')] = await fetch(url).then(() => 'sent', () => 'refused');
+    done[of('no-cors')] = await fetch(url, {{mode: 'no-cors', method: 'POST', body: 'query=up'}}).then(() => 'sent', () => 'refused');
+    for (const tag of ['iframe', 'img', 'script']) {{
+      const part = document.createElement(tag);
+      const over = new Promise(done => {{ part.onload = part.onerror = done; setTimeout(done, 5000); }});
+      part.src = url;
+      document.body.append(part);
+      await over;
+    }}
+  }}
+  await say({{page: 'metrics', done}});
+}})();</script>""",
     # Until somebody else than the attacker answers under the attacker's name.
     "/rebind": f"""<!doctype html><meta charset=utf-8><script>{SAY}
 (async () => {{
@@ -196,6 +217,31 @@ def no_name_is_rebound(chromium):
     expect(MARK not in ask("GET", "/memory/export")[1], "a rebound page stored an episode")
 
 
+class Metrics(http.server.ThreadingHTTPServer):
+    """Stands where Prometheus does, and counts who comes."""
+
+    came = 0
+
+    def process_request(self, *request):
+        Metrics.came += 1
+        super().process_request(*request)
+
+
+def no_page_reaches_metrics(chromium):
+    servers = [serve(Metrics(("127.0.0.1", port), Attacker)) for port in METRICS]
+    for port in METRICS:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+            connection.request("GET", "/write")
+            expect(connection.getresponse().status == 200, f"nobody answers on {port}")
+    Metrics.came = 0
+    with Visit(chromium, "http://evil.example:9666/metrics") as visit:
+        done = visit.reported("metrics")["done"]
+    expect(Metrics.came == 0 and set(done.values()) == {"refused"}, f"{Metrics.came} connections of a page came: {done}")
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
 def main():
     chromium = sys.argv[1]
     serve(socketserver.UDPServer(("127.0.0.1", 53), Names))
@@ -203,10 +249,10 @@ def main():
     own = json.dumps({"action_type": "note", "action_details": {"content": f"of-the-owner {uuid.uuid4().hex}"}})
     expect(ask("POST", "/memory/action", own)[0] == 200, "the owner cannot store")
     expect(ask("POST", "/memory/working/add?episode_id=kept", "[]")[0] == 200, "the owner cannot add to the working memory")
-    for check in no_page_writes, no_page_frames, no_name_is_rebound:
+    for check in no_page_writes, no_page_frames, no_name_is_rebound, no_page_reaches_metrics:
         check(chromium)
         print(f"ok {check.__name__}")
-    print("3 passed, 0 failed")
+    print("4 passed, 0 failed")
 
 
 if __name__ == "__main__":

@@ -35,8 +35,12 @@ def files(directory, compose):
     """What Grafana would refuse or show empty, as far as it can be seen without Grafana."""
     source = text(f"{directory}/provisioning/datasources/prometheus.yml")
     uid = re.search(r"^ *uid: (\S+)$", source, re.M)[1]
-    port = re.search(r"http://127\.0\.0\.1:\$(\w+)$", source, re.M)[1]
-    require(f"{port}:" in text(compose), f"the data source's port ${port} is not in Grafana's environment")
+    address = re.search(r"http://(127\.0\.0\.1:\d+)$", source, re.M)[1]
+    require(f"--web.listen-address={address}\n" in text(compose), f"nobody listens at the data source's {address}")
+    # Grafana cannot be run here, so of it only the settings are looked at.
+    for setting in "domain = 127.0.0.1", "enforce_domain = true", "cookie_samesite = strict":
+        require(f"\n{setting}\n" in text(f"{directory}/grafana.ini"), f"grafana.ini lacks {setting}")
+    require("\n[metrics]\nenabled = false\n" in text(f"{directory}/grafana.ini"), "Grafana tells its figures to everybody")
     panels = dashboard(directory)["panels"]
     require(len({panel["id"] for panel in panels}) == len(panels), "two panels have one id")
     taken = set()
