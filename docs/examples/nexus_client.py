@@ -112,10 +112,11 @@ class Nexus:
                 with self.opener.open(request, timeout=30) as answer:
                     return said_by_nexus(answer)
             except urllib.error.HTTPError as error:
-                if error.code not in (429, 502, 503, 504) or time.monotonic() > end:
+                wait = int(error.headers.get("Retry-After", "1"))
+                # Nobody waits here for the next hour, in which more may be forgotten.
+                if error.code not in (429, 502, 503, 504) or time.monotonic() + wait > end:
                     said = reason(error.read())
                     raise (Refused(error.code, said, again) if said else Stranger(f"HTTP {error.code}, but not from NEXUS")) from None
-                wait = int(error.headers.get("Retry-After", "1"))
             except Stranger:
                 raise
             except OSError:
@@ -142,6 +143,11 @@ def reason(body):
     return said if isinstance(said, dict) else {}
 
 
+def plain(text):
+    """The text in one line, without what steers a terminal or turns the text around; the joiners of words and emoji stay."""
+    return "".join(c if c.isprintable() or c in "\u200c\u200d" else " " for c in text)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Remember and recall with NEXUS.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -165,9 +171,9 @@ def main():
         else:
             found = nexus.recall(asked.query, asked.limit) if asked.command == "recall" else nexus.recent(asked.limit)
             for one in found:
-                print(one["episode_id"], one["created_at"][:16], one["content"].replace("\n", " ")[:200])
+                print(one["episode_id"], one["created_at"][:16], plain(one["content"])[:200])
     except Refused as refused:
-        sys.exit(f"nexus: {refused}")
+        sys.exit(f"nexus: {plain(str(refused))}")
     except OSError as cause:
         sys.exit(f"nexus: no answer from {nexus.url}: {cause}. Is it running? systemctl status nexus-api.socket")
 

@@ -5,12 +5,12 @@
 found_missing=0 found_wrong=0
 
 missing() {
-	printf 'missing  %s: %s\n' "$1" "$2"
+	printf 'missing  %s: %s\n' "$1" "$2" | printable
 	found_missing=$((found_missing + 1))
 }
-note() { printf 'note     %s: %s\n' "$1" "$2"; }
+note() { printf 'note     %s: %s\n' "$1" "$2" | printable; }
 wrong() {
-	printf 'wrong    %s\n' "$1"
+	printf 'wrong    %s\n' "$1" | printable
 	found_wrong=$((found_wrong + 1))
 }
 

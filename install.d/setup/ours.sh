@@ -41,7 +41,11 @@ remove_containers() {
 }
 
 # whose PROJECT FILES: for people.
-whose() { printf '%s' "${1:+Compose project $1${2:+, $2}}"; [[ -n $1 ]] || printf 'not made by Compose'; }
+# Labels are text of others. (The package's scripts have this file without say.sh.)
+whose() {
+	printf '%s' "${1:+Compose project $1${2:+, $2}}" | LC_ALL=C tr '\000-\037\177' '?'
+	[[ -n $1 ]] || printf 'not made by Compose'
+}
 
 # container_in_the_way NAME…: prints the first container that has one of these names and is another's, and whose it is.
 container_in_the_way() {

@@ -45,7 +45,7 @@ run_as_unit() {
 is_at_work() { [[ $(systemctl show --property=ActiveState --value "$unit") != @(inactive|failed) ]]; }
 
 # show_journal CURSOR: what the unit has said since.
-show_journal() { journalctl --quiet --output=cat --cursor-file="$1" _SYSTEMD_UNIT="$unit"; }
+show_journal() { journalctl --quiet --output=cat --cursor-file="$1" _SYSTEMD_UNIT="$unit" | printable; }
 
 stop_unit() {
 	complain "it is being stopped and undone; that goes on without this terminal"

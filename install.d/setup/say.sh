@@ -8,8 +8,15 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-say() { printf '%s\n' "$*"; }
-complain() { printf '%s: %s\n' "${program##*/}" "$*" >&2; }
+# Text of others (a server's, a unit's, a file's) as a terminal may show it: a question mark for what would steer it, or show the
+# text in another order. In bytes: C0 but tab and line feed, DEL, C1, marks of direction, other ends of lines. As `printable` of
+# helpers/core/src/text.rs.
+printable() {
+	LC_ALL=C sed --unbuffered -E 's/[\x01-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8b\x8e\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf|\xef\xbf[\xb9-\xbb]|\xf3\xa0[\x80\x81][\x80-\xbf]/?/g; s/\x00/?/g'
+}
+
+say() { printf '%s\n' "$*" | printable; }
+complain() { printf '%s: %s\n' "${program##*/}" "$*" | printable >&2; }
 
 # stop CODE TEXT: ends everything; TEXT says what was done to what, why it failed and what to do.
 stop() {
@@ -81,6 +88,6 @@ agreed() {
 	local answer
 	[[ $yes == no ]] || return 0
 	has_terminal || stop 64 "there is no terminal to ask on: say --yes if you mean it"
-	read -r -p "$1 [y/N] " answer </dev/tty
+	read -r -p "$(printf '%s' "$1" | printable) [y/N] " answer </dev/tty
 	[[ $answer == [yY] || $answer == [yY][eE][sS] ]]
 }

@@ -99,6 +99,7 @@ part_backup() {
 	in_machine live/backup.sh
 	in_machine live/backup-others.sh
 	in_machine live/backup-left-out.sh
+	in_machine live/foreign-text.sh
 	in_machine live/timeouts.sh
 }
 

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
+use crate::text::printable_lines;
 
 /// Asks `question` on the terminal; only `yes` lets the work go on.
 ///
@@ -18,7 +19,9 @@ pub fn confirm(question: &str, yes: bool) -> Result<()> {
     }
     let doing = || "asking on the terminal";
     let mut terminal = std::io::stderr().lock();
-    write!(terminal, "{question}\nType yes to go on: ").and_then(|()| terminal.flush()).or_fail_io(doing)?;
+    write!(terminal, "{}\nType yes to go on: ", printable_lines(question))
+        .and_then(|()| terminal.flush())
+        .or_fail_io(doing)?;
     drop(terminal);
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).or_fail_io(doing)?;

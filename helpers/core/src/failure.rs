@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::text::printable;
+
 /// Exit codes, from sysexits(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -125,8 +127,8 @@ impl fmt::Display for Failure {
             line.push_str(end);
             line.push_str(advice);
         }
-        // One line always: a cause may carry a server's multi-line text.
-        f.write_str(&line.split_whitespace().collect::<Vec<_>>().join(" "))
+        // One line always: a cause may carry a server's multi-line text, with what would steer a terminal.
+        f.write_str(&printable(&line.split_whitespace().collect::<Vec<_>>().join(" ")))
     }
 }
 
@@ -199,6 +201,17 @@ mod tests {
             failure.to_string(),
             "connecting to PostgreSQL at /run/nexus/postgres: line one line two. \
              Start it with: systemctl start nexus-stack"
+        );
+    }
+
+    #[test]
+    fn what_a_server_says_cannot_steer_the_terminal() {
+        let failure = Failure::new(Exit::Unavailable, "reading \"\u{1b}[2Jx\"")
+            .because("\u{1b}]0;owned\u{7} \u{9b}31m\u{202e}")
+            .advise("Look");
+        assert_eq!(
+            failure.to_string(),
+            r#"reading "\u{1b}[2Jx": \u{1b}]0;owned\u{7} \u{9b}31m\u{202e}. Look"#
         );
     }
 

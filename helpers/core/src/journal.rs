@@ -10,6 +10,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::JournalLog;
 
 use crate::panics;
+use crate::text::printable;
 
 /// MESSAGE_IDs of the events that units/catalog explains (`journalctl -x`).
 pub mod message_id {
@@ -49,6 +50,8 @@ pub mod message_id {
     pub const REPLAYED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a74";
     /// One episode was forgotten at once, because a program asked.
     pub const EPISODE_FORGOTTEN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a75";
+    /// An episode was not forgotten, because programs have had as many forgotten as they may within an hour.
+    pub const EPISODE_REFUSED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a76";
     /// A unit has failed.
     pub const ALERT_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a80";
     /// A unit still fails, a day after that was last told.
@@ -79,6 +82,26 @@ pub mod message_id {
     pub const HEALTH_NOT_MENDED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a95";
     /// What is known could not be written to its files.
     pub const HEALTH_NOT_TOLD: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a96";
+}
+
+/// Makes every line printable before `0` writes it, whoever's words are in it.
+struct Printable<L>(L);
+
+impl<L: Log> Log for Printable<L> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let line = printable(&record.args().to_string());
+            self.0.log(&record.to_builder().args(format_args!("{line}")).build());
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }
 
 /// Plain lines on standard error, for terminals and pipes; what has a MESSAGE_ID goes to the journal as well, so that
@@ -139,8 +162,43 @@ pub fn init(helper: &str) -> Journal {
     let by_unit = journal.is_some() && systemd_journal_logger::connected_to_journal();
     // Fails only when a logger is already there, which then does the work.
     let _already_there = match journal {
-        Some(journal) if by_unit => journal.install(),
-        journal => log::set_boxed_logger(Box::new(Plain { journal })),
+        Some(journal) if by_unit => log::set_boxed_logger(Box::new(Printable(journal))),
+        journal => log::set_boxed_logger(Box::new(Printable(Plain { journal }))),
     };
     Journal { by_unit }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Keeps what it is given.
+    struct Kept<'a>(&'a Mutex<Vec<String>>);
+
+    impl Log for Kept<'_> {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &Record<'_>) {
+            let id = record.key_values().get("MESSAGE_ID".into()).map(|id| id.to_string());
+            let line = format!("{} {} {}", record.level(), record.args(), id.unwrap_or_default());
+            self.0.lock().unwrap().push(line);
+        }
+
+        fn flush(&self) {}
+    }
+
+    #[test]
+    fn a_line_is_printable_and_keeps_its_fields() {
+        let lines = Mutex::default();
+        let fields = [("MESSAGE_ID", "5f1d")];
+        let mut builder = Record::builder();
+        let record = builder.level(log::Level::Warn).key_values(&fields);
+        Printable(Kept(&lines))
+            .log(&record.args(format_args!("table {}", "\u{1b}]0;x\u{7}\nroot: all is well")).build());
+        assert_eq!(*lines.lock().unwrap(), [r"WARN table \u{1b}]0;x\u{7}\nroot: all is well 5f1d"]);
+    }
 }

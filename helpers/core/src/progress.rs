@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use sd_notify::NotifyState;
 
+use crate::text::printable;
+
 /// How often systemd is told, at most.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -69,7 +71,9 @@ impl Progress {
 
     /// Says what is being done from now on.
     pub fn doing(&self, what: impl Into<String>) {
-        let what = what.into();
+        // `systemctl status` and the terminal show it; it may have the name of a table.
+        let what: String = what.into();
+        let what = printable(&what);
         if let Some(bar) = &self.bar {
             bar.set_message(what.clone());
         }

@@ -54,9 +54,59 @@ pub fn moment(at: Timestamp) -> String {
     )
 }
 
-/// A name from a database as a terminal may show it: control characters are escaped.
-pub fn printable(name: &str) -> String {
-    name.chars().flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
+/// Text of others as a terminal, a log or a message may show it, in one line: what would steer the terminal, begin another
+/// line, or show the text in another order than it is in, is escaped. Text that is printable already stays as it is.
+pub fn printable(text: &str) -> String {
+    escaped(text, false)
+}
+
+/// As [`printable`], in several lines: the line feeds are ours.
+pub fn printable_lines(text: &str) -> String {
+    escaped(text, true)
+}
+
+/// As [`printable_lines`], for JSON, whose writer escapes fewer characters: a program reads the same from it.
+pub fn printable_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c != '\n' && is_unprintable(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+fn escaped(text: &str, keeps_lines: bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' if keeps_lines => escaped.push(c),
+            '\n' | '\r' | '\t' => escaped.extend(c.escape_debug()),
+            _ if is_unprintable(c) => escaped.extend(c.escape_unicode()),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Control characters (C0, DEL and C1), other ends of lines, and what is not seen but reorders or hides what is: the marks of
+/// direction, spaces without width, tags (Unicode Technical Report 36). Not the joiners, which words of some languages need.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 /// As much of what others say as one line of ours can hold: an error may repeat all of a long text, with its line feeds.
@@ -75,6 +125,7 @@ pub fn counted(count: u64, one: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn of_what_others_say_one_short_line_is_repeated() {
@@ -104,5 +155,39 @@ mod tests {
     #[test]
     fn a_name_cannot_move_the_cursor() {
         assert_eq!(printable("a\nb\u{1b}[2Jé"), "a\\nb\\u{1b}[2Jé");
+        assert_eq!(printable("\u{9b}2J \u{202e}txt.exe\u{2066}"), "\\u{9b}2J \\u{202e}txt.exe\\u{2066}");
+        assert_eq!(printable_lines("a\u{1b}\nb\r\n"), "a\\u{1b}\nb\\r\n");
+        // A Spanish, an Arabic and a Persian word, the last with a joiner, and a family.
+        let words = "ñandú سلام می\u{200c}خواهم 👨\u{200d}👩";
+        assert_eq!(printable(words), words);
+    }
+
+    /// Whatever characters a text may have, with the worst among them often.
+    fn any_text() -> impl Strategy<Value = String> {
+        let worst = "[\\x00-\\x1f\\x7f-\\u{9f}\\u{200b}-\\u{2069}\\u{feff}\\u{e0001}ab\"\\\\]{0,40}";
+        prop_oneof![
+            ".{0,40}",
+            worst,
+            proptest::collection::vec(any::<char>(), 0..40).prop_map(String::from_iter)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_printed_holds_a_control_character(text in any_text()) {
+            let (line, lines) = (printable(&text), printable_lines(&text));
+            prop_assert!(!line.chars().any(is_unprintable), "{line:?}");
+            prop_assert!(!lines.chars().any(|c| c != '\n' && is_unprintable(c)), "{lines:?}");
+            prop_assert_eq!(lines.matches('\n').count(), text.matches('\n').count());
+            prop_assert_eq!(printable(&line), line);
+            prop_assert_eq!(printable_lines(&lines), lines);
+        }
+
+        #[test]
+        fn nothing_in_json_does_either_and_it_says_the_same(text in any_text()) {
+            let json = printable_json(&serde_json::to_string_pretty(&[&text]).unwrap());
+            prop_assert!(!json.chars().any(|c| c != '\n' && is_unprintable(c)), "{json:?}");
+            prop_assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [text]);
+        }
     }
 }

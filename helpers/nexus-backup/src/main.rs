@@ -28,6 +28,7 @@ use nexus_core::journal::{self, message_id};
 use nexus_core::progress::{Progress, human_bytes};
 use nexus_core::set::manifest::LeftOut;
 use nexus_core::stop::Stop;
+use nexus_core::text::{printable_json, printable_lines};
 
 use crate::args::Args;
 use crate::job::Done;
@@ -120,9 +121,9 @@ fn print(json: bool, value: &impl serde::Serialize, text: &str) -> Result<()> {
     use std::io::Write;
     let doing = || "writing to standard output";
     let line = if json {
-        serde_json::to_string(value).or_fail(Exit::Software, doing)? + "\n"
+        printable_json(&serde_json::to_string(value).or_fail(Exit::Software, doing)?) + "\n"
     } else {
-        text.to_owned()
+        printable_lines(text)
     };
     std::io::stdout().write_all(line.as_bytes()).map_err(|e| Failure::new(Exit::Io, doing()).because(e))
 }

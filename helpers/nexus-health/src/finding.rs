@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use nexus_core::text::printable;
 use serde::Serialize;
 
 use crate::threshold::{Limits, Threshold};
@@ -112,7 +113,9 @@ impl Finding {
         sentence: impl Into<String>,
         advice: impl Into<String>,
     ) -> Self {
-        let (id, sentence, advice) = (id.into(), sentence.into(), advice.into());
+        // They may quote a server, a file or a unit.
+        let (id, sentence, advice): (String, String, String) = (id.into(), sentence.into(), advice.into());
+        let (sentence, advice) = (printable(&sentence), printable(&advice));
         Self { id, level, sentence, advice, measured: None, patience: 1, calm: CALM }
     }
 }

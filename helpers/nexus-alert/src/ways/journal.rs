@@ -27,7 +27,7 @@ const NOTICE: u8 = 5;
 /// I/O, when journald does not take it.
 pub(crate) fn tell(alert: &Alert, wall: bool) -> Result<()> {
     if std::io::stderr().is_terminal() {
-        eprintln!("{}", alert.subject);
+        eprintln!("{}", printable(&alert.subject));
     }
     let priority = match alert.level {
         _ if !alert.is_bad() => NOTICE,
