@@ -1,13 +1,13 @@
 //! SHA256SUMS: one line a file, as sha256sum(1) writes and checks it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
 use crate::set::CHECKSUMS;
 use crate::set::hashing::Digest;
+use crate::set::plain;
 
 /// The longest checksum file, in bytes: some 80,000 files.
 const LONGEST: u64 = 8 << 20;
@@ -27,11 +27,10 @@ impl Checksums {
         let damaged = |why: String| {
             Failure::new(Exit::Data, doing()).because(why).advise("The set is damaged: use another one")
         };
-        // A pipe would be waited for, and what a link leads to is no part of the set.
-        if !fs::symlink_metadata(&path).or_fail_io(doing)?.is_file() {
-            return Err(damaged("it is no plain file".to_owned()));
-        }
-        let file = File::open(&path).or_fail_io(doing)?;
+        let file = match plain::open(&path) {
+            Err(error) if error.kind() == ErrorKind::InvalidData => return Err(damaged(error.to_string())),
+            opened => opened.or_fail_io(doing)?,
+        };
         Self::parse(file.take(LONGEST)).map_err(damaged)
     }
 
@@ -84,6 +83,8 @@ pub fn is_plain(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use proptest::prelude::*;
 

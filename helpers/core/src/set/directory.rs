@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use crate::set::name::SetName;
+use crate::set::plain;
 use crate::set::seal::{NewFile, give_to_owner_of};
 use crate::set::size::Size;
 
@@ -247,7 +248,7 @@ impl BackupDirectory {
     /// I/O other than "not found".
     pub fn remembered(&self) -> Result<Remembered> {
         let path = self.last_path();
-        match fs::read(&path) {
+        match plain::read(&path) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Remembered::default()),
             Err(error) => Err(error).or_fail_io(|| format!("reading {}", path.display())),

@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod name;
 pub mod objects;
 pub mod open;
+pub mod plain;
 pub mod proof;
 mod read_back;
 pub mod rotation;

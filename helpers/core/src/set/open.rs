@@ -1,12 +1,12 @@
 //! Reading a file of a set: from the disk through age and zstd.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 
 use age::{DecryptError, Decryptor, Identity};
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
+use crate::set::plain;
 
 /// What a damaged file calls for.
 const DAMAGED: &str = "The set is damaged: use another one (nexus-restore verify finds which are whole)";
@@ -20,7 +20,13 @@ const DAMAGED: &str = "The set is damaged: use another one (nexus-restore verify
 /// Permission (77) when no identity fits, Data (65) when the head is damaged.
 pub fn open(path: &Path, identities: &[Box<dyn Identity>]) -> Result<Box<dyn Read + Send>> {
     let doing = || format!("decrypting {}", path.display());
-    let file = File::open(path).or_fail_io(|| format!("opening {}", path.display()))?;
+    let opening = || format!("opening {}", path.display());
+    let file = match plain::open(path) {
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            return Err(Failure::new(Exit::Data, opening()).because(error).advise(DAMAGED));
+        }
+        opened => opened.or_fail_io(opening)?,
+    };
     let damaged = |cause: DecryptError| Failure::new(Exit::Data, doing()).because(cause).advise(DAMAGED);
     let decryptor = Decryptor::new_buffered(BufReader::new(file)).map_err(damaged)?;
     let plain = decryptor.decrypt(identities.iter().map(AsRef::as_ref)).map_err(|error| match error {

@@ -18,6 +18,7 @@ use crate::redis::rdb::Summary;
 use crate::restoring::Step;
 use crate::restoring::compare::TableDigest;
 use crate::set::name::SetName;
+use crate::set::plain;
 use crate::set::seal::give_to_owner_of;
 
 /// The format this code writes.
@@ -181,7 +182,7 @@ fn read_as<T: DeserializeOwned>(
 
 fn read_at<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let doing = || format!("reading the proof {}", path.display());
-    let file = match File::open(path) {
+    let file = match plain::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other.or_fail_io(doing)?,
     };

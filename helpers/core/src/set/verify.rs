@@ -2,7 +2,7 @@
 //! directory (a Mac, a network drive, a file system) is passed over and named: no reader of sets ever opens it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use crate::set::checksums::Checksums;
 use crate::set::directory::SetEntry;
 use crate::set::hashing::{Digest, Hasher};
 use crate::set::manifest::Manifest;
+use crate::set::plain;
 use crate::set::{
     CHECKSUMS, DATABASE, LEDGER, LEDGER_KEY, MANIFEST, REDIS, RESTORE_SCRIPT, RESTORE_TEXT, ROLES,
 };
@@ -168,10 +169,7 @@ impl Checked {
 
 /// Digest and length of a plain file, read in pieces.
 fn digest(path: &Path, progress: &Progress, stop: &Stop) -> io::Result<(Digest, u64)> {
-    if !fs::symlink_metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no plain file"));
-    }
-    let mut file = File::open(path)?;
+    let mut file = plain::open(path)?;
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; 256 << 10];
     let mut bytes = 0;
