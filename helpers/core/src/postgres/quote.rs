@@ -10,6 +10,27 @@ pub fn qualified(schema: &str, name: &str) -> String {
     format!("{}.{}", identifier(schema), identifier(name))
 }
 
+/// Schema and name of what [`qualified`] wrote; `None` for any other text, whatever SQL it may be.
+pub fn parse_qualified(text: &str) -> Option<(String, String)> {
+    let (schema, rest) = parse_identifier(text)?;
+    let (name, rest) = parse_identifier(rest.strip_prefix('.')?)?;
+    rest.is_empty().then_some((schema, name))
+}
+
+/// The name that `text` begins with, quoted, and what follows it.
+fn parse_identifier(text: &str) -> Option<(String, &str)> {
+    let (mut name, mut rest) = (String::new(), text.strip_prefix('"')?);
+    loop {
+        let (before, after) = rest.split_once('"')?;
+        name.push_str(before);
+        match after.strip_prefix('"') {
+            Some(more) => rest = more,
+            None => return Some((name, after)),
+        }
+        name.push('"');
+    }
+}
+
 /// A name as an SQL identifier in ASCII alone: right in a session of whatever `client_encoding` (PostgreSQL manual,
 /// "Identifiers and Key Words", Unicode escapes).
 pub fn ascii_identifier(name: &str) -> String {
@@ -47,6 +68,36 @@ pub fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_two_quoted_names_are_a_qualified_name() {
+        assert_eq!(parse_qualified("\"a.b\".\"c\"\"d\""), Some(("a.b".to_owned(), "c\"d".to_owned())));
+        for other in [
+            "",
+            "a.b",
+            "\"a\"",
+            "\"a\".b",
+            "\"a\".\"b",
+            "\"a\".\"b\"; DROP DATABASE nexus",
+            "\"a\" .\"b\"",
+            "\"a\".\"b\".\"c\"",
+            "pg_sequences, LATERAL (SELECT pg_read_file('/etc/passwd')) AS x",
+            "\"a\".\"b\" AS \"c\"",
+        ] {
+            assert_eq!(parse_qualified(other), None, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_is_what_qualified_writes(text in "[\".a;\\\\ñ]{0,12}", schema in ".{0,8}", name in ".{0,8}") {
+            prop_assert_eq!(parse_qualified(&qualified(&schema, &name)), Some((schema, name)));
+            if let Some((schema, name)) = parse_qualified(&text) {
+                prop_assert_eq!(qualified(&schema, &name), text);
+            }
+        }
+    }
 
     #[test]
     fn quotes_are_doubled_and_backslashes_kept() {

@@ -159,10 +159,7 @@ fn compare_sequences(making: &Restoring<'_>) -> Result<Vec<String>> {
     let names: Vec<&String> = making.manifest.sequences.keys().collect();
     let mut states = BTreeMap::new();
     for names in names.chunks(SEQUENCES_AT_ONCE) {
-        let parts: Vec<_> = names
-            .iter()
-            .map(|name| format!("SELECT {}::text, last_value, is_called FROM {name}", quote::literal(name)))
-            .collect();
+        let parts = names.iter().map(|name| state_query(name)).collect::<Result<Vec<_>>>()?;
         for row in control.rows(doing, &parts.join(" UNION ALL "), &[])? {
             let state = SequenceState { last_value: row.get(1), is_called: row.get(2) };
             states.insert(row.get::<_, String>(0), state);
@@ -178,6 +175,17 @@ fn compare_sequences(making: &Restoring<'_>) -> Result<Vec<String>> {
         })
     });
     Ok(differs.collect())
+}
+
+/// The question for the state of sequence `name`. A manifest is text of others: only a name becomes part of SQL.
+fn state_query(name: &str) -> Result<String> {
+    let (schema, sequence) = quote::parse_qualified(name).ok_or_else(|| {
+        Failure::new(Exit::Data, "comparing sequences")
+            .because(format!("the manifest names one {name}, which is no schema and name in quotes"))
+            .advise("nexus-backup writes no such set: find out who made it")
+    })?;
+    let place = quote::qualified(&schema, &sequence);
+    Ok(format!("SELECT {}::text, last_value, is_called FROM {place}", quote::literal(name)))
 }
 
 /// How many large objects there are, when they are equal.
@@ -199,4 +207,20 @@ fn compare_large_objects(making: &Restoring<'_>) -> Result<u64> {
         expected.map_or_else(|| "none".to_owned(), |e| format!("{}, SHA-256 {}", e.count, e.sha256));
     refuse(&[format!("s: SHA-256 {digest}; backed up were {expected}")], "large object")?;
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_cannot_have_sql_run_by_the_name_of_a_sequence() {
+        let query = state_query("\"public\".\"it's\"").unwrap();
+        assert_eq!(
+            query,
+            "SELECT '\"public\".\"it''s\"'::text, last_value, is_called FROM \"public\".\"it's\""
+        );
+        let hostile = "(SELECT 1 AS last_value, true AS is_called, pg_read_file('/etc/passwd')) AS x";
+        assert_eq!(state_query(hostile).unwrap_err().exit(), Exit::Data);
+    }
 }
