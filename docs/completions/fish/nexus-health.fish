@@ -12,6 +12,7 @@ complete -c nexus-health -l docker-socket -d 'Socket of nexus-docker' -r -F
 complete -c nexus-health -l backup-dir -d 'Directory that holds the backup sets' -r -F
 complete -c nexus-health -l proofs-dir -d 'Directory of the proofs' -r -F
 complete -c nexus-health -l purge-ledger -d 'The ledger of what nexus-purge has forgotten: those rows are not missed' -r -F
+complete -c nexus-health -l purge-hourly -d 'The most episodes that programs may have forgotten within an hour, 0 to 1000000; a person has no such limit' -r
 complete -c nexus-health -l data-dir -d 'A directory on the file system that holds the database; with the default, nexus-health asks Docker for its data root' -r -F
 complete -c nexus-health -l keep-days -d 'Days for which sets are kept, 7 to 3650' -r
 complete -c nexus-health -l keep-min -d 'Sets that are kept whatever their age, at least 1' -r

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use nexus_core::ledger::Hourly;
 use nexus_core::postgres::server::ServerSettings;
 use nexus_core::set::rotation::Retention;
 
@@ -81,6 +82,9 @@ pub(crate) struct Args {
     /// The ledger of what nexus-purge has forgotten: those rows are not missed
     #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) hourly: Hourly,
 
     /// A directory on the file system that holds the database; with the default, nexus-health asks Docker for its data root
     #[arg(long, env = "NEXUS_HEALTH_DATA_DIR", value_name = "DIRECTORY", default_value = DOCKER)]

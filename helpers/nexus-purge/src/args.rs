@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use nexus_core::forgetting::{OnReference, parse_kind, parse_table};
-use nexus_core::ledger::Place;
+use nexus_core::ledger::{Hourly, Place};
 use nexus_core::postgres::server::ServerSettings;
 use nexus_core::redis::copies;
 use nexus_core::set::rotation::Retention;
@@ -91,6 +91,9 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_PURGE_MAX_SHARE", value_name = "PERCENT", default_value_t = 20,
           value_parser = clap::value_parser!(u64).range(1..=100))]
     pub(crate) max_share: u64,
+
+    #[command(flatten)]
+    pub(crate) hourly: Hourly,
 
     /// Overwrite the room that the rows leave in the table's pages, and write its indexes anew, while others work
     #[arg(long, env = "NEXUS_PURGE_SCRUB", value_name = "WHEN", default_value = "yes", default_missing_value = "yes", num_args = 0..=1)]

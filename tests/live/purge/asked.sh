@@ -201,7 +201,39 @@ a_stopped_server_is_said() {
 	same "rows and lines" "$(rows) $(lines)" "$before"
 }
 
+# As who has broken nexus-api would: as fast as can be, one after the other and many at once.
+no_more_than_the_cap_are_forgotten_within_an_hour() {
+	local ids id before lines all=() since
+	set_to NEXUS_PURGE_HOURLY=5
+	before=$(rows) lines=$(lines) since=$(date +%s)
+	mapfile -t ids < <(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE agent_id = 'nexus' LIMIT 20")
+	for id in "${ids[@]:0:3}"; do same "the answer" "$(ask_for nexus "$id")" forgotten; done
+	for id in "${ids[@]:3:8}"; do printf '{"v":1,"agent":"nexus","episode":"%s"}\n' "$id" | ask >"$work/answer-$id" & done
+	wait
+	for id in "${ids[@]:3:8}"; do all+=("$(jq -r .status "$work/answer-$id")"); done
+	same "answers to eight at once" "$(printf '%s\n' "${all[@]}" | sort | uniq -c | awk '{ print $1, $2 }' | paste -sd' ')" '2 forgotten 6 too-many'
+	for id in "${ids[@]:11}"; do same "the answer" "$(ask_for nexus "$id")" too-many; done
+	jq -e '.message | startswith("5 episodes were forgotten within the last hour")' "$work/answer" >/dev/null
+	same "rows and lines" "$(rows) $(lines)" "$((before - 5)) $((lines + 5))"
+	last_line_says 'refused to forget an episode for nexus-api: 5 episodes'
+	# The API's caller hears why, with a status for it.
+	same "the API's answer" "$(curl --silent --request DELETE --output "$work/answer" --write-out '%{http_code}' "http://127.0.0.1:8003/memory/episode/${ids[19]}") $(jq -r .code "$work/answer")" '429 too_many_forgotten'
+	# What the owner forgets does not count, and is not counted past.
+	nexus-purge --episode "${ids[19]}" 2>/dev/null
+	same "rows after the owner's" "$(rows)" "$((before - 6))"
+	nexus-health --json >"$work/health" || true
+	same "the finding" "$(jq -r '.findings[] | select(.id == "forgetting") | .level' "$work/health")" critical
+	# And without anybody looking.
+	systemctl restart nexus-health
+	await 90 owner_is_told "$since"
+	set_to NEXUS_PURGE_HOURLY=1000000
+	systemctl restart nexus-health
+	same "the answer when more may be" "$(ask_for nexus "${ids[18]}")" forgotten
+}
+owner_is_told() { journalctl --identifier=nexus-alert --since="@$1" --output=cat NEXUS_PROBLEM=forgetting | found 'Programs had 5 episodes forgotten within the last hour'; }
+
 asked_over_the_socket() {
+	check no_more_than_the_cap_are_forgotten_within_an_hour
 	check forgets_at_once_what_the_agent_has
 	check nobody_else_may_ask
 	check nightly_run_finishes_it

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::printable;
+
 /// Where it listens.
 pub const DEFAULT_SOCKET: &str = "/run/nexus/purge.sock";
 
@@ -38,6 +40,8 @@ pub enum Answer {
     Forgotten,
     /// The agent has no such episode. Nothing was written and nothing deleted.
     Absent,
+    /// As many were forgotten within the hour as may be, and how many. Nothing was deleted.
+    TooMany(String),
     /// Somebody else is at the ledger or at the row, and why. Nothing was deleted: try later.
     Busy(String),
     /// It was not done, and why.
@@ -66,6 +70,7 @@ struct AnswerLine {
 enum Status {
     Forgotten,
     Absent,
+    TooMany,
     Busy,
     Failed,
 }
@@ -119,10 +124,11 @@ impl Answer {
         match (status, message) {
             (Status::Forgotten, None) => Ok(Self::Forgotten),
             (Status::Absent, None) => Ok(Self::Absent),
+            (Status::TooMany, Some(message)) => Ok(Self::TooMany(one_line(&message))),
             (Status::Busy, Some(message)) => Ok(Self::Busy(one_line(&message))),
             (Status::Failed, Some(message)) => Ok(Self::Failed(one_line(&message))),
             (Status::Forgotten | Status::Absent, Some(_)) => Err("it has a message too many".to_owned()),
-            (Status::Busy | Status::Failed, None) => Err("it does not say why".to_owned()),
+            (Status::TooMany | Status::Busy | Status::Failed, None) => Err("it does not say why".to_owned()),
         }
     }
 
@@ -134,6 +140,7 @@ impl Answer {
         let (status, message) = match self {
             Self::Forgotten => (Status::Forgotten, None),
             Self::Absent => (Status::Absent, None),
+            Self::TooMany(why) => (Status::TooMany, Some(one_line(why))),
             Self::Busy(why) => (Status::Busy, Some(one_line(why))),
             Self::Failed(why) => (Status::Failed, Some(one_line(why))),
         };
@@ -162,9 +169,9 @@ fn check_version(version: u8) -> Result<(), String> {
     if version == VERSION { Ok(()) } else { Err(format!("v: {VERSION} is understood, not {version}")) }
 }
 
-/// Without control characters, which could pretend to be other lines, and not too long for a line.
+/// Printable, and not too long for a line.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_MESSAGE).collect()
+    printable(text).chars().take(LONGEST_MESSAGE).collect()
 }
 
 /// Whether it is a UUID as RFC 9562 writes it.
@@ -193,9 +200,13 @@ mod tests {
             assert!(line.ends_with("}\n") && line.matches('\n').count() == 1, "{line}");
             assert_eq!(Request::parse(line.as_bytes()), Ok(request(agent, ID)));
         }
-        for answer in
-            [Answer::Forgotten, Answer::Absent, Answer::Busy("later".into()), Answer::Failed("no".into())]
-        {
+        for answer in [
+            Answer::Forgotten,
+            Answer::Absent,
+            Answer::TooMany("100".into()),
+            Answer::Busy("later".into()),
+            Answer::Failed("no".into()),
+        ] {
             assert_eq!(Answer::parse(answer.to_line().unwrap().as_bytes()), Ok(answer));
         }
         assert_eq!(Answer::Forgotten.to_line().unwrap(), "{\"v\":1,\"status\":\"forgotten\"}\n");

@@ -7,6 +7,7 @@
 //! A decision is *open* until a line says that it is done. Whoever is killed in between leaves it open, and the next run
 //! finishes it. The same lines, read from a backup set, say what must be forgotten again after a restore.
 
+mod asked;
 mod chain;
 mod draft;
 mod entry;
@@ -17,6 +18,7 @@ pub mod kept;
 mod key;
 mod merge;
 
+pub use asked::{Hourly, asked_by, asked_within_the_hour};
 pub use chain::{Broken, Head, Ledger, Line};
 pub use draft::Draft;
 pub use entry::{Decision, Done, Entry, Forget, Hashed, Hashes, Place, Rows, Types, What};

@@ -59,6 +59,14 @@ pub(super) async fn forget(
             })))
         }
         Ok(Purged::Absent) => Err(Problem::no_episode()),
+        Ok(Purged::TooMany(_)) => Err(Problem {
+            retry_after: Some(600),
+            ..Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_forgotten",
+                "As many episodes were forgotten within an hour as may be (NEXUS_PURGE_HOURLY). It was not forgotten.",
+            )
+        }),
         Ok(Purged::Busy(_)) => Err(Problem::unavailable(
             "busy",
             "It cannot be forgotten now: somebody else is purging, or a server is down. Try again.",

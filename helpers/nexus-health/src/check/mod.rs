@@ -5,6 +5,7 @@ pub(crate) mod api;
 pub(crate) mod backups;
 pub(crate) mod docker;
 pub(crate) mod exposure;
+pub(crate) mod forgetting;
 pub(crate) mod machine;
 pub(crate) mod postgres;
 pub(crate) mod redis;
@@ -47,6 +48,7 @@ pub(crate) fn all() -> Vec<Group> {
         group("api", 1, false, 10, Box::<api::Api>::default()),
         group("docker", 10, true, DOCKER_SAYS, Box::<docker::Docker>::default()),
         group("backups", 4, false, 20, Box::new(backups::Backups)),
+        group("forgetting", 2, false, 10, Box::new(forgetting::Forgetting)),
         group("database", 20, false, 30, Box::new(postgres::database::Database)),
         group("exposure", 20, false, 30, Box::new(exposure::Exposure)),
         group("sandbox", 20, false, 10, Box::new(systemd::sandbox::Sandbox)),

@@ -4,10 +4,11 @@
 //! The row is deleted first, in a transaction that is not committed yet, so that what forbids it is known before the
 //! ledger says anything; then the ledger's line is brought to the disk, then the copies go, then the row is gone for all.
 
+use jiff::Timestamp;
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::forgetting::protocol::Request;
 use nexus_core::forgetting::{Eraser, Table};
-use nexus_core::ledger::{Decision, Forget, Hashes, Keys, LedgerFile, Line, What};
+use nexus_core::ledger::{Decision, Forget, Hashes, Keys, LedgerFile, Line, What, asked_by};
 use nexus_core::postgres::failure::from_client;
 use nexus_core::progress::Progress;
 use nexus_core::stop::Stop;
@@ -20,12 +21,23 @@ use crate::redis::Redis;
 /// How often it is tried to get a row that others hold, each time for a second.
 const TRIES: u32 = 4;
 
-/// Forgets the episode that `request`, which came from `asker`, names; gives whether the agent had it.
+/// What came of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The episode is gone.
+    Forgotten,
+    /// The agent has no such episode.
+    Absent,
+    /// It stays: so many were forgotten within the hour, and no more may be.
+    TooMany(u64),
+}
+
+/// Forgets the episode that `request`, which came from `asker`, names.
 ///
 /// # Errors
 /// TryLater (75) when somebody else is at the ledger or at the row, and then nothing was done; else the first failure, which
 /// says whether the ledger has the decision already.
-pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<bool> {
+pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<Outcome> {
     let stop = Stop::on_signals()?;
     let progress = Progress::new(false);
     let Living { control, table, .. } = Living::open(args, &stop)?;
@@ -37,7 +49,7 @@ pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<bool
     let normal = control
         .try_rows(&format!("SELECT {}", table.key_normal(&request.episode)))?
         .map_err(|error| from_client("reading the episode's id", &error))?;
-    let Some(id) = normal.first().map(|row| row.get::<_, String>(0)) else { return Ok(false) };
+    let Some(id) = normal.first().map(|row| row.get::<_, String>(0)) else { return Ok(Outcome::Absent) };
     // Most that is absent has no need of the ledger, or of its lock.
     let there = format!(
         "SELECT EXISTS (SELECT FROM {} WHERE {})",
@@ -45,17 +57,22 @@ pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<bool
         table.is_of(&id, &request.agent)
     );
     if !control.row("looking for the episode", &there, &[])?.get::<_, bool>(0) {
-        return Ok(false);
+        return Ok(Outcome::Absent);
     }
     let prefixes = args.copies();
     let mut redis = (!prefixes.is_empty()).then(|| Redis::connect(&args.redis_socket)).transpose()?;
     let mut ledger = LedgerFile::open(&args.purge_ledger, Keys::read()?, APPLICATION)?;
+    // Whoever else asks waits for the ledger: none can be counted past.
+    let asked = ledger.ledger().asked_within_the_hour(Timestamp::now());
+    if args.hourly.is_reached(asked) {
+        return Ok(Outcome::TooMany(asked));
+    }
     let mut written: Option<Line> = None;
     let erased = {
         let mut before_it_is_gone = |ids: &[String]| -> Result<()> {
             if written.is_none() {
                 let what = What::Decision(Box::new(decision(&table, &ledger, &id)));
-                written = Some(ledger.append(&format!("asked by {asker}"), what)?);
+                written = Some(ledger.append(&asked_by(asker), what)?);
             }
             if let Some(redis) = redis.as_mut() {
                 redis.forget_copies(&prefixes, ids)?;
@@ -75,7 +92,8 @@ pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<bool
         eraser.trying(TRIES).by_key_of(&id, &request.agent)
     };
     match erased {
-        Ok(erased) => Ok(erased.rows.iter().any(|rows| *rows > 0)),
+        Ok(erased) if erased.rows.iter().any(|rows| *rows > 0) => Ok(Outcome::Forgotten),
+        Ok(_) => Ok(Outcome::Absent),
         Err(failure) if written.is_some() => Err(Failure::new(Exit::Io, "after the ledger was written")
             .because(failure.to_string())
             .advise("The next nightly run forgets it: the ledger says so")),

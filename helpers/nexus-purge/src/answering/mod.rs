@@ -8,9 +8,11 @@ use std::time::Instant;
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::forgetting::protocol::{Answer, Request};
 use nexus_core::journal::message_id;
+use nexus_core::text::counted;
 
 use crate::args::Args;
 use asker::Asker;
+use forget::Outcome;
 
 /// Answers the connection on standard input. What the asker is told of a failure is not the owner's to mend, or is in the
 /// journal besides.
@@ -30,8 +32,12 @@ pub(crate) fn answer(args: &Args) -> Result<()> {
     };
     let outcome = forget::forget(args, &request, asker.name());
     let answer = match &outcome {
-        Ok(true) => Answer::Forgotten,
-        Ok(false) => Answer::Absent,
+        Ok(Outcome::Forgotten) => Answer::Forgotten,
+        Ok(Outcome::Absent) => Answer::Absent,
+        Ok(Outcome::TooMany(asked)) => Answer::TooMany(format!(
+            "{} were forgotten within the last hour, and no more may be (NEXUS_PURGE_HOURLY)",
+            counted(*asked, "episode")
+        )),
         // A server that is down is no fault of the request either: the same request may be taken later.
         Err(failure) if matches!(failure.exit(), Exit::TryLater | Exit::Unavailable) => {
             Answer::Busy(failure.to_string())
@@ -48,6 +54,11 @@ pub(crate) fn answer(args: &Args) -> Result<()> {
             );
         }
         Answer::Absent => log::info!("{} asked to forget an episode that its agent has not", asker.name()),
+        // The owner is told by nexus-health, which counts the ledger's lines.
+        Answer::TooMany(why) => log::warn!(
+            MESSAGE_ID = message_id::EPISODE_REFUSED, NEXUS_JOB = "purge";
+            "refused to forget an episode for {}: {why}", asker.name()
+        ),
         Answer::Busy(_) | Answer::Failed(_) => {}
     }
     asker.tell(&answer);

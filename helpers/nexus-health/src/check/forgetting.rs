@@ -1,0 +1,66 @@
+//! Whether programs have had as many episodes forgotten within an hour as they may: a program that has gone mad, or nexus-api
+//! in the hands of another.
+
+use jiff::Timestamp;
+use nexus_core::ledger::{Hourly, asked_within_the_hour};
+use nexus_core::text::counted;
+
+use crate::finding::Finding;
+use crate::look::{Check, Ctx, Look};
+
+/// Looks at the ledger.
+pub(crate) struct Forgetting;
+
+impl Check for Forgetting {
+    fn look(&mut self, ctx: &Ctx) -> Look {
+        Look::only(match asked_within_the_hour(&ctx.args.purge_ledger, Timestamp::now()) {
+            Ok(asked) => judge(asked, ctx.args.hourly),
+            Err(failure) => Finding::unknown(
+                "forgetting",
+                format!("How much is being forgotten cannot be seen: {failure}"),
+                "Whose is the file, and is its disk well?",
+            ),
+        })
+    }
+}
+
+fn judge(asked: u64, hourly: Hourly) -> Finding {
+    let id = "forgetting";
+    let sentence = format!("Programs had {} forgotten within the last hour", counted(asked, "episode"));
+    // Where none may be forgotten, that is what the owner wants.
+    if asked == 0 || !hourly.is_reached(asked) {
+        return Finding::ok(id, format!("{sentence}."));
+    }
+    Finding::critical(
+        id,
+        format!("{sentence}, and no more may be (NEXUS_PURGE_HOURLY is {}).", hourly.most),
+        "If that was not you: systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api-proxy.socket nexus-api, then \
+         journalctl -u nexus-api -u 'nexus-purge@*'; nexus-purge --ledger shows which backups still hold them",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+
+    #[test]
+    fn the_owner_is_told_when_no_more_may_be_forgotten() {
+        let level = |asked, most| judge(asked, Hourly { most }).level;
+        assert_eq!((level(0, 100), level(99, 100)), (Level::Ok, Level::Ok));
+        assert_eq!(
+            (level(100, 100), level(101, 100), level(1, 0)),
+            (Level::Critical, Level::Critical, Level::Critical)
+        );
+        assert_eq!(level(0, 0), Level::Ok);
+    }
+
+    #[test]
+    fn what_is_quoted_in_a_finding_cannot_steer_a_terminal() {
+        let finding = Finding::warning("x", "Container \u{1b}]0;x\u{7}\n is down.", "See \u{202e}");
+        assert_eq!(
+            (finding.sentence.as_str(), finding.advice.as_str()),
+            (r"Container \u{1b}]0;x\u{7}\n is down.", r"See \u{202e}")
+        );
+    }
+}
