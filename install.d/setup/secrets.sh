@@ -23,7 +23,7 @@ check_remains() {
 }
 
 make_secrets() {
-	local password hash
+	local password
 	if [[ ! -s $keys/postgres_password ]]; then random_password | put "$keys/postgres_password" 0600 999:999; fi
 	password=$(<"$keys/postgres_password")
 	# For what runs inside the container: any host, port and database.
@@ -38,21 +38,37 @@ make_secrets() {
 	if [[ ! -s $keys/ledger_key ]]; then random_password | put "$keys/ledger_key" 0600 root:root; fi
 	# 472 is Grafana in its image. Made whether or not it runs, so that NEXUS_METRICS=on needs nothing else.
 	if [[ ! -s $keys/grafana_password ]]; then random_password | put "$keys/grafana_password" 0600 472:0; fi
-	password=$(<"$keys/redis_password")
-	hash=$(printf '%s' "$password" | sha256sum | cut -d' ' -f1)
-	# A person may add users here; only one that does not know the password any more is written anew.
-	if ! grep -qF "#$hash" "$keys/redis_acl" 2>/dev/null; then
-		printf 'user default on #%s ~* &* +@all\nuser health on nopass resetkeys resetchannels -@all +ping\n' "$hash" |
+	if [[ ! -s $keys/redis_api_password ]]; then random_password | put "$keys/redis_api_password" 0600 root:root; fi
+	write_redis_users
+	own_secrets
+}
+
+# sum_of SECRET: as Redis's file of users has it.
+sum_of() { printf '%s' "$(<"$keys/$1")" | sha256sum | cut -d' ' -f1; }
+
+# What nexus-api does in Redis (helpers/nexus-api/src/cache), with its own keys and the copies that nexus-purge looks for.
+may_be_done_by_the_api='~nexus-api:* ~episode:* resetchannels -@all +ping +eval +get +mget +set +del +time +hgetall +hset +hdel +pexpire'
+
+# A person may add users here: only a file that does not know the password any more is written from the beginning, and of the
+# others only nexus-api's line.
+write_redis_users() {
+	local sum api
+	sum=$(sum_of redis_password)
+	if ! grep -qF "#$sum" "$keys/redis_acl" 2>/dev/null; then
+		printf 'user default on #%s ~* &* +@all\nuser health on nopass resetkeys resetchannels -@all +ping\n' "$sum" |
 			put "$keys/redis_acl" 0600 999:1000
 	fi
-	own_secrets
+	api="user nexus-api on #$(sum_of redis_api_password) $may_be_done_by_the_api"
+	if ! grep -qxF "$api" "$keys/redis_acl"; then
+		{ grep -v '^user nexus-api ' "$keys/redis_acl" && printf '%s\n' "$api"; } | put "$keys/redis_acl" 0600 999:1000
+	fi
 }
 
 # The servers read theirs as their own users.
 own_secrets() {
 	local name
 	for name in postgres_password nexus_app_password nexus_embed_password; do own "$keys/$name" 0600 999:999; done
-	for name in redis_password ledger_key machine_identity remote_token api_token alert_webhook; do own "$keys/$name" 0600 root:root; done
+	for name in redis_password redis_api_password ledger_key machine_identity remote_token api_token alert_webhook; do own "$keys/$name" 0600 root:root; done
 	own "$keys/grafana_password" 0600 472:0
 	own "$keys/redis_acl" 0600 999:1000
 	own "$recipients" 0644 root:root

@@ -12,6 +12,7 @@ start_services() {
 		say "the first start fetches the images, which may take minutes"
 		wait_for_unit 35 start nexus-stack.service || explain_stack
 	fi
+	reload_redis
 	# The new programs, and their settings; their sockets hold what comes meanwhile.
 	systemctl try-restart nexus-api.service nexus-health.service
 	restart_embedding
@@ -27,7 +28,7 @@ switch_metrics() {
 	local order=stop
 	if [[ $(setting NEXUS_METRICS) == on ]]; then order=reload-or-restart; fi
 	wait_for_unit 35 "$order" nexus-metrics.service || {
-		journalctl --unit=nexus-metrics.service --lines=10 --no-pager --output=cat >&2
+		journalctl --unit=nexus-metrics.service --lines=10 --no-pager --output=cat | printable >&2
 		complain "the metrics did not start (above); systemd tries again every five minutes: systemctl status nexus-metrics"
 	}
 }
@@ -46,11 +47,11 @@ enable_units() {
 
 explain_stack() {
 	local container
-	journalctl --unit=nexus-stack.service --lines=15 --no-pager --output=cat >&2
+	journalctl --unit=nexus-stack.service --lines=15 --no-pager --output=cat | printable >&2
 	for container in nexus-postgres nexus-redis; do
 		if [[ $(docker inspect --format '{{with .State.Health}}{{.Status}}{{end}}' "$container" 2>/dev/null) != healthy ]]; then
 			complain "$container is not healthy; its last lines:"
-			docker logs --tail 5 "$container" >&2 || true
+			docker logs --tail 5 "$container" 2>&1 | printable >&2 || true
 		fi
 	done
 	stop 69 "the servers did not start: the last lines of their unit are above; more in \`journalctl -u nexus-stack\` and \`docker logs nexus-postgres\`"
@@ -64,6 +65,14 @@ reload_postgres() {
 	[[ -z $pending ]] || say "changed in postgresql.conf and waiting for \`systemctl restart nexus-stack\`: $pending"
 }
 
+# Redis reads its users when it starts, from the file that its container was started with.
+reload_redis() {
+	if [[ $(timeout 60 docker exec nexus-redis cat /run/secrets/redis_acl) == "$(<"$keys/redis_acl")" ]]; then return; fi
+	say "Redis has other users now, and is started again for them"
+	timeout 120 docker restart nexus-redis >/dev/null
+	wait_for_unit 35 reload nexus-stack.service || explain_stack
+}
+
 take_first_backup() {
 	local place sets
 	place=$(setting NEXUS_BACKUP_DIR)
@@ -73,7 +82,7 @@ take_first_backup() {
 		return
 	fi
 	wait_for_unit 720 start nexus-backup.service || {
-		journalctl --unit=nexus-backup.service --lines=15 --no-pager --output=cat >&2
+		journalctl --unit=nexus-backup.service --lines=15 --no-pager --output=cat | printable >&2
 		stop 74 "the first backup failed: its last lines are above. The servers run; mend it, then: systemctl start nexus-backup"
 	}
 }

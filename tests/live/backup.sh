@@ -220,7 +220,7 @@ redis_is_in_when_a_key_lives_for_ever() {
 # While a backup runs and after it, no secret is to be seen.
 no_secret_shows_while_it_runs() {
 	local secrets=$work/secrets found='' looks=0
-	for secret in postgres_password nexus_app_password nexus_embed_password redis_password machine_identity; do
+	for secret in postgres_password nexus_app_password nexus_embed_password redis_password redis_api_password machine_identity; do
 		grep -v '^#' "$keys/$secret"
 	done >"$secrets"
 	systemctl start --no-block nexus-backup

@@ -50,6 +50,7 @@ check put_back_as_roots
 check a_server_that_fails
 check waiting_has_an_end
 check upgrade_keeps_what_is_the_persons
+check upgrade_gives_the_api_a_user_of_redis
 check backups_may_be_elsewhere
 check removed_and_taken_up_again
 check volume_without_its_password

@@ -35,6 +35,7 @@ nexus_embed_password 999 999 600
 postgres_password 999 999 600
 postgres_pgpass 999 999 600
 redis_acl 999 1000 600
+redis_api_password 0 0 600
 redis_password 0 0 600
 nexus.env 0 $nexus 640
 backups $nexus $nexus 700"
@@ -132,6 +133,31 @@ upgrade_keeps_what_is_the_persons() {
 	same "the timer" "$(systemctl is-enabled nexus-backup.timer || true)" disabled
 	test ! -e /usr/local/lib/systemd/system/nexus-of-old.service
 	systemctl enable --quiet --now nexus-backup.timer
+}
+
+# A machine of a version whose API was Redis's all-powerful user, with a user that the person has added.
+upgrade_gives_the_api_a_user_of_redis() {
+	local started
+	rm /etc/nexus/credentials/redis_api_password
+	sed -i '/^user nexus-api /d' /etc/nexus/credentials/redis_acl
+	printf 'user mine on #%s ~mine:* -@all +get\n' "$(printf mine | sha256sum | cut -d' ' -f1)" >>/etc/nexus/credentials/redis_acl
+	docker restart nexus-redis >/dev/null
+	await 60 redis_answers
+	fails WRONGPASS as_the_api_of_redis PING
+	install_now >/dev/null
+	same "nexus-api's PING" "$(as_the_api_of_redis PING)" PONG
+	same "users" "$(redis ACL LIST | awk '{ print $2 }' | sort | paste -sd' ')" 'default health mine nexus-api'
+	same "what the API says" "$(curl --silent http://127.0.0.1:8003/health | jq -r .redis)" connected
+	started=$(docker inspect --format '{{.State.StartedAt}}' nexus-redis)
+	install_now >/dev/null
+	same "Redis's start" "$(docker inspect --format '{{.State.StartedAt}}' nexus-redis)" "$started"
+}
+redis_answers() { [[ $(redis PING) == PONG ]]; }
+as_the_api_of_redis() {
+	local said
+	said=$(REDISCLI_AUTH=$(cat /etc/nexus/credentials/redis_api_password 2>/dev/null || echo none) redis-cli -s /run/nexus/redis/redis.sock --user nexus-api "$@" 2>&1)
+	printf '%s\n' "$said"
+	[[ $said != *WRONGPASS* ]]
 }
 
 backups_may_be_elsewhere() {

@@ -52,7 +52,7 @@ containers_are_confined() {
 no_secret_shows() {
 	local secrets found='' secret
 	secrets=$(mktemp)
-	for secret in postgres_password nexus_app_password nexus_embed_password redis_password; do
+	for secret in postgres_password nexus_app_password nexus_embed_password redis_password redis_api_password; do
 		cat "$keys/$secret"
 		echo
 	done >"$secrets"

@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// After a failure nobody tries for so long.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Its user in Redis, which may use the commands of this folder and its own keys, and nothing else (install.d/setup/secrets.sh).
+const USER: &str = "nexus-api";
+
 /// Redis does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Down;
@@ -41,9 +44,11 @@ impl Redis {
     /// # Errors
     /// As [`credentials::read`].
     pub(crate) fn new(socket: &Path) -> Result<Self> {
-        let password = credentials::read("redis_password")?;
-        let login =
-            RedisConnectionInfo::default().set_password(password.expose_secret()).set_skip_set_lib_name();
+        let password = credentials::read("redis_api_password")?;
+        let login = RedisConnectionInfo::default()
+            .set_username(USER)
+            .set_password(password.expose_secret())
+            .set_skip_set_lib_name();
         let client = ConnectionAddr::Unix(socket.to_owned())
             .into_connection_info()
             .map(|info| info.set_redis_settings(login))
