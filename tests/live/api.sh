@@ -191,17 +191,59 @@ restart_loses_no_request() {
 }
 
 a_token_is_asked_for() {
+	local without with token
+	token=$(head -c 24 /dev/urandom | base64)
 	install -m 600 /dev/null "$keys/api_token"
-	printf 'sesame\n' >"$keys/api_token"
+	printf '%s\n' "$token" >"$keys/api_token"
 	systemctl restart nexus-api
 	call /stats >/dev/null
-	local without with
 	without=$(<"$work/status")
-	call /stats --header 'Authorization: Bearer sesame' >/dev/null
+	call /stats --header "Authorization: Bearer $token" >/dev/null
 	with=$(<"$work/status")
 	rm "$keys/api_token"
 	systemctl restart nexus-api
 	same "without and with" "$without $with" '401 200'
+}
+
+a_token_that_can_be_guessed_is_refused() {
+	local started=yes
+	trap 'rm -f "$keys/api_token" && systemctl restart nexus-api' EXIT
+	install -m 600 /dev/null "$keys/api_token"
+	printf 'sesame\n' >"$keys/api_token"
+	systemctl restart nexus-api || started=no
+	same "whether it started" "$started" no
+	journalctl --unit=nexus-api --output=cat --lines=20 | found 'api_token: it has fewer than 32 characters'
+}
+
+# Half of it would look like the whole: nothing says how long it is.
+an_export_over_http_1_0_is_refused() {
+	call /memory/export --http1.0 >/dev/null
+	refused 505 http_version -
+	call /memory/export --http1.1 | jq -se 'length > 0' >/dev/null
+	same "the status" "$(<"$work/status")" 200
+	# What has a length may be of any version.
+	call /stats --http1.0 >/dev/null
+	same "the status of another call" "$(<"$work/status")" 200
+}
+
+# as_the_api COMMAND…: as who has nexus-api's password of Redis.
+as_the_api() { printf 'AUTH nexus-api %s\n%s\n' "$(<"$keys/redis_api_password")" "$*" | redis-cli -s /run/nexus/redis/redis.sock | tail -n +2; }
+redis_gives_the_api_its_own_keys_alone() {
+	local words
+	redis SET of-another secret >/dev/null
+	for words in 'FLUSHALL' 'FLUSHDB' 'CONFIG GET *' 'CONFIG SET dir /data' 'KEYS *' 'SCAN 0' 'RANDOMKEY' 'DBSIZE' 'GET of-another' 'SET of-another x' 'DEL of-another' \
+		'MGET nexus-api:x of-another' 'ACL LIST' 'ACL SETUSER nexus-api ~* +@all' 'SHUTDOWN NOSAVE' 'REPLICAOF localhost 1' 'MODULE LIST' \
+		'SCRIPT FLUSH' 'FUNCTION LIST' 'PUBLISH x y' 'CLIENT LIST' 'CLIENT KILL TYPE normal' 'BGREWRITEAOF' 'SAVE' 'RENAME nexus-api:x of-another' 'SELECT 1' 'INFO' 'SLOWLOG GET' \
+		'EVAL "return redis.call(\x27GET\x27, \x27of-another\x27)" 0' 'EVAL "return redis.call(\x27FLUSHALL\x27)" 0' 'EVAL "return redis.call(\x27CONFIG\x27, \x27GET\x27, \x27*\x27)" 0' 'EVAL "return 1" 1 of-another'; do
+		as_the_api "$words" >"$work/answer"
+		grep -qE '^NOPERM |^ERR (ACL failure in script: |This Redis command is not allowed from script )' "$work/answer" || { printf '%s was answered with: %s\n' "$words" "$(<"$work/answer")" >&2 && return 1; }
+	done
+	# After these redis-cli waits for more.
+	for words in MONITOR SYNC 'PSYNC ? -1' 'SUBSCRIBE x' 'DEBUG SLEEP 0'; do redis ACL DRYRUN nexus-api "$words" | found 'no permissions to run'; done
+	same "the key of another" "$(redis GET of-another)" secret
+	redis DEL of-another >/dev/null
+	same "a key of its own" "$(as_the_api SET nexus-api:x 1) $(as_the_api GET nexus-api:x) $(as_the_api DEL nexus-api:x)" 'OK 1 1'
+	same "credentials of Redis that it was given" "$(find /run/credentials/nexus-api.service -name 'redis*' -printf '%f\n')" redis_api_password
 }
 
 the_watchdog_ends_one_that_hangs() {
@@ -255,6 +297,9 @@ check right_without_redis
 check says_so_without_postgres
 check restart_loses_no_request
 check a_token_is_asked_for
+check a_token_that_can_be_guessed_is_refused
+check an_export_over_http_1_0_is_refused
+check redis_gives_the_api_its_own_keys_alone
 check the_watchdog_ends_one_that_hangs
 check more_rows_more_candidates
 check idle_memory_is_small

@@ -5,14 +5,27 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{StatusCode, Version};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::http::agent::Agent;
 use crate::problem::Problem;
 
-/// All that the agent has, one JSON object a line, oldest first.
-pub(super) async fn export(State(app): State<Arc<App>>, Agent(agent): Agent) -> Result<Response, Problem> {
+/// All that the agent has, one JSON object a line, oldest first. An answer that breaks off is shorter than it says, which
+/// HTTP/1.0 cannot say of one whose length nobody knows yet.
+pub(super) async fn export(
+    State(app): State<Arc<App>>,
+    Agent(agent): Agent,
+    version: Version,
+) -> Result<Response, Problem> {
+    if version < Version::HTTP_11 {
+        return Err(Problem::new(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "http_version",
+            "Over HTTP/1.0 half an export looks like the whole: ask over HTTP/1.1 (nginx: proxy_http_version 1.1).",
+        ));
+    }
     let permit = Arc::clone(&app.long_calls).try_acquire_owned();
     let permit = permit
         .map_err(|_| Problem::unavailable("busy", "Other exports or imports are at work; try again."))?;

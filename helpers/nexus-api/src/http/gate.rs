@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use nexus_core::credentials;
-use nexus_core::failure;
+use nexus_core::failure::{self, Exit, Failure};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
@@ -29,6 +29,9 @@ use crate::problem::Problem;
 
 /// What the unit sets the credential to where there is no file.
 const NO_TOKEN: &str = "none";
+
+/// The shortest token, in bytes: guessing one of so many letters and digits takes for ever, at whatever speed.
+pub(crate) const SHORTEST: usize = 32;
 
 /// Who shares places: of this machine's programs each as one agent, as most come from one address; of other machines each
 /// address, as whatever else they say of themselves is theirs to choose.
@@ -53,13 +56,14 @@ impl Gate {
     /// As `args` say, and the credential `api_token`.
     ///
     /// # Errors
-    /// As [`credentials::read`].
+    /// As [`credentials::read`]; Settings (78) for a token that is too short.
     pub(crate) fn new(args: &Args) -> failure::Result<Self> {
         let token = if credentials::path_of("api_token").exists() {
             Some(credentials::read("api_token")?).filter(|token| token.expose_secret() != NO_TOKEN)
         } else {
             None
         };
+        let token = token.map(long_enough).transpose()?;
         let places = usize::from(args.concurrency);
         Ok(Self {
             token,
@@ -108,6 +112,24 @@ impl Gate {
         *count += 1;
         Some(Share { at_work: Arc::clone(&self.at_work), client: client.clone() })
     }
+}
+
+/// `token`, unless it could be guessed.
+fn long_enough(token: SecretString) -> failure::Result<SecretString> {
+    if is_too_short(&token) {
+        return Err(Failure::new(Exit::Settings, "reading credential api_token")
+            .because(format!("it has fewer than {SHORTEST} characters"))
+            .advise(
+                "Make another: sh -c 'umask 077 && head -c 24 /dev/urandom | base64 >/etc/nexus/credentials/api_token', \
+                 then: systemctl restart nexus-api nexus-health",
+            ));
+    }
+    Ok(token)
+}
+
+/// Whether `token` could be guessed.
+pub(crate) fn is_too_short(token: &SecretString) -> bool {
+    token.expose_secret().len() < SHORTEST
 }
 
 /// Whether `headers` have `token`.
@@ -247,6 +269,13 @@ mod tests {
         }
         assert!(!gate.is_let_in(&HeaderMap::new()));
         assert!(without.is_let_in(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_token_that_can_be_guessed_is_refused() {
+        let token = |length| long_enough(SecretString::from("x".repeat(length)));
+        assert_eq!(token(SHORTEST - 1).unwrap_err().exit(), Exit::Settings);
+        assert!(token(SHORTEST).is_ok());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use nexus_core::failure::{Exit, Failure, Result};
 use tokio::sync::Semaphore;
 
 use crate::args::{Args, OutsideCall};
-use crate::http::gate::{bears, too_many};
+use crate::http::gate::{SHORTEST, bears, is_too_short, too_many};
 use crate::http::rate::Rate;
 use crate::http::slowdown::Slowdown;
 use crate::problem::Problem;
@@ -23,9 +23,6 @@ const CREDENTIAL: &str = "remote_token";
 
 /// What the unit sets the credential to where there is no file.
 const NONE: &str = "none";
-
-/// The shortest token: guessing one of so many letters and digits takes for ever, at whatever speed.
-const SHORTEST: usize = 32;
 
 /// The proxy writes here whom it saw. Whatever a client wrote there, the proxy has replaced or put its own behind it.
 const SEEN: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -125,7 +122,7 @@ impl Outside {
 fn tokens(text: &str) -> Result<Vec<SecretString>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let tokens: Vec<SecretString> = lines.map(|line| SecretString::from(line.to_owned())).collect();
-    if tokens.iter().any(|token| token.expose_secret().len() < SHORTEST) {
+    if tokens.iter().any(is_too_short) {
         return Err(Failure::new(Exit::Settings, format!("reading credential {CREDENTIAL}"))
             .because(format!("a token in it has fewer than {SHORTEST} characters"))
             .advise("Make one: head -c 32 /dev/urandom | base64"));
