@@ -1,6 +1,7 @@
-# Who can open the backups: which lines of recipients.txt nexus-backup would refuse at night.
+# Who can open the backups: which lines of recipients.txt nexus-backup would refuse at night, said in its words.
 # shellcheck shell=bash disable=SC2034 # what one part sets, another reads
 
+# As in helpers/core/src/set/recipient.rs.
 only_ages_own="NEXUS encrypts to age's own keys only: put a recipient there that age-keygen -y prints (age1…, 62 characters)"
 
 # kind_of_recipient TEXT: what it is, where it is no recipient that NEXUS takes; else nothing. What it says of an identity does not repeat it.

@@ -51,6 +51,7 @@ check what_was_stopped_by_hand_is_named
 check stores_that_fail_are_told_within_a_minute
 check another_program_on_our_port 127.0.0.1 127.0.0.1:8003 nexus-api.socket
 check another_program_on_our_port ::1 '[::1]:8003' nexus-api-ipv6.socket
+check a_socket_without_use_is_no_finding
 check a_sandbox_that_is_taken_away_is_told
 check a_stack_that_starts_for_ever_is_told
 check no_way_to_tell_is_told

@@ -139,6 +139,18 @@ another_program_on_our_port() {
 }
 listens_at() { ss -Htln | found -F "$1 "; }
 
+# A kernel without IPv6 has no use for the socket on ::1.
+a_socket_without_use_is_no_finding() {
+	drop_in nexus-api-ipv6.socket '[Unit]' 'ConditionPathExists=/nowhere'
+	systemctl stop nexus-api-ipv6.socket nexus-api.service
+	systemctl start nexus-api.service
+	same "the socket" "$(systemctl is-active nexus-api-ipv6.socket || true)" inactive
+	same "the finding" "$(nexus-health --once --json | jq --raw-output '.findings[] | select(.id == "sockets") | .level')" ok
+	no_drop_in nexus-api-ipv6.socket
+	systemctl restart nexus-api.service
+	await 60 systemctl is-active --quiet nexus-api-ipv6.socket
+}
+
 a_sandbox_that_is_taken_away_is_told() {
 	await 120 is_level sandbox ok
 	drop_in service '[Service]' 'PrivateNetwork=no'

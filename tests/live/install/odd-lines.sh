@@ -97,7 +97,7 @@ windows_lines_are_read() {
 	systemctl reload nexus-stack
 }
 
-# One line after the other, and what systemd, Compose and these scripts make of it.
+# One line after the other, and what systemd, Compose and these scripts make of it. The helpers' own reading has the same table in a test.
 legal_lines_are_read_alike() {
 	local file=$work/env line value count=0 seen
 	# shellcheck disable=SC2016 # Compose expands it
@@ -133,7 +133,8 @@ other_recipients_are_named() {
 		wrong=$((wrong + 1))
 		expected+=("line $number of $recipients is $kind: NEXUS encrypts to age's own keys only")
 		printf '%s\n' "$line" >"$work/one"
-		exits 78 "line 1 is no age recipient" nexus-backup --recipients "$work/one"
+		# The same words at night.
+		exits 78 "line 1 is $kind. NEXUS encrypts to age's own keys only" nexus-backup --recipients "$work/one"
 	done <"$here/install/recipients.tsv"
 	nexus-setup --check >"$work/said" 2>&1 || status=$?
 	same "the exit code of --check" "$status" 78

@@ -13,15 +13,24 @@ const DEFAULT_FILE: &str = "/etc/nexus/nexus.env";
 /// the environment already, and a person who may not read it may not read a secret either, which is then said.
 pub(super) fn read() -> BTreeMap<String, String> {
     let path = std::env::var_os("NEXUS_SETTINGS").unwrap_or_else(|| DEFAULT_FILE.into());
-    parse(&std::fs::read_to_string(path).unwrap_or_default())
+    // A comment may be in another encoding.
+    parse(&String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()))
 }
 
-/// Lines of `NAME=value`, in quotes or not; empty lines and comments are passed over.
+/// Lines of `NAME=value`, in quotes or not; empty lines and comments are passed over. What systemd, Docker Compose and
+/// install.d/setup/settings-file.sh do not read as this does, that script refuses.
 fn parse(text: &str) -> BTreeMap<String, String> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+    let lines =
+        text.split('\n').map(|line| line.trim_matches(BLANKS)).filter(|line| !line.starts_with(['#', ';']));
     let pairs = lines.filter_map(|line| line.split_once('='));
-    pairs.map(|(name, value)| (name.trim_end().to_owned(), unquoted(value.trim_start()).to_owned())).collect()
+    let pair = |(name, value): (&str, &str)| {
+        (name.trim_end_matches(BLANKS).to_owned(), unquoted(value.trim_start_matches(BLANKS)).to_owned())
+    };
+    pairs.map(pair).collect()
 }
+
+/// No others: not those of Unicode.
+const BLANKS: [char; 3] = [' ', '\t', '\r'];
 
 fn unquoted(value: &str) -> &str {
     let inside = |quote| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
@@ -50,6 +59,8 @@ pub(super) fn apply(command: Command, settings: &BTreeMap<String, String>) -> Co
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -57,6 +68,41 @@ mod tests {
         let settings = parse("# x\n\nNEXUS_A=/a b\n NEXUS_B = \"q\"\nNEXUS_C=\nrubbish\n");
         let expected = [("NEXUS_A", "/a b"), ("NEXUS_B", "q"), ("NEXUS_C", "")];
         assert!(settings.iter().map(|(n, v)| (n.as_str(), v.as_str())).eq(expected));
+    }
+
+    /// A line of the file with its escapes, a tab, and the value of T; a live test asks systemd and Docker Compose too.
+    const LINES: &str = include_str!("../../../../tests/live/install/settings.tsv");
+
+    #[test]
+    fn lines_are_read_as_systemd_and_compose_read_them() {
+        let mut count = 0;
+        for (line, value) in LINES.lines().filter_map(|line| line.split_once('\t')) {
+            let escapes =
+                [("\\n", "\n"), ("\\r", "\r"), ("\\t", "\t"), ("\\0040", " "), ("\\0351", "\u{fffd}")];
+            let text = escapes.iter().fold(line.to_owned(), |text, (from, to)| text.replace(from, to));
+            assert_eq!(parse(&text).get("T").map(String::as_str), Some(value), "{line}");
+            count += 1;
+        }
+        assert!(count > 20);
+    }
+
+    proptest! {
+        /// However it is written, a value stays what it is.
+        #[test]
+        fn a_value_is_read_as_it_was_written(
+            value in "[a-zA-Z0-9/:.,*=>-]([ a-zA-Z0-9/:.,*=>-]{0,20}[a-z0-9])?",
+            quote in "[\"']?", end in "[ \t]{0,2}\r?",
+        ) {
+            let text = format!("# x{end}\nNEXUS_A=1{end}\nNEXUS_A={quote}{value}{quote}{end}\nNEXUS_B=2");
+            let settings = parse(&text);
+            prop_assert_eq!(settings.get("NEXUS_A"), Some(&value));
+            prop_assert_eq!(settings.get("NEXUS_B").map(String::as_str), Some("2"));
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(text in "\\PC{0,60}|[ =\"'#\r\n]{0,20}") {
+            let _ = parse(&text);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use age::secrecy::{ExposeSecret, SecretSlice};
 use age::x25519::Recipient;
 use age::{Identity, IdentityFile};
 
+use super::recipient;
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 
 /// Bytes of an identity file that are looked at: some thousand identities.
@@ -19,7 +20,7 @@ const LONGEST_IDENTITIES: u64 = 1 << 20;
 /// Settings (78) when the file is missing, empty, or a line is no recipient.
 pub fn recipients(path: &Path) -> Result<Vec<Recipient>> {
     let doing = || format!("reading the recipients in {}", path.display());
-    let advice = "Put one age recipient (age1…) a line there; nexus-setup makes it";
+    let advice = "Put one age recipient a line there (age1…); nexus-setup makes it";
     let file = match File::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Failure::new(Exit::Settings, doing()).because(error).advise(advice));
@@ -33,11 +34,10 @@ pub fn recipients(path: &Path) -> Result<Vec<Recipient>> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        // An identity put here by mistake must not be repeated in the journal.
-        let recipient = line.parse().map_err(|why: &str| {
+        let recipient = recipient::read(line).map_err(|kind| {
             Failure::new(Exit::Settings, doing())
-                .because(format!("line {} is no age recipient: {why}", number + 1))
-                .advise(advice)
+                .because(format!("line {} is {kind}", number + 1))
+                .advise(recipient::ADVICE)
         })?;
         recipients.push(recipient);
     }
@@ -58,6 +58,13 @@ pub fn identities(path: &Path) -> Result<Vec<Box<dyn Identity>>> {
     let outcome = File::open(path).and_then(|file| file.take(LONGEST_IDENTITIES).read_to_end(&mut content));
     let content = SecretSlice::from(content);
     outcome.or_fail_io(doing)?;
+    // As age --passphrase writes it.
+    let is_locked = |begin: &&str| content.expose_secret().starts_with(begin.as_bytes());
+    if ["age-encryption.org/", "-----BEGIN AGE ENCRYPTED FILE"].iter().any(is_locked) {
+        return Err(Failure::new(Exit::Usage, doing()).because("it is locked with a passphrase").advise(
+            "Unlock it into a file that only you can read, and remove that afterwards: age --decrypt",
+        ));
+    }
     let no_identity = || {
         Failure::new(Exit::Usage, doing())
             .because("it holds no age identity (AGE-SECRET-KEY-1…)")
@@ -92,5 +99,9 @@ mod tests {
         assert_eq!(refused(&path).exit(), Exit::Usage);
         std::fs::write(&path, "").unwrap();
         assert_eq!(refused(&path).exit(), Exit::Usage);
+        for begin in ["age-encryption.org/v1\n-> scrypt", "-----BEGIN AGE ENCRYPTED FILE-----\nYWdl"] {
+            std::fs::write(&path, begin).unwrap();
+            assert!(refused(&path).to_string().contains("locked with a passphrase"));
+        }
     }
 }

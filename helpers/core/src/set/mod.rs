@@ -16,6 +16,7 @@ pub mod open;
 pub mod plain;
 pub mod proof;
 mod read_back;
+mod recipient;
 pub mod rotation;
 pub mod seal;
 pub mod size;

@@ -38,6 +38,8 @@ pub(super) struct Asked {
     pub(super) files: Vec<(String, String)>,
     /// The active timers that have a calendar, and the time until their next run; `None` where there is none.
     pub(super) next: Vec<(String, Option<Duration>)>,
+    /// The sockets that this machine has no use for, as their `Condition…=` say.
+    pub(super) unneeded_sockets: Vec<String>,
     /// The sockets that have failed.
     pub(super) failed_sockets: Vec<FailedSocket>,
     /// Of a stack that is starting: how often systemd has tried again, and since when it starts.
@@ -88,6 +90,15 @@ pub(super) fn ask() -> zbus::Result<Asked> {
                     proxy(&connection, unit.path.as_str(), "Unit")?.get_property("StateChangeTimestamp")?;
                 let at = UNIX_EPOCH + Duration::from_micros(at);
                 asked.failed_sockets.push(FailedSocket { name: unit.name.clone(), addresses, at });
+            }
+            (name, "inactive") if name.ends_with(".socket") => {
+                let socket = proxy(&connection, unit.path.as_str(), "Unit")?;
+                // Looked at when it was to start, and not before.
+                let (is_met, at): (bool, u64) =
+                    (socket.get_property("ConditionResult")?, socket.get_property("ConditionTimestamp")?);
+                if at != 0 && !is_met {
+                    asked.unneeded_sockets.push(unit.name.clone());
+                }
             }
             ("nexus-stack.service", "activating") => {
                 let tries = proxy(&connection, unit.path.as_str(), "Service")?.get_property("NRestarts")?;

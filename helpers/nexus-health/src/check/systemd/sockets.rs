@@ -8,8 +8,10 @@ use crate::finding::Finding;
 
 /// Those that a person has turned off by `systemctl disable` are meant to be.
 pub(super) fn look(asked: &Asked, is_wanted: bool, listening: &Listening) -> Finding {
-    let is_deaf =
-        |name: &&str| is_wanted && name.ends_with(".socket") && asked.active(name) != Some("active");
+    let is_unneeded = |name: &str| asked.unneeded_sockets.iter().any(|unneeded| unneeded == name);
+    let is_deaf = |name: &&str| {
+        is_wanted && name.ends_with(".socket") && asked.active(name) != Some("active") && !is_unneeded(name)
+    };
     let deaf: Vec<&str> = asked.in_state(&["enabled"]).filter(is_deaf).collect();
     if deaf.is_empty() {
         return Finding::ok("sockets", "Every socket is listened on.");
@@ -78,6 +80,9 @@ mod tests {
             assert!(look(&asked, true, &nobody).sentence.contains("nexus-api.socket:"));
             assert_eq!(look(&asked, false, &nobody).level, Level::Ok);
         }
+        let mut asked = asked(&[("nexus-api.socket", "inactive")], &FILES);
+        asked.unneeded_sockets.push("nexus-api.socket".to_owned());
+        assert_eq!(look(&asked, true, &nobody).level, Level::Ok, "as without IPv6");
     }
 
     #[test]
@@ -100,5 +105,9 @@ mod tests {
         }
         assert!(can_start(&asked, &listening("127.0.0.1:8004", at + second)));
         assert!(can_start(&asked, &listening("[::1]:8003", at + second)));
+        asked.failed_sockets[0].addresses = vec!["[::1]:8003".to_owned()];
+        let after = listening("[::1]:8003", at + second);
+        assert!(look(&asked, true, &after).sentence.contains("another program has [::1]:8003, of root"));
+        assert!(can_start(&asked, &listening("127.0.0.1:8003", at + second)));
     }
 }
