@@ -62,10 +62,10 @@ pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<Outc
     let prefixes = args.copies();
     let mut redis = (!prefixes.is_empty()).then(|| Redis::connect(&args.redis_socket)).transpose()?;
     let mut ledger = LedgerFile::open(&args.purge_ledger, Keys::read()?, APPLICATION)?;
-    // Whoever else asks waits for the ledger: none can be counted past.
-    let asked = ledger.ledger().asked_within_the_hour(Timestamp::now());
-    if args.hourly.is_reached(asked) {
-        return Ok(Outcome::TooMany(asked));
+    // Other requests wait for the ledger, so the count cannot be passed.
+    let recent = ledger.ledger().asked_within_the_hour(Timestamp::now());
+    if args.hourly.is_reached(recent) {
+        return Ok(Outcome::TooMany(recent));
     }
     let mut written: Option<Line> = None;
     let erased = {

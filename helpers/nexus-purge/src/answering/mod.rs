@@ -34,9 +34,9 @@ pub(crate) fn answer(args: &Args) -> Result<()> {
     let answer = match &outcome {
         Ok(Outcome::Forgotten) => Answer::Forgotten,
         Ok(Outcome::Absent) => Answer::Absent,
-        Ok(Outcome::TooMany(asked)) => Answer::TooMany(format!(
+        Ok(Outcome::TooMany(recent)) => Answer::TooMany(format!(
             "{} were forgotten within the last hour, and no more may be (NEXUS_PURGE_HOURLY)",
-            counted(*asked, "episode")
+            counted(*recent, "episode")
         )),
         // A server that is down is no fault of the request either: the same request may be taken later.
         Err(failure) if matches!(failure.exit(), Exit::TryLater | Exit::Unavailable) => {
