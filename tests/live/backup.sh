@@ -151,7 +151,7 @@ missing_recipient_is_78() {
 	echo '# nobody' >"$work/nobody"
 	refused 78 'there is none' nexus-backup --recipients="$work/nobody"
 	echo 'AGE-SECRET-KEY-1NOTARECIPIENT' >"$work/nobody"
-	refused 78 'line 1 is no age recipient' nexus-backup --recipients="$work/nobody"
+	refused 78 'line 1 is an identity, which opens backups and must not be there' nexus-backup --recipients="$work/nobody"
 	# What was put there by mistake is not repeated in the journal.
 	[[ $(nexus-backup --recipients="$work/nobody" 2>&1 || true) != *NOTARECIPIENT* ]]
 }

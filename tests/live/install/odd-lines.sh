@@ -99,23 +99,23 @@ windows_lines_are_read() {
 
 # One line after the other, and what systemd, Compose and these scripts make of it. The helpers' own reading has the same table in a test.
 legal_lines_are_read_alike() {
-	local file=$work/env line value count=0 seen
+	local file=$work/env written meant count=0 seen
 	# shellcheck disable=SC2016 # Compose expands it
 	printf 'services: { x: { image: y, labels: { t: "${T-unset}", after: "${AFTER-unset}" } } }\n' >"$work/compose.yml"
-	while IFS=$'\t' read -r line value; do
-		printf '%b\nAFTER=after\n' "$line" >"$file"
-		same "what is refused of $line" "$(. "$clone/install.d/setup/settings-file.sh" && refused_settings "$file")" ""
+	while IFS=$'\t' read -r written meant; do
+		printf '%b\nAFTER=after\n' "$written" >"$file"
+		same "what is refused of $written" "$(. "$clone/install.d/setup/settings-file.sh" && refused_settings "$file")" ""
 		seen=$(systemd-run --quiet --wait --pipe --property=EnvironmentFile="$file" printenv T AFTER </dev/null)
-		same "$line, read by systemd" "$seen" "$value"$'\n'after
+		same "$written, read by systemd" "$seen" "$meant"$'\n'after
 		seen=$(docker compose --env-file "$file" --file "$work/compose.yml" config --format json </dev/null | jq --raw-output '.services.x.labels | .t, .after | gsub("\\$\\$"; "$")')
-		same "$line, read by Compose" "$seen" "$value"$'\n'after
-		same "$line, read by the shell" "$(. "$clone/install.d/setup/settings-file.sh" && setting_of "$file" T)" "$value"
+		same "$written, read by Compose" "$seen" "$meant"$'\n'after
+		same "$written, read by the shell" "$(. "$clone/install.d/setup/settings-file.sh" && setting_of "$file" T)" "$meant"
 		count=$((count + 1))
 	done <"$here/install/settings.tsv"
 	((count > 20))
 }
 
-# The others need it: a line that systemd and Compose read differently is told by them, too.
+# Why the others are refused: systemd and Compose read them differently.
 odd_lines_are_read_differently() {
 	printf 'T=a # b\n' >"$work/env"
 	same "read by systemd" "$(systemd-run --quiet --wait --pipe --property=EnvironmentFile="$work/env" printenv T </dev/null)" 'a # b'
@@ -159,6 +159,7 @@ owners_of_other_kinds_are_refused() {
 	printf 'age-encryption.org/v1\n-> scrypt c2FsdA 18\n' >"$work/identity"
 	exits 78 "holds no age identity that is not locked with a passphrase" refused_owner "$work/identity"
 	# As a later age-keygen does it.
+	# shellcheck disable=SC2317 # called by what is sourced
 	age-keygen() { echo age1pq1qqqq; }
 	exits 78 "the owner's identity goes with a post-quantum recipient (age1pq1…): NEXUS encrypts to age's own keys only" refused_owner "$work/identity"
 }

@@ -1,5 +1,5 @@
 # Another user's program has the API's port: setup names it and does not say that NEXUS runs, and nothing of the memory goes to it.
-# shellcheck shell=bash disable=SC2154 # clone, owner and work are those of tests/live/install.sh
+# shellcheck shell=bash disable=SC2154,SC2031 # clone, owner and work are those of tests/live/install.sh
 
 listens_at() { ss -Htln | found -F "$1 "; }
 
@@ -14,7 +14,7 @@ stranger_goes() {
 	wait "$stranger" 2>/dev/null || true
 }
 
-# does_not_run WORDS COMMAND…: 69, with these words, and nobody is told that NEXUS runs.
+# does_not_run WORDS COMMAND…: 69, with these words, and no word that NEXUS runs.
 does_not_run() {
 	local words=$1 said status=0
 	shift
@@ -42,7 +42,7 @@ strangers_port_stops_an_installation() {
 	nothing_is_left
 }
 
-# A person without root is told whose it is, if not by which process.
+# To a person without root setup names the user, not the process.
 strangers_port_is_named_to_anyone() {
 	local stranger
 	a_stranger 127.0.0.1 127.0.0.1:8003
