@@ -84,7 +84,7 @@ pub mod message_id {
     pub const HEALTH_NOT_TOLD: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a96";
 }
 
-/// Makes every line printable before `0` writes it, whoever's words are in it.
+/// Makes every line printable before `0` writes it: words of others may be in it.
 struct Printable<L>(L);
 
 impl<L: Log> Log for Printable<L> {

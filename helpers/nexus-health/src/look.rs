@@ -139,9 +139,8 @@ impl Ctx {
             && let Ok(has_said) = has_said.lock()
         {
             // Poisoned only by a panic, which ends the process.
-            let _said = news.wait_timeout_while(has_said, Duration::from_secs(DOCKER_SAYS), |has_said| {
-                !*has_said
-            });
+            let _said =
+                news.wait_timeout_while(has_said, Duration::from_secs(DOCKER_SAYS), |has_said| !*has_said);
         }
         self.directories().docker.unwrap_or_else(|| setting.clone())
     }

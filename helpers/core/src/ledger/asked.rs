@@ -52,7 +52,7 @@ impl Ledger {
     }
 }
 
-/// As [`Ledger::asked_within_the_hour`], of the ledger at `path`, without its key: for whoever watches. A line that cannot be
+/// As [`Ledger::asked_within_the_hour`], of the ledger at `path`, without its key, for monitoring. A line that cannot be
 /// understood counts as none, because nexus-purge complains of it.
 ///
 /// # Errors
