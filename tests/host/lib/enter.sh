@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 # enter NAME COMMAND...: become COMMAND, as root in the machine and in the machine's own cgroup.
+# --default-signal: what this side ignores (of nohup, say) is not ignored inside.
 # setpriv: when this side is killed (a timeout, say), so is the command inside.
 # --no-fork and sh: the process between the two sides has to be one that only waits. nsenter itself stops when its
 # child is stopped, as all are at a shutdown, and a machine cannot end while a dead process of it is not waited for.
@@ -15,7 +16,7 @@ enter() {
 	exec nsenter --target "$leader" --mount --uts --ipc --net --pid --cgroup --no-fork -- \
 		/bin/sh -c '"$@"; exit $?' enter \
 		/usr/bin/setpriv --pdeathsig TERM \
-		/usr/bin/env -i -C /root HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LANG=C.UTF-8 \
+		/usr/bin/env -i --default-signal -C /root HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LANG=C.UTF-8 \
 		TERM="${TERM:-dumb}" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" 8>&- 9>&-
 }
 

@@ -64,6 +64,12 @@ environment_is_sane() {
 	'/root C.UTF-8 /root 0 left'$'\n'2 ]]
 }
 
+# 129 is 128 and SIGHUP, as the shell between counts it.
+signals_are_its_own() (
+	trap '' HUP
+	exits 129 machine exec left -- sh -c 'kill -HUP $$'
+)
+
 has_no_network() {
 	machine exec left -- ip -brief link
 	[[ $(machine exec left -- ip -brief link | grep -cv '^docker0') == 1 ]]
