@@ -5,17 +5,18 @@ logs=$(mktemp -d)
 
 # Parts of one lane follow each other; lanes run side by side, so that each takes about as long: most parts wait for a
 # server, a timer or a disk more than they compute. What measures has everything for itself.
-lanes=(code shared jobs own memory faults)
+lanes=(code shared jobs own memory install faults)
 lane_of() {
 	case $1 in
 	bench | fuzz | engines) echo alone ;;
 	code | try) echo code ;;
 	host | outside | health | docs) echo own ;;
-	embed | api | remote | package) echo memory ;;
+	embed | api | remote) echo memory ;;
 	# They wait for timers and for a vacuum, and share a machine of their own.
 	purge | alert | lost) echo jobs ;;
-	# The two longest that need no more than a machine of their own.
-	install | faults) echo faults ;;
+	# As long as two others.
+	install) echo install ;;
+	package | faults) echo faults ;;
 	*) echo shared ;;
 	esac
 }
