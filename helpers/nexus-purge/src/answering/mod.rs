@@ -54,7 +54,7 @@ pub(crate) fn answer(args: &Args) -> Result<()> {
             );
         }
         Answer::Absent => log::info!("{} asked to forget an episode that its agent has not", asker.name()),
-        // The owner is told by nexus-health, which counts the ledger's lines.
+        // nexus-health counts the lines of the ledger and tells the owner.
         Answer::TooMany(why) => log::warn!(
             MESSAGE_ID = message_id::EPISODE_REFUSED, NEXUS_JOB = "purge";
             "refused to forget an episode for {}: {why}", asker.name()
