@@ -155,9 +155,13 @@ check_clock() {
 
 # What a person may edit.
 check_files() {
-	local line file
+	local line file token=$keys/api_token
 	for file in "$settings" "$recipients"; do
 		[[ ! -e $file || -r $file ]] || note "$file cannot be read" "sudo $program --check"
 	done
+	# As in helpers/nexus-api/src/http/gate.rs: nexus-api would not start.
+	if [[ -r $token ]] && (($(head -n 1 "$token" | tr -d '\n' | wc --bytes) < 32)); then
+		wrong "$token has fewer than 32 characters and could be guessed: sudo sh -c 'umask 077 && head -c 24 /dev/urandom | base64 >$token', and give it to every program"
+	fi
 	while IFS= read -r line; do wrong "$line"; done < <(refused_settings "$settings" && refused_recipients "$recipients")
 }

@@ -45,6 +45,7 @@ check odd_lines_are_read_differently
 check odd_lines_are_refused
 check windows_lines_are_read
 check other_recipients_are_named
+check a_short_token_is_named
 check strangers_port_is_told_at_the_end
 check put_back_as_roots
 check a_server_that_fails

@@ -146,6 +146,16 @@ other_recipients_are_named() {
 	exits 0 "nothing is missing" nexus-setup --check
 }
 
+a_short_token_is_named() {
+	local token=/etc/nexus/credentials/api_token
+	cp -a "$token" "$work/token" 2>/dev/null || true
+	echo secret >"$token"
+	exits 78 "$token has fewer than 32 characters" nexus-setup --check
+	rm "$token"
+	[[ ! -e $work/token ]] || cp -a "$work/token" "$token"
+	exits 0 "nothing is missing" nexus-setup --check
+}
+
 # refused_owner IDENTITY: what setup says of it, before it does anything.
 refused_owner() (
 	program=nexus-setup recipients=/nowhere owner_identity=$1
