@@ -116,6 +116,24 @@ held_for_a_while_is_tried_again() {
 	restored_is_what_is_there "$directory"
 }
 
+# The backup has the gate and waits for large; others have large and want the gate. The server ends the wait of the backup, which looks
+# for circles sooner.
+deadlock_is_tried_again() {
+	local backup directory=$work/circle
+	fresh
+	sql --command="ALTER DATABASE beside SET deadlock_timeout = '5s'"
+	others_come
+	others "SET deadlock_timeout = '10min'; BEGIN; LOCK TABLE large IN ACCESS EXCLUSIVE MODE;"
+	backup_of beside "$directory" 2>"$work/said" &
+	backup=$!
+	await 30 waits '^nexus-backup$'
+	others 'LOCK TABLE gate IN ACCESS EXCLUSIVE MODE; COMMIT;'
+	wait "$backup"
+	others_go
+	grep -q 'another session holds an exclusive lock.*next try in' "$work/said"
+	restored_is_what_is_there "$directory"
+}
+
 # A pg_dump that waits until it may go: until then the snapshot and its locks are there, and rows are being or have been copied.
 held_dump() {
 	printf '#!/bin/sh\nuntil [ -e %q ]; do sleep 0.1; done\nexec pg_dump "$@"\n' "$work/go" >"$work/held-dump"
@@ -195,6 +213,7 @@ check exchanged_table_is_whole
 check table_made_meanwhile_is_whole
 check held_table_is_75_soon
 check held_for_a_while_is_tried_again
+check deadlock_is_tried_again
 check nobody_waits_for_a_backup_for_long
 check dump_that_waits_for_a_view_is_tried_again
 check sequence_that_began_again_comes_back

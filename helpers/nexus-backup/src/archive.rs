@@ -145,9 +145,11 @@ impl Tools {
     }
 }
 
-/// What pg_dump says when others are in its way: --lock-wait-timeout has run out, or what it was about to describe was dropped.
-const OTHERS: [&str; 3] = [
+/// What pg_dump says when others are in its way: --lock-wait-timeout has run out, the server ended a wait in a circle, or what
+/// it was about to describe was dropped.
+const OTHERS: [&str; 4] = [
     "canceling statement due to statement timeout",
+    "deadlock detected",
     "cache lookup failed for",
     "could not open relation with OID",
 ];

@@ -12,7 +12,7 @@ use crate::forgetting::following::{Following, follow};
 use crate::forgetting::references::{ForeignKey, OnReference, Referring, forbids, foreign_keys};
 use crate::forgetting::{Heap, Table};
 use crate::postgres::blocking::Control;
-use crate::postgres::failure::from_client;
+use crate::postgres::failure::{from_client, is_busy};
 use crate::progress::Progress;
 use crate::stop::Stop;
 
@@ -277,9 +277,7 @@ impl Eraser<'_> {
 /// Any other error of the server.
 fn refused(doing: &str, table: &Table, error: &tokio_postgres::Error) -> Result<String> {
     let Some(db) = error.as_db_error() else { return Err(from_client(doing, error)) };
-    let busy =
-        [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
-    if busy.contains(db.code()) {
+    if is_busy(db.code().code()) {
         return Ok(db.message().to_owned());
     }
     if [SqlState::FOREIGN_KEY_VIOLATION, SqlState::RESTRICT_VIOLATION].contains(db.code()) {

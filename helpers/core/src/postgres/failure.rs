@@ -2,6 +2,12 @@
 
 use crate::failure::{Exit, Failure, Refusal};
 
+/// Whether a SQLSTATE says that other sessions were in the way, so that the next try may succeed: serialization_failure,
+/// deadlock_detected, lock_not_available.
+pub fn is_busy(sqlstate: &str) -> bool {
+    matches!(sqlstate, "40001" | "40P01" | "55P03")
+}
+
 /// A failure from a server's message and SQLSTATE (PostgreSQL manual, appendix A).
 ///
 /// Only the primary message is shown: DETAIL and CONTEXT may quote rows, which are private.
@@ -15,7 +21,7 @@ pub fn from_server(doing: impl Into<String>, sqlstate: &str, message: &str) -> F
         }
         "3D000" => (Exit::Settings, Some("Check NEXUS_PG_DATABASE in /etc/nexus/nexus.env")),
         "53100" => (Exit::CannotCreate, Some("The database server's disk is full: free some space")),
-        "55P03" => (
+        _ if is_busy(sqlstate) => (
             Exit::TryLater,
             Some(
                 "Another session holds a lock: wait until its VACUUM FULL, ALTER TABLE or the like has ended and try again",
@@ -66,6 +72,14 @@ pub fn unreachable(doing: impl Into<String>, cause: impl Into<String>) -> Failur
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sessions_in_the_way_are_a_reason_to_try_again() {
+        for sqlstate in ["40001", "40P01", "55P03"] {
+            assert_eq!(from_server("locking", sqlstate, "busy").exit(), Exit::TryLater, "{sqlstate}");
+        }
+        assert_eq!(from_server("locking", "XX000", "broken").exit(), Exit::Unavailable);
+    }
 
     #[test]
     fn of_a_key_its_columns_are_told_and_no_values() {

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use deadpool_postgres::PoolError;
 use deadpool_postgres::tokio_postgres::Error;
 use deadpool_postgres::tokio_postgres::error::{DbError as ServerError, SqlState};
+use nexus_core::postgres::failure::is_busy;
 
 use crate::problem::Problem;
 
@@ -95,8 +96,7 @@ impl From<DbError> for Problem {
             }
             // Read-only, as after a failover or on a full disk.
             "25006" => Self::unavailable("database_read_only", "The database takes no writes; try later."),
-            // deadlock, serialization.
-            "40P01" | "40001" | "55P03" => Self::unavailable("busy", "Others are at it; try again."),
+            _ if is_busy(code) => Self::unavailable("busy", "Others are at it; try again."),
             // Class 22: data. What a text or a number may be is checked before; this is the net below.
             _ if code.starts_with("22") => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,

@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nexus_core::failure::{Exit, Failure};
-use nexus_core::postgres::failure::from_client;
+use nexus_core::postgres::failure::{from_client, is_busy};
 use nexus_core::postgres::quote;
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
 
 /// How long to wait for a lock. The waiting session holds locks on other tables.
 pub(crate) const PATIENCE: &str = "10s";
@@ -84,9 +83,9 @@ pub(crate) async fn list(client: &Client) -> Result<Tables, Refusal> {
 pub(crate) async fn take<'a>(client: &Client, tables: impl Iterator<Item = &'a Seen>) -> Result<(), Refusal> {
     let names: Vec<_> = tables.map(|seen| quote::qualified(&seen.schema, &seen.table)).collect();
     for sql in statements(&names) {
-        client.batch_execute(&sql).await.map_err(|error| match error.code().map(SqlState::code) {
-            // lock_not_available: lock_timeout ran out.
-            Some("55P03") => held_by_another(DOING),
+        client.batch_execute(&sql).await.map_err(|error| match error.code() {
+            // lock_timeout ran out; or another session took its locks in another order, and the server ended our wait.
+            Some(code) if is_busy(code.code()) => held_by_another(DOING),
             _ => from_client(DOING, &error),
         })?;
     }

@@ -3,7 +3,7 @@
 use nexus_core::embedding::protocol::Vectors;
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::postgres::control;
-use nexus_core::postgres::failure::from_client;
+use nexus_core::postgres::failure::{from_client, is_busy};
 use nexus_core::postgres::server::Server;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row};
@@ -158,10 +158,8 @@ impl Store {
 
 /// The server's error; one that passes by itself is for the next run.
 fn failed(doing: &str, error: &Error) -> Failure {
-    // lock_not_available, deadlock_detected, serialization_failure
-    let passes = ["55P03", "40P01", "40001"];
     match error.as_db_error() {
-        Some(db) if passes.contains(&db.code().code()) => Failure::new(Exit::TryLater, doing)
+        Some(db) if is_busy(db.code().code()) => Failure::new(Exit::TryLater, doing)
             .because(format!("{} (SQLSTATE {})", db.message(), db.code().code()))
             .advise("What is left waits for the next run"),
         _ => from_client(doing, error),

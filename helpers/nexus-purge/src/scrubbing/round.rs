@@ -2,8 +2,8 @@
 
 use nexus_core::failure::Result;
 use nexus_core::postgres::blocking::Control;
+use nexus_core::postgres::failure::is_busy;
 use nexus_core::progress::Progress;
-use tokio_postgres::error::SqlState;
 
 use super::file::Files;
 use super::filler::{Filler, PIECE};
@@ -151,7 +151,7 @@ impl<'a> Round<'a> {
                 let _rolled_back = self.control.try_run("ROLLBACK")?;
                 match error.code() {
                     // Somebody works on those rows: the next round tries them again.
-                    Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => {}
+                    Some(code) if is_busy(code.code()) => {}
                     _ => {
                         self.refused =
                             Some(error.as_db_error().map_or(error.to_string(), |e| e.message().to_owned()));
