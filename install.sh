@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash
 # shellcheck source-path=SCRIPTDIR
 # Checks, installs, upgrades and removes NEXUS on this machine, or tries all of it in a throwaway one.
 # This file reads the command line; the work is in install.d/, one file a step, and, from the first question on, in nexus-setup,
@@ -6,9 +6,11 @@
 
 set -euo pipefail
 shopt -s inherit_errexit
-umask 022
 
-clone=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)
+# By the system's own programs: the caller's PATH still counts here.
+clone=$(cd -- "$(/usr/bin/dirname -- "$(/usr/bin/readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)
+. "$clone/install.d/setup/stand-alone.sh"
+stand_alone
 program=./install.sh
 
 usage() {
@@ -44,7 +46,7 @@ stage() {
 	doing "building the helpers"
 	build_helpers
 	doing "putting the files below $destdir"
-	put_files "$(realpath -m -- "$destdir")" "$to"
+	put_files "$(from_caller "$destdir")" "$to"
 }
 
 # Each step does nothing where nothing is to be done, so a second run upgrades, or goes on where the first one stopped.
@@ -105,7 +107,7 @@ while (($#)); do
 	--yes) yes=yes && for_setup+=(--yes) ;;
 	--owner-identity | --bin-dir)
 		[[ -n ${2-} ]] || stop 64 "$1 needs a path after it"
-		path=$(realpath -m -- "$2")
+		path=$(from_caller "$2")
 		if [[ $1 == --bin-dir ]]; then bin_dir=$path; else owner_identity=$path && for_setup+=("$1" "$path"); fi
 		shift
 		;;

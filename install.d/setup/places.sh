@@ -13,6 +13,8 @@ settings=/etc/nexus/nexus.env
 keys=/etc/nexus/credentials
 recipients=/etc/nexus/recipients.txt
 models=/var/lib/nexus/models
+# One nexus-setup at a time: see tmpfiles.d/nexus.conf.
+setups_lock=/run/nexus-locks/setup
 # What setup keeps in mind: copies of what it wrote, to tell a file that a person changed from one that nobody did; which units it
 # has switched on; which version it has set up.
 as_shipped=/var/lib/nexus/installed

@@ -7,6 +7,9 @@ private=/run/nexus/upgrade
 # The directory on this machine that holds a cluster a major version.
 clusters() { docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data; }
 
+# What a version and an image look like, where a file names them.
+a_major='^[1-9][0-9]?$' an_image='^[A-Za-z0-9][A-Za-z0-9._:/@-]*$'
+
 healthy_memory() {
 	systemctl is-active --quiet nexus-stack.service && [[ $(docker inspect --format '{{.State.Health.Status}}' nexus-postgres) == healthy ]]
 }
@@ -90,8 +93,7 @@ reload_stack() {
 
 # switch_settings IMAGE MAJOR: the shipped image needs no setting. Both lines by one rename.
 switch_settings() {
-	local content image=$1
+	local image=$1
 	if [[ $image == "$(shipped_postgres_image)" ]]; then image=''; fi
-	content=$(sed -e "s|^NEXUS_POSTGRES_IMAGE=.*|NEXUS_POSTGRES_IMAGE=$image|" -e "s|^NEXUS_POSTGRES_MAJOR=.*|NEXUS_POSTGRES_MAJOR=$2|" "$settings")
-	put "$settings" 0640 root:nexus <<<"$content"
+	set_settings "NEXUS_POSTGRES_IMAGE=$image" "NEXUS_POSTGRES_MAJOR=$2"
 }

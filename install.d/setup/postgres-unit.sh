@@ -80,8 +80,11 @@ after_unit() {
 # Where a task was left half done: the stack as the settings say, its jobs on, and nothing left of a cluster that was begun.
 settle() {
 	local task from to place
-	if [[ ! -s $note ]]; then return; fi
-	read -r task from to <"$note"
+	if [[ ! -e $note && ! -L $note ]]; then return; fi
+	# What it says is removed, and by root.
+	if is_roots_file "$note"; then read -r task from to <"$note"; fi
+	[[ ${task-} =~ ^(upgrade|back)$ && ${from-} =~ $a_major && ${to-} =~ $a_major ]] ||
+		stop 65 "$note does not say what is half done: see systemctl status nexus-stack; then remove that file"
 	# A person has stopped NEXUS, or the machine goes down: the next start is as the settings say.
 	if ! systemctl is-active --quiet nexus.target || [[ $(systemctl is-system-running) == stopping ]]; then return; fi
 	rm -f "$new_memory"

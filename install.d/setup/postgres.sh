@@ -80,7 +80,8 @@ prove_upgrade() {
 
 check_back() {
 	from=$(setting NEXUS_POSTGRES_MAJOR) to=$(setting NEXUS_POSTGRES_MAJOR)
-	if [[ -s $as_shipped/postgres-before ]]; then read -r to old_image <"$as_shipped/postgres-before"; fi
+	if is_roots_file "$as_shipped/postgres-before"; then read -r to old_image <"$as_shipped/postgres-before"; fi
+	[[ $to =~ $a_major && ($to == "$from" || $old_image =~ $an_image) ]] || stop 65 "$as_shipped/postgres-before names no version and image: nothing was changed"
 	[[ $to != "$from" ]] || stop 64 "there is no older PostgreSQL to go back to"
 	[[ -e $(clusters)/$to ]] || stop 64 "the cluster of PostgreSQL $to was removed; an older set in a new one: docs/UPGRADE.md"
 	[[ $yes == yes ]] || agreed "Go back to PostgreSQL $to? What was stored since the upgrade is not in it." || stop 64 "nothing was changed"

@@ -10,7 +10,7 @@ place_of_backups() {
 }
 
 # What a purge removes.
-purged_places=(/etc/nexus /run/nexus /var/lib/nexus)
+purged_places=(/etc/nexus /run/nexus /run/nexus-locks /var/lib/nexus)
 
 # sets_in DIRECTORY…: every backup set at or below them. A set is known by its name and its SHA256SUMS, wherever the settings say that
 # sets are.
@@ -73,5 +73,5 @@ remove_data() {
 	if [[ -z $kept ]]; then remove_account nexus; fi
 	for place in "${purged_places[@]}"; do remove_all_but "$kept" "$place"; done
 	# When each timer last ran.
-	rm -f -- /var/lib/systemd/timers/stamp-nexus-*.timer /run/lock/nexus-install
+	rm -f -- /var/lib/systemd/timers/stamp-nexus-*.timer
 }

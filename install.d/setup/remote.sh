@@ -3,7 +3,7 @@
 
 # The person's word goes into the settings, before they are looked at.
 choose_remote() {
-	if [[ -n $remote ]]; then set_setting NEXUS_REMOTE "$remote"; fi
+	if [[ -n $remote ]]; then set_settings "NEXUS_REMOTE=$remote"; fi
 	[[ $(setting NEXUS_REMOTE) =~ ^(off|caddy|tailscale)$ ]] ||
 		stop 78 "NEXUS_REMOTE=$(setting NEXUS_REMOTE) in $settings: it is caddy, tailscale or off"
 	make_remote_token

@@ -3,6 +3,7 @@
 
 # The databases' volumes, /etc/nexus and /var/lib/nexus stay.
 remove_services() {
+	take_places
 	systemctl stop nexus.target nexus-stack.service 'nexus-*'
 	switch_units_off
 	# nexus-remote's doing.

@@ -47,7 +47,10 @@ need_root() {
 
 # One of us at a time; the lock goes with this process and its children, which after a kill may take a moment.
 lock_installation() {
-	exec {lock}>/run/lock/nexus-install
+	install -d --mode=0711 --owner=root --group=root "${setups_lock%/*}"
+	# Whoever can open it can lock it.
+	(umask 077 && : >>"$setups_lock")
+	exec {lock}>>"$setups_lock"
 	flock --wait 5 "$lock" || stop 75 "another nexus-setup is at work here: try again when it is done"
 }
 

@@ -95,7 +95,7 @@ choose_owner() {
 	elif [[ -n $owner_identity ]]; then
 		(umask 077 && age-keygen -o "$owner_identity" 2>/dev/null) ||
 			stop 73 "cannot make $owner_identity: name a file in a directory that is there after --owner-identity"
-		if [[ -n ${SUDO_USER:-} ]]; then chown "$SUDO_USER:" "$owner_identity"; fi
+		if [[ -n ${SUDO_USER:-} ]]; then chown --no-dereference "$SUDO_USER:" "$owner_identity"; fi
 		owner=$(age-keygen -y "$owner_identity")
 		say "the owner's identity is in $owner_identity. Keep it where this machine is not: it opens every backup, and nothing else does."
 	else

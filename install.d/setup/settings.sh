@@ -40,11 +40,16 @@ require_settings() {
 # setting NAME: its value in nexus.env.
 setting() { setting_of "$settings" "$1"; }
 
-# set_setting NAME VALUE: in nexus.env, where it is.
-set_setting() {
-	local content
-	content=$(sed "s|^$1=.*|$1=$2|" "$settings")
-	put "$settings" 0640 root:nexus <<<"$content"
+# set_settings NAME=VALUE…: in nexus.env, each where it is, by one rename. No value is read as anything but a value.
+set_settings() {
+	local line setting content=''
+	while IFS= read -r line || [[ -n $line ]]; do
+		for setting; do
+			if [[ $line == "${setting%%=*}="* ]]; then line=$setting; fi
+		done
+		content+=$line$'\n'
+	done <"$settings"
+	put "$settings" 0640 root:nexus <<<"${content%$'\n'}"
 }
 
 names_of_settings() { grep -oE '^NEXUS_[A-Z0-9_]+=' | sort -u; }
@@ -71,7 +76,7 @@ keep_major_version() {
 	if [[ -n $(setting NEXUS_POSTGRES_IMAGE) || $shipped != *-pg* || $shipped == *-pg"$major"-* ]]; then return; fi
 	running=$(docker inspect --format '{{.Config.Image}}' nexus-postgres 2>/dev/null) ||
 		stop 78 "the memory is PostgreSQL $major's (NEXUS_POSTGRES_MAJOR), and this version of NEXUS comes with $shipped: name the image that you had in NEXUS_POSTGRES_IMAGE in $settings"
-	set_setting NEXUS_POSTGRES_IMAGE "$running"
+	set_settings "NEXUS_POSTGRES_IMAGE=$running"
 	say "this version of NEXUS comes with $shipped; yours stays $running until you say: nexus-upgrade-postgres $shipped"
 }
 

@@ -4,7 +4,9 @@
 # shellcheck shell=bash source-path=SCRIPTDIR
 
 set -euo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
+here=${BASH_SOURCE[0]%/*}
+. "$here/stand-alone.sh"
+stand_alone
 . "$here/accounts.sh"
 . "$here/ours.sh"
 . "$here/settings-file.sh"

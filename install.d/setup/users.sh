@@ -4,6 +4,7 @@
 make_users_and_directories() {
 	# As a unit of its own: killed with this script in the middle of its work, it would leave copies of /etc/shadow behind.
 	make_accounts systemd-run --quiet --collect --wait --pipe systemd-sysusers nexus.conf
+	move_ledger
 	systemd-tmpfiles --create nexus.conf
 	# Of a package, systemd does that itself.
 	if [[ $prefix != /usr ]]; then journalctl --update-catalog; fi
@@ -14,11 +15,38 @@ make_users_and_directories() {
 	find /etc/nexus "$as_shipped" "$share" -name '.*.partial.*' -delete
 }
 
-# The jobs' own files, which may have been restored as root's. Only directories, and files with one name: no link leads elsewhere.
+# The jobs' own files, which may have been restored as root's. Only directories, and files with one name: no link leads elsewhere. And
+# from the directory that each is in: it stays that one, whatever becomes of its path meanwhile.
 own_state() {
 	local name
-	for name in backups proofs alerts health metrics; do
-		find "/var/lib/nexus/$name" -xdev \( -type d -o -type f -links 1 \) \( ! -user nexus -o ! -group nexus \) -exec chown --no-dereference nexus:nexus {} +
+	for name in backups proofs ledger alerts health metrics state/backup; do
+		find "/var/lib/nexus/$name" -xdev \( -type d -o -type f -links 1 \) \( ! -user nexus -o ! -group nexus \) -execdir chown --no-dereference nexus:nexus {} +
 	done
-	own /var/lib/nexus/purge-ledger.jsonl "$(stat --format=%a /var/lib/nexus/purge-ledger.jsonl 2>/dev/null || echo 0600)" nexus:nexus
+}
+
+# Until 0.1.0 the purge ledger was in /var/lib/nexus itself, where only root makes files now. It is put together where nobody else gets at it,
+# and takes its place by one rename.
+move_ledger() {
+	local old=/var/lib/nexus new=/var/lib/nexus/ledger part=/var/lib/nexus/.ledger-moving name names=()
+	for name in purge-ledger.{jsonl,head,handover,next,kept}; do
+		if [[ -e $old/$name || -L $old/$name ]]; then names+=("$name"); fi
+	done
+	# The second of them is of a run that was killed.
+	if [[ -n ${names[*]} || -e $part ]]; then
+		for name in "${names[@]}"; do
+			[[ $(stat --format='%F %h %U' -- "$old/$name") =~ ^(regular\ (empty\ )?file\ 1|directory\ [0-9]+)\ nexus$ ]] ||
+				stop 78 "$old/$name is to move to $new, and is no plain file of user nexus with one name: look at it, and move it yourself (chown nexus:nexus)"
+		done
+		[[ ! -e $new/purge-ledger.jsonl ]] ||
+			stop 78 "there is a purge ledger in $old and another one in $new: look at both, and keep the one that was written last in $new"
+		systemctl stop nexus-purge.service 'nexus-purge@*.service' 2>/dev/null || true
+		install -d --mode=0700 "$part"
+		for name in "${names[@]}"; do mv -T -- "$old/$name" "$part/$name"; done
+		# What a purge has begun there without a ledger.
+		rm -f -- "$new"/{.lock,.purging.lock,purge-ledger.*}
+		chown nexus:nexus "$part"
+		mv -T -- "$part" "$new"
+		rm -f -- "$old"/{.lock,.purging.lock,purge-ledger.{new,head.new,handover.new}}
+	fi
+	if [[ -s $settings && $(setting NEXUS_PURGE_LEDGER) == "$old/purge-ledger.jsonl" ]]; then set_settings "NEXUS_PURGE_LEDGER=$new/purge-ledger.jsonl"; fi
 }

@@ -8,6 +8,7 @@ pub mod credentials;
 pub mod docker;
 pub mod embedding;
 pub mod failure;
+pub mod files;
 pub mod forgetting;
 pub mod journal;
 pub mod ledger;

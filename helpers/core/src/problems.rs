@@ -1,9 +1,7 @@
 //! What nexus-health finds wrong with the machine now: `problems.json`, which it writes and nexus-alert reads.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -11,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use crate::set::seal::give_to_owner_of;
+use crate::files;
 
 /// Where the list is.
 pub const PATH: &str = "/run/nexus/health/problems.json";
@@ -125,28 +123,13 @@ pub fn write(path: &Path, mut problems: Vec<Problem>) -> Result<bool> {
     problems.dedup_by(|later, kept| later.id == kept.id);
     let json =
         serde_json::to_vec_pretty(&List { version: VERSION, problems }).or_fail(Exit::Software, doing)?;
-    let partial = path.with_extension("json.partial");
     // One that cannot be read is replaced.
     if text_of(path).is_ok_and(|there| there == json) {
         // Of a run that was killed while it wrote what is no longer so.
-        return match std::fs::remove_file(&partial) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error).or_fail_io(doing),
-            _ => Ok(false),
-        };
+        return files::remove_if_there(&files::partial_of(path)).or_fail_io(doing).map(|()| false);
     }
-    let written = (|| {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&partial)?;
-        path.parent().map_or(Ok(()), |directory| give_to_owner_of(directory, &file))?;
-        // Not fsynced: it is in memory (/run), and a list of before a crash would be a lie.
-        file.write_all(&json)?;
-        std::fs::rename(&partial, path)
-    })();
-    if written.is_err() {
-        // Nothing reads it by this name, and the next list replaces it.
-        let _left = std::fs::remove_file(&partial);
-    }
-    written.or_fail_io(doing).map(|()| true)
+    // Not fsynced: it is in memory (/run), and a list of before a crash would be a lie.
+    files::replace(path, &json, 0o640).or_fail_io(doing).map(|()| true)
 }
 
 /// What is in the list; nothing means that all is well.
@@ -175,7 +158,7 @@ pub fn read(path: &Path) -> Result<Vec<Problem>> {
 
 fn text_of(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    File::open(path)?.take(LARGEST).read_to_end(&mut text)?;
+    files::open(path)?.take(LARGEST).read_to_end(&mut text)?;
     Ok(text)
 }
 

@@ -3,15 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_core::set::seal::give_to_owner_of;
+use nexus_core::files;
 use nix::fcntl::FlockArg;
 #[expect(deprecated, reason = "see its use")]
 use nix::fcntl::flock;
@@ -77,9 +76,7 @@ impl Store {
     fn lock(&self, name: &str) -> Result<File> {
         let path = self.directory.join(name);
         let doing = || format!("locking {}", path.display());
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.or_fail_io(doing)?;
-        give_to_owner_of(&self.directory, &file).or_fail_io(doing)?;
+        let file = files::open_or_create(&path, 0o600).or_fail_io(doing)?;
         #[expect(
             deprecated,
             reason = "the other one panics where a lock cannot be given back, which closing does anyway"
@@ -107,7 +104,7 @@ impl Held<'_> {
             let Some(name) = name.to_str() else { continue };
             if name.ends_with(PARTIAL) {
                 // Nothing reads it; one that cannot be removed is written over by the next.
-                let _left = fs::remove_file(entry.path());
+                let _left = files::remove_if_there(&entry.path());
             }
             let about = name.strip_suffix(".json").map(str::parse);
             all.extend(about.and_then(std::result::Result::ok));
@@ -125,7 +122,7 @@ impl Held<'_> {
         let path = self.store.path_of(about);
         let doing = || format!("reading {}", path.display());
         let mut text = Vec::new();
-        match File::open(&path) {
+        match files::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.and_then(|file| file.take(LARGEST).read_to_end(&mut text)).or_fail_io(doing)?,
         };
@@ -168,7 +165,7 @@ impl Held<'_> {
                 .advise("Mend them, and remove the files of those that are over"));
         }
         let json = serde_json::to_vec_pretty(problem).or_fail(Exit::Software, doing)?;
-        replace(&path, &json).or_fail_io(doing)
+        files::replace_on_disk(&path, &json, 0o600).or_fail_io(doing)
     }
 
     /// Takes the file away.
@@ -177,38 +174,12 @@ impl Held<'_> {
     /// I/O.
     fn remove(&self, about: &About) -> Result<()> {
         let path = self.store.path_of(about);
-        let removed = match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        };
         // On the disk too: a plug that is pulled must not bring back what was told.
-        let synced = || File::open(&self.store.directory)?.sync_all();
-        removed.and_then(|()| synced()).or_fail_io(|| format!("removing {}", path.display()))
+        files::remove_if_there(&path)
+            .and_then(|()| files::sync_directory(&self.store.directory))
+            .or_fail_io(|| format!("removing {}", path.display()))
     }
 }
 
 /// The end of a name that nothing reads yet.
 const PARTIAL: &str = ".partial";
-
-/// Puts a file in its place, by one rename, on the disk when this returns.
-///
-/// # Errors
-/// The I/O error; what was there before is there still.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let partial = path.with_extension(format!("json{PARTIAL}"));
-    let written = (|| {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-        give_to_owner_of(directory, &file)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)?;
-        File::open(directory)?.sync_all()
-    })();
-    if written.is_err() {
-        // On a full disk it would be in the way.
-        let _left = fs::remove_file(&partial);
-    }
-    written
-}

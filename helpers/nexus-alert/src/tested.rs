@@ -6,9 +6,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use nexus_core::failure::{Exit, OrFail, OrFailIo, Result};
+use nexus_core::files;
 use serde::Serialize;
 
-use crate::store;
 use crate::ways::Way;
 
 /// The version this code writes.
@@ -33,7 +33,7 @@ pub(crate) fn write(alerts: &Path, at: Timestamp, ways: &BTreeMap<Way, Option<St
     let doing = || format!("writing {}", path.display());
     let json =
         serde_json::to_vec_pretty(&Tested { version: VERSION, at, ways }).or_fail(Exit::Software, doing)?;
-    store::replace(&path, &json).or_fail_io(doing)
+    files::replace_on_disk(&path, &json, 0o600).or_fail_io(doing)
 }
 
 #[cfg(test)]

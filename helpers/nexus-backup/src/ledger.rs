@@ -1,12 +1,12 @@
 //! The purge ledger's part of a set: without it a restore on a new machine would bring back what was forgotten.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use age::secrecy::ExposeSecret;
 use nexus_core::failure::{OrFailIo, Result};
+use nexus_core::files as disk;
 use nexus_core::ledger::Keys;
 use nexus_core::set::hashing::Hasher;
 use nexus_core::set::manifest::Ledger;
@@ -71,7 +71,7 @@ pub(crate) fn back_up(
 /// Hands each line that is finished to `take`, with its line feed. A ledger that was never written has none.
 fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let doing = || format!("reading the purge ledger {}", path.display());
-    let mut input = match File::open(path) {
+    let mut input = match disk::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         other => BufReader::new(other.or_fail_io(doing)?),
     };

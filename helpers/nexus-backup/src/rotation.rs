@@ -1,9 +1,9 @@
 //! Rotation: the plan says which sets have become too old, this removes them.
 
-use std::fs;
 use std::path::Path;
 
 use nexus_core::failure::{OrFailIo, Result};
+use nexus_core::files;
 use nexus_core::journal::message_id;
 use nexus_core::ledger::rows_gone;
 use nexus_core::set::directory::{BackupDirectory, SetEntry};
@@ -155,5 +155,5 @@ pub(crate) fn sweep(directory: &BackupDirectory) -> Result<()> {
 }
 
 fn remove(path: &Path) -> Result<()> {
-    fs::remove_dir_all(path).or_fail_io(|| format!("removing {}", path.display()))
+    files::remove_directory(path).or_fail_io(|| format!("removing {}", path.display()))
 }

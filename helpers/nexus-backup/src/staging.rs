@@ -1,17 +1,17 @@
 //! The set while it is being made: a directory with a leading dot, which a rename publishes whole or which disappears.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use age::x25519::Recipient;
 use nexus_core::failure::{OrFailIo, Result};
+use nexus_core::files as disk;
 use nexus_core::set::CHECKSUMS;
 use nexus_core::set::checksums::Checksums;
 use nexus_core::set::directory::sync_directory;
 use nexus_core::set::name::SetName;
-use nexus_core::set::seal::{NewFile, Sealed, Stored, create_directory};
+use nexus_core::set::seal::{NewFile, Sealed, Stored};
 
 /// A set being made; unless published, it is removed when dropped.
 pub(crate) struct Staging {
@@ -81,12 +81,7 @@ impl Staging {
     /// # Errors
     /// I/O.
     pub(crate) fn discard(&self, file: &str) -> Result<()> {
-        match fs::remove_file(self.path.join(file)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).or_fail_io(|| format!("removing {file}"))
-            }
-            _ => Ok(()),
-        }
+        disk::remove_if_there(&self.path.join(file)).or_fail_io(|| format!("removing {file}"))
     }
 
     /// Writes SHA256SUMS, brings the directories to the disk, and gives the set its name.
@@ -99,12 +94,12 @@ impl Staging {
         sync_directory(&self.path.join("data"))?;
         sync_directory(&self.path)?;
         let published = self.backups.join(self.name.to_string());
-        fs::rename(&self.path, &published)
+        disk::rename(&self.path, &published)
             .or_fail_io(|| format!("renaming {} to {}", self.path.display(), published.display()))?;
         self.published = true;
         if let Err(failure) = sync_directory(&self.backups) {
             // Whether the name is on the disk is not known: take it back rather than call it stored.
-            self.published = fs::rename(&published, &self.path).is_err();
+            self.published = disk::rename(&published, &self.path).is_err();
             return Err(failure);
         }
         Ok(published)
@@ -114,9 +109,13 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if !self.published
-            && let Err(error) = fs::remove_dir_all(&self.path)
+            && let Err(error) = disk::remove_directory(&self.path)
         {
             log::warn!("removing {}: {error}. The next backup removes it", self.path.display());
         }
     }
+}
+
+fn create_directory(path: &Path) -> Result<()> {
+    disk::create_directory(path).or_fail_io(|| format!("making directory {}", path.display()))
 }

@@ -75,7 +75,7 @@ impl<'a> Work<'a> {
         if path.exists() {
             fs::remove_dir_all(&path).or_fail_io(doing)?;
         }
-        nexus_core::set::seal::create_directory(&path)?;
+        nexus_core::files::create_directory(&path).or_fail_io(doing)?;
         Ok(path)
     }
 

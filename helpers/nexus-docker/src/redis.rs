@@ -5,15 +5,16 @@
 //! checked while Redis still runs; only a checked one is swapped in, by two renames, while Redis is stopped.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_core::failure::Exit;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 
 use crate::asker::Asker;
 use crate::command::{Argv, words};
+use crate::lock;
 use crate::run::{self, Input, Trouble};
 
 const REDIS: &str = "nexus-redis";
@@ -109,18 +110,12 @@ fn start(asker: &Arc<Asker>) -> Result<(), Trouble> {
     Err(Trouble::TooLate(HEALTHY))
 }
 
-/// Two restores at once would swap each other's data. The lock is on this program's own file, which every
-/// process of ours can open and which needs no directory to be made; it goes with the process.
+/// Two restores at once would swap each other's data.
 ///
 /// # Errors
 /// `Failed` with 75 when a restore of Redis, or a restart of it, is running.
 pub fn only_one(asker: &Asker) -> Result<Flock<File>, Trouble> {
-    let file =
-        File::open("/proc/self/exe").map_err(|e| Trouble::NotRun(format!("opening its own file: {e}")))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
-        asker.say("error: another restore of Redis is running");
-        Trouble::Failed(i32::from(Exit::TryLater as u8))
-    })
+    lock::take(Path::new(lock::REDIS), Duration::ZERO, asker, "another restore of Redis is running")
 }
 
 fn inspect(template: &str) -> Argv {
@@ -190,14 +185,5 @@ mod tests {
         {
             assert!(argv[..image].windows(2).any(|words| words == pair), "{pair:?}");
         }
-    }
-
-    #[test]
-    fn only_one_restore_at_a_time() {
-        let asker = Asker::new(std::os::unix::net::UnixStream::pair().unwrap().0);
-        let first = only_one(&asker).unwrap();
-        assert!(matches!(only_one(&asker), Err(Trouble::Failed(75))));
-        drop(first);
-        assert!(only_one(&asker).is_ok());
     }
 }

@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::ChildStdin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +15,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nexus_core::docker::protocol::Scratch;
-use nexus_core::failure::Exit;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 
 use crate::asker::{Asker, Wake};
 use crate::command::scratch::{self, Living, Wanted};
+use crate::lock;
 use crate::run::{self, Input, Trouble};
 use crate::running::{Running, read_some};
 
@@ -30,9 +31,6 @@ const START: Duration = Duration::from_secs(1800);
 
 /// How often it is looked at whether dockerd has removed what it removes.
 const AGAIN: Duration = Duration::from_millis(100);
-
-/// Every process of ours can open this directory, and nobody else has a reason to lock it.
-const LOCK: &str = "/etc/nexus";
 
 /// How long the next one waits for the last one, whose asker has gone or been killed and whose server is being removed.
 const LAST_ONE: Duration = Duration::from_secs(15);
@@ -94,21 +92,8 @@ pub fn count(asker: &Arc<Asker>) -> Result<usize, Trouble> {
 
 /// Whoever holds the lock runs the only throwaway server; any other is a leftover. The lock goes with the process.
 fn only_one(asker: &Asker) -> Result<Flock<File>, Trouble> {
-    let mut directory = File::open(LOCK).map_err(|e| Trouble::NotRun(format!("opening {LOCK}: {e}")))?;
-    let deadline = Instant::now() + LAST_ONE;
-    loop {
-        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err((unlocked, _)) if Instant::now() < deadline => directory = unlocked,
-            Err(_) => {
-                asker.say("error: another restore test is using a throwaway server");
-                return Err(Trouble::Failed(i32::from(Exit::TryLater as u8)));
-            }
-        }
-        if asker.goes_within(AGAIN) {
-            return Err(Trouble::HungUp);
-        }
-    }
+    let refusal = "another restore test is using a throwaway server";
+    lock::take(Path::new(lock::THROWAWAY), LAST_ONE, asker, refusal)
 }
 
 /// Removes containers and volumes by their label, until there are none.

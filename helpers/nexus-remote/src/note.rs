@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nexus_core::credentials;
 use nexus_core::failure::{Exit, OrFail, OrFailIo, Result};
+use nexus_core::files;
 use nexus_core::network::Networks;
 use serde::Serialize;
 
@@ -47,9 +48,7 @@ pub(crate) fn write(settings: &Settings, file: &Path) -> Result<()> {
         },
     };
     let text = serde_json::to_string(&note).or_fail(Exit::Software, || "writing JSON")?;
-    let partial = file.with_extension("partial");
-    fs::write(&partial, text + "\n").or_fail_io(|| format!("writing {}", partial.display()))?;
-    fs::rename(&partial, file).or_fail_io(|| format!("renaming {} to {}", partial.display(), file.display()))
+    files::replace(file, (text + "\n").as_bytes(), 0o644).or_fail_io(|| format!("writing {}", file.display()))
 }
 
 fn token_since() -> Result<Option<u64>> {

@@ -1,7 +1,6 @@
 //! How many episodes programs have had forgotten within an hour, and how many they may. What is forgotten comes back with no
 //! restore, so that a program that is broken, or nexus-api itself, must not be able to ask for everything.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use serde::Deserialize;
 
 use super::chain::Ledger;
 use crate::failure::{OrFailIo, Result};
+use crate::files;
 
 /// How the ledger begins to say who asked.
 const ASKED: &str = "asked by ";
@@ -66,7 +66,7 @@ pub fn asked_within_the_hour(path: &Path, now: Timestamp) -> Result<u64> {
         _decision: serde::de::IgnoredAny,
     }
     let doing = || format!("reading the purge ledger {}", path.display());
-    let input = match File::open(path) {
+    let input = match files::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
         other => BufReader::new(other.or_fail_io(doing)?),
     };

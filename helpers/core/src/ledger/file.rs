@@ -1,8 +1,6 @@
 //! The ledger on the disk: read as it is, and appended to under a lock, every line brought to the disk before it counts.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,9 +12,10 @@ use super::entry::{Entry, What};
 use super::handover;
 use super::key::Keys;
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use crate::files;
 use crate::set::directory::sync_directory;
 use crate::set::lock::Lock;
-use crate::set::seal::{NewFile, give_to_owner_of};
+use crate::set::seal::NewFile;
 
 /// How long a ledger is waited for that somebody else holds: whoever forgets one episode at once has it for a moment.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,7 +32,7 @@ pub fn read(path: &Path, keys: &Keys) -> Result<Ledger> {
              .head away to begin a new one: what it forbade can then come back with a restore",
         )
     };
-    let ledger = match File::open(path) {
+    let ledger = match files::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ledger::default(),
         other => {
             let file = other.or_fail_io(doing)?;
@@ -101,7 +100,7 @@ impl LedgerFile {
         let ledger = read(path, &keys)?;
         if ledger.is_torn() {
             let doing = || format!("cutting an unfinished line off {}", path.display());
-            let file = OpenOptions::new().write(true).open(path).or_fail_io(doing)?;
+            let file = files::append(path, 0o600).or_fail_io(doing)?;
             file.set_len(ledger.bytes()).and_then(|()| file.sync_all()).or_fail_io(doing)?;
             log::warn!(
                 "cut off an unfinished line of {}: a run was killed while it wrote it",
@@ -135,11 +134,7 @@ impl LedgerFile {
         let entry = Entry { at: Timestamp::now(), by: by.to_owned(), what };
         let (text, line) = self.ledger.next(entry, &self.keys).or_fail_io(doing)?;
         let is_new = !self.path.exists();
-        let mut file =
-            OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path).or_fail_io(doing)?;
-        if is_new {
-            give_to_owner_of(self.directory(), &file).or_fail_io(doing)?;
-        }
+        let mut file = files::append(&self.path, 0o600).or_fail_io(doing)?;
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
         if let Err(error) = written {
             // Best effort: whatever is left of the line is cut off by the next run, too.
@@ -179,7 +174,7 @@ impl LedgerFile {
     }
 
     fn give_name(&self, from: &Path, to: &Path) -> Result<()> {
-        fs::rename(from, to).or_fail_io(|| format!("renaming {} to {}", from.display(), to.display()))?;
+        files::rename(from, to).or_fail_io(|| format!("renaming {} to {}", from.display(), to.display()))?;
         sync_directory(self.directory())
     }
 
@@ -194,7 +189,7 @@ impl LedgerFile {
 /// I/O; Data (65) naming the line that is not right.
 pub fn read_text(path: &Path, keys: Keys) -> Result<Draft> {
     let doing = || format!("reading {}", path.display());
-    let text = match fs::read(path) {
+    let text = match files::read(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         other => other.or_fail_io(doing)?,
     };
@@ -219,19 +214,14 @@ fn head_path(path: &Path) -> PathBuf {
 fn read_heads(path: &Path) -> Result<Vec<Head>> {
     let path = head_path(path);
     let doing = || format!("reading {}", path.display());
-    match fs::read(&path) {
+    match files::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         other => serde_json::from_slice(&other.or_fail_io(doing)?).or_fail(Exit::Data, doing),
     }
 }
 
 pub(super) fn remove_if_there(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).or_fail_io(|| format!("removing {}", path.display()))
-        }
-        _ => Ok(()),
-    }
+    files::remove_if_there(path).or_fail_io(|| format!("removing {}", path.display()))
 }
 
 #[cfg(test)]

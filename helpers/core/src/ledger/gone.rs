@@ -1,6 +1,5 @@
 //! Counts the rows that a ledger records as forgotten, without its key.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::failure::{OrFailIo, Result};
+use crate::files;
 
 /// Of a line, what says that rows are gone.
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ struct Rows {
 /// I/O. A ledger that was never written has none.
 pub fn rows_gone(path: &Path, until: Option<Timestamp>) -> Result<u64> {
     let doing = || format!("reading the purge ledger {}", path.display());
-    let input = match File::open(path) {
+    let input = match files::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
         other => BufReader::new(other.or_fail_io(doing)?),
     };

@@ -5,7 +5,6 @@
 //! `purge-ledger.handover` says which database it is for, `purge-ledger.next` is the ledger that comes with it, and
 //! `ledger_key.next`, beside the credential, its keys. While the first of them is there nobody else writes the ledger.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +13,7 @@ use super::draft::Draft;
 use super::file::{LedgerFile, read_text, remove_if_there, write_whole};
 use super::key::Keys;
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use crate::files as disk;
 use crate::set::directory::sync_directory;
 use crate::set::lock::Lock;
 
@@ -76,7 +76,7 @@ pub fn prepare(files: &Files, comes: &Comes, draft: &Draft) -> Result<()> {
     let new = note.with_extension("handover.new");
     write_whole(&new, &json)?;
     sync_directory(files.directory())?;
-    fs::rename(&new, &note).or_fail_io(doing)?;
+    disk::rename(&new, &note).or_fail_io(doing)?;
     sync_directory(files.directory())
 }
 
@@ -87,7 +87,7 @@ pub fn prepare(files: &Files, comes: &Comes, draft: &Draft) -> Result<()> {
 pub fn pending(path: &Path) -> Result<Option<Comes>> {
     let note = note_path(path);
     let doing = || format!("reading {}", note.display());
-    match fs::read(&note) {
+    match disk::read(&note) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         other => serde_json::from_slice(&other.or_fail_io(doing)?).or_fail(Exit::Data, doing).map(Some),
     }
@@ -122,7 +122,7 @@ fn put_ledger(files: &Files, lock: Lock) -> Result<Lock> {
 
 fn put_keys(files: &Files) -> Result<()> {
     let doing = || format!("writing credential {}", files.credential.display());
-    match fs::rename(files.next_keys(), &files.credential) {
+    match disk::rename(&files.next_keys(), &files.credential) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         other => other.or_fail_io(doing)?,
     }

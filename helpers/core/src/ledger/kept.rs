@@ -13,9 +13,9 @@ use super::file::{read_text, remove_if_there, write_whole};
 use super::handover::Files;
 use super::key::Keys;
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use crate::files as disk;
 use crate::set::directory::sync_directory;
 use crate::set::hashing::Digest;
-use crate::set::seal::create_directory;
 
 /// What is known of a kept database's ledger beside its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,8 @@ pub struct Kept {
 pub fn keep(files: &Files, kept: &Kept, draft: &Draft) -> Result<()> {
     let directory = directory(files);
     if !directory.is_dir() {
-        create_directory(&directory)?;
+        disk::create_directory(&directory)
+            .or_fail_io(|| format!("making directory {}", directory.display()))?;
     }
     let stem = stem(files, &kept.database);
     draft.keys().write_to(&keys_path(files, &kept.database))?;
@@ -42,7 +43,7 @@ pub fn keep(files: &Files, kept: &Kept, draft: &Draft) -> Result<()> {
     // Last, and in one step: what it is about is whole then.
     let new = directory.join("new");
     write_whole(&new, &json)?;
-    fs::rename(&new, stem.with_extension("json")).or_fail_io(|| format!("writing {}", stem.display()))?;
+    disk::rename(&new, &stem.with_extension("json")).or_fail_io(|| format!("writing {}", stem.display()))?;
     sync_directory(&directory)
 }
 
@@ -78,7 +79,7 @@ pub fn all(files: &Files) -> Result<Vec<Kept>> {
     for entry in entries {
         let file = entry.or_fail_io(doing)?.path();
         if file.extension().is_some_and(|extension| extension == "json") {
-            let json = fs::read(&file).or_fail_io(doing)?;
+            let json = disk::read(&file).or_fail_io(doing)?;
             kept.push(
                 serde_json::from_slice(&json)
                     .or_fail(Exit::Data, || format!("reading {}", file.display()))?,

@@ -1,7 +1,6 @@
 //! The keys of the ledger. One is current; older ones are kept, so that what they hashed can still be found.
 
 use std::fmt;
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use sha2::Sha256;
 
 use crate::credentials;
 use crate::failure::{Exit, Failure, OrFailIo, Result};
+use crate::files;
 use crate::set::directory::sync_directory;
 use crate::set::hashing::Digest;
 use crate::set::seal::NewFile;
@@ -96,7 +96,7 @@ impl Keys {
     /// Keys of a file beside the credential; nothing when there is no such file.
     pub(super) fn read_from(path: &Path) -> Result<Option<Self>> {
         let doing = || format!("reading {}", path.display());
-        let text = match fs::read_to_string(path) {
+        let text = match files::read_to_string(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => SecretString::from(other.or_fail_io(doing)?),
         };
@@ -108,11 +108,7 @@ impl Keys {
     /// Writes them to a file beside the credential.
     pub(super) fn write_to(&self, path: &Path) -> Result<()> {
         let doing = || format!("writing {}", path.display());
-        if let Err(error) = fs::remove_file(path)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            return Err(error).or_fail_io(doing);
-        }
+        files::remove_if_there(path).or_fail_io(doing)?;
         let mut file = NewFile::create(path)?;
         file.write_all(self.to_text().expose_secret().as_bytes()).or_fail_io(doing)?;
         file.finish()?;

@@ -28,4 +28,4 @@ pub use key::{Key, KeyId, Keys};
 pub use merge::{Merged, OfSet, Side, foreign, merge, outstanding};
 
 /// Where the ledger is.
-pub const DEFAULT_PATH: &str = "/var/lib/nexus/purge-ledger.jsonl";
+pub const DEFAULT_PATH: &str = "/var/lib/nexus/ledger/purge-ledger.jsonl";

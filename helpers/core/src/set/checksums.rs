@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
+use crate::files;
 use crate::set::CHECKSUMS;
 use crate::set::hashing::Digest;
-use crate::set::plain;
 
 /// The longest checksum file, in bytes: some 80,000 files.
 const LONGEST: u64 = 8 << 20;
@@ -27,7 +27,7 @@ impl Checksums {
         let damaged = |why: String| {
             Failure::new(Exit::Data, doing()).because(why).advise("The set is damaged: use another one")
         };
-        let file = match plain::open(&path) {
+        let file = match files::open_plain(&path) {
             Err(error) if error.kind() == ErrorKind::InvalidData => return Err(damaged(error.to_string())),
             opened => opened.or_fail_io(doing)?,
         };

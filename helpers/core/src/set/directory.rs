@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use crate::files;
 use crate::set::name::SetName;
-use crate::set::plain;
-use crate::set::seal::{NewFile, give_to_owner_of};
+use crate::set::seal::NewFile;
 use crate::set::size::Size;
 
 /// A set that is complete: its name has no leading dot.
@@ -79,9 +78,7 @@ impl Remembered {
 /// # Errors
 /// I/O.
 pub fn sync_directory(path: &Path) -> Result<()> {
-    fs::File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .or_fail_io(|| format!("bringing directory {} to the disk", path.display()))
+    files::sync_directory(path).or_fail_io(|| format!("bringing directory {} to the disk", path.display()))
 }
 
 /// Writes `value` as JSON to `path` in one step: the old file stays until the new one is on disk.
@@ -91,15 +88,12 @@ pub fn sync_directory(path: &Path) -> Result<()> {
 pub(super) fn replace_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let new = path.with_extension("new");
     let doing = || format!("writing {}", path.display());
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).or_fail_io(doing)?,
-        _ => {}
-    }
+    files::remove_if_there(&new).or_fail_io(doing)?;
     let mut file = NewFile::create(&new)?;
     let json = serde_json::to_vec(value).or_fail(Exit::Software, doing)?;
     file.write_all(&json).or_fail_io(doing)?;
     file.finish()?;
-    fs::rename(&new, path).or_fail_io(doing)
+    files::rename(&new, path).or_fail_io(doing)
 }
 
 /// A backup directory.
@@ -191,9 +185,9 @@ impl BackupDirectory {
     pub fn remove(&self, set: &SetEntry) -> Result<()> {
         let hidden = self.path.join(format!(".{}.removing", set.name));
         let doing = || format!("removing the set {}", set.path.display());
-        fs::rename(&set.path, &hidden).or_fail_io(doing)?;
+        files::rename(&set.path, &hidden).or_fail_io(doing)?;
         sync_directory(&self.path)?;
-        fs::remove_dir_all(&hidden).or_fail_io(doing)
+        files::remove_directory(&hidden).or_fail_io(doing)
     }
 
     /// Notes that a backup has begun; until [`Self::finished`] the newest backup counts as failed.
@@ -202,9 +196,7 @@ impl BackupDirectory {
     /// I/O.
     pub fn began(&self) -> Result<()> {
         let path = self.unfinished();
-        let doing = || format!("making {}", path.display());
-        let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
-        file.and_then(|file| give_to_owner_of(&self.path, &file)).or_fail_io(doing)
+        files::open_or_create(&path, 0o600).map(drop).or_fail_io(|| format!("making {}", path.display()))
     }
 
     /// Notes that the backup that had begun is complete.
@@ -213,7 +205,7 @@ impl BackupDirectory {
     /// I/O.
     pub fn finished(&self) -> Result<()> {
         let path = self.unfinished();
-        fs::remove_file(&path).or_fail_io(|| format!("removing {}", path.display()))
+        files::remove_if_there(&path).or_fail_io(|| format!("removing {}", path.display()))
     }
 
     /// Whether the newest backup has begun and not been completed. While one runs, this is so too.
@@ -248,7 +240,7 @@ impl BackupDirectory {
     /// I/O other than "not found".
     pub fn remembered(&self) -> Result<Remembered> {
         let path = self.last_path();
-        match plain::read(&path) {
+        match files::read(&path) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Remembered::default()),
             Err(error) => Err(error).or_fail_io(|| format!("reading {}", path.display())),

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli;
 use crate::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use crate::files;
 use crate::set::directory::{BackupDirectory, replace_json, sync_directory};
 use crate::set::lock::Lock;
 use crate::set::name::SetName;
@@ -135,7 +136,7 @@ impl Homes {
     fn memory(&self) -> Result<Memory> {
         let file = self.file();
         let doing = || format!("reading {}", file.display());
-        match fs::read(&file) {
+        match files::read(&file) {
             Ok(bytes) => serde_json::from_slice(&bytes).or_fail(Exit::Data, doing).map_err(|failure| {
                 failure.advise(
                     "Make sure that the disk of the backups is mounted, then remove that file: the next backup creates it again",
@@ -181,7 +182,7 @@ fn resolved(directory: &BackupDirectory) -> Result<PathBuf> {
 
 fn read_identity(directory: &Path) -> Result<Option<String>> {
     let path = directory.join(IDENTITY);
-    match fs::read_to_string(&path) {
+    match files::read_to_string(&path) {
         Ok(text) => Ok(text.lines().next().map(str::to_owned).filter(|id| !id.is_empty())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).or_fail_io(|| format!("reading {}", path.display())),
@@ -195,10 +196,7 @@ fn make_identity(directory: &Path) -> Result<String> {
     fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).or_fail_io(doing)?;
     let id = format!("{:032x}", u128::from_be_bytes(random));
     // An empty one of a run that was killed.
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).or_fail_io(doing)?,
-        _ => {}
-    }
+    files::remove_if_there(&path).or_fail_io(doing)?;
     let mut file = NewFile::create(&path)?;
     writeln!(file, "{id}").or_fail_io(doing)?;
     file.finish()?;

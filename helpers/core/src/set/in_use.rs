@@ -1,13 +1,13 @@
 //! Keeps a set from being removed during a restore: its reader holds a shared lock on its directory, which ends with
 //! the process, and rotation passes over it.
 
-use std::fs::File;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
+use crate::files;
 use crate::set::lock::Lease;
 
 /// While this lives the set is not removed.
@@ -23,7 +23,7 @@ pub struct InUse {
 /// I/O; TryLater (75) when it is just being removed.
 pub fn hold(path: &Path) -> Result<InUse> {
     let doing = || format!("keeping the set {} from being removed", path.display());
-    match Flock::lock(File::open(path).or_fail_io(doing)?, FlockArg::LockSharedNonblock) {
+    match Flock::lock(files::open_directory(path).or_fail_io(doing)?, FlockArg::LockSharedNonblock) {
         Ok(lock) => Ok(InUse { _lease: Some(Lease::new(lock)) }),
         Err((_, Errno::EWOULDBLOCK)) => Err(Failure::new(Exit::TryLater, doing())
             .because("it is just being removed")
@@ -38,7 +38,7 @@ pub fn hold(path: &Path) -> Result<InUse> {
 /// I/O.
 pub fn claim(path: &Path) -> Result<Option<InUse>> {
     let doing = || format!("looking whether the set {} is being restored", path.display());
-    match Flock::lock(File::open(path).or_fail_io(doing)?, FlockArg::LockExclusiveNonblock) {
+    match Flock::lock(files::open_directory(path).or_fail_io(doing)?, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Some(InUse { _lease: Some(Lease::new(lock)) })),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err(_) => Ok(Some(InUse { _lease: None })),

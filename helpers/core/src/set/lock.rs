@@ -1,8 +1,7 @@
 //! One writer at a time: a flock on `.lock` in a directory, held by whoever writes there.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,10 +10,13 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
-use crate::set::seal::give_to_owner_of;
+use crate::files;
 
 /// How often a lock is tried that is waited for.
 const GLANCE: Duration = Duration::from_millis(20);
+
+/// The most bytes that are read of who holds a lock.
+const LONGEST: u64 = 1 << 10;
 
 /// The lock; released when dropped, also by a kill.
 #[derive(Debug)]
@@ -75,29 +77,20 @@ impl Lock {
     }
 
     fn take_file(path: &Path, job: &str) -> Result<Self> {
-        let directory = path.parent().unwrap_or(Path::new("/"));
         let doing = || format!("locking {}", path.display());
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .or_fail_io(doing)?;
+        // Made by root it is the directory's owner's, so that the unit can take the lock after root has.
+        let file = files::open_or_create(path, 0o600).or_fail_io(doing)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut held) => {
-                // So that the unit can take the lock after root has taken it by hand.
-                give_to_owner_of(directory, &held).or_fail_io(doing)?;
                 held.set_len(0).and_then(|()| held.rewind()).or_fail_io(doing)?;
                 write!(held, "{job}, process {}, since {}", std::process::id(), jiff::Timestamp::now())
                     .or_fail_io(doing)?;
                 Ok(Self { _lease: Lease::new(held) })
             }
-            Err((mut file, Errno::EWOULDBLOCK)) => {
+            Err((file, Errno::EWOULDBLOCK)) => {
                 let mut holder = String::new();
                 // Who it is only helps; that it is held is certain.
-                let _unread = file.read_to_string(&mut holder);
+                let _unread = file.take(LONGEST).read_to_string(&mut holder);
                 let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
                 Err(Failure::new(Exit::TryLater, doing())
                     .because(format!("held by {holder}"))

@@ -13,7 +13,6 @@ pub mod manifest;
 pub mod name;
 pub mod objects;
 pub mod open;
-pub mod plain;
 pub mod proof;
 mod read_back;
 mod recipient;

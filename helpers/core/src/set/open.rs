@@ -6,7 +6,7 @@ use std::path::Path;
 use age::{DecryptError, Decryptor, Identity};
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
-use crate::set::plain;
+use crate::files;
 
 /// What a damaged file calls for.
 const DAMAGED: &str = "The set is damaged: use another one (nexus-restore verify finds which are whole)";
@@ -21,7 +21,7 @@ const DAMAGED: &str = "The set is damaged: use another one (nexus-restore verify
 pub fn open(path: &Path, identities: &[Box<dyn Identity>]) -> Result<Box<dyn Read + Send>> {
     let doing = || format!("decrypting {}", path.display());
     let opening = || format!("opening {}", path.display());
-    let file = match plain::open(path) {
+    let file = match files::open_plain(path) {
         Err(error) if error.kind() == ErrorKind::InvalidData => {
             return Err(Failure::new(Exit::Data, opening()).because(error).advise(DAMAGED));
         }

@@ -2,9 +2,7 @@
 //! health check read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,13 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::docker::protocol::Scratch;
 use crate::failure::{Exit, OrFail, OrFailIo, Result};
+use crate::files;
 use crate::postgres::recall::Searched;
 use crate::redis::rdb::Summary;
 use crate::restoring::Step;
 use crate::restoring::compare::TableDigest;
 use crate::set::name::SetName;
-use crate::set::plain;
-use crate::set::seal::give_to_owner_of;
 
 /// The format this code writes.
 pub const FORMAT: u32 = 1;
@@ -101,23 +98,9 @@ impl Proof {
     /// I/O (74), CannotCreate (73) on a full disk, Permission (77).
     pub fn write(&self, proofs: &Path, set: SetName) -> Result<PathBuf> {
         let path = free_path_of(proofs, set)?;
-        let partial = path.with_extension("json.partial");
         let doing = || format!("writing the proof {}", path.display());
         let json = serde_json::to_vec_pretty(self).or_fail(Exit::Software, doing)?;
-        let written = (|| {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&partial)?;
-            give_to_owner_of(proofs, &file)?;
-            file.write_all(&json)?;
-            file.sync_all()?;
-            std::fs::rename(&partial, &path)?;
-            File::open(proofs)?.sync_all()
-        })();
-        if written.is_err() {
-            // Nothing reads it by this name, and the next proof of the set replaces it.
-            let _left = std::fs::remove_file(&partial);
-        }
-        written.or_fail_io(doing).map(|()| path)
+        files::replace_on_disk(&path, &json, 0o640).or_fail_io(doing).map(|()| path)
     }
 }
 
@@ -182,7 +165,7 @@ fn read_as<T: DeserializeOwned>(
 
 fn read_at<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let doing = || format!("reading the proof {}", path.display());
-    let file = match plain::open(path) {
+    let file = match files::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other.or_fail_io(doing)?,
     };

@@ -6,17 +6,18 @@
 //! at the end, when fsync has brought it to the disk. An fsync for each stretch would do too, but whoever else writes to that file
 //! system, such as PostgreSQL, would wait for each of them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
-use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
+use crate::files::{open_direct, open_plain};
 use crate::set::hashing::{Digest, Hasher};
 
 /// Bytes that are read back at a time.
@@ -40,9 +41,8 @@ struct Back {
 
 impl Back {
     fn open(path: &Path) -> Result<Self> {
-        let direct = OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECT.bits()).open(path);
-        let (file, is_direct) = match direct {
-            Err(error) if error.kind() == ErrorKind::InvalidInput => (File::open(path), false),
+        let (file, is_direct) = match open_direct(path) {
+            Err(error) if error.kind() == ErrorKind::InvalidInput => (open_plain(path), false),
             opened => (opened, true),
         };
         let file = file.or_fail_io(|| reading(path))?;
@@ -66,7 +66,7 @@ impl Back {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // No O_DIRECT here; or what came last was not a whole block, usually because it was the file's last.
                 Err(error) if error.kind() == ErrorKind::InvalidInput && self.is_direct => {
-                    self.file = File::open(&self.path).or_fail_io(doing)?;
+                    self.file = open_plain(&self.path).or_fail_io(doing)?;
                     self.is_direct = false;
                     break;
                 }

@@ -1,8 +1,7 @@
 //! Writing a file of a set: bytes in, through zstd and age, onto the disk; hashed, fsynced, read back.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use age::Encryptor;
@@ -10,6 +9,7 @@ use age::stream::StreamWriter;
 use age::x25519::Recipient;
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
+use crate::files;
 use crate::set::hashing::{Digest, Hasher};
 use crate::set::read_back::ReadBack;
 
@@ -35,18 +35,14 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Makes `path`, which must not exist, for its owner only (0600). Root gives it to the directory's owner, so
+    /// Makes `path`, which must not exist, for its owner only (0600). Made by root it is the directory's owner's, so
     /// that a backup made by hand with sudo can be rotated by the unit.
     ///
     /// # Errors
     /// The I/O error, with the path.
     pub fn create(path: &Path) -> Result<Self> {
         let doing = || format!("making {}", path.display());
-        let file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).or_fail_io(doing)?;
-        if let Some(parent) = path.parent() {
-            give_to_owner_of(parent, &file).or_fail_io(doing)?;
-        }
+        let file = files::create_new(path, 0o600).or_fail_io(doing)?;
         Ok(Self {
             file: BufWriter::new(file),
             path: path.to_owned(),
@@ -90,27 +86,6 @@ impl Write for NewFile {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
-}
-
-/// Gives `file` to the owner of `directory`, when root made it.
-pub fn give_to_owner_of(directory: &Path, file: &File) -> io::Result<()> {
-    if !nix::unistd::geteuid().is_root() {
-        return Ok(());
-    }
-    let owner = std::fs::metadata(directory)?;
-    fchown(file, Some(owner.uid()), Some(owner.gid()))
-}
-
-/// Makes a directory for its owner only (0700), and gives it to its parent's owner when root made it.
-///
-/// # Errors
-/// The I/O error, with the path.
-pub fn create_directory(path: &Path) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    let doing = || format!("making directory {}", path.display());
-    std::fs::DirBuilder::new().mode(0o700).create(path).or_fail_io(doing)?;
-    let opened = File::open(path).or_fail_io(doing)?;
-    path.parent().map_or(Ok(()), |parent| give_to_owner_of(parent, &opened)).or_fail_io(doing)
 }
 
 /// An encrypted file being written. What is written to it is compressed, if asked, and encrypted.

@@ -9,12 +9,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
+use crate::files;
 use crate::progress::{Progress, human_bytes};
 use crate::set::checksums::Checksums;
 use crate::set::directory::SetEntry;
 use crate::set::hashing::{Digest, Hasher};
 use crate::set::manifest::Manifest;
-use crate::set::plain;
 use crate::set::{
     CHECKSUMS, DATABASE, LEDGER, LEDGER_KEY, MANIFEST, REDIS, RESTORE_SCRIPT, RESTORE_TEXT, ROLES,
 };
@@ -169,7 +169,7 @@ impl Checked {
 
 /// Digest and length of a plain file, read in pieces.
 fn digest(path: &Path, progress: &Progress, stop: &Stop) -> io::Result<(Digest, u64)> {
-    let mut file = plain::open(path)?;
+    let mut file = files::open_plain(path)?;
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; 256 << 10];
     let mut bytes = 0;

@@ -2,11 +2,11 @@
 //! none is set, nobody learns of a failure who does not look.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
+use nexus_core::files;
 use serde::Deserialize;
 
 use crate::finding::Finding;
@@ -48,7 +48,7 @@ impl Check for Alerts {
 
 fn judge(path: &Path, now: Timestamp) -> Finding {
     let id = "alerts";
-    let text = match fs::read_to_string(path) {
+    let text = match files::read_to_string(path) {
         // Nothing is set, or it is too early.
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Finding::ok(id, "No test alert has been sent yet.");
@@ -77,6 +77,8 @@ fn judge(path: &Path, now: Timestamp) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::args::Args;
     use crate::finding::Level;

@@ -4,6 +4,7 @@
 use nexus_core::docker::client::Client;
 use nexus_core::docker::protocol::Request;
 use nexus_core::failure::{OrFailIo, Result};
+use nexus_core::files;
 use nexus_core::set::directory::BackupDirectory;
 use nexus_core::set::home::Homes;
 use nexus_core::set::lock::Lock;
@@ -38,7 +39,7 @@ fn sweep_sets(args: &Args) -> Result<()> {
     // Whoever holds it is making one of them.
     let _lock = Lock::take(directory.path(), "nexus-health")?;
     for path in directory.leftovers()? {
-        std::fs::remove_dir_all(&path).or_fail_io(|| format!("removing {}", path.display()))?;
+        files::remove_directory(&path).or_fail_io(|| format!("removing {}", path.display()))?;
     }
     Ok(())
 }

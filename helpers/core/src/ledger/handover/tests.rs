@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::ledger::chain::tests::decision;
 use crate::ledger::kept::{self, Kept};

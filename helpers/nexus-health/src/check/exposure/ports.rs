@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use nexus_core::failure::{OrFailIo, Result};
+use nexus_core::files;
 use nix::unistd::{Uid, User};
 
 use crate::args::Args;
@@ -88,7 +89,7 @@ impl Default for Listening {
 /// Returns what was written down; nothing where it cannot be read, which is a finding of its own.
 pub(in crate::check) fn listening_now(args: &Args) -> Listening {
     let path = args.run_dir.join("ports");
-    let read = fs::read_to_string(&path).and_then(|text| Ok((text, path.metadata()?.modified()?)));
+    let read = files::read_to_string(&path).and_then(|text| Ok((text, path.metadata()?.modified()?)));
     read.map_or_else(
         |_| Listening::default(),
         |(text, at)| Listening { listeners: text.lines().filter_map(Listener::read).collect(), at },
@@ -100,7 +101,7 @@ pub(super) fn look(args: &Args) -> Finding {
     let path = args.run_dir.join("ports");
     let advice =
         "Write them down: systemctl start nexus-health-ports; see: systemctl status nexus-health-ports.timer";
-    let read = fs::read_to_string(&path).and_then(|text| Ok((text, path.metadata()?.modified()?)));
+    let read = files::read_to_string(&path).and_then(|text| Ok((text, path.metadata()?.modified()?)));
     match read {
         Ok((text, at)) if SystemTime::now().duration_since(at).unwrap_or_default() < OLDEST => {
             judge(&text, &args.ports)

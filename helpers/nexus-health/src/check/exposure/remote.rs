@@ -1,11 +1,11 @@
 //! Other machines that are let in: who, by which token, with which certificate. nexus-health has no key to look with:
 //! nexus-remote-note.service writes down what there is to know.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nexus_core::files;
 use serde::Deserialize;
 
 use crate::args::Args;
@@ -44,7 +44,7 @@ fn path_of(args: &Args) -> PathBuf {
 }
 
 fn read(path: &Path) -> std::io::Result<(Note, SystemTime)> {
-    let text = fs::read_to_string(path)?;
+    let text = files::read_to_string(path)?;
     Ok((serde_json::from_str(&text)?, path.metadata()?.modified()?))
 }
 

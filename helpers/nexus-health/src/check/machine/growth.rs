@@ -1,10 +1,10 @@
 //! How the disks grow, and when they will be full: an own history, a sample an hour, for sixty days.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use nexus_core::files;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Finding, Metric};
@@ -42,7 +42,7 @@ impl Growth {
     /// The history in `directory`. One that is missing or damaged begins anew: it costs a forecast for a day.
     pub(super) fn read(directory: &Path) -> Self {
         let path = directory.join("history.jsonl");
-        let text = fs::read_to_string(&path).unwrap_or_default();
+        let text = files::read_to_string(&path).unwrap_or_default();
         let lines = text.lines().rev().take(MOST).filter_map(|line| serde_json::from_str(line).ok());
         let mut samples: Vec<Sample> = lines.collect();
         samples.sort_by_key(|sample| sample.at);
@@ -143,6 +143,8 @@ fn slope(points: &[(f64, f64)]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use proptest::prelude::*;
 

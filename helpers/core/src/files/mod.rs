@@ -1,0 +1,176 @@
+//! Files in directories that another user may own: the one way in which a program of root's opens, makes, renames and removes
+//! them.
+//!
+//! Whoever owns a directory can put a symbolic link, a pipe or another user's file at any name in it. A program of root's that
+//! trusted the name would change, give away or wait for what is there. So every function here acts as the directory's owner
+//! ([`AsOwner`]), and opens plain files only. Where the process is not root's, it acts as itself.
+//!
+//! Not for the files of a set that is read: those may be anybody's, such as on a disk that came from another machine. See
+//! [`open_plain`].
+
+mod owner;
+mod plain;
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+
+pub use owner::AsOwner;
+pub(crate) use plain::open_direct;
+pub use plain::{open_plain, open_plain_with};
+
+/// Opens a plain file to read.
+///
+/// # Errors
+/// `InvalidData` for what is no plain file; else what open(2) says.
+pub fn open(path: &Path) -> io::Result<File> {
+    let _owner = AsOwner::of(path)?;
+    open_plain(path)
+}
+
+/// Reads the whole of a plain file.
+///
+/// # Errors
+/// As [`open`], and I/O.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads the whole of a plain file as text.
+///
+/// # Errors
+/// As [`read`]; `InvalidData` for what is not UTF-8.
+pub fn read_to_string(path: &Path) -> io::Result<String> {
+    io::read_to_string(open(path)?)
+}
+
+/// Makes a file that must not exist, to write.
+///
+/// # Errors
+/// What open(2) says.
+pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
+    let _owner = AsOwner::of(path)?;
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+}
+
+/// Opens a plain file to read and write, and makes it where there is none. What is in it stays.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
+    let _owner = AsOwner::of(path)?;
+    let mut options = OpenOptions::new();
+    open_plain_with(options.read(true).write(true).create(true).truncate(false).mode(mode), path)
+}
+
+/// Opens a plain file to append to, and makes it where there is none.
+///
+/// # Errors
+/// As [`open`].
+pub fn append(path: &Path, mode: u32) -> io::Result<File> {
+    let _owner = AsOwner::of(path)?;
+    open_plain_with(OpenOptions::new().append(true).create(true).mode(mode), path)
+}
+
+/// Opens a directory, to lock it or to bring it to the disk.
+///
+/// # Errors
+/// `NotADirectory` for what is none; else what open(2) says.
+pub fn open_directory(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECTORY.bits()).open(path)
+}
+
+/// Brings a directory's entries to the disk.
+///
+/// # Errors
+/// I/O.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    open_directory(path)?.sync_all()
+}
+
+/// Makes a directory for its owner only (0700).
+///
+/// # Errors
+/// What mkdir(2) says.
+pub fn create_directory(path: &Path) -> io::Result<()> {
+    let _owner = AsOwner::of(path)?;
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Renames within a directory, or from one to another of the same owner.
+///
+/// # Errors
+/// What rename(2) says.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let _owner = AsOwner::of(from)?;
+    fs::rename(from, to)
+}
+
+/// Removes a file, if there is one.
+///
+/// # Errors
+/// What unlink(2) says, other than that there is none.
+pub fn remove_if_there(path: &Path) -> io::Result<()> {
+    let removed = AsOwner::of(path).and_then(|_owner| fs::remove_file(path));
+    match removed {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes a directory with all that is in it.
+///
+/// # Errors
+/// I/O.
+pub fn remove_directory(path: &Path) -> io::Result<()> {
+    let _owner = AsOwner::of(path)?;
+    fs::remove_dir_all(path)
+}
+
+/// Replaces a file by one rename: who reads it sees the old one or the new one, whole. Not brought to the disk.
+///
+/// # Errors
+/// I/O; what was there before is there still.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    put(path, content, mode, |_| Ok(()))
+}
+
+/// As [`replace`]; when this returns it is on the disk.
+///
+/// # Errors
+/// I/O.
+pub fn replace_on_disk(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    put(path, content, mode, File::sync_all)?;
+    sync_directory(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// What a file that is being written for `path` is called. Nothing reads it by that name.
+pub fn partial_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
+}
+
+fn put(path: &Path, content: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
+    let partial = partial_of(path);
+    let written = (|| {
+        remove_if_there(&partial)?;
+        let mut file = create_new(&partial, mode)?;
+        file.write_all(content)?;
+        sync(&file)?;
+        rename(&partial, path)
+    })();
+    if written.is_err() {
+        // On a full disk it would be in the way.
+        let _left = remove_if_there(&partial);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! Opening what another may have put there: plain files only.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+/// Opens a plain file to read, with the rights of the process: for the files of a set. A pipe would be waited for without end, and
+/// what a link leads to is no part of a set.
+///
+/// # Errors
+/// `InvalidData` for what is no plain file; else what open(2) says.
+pub fn open_plain(path: &Path) -> io::Result<File> {
+    open_plain_with(OpenOptions::new().read(true), path)
+}
+
+/// As [`open_plain`], in another way than to read. It takes the place of the flags that `options` may have (`custom_flags`).
+///
+/// # Errors
+/// As [`open_plain`].
+pub fn open_plain_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    open_with_flags(options, OFlag::empty(), path)
+}
+
+/// As [`open_plain`], past the kernel's memory.
+///
+/// # Errors
+/// As [`open_plain`]; `InvalidInput` where the file system has no such thing.
+pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
+    open_with_flags(OpenOptions::new().read(true), OFlag::O_DIRECT, path)
+}
+
+fn open_with_flags(options: &mut OpenOptions, flags: OFlag, path: &Path) -> io::Result<File> {
+    let no_plain_file = || io::Error::new(ErrorKind::InvalidData, "it is no plain file");
+    let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = match options.custom_flags(flags.bits()).open(path) {
+        // A link; a socket, or a pipe that nobody reads, to write; a directory, to write.
+        Err(error)
+            if matches!(
+                error.raw_os_error().map(Errno::from_raw),
+                Some(Errno::ELOOP | Errno::ENXIO | Errno::EISDIR)
+            ) =>
+        {
+            return Err(no_plain_file());
+        }
+        opened => opened?,
+    };
+    if file.metadata()?.is_file() { Ok(file) } else { Err(no_plain_file()) }
+}
