@@ -15,7 +15,7 @@ shopt -s inherit_errexit
 work=$(mktemp -d)
 settings=/etc/nexus/nexus.env
 cp -a "$settings" "$work/nexus.env"
-trap 'cat "$work/nexus.env" >"$settings"; docker exec nexus-postgres dropdb --if-exists --force oblivion; rm -rf "$work" /var/lib/nexus/oblivion-*' EXIT
+trap 'cat "$work/nexus.env" >"$settings"; docker exec nexus-postgres dropdb --if-exists --force oblivion; rm -rf "$work" /var/lib/nexus/ledger/oblivion-*' EXIT
 
 # A database of the test's own, as the installation makes one: three types, two agents, old and young.
 fill() {
@@ -39,7 +39,7 @@ set_to() {
 purge() { nexus-purge --json "$@" 2>"$work/said"; }
 # A ledger of the test's own: the machine's is not touched, and decisions about rows that fill made anew do not count.
 begin_ledger() {
-	ledger=/var/lib/nexus/oblivion-$1.jsonl
+	ledger=/var/lib/nexus/ledger/oblivion-$1.jsonl
 	set_to NEXUS_PURGE_LEDGER="$ledger"
 }
 # How many rows there are of each type and agent, and how old the oldest is.

@@ -180,7 +180,7 @@ two_at_once_are_refused() {
 	# With proofs elsewhere the lock is another one; nexus-docker has its own.
 	status=0
 	install -d "$work/elsewhere"
-	exec 9</etc/nexus
+	exec 9</run/nexus-locks/throwaway
 	flock --nonblock 9
 	elsewhere=$work/elsewhere run_the_test >"$work/said" 2>&1 || status=$?
 	exec 9<&-

@@ -107,6 +107,15 @@ part_lost() {
 	installed lost
 	in_machine live/lost.sh
 	"$machine" down "$installed_machine"
+	attacked_from_within
+}
+
+# By other users of the machine, and by the user of the jobs: one of its own, because it is not well afterwards.
+attacked_from_within() {
+	installed attacked
+	in_machine live/strangers.sh
+	in_machine live/install/planted.sh
+	"$machine" down "$installed_machine"
 }
 
 part_restore() {

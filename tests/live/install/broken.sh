@@ -70,4 +70,4 @@ first_start_cut_short() {
 	done
 }
 
-one_at_a_time() { exits 75 "another nexus-setup is at work" flock /run/lock/nexus-install "$clone/install.sh" --uninstall; }
+one_at_a_time() { exits 75 "another nexus-setup is at work" flock /run/nexus-locks/setup "$clone/install.sh" --uninstall; }

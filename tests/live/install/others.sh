@@ -46,7 +46,7 @@ refused_and_untouched() {
 	same "the exit code ($said)" "$status" 69
 	[[ $said == *"$1"* ]] || { printf 'it said "%s"\n' "$said" >&2 && return 1; }
 	[[ $said != *"volume rm"* ]] || { printf 'it advises to remove a volume: "%s"\n' "$said" >&2 && return 1; }
-	same "what it has changed" "$(traces | diff <(cat <<<"$before") - | grep '^[<>]' | grep -v ' /run/lock/nexus-install$' || true)" ""
+	same "what it has changed" "$(traces | diff <(cat <<<"$before") - | grep '^[<>]' | grep -v ' /run/nexus-locks$' || true)" ""
 }
 
 container_of_anothers() {

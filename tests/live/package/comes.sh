@@ -84,7 +84,7 @@ signals_are_an_end() {
 		wait "$setup" || status=$?
 		same "the exit code after SIG$signal" "$status" $((128 + $(kill -l "$signal")))
 		grep -q 'stopped while starting the servers' "$work/signal"
-		await 30 flock --nonblock /run/lock/nexus-install true
+		await 30 flock --nonblock /run/nexus-locks/setup true
 		same "what of NEXUS is on and does not run" "$(systemctl is-active nexus.target nexus-stack nexus-health nexus-backup.timer nexus-api.socket | sort -u)" active
 		healthy
 	done

@@ -116,7 +116,7 @@ who_is_in_the_way_makes_it_busy() {
 	before="$(rows) $(lines)"
 	# The ledger, as a nightly run or a restore holds it.
 	# shellcheck disable=SC2016 # the inner shell's
-	flock /var/lib/nexus/.lock sh -c 'touch "$1" && cat' sh "$work/locked" < <(until [[ -e $work/answered ]]; do sleep 0.1; done) &
+	flock /var/lib/nexus/ledger/.lock sh -c 'touch "$1" && cat' sh "$work/locked" < <(until [[ -e $work/answered ]]; do sleep 0.1; done) &
 	held=$!
 	await 10 test -e "$work/locked"
 	same "the answer while the ledger is held" "$(ask_for nexus "$id")" busy

@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# shellcheck source-path=SCRIPTDIR
+# Promise: whatever user nexus puts where tools of root's write, nothing of root's changes its owner, mode or content, and no tool waits
+# for it. Inside an installed machine that nothing else is tested on afterwards.
+set -euo pipefail
+shopt -s inherit_errexit
+here=$(dirname "${BASH_SOURCE[0]}")
+. "$here/../checks.sh"
+. "$here/../sets.sh"
+
+state=/var/lib/nexus
+run=/run/nexus/health
+# On the same disk, so that a hard link can lead there.
+victim=/var/lib/victim
+work=$(mktemp -d)
+hard_links=$(</proc/sys/fs/protected_hardlinks)
+trap put_back EXIT
+put_back() {
+	echo "$hard_links" >/proc/sys/fs/protected_hardlinks || true
+	rm -rf "$victim" "$work"
+	systemctl start nexus.target
+}
+
+as_nexus() { runuser --user nexus -- "$@"; }
+# A file and a directory of root's, as they are before each tool runs.
+make_victim() {
+	rm -rf "$victim"
+	install -d --mode=0755 "$victim" "$victim/directory"
+	install --mode=0600 <(echo "root's") "$victim/file"
+	install --mode=0644 <(echo "root's") "$victim/directory/file"
+}
+look_of_victim() { (cd "$victim" && find . -printf '%P %y %U:%G %m\n' | sort && sha256sum file directory/file); }
+plant() {
+	case $1 in
+	link) as_nexus ln -s "$victim/file" "$2" ;;
+	way) as_nexus ln -s "$victim/directory" "$2" ;;
+	loose) as_nexus ln -s "$victim/made" "$2" ;;
+	pipe) as_nexus mkfifo "$2" ;;
+	directory) as_nexus mkdir "$2" ;;
+	# Debian's kernel allows none to files of others; others may.
+	second) as_nexus ln "$victim/file" "$2" ;;
+	esac
+}
+
+# harmless PATH COMMAND…: with each kind of thing at PATH, COMMAND ends within two minutes, however, and the victim stays as it is.
+kinds=(link way loose pipe directory)
+if echo 0 2>/dev/null >/proc/sys/fs/protected_hardlinks; then kinds+=(second); fi
+harmless() {
+	local path=$1 kind status before
+	shift
+	for kind in "${kinds[@]}"; do
+		make_victim
+		before=$(look_of_victim)
+		if [[ -e $path ]]; then mv -T "$path" "$work/aside"; fi
+		plant "$kind" "$path"
+		status=0
+		timeout --kill-after=5 120 "$@" >"$work/said" 2>&1 </dev/null || status=$?
+		rm -rf "$path"
+		if [[ -e $work/aside ]]; then mv -T "$work/aside" "$path"; fi
+		((status != 124 && status != 137)) || { printf '%s waits where a %s is planted at %s\n' "$*" "$kind" "$path" >&2 && return 1; }
+		same "the victim after $* with a $kind at $path" "$(look_of_victim)" "$before"
+	done
+}
+
+forget_one() {
+	local id
+	id=$(as_program --command="INSERT INTO nexus_memory.zep_episodic_memory (content) VALUES ('goes') RETURNING episode_id")
+	nexus-purge --episode "$id" --yes
+}
+restore_newest() { nexus-restore apply latest --identity "$owner" --no-redis --no-safety-backup --yes; }
+export owner keys && export -f as_program forget_one restore_newest
+
+what_backups_write() {
+	local name
+	for name in .lock .unfinished .last.json .last.new .directory-id; do harmless "$backups/$name" nexus-backup --redis=no; done
+	for name in .lock directories.json directories.new; do harmless "$state/state/backup/$name" nexus-backup --redis=no; done
+}
+what_a_backup_copies() {
+	# The ledger is part of a set, which the jobs can open with the machine's key.
+	make_victim
+	mv "$state/ledger/purge-ledger.jsonl" "$work/ledger"
+	plant link "$state/ledger/purge-ledger.jsonl"
+	nexus-backup --redis=no >/dev/null 2>&1 || true
+	rm "$state/ledger/purge-ledger.jsonl"
+	mv "$work/ledger" "$state/ledger/purge-ledger.jsonl"
+	age --decrypt --identity "$owner" "$backups/$(newest "$backups")/ledger.jsonl.age" >"$work/copied"
+	same "lines of root's in the set" "$(grep -c "root's" "$work/copied" || true)" 0
+}
+what_purges_write() {
+	local name
+	for name in .lock .purging.lock purge-ledger.jsonl purge-ledger.head purge-ledger.head.new purge-ledger.handover; do
+		harmless "$state/ledger/$name" bash -euc forget_one
+	done
+}
+what_alerts_write() {
+	local name
+	for name in .lock .journal.lock tested.json tested.json.partial test.json test.json.partial; do harmless "$state/alerts/$name" nexus-alert --test; done
+}
+what_health_reads() {
+	# Some of it is on another disk, where no hard link leads.
+	local name kinds=(link way loose pipe directory)
+	for name in ports remote.json health.json; do harmless "$run/$name" nexus-health --once; done
+	harmless "$run/problems.json" nexus-alert --health
+	harmless "$state/alerts/tested.json" nexus-health --once
+	for name in history.jsonl want-stack; do harmless "$state/health/$name" nexus-health --once; done
+}
+what_proofs_write() {
+	local set kinds=(link pipe) number name
+	set=$(newest "$backups")
+	number=${set%%-*}
+	for name in .lock "$number.json" "$number.json.partial"; do harmless "$state/proofs/$name" nexus-restore-test; done
+}
+what_restores_write() {
+	local name kinds=(link way pipe)
+	for name in purge-ledger.next purge-ledger.handover.new purge-ledger.kept; do
+		harmless "$state/ledger/$name" bash -euc restore_newest
+	done
+}
+
+names_in_its_home_are_not_its_own() {
+	local name
+	for name in installed models state; do fails "Permission denied" as_nexus mv "$state/$name" "$state/other"; done
+	fails "Permission denied" as_nexus touch "$state/new"
+	fails "Permission denied" as_nexus touch "$state/state/new"
+	same "who owns what" "$(stat --format='%n %U %a' "$state" "$state"/{installed,models,state,state/backup,ledger})" "$state root 751
+$state/installed root 700
+$state/models root 755
+$state/state root 755
+$state/state/backup nexus 700
+$state/ledger nexus 700"
+}
+
+# What a file says is no program, whoever wrote it.
+text_of_others_is_no_program() {
+	local before=$state/installed/postgres-before
+	printf '1 x|;1e touch %s/owned;s|x|\n' "$victim" >"$before"
+	exits 65 "names no version and image" nexus-upgrade-postgres --back --yes
+	chown nexus "$before"
+	exits 64 "no older PostgreSQL" nexus-upgrade-postgres --back --yes
+	rm "$before"
+	test ! -e "$victim/owned"
+}
+
+# As machines are that were set up before root owned the directory.
+an_older_machine_is_mended() {
+	local sum settings=/etc/nexus/nexus.env
+	nexus-purge --ledger >/dev/null
+	sum=$(sha256sum <"$state/ledger/purge-ledger.jsonl")
+	systemctl stop nexus-purge.socket
+	mv "$state"/ledger/purge-ledger.* "$state"
+	rm -r "$state/ledger"
+	sed -i "s|^NEXUS_PURGE_LEDGER=.*|NEXUS_PURGE_LEDGER=$state/purge-ledger.jsonl|" "$settings"
+	chown nexus:nexus "$state" "$state/state"
+	make_victim
+	# The list of what was made here says that an account is NEXUS's own.
+	as_nexus mv "$state/installed" "$state/installed.before"
+	as_nexus mkdir "$state/installed"
+	as_nexus ln -s "$victim/directory/made" "$state/installed/made"
+	as_nexus mv "$state/metrics" "$state/metrics.before"
+	as_nexus ln -s "$victim/directory" "$state/metrics"
+	as_nexus mv "$state/purge-ledger.head" "$state/head.before"
+	as_nexus ln -s "$victim/file" "$state/purge-ledger.head"
+	before=$(look_of_victim)
+	exits 78 "is no plain file of user nexus with one name" nexus-setup --yes
+	same "the victim" "$(look_of_victim)" "$before"
+	rm "$state/purge-ledger.head"
+	mv "$state/head.before" "$state/purge-ledger.head"
+	exits 0 "NEXUS runs" nexus-setup --yes
+	same "the victim" "$(look_of_victim)" "$before"
+	same "what was put aside" "$(find "$state"/put-aside.* -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd' ')" "installed metrics"
+	same "the ledger" "$(sha256sum <"$state/ledger/purge-ledger.jsonl")" "$sum"
+	same "what is left where it was" "$(find "$state" -maxdepth 1 -name 'purge-ledger*')" ""
+	same "its setting" "$(grep '^NEXUS_PURGE_LEDGER=' "$settings")" "NEXUS_PURGE_LEDGER=$state/ledger/purge-ledger.jsonl"
+	rm -r "$state"/put-aside.* "$state/installed" "$state/metrics.before"
+	mv "$state/installed.before" "$state/installed"
+	names_in_its_home_are_not_its_own
+	nexus-purge --ledger >/dev/null
+	systemctl start nexus-purge.service nexus-backup.service
+}
+
+nothing_of_roots_was_given_away() {
+	same "files of nexus's elsewhere" "$(find /etc /usr /root /boot /opt /srv -xdev -user nexus)" ""
+	same "files of root's in its directories" "$(find "$state"/{backups,proofs,ledger,alerts,state/backup} -user root)" ""
+}
+
+systemctl stop nexus-health.service nexus-alert-retry.timer nexus-alert-health.path nexus-backup.timer nexus-purge.timer
+systemctl start nexus-backup.service
+forget_one >/dev/null
+check names_in_its_home_are_not_its_own
+check what_backups_write
+check what_a_backup_copies
+check what_purges_write
+check what_alerts_write
+check what_health_reads
+check what_proofs_write
+check what_restores_write
+check text_of_others_is_no_program
+check nothing_of_roots_was_given_away
+check an_older_machine_is_mended
+report
