@@ -96,22 +96,29 @@ pub(super) fn copy(
     Ok(())
 }
 
-/// The rows of a table in the set, hashed as they are read.
+/// The rows of a table in the set, hashed as they are read. No more of them are read than the manifest says.
 struct TableFile {
     path: PathBuf,
     input: Box<dyn Read>,
     hasher: Hasher,
+    size: u64,
+    left: u64,
 }
 
 impl TableFile {
     fn open(making: &Restoring<'_>, identities: &[Box<dyn Identity>], table: &Table) -> Result<Self> {
         let path = making.set.path.join(&table.file);
         let input = Box::new(open::open(&path, identities)?);
-        Ok(Self { path, input, hasher: Hasher::default() })
+        Ok(Self { path, input, hasher: Hasher::default(), size: table.bytes, left: table.bytes })
     }
 
+    /// A few bytes that decompress to a disk full of zeros must not reach the server.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let read = read_some(&mut self.input, buffer).map_err(|cause| open::damaged(&self.path, cause))?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            let why = format!("it holds more than the {} bytes that the manifest says", self.size);
+            open::damaged(&self.path, std::io::Error::other(why))
+        })?;
         self.hasher.update(&buffer[..read]);
         Ok(read)
     }
@@ -143,5 +150,28 @@ fn read_some(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize>
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             other => return other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_read_than_the_manifest_says() {
+        let file = |size| TableFile {
+            path: "data/0001.copy.zst.age".into(),
+            input: Box::new(std::io::repeat(0)),
+            hasher: Hasher::default(),
+            size,
+            left: size,
+        };
+        let mut buffer = [0; 64];
+        let mut endless = file(100);
+        assert_eq!(endless.read(&mut buffer).unwrap(), 64);
+        let failure = endless.read(&mut buffer).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Data);
+        assert!(failure.to_string().contains("more than the 100 bytes"), "{failure}");
+        assert_eq!(file(1 << 20).read_to_end(&Stop::default()).unwrap_err().exit(), Exit::Data);
     }
 }

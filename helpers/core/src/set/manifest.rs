@@ -345,6 +345,11 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Bytes of all rows, as COPY streams. Whoever made the set says so: it is no promise.
+    pub fn bytes(&self) -> u64 {
+        self.tables.iter().fold(0, |sum, table| sum.saturating_add(table.bytes))
+    }
+
     /// Rows of all tables.
     pub fn rows(&self) -> u64 {
         self.tables.iter().fold(0, |sum, table| sum.saturating_add(table.rows))

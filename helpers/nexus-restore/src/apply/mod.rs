@@ -144,8 +144,8 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
 
 /// Every byte is moved in, and out again to compare.
 fn expect_bytes(restore: &Restore<'_>) {
-    let rows: u64 = restore.making.manifest.tables.iter().map(|table| table.bytes).sum();
-    restore.making.progress.expect(size_of(&restore.making.set.path) + 2 * rows);
+    let rows = restore.making.manifest.bytes();
+    restore.making.progress.expect(size_of(&restore.making.set.path).saturating_add(rows.saturating_mul(2)));
 }
 
 fn tool(args: &ApplyArgs) -> Tool {
