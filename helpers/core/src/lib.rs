@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod confirm;
 pub mod credentials;
+pub mod disk;
 pub mod docker;
 pub mod embedding;
 pub mod failure;

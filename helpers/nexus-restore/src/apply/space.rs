@@ -4,6 +4,7 @@
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use nexus_core::disk::reserve;
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::postgres::blocking::Control;
 use nexus_core::progress::human_bytes;
@@ -14,10 +15,6 @@ use crate::apply::Restore;
 
 /// Where Docker usually keeps the volume of the shipped stack; only root can look.
 const VOLUME: &str = "/var/lib/docker/volumes/nexus_postgres_data/_data";
-
-/// What must stay free of a disk unless a person says otherwise: a twentieth, within these bounds.
-const LEAST: u64 = 256 << 20;
-const MOST: u64 = 4 << 30;
 
 /// Places of the server's data and log, and what must stay free there.
 #[derive(Clone, Debug)]
@@ -56,7 +53,7 @@ impl Room {
     fn least(&self) -> Option<(&Path, u64, u64)> {
         let measured = self.places.iter().filter_map(|place| {
             let (free, size) = free(place)?;
-            Some((place.as_path(), free, self.reserve.unwrap_or((size / 20).clamp(LEAST, MOST))))
+            Some((place.as_path(), free, self.reserve.unwrap_or_else(|| reserve(size))))
         });
         measured.min_by_key(|(_, free, reserve)| free.saturating_sub(*reserve))
     }
@@ -113,7 +110,7 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Opti
             .note("the server's disk cannot be seen from here: its free space was not watched".to_owned());
         return Ok(None);
     };
-    let rows: u64 = restore.making.manifest.tables.iter().map(|table| table.bytes).sum();
+    let rows = restore.making.manifest.bytes();
     let Some((place, free, reserve)) = room.least() else { return Ok(None) };
     if free < (rows / 2).saturating_add(reserve) {
         return Err(Failure::new(
@@ -161,6 +158,6 @@ mod tests {
         let room = |reserve| Room { places: vec![place.clone()], reserve };
         assert!(room(Some(size + 1)).too_little().is_some());
         assert!(room(Some(0)).too_little().is_none());
-        assert_eq!(room(None).least().unwrap().2, (size / 20).clamp(LEAST, MOST));
+        assert_eq!(room(None).least().unwrap().2, reserve(size));
     }
 }
