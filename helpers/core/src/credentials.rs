@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use age::secrecy::SecretString;
+use age::secrecy::zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
 
@@ -54,4 +55,36 @@ pub fn read(name: &str) -> Result<SecretString> {
             .advise("Run nexus-setup again, it makes what is missing"));
     }
     Ok(SecretString::from(secret.to_owned()))
+}
+
+/// Makes a password of 64 hexadecimal digits.
+///
+/// # Errors
+/// I/O.
+pub fn random() -> Result<SecretString> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    let source = "/dev/urandom";
+    File::open(source)
+        .and_then(|mut file| file.read_exact(bytes.as_mut_slice()))
+        .or_fail_io(|| format!("reading {source}"))?;
+    let mut digits = Zeroizing::new(String::with_capacity(2 * bytes.len()));
+    for byte in bytes.iter() {
+        digits.extend([byte >> 4, byte & 15].map(|half| char::from(b"0123456789abcdef"[usize::from(half)])));
+    }
+    Ok(SecretString::from(digits.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use age::secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn no_two_passwords_are_the_same() {
+        let (one, other) = (random().unwrap(), random().unwrap());
+        assert_eq!(one.expose_secret().len(), 64);
+        assert!(one.expose_secret().bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_ne!(one.expose_secret(), other.expose_secret());
+    }
 }

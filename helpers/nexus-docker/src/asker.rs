@@ -94,7 +94,7 @@ impl Asker {
         let mut line = Vec::new();
         let mut byte = [0];
         // Byte by byte: what follows the line belongs to someone else.
-        while line.len() < 64 {
+        while line.len() < 128 {
             match self.wait(from.as_fd(), Some(deadline)) {
                 Wake::Ready => {}
                 other => return Err(other),

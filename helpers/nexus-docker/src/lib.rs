@@ -8,12 +8,14 @@
 //! - [`asker`]: the connection, and how a hang-up is noticed;
 //! - [`running`], [`run`] and [`tool`]: running a command, and running one that must not outlive its asker;
 //! - [`containers`] and [`daemon`]: the list of containers, and Docker itself;
-//! - [`redis`] and [`scratch`]: the requests that take several steps, one at a time ([`lock`]).
+//! - [`redis`] and [`scratch`]: the requests that take several steps, one at a time ([`lock`]);
+//! - [`disk`]: how much a throwaway server may take.
 
 pub mod asker;
 pub mod command;
 pub mod containers;
 pub mod daemon;
+pub mod disk;
 pub mod lock;
 pub mod redis;
 pub mod request;

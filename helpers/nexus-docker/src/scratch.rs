@@ -14,11 +14,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_core::docker::protocol::Scratch;
+use nexus_core::docker::protocol::{SCRATCH_PASSWORD, Scratch};
+use nexus_core::failure::Exit;
 use nix::fcntl::Flock;
 
 use crate::asker::{Asker, Wake};
 use crate::command::scratch::{self, Living, Wanted};
+use crate::disk::Watch;
 use crate::lock;
 use crate::run::{self, Input, Trouble};
 use crate::running::{Running, read_some};
@@ -29,6 +31,9 @@ const SHORT: Duration = Duration::from_secs(60);
 /// For a new cluster to be made on a slow disk, or for Redis to read all of its file.
 const START: Duration = Duration::from_secs(1800);
 
+/// The password and its line feed, in bytes.
+const PASSWORD_LINE: u64 = SCRATCH_PASSWORD as u64 + 1;
+
 /// How often it is looked at whether dockerd has removed what it removes.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -38,7 +43,7 @@ const LAST_ONE: Duration = Duration::from_secs(15);
 /// Runs a throwaway server until the input ends or the asker goes.
 ///
 /// # Errors
-/// When another one is in use, it does not start, or ends by itself.
+/// When another one is in use, it does not start, or ends by itself; Failed (73) when it took too much of the disk.
 pub fn hold(asker: &Arc<Asker>, wanted: Wanted, input: Input) -> Result<(), Trouble> {
     let _lock = only_one(asker)?;
     remove_all(asker)?;
@@ -46,14 +51,14 @@ pub fn hold(asker: &Arc<Asker>, wanted: Wanted, input: Input) -> Result<(), Trou
     let living = Living::parse(&said).map_err(|refusal| Trouble::NotRun(refusal.0))?;
     let digests = run::output(asker, &scratch::digests(&living), SHORT)?;
     let mut server = Running::start(&scratch::server(wanted, &living), asker)?;
-    let let_go = feed(wanted.bytes, input, server.stdin()?, asker);
-    let lives = wait_until_it_answers(asker, wanted, &mut server);
-    if let Ok(free) = lives {
+    let let_go = Arc::new(AtomicBool::new(false));
+    let watch = begin(asker, wanted, &mut server, input, &let_go);
+    if let Ok(watch) = &watch {
         let scratch = Scratch {
             image: living.image,
             image_id: living.image_id,
             repository_digests: serde_json::from_str(digests.trim()).unwrap_or_default(),
-            free,
+            free: watch.free,
         };
         let line = serde_json::to_string(&scratch).map_err(|e| Trouble::NotRun(e.to_string()))?;
         let _ = asker.frame(b'o', format!("{line}\n").as_bytes());
@@ -64,10 +69,10 @@ pub fn hold(asker: &Arc<Asker>, wanted: Wanted, input: Input) -> Result<(), Trou
     // Kills the docker CLI of one that lives and does not answer; dockerd then ends its input.
     drop(server);
     remove_all(asker)?;
-    match lives {
-        Err(trouble) => Err(trouble),
-        Ok(_) if wanted_to_end => Ok(()),
-        Ok(_) => Err(Trouble::NotRun("the throwaway server ended by itself".to_owned())),
+    match watch?.too_little(asker) {
+        Some(trouble) => Err(trouble),
+        None if wanted_to_end => Ok(()),
+        None => Err(Trouble::NotRun("the throwaway server ended by itself".to_owned())),
     }
 }
 
@@ -119,29 +124,14 @@ fn remove_all(asker: &Arc<Asker>) -> Result<(), Trouble> {
     }
 }
 
-/// Gives the server the first `bytes` of the input, in a thread of its own, and lets go of its input when the rest,
-/// which is nothing, has ended. What it gives is set then.
-fn feed(bytes: u64, mut input: Input, mut stdin: ChildStdin, asker: &Arc<Asker>) -> Arc<AtomicBool> {
-    let ended = Arc::new(AtomicBool::new(false));
-    let (asker, tell) = (Arc::clone(asker), Arc::clone(&ended));
-    thread::spawn(move || {
-        let mut buffer = vec![0; 64 << 10];
-        let mut first = (&mut input).take(bytes);
-        while let Some(got) = read_some(&mut first, &mut buffer) {
-            if stdin.write_all(&buffer[..got]).is_err() {
-                return;
-            }
-            asker.count_received(got);
-        }
-        while read_some(&mut input, &mut buffer).is_some() {}
-        tell.store(true, Ordering::Release);
-        drop(stdin);
-    });
-    ended
-}
-
-/// Waits until the server answers; gives the free bytes on its disk.
-fn wait_until_it_answers(asker: &Arc<Asker>, wanted: Wanted, server: &mut Running) -> Result<u64, Trouble> {
+/// Waits until the server answers. Its disk is watched before it is given anything.
+fn begin(
+    asker: &Arc<Asker>,
+    wanted: Wanted,
+    server: &mut Running,
+    input: Input,
+    let_go: &Arc<AtomicBool>,
+) -> Result<Watch, Trouble> {
     let mut stdout = server.stdout()?;
     let line = asker.line_of(&mut stdout, START).map_err(|wake| match wake {
         Wake::TooLate => Trouble::TooLate(START),
@@ -153,13 +143,32 @@ fn wait_until_it_answers(asker: &Arc<Asker>, wanted: Wanted, server: &mut Runnin
         server.succeeded()?;
         return Err(Trouble::NotRun("the throwaway server did not say that it starts".to_owned()));
     }
-    let said = run::output(asker, &scratch::ready(wanted.service), START)?;
-    free(&said).ok_or_else(|| Trouble::NotRun("df did not say how much room there is".to_owned()))
+    let watch = Watch::begin(asker, wanted.service)?;
+    feed(PASSWORD_LINE + wanted.bytes, input, server.stdin()?, asker, let_go);
+    match run::output(asker, &scratch::ready(wanted.service), START) {
+        Ok(_) => Ok(watch),
+        // A server that was ended fails everywhere else.
+        Err(trouble) => Err(watch.too_little(asker).unwrap_or(trouble)),
+    }
 }
 
-/// Available bytes, of the last line of `df -Pk` (POSIX): `/dev/sda1 1000 200 800 20% /data`.
-fn free(said: &str) -> Option<u64> {
-    said.lines().last()?.split_whitespace().nth(3)?.parse::<u64>().ok()?.checked_mul(1024)
+/// Gives the server the first `bytes` of the input, in a thread of its own, and lets go of its input when the rest,
+/// which is nothing, has ended. `let_go` is set then.
+fn feed(bytes: u64, mut input: Input, mut stdin: ChildStdin, asker: &Arc<Asker>, let_go: &Arc<AtomicBool>) {
+    let (asker, let_go) = (Arc::clone(asker), Arc::clone(let_go));
+    thread::spawn(move || {
+        let mut buffer = vec![0; 64 << 10];
+        let mut first = (&mut input).take(bytes);
+        while let Some(got) = read_some(&mut first, &mut buffer) {
+            if stdin.write_all(&buffer[..got]).is_err() {
+                return;
+            }
+            asker.count_received(got);
+        }
+        while read_some(&mut input, &mut buffer).is_some() {}
+        let_go.store(true, Ordering::Release);
+        drop(stdin);
+    });
 }
 
 /// Docker's ids, and its names of volumes that were given none, one a line. They go back onto a command line, so they
@@ -176,16 +185,6 @@ fn ids(listed: &str) -> Result<Vec<String>, Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_room_is_the_fourth_column_of_the_last_line() {
-        let said =
-            "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda 100 20 80 20% /data\n";
-        assert_eq!(free(said), Some(80 << 10));
-        for bad in ["", "x", "/dev/vda 100 20 -1 20% /data", "/dev/vda 1 1 99999999999999999 1% /"] {
-            assert_eq!(free(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn only_what_docker_names_by_itself_is_removed() {

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+use age::secrecy::SecretString;
 use jiff::Timestamp;
+use nexus_core::credentials;
 use nexus_core::docker::protocol::Stand;
 use nexus_core::failure::{Exit, Failure, Result};
 use nexus_core::forgetting::OnReference;
@@ -40,8 +42,9 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof
         other => other?,
     };
     let mut proof = Proof::of(set.name, manifest.taken);
+    let password = credentials::random()?;
     let mut making = Restoring {
-        server: scratch::server(args)?,
+        server: scratch::server(args, password.clone()),
         database: DATABASE.to_owned(),
         set,
         manifest,
@@ -57,9 +60,9 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof
         notes: Vec::new(),
         steps: Vec::new(),
     };
-    let rows: u64 = making.manifest.tables.iter().map(|table| table.bytes).sum();
-    progress.expect(size_of(&making.set.path) + 2 * rows);
-    let outcome = examine(args, &mut making, &mut proof);
+    let rows = making.manifest.bytes();
+    progress.expect(size_of(&making.set.path).saturating_add(rows.saturating_mul(2)));
+    let outcome = examine(args, &mut making, &password, &mut proof);
     proof.verdict.at = Timestamp::now();
     proof.verdict.proven = outcome.is_ok();
     proof.notes = std::mem::take(&mut making.notes);
@@ -76,18 +79,32 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof
 }
 
 /// Everything that can speak against the set.
-fn examine(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Result<()> {
+fn examine(
+    args: &Args,
+    making: &mut Restoring<'_>,
+    password: &SecretString,
+    proof: &mut Proof,
+) -> Result<()> {
     making
         .step("check", |making| require_whole(&making.set, &making.manifest, making.progress, making.stop))?;
-    let throwaway = making.step("start", |making| Throwaway::start(args, &making.manifest, making.stop))?;
+    let throwaway =
+        making.step("start", |making| Throwaway::start(args, &making.manifest, password, making.stop))?;
     proof.image = Some(throwaway.scratch.clone());
     let outcome = in_postgres(args, making, proof);
     // What must not come back in Redis is known from there.
     // One that is told to go is gone in a moment; when nobody can tell it, nexus-docker removes it all the same.
-    let ended = making.step("remove", |_| throwaway.end());
+    making.progress.doing("remove");
+    let began = Instant::now();
+    let ended = throwaway.end();
+    making.took("remove", began);
+    match ended {
+        // It was ended because it took too much of the disk, and whatever else failed did so for that.
+        Err(full) if full.exit() == Exit::CannotCreate => return Err(full),
+        Err(failure) if outcome.is_ok() => return Err(failure),
+        _ => {}
+    }
     let forbidden = outcome?;
-    ended?;
-    let tested = making.step("redis", |making| redis::test(args, making, forbidden.as_ref()))?;
+    let tested = making.step("redis", |making| redis::test(args, making, password, forbidden.as_ref()))?;
     if let Some(tested) = tested {
         proof.redis = Some(tested.summary);
         proof

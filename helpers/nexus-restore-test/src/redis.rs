@@ -2,10 +2,11 @@
 //! snapshot holds. Then the copies of what the purge ledger forbids are taken out of it, as a restore does.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::Path;
 
+use age::secrecy::SecretString;
 use jiff::{SignedDuration, Timestamp};
-use nexus_core::credentials;
 use nexus_core::docker::protocol::Request;
 use nexus_core::failure::{Exit, Failure, OrFail, Result};
 use nexus_core::redis::rdb::{Summary, summarize};
@@ -20,6 +21,7 @@ use nexus_core::text::counted;
 
 use crate::args::Args;
 use crate::room;
+use crate::scratch::password_line;
 
 /// Keys that end sooner are not compared: they may end while the test runs.
 const SOON: SignedDuration = SignedDuration::from_hours(2);
@@ -39,6 +41,7 @@ pub(crate) struct Tested {
 pub(crate) fn test(
     args: &Args,
     making: &mut Restoring<'_>,
+    password: &SecretString,
     forbidden: Option<&Forbidden>,
 ) -> Result<Option<Tested>> {
     let Some(redis) = making.manifest.redis.clone() else { return Ok(None) };
@@ -49,14 +52,17 @@ pub(crate) fn test(
     require_counts(&redis, &expected)?;
 
     let request = Request::ScratchRedis { bytes: redis.bytes, memory_mib: room::memory(args.memory)? };
-    let (held, _) = client(&args.docker_socket, making.stop).hold(&request, &mut *snapshot)?;
-    let login = Login { user: None, password: credentials::read("redis_password")? };
+    let line = password_line(password);
+    let mut input = line.as_slice().chain(&mut *snapshot);
+    let (held, _) = client(&args.docker_socket, making.stop).hold(&request, &mut input)?;
+    let login = Login { user: None, password: password.clone() };
     let socket = args.scratch_dir.join("redis.sock");
     let version = facts::read(&socket, &login.password)?.version;
     making.progress.doing("comparing Redis");
     let answer = Snapshot::ask(&socket, Some(&login), making.stop)?;
     let found = summarize(answer, cutoff)?;
-    let forgotten = forbidden.map(|forbidden| forget_again(args, making, &socket, forbidden)).transpose();
+    let forgotten =
+        forbidden.map(|forbidden| forget_again(args, making, &socket, password, forbidden)).transpose();
     held.end()?;
     if Timestamp::now() > cutoff {
         return Err(Failure::new(Exit::TryLater, "comparing Redis").because("it took longer than two hours"));
@@ -77,10 +83,16 @@ pub(crate) fn test(
 }
 
 /// Takes out the copies that are forbidden, and sees that this leaves none; gives how many there were.
-fn forget_again(args: &Args, making: &Restoring<'_>, socket: &Path, forbidden: &Forbidden) -> Result<u64> {
+fn forget_again(
+    args: &Args,
+    making: &Restoring<'_>,
+    socket: &Path,
+    password: &SecretString,
+    forbidden: &Forbidden,
+) -> Result<u64> {
     making.progress.doing("forgetting again in Redis");
     let prefixes = copies::prefixes(&args.redis_copies);
-    let forget = || copies::forget(socket, &prefixes, |id| forbidden.contains(id), making.stop);
+    let forget = || copies::forget(socket, password, &prefixes, |id| forbidden.contains(id), making.stop);
     let gone = forget()?;
     match forget()? {
         0 => Ok(gone),

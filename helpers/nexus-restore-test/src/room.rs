@@ -52,17 +52,16 @@ fn memory_of(wanted: Option<u32>, available: u64) -> Result<u32> {
 ///
 /// # Errors
 /// CannotCreate (73).
-pub(crate) fn require_disk(manifest: &Manifest, free: u64) -> Result<()> {
-    let rows: u64 = manifest.tables.iter().map(|table| table.bytes).sum();
-    let needed = rows.saturating_mul(TIMES).saturating_add(CLUSTER);
-    if needed <= free {
+pub(crate) fn require_disk(manifest: &Manifest, to_take: u64) -> Result<()> {
+    let needed = manifest.bytes().saturating_mul(TIMES).saturating_add(CLUSTER);
+    if needed <= to_take {
         return Ok(());
     }
     Err(Failure::new(Exit::CannotCreate, "looking for room for the throwaway server")
         .because(format!(
-            "the restored database may take {}, free on Docker's disk are {}",
+            "the restored database may take {}; on Docker's disk it may take {} (free space, less what the living server needs)",
             human_bytes(needed),
-            human_bytes(free)
+            human_bytes(to_take)
         ))
         .advise("Free some space there (docker system df), or test the set on another machine"))
 }

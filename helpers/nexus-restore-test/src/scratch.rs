@@ -1,5 +1,7 @@
-//! The throwaway PostgreSQL, which nexus-docker runs for as long as we hold it.
+//! The throwaway PostgreSQL, which nexus-docker runs for as long as we hold it, and the password of throwaway servers.
 
+use age::secrecy::zeroize::Zeroizing;
+use age::secrecy::{ExposeSecret, SecretString};
 use nexus_core::docker::client::Held;
 use nexus_core::docker::protocol::{Request, Scratch};
 use nexus_core::failure::{Exit, OrFail, Result};
@@ -23,14 +25,21 @@ pub(crate) struct Throwaway {
 }
 
 impl Throwaway {
-    /// Starts one with room for the set.
+    /// Starts one with room for the set, whose superuser has `password`.
     ///
     /// # Errors
     /// TryLater (75) without memory or while another one runs, CannotCreate (73) without disk, Unavailable (69) when
     /// it does not start.
-    pub(crate) fn start(args: &Args, manifest: &Manifest, stop: &Stop) -> Result<Self> {
+    pub(crate) fn start(
+        args: &Args,
+        manifest: &Manifest,
+        password: &SecretString,
+        stop: &Stop,
+    ) -> Result<Self> {
         let request = Request::ScratchUp { memory_mib: room::memory(args.memory)? };
-        let (held, line) = client(&args.docker_socket, stop).hold(&request, &mut std::io::empty())?;
+        // Its own flag for failures: why it ended must be heard when everything else has failed for that.
+        let client = client(&args.docker_socket, &stop.of_one_try());
+        let (held, line) = client.hold(&request, &mut password_line(password).as_slice())?;
         let scratch = parse(&line)?;
         room::require_disk(manifest, scratch.free)?;
         Ok(Self { held, scratch })
@@ -39,24 +48,28 @@ impl Throwaway {
     /// Ends it, and waits until it is gone with all its data.
     ///
     /// # Errors
-    /// Unavailable (69) when it could not be removed.
+    /// CannotCreate (73) when it was ended before because it took too much of the disk, Unavailable (69) when it had
+    /// ended by itself or could not be removed.
     pub(crate) fn end(self) -> Result<()> {
         self.held.end()
     }
 }
 
-/// How the throwaway server is reached, once it is there.
-///
-/// # Errors
-/// Settings (78), Permission (77): the credential.
-pub(crate) fn server(args: &Args) -> Result<Server> {
+/// How the throwaway server is reached, once it is there. Its password is its own: a set may be a stranger's, and what
+/// runs in it must not learn the living server's.
+pub(crate) fn server(args: &Args, password: SecretString) -> Server {
     let settings = ServerSettings {
         host: args.scratch_dir.display().to_string(),
         port: 5432,
         user: "postgres".to_owned(),
         database: DATABASE.to_owned(),
     };
-    Ok(Server::from_settings(&settings)?.named(APPLICATION))
+    Server::with_password(&settings, password).named(APPLICATION)
+}
+
+/// The password as nexus-docker takes it: the first line of the input.
+pub(crate) fn password_line(password: &SecretString) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(format!("{}\n", password.expose_secret()).into_bytes())
 }
 
 /// What nexus-docker says of a throwaway server.

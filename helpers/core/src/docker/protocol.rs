@@ -16,6 +16,9 @@ pub const LONGEST_REQUEST: usize = 4 << 20;
 /// The longest payload of a frame, in bytes.
 pub const LONGEST_FRAME: usize = 1 << 20;
 
+/// Hexadecimal digits in the password of a throwaway server.
+pub const SCRATCH_PASSWORD: usize = 64;
+
 /// How long pg_dump waits for a lock (`--lock-wait-timeout`), in milliseconds.
 pub const LOCK_WAIT: u32 = 10_000;
 
@@ -74,12 +77,13 @@ pub enum Request {
     /// One JSON line about Docker itself ([`Daemon`]).
     Daemon {},
     /// Starts a throwaway `PostgreSQL` from the living one's image, says one line of JSON ([`Scratch`]) once it answers,
-    /// and removes it when the input ends. The input is empty.
+    /// and removes it when the input ends. The input is the superuser's password, [`SCRATCH_PASSWORD`] digits, and a line
+    /// feed. Exit status 73 when what is done there takes too much of the disk.
     ScratchUp {
         /// Memory limit, in MiB.
         memory_mib: u32,
     },
-    /// The same with Redis; the RDB file it starts from is the input's first `bytes` bytes.
+    /// The same with Redis; the RDB file it starts from is the `bytes` bytes after the password.
     ScratchRedis {
         /// Length of the RDB file.
         bytes: u64,
@@ -99,7 +103,7 @@ pub struct Scratch {
     pub image_id: String,
     /// Digests under which registries know it; none for one that was built or loaded here.
     pub repository_digests: Vec<String>,
-    /// Free bytes on the disk that its volume is on.
+    /// Bytes of the disk with its volume that it may take: what is free, without what must stay free.
     pub free: u64,
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::credentials;
+use age::secrecy::SecretString;
+
 use crate::failure::Result;
 use crate::redis::client::{connect, escaped, failed};
 use crate::stop::Stop;
@@ -16,19 +17,20 @@ pub fn prefixes(setting: &[String]) -> Vec<String> {
     prefixes.filter(|prefix| !prefix.is_empty() && prefix != "none").collect()
 }
 
-/// Removes from Redis at `socket` every copy whose id `is_forbidden`, the prefixes being `prefixes`; gives how many there
+/// Removes from Redis at `socket`, whose default user has `password`, every copy whose id `is_forbidden`, the prefixes being `prefixes`; gives how many there
 /// were. A key whose rest is no text is no copy.
 ///
 /// # Errors
 /// Unavailable (69), Permission (77), TryLater (75) when stopped.
 pub fn forget(
     socket: &Path,
+    password: &SecretString,
     prefixes: &[String],
     is_forbidden: impl Fn(&str) -> bool,
     stop: &Stop,
 ) -> Result<u64> {
     let doing = format!("removing copies of forgotten episodes from Redis at {}", socket.display());
-    let mut connection = connect(socket, &credentials::read("redis_password")?, &doing)?;
+    let mut connection = connect(socket, password, &doing)?;
     let mut gone = 0;
     for prefix in prefixes {
         let pattern = format!("{}*", escaped(prefix));

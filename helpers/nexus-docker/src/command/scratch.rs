@@ -9,19 +9,32 @@ use crate::request::Refusal;
 /// What marks everything that belongs to a throwaway server.
 const LABEL: &str = "nexus.scratch";
 
-/// Says that the container lives, starts the server with a killer beside it that waits for the end of our input, and
-/// becomes the server. The container ends with its server, which is its only process but for the init and the killer.
-const POSTGRES: &str = r#"exec 3<&0; echo started; (cat <&3 >/dev/null; kill -KILL $$) & exec bash /nexus/start.sh "$@" </dev/null 3<&-"#;
+/// Removes what an earlier server has left in the directory of sockets, says that the container lives, takes the password
+/// from the input, starts the server with a killer beside it that waits for the end of our input, and becomes the server.
+/// The container ends with its server, which is its only process but for the init and the killer.
+const POSTGRES: &str = r#"set -e; umask 077; chmod -R u+rwX /var/run/postgresql/.; find /var/run/postgresql -mindepth 1 -delete; echo started
+read -r word; printf '%s\n' "$word" >/run/secrets/postgres_password; printf '*:*:*:postgres:%s\n' "$word" >/run/secrets/postgres_pgpass
+exec 3<&0; (cat <&3 >/dev/null; kill -KILL $$) & exec bash /nexus/start.sh "$@" </dev/null 3<&-"#;
 
-/// The same, after the RDB file, whose length is the first parameter, has been taken from the input.
-const REDIS: &str = r#"set -e; umask 077; head -c "$1" >/data/dump.rdb; shift; exec 3<&0; echo started; (cat <&3 >/dev/null; kill -KILL $$) & exec redis-server "$@" </dev/null 3<&-"#;
+/// The same; the RDB file, whose length is the first parameter, follows the password.
+const REDIS: &str = r#"set -e; umask 077; chmod -R u+rwX /run/redis/.; find /run/redis -mindepth 1 -delete; echo started
+read -r word; printf 'user default on >%s ~* &* +@all\nuser health on nopass resetkeys resetchannels -@all +ping\n' "$word" >/run/secrets/redis_acl
+head -c "$1" >/data/dump.rdb; shift
+exec 3<&0; (cat <&3 >/dev/null; kill -KILL $$) & exec redis-server "$@" </dev/null 3<&-"#;
 
-/// Waits until the server answers, and says how much room its disk has.
-const POSTGRES_READY: &str =
-    r#"until psql -XAtq -d postgres -c 'SELECT 1' >/dev/null 2>&1; do sleep 0.1; done; df -Pk "$PGDATA""#;
+/// Waits until the server answers.
+const POSTGRES_READY: &str = "until psql -XAtq -d postgres -c 'SELECT 1' >/dev/null 2>&1; do sleep 0.1; done";
 
 /// The same. The user `health` may only PING, with any password; one that still loads its file says LOADING.
-const REDIS_READY: &str = r#"until [ "$(redis-cli -s /run/redis/redis.sock --no-auth-warning --user health --pass x PING 2>&1)" = PONG ]; do sleep 0.1; done; df -Pk /data"#;
+const REDIS_READY: &str = r#"until [ "$(redis-cli -s /run/redis/redis.sock --no-auth-warning --user health --pass x PING 2>&1)" = PONG ]; do sleep 0.1; done"#;
+
+/// For each line of its input says how full the disk of a directory is: blocks that are free and all blocks, bytes of a block, inodes
+/// that are free and all inodes.
+const MEASURE: &str = r#"while read -r _; do stat -fc '%a %b %S %d %c' "$1"; done"#;
+
+/// Where the volume of each server is.
+const POSTGRES_VOLUME: &str = "/var/lib/postgresql";
+const REDIS_VOLUME: &str = "/data";
 
 /// What the living container is: digest and name of its image, and the source of its mount `/nexus`.
 const LIVING: &str = r#"{{.Image}}|{{.Config.Image}}|{{range .Mounts}}{{if eq .Destination "/nexus"}}{{.Source}}{{end}}{{end}}"#;
@@ -97,6 +110,8 @@ pub fn server(wanted: Wanted, living: &Living) -> Argv {
     argv.push(format!("--memory-swap={mib}m"));
     argv.push(format!("--shm-size={}m", mib / 2));
     argv.extend(words(&["--tmpfs", "/tmp:size=64m,mode=1777,noexec,nosuid,nodev"]));
+    // The server's own secrets, none of which is the living one's: the set may be a stranger's.
+    argv.extend(words(&["--tmpfs", "/run/secrets:size=64k,mode=1777,noexec,nosuid,nodev"]));
     argv.extend(mount(&living.scripts, "/nexus"));
     match wanted.service {
         Service::Postgres => postgres(&mut argv, mib, &living.image_id),
@@ -107,11 +122,8 @@ pub fn server(wanted: Wanted, living: &Living) -> Argv {
 
 fn postgres(argv: &mut Argv, mib: u32, image: &str) {
     argv.extend(words(&["--user", "999:999", "--volume", "/run/nexus/scratch:/var/run/postgresql"]));
-    argv.extend(volume("/var/lib/postgresql"));
+    argv.extend(volume(POSTGRES_VOLUME));
     argv.extend(mount("/etc/nexus/postgres", "/etc/postgresql"));
-    for secret in ["postgres_password", "postgres_pgpass"] {
-        argv.extend(mount(&format!("/etc/nexus/credentials/{secret}"), &format!("/run/secrets/{secret}")));
-    }
     for variable in [
         "PGUSER=postgres",
         "PGPASSFILE=/run/secrets/postgres_pgpass",
@@ -147,8 +159,7 @@ fn postgres(argv: &mut Argv, mib: u32, image: &str) {
 
 fn redis(argv: &mut Argv, bytes: u64, image: &str) {
     argv.extend(words(&["--user", "999:1000", "--volume", "/run/nexus/scratch:/run/redis"]));
-    argv.extend(volume("/data"));
-    argv.extend(mount("/etc/nexus/credentials/redis_acl", "/run/secrets/redis_acl"));
+    argv.extend(volume(REDIS_VOLUME));
     argv.extend(words(&["--entrypoint", "sh", image, "-c", REDIS, "sh"]));
     argv.push(bytes.to_string());
     // The living server's own settings, but without its append-only file, which would win over the snapshot.
@@ -172,6 +183,24 @@ pub fn ready(service: Service) -> Argv {
         Service::Redis => REDIS_READY,
     };
     words(&["exec", name(service), "sh", "-c", script])
+}
+
+/// Measures the disk of the server's volume for as long as its input lasts.
+///
+/// As root without any right: the server's programs can neither end nor change what is not their own user's.
+pub fn measure(service: Service) -> Argv {
+    let volume = match service {
+        Service::Postgres => POSTGRES_VOLUME,
+        Service::Redis => REDIS_VOLUME,
+    };
+    let mut argv = words(&["exec", "--interactive", "--user", "0:0", "--workdir", "/", name(service)]);
+    argv.extend(words(&["sh", "-c", MEASURE, "sh", volume]));
+    argv
+}
+
+/// Ends the server at once.
+pub fn kill(service: Service) -> Argv {
+    words(&["kill", name(service)])
 }
 
 /// Lists the ids of all throwaway containers.
@@ -245,11 +274,9 @@ mod tests {
                 assert!(argv.windows(2).any(|words| words == pair), "{pair:?}");
             }
             assert!(argv.contains(&"--rm".to_owned()) && argv.contains(&"--memory=512m".to_owned()));
-            assert!(
-                !argv
-                    .iter()
-                    .any(|word| word.contains("nexus_postgres_data") || word.contains("nexus_redis_data"))
-            );
+            for living in ["nexus_postgres_data", "nexus_redis_data", "/etc/nexus/credentials"] {
+                assert!(!argv.iter().any(|word| word.contains(living)), "{living}");
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use nexus_core::credentials;
 use nexus_core::docker::protocol::Request;
 use nexus_core::failure::{Failure, Result};
 use nexus_core::redis::copies;
@@ -40,7 +41,8 @@ pub(crate) fn send(
     let prefixes = copies::prefixes(&restore.args.redis_copies);
     if let Some(forbidden) = forgotten.forbidden.as_ref().filter(|_| !prefixes.is_empty()) {
         let is_forbidden = |id: &str| forbidden.contains(id);
-        let gone = copies::forget(&restore.args.redis_socket, &prefixes, is_forbidden, restore.making.stop)?;
+        let (socket, password) = (&restore.args.redis_socket, credentials::read("redis_password")?);
+        let gone = copies::forget(socket, &password, &prefixes, is_forbidden, restore.making.stop)?;
         if gone > 0 {
             restore.making.note(format!(
                 "{} of forgotten episodes in Redis's snapshot went again",

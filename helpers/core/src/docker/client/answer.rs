@@ -157,6 +157,7 @@ impl Answer {
                 // Steps of the helper's own end with sysexits; the tools and docker use none of these.
                 let exit = match status {
                     65 => Exit::Data,
+                    73 => Exit::CannotCreate,
                     75 => Exit::TryLater,
                     _ => Exit::Unavailable,
                 };
