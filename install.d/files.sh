@@ -15,7 +15,7 @@ files_to_install() {
 	done < <(cd "$clone/compose" && find . -type f -printf '%P\n' | sort)
 	printf '0644 %s %s/share/nexus/nexus.env.example\n' "$clone/.env.example" "$to"
 	for file in "$clone"/docs/examples/*; do printf '0644 %s %s/share/nexus/examples/%s\n' "$file" "$to" "$(basename "$file")"; done
-	for file in "$clone"/units/*.{service,socket,timer,path,target,slice}; do
+	for file in "$clone"/units/*.{service,socket,timer,path,target,slice,mount}; do
 		if [[ -e $file ]]; then printf '0644 %s %s/lib/systemd/system/%s\n' "$file" "$to" "$(basename "$file")"; fi
 	done
 	# systemd reads each of these below /usr/local/lib too.

@@ -15,6 +15,7 @@ remove_services() {
 		docker network ls --quiet --filter label=com.docker.compose.project=nexus-memory-stack | xargs --no-run-if-empty docker network rm >/dev/null
 	fi
 	systemctl stop nexus-metrics.slice nexus-proxy.slice nexus.slice
+	if mountpoint --quiet /run/nexus/scratch; then systemctl stop run-nexus-scratch.mount; fi
 	remove_drop_in nexus-backup
 	remove_drop_in nexus-restore-test
 	remove_drop_in nexus-health

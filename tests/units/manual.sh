@@ -42,7 +42,7 @@ bash_completes() {
 	same "what --hel becomes" "$word" --help
 }
 
-for file in "$units"/*.{service,socket,timer,path,target,slice}; do
+for file in "$units"/*.{service,socket,timer,path,target,slice,mount}; do
 	check verify_prints_nothing "$(basename "${file/@./@x.}")"
 	check man --where "$(basename "$file")"
 done

@@ -39,7 +39,7 @@ none_is_starting() { [[ -z $(systemctl list-units --plain --no-legend --state=ac
 # No process that holds rows or keys may open Docker's socket or a connection.
 has() { same "$2 of $1" "$(systemctl show --value --property="$2" "$1")" "$3"; }
 
-for file in "$units"/*.{service,socket,timer,path,target,slice}; do
+for file in "$units"/*.{service,socket,timer,path,target,slice,mount}; do
 	check verify_prints_nothing "$(instance "$file")"
 done
 for file in "$units"/*.service; do
