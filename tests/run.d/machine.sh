@@ -127,6 +127,10 @@ part_restore() {
 part_proof() {
 	installed
 	in_machine live/restore-test.sh
+	# Its Docker gets a small disk.
+	installed foreign
+	in_machine live/foreign.sh
+	"$machine" down "$installed_machine"
 }
 
 part_alert() {

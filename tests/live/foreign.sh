@@ -1,0 +1,202 @@
+#!/usr/bin/env bash
+# Promise: a set that somebody else made, to do harm, fills no disk of the living servers and learns none of their passwords. Inside an
+# installed machine that is nobody's: Docker's volumes move to a small disk.
+set -euo pipefail
+shopt -s inherit_errexit
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/sets.sh"
+
+work=$(mktemp -d)
+proofs=$work/proofs
+volumes=/var/lib/docker/volumes
+# It outlives a run: where Docker has it already, it stays.
+image=/var/lib/small-disk
+# A twentieth of the disk would be less: nexus_core::disk.
+reserve=256
+# The kernel keeps 15 letters of a process's name.
+comm=nexus-restore-t
+install -d -m 700 "$proofs"
+trap 'end_the_watch; rm -rf "$work"; for name in foreign huge look; do docker exec nexus-postgres dropdb --if-exists --force "$name"; done' EXIT
+
+volumes_on_a_small_disk() {
+	local number
+	if mountpoint --quiet "$volumes"; then return; fi
+	[[ -e /dev/loop-control ]] || mknod /dev/loop-control c 10 237
+	for number in {0..31}; do [[ -e /dev/loop$number ]] || mknod "/dev/loop$number" b 7 "$number"; done
+	truncate --size=4G "$image"
+	mkfs.ext4 -q -F -m 0 "$image"
+	systemctl stop nexus.target nexus-stack.service docker.socket docker.service
+	install -d "$work/disk"
+	mount -o loop "$image" "$work/disk"
+	cp -a "$volumes/." "$work/disk"
+	umount "$work/disk"
+	mount -o loop "$image" "$volumes"
+	start_docker
+	systemctl start nexus-stack.service nexus.target
+	await 60 healthy
+}
+
+# ---- Sets. What the second one runs does no harm where it was made.
+
+make_the_sets() {
+	local set
+	docker exec nexus-postgres createdb huge
+	docker exec nexus-postgres psql -Xq --dbname=huge --command='CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 10) i'
+	backup_of huge "$work/huge" >/dev/null 2>&1
+	set=$work/huge/$(newest "$work/huge")
+	# Encrypted to the same recipients, with checksums that fit: who made it cannot be seen.
+	head --bytes=8G /dev/zero | zstd -q | age --encrypt --recipients-file /etc/nexus/recipients.txt >"$work/zeros"
+	mv "$work/zeros" "$set/data/0001.copy.zst.age"
+	(cd "$set" && find . -type f ! -name SHA256SUMS -printf '%P\n' | LC_ALL=C sort | xargs sha256sum >"$work/sums" && mv "$work/sums" SHA256SUMS)
+
+	docker exec nexus-postgres createdb foreign
+	docker exec -i nexus-postgres psql -Xq --set=ON_ERROR_STOP=1 --dbname=foreign <<-'SQL'
+		CREATE FUNCTION public.many() RETURNS bigint LANGUAGE sql AS
+			$$SELECT CASE current_database() WHEN 'foreign' THEN 1 ELSE 1000000000000 END$$;
+		CREATE MATERIALIZED VIEW public.fill AS SELECT repeat(md5(generate_series(1, public.many())::text), 50) AS x;
+	SQL
+	backup_of foreign "$work/foreign" >/dev/null 2>&1
+}
+
+# ---- The living server and its disk, from second to second
+
+begin_the_watch() {
+	: >"$work/free"
+	: >"$work/unanswered"
+	: >"$work/watched"
+	while [[ -e $work/watched ]]; do stat --file-system --format='%a %S' "$volumes" && sleep 0.05; done >>"$work/free" &
+	while [[ -e $work/watched ]]; do
+		as_program --command="INSERT INTO nexus_memory.zep_episodic_memory (content) VALUES ('foreign')" >/dev/null 2>>"$work/unanswered" || true
+		sleep 0.1
+	done &
+}
+end_the_watch() { rm -f "$work/watched" && wait; }
+
+# The server is ended once it is below what must stay free, and writes on meanwhile.
+nothing_was_missing() {
+	local least
+	end_the_watch
+	same "what the living server did not do" "$(<"$work/unanswered")" ""
+	least=$(awk '{ free = $1 * $2 / 1048576 } NR == 1 || free < least { least = free } END { print int(least) }' "$work/free")
+	((least > reserve / 4)) || { echo "at the least $least MiB were free" >&2 && return 1; }
+	[[ -z ${1:-} ]] || ((least < reserve + 200)) || { echo "the set did not fill the disk: at the least $least MiB were free" >&2 && return 1; }
+}
+nothing_is_left() {
+	[[ -z $(docker ps --all --quiet --filter label=nexus.scratch) && -z $(docker volume ls --quiet --filter label=nexus.scratch) ]]
+	! pgrep --exact "$comm"
+}
+prove() { NEXUS_PROOFS_DIR=$proofs nexus-restore-test --backup-dir="$work/$1"; }
+
+rows_that_do_not_end_are_not_read() {
+	begin_the_watch
+	exits 65 'bytes that the manifest says' prove huge
+	same "the verdict" "$(jq .proven "$proofs/$(newest "$work/huge" | cut -d- -f1).json")" false
+	exits 65 'bytes that the manifest says' nexus-restore apply latest --into look --backup-dir "$work/huge" --identity "$owner"
+	nothing_was_missing
+	nothing_is_left
+}
+sql_that_does_not_end_is_ended() {
+	rm -f "$proofs"/*
+	begin_the_watch
+	exits 73 'the throwaway server was ended: free on its disk are' prove foreign
+	nothing_was_missing filled
+	nothing_is_left
+	# It says nothing of the set.
+	same "proofs" "$(find "$proofs" -name '*.json')" ""
+}
+sql_in_the_living_server_is_ended() {
+	begin_the_watch
+	exits 73 'of which the living server needs' nexus-restore apply latest --into look --backup-dir "$work/foreign" --identity "$owner"
+	nothing_was_missing filled
+	same "databases" "$(as_owner --command="SELECT datname FROM pg_database WHERE datname ~ 'look'")" ""
+}
+
+# ---- Passwords
+
+# spies SERVER: all that a program in the throwaway server, or a look at it from outside, can see of words.
+spies() {
+	docker exec "nexus-scratch-$1" sh -c 'cat /run/secrets/* /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; true' | tr '\0' '\n'
+	docker inspect "nexus-scratch-$1"
+}
+# seen_outside: arguments and environments of this machine's own programs.
+seen_outside() { cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' || true; }
+
+# lacks FILE WORDS…: none of them is in the file.
+lacks() {
+	local file=$1 words
+	shift
+	for words; do
+		if grep -qF -e "$words" "$file"; then echo "$file has what it must not have" >&2 && return 1; fi
+	done
+}
+
+# halted_with SERVER FILE: a test that stands still once that file of the throwaway server is there.
+halted_with() {
+	systemctl start --no-block nexus-restore-test
+	halted "$(process_of "$comm")" docker exec "nexus-scratch-$1" test -s "$2"
+}
+goes_on() {
+	pkill -CONT --exact "$comm"
+	await 120 ended
+	same "the result" "$(systemctl show --value --property=Result nexus-restore-test)" success
+	nothing_is_left
+}
+ended() { [[ $(systemctl is-active nexus-restore-test) != activ* ]]; }
+
+no_password_of_the_living() {
+	local server=$1 file=/run/secrets/$2 secret own
+	systemctl start nexus-backup
+	halted_with "$server" "$file"
+	own=$(docker exec "nexus-scratch-$server" cat "$file" | grep --only-matching -E '[0-9a-f]{64}')
+	spies "$server" >"$work/seen"
+	# So that finding nothing else means something.
+	grep -qF "$own" "$work/seen"
+	for secret in postgres_password redis_password nexus_app_password; do
+		lacks "$work/seen" "$(<"$keys/$secret")" "$(printf %s "$(<"$keys/$secret")" | sha256sum | cut -d' ' -f1)"
+	done
+	docker inspect "nexus-scratch-$server" >"$work/inspect"
+	lacks "$work/inspect" "$own" /etc/nexus/credentials /run/nexus/postgres /run/nexus/redis
+	seen_outside >"$work/outside"
+	lacks "$work/outside" "$own"
+	journalctl --since=-5min --output=cat >"$work/journal"
+	lacks "$work/journal" "$own"
+	goes_on
+}
+every_run_has_another() {
+	local first
+	halted_with postgres /run/secrets/postgres_password
+	first=$(docker exec nexus-scratch-postgres cat /run/secrets/postgres_password)
+	goes_on
+	halted_with postgres /run/secrets/postgres_password
+	[[ $(docker exec nexus-scratch-postgres cat /run/secrets/postgres_password) != "$first" ]]
+	goes_on
+}
+
+# ---- What is written beside the sockets: it is on this machine, and stays there
+
+the_sockets_directory_fills_nothing() {
+	local before
+	halted_with postgres /run/secrets/postgres_password
+	before=$(stat --file-system --format=%a /run)
+	same "its size in bytes" "$(findmnt --noheadings --bytes --output SIZE /run/nexus/scratch | tr -d ' ')" 1048576
+	docker exec nexus-scratch-postgres sh -c 'mkdir -p /run/postgresql/a/b; chmod 0 /run/postgresql/a; dd if=/dev/zero of=/run/postgresql/x; true' 2>/dev/null
+	same "blocks that /run has lost" "$((before - $(stat --file-system --format=%a /run) > 100))" 0
+	goes_on
+	# What is left of it keeps no other from being started.
+	systemctl start nexus-restore-test
+	same "left beside the sockets" "$(find /run/nexus/scratch -name a)" ""
+}
+
+volumes_on_a_small_disk
+make_the_sets
+check rows_that_do_not_end_are_not_read
+check sql_that_does_not_end_is_ended
+check no_password_of_the_living postgres postgres_password
+check no_password_of_the_living redis redis_acl
+check every_run_has_another
+check the_sockets_directory_fills_nothing
+# The last: its log takes room for some time.
+check sql_in_the_living_server_is_ended
+report
