@@ -25,7 +25,7 @@ volumes_on_a_small_disk() {
 	if mountpoint --quiet "$volumes"; then return; fi
 	[[ -e /dev/loop-control ]] || mknod /dev/loop-control c 10 237
 	for number in {0..31}; do [[ -e /dev/loop$number ]] || mknod "/dev/loop$number" b 7 "$number"; done
-	truncate --size=4G "$image"
+	truncate --size=1536M "$image"
 	mkfs.ext4 -q -F -m 0 "$image"
 	systemctl stop nexus.target nexus-stack.service docker.socket docker.service
 	install -d "$work/disk"
@@ -55,7 +55,9 @@ make_the_sets() {
 	docker exec -i nexus-postgres psql -Xq --set=ON_ERROR_STOP=1 --dbname=foreign <<-'SQL'
 		CREATE FUNCTION public.many() RETURNS bigint LANGUAGE sql AS
 			$$SELECT CASE current_database() WHEN 'foreign' THEN 1 ELSE 1000000000000 END$$;
-		CREATE MATERIALIZED VIEW public.fill AS SELECT repeat(md5(generate_series(1, public.many())::text), 50) AS x;
+		-- Some 60 MiB a second at most, so that a slow machine sees it in time as well.
+		CREATE MATERIALIZED VIEW public.fill AS
+			SELECT repeat(md5(i::text), 50) AS x, CASE i % 400 WHEN 0 THEN pg_sleep(0.01)::text END AS paced FROM generate_series(1, public.many()) i;
 	SQL
 	backup_of foreign "$work/foreign" >/dev/null 2>&1
 }
@@ -132,12 +134,15 @@ lacks() {
 	done
 }
 
-# halted_with SERVER FILE: a test that stands still once that file of the throwaway server is there.
-halted_with() {
+# A test that stands still while its throwaway PostgreSQL runs. It has asked for all that the server needs when there is a
+# container.
+with_postgres() {
 	systemctl start --no-block nexus-restore-test
-	halted "$(process_of "$comm")" docker exec "nexus-scratch-$1" test -s "$2"
+	halted "$(process_of "$comm")" docker container inspect nexus-scratch-postgres
+	await 30 serves_postgres
 }
-goes_on() {
+serves_postgres() { docker exec nexus-scratch-postgres test -s /run/postgresql/.s.PGSQL.5432.lock; }
+without_postgres() {
 	pkill -CONT --exact "$comm"
 	await 120 ended
 	same "the result" "$(systemctl show --value --property=Result nexus-restore-test)" success
@@ -145,10 +150,38 @@ goes_on() {
 }
 ended() { [[ $(systemctl is-active nexus-restore-test) != activ* ]]; }
 
+# Redis's part of a test is over within half a second, so its server is asked for by the protocol alone, and kept until the input ends.
+with_redis() {
+	age --decrypt --identity "$owner" "$backups/$(newest)/redis.rdb.zst.age" | zstd -dcq >"$work/rdb"
+	{
+		printf '{"request":"scratch-redis","bytes":%d,"memory_mib":256}\n' "$(stat --format=%s "$work/rdb")"
+		od -An -N32 -tx1 /dev/urandom | tr -d ' \n'
+		echo
+		cat "$work/rdb"
+	} >"$work/request"
+	coproc REDIS { runuser --user nexus -- python3 -c '
+import socket, sys
+asked = socket.socket(socket.AF_UNIX)
+asked.connect("/run/nexus/docker.sock")
+asked.sendall(open(0, "rb").read())
+open(3).read()' 3<&0 <"$work/request"; }
+	await 60 serves_redis
+}
+without_redis() {
+	local input=${REDIS[1]} asker=$REDIS_PID
+	exec {input}>&-
+	wait "$asker"
+	await 60 nothing_is_left
+}
+serves_redis() { docker exec nexus-scratch-redis test -S /run/redis/redis.sock; }
+
+# no_password_of_the_living SERVER FILE
 no_password_of_the_living() {
 	local server=$1 file=/run/secrets/$2 secret own
+	# An empty Redis has no file in a set.
+	redis SET foreign:key value >/dev/null
 	systemctl start nexus-backup
-	halted_with "$server" "$file"
+	"with_$server"
 	own=$(docker exec "nexus-scratch-$server" cat "$file" | grep --only-matching -E '[0-9a-f]{64}')
 	spies "$server" >"$work/seen"
 	# So that finding nothing else means something.
@@ -162,28 +195,28 @@ no_password_of_the_living() {
 	lacks "$work/outside" "$own"
 	journalctl --since=-5min --output=cat >"$work/journal"
 	lacks "$work/journal" "$own"
-	goes_on
+	"without_$server"
 }
 every_run_has_another() {
 	local first
-	halted_with postgres /run/secrets/postgres_password
+	with_postgres
 	first=$(docker exec nexus-scratch-postgres cat /run/secrets/postgres_password)
-	goes_on
-	halted_with postgres /run/secrets/postgres_password
+	without_postgres
+	with_postgres
 	[[ $(docker exec nexus-scratch-postgres cat /run/secrets/postgres_password) != "$first" ]]
-	goes_on
+	without_postgres
 }
 
 # ---- What is written beside the sockets: it is on this machine, and stays there
 
 the_sockets_directory_fills_nothing() {
 	local before
-	halted_with postgres /run/secrets/postgres_password
+	with_postgres
 	before=$(stat --file-system --format=%a /run)
 	same "its size in bytes" "$(findmnt --noheadings --bytes --output SIZE /run/nexus/scratch | tr -d ' ')" 1048576
 	docker exec nexus-scratch-postgres sh -c 'mkdir -p /run/postgresql/a/b; chmod 0 /run/postgresql/a; dd if=/dev/zero of=/run/postgresql/x; true' 2>/dev/null
 	same "blocks that /run has lost" "$((before - $(stat --file-system --format=%a /run) > 100))" 0
-	goes_on
+	without_postgres
 	# What is left of it keeps no other from being started.
 	systemctl start nexus-restore-test
 	same "left beside the sockets" "$(find /run/nexus/scratch -name a)" ""
