@@ -15,7 +15,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nexus_core::docker::protocol::{SCRATCH_PASSWORD, Scratch};
-use nexus_core::failure::Exit;
 use nix::fcntl::Flock;
 
 use crate::asker::{Asker, Wake};
