@@ -59,6 +59,8 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     [
         // Headers, to the end of the line.
         (r"(?i)((?:authorization|cookie)\s*[=:]\s*).*", "${1}[masked]"),
+        // A slash before an @ of a web address: it is in the path, or in a password.
+        (r"(?i)\b(https?://)[^\s/?#@]*[/?#]\S*@\S*", "${1}[masked]"),
         // What is between :// and the last @ of the word: a password may hold any sign itself.
         (r"(?i)\b([a-z][a-z0-9+.-]*://)\S*@", "${1}[masked]@"),
         // The path of a web address may be all that protects it (a webhook, a topic of ntfy).
@@ -82,7 +84,7 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
 
 /// How many forms there are; all of them must have been understood.
 #[cfg(test)]
-const FORMS: usize = 12;
+const FORMS: usize = 13;
 
 /// "password hunter2", "password is hunter2", "--password hunter2".
 static SPOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {

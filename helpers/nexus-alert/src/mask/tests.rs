@@ -83,6 +83,17 @@ proptest! {
     }
 
     #[test]
+    fn a_path_with_an_at_does_not_pass(
+        before in "[A-Za-z0-9!#%*+,./:;<>?^_|~-]{0,9}", after in "[A-Za-z0-9!#%*+,./:;<>?@^_|~-]{8,30}", at in "@{1,3}",
+    ) {
+        let secret = format!("{before}{at}{after}");
+        for template in ["https://ntfy.example.org/{}", "https://user:{}@example.org/x"] {
+            let masked = one_line(&template.replace("{}", &secret));
+            prop_assert!(!masked.contains(&after), "{masked}");
+        }
+    }
+
+    #[test]
     fn random_words_do_not_pass_alone(hex in "[0-9a-f]{32,80}", bytes in prop::collection::vec(any::<u8>(), 32)) {
         let masked = one_line(&format!("it says {hex}."));
         prop_assert!(!masked.contains(&hex));
