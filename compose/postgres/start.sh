@@ -17,7 +17,7 @@ fi
 
 # refuse_new_memory WHY: the container starts again and again, says this each time, and leaves the volume as it is.
 refuse_new_memory() {
-	echo "nexus: no empty memory is made: $1. Bring back the disk or the volume that it is on (docker volume ls); or begin with an empty one and restore a backup into it: nexus-setup --new-memory" >&2
+	echo "nexus: refusing to create an empty memory: $1. Bring back the disk or the volume that holds it (docker volume ls), or start with an empty memory and restore a backup into it: nexus-setup --new-memory" >&2
 	exit 1
 }
 
@@ -28,7 +28,7 @@ if [[ ! -s $PGDATA/PG_VERSION && $PGDATA =~ ^/var/lib/postgresql/([0-9]+)/ ]]; t
 	major=${BASH_REMATCH[1]}
 	if [[ ! -e /etc/postgresql/new-memory || $(</etc/postgresql/new-memory) != "$major" ]]; then
 		for cluster in /var/lib/postgresql/[0-9]*/docker/PG_VERSION; do
-			if [[ -s $cluster ]]; then refuse_new_memory "NEXUS_POSTGRES_MAJOR is $major, and the memory is that of PostgreSQL $(<"$cluster")"; fi
+			if [[ -s $cluster ]]; then refuse_new_memory "NEXUS_POSTGRES_MAJOR is $major, but the memory is of PostgreSQL $(<"$cluster")"; fi
 		done
 		if [[ -e /etc/postgresql/memory-made ]]; then refuse_new_memory "this machine has had one, and $PGDATA is empty"; fi
 	fi

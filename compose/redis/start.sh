@@ -36,18 +36,18 @@ mend_end() {
 	zeros=$(zeros_at_end "$1")
 	if [ "$zeros" -gt 0 ]; then
 		keep_copy "$1" && truncate -s $(($(stat -c %s "$1") - zeros)) "$1" && sync || return
-		echo "NEXUS: $1 ended in $zeros zero bytes, as a power cut leaves them. They are cut off; $copy is the file as it was."
+		echo "NEXUS: $1 ended in $zeros zero bytes, as a power cut leaves them. NEXUS cut them off; $copy is the original file."
 	fi
 	# A substitution drops the last line's end, on both sides.
 	if [ -s "$1" ] && [ "$(tail -c 2 "$1")" != "$(printf '\r\n')" ]; then
 		keep_copy "$1" || return
-		echo "NEXUS: $1 ends within a command. Redis drops that one; $copy is the file as it was."
+		echo "NEXUS: $1 ends within a command. Redis drops that command; $copy is the original file."
 	fi
 }
 
 # The manifest names the parts in their order: `file NAME seq NUMBER type i`.
 last=$(sed -n 's/^file \([^ ]*\) .*type i.*/\1/p' "$data"/*.manifest 2>/dev/null | tail -n 1)
 if [ -n "$last" ] && [ -f "$data/$last" ]; then
-	mend_end "$data/$last" || echo "NEXUS: $data/$last could not be mended or copied (is the disk full?). Redis is started with it as it is." >&2
+	mend_end "$data/$last" || echo "NEXUS: $data/$last could not be repaired or copied (is the disk full?). Redis starts with the file unchanged." >&2
 fi
 exec redis-server "$@"

@@ -27,7 +27,7 @@ take_places() {
 		esac
 		aside=$(mktemp -d /var/lib/nexus/put-aside.XXXXXX)
 		mv -T -- "$place" "$aside/${name##*/}"
-		echo "nexus: $place was not what NEXUS makes there, and is in $aside now: look at it, and remove it" >&2
+		echo "nexus: $place was not what NEXUS creates there, and is in $aside now: check it, then remove it" >&2
 	done
 }
 

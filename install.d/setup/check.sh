@@ -27,7 +27,7 @@ check_machine() {
 	check_port
 	check_files
 	((found_missing == 0)) || stop 69 "$found_missing missing, see above: mend that and run it again"
-	((found_wrong == 0)) || stop 78 "$found_wrong wrong in /etc/nexus, see above: mend that and run it again"
+	((found_wrong == 0)) || stop 78 "$found_wrong wrong in /etc/nexus, see above: correct that and run it again"
 	say "nothing is missing"
 }
 

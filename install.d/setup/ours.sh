@@ -97,17 +97,17 @@ docker_refusal() {
 	local -n containers_needed=$1_containers volumes_needed=$1_volumes
 	container=$(container_in_the_way "${containers_needed[@]}")
 	if [[ -n $container ]]; then
-		echo "there is a container of another's with a name that NEXUS needs: $container. It was left alone. Give it another name (docker rename ${container%% *} OTHER), or remove it if you know that it may go"
+		echo "another program's container has a name that NEXUS needs: $container. NEXUS left it alone. Rename it (docker rename ${container%% *} OTHER), or remove it if you do not need it"
 		return
 	fi
 	for volume in "${volumes_needed[@]}"; do
 		if ! volume_exists "$volume" || volume_is_ours "$volume"; then continue; fi
 		user=$(containers_of_others "$volume")
 		if [[ -n $user ]]; then
-			echo "Docker's volume $volume is another's: the container $user uses it. NEXUS needs that name and left the volume alone. Let that project have another name or volume (docker compose --project-name OTHER), with its data copied there"
+			echo "Docker's volume $volume belongs to another project: the container $user uses it. NEXUS needs that name and left the volume alone. Give that project another name or volume (docker compose --project-name OTHER), and copy its data there"
 			return
 		elif [[ ! -s /etc/nexus/credentials/postgres_password ]]; then
-			echo "Docker's volume $volume is there, and nothing on this machine says that NEXUS has made it. It was left alone. If it is an earlier NEXUS's, put back /etc/nexus/credentials from where you keep it; if it is another program's, copy its data to a volume of another name"
+			echo "Docker's volume $volume exists, but nothing on this machine says that NEXUS created it. NEXUS left it alone. If an earlier NEXUS created it, put /etc/nexus/credentials back from your copy; if another program did, copy its data to a volume of another name"
 			return
 		fi
 	done
@@ -120,7 +120,7 @@ remove_volumes() {
 		volume_exists "$volume" || continue
 		user=$(containers_of_others "$volume")
 		if ! volume_is_ours "$volume"; then
-			echo "nexus: Docker's volume $volume stays: nothing says that NEXUS has made it" >&2
+			echo "nexus: Docker's volume $volume stays: nothing says that NEXUS created it" >&2
 		elif [[ -n $user ]]; then
 			echo "nexus: Docker's volume $volume stays: the container $user uses it" >&2
 		else

@@ -73,7 +73,7 @@ refusal_of_port() {
 		if systemctl is-failed --quiet "$socket"; then
 			found=$(strangers | paste -sd';')
 			printf 'programs do not reach NEXUS: %s. The memory, its backups and SQL run; %s' "${found:-$socket does not start: journalctl -u $socket}" \
-				'the API comes up by itself within minutes of the port being free'
+				'the API starts by itself within minutes once the port is free'
 			return
 		fi
 	done

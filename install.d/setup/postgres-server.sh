@@ -19,7 +19,7 @@ major_of() {
 	local said
 	docker image inspect "$1" >/dev/null 2>&1 || docker pull --quiet "$1" >/dev/null || stop 69 "the image $1 is not here and could not be fetched"
 	said=$(docker run --rm --network none --entrypoint postgres "$1" --version) || stop 65 "$1 has no program postgres"
-	[[ $said =~ ^postgres\ \(PostgreSQL\)\ ([0-9]+) ]] || stop 65 "$1 says of itself: $said"
+	[[ $said =~ ^postgres\ \(PostgreSQL\)\ ([0-9]+) ]] || stop 65 "$1 reports an unknown version: $said"
 	printf '%s' "${BASH_REMATCH[1]}"
 }
 
@@ -44,7 +44,7 @@ serve_privately() {
 # The container, and when it started: another one, or the same one started again, is not what we have begun.
 started() { docker inspect --format '{{.Id}} {{.State.StartedAt}}' nexus-postgres; }
 
-still_ours() { [[ $(started) == "$container" ]] || stop 69 "the server was started again by someone else in the middle: journalctl -u nexus-stack"; }
+still_ours() { [[ $(started) == "$container" ]] || stop 69 "another program restarted the server during the upgrade: journalctl -u nexus-stack"; }
 
 # Whether the server that runs would start with its settings files as they are now; it has read them when it started.
 # shellcheck disable=SC2016 # the other shell expands it
@@ -80,7 +80,7 @@ nobody_wrote() {
 	local said state next
 	said=$(docker run --rm --network none --user 999:999 --volume "$(clusters):/clusters:ro" --env LC_ALL=C --entrypoint pg_controldata "$1" "/clusters/$2/docker")
 	state=$(sed -n 's/^Database cluster state: *//p' <<<"$said")
-	[[ $state == "shut down" ]] || stop 74 "PostgreSQL $2 did not end in order (it is \"$state\"): docker logs nexus-postgres"
+	[[ $state == "shut down" ]] || stop 74 "PostgreSQL $2 did not shut down cleanly (it is \"$state\"): docker logs nexus-postgres"
 	next=$(sed -n "s/^Latest checkpoint's NextXID: *//p" <<<"$said")
 	[[ $next =~ ^[0-9]+:[0-9]+$ ]] || stop 74 "pg_controldata says of the next transaction: $next"
 	next=$(((${next%:*} << 32) + ${next#*:}))

@@ -12,7 +12,7 @@ jobs_units=(nexus-backup.timer nexus-purge.timer nexus-restore-test.timer nexus-
 
 nobody_at_work() {
 	case $(systemctl show --property=ActiveState --value "$unit") in
-	active | activating | deactivating) stop 75 "it is at work already: journalctl -fu nexus-upgrade-postgres shows how far; systemctl stop nexus-upgrade-postgres undoes it" ;;
+	active | activating | deactivating) stop 75 "an upgrade is already running: journalctl -fu nexus-upgrade-postgres shows its progress; systemctl stop nexus-upgrade-postgres undoes it" ;;
 	failed) systemctl reset-failed "$unit" ;;
 	esac
 }
@@ -48,14 +48,14 @@ is_at_work() { [[ $(systemctl show --property=ActiveState --value "$unit") != @(
 show_journal() { journalctl --quiet --output=cat --cursor-file="$1" _SYSTEMD_UNIT="$unit" | printable; }
 
 stop_unit() {
-	complain "it is being stopped and undone; that goes on without this terminal"
+	complain "the unit stops and undoes its work; this goes on without this terminal"
 	systemctl stop --no-block "$unit"
 }
 
 # How it ended its ExecStopPost= has written down; a unit that was stopped counts as a success for systemd.
 end_as_unit() {
 	local how status
-	[[ -s $ended ]] || stop 69 "the unit was killed with all it had begun: the next nexus-upgrade-postgres, or a boot, undoes that"
+	[[ -s $ended ]] || stop 69 "the unit was killed: the next nexus-upgrade-postgres, or a boot, undoes its unfinished work"
 	read -r how status <"$ended"
 	if [[ $(systemctl show --property=ActiveState --value "$unit") == failed ]]; then systemctl reset-failed "$unit"; fi
 	if [[ $how != exited ]]; then status=$((128 + $(kill -l "$status"))); fi

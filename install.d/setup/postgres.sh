@@ -13,12 +13,12 @@ check_upgrade() {
 	to=$(major_of "$image")
 	limits=$(no_limits "$from")
 	((to > from)) || stop 64 "$image is PostgreSQL $to, and the memory is $from's: for an image of the same version set NEXUS_POSTGRES_IMAGE in $settings, then systemctl reload nexus-stack"
-	[[ ! -e $(clusters)/$to ]] || stop 73 "there is a cluster of PostgreSQL $to already, of an upgrade that was gone back from: nexus-upgrade-postgres --finish removes it"
+	[[ ! -e $(clusters)/$to ]] || stop 73 "there is already a cluster of PostgreSQL $to, from an upgrade that was reverted: nexus-upgrade-postgres --finish removes it"
 	room=$(df --output=avail --block-size=1 "$(clusters)" | tail -n 1)
 	((room > $(du --summarize --bytes "$(clusters)/$from" | cut -f1) * 2 + (1 << 30))) ||
 		stop 73 "there is too little room in $(clusters): twice what the memory takes, and 1 GiB, are needed"
 	check_what_moves
-	starts_again || stop 78 "PostgreSQL would not start again with the settings of now (above): mend /etc/nexus/postgres/local.conf, or ALTER SYSTEM RESET …"
+	starts_again || stop 78 "PostgreSQL would not restart with its present settings (see above): correct /etc/nexus/postgres/local.conf, or ALTER SYSTEM RESET …"
 	[[ $yes == yes ]] || agreed "Upgrade PostgreSQL $from to $to? Nothing can be stored or found meanwhile." || stop 64 "nothing was changed"
 }
 
@@ -129,7 +129,7 @@ check_finish() {
 	healthy_memory || stop 69 "the memory is not well, so no other cluster is removed: systemctl status nexus-stack nexus-health"
 	for cluster in $(other_clusters); do
 		lost=$(lost_with "$cluster")
-		[[ -z $lost ]] || stop 69 "the cluster of PostgreSQL $cluster has databases that PostgreSQL $now has not: $lost. Nothing was removed. To lose one: --drop-database NAME"
+		[[ -z $lost ]] || stop 69 "the cluster of PostgreSQL $cluster has databases that PostgreSQL $now lacks: $lost. Nothing was removed. To remove one for good: --drop-database NAME"
 		[[ $yes == yes ]] || agreed "Remove the cluster of PostgreSQL $cluster ($(du -sh "$(clusters)/$cluster" | cut -f1); databases: $(cat "$as_shipped/databases-of-$cluster" 2>/dev/null || echo "not noted")) for good?" ||
 			stop 64 "nothing was removed"
 	done

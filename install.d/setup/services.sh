@@ -68,7 +68,7 @@ reload_postgres() {
 # Redis reads its users when it starts, from the file that its container was started with.
 reload_redis() {
 	if [[ $(timeout 60 docker exec nexus-redis cat /run/secrets/redis_acl) == "$(<"$keys/redis_acl")" ]]; then return; fi
-	say "Redis has other users now, and is started again for them"
+	say "restarting Redis, because its users have changed"
 	timeout 120 docker restart nexus-redis >/dev/null
 	wait_for_unit 35 reload nexus-stack.service || explain_stack
 }

@@ -35,10 +35,10 @@ move_ledger() {
 	if [[ -n ${names[*]} || -e $part ]]; then
 		for name in "${names[@]}"; do
 			[[ $(stat --format='%F %h %U' -- "$old/$name") =~ ^(regular\ (empty\ )?file\ 1|directory\ [0-9]+)\ nexus$ ]] ||
-				stop 78 "$old/$name is to move to $new, and is no plain file of user nexus with one name: look at it, and move it yourself (chown nexus:nexus)"
+				stop 78 "$old/$name must move to $new, but is not a regular file of user nexus with a single link: check it, and move it yourself (chown nexus:nexus)"
 		done
 		[[ ! -e $new/purge-ledger.jsonl ]] ||
-			stop 78 "there is a purge ledger in $old and another one in $new: look at both, and keep the one that was written last in $new"
+			stop 78 "there is a purge ledger in $old and another one in $new: compare both, and keep the one that was written last in $new"
 		systemctl stop nexus-purge.service 'nexus-purge@*.service' 2>/dev/null || true
 		install -d --mode=0700 "$part"
 		for name in "${names[@]}"; do mv -T -- "$old/$name" "$part/$name"; done

@@ -14,7 +14,7 @@ wait_for_unit() {
 		if ((now >= before + 4)); then
 			kill "$asking"
 			wait "$asking" || true
-			complain "a server of NEXUS's has ended $((now - before)) times since"
+			complain "a server of NEXUS has exited $((now - before)) times since then"
 			return 1
 		elif ((SECONDS - began >= most)); then
 			kill "$asking"
@@ -34,5 +34,5 @@ what_is_awaited() {
 	if [[ $1 == nexus-stack.service ]]; then said=$(docker ps --all --filter name='^nexus-(postgres|redis)$' --format '{{.Names}} {{.Status}}' | paste -sd, | sed 's/,/, /g'); fi
 	if [[ $1 == nexus.target ]]; then said=$(systemctl list-jobs --no-legend --no-pager 'nexus*' | awk '$NF == "running" { print $2 }' | paste -sd' '); fi
 	if [[ -z $said ]]; then said=$(journalctl --unit="$1" --lines=1 --no-pager --output=cat 2>/dev/null); fi
-	printf '%s' "${said:-it has said nothing yet}"
+	printf '%s' "${said:-no message yet}"
 }

@@ -134,7 +134,7 @@ nothing_but_plain_files_is_read() {
 				# shellcheck disable=SC2086 # several words
 				within "$work/foreign" $command ${set##*/} >"$work/said" 2>&1 </dev/null || status=$?
 				same "the exit code of $command with a $kind as $file ($(head -c 300 "$work/said"))" "$status" 65
-				grep -qF 'it is no plain file' "$work/said" || { cat "$work/said" >&2 && return 1; }
+				grep -qF 'not a regular file' "$work/said" || { cat "$work/said" >&2 && return 1; }
 			done
 			rm "$set/$file"
 		done

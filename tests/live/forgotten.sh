@@ -123,7 +123,7 @@ open_decisions_are_measured() {
 	cat "$work/cut" >"$ledger"
 	printf '[{"lines":3,"mac":"%s"}]' "$(tail -n 1 "$ledger" | jq -r .mac)" >"${ledger%.jsonl}.head"
 	memory --command="INSERT INTO episode SELECT i, now() - interval '2 days', 'goes', '{}', 'a', 'came back' FROM generate_series(1, 100) i"
-	exits 75 'decisions that the ledger holds already would take 100 rows of public.episode (50 %)' purge
+	exits 75 'decisions that are already in the ledger would delete 100 rows of public.episode (50 %)' purge
 	same "rows" "$(rows)" 200
 	exits 75 'nexus-purge --replay --yes' purge --replay
 	same "rows" "$(rows)" 200

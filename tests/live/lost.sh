@@ -112,7 +112,7 @@ no_empty_memory_takes_the_place_of_a_lost_one() {
 	same "what is in the volume" "$(ls -A "$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)")" ""
 	same "what nexus-health finds" "$(level_of postgres)" critical
 }
-says_that_it_is_lost() { docker logs nexus-postgres 2>&1 | found 'no empty memory is made: this machine has had one'; }
+says_that_it_is_lost() { docker logs nexus-postgres 2>&1 | found 'refusing to create an empty memory: this machine has had one'; }
 
 # start.sh itself, in the server's image, with a program that says it is another version: where the setting and the image were
 # changed beside a full cluster.
@@ -124,7 +124,7 @@ another_major_is_no_new_memory() {
 	echo 18 >"$work/volume/18/docker/PG_VERSION"
 	chown -R 999:999 "$work/volume"
 	said=$(start_19) && return 1
-	[[ $said == *'NEXUS_POSTGRES_MAJOR is 19, and the memory is that of PostgreSQL 18'* ]] || { printf '%s\n' "$said" >&2 && return 1; }
+	[[ $said == *'NEXUS_POSTGRES_MAJOR is 19, but the memory is of PostgreSQL 18'* ]] || { printf '%s\n' "$said" >&2 && return 1; }
 	same "clusters" "$(ls "$work/volume")" 18
 	# nexus-upgrade-postgres means it.
 	echo 19 >"$work/etc/new-memory"
@@ -206,7 +206,7 @@ a_smaller_memory_can_be_meant() {
 	as_owner --command="DELETE FROM $episodes WHERE episode_id IN (SELECT episode_id FROM $episodes LIMIT 2000)"
 	nexus-backup
 	same "what is found" "$(level_of backup-rows)" critical
-	nexus-backup --accept-smaller | found 'is the measure now'
+	nexus-backup --accept-smaller | found 'is the reference now'
 	same "what is found" "$(level_of backup-rows)" ok
 	nexus-backup
 	same "what is found after the next" "$(level_of backup-rows)" ok

@@ -62,7 +62,7 @@ verify_names_what_is_damaged() {
 	refused 65 'data/0001.copy.zst.age: its content has changed' nexus-restore apply "$set" --into memory_copy
 	nexus-restore verify 1 --backup-dir "$work/damaged" >"$work/said" 2>&1 && return 1
 	same "files named" "$(grep -c -e '^  data/0001.copy.zst.age: ' -e '^  roles.sql.zst.age: it is missing' -e '^  data/9999.copy.zst.age: ' "$work/said")" 3
-	grep -q 'passed over, not part of the set: data/Thumbs.db$' "$work/said"
+	grep -q 'ignored, not part of the set: data/Thumbs.db$' "$work/said"
 }
 
 # As a Mac, a network drive, Windows and a file system of its own leave them; on a stick that is mounted read-only they stay.
@@ -75,9 +75,9 @@ foreign_files_are_passed_over_and_named() {
 	install -d "$set/@eaDir" && echo x >"$set/@eaDir/manifest.json.age"
 	install -d -m 0 "$set/lost+found"
 	(cd "$set" && sha256sum --quiet --check SHA256SUMS)
-	nexus-restore verify "$set" | found -F 'passed over, not part of the set: .DS_Store, ._manifest.json.age, @eaDir/, data/._0001.copy.zst.age, data/Thumbs.db, lost+found/'
+	nexus-restore verify "$set" | found -F 'ignored, not part of the set: .DS_Store, ._manifest.json.age, @eaDir/, data/._0001.copy.zst.age, data/Thumbs.db, lost+found/'
 	nexus-restore apply "$set" --into memory_copy --identity "$owner" >/dev/null 2>"$work/said"
-	grep -qF 'passed over what does not belong to the set: .DS_Store' "$work/said"
+	grep -qF 'ignored files that do not belong to the set: .DS_Store' "$work/said"
 	same "the restored rows" "$(contents memory_copy)" "$(contents memory)"
 	server --command='DROP DATABASE memory_copy'
 	# What a reader would open is never opened unlisted.

@@ -117,7 +117,7 @@ impl Alert {
         let lines = if self.lines.is_empty() {
             Vec::new()
         } else {
-            vec!["(left out: the receiver takes no message as long as that)".to_owned()]
+            vec!["(left out: the receiver accepts no message of that length)".to_owned()]
         };
         Self { lines, ..self.clone() }
     }

@@ -115,7 +115,7 @@ fn settle(
         Some(Refused { why, ever }) => {
             let is_given_up = problem.not_sent(way, number, *ever, now);
             let then = match (is_given_up, ever) {
-                (false, _) => "kept, and tried again",
+                (false, _) => "kept for another try",
                 (true, false) => "given up, a week after it was over",
                 (true, true) => "given up; it is in the journal",
             };

@@ -20,7 +20,7 @@ pub(crate) fn silence(list: &Path, now: SystemTime) -> Option<Problem> {
         id: "health-silent".parse().ok()?,
         level: Level::Critical,
         sentence: format!(
-            "nexus-health has not looked at anything for {} minutes: nobody watches.",
+            "nexus-health has made no check for {} minutes: nothing is being watched.",
             silent.as_secs() / 60
         ),
         advice: "See: systemctl status nexus-health; start it: systemctl start nexus-health".to_owned(),

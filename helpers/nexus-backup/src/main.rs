@@ -51,7 +51,7 @@ fn run() -> Result<()> {
     }
     if args.accept_smaller {
         let newest = job::accept_smaller(&args)?;
-        let text = format!("{newest} is the measure now: sets before it rotate away as they become old\n");
+        let text = format!("{newest} is the reference now: older sets rotate away as usual\n");
         return print(args.json, &newest.to_string(), &text);
     }
     if args.dry_run {

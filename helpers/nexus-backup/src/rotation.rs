@@ -89,7 +89,10 @@ pub(crate) fn rotate(
             continue;
         }
         let Some(_claimed) = in_use::claim(&set.path)? else {
-            log::info!("set {} would go by its age, and is being restored: it goes later", set.name);
+            log::info!(
+                "set {} is old enough to be removed, but is being restored: a later run removes it",
+                set.name
+            );
             continue;
         };
         directory.remove(&set)?;

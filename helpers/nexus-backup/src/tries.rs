@@ -28,7 +28,7 @@ pub(crate) fn until_undisturbed<T>(
     for pause in PAUSES {
         match attempt(&stop.of_one_try(), GiveWay::Yes) {
             Err(failure) if failure.exit() == Exit::TryLater && !stop.is_by_signal() => {
-                log::warn!("{failure}. Nothing is locked any more; next try in {} s", pause.as_secs());
+                log::warn!("{failure}. All locks are released; next try in {} s", pause.as_secs());
                 wait(pause, progress, stop)?;
             }
             outcome => return outcome,
@@ -47,7 +47,7 @@ pub(crate) enum GiveWay {
 }
 
 fn wait(pause: Duration, progress: &Progress, stop: &Stop) -> Result<()> {
-    progress.doing("waiting for others");
+    progress.doing("waiting for other sessions");
     let until = Instant::now() + pause;
     while Instant::now() < until {
         stop.check()?;

@@ -48,7 +48,7 @@ pub(crate) fn until_done(
     give_way: GiveWay,
     done: &Receiver<()>,
 ) -> Result<()> {
-    let doing = "watching over the locks";
+    let doing = "watching the locks";
     let give_way = give_way == GiveWay::Yes;
     while done.recv_timeout(EVERY) != Err(RecvTimeoutError::Disconnected) {
         let answer = runtime.block_on(async {
@@ -61,7 +61,7 @@ pub(crate) fn until_done(
         let (ours, what): (bool, String) = (row.get(0), printable(row.get(1)));
         let (cause, advice) = if ours {
             (
-                "the backup waits for a lock that another session has",
+                "the backup waits for a lock that another session holds",
                 "Wait until that has ended and run it again",
             )
         } else {

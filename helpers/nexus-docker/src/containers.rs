@@ -49,7 +49,7 @@ pub(crate) fn of_stack(listed: &str) -> Result<Vec<String>, Trouble> {
         let mut fields = line.splitn(3, '|');
         let (id, project, files) = (fields.next(), fields.next(), fields.next());
         let (Some(id), Some(project), Some(files)) = (id.filter(|id| is_id(id)), project, files) else {
-            return Err(Trouble::NotRun("docker ps listed something that is no container id".to_owned()));
+            return Err(Trouble::NotRun("docker ps listed something that is not a container id".to_owned()));
         };
         let first_file = files.split(',').next().unwrap_or_default();
         if project == PROJECT || (project == FORMER_PROJECT && FILES.contains(&first_file)) {

@@ -42,7 +42,7 @@ impl Watch {
     pub fn begin(asker: &Arc<Asker>, service: Service) -> Result<Self, Trouble> {
         let mut disk = Disk::of(asker, service)?;
         let Ok(Some(room)) = disk.measure(asker) else {
-            return Err(Trouble::NotRun("the room on its disk could not be measured".to_owned()));
+            return Err(Trouble::NotRun("the free space on its disk could not be measured".to_owned()));
         };
         let watch = Self { free: room.to_take(), why: Arc::default() };
         let (asker, why) = (Arc::clone(asker), Arc::clone(&watch.why));
@@ -103,7 +103,7 @@ impl Disk {
                 Err(Wake::TooLate) => {
                     let seconds = PATIENCE.as_secs();
                     return Some(format!(
-                        "the throwaway server was ended: the room on its disk could not be measured within {seconds} s"
+                        "the throwaway server was ended: its free disk space could not be measured within {seconds} s"
                     ));
                 }
             }
@@ -138,7 +138,7 @@ impl Room {
         let reserve = reserve(self.size);
         if self.free < reserve {
             return Some(format!(
-                "the throwaway server was ended: free on its disk are {}, of which the living server needs {}",
+                "the throwaway server was ended: its disk has {} free, but the living server needs {}",
                 human_bytes(self.free),
                 human_bytes(reserve)
             ));
@@ -173,7 +173,7 @@ mod tests {
         let room = |free, free_inodes| Room { free, size, free_inodes, inodes: 100 };
         assert_eq!(room(3 << 30, 50).to_take(), 2 << 30);
         assert_eq!(room(1 << 30, 5).too_little(), None);
-        assert!(room((1 << 30) - 1, 5).too_little().unwrap().contains("of which the living server needs"));
+        assert!(room((1 << 30) - 1, 5).too_little().unwrap().contains("but the living server needs"));
         assert!(room(1 << 30, 4).too_little().unwrap().contains("4 more files"));
         assert_eq!(Room { free_inodes: 0, inodes: 0, ..room(size, 0) }.too_little(), None);
     }

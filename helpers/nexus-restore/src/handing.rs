@@ -74,18 +74,17 @@ impl Handing {
     pub(crate) fn after_a_failure(self, control: &Control) {
         let Some(lock) = self.lock else { return };
         if let Err(failure) = settle_with(&self.files, control, lock) {
-            log::warn!("{failure}. The next restore sees to it: nexus-restore finish");
+            log::warn!("{failure}. To finish it: nexus-restore finish");
         }
     }
 }
 
 /// A failure when the database has its place already, and the ledger not yet.
 fn after_the_swap(failure: &Failure) -> Failure {
-    let what =
-        "the databases are swapped, but the purge ledger that comes with the database is not in its place";
+    let what = "the databases are swapped, but the purge ledger of the new database is not in place";
     Failure::new(failure.exit(), what)
         .because(failure.to_string())
-        .advise("Mend that, then: nexus-restore finish")
+        .advise("Correct the cause, then run: nexus-restore finish")
 }
 
 /// Settles what a restore that was killed has left of the ledger at `path`. The caller holds the lock of restores.
@@ -111,12 +110,10 @@ fn settle_with(files: &Files, control: &Control, lock: Lock) -> Result<()> {
     )?;
     if row.get(0) {
         drop(handover::complete(files, lock)?);
-        log::info!(
-            "a restore was ended after the swap: the purge ledger that comes with the database was put in its place"
-        );
+        log::info!("a restore ended after the swap: put the purge ledger of the new database in place");
     } else {
         handover::abandon(files)?;
-        log::info!("a restore was ended before the swap: the purge ledger stays as it is");
+        log::info!("a restore ended before the swap: the purge ledger stays unchanged");
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ pub(crate) fn undo(args: &UndoArgs, stop: &Stop) -> Result<()> {
     text.push_str("Redis is as it is: the swap is of the database alone.\n");
     if rows > 0 {
         text.push_str(&format!(
-            "{} that had been forgotten since were forgotten in it, too.\n",
+            "{} that had been forgotten since were also deleted in it.\n",
             counted(rows, "row")
         ));
     }

@@ -89,7 +89,7 @@ fn carry_out(on: &Forgetting<'_>, decisions: &[&Decision], max_share: u64) -> Re
     for share in shares(on, decisions)? {
         if share.rows * 100 > share.of * max_share {
             log::warn!(
-                "what was forgotten since would take {} of {} of {}: that is left to the next nexus-purge, which asks",
+                "decisions made since would delete {} of {} of {}: the next nexus-purge asks before it carries them out",
                 counted(share.rows, "row"),
                 share.of,
                 share.table
@@ -101,7 +101,7 @@ fn carry_out(on: &Forgetting<'_>, decisions: &[&Decision], max_share: u64) -> Re
         Ok(replayed) => Ok(Some(replayed.rows)),
         // The way back stays open; the next run of nexus-purge says the same until it is mended.
         Err(failure) if failure.exit() == Exit::Data => {
-            log::warn!("{failure}. It is left to the next nexus-purge");
+            log::warn!("{failure}. The next nexus-purge tries again");
             Ok(None)
         }
         Err(failure) => Err(failure),

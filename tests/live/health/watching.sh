@@ -183,7 +183,7 @@ no_way_to_tell_is_told() {
 	setting NEXUS_ALERT_COMMAND=
 	restart_health
 	await 120 is_level alerts warning
-	says alerts 'No way to send alerts is set'
+	says alerts 'No alert channel is configured'
 	setting NEXUS_ALERT_COMMAND=/bin/true
 	restart_health
 	await 120 is_level alerts ok

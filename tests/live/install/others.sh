@@ -51,16 +51,16 @@ refused_and_untouched() {
 
 container_of_anothers() {
 	docker run --detach --init --name nexus-postgres --entrypoint sleep "$image_of_others" infinity >/dev/null
-	refused_and_untouched "a container of another's with a name that NEXUS needs: nexus-postgres (not made by Compose)"
+	refused_and_untouched "another program's container has a name that NEXUS needs: nexus-postgres (not made by Compose)"
 	docker rm --force nexus-postgres >/dev/null
 	docker volume prune --force >/dev/null
 }
 
 volume_of_anothers() {
 	their_project /srv/nexus web postgres_data
-	refused_and_untouched "Docker's volume nexus_postgres_data is another's: the container nexus-web-1 (Compose project nexus, /srv/nexus/compose.yml) uses it"
+	refused_and_untouched "Docker's volume nexus_postgres_data belongs to another project: the container nexus-web-1 (Compose project nexus, /srv/nexus/compose.yml) uses it"
 	(cd /srv/nexus && docker compose down) 2>&1
-	refused_and_untouched "nothing on this machine says that NEXUS has made it"
+	refused_and_untouched "nothing on this machine says that NEXUS created it"
 	remove_their_project /srv/nexus
 	nothing_is_left
 }

@@ -191,7 +191,7 @@ rest_came_along() {
 # A cluster is not removed while it is the only one that has a database.
 finish_keeps_the_only_copy() {
 	docker exec nexus-postgres dropdb notes
-	fails "has databases that PostgreSQL 18 has not: notes" nexus-upgrade-postgres --yes --finish
+	fails "has databases that PostgreSQL 18 lacks: notes" nexus-upgrade-postgres --yes --finish
 	fails "has not: notes" nexus-upgrade-postgres --yes --finish --drop-database others
 	same "clusters" "$(clusters_here)" $'17\n18'
 	nexus-upgrade-postgres --yes --finish --drop-database notes >/dev/null

@@ -34,7 +34,7 @@ pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
 }
 
 fn open_with_flags(options: &mut OpenOptions, flags: OFlag, path: &Path) -> io::Result<File> {
-    let no_plain_file = || io::Error::new(ErrorKind::InvalidData, "it is no plain file");
+    let no_plain_file = || io::Error::new(ErrorKind::InvalidData, "not a regular file");
     let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = match options.custom_flags(flags.bits()).open(path) {
         // A link; a socket, or a pipe that nobody reads, to write; a directory, to write.

@@ -143,7 +143,7 @@ pub(super) fn refuse_pending(path: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Failure::new(Exit::TryLater, format!("opening the purge ledger {}", path.display()))
-        .because("a restore was killed before the ledger fitted the database that has its place now")
+        .because("a restore was killed before it put the purge ledger of the new database in place")
         .advise("Finish it with: nexus-restore finish"))
 }
 

@@ -181,8 +181,8 @@ fn compare_sequences(making: &Restoring<'_>) -> Result<Vec<String>> {
 fn state_query(name: &str) -> Result<String> {
     let (schema, sequence) = quote::parse_qualified(name).ok_or_else(|| {
         Failure::new(Exit::Data, "comparing sequences")
-            .because(format!("the manifest names one {name}, which is no schema and name in quotes"))
-            .advise("nexus-backup writes no such set: find out who made it")
+            .because(format!("the manifest names a sequence {name}, which is not a quoted schema and name"))
+            .advise("nexus-backup does not write sets like this: find out who made it")
     })?;
     let place = quote::qualified(&schema, &sequence);
     Ok(format!("SELECT {}::text, last_value, is_called FROM {place}", quote::literal(name)))

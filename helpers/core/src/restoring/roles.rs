@@ -93,7 +93,7 @@ fn remark(making: &mut Restoring<'_>, plan: &RolePlan) {
     }
     for statement in &plan.settings {
         making.note(printable(&format!(
-            "roles that exist keep their settings; if the set's should count too: {statement}"
+            "existing roles keep their settings; to apply one of the set: {statement}"
         )));
     }
     for (role, member) in &plan.missing {

@@ -119,7 +119,7 @@ impl Adder {
             CopyFormat::Text => !self.is_in_row,
             CopyFormat::Binary => self.state == State::End,
         };
-        if is_whole { Ok(self.sum) } else { Err(malformed("it breaks off")) }
+        if is_whole { Ok(self.sum) } else { Err(malformed("the stream ends early")) }
     }
 
     /// In the text format no value holds a tab or a line feed: both are written otherwise there.
@@ -174,7 +174,7 @@ impl Adder {
                     self.state = State::Field(left - taken);
                     self.end_binary_field()?;
                 }
-                State::End => return Err(malformed("it goes on after its end")),
+                State::End => return Err(malformed("the stream goes on after its end")),
             }
         }
         Ok(())

@@ -129,8 +129,8 @@ pub(super) fn compare(making: &Restoring<'_>, tree: &Tree) -> Result<Option<Stri
     }
     let (root, rows) = (&tree.root, found.rows);
     Ok(Some(if rows == expected.rows {
-        format!("{root} and its partitions: of {rows} rows some are not as they were")
+        format!("{root} and its partitions: some of {rows} rows differ from the backup")
     } else {
-        format!("{root} and its partitions: {rows} rows; backed up were {}", expected.rows)
+        format!("{root} and its partitions: {rows} rows; the backup has {}", expected.rows)
     }))
 }

@@ -22,11 +22,11 @@ pub struct InUse {
 /// # Errors
 /// I/O; TryLater (75) when it is just being removed.
 pub fn hold(path: &Path) -> Result<InUse> {
-    let doing = || format!("keeping the set {} from being removed", path.display());
+    let doing = || format!("protecting the set {} from removal", path.display());
     match Flock::lock(files::open_directory(path).or_fail_io(doing)?, FlockArg::LockSharedNonblock) {
         Ok(lock) => Ok(InUse { _lease: Some(Lease::new(lock)) }),
         Err((_, Errno::EWOULDBLOCK)) => Err(Failure::new(Exit::TryLater, doing())
-            .because("it is just being removed")
+            .because("it is being removed")
             .advise("Take another one: nexus-restore list")),
         Err(_) => Ok(InUse { _lease: None }),
     }
@@ -37,7 +37,7 @@ pub fn hold(path: &Path) -> Result<InUse> {
 /// # Errors
 /// I/O.
 pub fn claim(path: &Path) -> Result<Option<InUse>> {
-    let doing = || format!("looking whether the set {} is being restored", path.display());
+    let doing = || format!("checking whether the set {} is being restored", path.display());
     match Flock::lock(files::open_directory(path).or_fail_io(doing)?, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Some(InUse { _lease: Some(Lease::new(lock)) })),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),

@@ -72,7 +72,7 @@ impl Decision {
             Self::KeepNewest => format!("keep: one of the newest {}", retention.at_least.max(1)),
             Self::KeepProven => "keep: the newest that a restore has proven".to_owned(),
             Self::KeepFull => {
-                "keep: the newest set lacks most of its rows (if that is meant: nexus-backup --accept-smaller)"
+                "keep: the newest set lacks most of its rows (to accept that: nexus-backup --accept-smaller)"
                     .to_owned()
             }
             Self::KeepYoung => format!("keep: not older than {} days", retention.days),

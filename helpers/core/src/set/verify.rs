@@ -1,5 +1,5 @@
 //! Whether a set's files are what they were when it was written: by SHA256SUMS, without a key. What others have put into its
-//! directory (a Mac, a network drive, a file system) is passed over and named: no reader of sets ever opens it.
+//! directory (a Mac, a network drive, a file system) is ignored and named: no reader of sets ever opens it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -99,7 +99,7 @@ pub fn check(set: &SetEntry, progress: &Progress, stop: &Stop) -> Result<Checked
             Kind::File if name == CHECKSUMS || sums.0.contains_key(&name) => {}
             // A reader would open it.
             Kind::File if may_belong(&name) => checked.damage(&name, "it is not in SHA256SUMS"),
-            Kind::File if name == DATA => checked.damage(&name, "it is no directory"),
+            Kind::File if name == DATA => checked.damage(&name, "not a directory"),
             Kind::File => checked.foreign.push(name),
             // In the place of a file it is damage, which has been found already.
             Kind::Directory if sums.0.contains_key(&name) => {}
@@ -109,7 +109,7 @@ pub fn check(set: &SetEntry, progress: &Progress, stop: &Stop) -> Result<Checked
     Ok(checked)
 }
 
-/// Refuses a damaged set, or one whose manifest names a file that SHA256SUMS does not have. Says what was passed over.
+/// Refuses a damaged set, or one whose manifest names a file that SHA256SUMS does not have. Logs what it ignored.
 ///
 /// # Errors
 /// Data (65) naming the first file that is damaged; else as [`check`].
@@ -119,13 +119,13 @@ pub fn require_whole(set: &SetEntry, manifest: &Manifest, progress: &Progress, s
         let sums = Checksums::read(&set.path)?;
         let files = manifest.tables.iter().map(|table| &table.file);
         for file in files.filter(|file| !sums.0.contains_key(*file)) {
-            checked.damage(file, "the manifest names it and SHA256SUMS does not");
+            checked.damage(file, "the manifest names it, but SHA256SUMS does not");
         }
     }
     let Some(first) = checked.damaged.first() else {
         if !checked.foreign.is_empty() {
             log::info!(
-                "{}: passed over what does not belong to the set: {}",
+                "{}: ignored files that do not belong to the set: {}",
                 set.name,
                 checked.foreign_names()
             );
@@ -161,7 +161,7 @@ impl Checked {
             lines.push_str(&format!("  {}: {what}\n", printable(file)));
         }
         if !foreign.is_empty() {
-            lines.push_str(&format!("  passed over, not part of the set: {}\n", self.foreign_names()));
+            lines.push_str(&format!("  ignored, not part of the set: {}\n", self.foreign_names()));
         }
         lines
     }

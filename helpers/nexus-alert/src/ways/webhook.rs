@@ -85,10 +85,10 @@ fn refused(status: u16, bytes: usize) -> Failure {
     match status {
         TOO_LARGE => {
             failed(Exit::CannotCreate, format!("{answered}: a message of {bytes} bytes is too long for it"))
-                .advise("Raise the server's limit, or use another one")
+                .advise("Raise the server's limit, or use another server")
         }
-        429 => failed(Exit::Unavailable, answered).advise("It takes no more messages for now"),
-        500..=599 => failed(Exit::Unavailable, answered).advise("The server has a fault of its own"),
+        429 => failed(Exit::Unavailable, answered).advise("The server accepts no more messages for now"),
+        500..=599 => failed(Exit::Unavailable, answered).advise("The cause is on the server"),
         _ => failed(Exit::Unavailable, answered)
             .advise("Check the URL in /etc/nexus/credentials/alert_webhook"),
     }

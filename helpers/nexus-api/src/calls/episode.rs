@@ -64,7 +64,7 @@ pub(super) async fn forget(
             ..Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_forgotten",
-                "As many episodes were forgotten within an hour as may be (NEXUS_PURGE_HOURLY). It was not forgotten.",
+                "The hourly limit of forgotten episodes is reached (NEXUS_PURGE_HOURLY). The episode was not forgotten.",
             )
         }),
         Ok(Purged::Busy(_)) => Err(Problem::unavailable(

@@ -23,7 +23,7 @@ pub(super) async fn export(
         return Err(Problem::new(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "http_version",
-            "Over HTTP/1.0 half an export looks like the whole: ask over HTTP/1.1 (nginx: proxy_http_version 1.1).",
+            "Over HTTP/1.0 a client cannot see that an export is cut off: use HTTP/1.1 (nginx: proxy_http_version 1.1).",
         ));
     }
     let permit = Arc::clone(&app.long_calls).try_acquire_owned();

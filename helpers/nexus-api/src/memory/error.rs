@@ -96,7 +96,7 @@ impl From<DbError> for Problem {
             }
             // Read-only, as after a failover or on a full disk.
             "25006" => Self::unavailable("database_read_only", "The database takes no writes; try later."),
-            _ if is_busy(code) => Self::unavailable("busy", "Others are at it; try again."),
+            _ if is_busy(code) => Self::unavailable("busy", "Another session is in the way; try again."),
             // Class 22: data. What a text or a number may be is checked before; this is the net below.
             _ if code.starts_with("22") => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,

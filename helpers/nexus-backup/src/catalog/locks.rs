@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 /// How long to wait for a lock. The waiting session holds locks on other tables.
 pub(crate) const PATIENCE: &str = "10s";
 
-const DOING: &str = "locking the tables against being altered";
+const DOING: &str = "locking the tables";
 
 /// Every table with rows of its own, partitioned ones, and those of extensions, of which pg_dump may write rows.
 ///
@@ -118,9 +118,9 @@ pub(crate) async fn settle(client: &Client, beside: &Client) -> Result<(), Refus
     match seen.iter().find(|(oid, table)| now.get(oid) != Some(*table)) {
         None => Ok(()),
         Some((_, Seen { schema, table, .. })) => {
-            let cause = format!("{schema}.{table} was altered or emptied meanwhile, ten times");
+            let cause = format!("{schema}.{table} was altered or emptied in each of ten tries");
             let failure = Failure::new(Exit::TryLater, "taking a snapshot of all tables").because(cause);
-            Err(Refusal::Altered(failure.advise("Try again when nothing alters tables all the time")))
+            Err(Refusal::Altered(failure.advise("Try again when no session keeps altering tables")))
         }
     }
 }

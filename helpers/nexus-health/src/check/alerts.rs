@@ -39,7 +39,7 @@ impl Check for Alerts {
         } else {
             Finding::warning(
                 "alerts",
-                "No way to send alerts is set: failures are told in the journal alone.",
+                "No alert channel is configured: failures appear only in the journal.",
                 SET_ONE,
             )
         })

@@ -38,7 +38,7 @@ impl Check for Api {
             Ok(None) => Look::default(),
             Err(error) => Look::only(Finding::unknown(
                 "stores",
-                format!("nexus-api does not say how its stores go: {error}."),
+                format!("nexus-api does not report its failed stores: {error}."),
                 "See: systemctl status nexus-api.socket nexus-api",
             )),
         }
@@ -53,12 +53,12 @@ impl Api {
         };
         self.failed = Some((failed, since));
         if failed == 0 || now.duration_since(since) > OLD {
-            return Finding::ok("stores", "No program is kept from storing.");
+            return Finding::ok("stores", "Programs can store episodes.");
         }
         Finding::critical(
             "stores",
-            format!("Programs cannot store: {failed} stores have failed since the last one that succeeded."),
-            "See why: journalctl -u nexus-api -n 20; a trigger or a right in the database may refuse them, or a full disk",
+            format!("Programs cannot store: {failed} requests have failed since the last one that succeeded."),
+            "See why: journalctl -u nexus-api -n 20; a trigger, a missing privilege or a full disk may be the cause",
         )
         // A server that starts again refuses for a moment.
         .patient(2)

@@ -17,8 +17,8 @@ impl Check for Forgetting {
             Ok(asked) => judge(asked, ctx.args.hourly),
             Err(failure) => Finding::unknown(
                 "forgetting",
-                format!("How much is being forgotten cannot be seen: {failure}"),
-                "Whose is the file, and is its disk well?",
+                format!("The purge ledger cannot be read: {failure}"),
+                "Check the owner of the file and its disk",
             ),
         })
     }
@@ -33,7 +33,7 @@ fn judge(asked: u64, hourly: Hourly) -> Finding {
     }
     Finding::critical(
         id,
-        format!("{sentence}, and no more may be (NEXUS_PURGE_HOURLY is {}).", hourly.most),
+        format!("{sentence}, which is the limit (NEXUS_PURGE_HOURLY is {}).", hourly.most),
         "If that was not you: systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api-proxy.socket nexus-api, then \
          journalctl -u nexus-api -u 'nexus-purge@*'; nexus-purge --ledger shows which backups still hold them",
     )

@@ -35,7 +35,7 @@ pub(crate) fn answer(args: &Args) -> Result<()> {
         Ok(Outcome::Forgotten) => Answer::Forgotten,
         Ok(Outcome::Absent) => Answer::Absent,
         Ok(Outcome::TooMany(recent)) => Answer::TooMany(format!(
-            "{} were forgotten within the last hour, and no more may be (NEXUS_PURGE_HOURLY)",
+            "{} were forgotten within the last hour, which is the limit (NEXUS_PURGE_HOURLY)",
             counted(*recent, "episode")
         )),
         // A server that is down is no fault of the request either: the same request may be taken later.

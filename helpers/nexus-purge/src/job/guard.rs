@@ -46,7 +46,7 @@ impl Job<'_> {
             }
             let percent = (share.rows * 100).div_ceil(share.of.max(1));
             let what = format!(
-                "decisions that the ledger holds already would take {} of {} ({percent} %)",
+                "decisions that are already in the ledger would delete {} of {} ({percent} %)",
                 counted(share.rows, "row"),
                 share.table
             );
@@ -64,10 +64,10 @@ impl Job<'_> {
     }
 
     fn too_much(&self, what: &str, rows: u64, advice: &str) -> Failure {
-        log::error!(MESSAGE_ID = message_id::PURGE_TOO_MUCH, NEXUS_JOB = "purge", NEXUS_ROWS = rows; "{what}: that is more than a run may take");
+        log::error!(MESSAGE_ID = message_id::PURGE_TOO_MUCH, NEXUS_JOB = "purge", NEXUS_ROWS = rows; "{what}: that is more than one run may delete");
         Failure::new(Exit::TryLater, "purging")
             .because(format!(
-                "{what}, more than NEXUS_PURGE_MAX_SHARE={} %; nothing was",
+                "{what}, more than NEXUS_PURGE_MAX_SHARE={} %; nothing was forgotten",
                 self.args.max_share
             ))
             .advise(advice)

@@ -65,7 +65,7 @@ pub(crate) fn merged(restore: &mut Restore<'_>, ledgers: &Ledgers, tables: &[Gon
             let adopted =
                 counted(merged.adopt.len() as u64, "decision was").replace("decision wass", "decisions were");
             restore.making.note(format!(
-                "the purge ledgers of this machine and of {set} had gone different ways: the newer goes on, and {adopted} taken \
+                "the purge ledgers of this machine and of {set} have diverged: the newer one is kept, and {adopted} taken \
                  over from that of {from}"
             ));
         }

@@ -26,8 +26,8 @@ impl Plan {
     pub(crate) fn question(self, restore: &Restore<'_>) -> Option<String> {
         let ledger = self.foreign.map(|lines| {
             format!(
-                " Its purge ledger ({}) was written with keys that this machine does not have: it is another machine's. It is \
-                 carried out in what is restored, and becomes part of this machine's.",
+                " Its purge ledger ({}) was written with keys that this machine does not have: it is another machine's. It \
+                 will be applied to the restored data, and added to this machine's.",
                 counted(lines as u64, "line")
             )
         });

@@ -63,7 +63,7 @@ impl Room {
         let (place, free, reserve) = self.least()?;
         (free < reserve).then(|| {
             format!(
-                "free in {} are {}, of which the living server needs {} for its log",
+                "{} has {} free, but the living server needs {} for its log",
                 name(place).display(),
                 human_bytes(free),
                 human_bytes(reserve)
@@ -107,7 +107,7 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Opti
     let Some(room) = Room::find(restore, control)? else {
         restore
             .making
-            .note("the server's disk cannot be seen from here: its free space was not watched".to_owned());
+            .note("the server's disk is not visible from here, so its free space was not watched".to_owned());
         return Ok(None);
     };
     let rows = restore.making.manifest.bytes();
@@ -118,7 +118,7 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Opti
             format!("checking the space in {}", name(place).display()),
         )
         .because(format!(
-            "the rows alone are {}, free are {}, of which the living server needs {} for its log",
+            "the rows alone take {}; {} are free, but the living server needs {} for its log",
             human_bytes(rows),
             human_bytes(free),
             human_bytes(reserve)
@@ -127,7 +127,7 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Opti
     }
     if free < rows.saturating_mul(3).saturating_add(reserve) {
         log::warn!(
-            "It may not fit: {} of rows, and as much again for indexes; free in {} are {}. It ends before the living server lacks room",
+            "The restore may not fit: {} of rows, and as much again for indexes; {} has {} free. It ends before the living server lacks space",
             human_bytes(rows),
             name(place).display(),
             human_bytes(free)

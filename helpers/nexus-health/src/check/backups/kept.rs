@@ -18,7 +18,7 @@ pub(super) fn home(homes: &Homes, directory: &BackupDirectory) -> Finding {
         Ok(()) => Finding::ok(id, "The backup directory is the one that sets were written to."),
         Err(failure) => Finding::critical(
             id,
-            format!("Nothing is written to the backups: {failure}."),
+            format!("nexus-backup writes nothing: {failure}."),
             "Mount its disk (findmnt, lsblk); then: systemctl start nexus-backup",
         ),
     }
@@ -28,7 +28,7 @@ pub(super) fn home(homes: &Homes, directory: &BackupDirectory) -> Finding {
 pub(super) fn rows(names: &[SetName], known: &Known) -> Finding {
     let id = "backup-rows";
     let (Some(newest), Some(measure)) = (names.last(), missing_from_newest(names, known)) else {
-        return Finding::ok(id, "The newest backup holds what those before it held.");
+        return Finding::ok(id, "The newest backup is not far smaller than older ones.");
     };
     let mut sentence = missing_rows(*newest, measure, &known.sizes);
     // It begins with a small letter, because nexus-backup says it after its name.
@@ -44,10 +44,10 @@ pub(super) fn rows(names: &[SetName], known: &Known) -> Finding {
 pub(super) fn date(sets: &[SetEntry]) -> Finding {
     let id = "backup-clock";
     match sets.last().filter(|set| is_to_come(set.name.taken)) {
-        None => Finding::ok(id, "The newest backup has a date that has passed."),
+        None => Finding::ok(id, "The date of the newest backup is not in the future."),
         Some(set) => Finding::warning(
             id,
-            format!("The date of the newest backup, {}, is still to come.", set.name),
+            format!("The date of the newest backup, {}, is in the future.", set.name),
             "The clock was wrong then, or it is now: timedatectl; then take one with the right date: systemctl start \
              nexus-backup",
         ),

@@ -76,7 +76,7 @@ fn newest(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
         let sentence = if sets.is_empty() {
             "There is no backup."
         } else {
-            "There is no backup whose date has passed, so how old they are is not known."
+            "Every backup has a date in the future, so their age is unknown."
         };
         // Installation takes the first one after it has started us.
         look.found(Finding::critical("backup-age", sentence, advice).patient(2));
@@ -113,7 +113,7 @@ fn proven(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
     });
     let is_to_come = |verdict: &&Verdict| kept::is_to_come(verdict.at);
     let (age, sentence) = if let Some(verdict) = verdicts.last().filter(is_to_come) {
-        let sentence = format!("The date of the proof of set {} is still to come.", verdict.set);
+        let sentence = format!("The date of the proof of set {} is in the future.", verdict.set);
         (f64::INFINITY, sentence)
     } else if let Some(verdict) = verdicts.last().filter(|verdict| verdict.proven) {
         let age = age(verdict.at);

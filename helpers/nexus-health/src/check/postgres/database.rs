@@ -67,7 +67,7 @@ const PARTS: [Part; 8] = [
 /// What the server refused to answer. That it does not answer at all is reported by the check of the server.
 fn complete(refused: &[Trouble]) -> Finding {
     match refused.iter().find(|trouble| trouble.answer == Answer::NotNow) {
-        None => Finding::ok("database", "Every question about the database was answered."),
+        None => Finding::ok("database", "Every query about the database succeeded."),
         Some(trouble) => Finding::unknown("database", trouble.sentence.clone(), trouble.advice),
     }
 }

@@ -60,7 +60,7 @@ fn episodes(session: &Session, enough: u64) -> Result<u64, Trouble> {
 fn finding(set: SetName, before: Size, now: Size) -> Finding {
     let id = "memory-rows";
     if !now.is_far_smaller(before) {
-        return Finding::ok(id, "The memory has the episodes that its backups have.");
+        return Finding::ok(id, "The memory is not far smaller than its backups.");
     }
     let sentence = format!(
         "The memory holds {} episodes, and set {set} holds {}.",

@@ -48,7 +48,7 @@ fn judge(mut databases: Vec<String>, tables: &[String], left_out: &[String]) -> 
         "databases",
         format!("No backup set has {}.", what.join(", and ")),
         format!(
-            "Save it yourself: docker exec nexus-postgres pg_dump -Fc -d '{first}' >FILE; what is saved in another way: \
+            "Back it up: docker exec nexus-postgres pg_dump -Fc -d '{first}' >FILE; if it is backed up in another way: \
              NEXUS_HEALTH_LEFT_OUT={}",
             databases
                 .iter()

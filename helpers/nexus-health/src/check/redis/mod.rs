@@ -66,21 +66,21 @@ impl Redis {
         match info.text("rdb_last_bgsave_status") {
             Some("ok") => {
                 self.forks = forks;
-                Finding::ok(id, "Redis could write its last snapshot.")
+                Finding::ok(id, "Redis wrote its last snapshot.")
             }
             // Redis counts those that succeed.
             Some(_) if forks.is_some() && forks == self.forks.or(Some(0)) => Finding::critical(
                 id,
                 format!("{sentence} It cannot start a copy of itself (fork)."),
-                "Memory is short, or the kernel may not promise more than it has: free -h; sysctl vm.overcommit_memory, \
-                 where Redis wants 1",
+                "Memory is short, or the kernel does not overcommit it: free -h; sysctl vm.overcommit_memory, which \
+                 should be 1 for Redis",
             ),
             Some(_) => Finding::critical(
                 id,
                 sentence,
                 "The cause is in its log: docker logs nexus-redis; most often the disk is full or memory is short",
             ),
-            None => Finding::unknown(id, "Redis does not say how its last snapshot went.", ""),
+            None => Finding::unknown(id, "Redis does not report the result of its last snapshot.", ""),
         }
     }
 

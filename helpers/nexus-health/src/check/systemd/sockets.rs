@@ -14,13 +14,13 @@ pub(super) fn look(asked: &Asked, is_wanted: bool, listening: &Listening) -> Fin
     };
     let deaf: Vec<&str> = asked.in_state(&["enabled"]).filter(is_deaf).collect();
     if deaf.is_empty() {
-        return Finding::ok("sockets", "Every socket is listened on.");
+        return Finding::ok("sockets", "systemd listens on every socket.");
     }
     let names = deaf.join(", ");
     let (sentence, advice) = match holder(asked, listening) {
         Some(holder) => (
             format!(
-                "Nobody listens on {names}: another program has {}, {}.",
+                "NEXUS does not listen on {names}: another program has {}, {}.",
                 holder.address,
                 holder.of_whom()
             ),
@@ -30,7 +30,7 @@ pub(super) fn look(asked: &Asked, is_wanted: bool, listening: &Listening) -> Fin
             ),
         ),
         None => (
-            format!("Nobody listens on {names}: who asks there is not answered."),
+            format!("Nothing listens on {names}: requests there get no reply."),
             format!("Start it: systemctl start {}; see: journalctl -u {}", deaf.join(" "), deaf[0]),
         ),
     };

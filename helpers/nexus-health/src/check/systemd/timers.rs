@@ -86,7 +86,7 @@ pub(super) fn stopped(asked: &Asked, is_wanted: bool) -> Finding {
     Finding::warning(
         id,
         format!("Stopped, though nexus.target is up: {}.", stopped.join(", ")),
-        "Start all of it: systemctl start nexus.target; what was meant to stay down: systemctl disable UNIT",
+        "Start all: systemctl start nexus.target; to keep one down: systemctl disable UNIT",
     )
     // An upgrade stops and starts them.
     .patient(6)
