@@ -27,7 +27,7 @@ pub fn parse<A: Parser>() -> Result<A> {
     )
 }
 
-/// Whether the process was called with `flag`, such as `--backup-dir`; a setting counts as not typed.
+/// Whether the command line has `flag`, for example `--backup-dir`; a setting does not count.
 pub fn was_typed(flag: &str) -> bool {
     let is_it =
         |word: &str| word.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));

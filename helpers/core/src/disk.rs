@@ -1,4 +1,4 @@
-//! What must stay free of a disk that the living server is on, whatever is restored there.
+//! How much of the living server's disk a restore must leave free.
 
 /// The least and the most that is kept free, in bytes.
 const LEAST: u64 = 256 << 20;
@@ -6,7 +6,7 @@ const MOST: u64 = 4 << 30;
 
 /// Returns how many bytes of a disk of `size` bytes must stay free: a twentieth, from 256 MiB to 4 GiB.
 ///
-/// A server whose log finds no room stops.
+/// PostgreSQL stops when its log finds no space.
 pub fn reserve(size: u64) -> u64 {
     (size / 20).clamp(LEAST, MOST)
 }

@@ -41,7 +41,7 @@ pub struct Failure {
     refusal: Option<Box<Refusal>>,
 }
 
-/// What a database server says of an error besides its message, as far as it quotes no rows.
+/// The fields of a database server's error that quote no rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusal {
     /// SQLSTATE (PostgreSQL manual, appendix A).
@@ -79,14 +79,14 @@ impl Failure {
         self
     }
 
-    /// Adds what the server said.
+    /// Adds the fields of the server's error.
     #[must_use]
     pub fn refused_with(mut self, refusal: Refusal) -> Self {
         self.refusal = Some(Box::new(refusal));
         self
     }
 
-    /// What the server said, when it was a server that refused.
+    /// The fields of the server's error, if a server refused.
     pub fn refusal(&self) -> Option<&Refusal> {
         self.refusal.as_deref()
     }
@@ -127,7 +127,7 @@ impl fmt::Display for Failure {
             line.push_str(end);
             line.push_str(advice);
         }
-        // One line always: a cause may carry a server's multi-line text, with what would steer a terminal.
+        // Always one line: a cause may carry a server's multi-line text with control characters.
         f.write_str(&printable(&line.split_whitespace().collect::<Vec<_>>().join(" ")))
     }
 }

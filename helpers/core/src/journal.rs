@@ -30,7 +30,7 @@ pub mod message_id {
     pub const TEST_PROVEN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a66";
     /// A restore test failed.
     pub const TEST_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a67";
-    /// The newest set lacks rows that an older one holds; nothing that holds them is rotated away.
+    /// The newest set lacks rows that an older one holds; rotation keeps the sets that hold them.
     pub const ROWS_MISSING: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a6e";
     /// A backup set lacks Redis, which could not be read.
     pub const BACKUP_WITHOUT_REDIS: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a68";
@@ -50,7 +50,7 @@ pub mod message_id {
     pub const REPLAYED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a74";
     /// One episode was forgotten at once, because a program asked.
     pub const EPISODE_FORGOTTEN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a75";
-    /// An episode was not forgotten, because programs have had as many forgotten as they may within an hour.
+    /// An episode was not forgotten, because programs have reached the hourly limit.
     pub const EPISODE_REFUSED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a76";
     /// A unit has failed.
     pub const ALERT_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a80";
@@ -84,7 +84,7 @@ pub mod message_id {
     pub const HEALTH_NOT_TOLD: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a96";
 }
 
-/// Makes every line printable before `0` writes it: words of others may be in it.
+/// Makes every line printable before `0` writes it: it may quote text of others.
 struct Printable<L>(L);
 
 impl<L: Log> Log for Printable<L> {

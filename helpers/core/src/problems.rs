@@ -128,7 +128,7 @@ pub fn write(path: &Path, mut problems: Vec<Problem>) -> Result<bool> {
         // Of a run that was killed while it wrote what is no longer so.
         return files::remove_if_there(&files::partial_of(path)).or_fail_io(doing).map(|()| false);
     }
-    // Not fsynced: it is in memory (/run), and a list of before a crash would be a lie.
+    // Not synced: it is in memory (/run), and a list from before a crash would be wrong.
     files::replace(path, &json, 0o640).or_fail_io(doing).map(|()| true)
 }
 

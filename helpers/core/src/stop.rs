@@ -31,7 +31,7 @@ impl Stop {
         Ok(stop)
     }
 
-    /// A flag for one try of several: the same signals set it, and a failure of this try stops no other.
+    /// A flag for one of several tries: the same signals set it, and a failure of this try does not stop the others.
     #[must_use]
     pub fn of_one_try(&self) -> Self {
         Self { by_signal: Arc::clone(&self.by_signal), by_failure: Arc::default() }

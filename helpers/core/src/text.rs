@@ -54,13 +54,13 @@ pub fn moment(at: Timestamp) -> String {
     )
 }
 
-/// Text of others as a terminal, a log or a message may show it, in one line: what would steer the terminal, begin another
-/// line, or show the text in another order than it is in, is escaped. Text that is printable already stays as it is.
+/// Untrusted text as a terminal, a log or a message may show it, in one line: escapes characters that would control the
+/// terminal, begin another line, or reorder the text. Printable text stays unchanged.
 pub fn printable(text: &str) -> String {
     escaped(text, false)
 }
 
-/// As [`printable`], in several lines: the line feeds are ours.
+/// As [`printable`], in several lines: it keeps line feeds.
 pub fn printable_lines(text: &str) -> String {
     escaped(text, true)
 }
@@ -91,8 +91,8 @@ fn escaped(text: &str, keeps_lines: bool) -> String {
     escaped
 }
 
-/// Control characters (C0, DEL and C1), other ends of lines, and what is not seen but reorders or hides what is: the marks of
-/// direction, spaces without width, tags (Unicode Technical Report 36). Not the joiners, which words of some languages need.
+/// Control characters (C0, DEL and C1), other line ends, and invisible characters that reorder or hide text: direction marks,
+/// zero-width spaces, tags (Unicode Technical Report 36). Not the joiners, which words of some languages need.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(printable(words), words);
     }
 
-    /// Whatever characters a text may have, with the worst among them often.
+    /// Any characters, the worst of them often.
     fn any_text() -> impl Strategy<Value = String> {
         let worst = "[\\x00-\\x1f\\x7f-\\u{9f}\\u{200b}-\\u{2069}\\u{feff}\\u{e0001}ab\"\\\\]{0,40}";
         prop_oneof![

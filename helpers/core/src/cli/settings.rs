@@ -17,8 +17,8 @@ pub(super) fn read() -> BTreeMap<String, String> {
     parse(&String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()))
 }
 
-/// Lines of `NAME=value`, in quotes or not; empty lines and comments are passed over. What systemd, Docker Compose and
-/// install.d/setup/settings-file.sh do not read as this does, that script refuses.
+/// Lines of `NAME=value`, in quotes or not; empty lines and comments are ignored. install.d/setup/settings-file.sh
+/// refuses a line that systemd or Docker Compose reads differently.
 fn parse(text: &str) -> BTreeMap<String, String> {
     let lines =
         text.split('\n').map(|line| line.trim_matches(BLANKS)).filter(|line| !line.starts_with(['#', ';']));

@@ -22,10 +22,10 @@ pub const SCRATCH_PASSWORD: usize = 64;
 /// How long pg_dump waits for a lock (`--lock-wait-timeout`), in milliseconds.
 pub const LOCK_WAIT: u32 = 10_000;
 
-/// What the sessions of PostgreSQL's tools are set to (`PGOPTIONS`). A tool that was killed leaves a server process that may be
-/// deep in a statement (LOCK, COPY, CREATE INDEX) and would notice only when it next reads or writes; with the check interval it
-/// looks every second whether its client is still there (PostgreSQL 14 and later, on Linux). And no timeout of a person's ends it;
-/// of `transaction_timeout`, which servers before 17 refuse, the tools themselves think.
+/// Options for the sessions of PostgreSQL's tools (`PGOPTIONS`). A killed tool leaves a server process that may be deep in a
+/// statement (LOCK, COPY, CREATE INDEX) and would notice only at its next read or write; with the check interval it checks
+/// every second whether its client is still there (PostgreSQL 14 and later, on Linux). The options also switch off timeouts
+/// that the owner has set; the tools themselves switch off `transaction_timeout`, which servers before 17 refuse.
 pub const TOOL_OPTIONS: &str = "-c client_connection_check_interval=1s -c statement_timeout=0 \
     -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0 -c lock_timeout=2min";
 
@@ -53,7 +53,7 @@ pub enum Request {
         /// Which server.
         #[serde(default)]
         server: Stand,
-        /// Whether everything goes where the database is.
+        /// Whether everything goes to the database's default tablespace.
         #[serde(default)]
         without_tablespaces: bool,
     },
@@ -78,7 +78,7 @@ pub enum Request {
     Daemon {},
     /// Starts a throwaway `PostgreSQL` from the living one's image, says one line of JSON ([`Scratch`]) once it answers,
     /// and removes it when the input ends. The input is the superuser's password, [`SCRATCH_PASSWORD`] digits, and a line
-    /// feed. Exit status 73 when what is done there takes too much of the disk.
+    /// feed. Exits with 73 when the server takes too much of the disk.
     ScratchUp {
         /// Memory limit, in MiB.
         memory_mib: u32,
@@ -103,7 +103,7 @@ pub struct Scratch {
     pub image_id: String,
     /// Digests under which registries know it; none for one that was built or loaded here.
     pub repository_digests: Vec<String>,
-    /// Bytes of the disk with its volume that it may take: what is free, without what must stay free.
+    /// Bytes that the server may take on the disk of its volume: the free space less the reserve.
     pub free: u64,
 }
 

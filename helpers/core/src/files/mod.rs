@@ -1,11 +1,11 @@
-//! Files in directories that another user may own: the one way in which a program of root's opens, makes, renames and removes
-//! them.
+//! Files in directories that another user may own: the only way in which a program that runs as root opens, creates, renames
+//! and removes them.
 //!
-//! Whoever owns a directory can put a symbolic link, a pipe or another user's file at any name in it. A program of root's that
-//! trusted the name would change, give away or wait for what is there. So every function here acts as the directory's owner
-//! ([`AsOwner`]), and opens plain files only. Where the process is not root's, it acts as itself.
+//! The owner of a directory can put a symbolic link, a pipe or another user's file at any name in it. A program that runs as
+//! root and trusted the name would change, give away or wait for that file. So every function here acts as the directory's
+//! owner ([`AsOwner`]), and opens regular files only. A process of another user acts as itself.
 //!
-//! Not for the files of a set that is read: those may be anybody's, such as on a disk that came from another machine. See
+//! Do not use it to read the files of a set: they may belong to any user, for example on a disk from another machine. See
 //! [`open_plain`].
 
 mod owner;
@@ -22,7 +22,7 @@ pub use owner::AsOwner;
 pub(crate) use plain::open_direct;
 pub use plain::{open_plain, open_plain_with};
 
-/// Opens a plain file to read.
+/// Opens a regular file to read.
 ///
 /// # Errors
 /// `InvalidData` for what is no plain file; else what open(2) says.
@@ -41,7 +41,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads the whole of a plain file as text.
+/// Reads a whole regular file as text.
 ///
 /// # Errors
 /// As [`read`]; `InvalidData` for what is not UTF-8.
@@ -49,7 +49,7 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
     io::read_to_string(open(path)?)
 }
 
-/// Makes a file that must not exist, to write.
+/// Creates a file to write; it must not exist.
 ///
 /// # Errors
 /// What open(2) says.
@@ -58,7 +58,7 @@ pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
 }
 
-/// Opens a plain file to read and write, and makes it where there is none. What is in it stays.
+/// Opens a regular file to read and write, and creates it if there is none. Its content stays.
 ///
 /// # Errors
 /// As [`open`].
@@ -68,7 +68,7 @@ pub fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
     open_plain_with(options.read(true).write(true).create(true).truncate(false).mode(mode), path)
 }
 
-/// Opens a plain file to append to, and makes it where there is none.
+/// Opens a regular file to append to, and creates it if there is none.
 ///
 /// # Errors
 /// As [`open`].
@@ -77,7 +77,7 @@ pub fn append(path: &Path, mode: u32) -> io::Result<File> {
     open_plain_with(OpenOptions::new().append(true).create(true).mode(mode), path)
 }
 
-/// Opens a directory, to lock it or to bring it to the disk.
+/// Opens a directory, to lock it or to sync it.
 ///
 /// # Errors
 /// `NotADirectory` for what is none; else what open(2) says.
@@ -85,7 +85,7 @@ pub fn open_directory(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECTORY.bits()).open(path)
 }
 
-/// Brings a directory's entries to the disk.
+/// Syncs a directory's entries to disk.
 ///
 /// # Errors
 /// I/O.
@@ -132,15 +132,15 @@ pub fn remove_directory(path: &Path) -> io::Result<()> {
     fs::remove_dir_all(path)
 }
 
-/// Replaces a file by one rename: who reads it sees the old one or the new one, whole. Not brought to the disk.
+/// Replaces a file by one rename: a reader sees the whole old file or the whole new one. Does not sync it.
 ///
 /// # Errors
-/// I/O; what was there before is there still.
+/// I/O; the old file stays.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     put(path, content, mode, |_| Ok(()))
 }
 
-/// As [`replace`]; when this returns it is on the disk.
+/// As [`replace`], and syncs the file to disk.
 ///
 /// # Errors
 /// I/O.
@@ -149,7 +149,7 @@ pub fn replace_on_disk(path: &Path, content: &[u8], mode: u32) -> io::Result<()>
     sync_directory(path.parent().unwrap_or(Path::new("/")))
 }
 
-/// What a file that is being written for `path` is called. Nothing reads it by that name.
+/// The name of the file that is being written for `path`. Nothing reads it by that name.
 pub fn partial_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".partial");
@@ -166,7 +166,7 @@ fn put(path: &Path, content: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>
         rename(&partial, path)
     })();
     if written.is_err() {
-        // On a full disk it would be in the way.
+        // On a full disk it would only take space.
         let _left = remove_if_there(&partial);
     }
     written

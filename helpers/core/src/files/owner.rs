@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid, User, geteuid, getgroups, setfsgid, setfsuid, setgroups};
 
-/// No user or group has this number; asked for it, the kernel answers with the one of now and changes nothing (setfsuid(2)).
+/// No user or group has this number; for it the kernel returns the present one and changes nothing (setfsuid(2)).
 const NOBODY: u32 = u32::MAX;
 
-/// While this lives, this thread of a process of root's has the rights of another user to files, and no more: what it makes is
-/// that user's, and what that user cannot change it does not change, wherever a planted link leads.
+/// While this lives, this thread of a root process has only the file rights of another user: files that it creates belong to
+/// that user, and it cannot change files that the user cannot change, wherever a planted link leads.
 ///
 /// The kernel keeps these rights for each thread (setfsuid(2)), and a thread that is started meanwhile inherits them for good.
-/// So it is for a few system calls: nothing that starts threads or programs comes in between, and it cannot be sent to another
-/// thread. A file that is open keeps the rights that it was opened with.
+/// So use it for a few system calls only, and start no threads or programs in between. It cannot be sent to another thread. An
+/// open file keeps the rights that it was opened with.
 #[derive(Debug)]
 pub struct AsOwner {
     before: Option<(Uid, Gid)>,
@@ -24,7 +24,8 @@ pub struct AsOwner {
 }
 
 impl AsOwner {
-    /// Acts as the owner of the directory that `path` is in, unless the process is not root's, or the directory is.
+    /// Acts as the owner of the directory that `path` is in, unless the process does not run as root, or root owns the
+    /// directory.
     ///
     /// # Errors
     /// I/O; `PermissionDenied` where root may not act as others.
@@ -37,8 +38,8 @@ impl AsOwner {
         let Some((user, group)) = owner_of(path.parent().unwrap_or(Path::new("/")))? else {
             return Ok(acting);
         };
-        // Root's groups would still open what is theirs. Unlike the rest they go for the whole process and for good: root does
-        // not need them.
+        // Otherwise root's groups would still open files. They are dropped for the whole process and for good; root does not
+        // need them.
         if !getgroups()?.is_empty() {
             setgroups(&[])?;
         }
@@ -59,11 +60,11 @@ impl Drop for AsOwner {
     }
 }
 
-/// The user, other than root, who decides what `directory` is, with their own group; nothing where that is root.
+/// The user, other than root, who controls `directory`, with their own group; `None` if that is root.
 ///
-/// The last directory on the way there that is not root's decides: whoever owns it may have put what comes after it there, be it
-/// a link to a directory of root's. A link of root's is as good as a directory. What is not root's stays so while this looks,
-/// because its owner cannot make anything that is root's.
+/// The last directory of the path that root does not own decides: its owner may have created what follows, even as a link to a
+/// directory of root's. A link that root owns counts as a directory. What root does not own stays so during the check, because
+/// its owner cannot give it to root.
 fn owner_of(directory: &Path) -> io::Result<Option<(Uid, Gid)>> {
     let mut decides = None;
     let mut place = PathBuf::new();
@@ -78,7 +79,7 @@ fn owner_of(directory: &Path) -> io::Result<Option<(Uid, Gid)>> {
         }
     }
     let Some((user, group)) = decides else { return Ok(None) };
-    // A directory's group may be root's.
+    // The group of a directory may be root.
     let own_group = User::from_uid(user)?.map(|user| user.gid);
     Ok(Some((user, own_group.unwrap_or(group))))
 }

@@ -1,4 +1,4 @@
-//! Opening what another may have put there: plain files only.
+//! Opens files that another user may have put there: regular files only.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -8,8 +8,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-/// Opens a plain file to read, with the rights of the process: for the files of a set. A pipe would be waited for without end, and
-/// what a link leads to is no part of a set.
+/// Opens a regular file to read, with the rights of the process: for the files of a set. A pipe would block for ever, and the
+/// target of a link does not belong to a set.
 ///
 /// # Errors
 /// `InvalidData` for what is no plain file; else what open(2) says.
@@ -25,10 +25,10 @@ pub fn open_plain_with(options: &mut OpenOptions, path: &Path) -> io::Result<Fil
     open_with_flags(options, OFlag::empty(), path)
 }
 
-/// As [`open_plain`], past the kernel's memory.
+/// As [`open_plain`], past the page cache.
 ///
 /// # Errors
-/// As [`open_plain`]; `InvalidInput` where the file system has no such thing.
+/// As [`open_plain`]; `InvalidInput` if the file system does not support it.
 pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
     open_with_flags(OpenOptions::new().read(true), OFlag::O_DIRECT, path)
 }

@@ -5,7 +5,7 @@ use nix::unistd::{geteuid, mkfifo};
 
 use super::*;
 
-/// A user who is nobody on this machine.
+/// A user id that this machine does not use.
 const STRANGER: u32 = 45_678;
 
 #[test]
@@ -54,7 +54,7 @@ fn a_file_is_replaced_whole_or_not_at_all() {
     assert!(remove_if_there(&path).is_ok() && remove_if_there(&path).is_ok());
 }
 
-/// A directory of a stranger's, in one of root's; nothing where the tests are not root's.
+/// A directory of another user, in one of root's; `None` unless the tests run as root.
 fn of_a_stranger() -> Option<(tempfile::TempDir, PathBuf)> {
     if !geteuid().is_root() {
         return None;

@@ -42,7 +42,7 @@ pub struct Erased {
     pub rows: Vec<u64>,
     /// Bytes they took.
     pub bytes: u64,
-    /// What became of rows that referred to them.
+    /// What happened to rows that referred to them.
     pub referring: Referring,
 }
 
@@ -205,7 +205,7 @@ impl<'a> Eraser<'a> {
         ))
     }
 
-    /// Rows that went and what went with them, or who is in the way.
+    /// Deleted rows and the rows deleted with them, or the session that is in the way.
     fn transaction(
         &mut self,
         heap: &str,
@@ -247,7 +247,7 @@ impl<'a> Eraser<'a> {
 }
 
 impl Eraser<'_> {
-    /// Deletes, with what the settings say of rows that refer.
+    /// Deletes the rows, and handles referring rows as the settings say.
     fn delete(
         &self,
         heap: &str,

@@ -1,4 +1,5 @@
-//! Which rows of other tables a step takes along: found before anything is deleted, each by its place, level after level.
+//! Finds the rows of other tables that a step deletes or changes too, by their place, level by level, before anything is
+//! deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,7 @@ use crate::failure::Result;
 use crate::forgetting::references::{Fate, ForeignKey, OnReference, Referring};
 use crate::postgres::blocking::Control;
 
-/// The most rows that are looked up at once.
+/// The most rows that one query looks up.
 const AT_ONCE: usize = 5000;
 
 /// What is asked of a row.
@@ -34,10 +35,10 @@ pub(super) struct Following {
     forbid: BTreeMap<Place, usize>,
 }
 
-/// Looks for them, and locks those of other tables. Within a transaction; an error of the server is the inner one.
+/// Finds the rows, and locks those of other tables. Runs within a transaction; the inner result is the server's error.
 ///
 /// # Errors
-/// When the server is not there any more.
+/// When the connection is lost.
 pub(super) fn follow(
     session: &Control,
     keys: &[ForeignKey],
@@ -105,12 +106,12 @@ impl Following {
         !self.own.contains(place) && !self.goes.contains_key(place)
     }
 
-    /// The foreign key that forbids it, if one does. A row that goes itself forbids nothing.
+    /// The foreign key that forbids it, if one does. A row that is deleted itself forbids nothing.
     pub(super) fn forbidden_by<'k>(&self, keys: &'k [ForeignKey]) -> Option<&'k ForeignKey> {
         self.forbid.iter().find(|(place, _)| self.stays(place)).map(|(_, key)| &keys[*key])
     }
 
-    /// One statement for all of it, so that each foreign key is checked when everything is done; `delete` is the step's own
+    /// One statement for everything, so that PostgreSQL checks the foreign keys at the end; `delete` is the step's own
     /// `DELETE … RETURNING`.
     pub(super) fn statement(&self, keys: &[ForeignKey], delete: &str) -> String {
         let mut parts = Vec::new();
@@ -148,7 +149,7 @@ impl Following {
         updates
     }
 
-    /// Adds what came of it to `referring`.
+    /// Adds the result to `referring`.
     pub(super) fn count(&self, keys: &[ForeignKey], referring: &mut Referring) {
         for key in self.goes.values() {
             referring.entry(keys[*key].table.clone()).or_default().deleted += 1;

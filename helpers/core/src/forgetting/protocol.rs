@@ -40,7 +40,7 @@ pub enum Answer {
     Forgotten,
     /// The agent has no such episode. Nothing was written and nothing deleted.
     Absent,
-    /// As many were forgotten within the hour as may be, and how many. Nothing was deleted.
+    /// The hourly limit is reached, and how many were forgotten. Nothing was deleted.
     TooMany(String),
     /// Somebody else is at the ledger or at the row, and why. Nothing was deleted: try later.
     Busy(String),

@@ -1,8 +1,8 @@
 //! Rows of other tables that refer to the ones that are to go (PostgreSQL manual, "Foreign Keys").
 //!
 //! ON DELETE CASCADE, SET NULL and SET DEFAULT are the table's own rule, and the server follows it. NO ACTION and RESTRICT
-//! forbid the deletion: what becomes of those rows is the owner's choice (`NEXUS_PURGE_REFERRING`). A row that goes may itself
-//! be referred to, so all of this holds for every level.
+//! forbid the deletion: the owner chooses what happens to those rows (`NEXUS_PURGE_REFERRING`). Other rows may refer to a row
+//! that is deleted, so this applies at every level.
 
 use std::collections::BTreeMap;
 
@@ -24,10 +24,10 @@ pub enum OnReference {
     Cascade,
 }
 
-/// Rows of other tables that went, or whose reference was emptied, by table.
+/// Rows of other tables that were deleted or lost their reference, by table.
 pub type Referring = BTreeMap<String, Touched>;
 
-/// What became of rows of one table that referred to rows that went.
+/// What happened to rows of one table that referred to deleted rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
     /// Rows that went too.
@@ -36,7 +36,7 @@ pub struct Touched {
     pub emptied: u64,
 }
 
-/// For a person: what became of rows of other tables, a sentence a table.
+/// What happened to rows of other tables, one sentence a table, for people.
 pub fn told(referring: &Referring) -> Vec<String> {
     let told = |(table, touched): (&String, &Touched)| {
         let Touched { deleted, emptied } = touched;
@@ -47,7 +47,7 @@ pub fn told(referring: &Referring) -> Vec<String> {
     referring.iter().map(told).collect()
 }
 
-/// A foreign key on the way to the rows that go.
+/// A foreign key on the way to the rows that are deleted.
 #[derive(Clone, Debug)]
 pub(super) struct ForeignKey {
     /// The table that refers, quoted and qualified.
@@ -62,7 +62,7 @@ pub(super) struct ForeignKey {
     may_be_null: bool,
 }
 
-/// What happens to a row that refers by a foreign key.
+/// What happens to a row that refers through a foreign key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It goes.
@@ -71,7 +71,7 @@ pub(super) enum Fate {
     IsEmptied,
     /// The server changes it.
     IsChanged,
-    /// Nothing may be deleted because of it.
+    /// It forbids the deletion.
     Forbids,
 }
 
@@ -103,14 +103,14 @@ impl ForeignKey {
     }
 }
 
-/// Refuses when rows refer, directly or through others, to one that is to go, their foreign key forbids it, and so do the
-/// settings.
+/// Refuses if rows refer, directly or through others, to a row to delete, and both their foreign key and the settings
+/// forbid it.
 ///
 /// # Errors
 /// Data (65) naming the table that refers; else the server's.
 pub fn check(session: &Control, table: &Table, condition: &str, on: OnReference) -> Result<()> {
     let keys = foreign_keys(session, table)?;
-    // Each with the keys that were followed to get there; one that leads to itself is followed once.
+    // Each with the keys that lead there; a key that leads to itself is followed once.
     let mut ways = vec![(table.oid(), table.qualified(), condition.to_owned(), Vec::new())];
     while let Some((oid, name, condition, followed)) = ways.pop() {
         for (number, key) in keys.iter().enumerate() {
@@ -176,7 +176,7 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
             table.oid(),
             columns("conkey", "conrelid"),
             columns("confkey", "confrelid"),
-            // Our own lists of work: the server takes their rows along, and nobody wants to hear of them.
+            // NEXUS's own work queues: the server deletes their rows too, and the report leaves them out.
             quote::literal(&table.place().schema),
         ),
         &[],

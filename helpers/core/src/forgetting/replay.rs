@@ -46,7 +46,7 @@ pub struct Replayed {
     pub rows: Vec<u64>,
     /// Bytes they took.
     pub bytes: u64,
-    /// What became of rows of other tables that referred to them.
+    /// What happened to rows of other tables that referred to them.
     pub referring: Referring,
 }
 
@@ -103,18 +103,18 @@ pub fn replay(
     Ok(replayed)
 }
 
-/// What decisions would take of one table.
+/// What decisions would delete from one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
     /// The table, as people read it.
     pub table: String,
-    /// Rows that would go. One that two decisions name counts twice.
+    /// Rows that would be deleted. A row that two decisions name counts twice.
     pub rows: u64,
     /// Rows it has.
     pub of: u64,
 }
 
-/// Counts what [`replay`] would take, table by table. Nothing is changed.
+/// Counts the rows that [`replay`] would delete, by table. Changes nothing.
 ///
 /// # Errors
 /// As [`replay`].
@@ -222,8 +222,8 @@ impl Forgetting<'_> {
         Ok(())
     }
 
-    /// Hands `take` each key of the table that a decision names, with the decision's number: every key is hashed and
-    /// looked up.
+    /// Calls `take` with each key of the table that a decision names, and the decision's number: it hashes and looks up
+    /// every key.
     fn each_named(
         &self,
         table: &Table,

@@ -1,5 +1,5 @@
-//! How many episodes programs have had forgotten within an hour, and how many they may. What is forgotten comes back with no
-//! restore, so that a program that is broken, or nexus-api itself, must not be able to ask for everything.
+//! How many episodes programs have had forgotten within an hour, and the limit. No restore brings forgotten episodes back,
+//! so a broken program, or a compromised nexus-api, must not be able to have everything forgotten.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::chain::Ledger;
 use crate::failure::{OrFailIo, Result};
 use crate::files;
 
-/// How the ledger begins to say who asked.
+/// Begins the `by` of a decision that a program requested.
 const ASKED: &str = "asked by ";
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -27,18 +27,18 @@ pub struct Hourly {
 }
 
 impl Hourly {
-    /// Whether no more may go, after `asked` within the hour.
+    /// Whether the limit is reached after `asked` within the hour.
     pub fn is_reached(self, asked: u64) -> bool {
         asked >= self.most
     }
 }
 
-/// What a line says of a decision that `asker` asked for.
+/// The `by` of a decision that `asker` requested.
 pub fn asked_by(asker: &str) -> String {
     format!("{ASKED}{asker}")
 }
 
-/// A line of a time to come was written by a clock that was wrong, and would count for as long as that lasts.
+/// A line with a time in the future was written while the clock was wrong; it would count until that time has passed.
 fn counts(at: Timestamp, by: &str, now: Timestamp) -> bool {
     let age = now.duration_since(at);
     by.starts_with(ASKED) && !age.is_negative() && age < HOUR
@@ -52,8 +52,8 @@ impl Ledger {
     }
 }
 
-/// As [`Ledger::asked_within_the_hour`], of the ledger at `path`, without its key, for monitoring. A line that cannot be
-/// understood counts as none, because nexus-purge complains of it.
+/// As [`Ledger::asked_within_the_hour`], of the ledger at `path`, without its key, for monitoring. A malformed line does
+/// not count; nexus-purge reports it.
 ///
 /// # Errors
 /// I/O. A ledger that was never written has none.

@@ -1,4 +1,4 @@
-//! A ledger that is made in memory, to take the place of the one on the disk in one step.
+//! A ledger in memory that replaces the one on disk in one step.
 
 use jiff::Timestamp;
 
@@ -16,9 +16,9 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Begins with `text`, which `ledger` was read from with `keys`.
+    /// Starts from `text`, from which `ledger` was read with `keys`.
     pub fn of(mut text: Vec<u8>, ledger: Ledger, keys: Keys) -> Self {
-        // A last line that was never finished does not count.
+        // An incomplete last line does not count.
         text.truncate(usize::try_from(ledger.bytes()).unwrap_or(usize::MAX));
         Self { text, ledger, keys }
     }

@@ -50,8 +50,8 @@ pub struct Decision {
     /// Rows that were found, and gone at once: then the run that cleans up after it and says that it is done finds none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<u64>,
-    /// Whether a person agreed to it, however many rows it takes. One that nobody agreed to is held to
-    /// `NEXUS_PURGE_MAX_SHARE` again by the run that finishes it.
+    /// Whether a person agreed to it, however many rows it deletes. Otherwise the run that finishes it applies
+    /// `NEXUS_PURGE_MAX_SHARE` again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub agreed: bool,
 }

@@ -110,7 +110,7 @@ impl LedgerFile {
         Ok(Self { path: path.to_owned(), keys, ledger, lock })
     }
 
-    /// Gives the lock back.
+    /// Returns the lock.
     pub(super) fn into_lock(self) -> Lock {
         self.lock
     }
@@ -183,7 +183,7 @@ impl LedgerFile {
     }
 }
 
-/// The ledger in file `path`, without a head: one that is kept, or that comes.
+/// Reads the ledger in file `path`, without a head: a kept or an incoming one.
 ///
 /// # Errors
 /// I/O; Data (65) naming the line that is not right.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::failure::{OrFailIo, Result};
 use crate::files;
 
-/// Of a line, what says that rows are gone.
+/// The fields of a line that say how many rows are gone.
 #[derive(Deserialize)]
 struct Gone {
     at: Timestamp,
@@ -21,8 +21,8 @@ struct Rows {
     rows: u64,
 }
 
-/// Counts the rows that the ledger at `path` says are gone, since it began or up to `until`. A line that cannot be
-/// understood counts as none: nexus-purge complains of it.
+/// Counts the rows that the ledger at `path` says are gone, since it began or up to `until`. A malformed line does not
+/// count; nexus-purge reports it.
 ///
 /// # Errors
 /// I/O. A ledger that was never written has none.

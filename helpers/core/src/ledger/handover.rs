@@ -1,9 +1,10 @@
-//! One database takes another's place, and with it one ledger another's. The two cannot happen at one moment, so what is to
-//! happen to the ledger is on the disk before the databases change names, and is done after that. A later run that finds it asks
-//! the server which of the two databases has its place, and does it or drops it.
+//! When one database replaces another, its ledger replaces the other's. The two steps cannot be atomic together, so a note on
+//! disk says what must happen to the ledger before the databases change names, and the step follows. A later run that finds the
+//! note asks the server which database is in place, and then finishes or drops the handover.
 //!
-//! `purge-ledger.handover` says which database it is for, `purge-ledger.next` is the ledger that comes with it, and
-//! `ledger_key.next`, beside the credential, its keys. While the first of them is there nobody else writes the ledger.
+//! `purge-ledger.handover` says which database it is for, `purge-ledger.next` is the ledger of that database, and
+//! `ledger_key.next`, beside the credential, holds its keys. While the first of them exists no other process writes the
+//! ledger.
 
 use std::path::{Path, PathBuf};
 
@@ -20,9 +21,9 @@ use crate::set::lock::Lock;
 /// The database that a ledger comes with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comes {
-    /// The name that it gets.
+    /// The name that it will have.
     pub database: String,
-    /// Its number. A name may be another database's later; a number is not.
+    /// Its OID. Unlike a name, another database never has it later.
     pub oid: u32,
     /// `system_identifier` of its cluster.
     pub cluster: String,
@@ -62,8 +63,8 @@ impl Files {
     }
 }
 
-/// Notes that `draft` becomes the ledger when `comes` has its place, and lets nobody else write the ledger from now
-/// on. The caller holds its lock.
+/// Notes that `draft` becomes the ledger when `comes` is in place. From then on no other process can write the ledger.
+/// The caller holds its lock.
 ///
 /// # Errors
 /// I/O; then nothing is noted.
@@ -80,7 +81,7 @@ pub fn prepare(files: &Files, comes: &Comes, draft: &Draft) -> Result<()> {
     sync_directory(files.directory())
 }
 
-/// What a restore that was killed has left to be handed over; nothing when there is nothing.
+/// The handover that a killed restore has left, if any.
 ///
 /// # Errors
 /// I/O; Data (65) when the note is damaged.
@@ -93,11 +94,11 @@ pub fn pending(path: &Path) -> Result<Option<Comes>> {
     }
 }
 
-/// Does what was noted: ledger, then keys, then the note goes. Broken off at any moment, it is to be done again. `lock` is the
-/// ledger's, and comes back.
+/// Carries out the noted handover: replaces the ledger, then the keys, then removes the note. After an interruption it can run
+/// again. `lock` is the lock of the ledger; it is returned.
 ///
 /// # Errors
-/// I/O; Data (65) when one of the files is damaged. It is still noted then.
+/// I/O; Data (65) when one of the files is damaged. The note stays then.
 pub fn complete(files: &Files, lock: Lock) -> Result<Lock> {
     let lock = put_ledger(files, lock)?;
     put_keys(files)?;
@@ -106,7 +107,7 @@ pub fn complete(files: &Files, lock: Lock) -> Result<Lock> {
 }
 
 fn put_ledger(files: &Files, lock: Lock) -> Result<Lock> {
-    // The keys have their place already where a run was broken off after that.
+    // The keys are already in place if an earlier run was interrupted after that.
     let (next, current) = (Keys::read_from(&files.next_keys())?, files.keys()?);
     let Some(keys) = next.or_else(|| current.clone()) else {
         return Err(Failure::new(Exit::Settings, "handing the purge ledger over")
@@ -129,7 +130,7 @@ fn put_keys(files: &Files) -> Result<()> {
     sync_directory(files.credential.parent().unwrap_or(Path::new("/")))
 }
 
-/// Drops what was noted: the database does not have its place.
+/// Drops the noted handover: the database is not in place.
 ///
 /// # Errors
 /// I/O.
@@ -137,7 +138,7 @@ pub fn abandon(files: &Files) -> Result<()> {
     drop_note(files)
 }
 
-/// Refuses to write a ledger that is to be handed over.
+/// Refuses to write a ledger while a handover is pending.
 pub(super) fn refuse_pending(path: &Path) -> Result<()> {
     if pending(path)?.is_none() {
         return Ok(());
@@ -147,7 +148,7 @@ pub(super) fn refuse_pending(path: &Path) -> Result<()> {
         .advise("Finish it with: nexus-restore finish"))
 }
 
-/// Removes what was left by a restore that was killed before it had noted anything. The caller holds the lock of restores.
+/// Removes the files of a restore that was killed before it had noted anything. The caller holds the lock of restores.
 ///
 /// # Errors
 /// I/O.
@@ -160,7 +161,7 @@ pub fn sweep(files: &Files) -> Result<()> {
 }
 
 fn drop_note(files: &Files) -> Result<()> {
-    // The note first: without it the rest means nothing.
+    // Remove the note first: without it the other files mean nothing.
     remove_if_there(&note_path(&files.ledger))?;
     sync_directory(files.directory())?;
     remove_if_there(&files.next())?;

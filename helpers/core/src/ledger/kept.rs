@@ -1,5 +1,6 @@
-//! The ledgers of databases that a restore has kept: as each was when another database took its place, so that an undo returns
-//! it, too. In `purge-ledger.kept` beside the ledger; keys that the machine has no more are beside the credential.
+//! The ledgers of databases that a restore has kept, each as it was when another database took its place, so that an undo
+//! restores it too. They are in `purge-ledger.kept` beside the ledger; keys that the machine no longer uses are beside the
+//! credential.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,13 +21,13 @@ use crate::set::hashing::Digest;
 /// What is known of a kept database's ledger beside its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// The database, under the name that it is kept by.
+    /// The name under which the database is kept.
     pub database: String,
-    /// Decisions that did not come from this machine: first MACs of those that were taken over when it was put aside.
+    /// Decisions from another machine: the first MACs of those that were taken over when the database was put aside.
     pub foreign: BTreeSet<Digest>,
 }
 
-/// Keeps `draft`, the ledger as it is for the database that is to be put aside as `kept` says.
+/// Keeps `draft`, the present ledger of the database that will be put aside as `kept` says.
 ///
 /// # Errors
 /// I/O.
@@ -40,14 +41,14 @@ pub fn keep(files: &Files, kept: &Kept, draft: &Draft) -> Result<()> {
     draft.keys().write_to(&keys_path(files, &kept.database))?;
     write_whole(&stem.with_extension("jsonl"), draft.text())?;
     let json = serde_json::to_vec(kept).or_fail(Exit::Software, || "writing what a ledger was like")?;
-    // Last, and in one step: what it is about is whole then.
+    // Written last, and in one step: the files that it describes are complete then.
     let new = directory.join("new");
     write_whole(&new, &json)?;
     disk::rename(&new, &stem.with_extension("json")).or_fail_io(|| format!("writing {}", stem.display()))?;
     sync_directory(&directory)
 }
 
-/// The ledger that was kept with `database`; nothing when there is none.
+/// The ledger that was kept with `database`, if any.
 ///
 /// # Errors
 /// I/O; Data (65) when it is damaged.
@@ -89,7 +90,7 @@ pub fn all(files: &Files) -> Result<Vec<Kept>> {
     Ok(kept)
 }
 
-/// Removes what was kept with `database`, which is there no more.
+/// Removes the ledger that was kept with `database`, which no longer exists.
 ///
 /// # Errors
 /// I/O.
@@ -115,7 +116,7 @@ fn directory(files: &Files) -> PathBuf {
     files.ledger.with_extension("kept")
 }
 
-/// A name of a database may hold anything: its digest names the files.
+/// A database's name may contain any character, so its digest names the files.
 fn stem(files: &Files, database: &str) -> PathBuf {
     directory(files).join(short(database))
 }

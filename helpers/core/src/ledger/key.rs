@@ -93,7 +93,7 @@ impl Keys {
         credentials::path_of(CREDENTIAL)
     }
 
-    /// Keys of a file beside the credential; nothing when there is no such file.
+    /// Keys of a file beside the credential; `None` if that file does not exist.
     pub(super) fn read_from(path: &Path) -> Result<Option<Self>> {
         let doing = || format!("reading {}", path.display());
         let text = match files::read_to_string(path) {

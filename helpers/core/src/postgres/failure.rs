@@ -2,7 +2,8 @@
 
 use crate::failure::{Exit, Failure, Refusal};
 
-/// Whether a SQLSTATE says that other sessions were in the way, so that the next try may succeed: serialization_failure,
+/// Whether a SQLSTATE says that other sessions caused the failure, so that another try may succeed:
+/// serialization_failure,
 /// deadlock_detected, lock_not_available.
 pub fn is_busy(sqlstate: &str) -> bool {
     matches!(sqlstate, "40001" | "40P01" | "55P03")
@@ -56,7 +57,7 @@ pub fn from_client(doing: impl Into<String>, error: &tokio_postgres::Error) -> F
     unreachable(doing, cause)
 }
 
-/// The columns of `Key (a, lower(b))=(…) …`, which is how DETAIL begins for constraints, in whatever language.
+/// The columns of `Key (a, lower(b))=(…) …`, as DETAIL begins for constraints, in any language.
 pub(super) fn key_in(detail: &str) -> Option<String> {
     let key = &detail[detail.find('(')? + 1..];
     key.find(")=(").map(|end| key[..end].to_owned())

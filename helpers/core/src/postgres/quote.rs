@@ -10,7 +10,7 @@ pub fn qualified(schema: &str, name: &str) -> String {
     format!("{}.{}", identifier(schema), identifier(name))
 }
 
-/// Schema and name of what [`qualified`] wrote; `None` for any other text, whatever SQL it may be.
+/// Schema and name of a text that [`qualified`] wrote; `None` for any other text.
 pub fn parse_qualified(text: &str) -> Option<(String, String)> {
     let (schema, rest) = parse_identifier(text)?;
     let (name, rest) = parse_identifier(rest.strip_prefix('.')?)?;
@@ -54,7 +54,7 @@ fn ascii(text: &str, quote: char) -> String {
     })
 }
 
-/// A text as an SQL literal in ASCII alone, for scripts whose `client_encoding` is another's.
+/// A text as an SQL literal in ASCII, for scripts with any `client_encoding`.
 pub fn ascii_literal(text: &str) -> String {
     if text.is_ascii() { literal(text) } else { format!("U&'{}'", ascii(text, '\'')) }
 }

@@ -1,5 +1,5 @@
-//! A second try for rows that the server has refused: after all the others, which a constraint's function may read; through the
-//! root of their partitions; with the search_path that sessions of the database had.
+//! A second try for rows that the server has refused: after all the others, because a constraint's function may read them;
+//! through the root of their partitions; with the search_path that sessions of the database had.
 
 use age::Identity;
 
@@ -11,14 +11,14 @@ use crate::set::database_sql::list_of_literals;
 use crate::set::manifest::Table;
 use crate::text::printable;
 
-/// How rows were loaded at last.
+/// How the rows were loaded in the end.
 struct Loaded {
     tree: Option<Tree>,
     /// The search_path that it took.
     path: Option<String>,
 }
 
-/// Loads what was refused.
+/// Loads the refused rows.
 ///
 /// # Errors
 /// Data (65) naming every table that is still refused; else the server's.
@@ -49,7 +49,7 @@ pub(super) fn load<'t>(
     refused::rows(making, &left).map_or(Ok(()), Err)
 }
 
-/// Whether any of them turned out to be loaded with all partitions of its root.
+/// Whether any of them was loaded together with all partitions of its root.
 fn find_trees<'t>(making: &Restoring<'_>, tables: &'t [Table], left: &mut Vec<Refused<'t>>) -> Result<bool> {
     let mut found = false;
     while let Some((table, place)) = left.iter().enumerate().find_map(|(place, refused)| match refused.rows {
@@ -68,7 +68,7 @@ fn find_trees<'t>(making: &Restoring<'_>, tables: &'t [Table], left: &mut Vec<Re
     Ok(found)
 }
 
-/// Tries the search_paths one after the other, none at first; gives the first refusal where all are refused.
+/// Tries without a search_path, then each search_path; returns the first refusal if all are refused.
 fn load_somehow(
     making: &Restoring<'_>,
     identities: &[Box<dyn Identity>],
@@ -76,7 +76,7 @@ fn load_somehow(
 ) -> Result<std::result::Result<Loaded, Failure>> {
     let first = match load_with(making, identities, rows, None)? {
         Err(failure) if !is_misplaced(&failure) => failure,
-        // That rows belong into another partition is known only once their functions are found.
+        // Only when their functions are found does the server say that rows belong to another partition.
         outcome => return Ok(outcome),
     };
     let paths = match &making.wanted.search_path {

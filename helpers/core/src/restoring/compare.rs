@@ -45,8 +45,8 @@ pub struct TableDigest {
     pub rows: u64,
     /// SHA-256 of its COPY stream.
     pub sha256: Digest,
-    /// The root through which this partition's rows were loaded, if they were: rows and digest are then those of the set, and what
-    /// was compared is all partitions of the root together.
+    /// The root through which this partition's rows were loaded, if any: rows and digest are then those of the set, and all
+    /// partitions of the root were compared together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
 }
@@ -177,7 +177,7 @@ fn compare_sequences(making: &Restoring<'_>) -> Result<Vec<String>> {
     Ok(differs.collect())
 }
 
-/// The question for the state of sequence `name`. A manifest is text of others: only a name becomes part of SQL.
+/// The query for the state of sequence `name`. A manifest is untrusted text: only a name becomes part of the SQL.
 fn state_query(name: &str) -> Result<String> {
     let (schema, sequence) = quote::parse_qualified(name).ok_or_else(|| {
         Failure::new(Exit::Data, "comparing sequences")

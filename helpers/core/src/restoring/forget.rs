@@ -119,21 +119,21 @@ pub fn ledgers(making: &Restoring<'_>, ledger: &Path) -> Result<Option<Ledgers>>
     Ok(Some(Ledgers { keys, own, machine, copy, has_new_keys }))
 }
 
-/// How what the ledgers forbid is forgotten.
+/// How rows that the ledgers forbid are forgotten.
 #[derive(Clone, Copy, Debug)]
 pub struct How {
     /// What becomes of rows that refer to one that goes, where their foreign key forbids that.
     pub on_reference: OnReference,
-    /// Whether the tables are rewritten, so that their files hold nothing of it: where no purge will clean them.
+    /// Whether the tables are rewritten, so that their files keep none of the rows: if no purge will clean them.
     pub rewrite: bool,
 }
 
-/// What went of one table.
+/// What was deleted from one table.
 #[derive(Clone, Debug)]
 pub struct GoneOf {
     /// The table.
     pub table: Place,
-    /// Rows that went.
+    /// Rows that were deleted.
     pub rows: u64,
     /// Rows it had.
     pub of: u64,
@@ -155,7 +155,7 @@ impl Gone {
     }
 }
 
-/// Forgets what the ledgers forbid, and tells `copies` the ids.
+/// Forgets the rows that the ledgers forbid, and passes their ids to `copies`.
 ///
 /// # Errors
 /// Data (65) when a decision was hashed with a key that is not there, or rows refer to one that goes and `how` forbids it; else
@@ -207,7 +207,7 @@ pub fn again(
     Ok(gone)
 }
 
-/// Takes the rows out of pages and indexes; with `rewrite` out of the files, too.
+/// Removes the rows from pages and indexes; with `rewrite` also from the files.
 fn clean(making: &Restoring<'_>, control: &Control, gone: &Gone, rewrite: bool) -> Result<()> {
     let mut names: Vec<String> = gone
         .tables

@@ -63,7 +63,8 @@ pub struct Restoring<'a> {
     pub progress: &'a Progress,
     /// Asked in between.
     pub stop: &'a Stop,
-    /// Whether tables and indexes go where the database is, because this server lacks a tablespace of the set.
+    /// Whether tables and indexes go to the database's default tablespace, because this server lacks a tablespace of
+    /// the set.
     pub without_tablespaces: bool,
     /// Partitions that were loaded through their root.
     pub trees: Vec<Tree>,
@@ -75,12 +76,12 @@ pub struct Restoring<'a> {
     pub steps: Vec<Step>,
 }
 
-/// How a set is restored that does not come back as it is.
+/// How to restore a set that does not restore without help.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// What is left out: rows of tables, and what comes after the rows, each by the name that a refusal tells.
+    /// What to leave out: rows of tables and post-data entries, each by the name in the refusal.
     pub without: Vec<String>,
-    /// The search_path for rows that are refused without one, in place of those that the set knows.
+    /// The search_path for rows that are refused without one, instead of those in the set.
     pub search_path: Option<String>,
 }
 
@@ -118,7 +119,7 @@ impl Restoring<'_> {
         self.wanted.without.contains(&table.label())
     }
 
-    /// Says that something is left out, as a person wants.
+    /// Notes that something is left out on request.
     pub fn leave_out(&mut self, label: &str, why: &str) {
         self.note(format!("left out as asked{why}: {}", printable(label)));
     }

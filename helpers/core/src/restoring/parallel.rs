@@ -9,7 +9,7 @@ use crate::postgres::raw::RawSession;
 use crate::restoring::Restoring;
 use crate::set::manifest::{Table, pin_session};
 
-/// NEXUS's own tables: restored before all others, whatever those are like.
+/// NEXUS's own tables: restored before all others.
 const NEXUS_SCHEMA: &str = "nexus_memory";
 
 /// Does `work` for each of `tables`, NEXUS's own first, then the largest first, so that no thread ends long after the others.

@@ -1,5 +1,5 @@
-//! What comes after the rows, entry by entry: indexes, constraints, triggers, policies. pg_restore stops at the first that the
-//! server refuses; here the others are restored, all that are refused are named, and a person may leave them out.
+//! The entries after the rows, one by one: indexes, constraints, triggers, policies. pg_restore stops at the first that the
+//! server refuses; this module restores the others, names all that are refused, and lets the owner leave them out.
 
 use tokio_postgres::Error;
 
@@ -18,7 +18,7 @@ const DOING: &str = "restoring post-data";
 /// `duplicate_object`, `duplicate_table` (an index is one) and `duplicate_function`.
 const IS_THERE: [&str; 3] = ["42710", "42P07", "42723"];
 
-/// `undefined_object`, `undefined_table`, `invalid_foreign_key`: what is said of an index that is not there.
+/// `undefined_object`, `undefined_table`, `invalid_foreign_key`: the errors for an index that does not exist.
 const NEEDS_IT: [&str; 3] = ["42704", "42P01", "42830"];
 
 /// Restores the section.
@@ -35,7 +35,8 @@ pub fn restore(making: &mut Restoring<'_>) -> Result<()> {
         None
     };
     let is_again = refused.is_some();
-    // It says more than pg_restore, of which one line came through; but what it cannot do is pg_restore's failure.
+    // Its errors say more than the one line that pg_restore reports; if it cannot run at all, report pg_restore's
+    // failure.
     let script = match (archive::post_data_script(making), refused) {
         (Err(_), Some(refused)) => return Err(refused),
         (script, _) => script?,
@@ -55,9 +56,9 @@ fn is_of_server(failure: &Failure) -> bool {
 /// Runs the entries, and keeps those that are refused.
 pub struct Runner {
     control: Control,
-    /// Whether pg_restore has been here before, and some are there.
+    /// Whether pg_restore has run before, so that some entries exist.
     is_again: bool,
-    /// The search_paths of the set, as SET wants them, with the server's own functions first: what is not qualified is theirs.
+    /// The search_paths of the set, as SET takes them, with the server's own functions first: unqualified names are theirs.
     paths: Vec<String>,
     left_out: bool,
     refused: Vec<(String, Failure)>,
@@ -147,7 +148,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Ends, when all are there that should be.
+    /// Ends, if all entries are restored that should be.
     ///
     /// # Errors
     /// Data (65) naming all that were refused.
@@ -171,7 +172,7 @@ fn is_there(error: &Error) -> bool {
         || (sqlstate(error) == "42P16" && message.starts_with("multiple primary keys"))
 }
 
-/// The failure in words that say where to look: of a key its columns, never its values.
+/// The failure with a hint where to look: the columns of a key, never its values.
 fn explained(failure: Failure) -> Failure {
     let Some(Refusal { sqlstate, table: Some((schema, table)), constraint: Some(constraint), key, .. }) =
         failure.refusal()
@@ -203,7 +204,7 @@ fn label(entry: &str) -> Option<String> {
     Some(if schema == "-" { name.to_owned() } else { format!("{schema}.{name}") })
 }
 
-/// The entry by itself, and the settings at its end, which are for the next one.
+/// The entry itself, and the settings at its end, which belong to the next one.
 fn cut(entry: &str) -> (&str, Vec<Statement>) {
     // The body of a function may hold semicolons of its own, but it ends with a statement that is no setting.
     let mut statements = split(entry).unwrap_or_default();

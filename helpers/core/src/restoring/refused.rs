@@ -1,4 +1,4 @@
-//! What a server refuses of a set, and how a person gets the rest.
+//! What a server refuses of a set, and how the owner restores the rest.
 
 use crate::failure::{Exit, Failure};
 use crate::restoring::Restoring;
@@ -37,12 +37,12 @@ impl<'t> Refused<'t> {
     }
 }
 
-/// Whether the server refused what it was given, and is itself well: another try that gives it otherwise may succeed.
+/// Whether the server refused the content and works itself: a different try may succeed.
 pub(super) fn is_about_content(failure: &Failure) -> bool {
     failure.refusal().is_some_and(|refusal| {
         let class = refusal.sqlstate.get(..2).unwrap_or_default();
-        // Appendix A: data, integrity, undefined things, what functions raise; also a deadlock, when
-        // functions of two tables read each other's. Not: no room, no rights, an end from outside.
+        // Appendix A: data, integrity, undefined objects, errors that functions raise; also a deadlock, when functions
+        // of two tables read each other's. Not: no space, no privileges, an end from outside.
         matches!(
             class,
             "0A" | "21" | "22" | "23" | "2B" | "2F" | "38" | "39" | "3F" | "40" | "42" | "44" | "P0"
@@ -51,12 +51,12 @@ pub(super) fn is_about_content(failure: &Failure) -> bool {
     })
 }
 
-/// Whether rows were refused because they belong into another partition: of all check violations only that names no constraint.
+/// Whether rows were refused because they belong to another partition: the only check violation that names no constraint.
 pub(super) fn is_misplaced(failure: &Failure) -> bool {
     failure.refusal().is_some_and(|refusal| refusal.sqlstate == "23514" && refusal.constraint.is_none())
 }
 
-/// The failure for what could not be loaded; nothing when all could.
+/// The failure for rows that could not be loaded; `None` if all could.
 pub(super) fn rows(making: &Restoring<'_>, refused: &[Refused<'_>]) -> Option<Failure> {
     let first = refused.first()?;
     let labels: Vec<String> = refused.iter().flat_map(Refused::labels).collect();
@@ -67,7 +67,7 @@ pub(super) fn rows(making: &Restoring<'_>, refused: &[Refused<'_>]) -> Option<Fa
     )))
 }
 
-/// Why the first was refused, and which are the others.
+/// Says why the first was refused, and names the others.
 pub(super) fn with_others(first: &Failure, others: &[String]) -> String {
     if others.is_empty() {
         return first.to_string();

@@ -73,8 +73,8 @@ pub fn check_extensions(making: &mut Restoring<'_>, control: &Control) -> Result
     Ok(())
 }
 
-/// Looks whether the server has the tablespaces of the set; without one of them everything goes where the database is. A set of
-/// a NEXUS that did not list them is restored with them where the server has any.
+/// Checks whether the server has the tablespaces of the set. If it lacks one, everything goes to the database's default
+/// tablespace. A set that does not list them is restored with them if the server has any.
 ///
 /// # Errors
 /// The server's.

@@ -26,7 +26,7 @@ pub(super) struct RolePlan {
     pub(super) run: Vec<Run>,
     /// `(role, member)` that the set has, the server has not, though both roles exist.
     pub(super) missing: Vec<(String, String)>,
-    /// Settings of roles that exist, which these have not: to be made by a person.
+    /// Settings that existing roles lack: the owner must apply them.
     pub(super) settings: Vec<String>,
 }
 

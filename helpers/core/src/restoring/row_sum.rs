@@ -1,4 +1,4 @@
-//! What a number of rows hold, whatever their order: the sum of a hash of each row. docs/FORMAT.md says what is hashed.
+//! A digest of rows in any order: the sum of a hash of each row. docs/FORMAT.md says what is hashed.
 
 use std::ops::AddAssign;
 
@@ -25,7 +25,7 @@ impl RowSum {
     fn add_row(&mut self, hash: Digest) {
         let (limbs, _) = hash.as_bytes().as_chunks::<8>();
         let mut sum = [0; 4];
-        // The digest's bytes are a number that begins with its highest.
+        // The digest is a big-endian number.
         for (limb, bytes) in sum.iter_mut().zip(limbs.iter().rev()) {
             *limb = u64::from_be_bytes(*bytes);
         }
@@ -46,7 +46,7 @@ impl AddAssign for RowSum {
     }
 }
 
-/// Takes a COPY stream in pieces and adds up its rows. No row and no field is ever held whole.
+/// Takes a COPY stream in pieces and adds up its rows. It never holds a whole row or field.
 #[derive(Debug)]
 pub(super) struct Adder {
     format: CopyFormat,
@@ -102,7 +102,7 @@ impl Adder {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// Data (65) when this is no stream of the table.
+    /// Data (65) when this is not a stream of the table.
     pub(super) fn take(&mut self, piece: &[u8]) -> Result<()> {
         match self.format {
             CopyFormat::Text => self.take_text(piece),
@@ -113,7 +113,7 @@ impl Adder {
     /// The sum, when the stream has ended.
     ///
     /// # Errors
-    /// Data (65) when it broke off in the middle of a row.
+    /// Data (65) when it ended in the middle of a row.
     pub(super) fn finish(self) -> Result<RowSum> {
         let is_whole = match self.format {
             CopyFormat::Text => !self.is_in_row,

@@ -15,11 +15,11 @@ use crate::set::open;
 use crate::stop::Stop;
 use crate::text::{counted, printable};
 
-/// Loads every table. One that the server refuses keeps no other from being loaded, and is tried again after them.
+/// Loads every table. A table that the server refuses does not stop the others; it is tried again after them.
 ///
 /// # Errors
-/// Data (65) when a file does not hold what the manifest says, or the server refuses a table's rows to the end; else the
-/// server's.
+/// Data (65) when a file does not hold what the manifest says, or the server refuses a table's rows in every try; else
+/// the server's.
 pub fn load(making: &mut Restoring<'_>) -> Result<()> {
     let set = making.manifest.tables.clone();
     for table in &set {
@@ -35,7 +35,7 @@ pub fn load(making: &mut Restoring<'_>) -> Result<()> {
             let outcome = load_table(making, identities, session, table);
             match outcome {
                 Err(failure) if is_about_content(&failure) => {
-                    // COPY broke off: that session is of no use any more.
+                    // COPY was interrupted, so this session cannot be used again.
                     *session = parallel::session(making)?;
                     Ok(Some(Refused::table(table, failure)))
                 }
@@ -66,7 +66,8 @@ pub(super) fn load_table(
 /// Runs `sql`, a COPY, with the rows of `table`; each piece of them goes to `see` too.
 ///
 /// # Errors
-/// Data (65) when they are not what was backed up, and nothing is committed then: the session ends with the failure.
+/// Data (65) when the rows differ from the backup. Nothing is committed then, because the session ends with the
+/// failure.
 pub(super) fn copy(
     making: &Restoring<'_>,
     identities: &[Box<dyn Identity>],
@@ -96,7 +97,7 @@ pub(super) fn copy(
     Ok(())
 }
 
-/// The rows of a table in the set, hashed as they are read. No more of them are read than the manifest says.
+/// The rows of a table in the set, hashed while they are read. It reads no more than the manifest says.
 struct TableFile {
     path: PathBuf,
     input: Box<dyn Read>,

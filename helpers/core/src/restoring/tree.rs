@@ -1,5 +1,5 @@
-//! Partitions whose rows belong elsewhere in another database, such as those by the hash of an enum: they are loaded through the
-//! table at the root, as `pg_dump --load-via-partition-root` does, and compared together.
+//! Partitions whose rows belong to other partitions in another database, for example by the hash of an enum: they are loaded
+//! through the root table, as `pg_dump --load-via-partition-root` does, and compared together.
 
 use std::collections::HashSet;
 
@@ -40,7 +40,7 @@ pub struct Tree {
     pub expected: RowSum,
 }
 
-/// The partitions among which `table` is one; `None` when it is none.
+/// The partitions of the root of `table`; `None` if it is not a partition.
 ///
 /// # Errors
 /// The server's.
@@ -72,7 +72,7 @@ impl Branches<'_> {
     /// Loads all rows, in one transaction.
     ///
     /// # Errors
-    /// As [`rows::copy`], and the session is of no use then.
+    /// As [`rows::copy`], and the session cannot be used again.
     pub(super) fn load(
         &self,
         making: &Restoring<'_>,
@@ -98,7 +98,7 @@ impl Branches<'_> {
     }
 }
 
-/// How the rows that are in the partitions differ from those in the set.
+/// How the rows in the partitions differ from those in the set.
 ///
 /// # Errors
 /// The server's.

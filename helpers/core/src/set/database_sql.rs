@@ -58,7 +58,7 @@ impl DatabaseProperties {
 }
 
 impl DatabaseProperties {
-    /// The search_paths that sessions of the database began with, as SET wants them, the one for all roles first; at last the
+    /// The search_paths with which sessions of the database began, as SET takes them: first the one for all roles, last the
     /// server's default.
     pub fn search_paths(&self) -> Vec<String> {
         let mut settings: Vec<_> = self.settings.iter().filter(|s| s.name == "search_path").collect();

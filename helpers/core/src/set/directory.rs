@@ -33,8 +33,8 @@ pub struct Last {
     pub set_bytes: u64,
 }
 
-/// What nexus-backup remembers in the directory, in `.last.json`; losing it costs the guess of [`Last`] and the comparison
-/// of sizes.
+/// What nexus-backup remembers in the directory, in `.last.json`; without it, the estimate of [`Last`] and the comparison
+/// of sizes are missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
     /// The last published set.
@@ -43,7 +43,7 @@ pub struct Remembered {
     /// How much each set holds, by its name.
     #[serde(default)]
     sizes: BTreeMap<String, Size>,
-    /// A person has accepted that sets after this number hold less than those before.
+    /// The owner has accepted that sets after this number hold less than those before.
     #[serde(default)]
     pub accepted: u64,
     /// Name of the set whose rows the newest one lacks.
@@ -57,7 +57,7 @@ impl Remembered {
         self.sizes.iter().filter_map(|(name, size)| Some((name.parse().ok()?, *size))).collect()
     }
 
-    /// Replaces what is known of the sets' sizes.
+    /// Replaces the known sizes of the sets.
     pub fn set_sizes(&mut self, sizes: &BTreeMap<SetName, Size>) {
         self.sizes = sizes.iter().map(|(name, size)| (name.to_string(), *size)).collect();
     }
@@ -234,7 +234,7 @@ impl BackupDirectory {
         Ok(self.remembered()?.last)
     }
 
-    /// What is remembered of the sets; nothing when it was never written or is damaged.
+    /// What is remembered of the sets; the default if it was never written or is damaged.
     ///
     /// # Errors
     /// I/O other than "not found".

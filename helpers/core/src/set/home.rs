@@ -1,5 +1,5 @@
-//! Which directory the backups go to, remembered outside of it: a disk that is not mounted leaves an empty directory at the
-//! same path, and nothing in there could tell.
+//! Remembers the backup directory outside of it: a disk that is not mounted leaves an empty directory at the same path, and
+//! nothing in there shows that.
 //!
 //! The directory has an identity, a random number in a file. It and the highest number of a set are remembered in
 //! `/var/lib/nexus/state/backup`. Each program that writes to the directory, or records something about its sets, asks here first.
@@ -26,7 +26,7 @@ pub const STATE: &str = "/var/lib/nexus/state/backup";
 /// The file of the identity, in the backup directory.
 const IDENTITY: &str = ".directory-id";
 
-/// How long another process that notes something is waited for.
+/// How long to wait for another process that writes the state.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is remembered of all backup directories.
@@ -38,19 +38,19 @@ struct Memory {
     directories: BTreeMap<PathBuf, Home>,
 }
 
-/// A backup directory, as it was when that was last written to.
+/// A backup directory, as of the last write to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Home {
     /// Its identity.
     id: String,
     /// Its newest set.
     newest: Option<String>,
-    /// What it was on, such as `/dev/sdb1`: for a person.
+    /// The device that it was on, for example `/dev/sdb1`, for people.
     device: Option<String>,
 }
 
-/// The backup directory that the settings name, or the one that a person has typed. One that is typed and was never the
-/// settings' stands for itself: it is neither remembered nor compared.
+/// The backup directory of the settings, or the one on the command line. A directory on the command line that was never
+/// in the settings is neither remembered nor compared.
 #[derive(Clone, Debug)]
 pub struct Homes {
     state: PathBuf,
@@ -75,8 +75,8 @@ impl Homes {
         }
     }
 
-    /// As [`Self::require`], and then remembers the directory; `is_meant` accepts whatever is there. Gives the highest number
-    /// of a set that is known. The caller holds the directory's lock.
+    /// As [`Self::require`], and then remembers the directory; `is_meant` accepts any directory. Returns the highest known
+    /// number of a set. The caller holds the directory's lock.
     ///
     /// # Errors
     /// As [`Self::require`].
@@ -109,8 +109,8 @@ impl Homes {
         self.note(path, &id, Some(set)).map(drop)
     }
 
-    /// Remembers what is in a directory; gives the highest number of a set. Writes nothing where that is known already, so
-    /// that a backup does not need room on the disk of the state.
+    /// Remembers the state of a directory; returns the highest number of a set. Writes nothing if it is already known, so
+    /// that a backup needs no space on the disk of the state.
     fn note(&self, path: PathBuf, id: &str, newest: Option<SetName>) -> Result<u64> {
         let home =
             Home { id: id.to_owned(), newest: newest.map(|name| name.to_string()), device: device_of(&path) };
@@ -132,7 +132,7 @@ impl Homes {
         self.state.join("directories.json")
     }
 
-    /// Nothing is remembered where NEXUS is not installed, and on a machine that has not made a backup yet.
+    /// Without an installed NEXUS, or before the first backup, there is no state.
     fn memory(&self) -> Result<Memory> {
         let file = self.file();
         let doing = || format!("reading {}", file.display());
@@ -143,7 +143,7 @@ impl Homes {
                 )
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Memory::default()),
-            // A person's own run in a directory of their own.
+            // A run by hand in another directory.
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && self.is_typed => {
                 Ok(Memory::default())
             }
@@ -153,7 +153,7 @@ impl Homes {
 }
 
 impl Home {
-    /// Whether `directory` is this one: it has the identity, or the newest set, or there was no set to lose.
+    /// Whether `directory` is this one: it has the identity or the newest set, or there was no set yet.
     fn is(&self, directory: &BackupDirectory) -> Result<bool> {
         let Some(newest) = &self.newest else { return Ok(true) };
         if read_identity(directory.path())?.as_ref() == Some(&self.id) {
@@ -174,7 +174,7 @@ impl Home {
     }
 }
 
-/// The path without symbolic links, so that one directory has one name.
+/// The path without symbolic links, so that a directory has one name only.
 fn resolved(directory: &BackupDirectory) -> Result<PathBuf> {
     let path = directory.path();
     fs::canonicalize(path).or_fail_io(|| format!("opening the backup directory {}", path.display()))
@@ -195,7 +195,7 @@ fn make_identity(directory: &Path) -> Result<String> {
     let mut random = [0_u8; 16];
     fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).or_fail_io(doing)?;
     let id = format!("{:032x}", u128::from_be_bytes(random));
-    // An empty one of a run that was killed.
+    // An empty file of a killed run.
     files::remove_if_there(&path).or_fail_io(doing)?;
     let mut file = NewFile::create(&path)?;
     writeln!(file, "{id}").or_fail_io(doing)?;
@@ -204,7 +204,7 @@ fn make_identity(directory: &Path) -> Result<String> {
     Ok(id)
 }
 
-/// The source of the mount that `path` is on (proc_pid_mountinfo(5)); the last of several at one place is the one that is seen.
+/// The source of the mount that `path` is on (proc_pid_mountinfo(5)); of several mounts at one place the last is visible.
 fn device_of(path: &Path) -> Option<String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     let place_and_source = |line: &str| {

@@ -1,5 +1,5 @@
 //! Keeps a set from being removed during a restore: its reader holds a shared lock on its directory, which ends with
-//! the process, and rotation passes over it.
+//! the process, and rotation skips it.
 
 use std::path::Path;
 
@@ -13,14 +13,14 @@ use crate::set::lock::Lease;
 /// While this lives the set is not removed.
 #[derive(Debug)]
 pub struct InUse {
-    /// Nothing where the file system has no locks.
+    /// `None` if the file system has no locks.
     _lease: Option<Lease>,
 }
 
 /// Keeps the set at `path` from being removed.
 ///
 /// # Errors
-/// I/O; TryLater (75) when it is just being removed.
+/// I/O; TryLater (75) when it is being removed.
 pub fn hold(path: &Path) -> Result<InUse> {
     let doing = || format!("protecting the set {} from removal", path.display());
     match Flock::lock(files::open_directory(path).or_fail_io(doing)?, FlockArg::LockSharedNonblock) {
@@ -32,7 +32,7 @@ pub fn hold(path: &Path) -> Result<InUse> {
     }
 }
 
-/// The right to remove the set at `path`; nothing while it is in use.
+/// The right to remove the set at `path`; `None` while it is in use.
 ///
 /// # Errors
 /// I/O.

@@ -24,7 +24,7 @@ pub struct Lock {
     _lease: Lease,
 }
 
-/// A flock that ends when this is dropped. Where it cannot be ended, the end of the process ends it; a `Flock` would panic.
+/// A flock that is released on drop. If that fails, the end of the process releases it; a `Flock` would panic.
 #[derive(Debug)]
 pub(super) struct Lease(Option<Flock<File>>);
 
@@ -78,7 +78,7 @@ impl Lock {
 
     fn take_file(path: &Path, job: &str) -> Result<Self> {
         let doing = || format!("locking {}", path.display());
-        // Made by root it is the directory's owner's, so that the unit can take the lock after root has.
+        // If root creates it, it belongs to the directory's owner, so that the unit can take the lock afterwards.
         let file = files::open_or_create(path, 0o600).or_fail_io(doing)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut held) => {

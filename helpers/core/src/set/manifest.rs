@@ -44,10 +44,10 @@ pub struct Manifest {
     /// Schemas, views, policies, functions, roles and the like; `None` in sets of NEXUS before these were listed.
     #[serde(default)]
     pub objects: Option<Objects>,
-    /// What of the server is not in the set; `None` in sets of NEXUS before this was listed.
+    /// What the server has and the set lacks; `None` in older sets, which do not list it.
     #[serde(default)]
     pub left_out: Option<LeftOut>,
-    /// What needs a search_path when it is restored, which a restore does not set by itself.
+    /// Objects that need a search_path to be restored; a restore sets none by itself.
     #[serde(default)]
     pub bare_names: Vec<BareNames>,
     /// Large objects; `None` when there are none.
@@ -66,10 +66,10 @@ pub struct Manifest {
     pub timings: BTreeMap<String, u64>,
 }
 
-/// What the server has and no set of this database holds, besides the files of its configuration.
+/// What the server has and no set of this database holds, except its configuration files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// Other databases: name and bytes, as far as these may be known.
+    /// Other databases: name and bytes, if nexus-backup may read the size.
     pub databases: BTreeMap<String, Option<u64>>,
     /// Settings made by ALTER SYSTEM: name and value.
     pub settings: BTreeMap<String, String>,
@@ -157,7 +157,7 @@ pub struct DatabaseProperties {
     pub connection_limit: i32,
     /// `(role, settings)` of ALTER DATABASE … SET and ALTER ROLE … IN DATABASE … SET; no role means all.
     pub settings: Vec<DatabaseSetting>,
-    /// Tablespaces of its tables and indexes, other than where the database is; `None` in sets of NEXUS before these were listed.
+    /// Tablespaces of its tables and indexes, other than the database's own; `None` in older sets, which do not list them.
     #[serde(default)]
     pub tablespaces: Option<Vec<String>>,
     /// GRANT statements on the database, on it, as the catalog has them; `None` would be the default.
@@ -237,8 +237,8 @@ pub struct SequenceRange {
     pub before: SequenceState,
     /// After it had ended.
     pub after: SequenceState,
-    /// What the archive sets it to. Usually one; several when the database holds a text that looks like the archive's statement.
-    /// None in sets of NEXUS before this was noted.
+    /// The states that the archive sets. Usually one; several if the database holds a text that looks like the archive's
+    /// statement. Empty in older sets, which do not note it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub archived: Vec<SequenceState>,
 }
@@ -345,7 +345,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Bytes of all rows, as COPY streams. Whoever made the set says so: it is no promise.
+    /// Bytes of all rows, as COPY streams. The maker of the set states them; do not rely on them.
     pub fn bytes(&self) -> u64 {
         self.tables.iter().fold(0, |sum, table| sum.saturating_add(table.bytes))
     }

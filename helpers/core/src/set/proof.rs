@@ -109,12 +109,12 @@ pub fn path_of(proofs: &Path, set: SetName) -> PathBuf {
     proofs.join(format!("{:06}.json", set.sequence))
 }
 
-/// Where it is when another set with the same number has a proof already, such as one of another machine.
+/// Its path if another set with the same number already has a proof, for example one of another machine.
 fn whole_path_of(proofs: &Path, set: SetName) -> PathBuf {
     proofs.join(format!("{set}.json"))
 }
 
-/// Where the proof of `set` can be written without replacing another set's.
+/// The path to which the proof of `set` can be written without replacing another set's.
 fn free_path_of(proofs: &Path, set: SetName) -> Result<PathBuf> {
     let path = path_of(proofs, set);
     let is_others = match read_at::<Verdict>(&path) {
@@ -134,7 +134,7 @@ pub fn read(proofs: &Path, set: SetName) -> Result<Option<Verdict>> {
     read_as(proofs, set, |verdict: &Verdict| &verdict.set)
 }
 
-/// What a proof says of the tables.
+/// The tables of a proof.
 #[derive(Deserialize)]
 struct Tables {
     set: String,
@@ -142,7 +142,7 @@ struct Tables {
     tables: Vec<TableDigest>,
 }
 
-/// The tables that the restore test of a set has found; none when it has none to say of.
+/// The tables that the restore test of a set has found; empty if the proof lists none.
 ///
 /// # Errors
 /// As [`read`].

@@ -1,4 +1,4 @@
-//! Age recipients: NEXUS encrypts to age's own keys (X25519), and names what else stands in their place.
+//! Age recipients: NEXUS encrypts only to age's own keys (X25519), and names anything else that stands in the file.
 
 use age::x25519::Recipient;
 

@@ -95,7 +95,7 @@ pub struct Known {
     pub proven: BTreeSet<SetName>,
     /// How much they hold; a set that is not here may hold anything.
     pub sizes: BTreeMap<SetName, Size>,
-    /// Sets up to this number are no measure for newer ones: a person has said so.
+    /// The owner has accepted the loss up to this number: newer sets are not compared with sets up to it.
     pub accepted: u64,
     /// The set whose rows were missing when that was last found.
     pub measure: Option<SetName>,
@@ -140,8 +140,8 @@ impl Known {
     }
 }
 
-/// The set that has most of the rows that the newest of `sets` lacks. Once a set is the measure it stays the measure until
-/// its rows are back or a person accepts that they are gone, however the memory grows meanwhile.
+/// The set that has most of the rows that the newest of `sets` lacks. Once a set is the reference it stays so until its
+/// rows are back or the owner accepts the loss, however the memory grows meanwhile.
 pub fn missing_from_newest(sets: &[SetName], known: &Known) -> Option<SetName> {
     let newest = sets.last()?;
     let now = known.sizes.get(newest);
@@ -157,7 +157,7 @@ pub fn missing_from_newest(sets: &[SetName], known: &Known) -> Option<SetName> {
     larger.max_by_key(|(before, set)| (before.episodes, before.rows, *set)).map(|(_, set)| set)
 }
 
-/// One sentence without a stop, for a person: what `newest` lacks of what `measure` held.
+/// One sentence without a full stop, for people: which rows of `measure` `newest` lacks.
 pub fn missing_rows(newest: SetName, measure: SetName, sizes: &BTreeMap<SetName, Size>) -> String {
     let before = sizes.get(&measure).copied().unwrap_or_default();
     let Some(now) = sizes.get(&newest).copied() else {

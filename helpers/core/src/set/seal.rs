@@ -35,7 +35,8 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Makes `path`, which must not exist, for its owner only (0600). Made by root it is the directory's owner's, so
+    /// Makes `path`, which must not exist, for its owner only (0600). If root creates it, it belongs to the directory's
+    /// owner, so
     /// that a backup made by hand with sudo can be rotated by the unit.
     ///
     /// # Errors

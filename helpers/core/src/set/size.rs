@@ -1,4 +1,4 @@
-//! How much a set holds, to tell a memory that was emptied from one that lives.
+//! How much a set holds, to tell an emptied memory from a living one.
 //!
 //! A set's manifest is encrypted, so nexus-backup remembers these numbers when it writes the set.
 

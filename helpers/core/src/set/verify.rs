@@ -1,5 +1,5 @@
-//! Whether a set's files are what they were when it was written: by SHA256SUMS, without a key. What others have put into its
-//! directory (a Mac, a network drive, a file system) is ignored and named: no reader of sets ever opens it.
+//! Checks by SHA256SUMS, without a key, whether a set's files are unchanged. What others have put into its directory (a Mac,
+//! a network drive, a file system) is ignored and named: no reader of sets ever opens it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -101,7 +101,7 @@ pub fn check(set: &SetEntry, progress: &Progress, stop: &Stop) -> Result<Checked
             Kind::File if may_belong(&name) => checked.damage(&name, "it is not in SHA256SUMS"),
             Kind::File if name == DATA => checked.damage(&name, "not a directory"),
             Kind::File => checked.foreign.push(name),
-            // In the place of a file it is damage, which has been found already.
+            // In the place of a file it is damage, which the check has already found.
             Kind::Directory if sums.0.contains_key(&name) => {}
             Kind::Directory => checked.foreign.push(format!("{name}/")),
         }
@@ -198,11 +198,11 @@ fn may_belong(name: &str) -> bool {
         || name.strip_prefix("data/").is_some_and(is_rows)
 }
 
-/// What a name in a set's directory stands for.
+/// The type of an entry in a set's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     File,
-    /// One of others: it is not looked into.
+    /// A directory of others; the check does not open it.
     Directory,
 }
 

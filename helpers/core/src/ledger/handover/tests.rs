@@ -11,7 +11,8 @@ struct Machine {
     files: Files,
 }
 
-/// A machine whose ledger has the line `mine`, and a draft of another one's with `theirs`, whose keys it has not.
+/// A machine whose ledger has the line `mine`, and a draft of another machine's ledger with `theirs`, for which it has
+/// no keys.
 fn machine() -> (Machine, Draft) {
     let directory = tempfile::tempdir().unwrap();
     let files = Files {
@@ -39,7 +40,7 @@ impl Machine {
         fs::read(&self.files.ledger).unwrap()
     }
 
-    /// Ledger and keys are `draft`'s, nothing is left over, and it goes on.
+    /// Ledger and keys are those of `draft`, nothing is left over, and the ledger can be written.
     fn is(&self, draft: &Draft) {
         assert_eq!(self.text(), draft.text());
         assert_eq!(self.files.keys().unwrap().unwrap().current().id(), draft.keys().current().id());

@@ -1,4 +1,4 @@
-//! A directory at the same path that is another one is refused; what is meant is accepted.
+//! Another directory at the same path is refused, unless the owner accepts it.
 
 use super::*;
 
