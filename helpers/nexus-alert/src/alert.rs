@@ -288,7 +288,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever it is about, a text keeps within its limit and begins with what happened.
+        /// Every text keeps within its limit and begins with what happened.
         #[test]
         fn a_text_never_exceeds_its_limit(
             lines in proptest::collection::vec("\\PC{0,500}", 0..20),

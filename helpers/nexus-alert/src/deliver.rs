@@ -86,10 +86,10 @@ fn one(
         .or_else(|_| settle(store, about, way, number, now, why.as_ref()))
 }
 
-/// Why a message was not taken.
+/// Why a message was not accepted.
 struct Refused {
     why: String,
-    /// Whether the same message would be refused again for ever: it cannot be made short enough.
+    /// Whether the server would always refuse the message: it cannot be made short enough.
     ever: bool,
 }
 

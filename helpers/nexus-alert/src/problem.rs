@@ -196,7 +196,8 @@ impl Problem {
         }
     }
 
-    /// `way` has not taken the message of this number, and takes none `ever`. Says whether that is given up.
+    /// Notes that `way` has not accepted the message of this number, or never will (`ever`). Returns whether it is
+    /// given up.
     pub(crate) fn not_sent(&mut self, way: Way, number: u64, ever: bool, now: Timestamp) -> bool {
         let Some(owed) = self.owed.get_mut(&way).filter(|owed| owed.number == number) else { return false };
         let is_too_late = self.over.is_some_and(|over| now.duration_since(over) >= GIVE_UP);

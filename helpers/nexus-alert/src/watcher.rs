@@ -1,5 +1,5 @@
-//! Who watches the watcher: nexus-health writes its state down at every look, an hour apart at most. One that was stopped by
-//! hand fails no unit, and its list of problems stays as it was.
+//! Watches nexus-health, which writes its state at every check, at most an hour apart. If it is stopped by hand, no unit
+//! fails, and its list of problems stays unchanged.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use nexus_core::problems::{Level, Problem};
 
-/// Longer than the longest time between two looks (NEXUS_HEALTH_INTERVAL).
+/// Longer than the longest time between two checks (NEXUS_HEALTH_INTERVAL).
 const SILENT: Duration = Duration::from_secs(90 * 60);
 
-/// Returns a problem when nexus-health, whose list of problems is `list`, has not looked for long. What it writes last at each
-/// look is beside that list.
+/// Returns a problem if nexus-health, whose list of problems is `list`, has made no check for long. The file that it writes
+/// last at each check is beside that list.
 pub(crate) fn silence(list: &Path, now: SystemTime) -> Option<Problem> {
-    // Where there is none it has not told yet, which its own unit would say.
+    // Without that file it has never reported; its own unit would show that.
     let at = list.with_file_name("health.json").metadata().ok()?.modified().ok()?;
     let silent = now.duration_since(at).ok().filter(|silent| *silent > SILENT)?;
     Some(Problem {

@@ -145,8 +145,8 @@ impl Tools {
     }
 }
 
-/// What pg_dump says when others are in its way: --lock-wait-timeout has run out, the server ended a wait in a circle, or what
-/// it was about to describe was dropped.
+/// pg_dump's messages when other sessions are in its way: --lock-wait-timeout has expired, the server ended a deadlock, or an
+/// object was dropped before pg_dump described it.
 const OTHERS: [&str; 4] = [
     "canceling statement due to statement timeout",
     "deadlock detected",
@@ -154,7 +154,7 @@ const OTHERS: [&str; 4] = [
     "could not open relation with OID",
 ];
 
-/// A failure that others are the reason of may pass.
+/// A failure that other sessions cause may pass.
 fn of_others(failure: Failure) -> Failure {
     let said = failure.to_string();
     if OTHERS.iter().any(|words| said.contains(words)) { Failure::new(Exit::TryLater, said) } else { failure }

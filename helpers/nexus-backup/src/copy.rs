@@ -16,8 +16,8 @@ use crate::pipeline;
 use crate::snapshot::{APPLICATION, Snapshot};
 use crate::staging::Staging;
 
-/// A session that sees the shared snapshot and has a lock on every table: later it might wait behind one that waits for the
-/// snapshot's.
+/// A session that sees the shared snapshot and locks every table now: later it might wait behind a session that waits for
+/// the snapshot's locks.
 ///
 /// # Errors
 /// TryLater (75) when another session holds an exclusive lock, else the server's.

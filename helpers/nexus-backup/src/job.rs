@@ -46,7 +46,7 @@ pub(crate) struct Done {
     pub(crate) redis: bool,
     /// Why it is not, although it was wanted.
     pub(crate) redis_missing: Option<String>,
-    /// What the server has and the set has not.
+    /// What the server has and the set lacks.
     pub(crate) left_out: Option<LeftOut>,
     /// What needs a search_path when the set is restored.
     pub(crate) bare_names: Vec<BareNames>,
@@ -116,7 +116,7 @@ fn attempt(
     let redis = redis::look(args.redis, &args.redis_socket)?;
 
     progress.doing("opening the snapshot");
-    // Of this try alone: when it ends, so do the sessions that it drives, and with them the locks.
+    // For this try only: when it ends, so do its sessions and their locks.
     let runtime = runtime()?;
     let settled = ledger::lines(&args.purge_ledger)?;
     let forgotten = rows_gone(&args.purge_ledger, None)?;
@@ -157,10 +157,10 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .or_fail(Exit::Software, || "starting the runtime")
 }
 
-/// The directory that the settings name, where it is the one that sets were written to, or a new one is meant.
+/// The directory of the settings, if it is the one that sets were written to, or the owner wants a new one.
 ///
 /// # Errors
-/// Settings (78) when there is none, or another one at that path.
+/// Settings (78) when there is none, or another directory at that path.
 pub(crate) fn open(args: &Args, homes: &Homes) -> Result<BackupDirectory> {
     let directory = BackupDirectory::at(&args.backup_dir)?;
     if !args.new_directory {
@@ -169,7 +169,7 @@ pub(crate) fn open(args: &Args, homes: &Homes) -> Result<BackupDirectory> {
     Ok(directory)
 }
 
-/// Notes the set's number and its size for the next run. The set is complete, whether or not that can be written.
+/// Notes the set's number and its size for the next run. The set is complete even if that cannot be written.
 fn remember(homes: &Homes, directory: &BackupDirectory, name: SetName, last: Last) {
     let in_directory = directory.remembered().and_then(|mut remembered| {
         remembered.last = last;
@@ -201,7 +201,7 @@ pub(crate) fn rotate_only(args: &Args) -> Result<Vec<String>> {
     Ok(removed.iter().map(|set| set.name.to_string()).collect())
 }
 
-/// Accepts that the newest set holds less than older ones; gives its name.
+/// Accepts that the newest set holds less than older ones; returns its name.
 ///
 /// # Errors
 /// Usage (64) when there is no set, Settings (78) for another directory than the known one, TryLater (75), I/O.

@@ -22,7 +22,7 @@ pub(crate) struct Plan {
     tables: Vec<PlannedTable>,
     large_objects: u64,
     redis: bool,
-    /// Why Redis would not be in it although it is wanted.
+    /// Why the set would lack Redis although it is wanted.
     redis_missing: Option<String>,
     recipients: usize,
     /// Bytes of the tables in the database.

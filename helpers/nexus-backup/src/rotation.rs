@@ -44,7 +44,7 @@ fn decided(
     sets.into_iter().zip(decisions).collect()
 }
 
-/// What is known of the sets, `new` among them. The size of a proven set that nobody has remembered is in its proof.
+/// What is known of the sets, including `new`. If the size of a proven set is not remembered, its proof has it.
 fn known(
     directory: &BackupDirectory,
     args: &Args,
@@ -68,7 +68,7 @@ fn known(
     Ok(known)
 }
 
-/// Removes the sets that have become too old, and none that holds what the newest one lacks. `new` is the set that was just
+/// Removes the sets that are too old, but none that holds rows which the newest one lacks. `new` is the set that was just
 /// written.
 ///
 /// # Errors
@@ -129,7 +129,7 @@ fn warn_of_missing_rows(names: &[SetName], known: &Known) {
     );
 }
 
-/// Accepts that the newest set holds less than older ones; gives its name.
+/// Accepts that the newest set holds less than older ones; returns its name.
 ///
 /// # Errors
 /// Usage (64) when there is no set; I/O.

@@ -1,7 +1,7 @@
 //! One snapshot for all of a set: a repeatable-read transaction that exports it and stays open.
 //!
-//! All tables are locked before it is taken, for what is not in a snapshot: see [`locks`]. A second session, which sees what is
-//! committed by now, lists them first, looks afterwards whether they still are what they were, and watches over the locks.
+//! All tables are locked before it is taken, because a snapshot does not cover everything: see [`locks`]. A second session,
+//! which sees what is committed now, lists the tables first, checks afterwards that they are unchanged, and watches the locks.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ const OLDEST: u32 = 150_000;
 /// How often a snapshot is taken again at once because a table was altered while it was taken.
 const TRIES: u32 = 10;
 
-/// Version of the server, our process there, and how many locks all of its sessions together may have.
+/// The server's version, its process for this session, and the number of locks that all its sessions together may hold.
 const SERVER: &str = "\
 SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num')::integer, \
   pg_catalog.pg_backend_pid(), pg_catalog.current_setting('max_locks_per_transaction')::bigint \
@@ -66,10 +66,11 @@ struct Contents {
 }
 
 impl Snapshot {
-    /// Connects, refuses what cannot be backed up whole, locks all tables and opens the snapshot.
+    /// Connects, refuses a database that cannot be backed up completely, locks all tables and opens the snapshot.
     ///
     /// # Errors
-    /// TryLater (75) when others hold a lock for too long or alter tables all the time; as the parts of [`crate::catalog`];
+    /// TryLater (75) when other sessions hold a lock for too long or keep altering tables; as the parts of
+    /// [`crate::catalog`];
     /// Unavailable (69) when the server does not answer.
     pub(crate) async fn open(server: &Server) -> Result<Self> {
         let database = &server.settings.database;

@@ -155,8 +155,8 @@ impl Read for LocalRun {
     }
 }
 
-/// The line that says why, as far as a line can be long: the last that speaks of an error, for PostgreSQL's tools add the statement
-/// after it; else the last.
+/// The line that names the cause, cut to the longest line: the last one with an error, because PostgreSQL's tools print the
+/// statement after it; else the last.
 fn reason(stderr: ChildStderr) -> String {
     let mut stderr = BufReader::new(stderr);
     let (mut last, mut error) = (String::new(), None);

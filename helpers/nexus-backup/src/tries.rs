@@ -1,5 +1,5 @@
-//! Trying again after others were in the way. What a failed try had locked is free again at once; the next one follows a little
-//! later, with a new snapshot.
+//! Tries again if other sessions were in the way. A failed try releases its locks at once; the next one follows a little later,
+//! with a new snapshot.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,15 +8,15 @@ use nexus_core::failure::{Exit, Result};
 use nexus_core::progress::Progress;
 use nexus_core::stop::Stop;
 
-/// How long it is waited after each try but the last.
+/// The pause after each try but the last.
 const PAUSES: [Duration; 3] = [Duration::from_secs(3), Duration::from_secs(10), Duration::from_secs(20)];
 
-/// How often a stop is looked for in a pause.
+/// How often a pause checks for a stop.
 const GLANCE: Duration = Duration::from_millis(250);
 
-/// Runs `attempt` until it succeeds, fails for a reason that will not pass, or has been tried four times. It is told whether it
-/// should give way to those who wait for its locks: the last does not, or a program that empties a table every minute would
-/// keep its owner from ever having a backup.
+/// Runs `attempt` until it succeeds, fails for a reason that will not pass, or has been tried four times. Its argument says
+/// whether to give way to sessions that wait for its locks. The last try does not: otherwise a program that empties a table
+/// every minute would prevent every backup.
 ///
 /// # Errors
 /// The last try's.

@@ -1,5 +1,5 @@
-//! Watching over the locks while rows are copied. The snapshot's session is idle meanwhile, so that no deadlock detection sees it:
-//! an ALTER TABLE that waits for its locks, before which nobody reads the table any more, would wait for minutes.
+//! Watches the locks while rows are copied. The snapshot's session is idle meanwhile, so deadlock detection does not see it: an
+//! ALTER TABLE that waits for its locks, and blocks every reader behind it, would wait for minutes.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -13,19 +13,19 @@ use tokio_postgres::types::ToSql;
 use crate::snapshot::{APPLICATION, Snapshot};
 use crate::tries::GiveWay;
 
-/// How often it is looked.
+/// How often to check.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How long an answer is waited for: a server that stands still must not hold up the end of the job.
+/// How long to wait for a reply: a server that hangs must not delay the end of the job.
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// Our sessions in the server: those that copy, and pg_dump's.
 const OURS: [&str; 3] = [APPLICATION, "pg_dump", "pg_dumpall"];
 
-/// Those who have waited for five seconds for a lock on a table that the process `$1` has, and our own sessions that have waited
-/// so long for any lock. Of whom is it, and for what?
+/// Sessions that have waited five seconds for a lock on a table that the process `$1` holds, and our own sessions that have
+/// waited as long for any lock, with the owner of the session and the table.
 ///
-/// Others that wait for the end of the snapshot itself (CREATE INDEX CONCURRENTLY) keep nobody from reading and writing.
+/// Sessions that wait for the end of the snapshot itself (CREATE INDEX CONCURRENTLY) block nobody.
 const WAITING: &str = "\
 WITH activity AS ( \
   SELECT a.pid, a.application_name = ANY ($2) AND a.backend_start >= s.backend_start AS ours \
@@ -37,11 +37,11 @@ WHERE NOT granted AND waitstart < pg_catalog.clock_timestamp() - interval '5s' \
   AND (ours OR $3 AND locktype = 'relation' AND $1 = ANY (pg_catalog.pg_blocking_pids(pid))) \
 ORDER BY waitstart LIMIT 1";
 
-/// Looks every second until nobody has the sending half of `done` any more.
+/// Checks every second until the sending half of `done` is dropped.
 ///
 /// # Errors
-/// TryLater (75) when one of our sessions waits for a lock, or another waits for one of ours and it should be given way; else the
-/// server's.
+/// TryLater (75) when one of our sessions waits for a lock, or another session waits for one of ours and this try gives way;
+/// else the server's.
 pub(crate) fn until_done(
     runtime: &Runtime,
     snapshot: &Snapshot,

@@ -92,7 +92,7 @@ pub(crate) fn contents(job: Job<'_>) -> Result<Written> {
     thread::scope(|scope| {
         let (job, made, next, guard) = (&job, &made, &next, &guard);
         let (at_work, done) = channel::<()>();
-        // Each part lets go of its end of the channel when it is done.
+        // Each part drops its end of the channel when it is done.
         let part = || at_work.clone();
         let end = part();
         scope.spawn(move || (guard(&|| definitions(job, made)), drop(end)));
@@ -117,7 +117,7 @@ pub(crate) fn contents(job: Job<'_>) -> Result<Written> {
     finish(job, made.into_inner().map_err(|_| panicked())?)
 }
 
-/// As many sessions as are wanted, as long as the locks of all of them, the snapshot's and pg_dump's find room in the server.
+/// The wanted number of sessions, or fewer if their locks with those of the snapshot and pg_dump do not fit in the server.
 fn workers(job: &Job<'_>) -> usize {
     let tables = job.snapshot.tables.len();
     let room = usize::try_from(job.snapshot.lock_places).unwrap_or(0).checked_div(tables).unwrap_or(1);

@@ -17,7 +17,7 @@ pub type Argv = Vec<String>;
 /// The label by which Compose marks its containers.
 const OF_COMPOSE: &str = "label=com.docker.compose.project";
 
-/// One container a line: its id, its project, and the files that project was started from.
+/// One container a line: its id, its project, and the project's files.
 const LISTED: &str = concat!(
     r#"{{.ID}}|{{.Label "com.docker.compose.project"}}|"#,
     r#"{{.Label "com.docker.compose.project.config_files"}}"#
@@ -110,7 +110,7 @@ pub fn tool(request: &Request) -> Option<Result<Argv, Refusal>> {
         _ => return None,
     };
     let mut argv = exec();
-    // The environment of the tools, besides the container's own, which says user and password file.
+    // The environment of the tools, in addition to the container's own, which names user and password file.
     argv.extend(["--env".to_owned(), format!("PGOPTIONS={TOOL_OPTIONS}"), container.to_owned()]);
     argv.extend(words(&["sh", "-c", script, "sh", tool, "--no-password"]));
     argv.extend(fields);

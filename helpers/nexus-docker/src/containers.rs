@@ -36,12 +36,13 @@ pub fn list(asker: &Arc<Asker>) -> Result<(), Trouble> {
 /// The Compose project of the stack.
 const PROJECT: &str = "nexus-memory-stack";
 
-/// What it was called until 0.1.0, as others may call theirs: only with one of these files is it the stack.
+/// Its name until 0.1.0, which other projects may have too: only with one of these files is it the stack.
 const FORMER_PROJECT: &str = "nexus";
 const FILES: [&str; 2] =
     ["/usr/local/share/nexus/compose/docker-compose.yml", "/usr/share/nexus/compose/docker-compose.yml"];
 
-/// Of what [`command::listed`] lists, the ids of the stack's containers. They go back onto a command line, so they are checked.
+/// The ids of the stack's containers in the output of [`command::listed`]. It checks them, because they become arguments of a
+/// command.
 pub(crate) fn of_stack(listed: &str) -> Result<Vec<String>, Trouble> {
     let is_id = |id: &str| id.len() == 64 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let mut ids = Vec::new();

@@ -1,5 +1,5 @@
-//! Watches the disk of a throwaway server, and ends that server before the living one finds no room on the same disk. What
-//! runs there may be a stranger's, so nothing that a set says of itself can take the place of measuring.
+//! Watches the disk of a throwaway server, and ends that server before the living one finds no space on the same disk. The
+//! set may come from another person, so its own figures cannot replace a measurement.
 
 use std::io::Write;
 use std::process::{ChildStdin, ChildStdout};
@@ -17,10 +17,10 @@ use crate::command::scratch;
 use crate::run::{self, Trouble};
 use crate::running::Running;
 
-/// How often it is measured. A disk takes some hundred MiB meanwhile.
+/// How often it is measured. A program can write some hundred MiB in that time.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// How long a measurement may take. The throwaway server may be what keeps it from being made.
+/// How long a measurement may take. The throwaway server may block it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// For dockerd to kill the server.
@@ -35,7 +35,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to measure the disk of the throwaway server of `service`, whose container runs.
+    /// Starts measuring the disk of the throwaway server of `service`, whose container runs.
     ///
     /// # Errors
     /// `NotRun` when it cannot be measured.
@@ -56,7 +56,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Returns what the server was ended for, and tells the asker why; nothing when it was not ended here.
+    /// Returns why the server was ended, and tells the asker; `None` if it was not ended here.
     pub fn too_little(&self, asker: &Asker) -> Option<Trouble> {
         let why = self.why.get()?;
         asker.say(&format!("error: {why}"));
@@ -78,7 +78,7 @@ impl Disk {
         Ok(Self { _docker: docker, stdin, stdout })
     }
 
-    /// Returns the room now; nothing when the server has ended.
+    /// Returns the free space now; `None` if the server has ended.
     ///
     /// # Errors
     /// When the wait ended otherwise.
@@ -89,7 +89,7 @@ impl Disk {
         asker.line_of(&mut self.stdout, PATIENCE).map(|line| Room::parse(&line))
     }
 
-    /// Returns why the server must end; nothing when it has ended, or the asker is gone.
+    /// Returns why the server must end; `None` if it has ended, or the asker is gone.
     fn until_too_little(mut self, asker: &Asker) -> Option<String> {
         loop {
             thread::sleep(GLANCE);
@@ -133,7 +133,7 @@ impl Room {
         self.free.saturating_sub(reserve(self.size))
     }
 
-    /// Returns why it is too little; nothing while it is enough.
+    /// Returns why it is too little; `None` while it is enough.
     fn too_little(self) -> Option<String> {
         let reserve = reserve(self.size);
         if self.free < reserve {

@@ -9,7 +9,7 @@
 //! - [`running`], [`run`] and [`tool`]: running a command, and running one that must not outlive its asker;
 //! - [`containers`] and [`daemon`]: the list of containers, and Docker itself;
 //! - [`redis`] and [`scratch`]: the requests that take several steps, one at a time ([`lock`]);
-//! - [`disk`]: how much a throwaway server may take.
+//! - [`disk`]: how much disk a throwaway server may take.
 
 pub mod asker;
 pub mod command;

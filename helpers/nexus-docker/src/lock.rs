@@ -1,5 +1,6 @@
-//! One at a time. The locks are files that only root and the group docker can open (tmpfiles.d/nexus.conf): whoever can open a
-//! file can lock it, and a lock that another user holds would keep restores, proofs and the healing of Redis from running.
+//! Locks for requests that run one at a time. They are files that only root and the group docker can open
+//! (tmpfiles.d/nexus.conf): a user that can open a file can lock it, and so could block restores, proofs and the healing of
+//! Redis.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,20 +12,20 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::asker::Asker;
 use crate::run::Trouble;
 
-/// Of whoever changes Redis's data, or restarts it.
+/// For requests that change Redis's data, or restart Redis.
 pub const REDIS: &str = "/run/nexus-locks/redis";
 
-/// Of whoever runs or removes throwaway servers.
+/// For requests that run or remove throwaway servers.
 pub const THROWAWAY: &str = "/run/nexus-locks/throwaway";
 
-/// How often a lock is tried that is waited for.
+/// How often to try a lock while waiting for it.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Takes the lock of file `path`, and waits for it no longer than `patience`. It ends with the process. Where another one has
-/// it, `refusal` is said.
+/// Takes the lock of file `path`, and waits for it no longer than `patience`. It ends with the process. If another process
+/// holds it, tells the asker `refusal`.
 ///
 /// # Errors
-/// `Failed` with 75 when another process has it; when there is no such file, or the asker goes.
+/// `Failed` with 75 when another process holds it; also when the file does not exist, or the asker is gone.
 pub fn take(path: &Path, patience: Duration, asker: &Asker, refusal: &str) -> Result<Flock<File>, Trouble> {
     let mut file = File::open(path).map_err(|e| {
         Trouble::NotRun(format!(

@@ -13,11 +13,11 @@ use std::time::Instant;
 use crate::asker::{self, Asker, Wake};
 use crate::run::Trouble;
 
-/// Of our own environment, what the docker CLI sees: the unit says where to find it. Under HOME it looks for a configuration; the
-/// unit gives it none.
+/// The part of the environment that the docker CLI gets. The unit sets PATH. Under HOME the CLI looks for a configuration; the
+/// unit provides none.
 const KEPT_ENVIRONMENT: [&str; 2] = ["PATH", "HOME"];
 
-/// This machine's own daemon. A configuration or an environment that names another one has no say.
+/// This machine's own daemon, even if a configuration or the environment names another one.
 const DOCKER_HOST: &str = "unix:///run/docker.sock";
 
 /// A running `docker` command line. Dropping it kills and reaps the docker CLI, not what that has started

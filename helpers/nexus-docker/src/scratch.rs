@@ -42,7 +42,7 @@ const LAST_ONE: Duration = Duration::from_secs(15);
 /// Runs a throwaway server until the input ends or the asker goes.
 ///
 /// # Errors
-/// When another one is in use, it does not start, or ends by itself; Failed (73) when it took too much of the disk.
+/// When another one is in use, or it does not start or ends by itself; Failed (73) when it took too much of the disk.
 pub fn hold(asker: &Arc<Asker>, wanted: Wanted, input: Input) -> Result<(), Trouble> {
     let _lock = only_one(asker)?;
     remove_all(asker)?;
@@ -123,7 +123,7 @@ fn remove_all(asker: &Arc<Asker>) -> Result<(), Trouble> {
     }
 }
 
-/// Waits until the server answers. Its disk is watched before it is given anything.
+/// Waits until the server answers. Its disk is watched before it gets any data.
 fn begin(
     asker: &Arc<Asker>,
     wanted: Wanted,
@@ -151,8 +151,8 @@ fn begin(
     }
 }
 
-/// Gives the server the first `bytes` of the input, in a thread of its own, and lets go of its input when the rest,
-/// which is nothing, has ended. `let_go` is set then.
+/// Gives the server the first `bytes` of the input, in its own thread, and closes the server's input when the input
+/// ends. `let_go` is set then.
 fn feed(bytes: u64, mut input: Input, mut stdin: ChildStdin, asker: &Arc<Asker>, let_go: &Arc<AtomicBool>) {
     let (asker, let_go) = (Arc::clone(asker), Arc::clone(let_go));
     thread::spawn(move || {

@@ -10,7 +10,7 @@ use nexus_core::set::rotation::Retention;
 
 use crate::thresholds::Thresholds;
 
-/// Docker's directory, unless it was told otherwise (`data-root`).
+/// Docker's default directory; `data-root` may name another one.
 pub(crate) const DOCKER: &str = "/var/lib/docker";
 
 /// Watches the servers, the backups and the machine, mends what it safely can, and says the rest in one sentence
@@ -152,7 +152,7 @@ impl Args {
     }
 }
 
-/// The settings of nexus-alert's ways, as it reads them; empty is not set.
+/// The settings of nexus-alert's channels, as it reads them; an empty one is not set.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Ways {
     #[arg(long = "alert-mail", env = "NEXUS_ALERT_MAIL", hide = true)]

@@ -113,7 +113,7 @@ impl Finding {
         sentence: impl Into<String>,
         advice: impl Into<String>,
     ) -> Self {
-        // They may quote a server, a file or a unit.
+        // They may quote text of a server, a file or a unit.
         let (id, sentence, advice): (String, String, String) = (id.into(), sentence.into(), advice.into());
         let (sentence, advice) = (printable(&sentence), printable(&advice));
         Self { id, level, sentence, advice, measured: None, patience: 1, calm: CALM }

@@ -51,8 +51,7 @@ pub(crate) enum Fact {
     Scratch(usize),
     /// What killed backups have left.
     PartialSets(usize),
-    /// Whether systemd can mend a unit by starting it: a timer whose next run is years away, a socket whose port is free
-    /// again.
+    /// Whether a start by systemd helps a unit: a timer whose next run is years away, a socket whose port is free again.
     UnitsToStart(bool),
 }
 
@@ -113,8 +112,8 @@ pub(crate) struct Directories {
     pub(crate) docker: Option<PathBuf>,
 }
 
-/// Seconds that the check of Docker may take, and that a single round waits for it to learn Docker's directory; a process that
-/// goes on looking knows it the next time.
+/// Seconds that the check of Docker may take, and that a single round waits to learn Docker's directory; a process with more
+/// rounds knows it the next time.
 pub(crate) const DOCKER_SAYS: u64 = 20;
 
 impl Ctx {
@@ -128,7 +127,7 @@ impl Ctx {
         self.directories.lock().map(|d| d.clone()).unwrap_or_default()
     }
 
-    /// Returns Docker's directory, as it says itself, or as the setting says where that is not its default.
+    /// Returns Docker's directory as Docker reports it, or the setting if that is not the default.
     pub(crate) fn docker_directory(&self) -> PathBuf {
         let setting = &self.args.data_dir;
         if setting != Path::new(DOCKER) {

@@ -22,7 +22,7 @@ pub(crate) struct Decided {
     pub(crate) new: Vec<Line>,
 }
 
-/// The lines that are there and are to be carried out: the open ones, and with `--replay` every one since `--since`.
+/// The existing lines to carry out: the open ones, and with `--replay` every line since `--since`.
 pub(crate) fn to_carry_out(args: &Args, ledger: &Ledger) -> Vec<Line> {
     let mut lines = ledger.open();
     if args.replay {
@@ -34,14 +34,14 @@ pub(crate) fn to_carry_out(args: &Args, ledger: &Ledger) -> Vec<Line> {
     lines.into_iter().cloned().collect()
 }
 
-/// Those of `lines` that are held to NEXUS_PURGE_MAX_SHARE: a replay may meet rows that its decisions did not mean, and an open
-/// decision may be one that no run of this machine has measured.
+/// Those of `lines` to which NEXUS_PURGE_MAX_SHARE applies: a replay may meet rows that its decisions did not mean, and no run
+/// of this machine may have measured an open decision.
 pub(crate) fn to_measure<'a>(args: &Args, lines: &'a [Line]) -> Vec<&'a Decision> {
     let decisions = lines.iter().filter_map(Line::decision);
     decisions.filter(|decision| args.replay || !decision.agreed).collect()
 }
 
-/// Writes down what is wished for, before any of it is done, and whether a person `agreed` to it.
+/// Records what was requested, before any of it is done, and whether a person `agreed` to it.
 ///
 /// # Errors
 /// As [`LedgerFile::open`] and [`LedgerFile::append`]; nothing may be deleted then.
@@ -58,7 +58,7 @@ pub(crate) fn write(args: &Args, keys: &Keys, wishes: &[Wish], agreed: bool) -> 
     Ok(Decided { old, new })
 }
 
-/// Writes down that `lines`, each with how many rows went by it, are done. Of one that was done before, nothing is written.
+/// Records that `lines`, each with its number of deleted rows, are done. Skips a line that was done before.
 ///
 /// # Errors
 /// As [`write`]; the next run does them again then.

@@ -63,7 +63,7 @@ pub(crate) fn expunge(args: &Args) -> Result<Expunged> {
     }
     if let (Some(newest), Some(measure)) = (sets.names.last(), missing_from_newest(&sets.names, &sets.known))
     {
-        // Of an emptied memory only the old sets are left.
+        // Only the old sets still hold an emptied memory.
         return Err(Failure::new(Exit::TryLater, doing)
             .because(missing_rows(*newest, measure, &sets.known.sizes))
             .advise(missing_rows_advice(measure)));

@@ -20,7 +20,7 @@ pub(crate) struct Purged {
     pub(crate) overwritten: u64,
     /// Indexes that were written anew.
     pub(crate) reindexed: u64,
-    /// Rows of other tables that referred to what went.
+    /// Rows of other tables that referred to deleted rows.
     pub(crate) referring: Vec<Referred>,
     /// Copies in Redis that went.
     pub(crate) copies: u64,
@@ -42,7 +42,7 @@ pub(crate) struct Purged {
     pub(crate) notes: Vec<String>,
 }
 
-/// What became of rows of one other table.
+/// What happened to rows of one other table.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Referred {
     /// The table.

@@ -98,7 +98,7 @@ fn examine(
     let ended = throwaway.end();
     making.took("remove", began);
     match ended {
-        // It was ended because it took too much of the disk, and whatever else failed did so for that.
+        // The server was ended because it took too much of the disk, and that caused every other failure.
         Err(full) if full.exit() == Exit::CannotCreate => return Err(full),
         Err(failure) if outcome.is_ok() => return Err(failure),
         _ => {}
@@ -161,7 +161,7 @@ fn in_postgres(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Re
 fn forget_again(args: &Args, making: &Restoring<'_>) -> Result<Option<(u64, Forbidden)>> {
     let Some(ledgers) = forget::ledgers(making, &args.purge_ledger)? else { return Ok(None) };
     let mut forbidden = Forbidden::named(&ledgers);
-    // What the owner would have become of rows that refer is a question for a restore; this server is thrown away.
+    // How to treat referring rows matters only for a restore; this server is thrown away.
     let how = forget::How { on_reference: OnReference::Cascade, rewrite: false };
     let gone = forget::again(making, &ledgers, how, &mut |ids| {
         forbidden.add(ids);

@@ -1,4 +1,4 @@
-//! The throwaway PostgreSQL, which nexus-docker runs for as long as we hold it, and the password of throwaway servers.
+//! The throwaway PostgreSQL, which nexus-docker runs while this is alive, and the password of throwaway servers.
 
 use age::secrecy::zeroize::Zeroizing;
 use age::secrecy::{ExposeSecret, SecretString};
@@ -25,7 +25,7 @@ pub(crate) struct Throwaway {
 }
 
 impl Throwaway {
-    /// Starts one with room for the set, whose superuser has `password`.
+    /// Starts one with space for the set; its superuser has `password`.
     ///
     /// # Errors
     /// TryLater (75) without memory or while another one runs, CannotCreate (73) without disk, Unavailable (69) when
@@ -37,7 +37,8 @@ impl Throwaway {
         stop: &Stop,
     ) -> Result<Self> {
         let request = Request::ScratchUp { memory_mib: room::memory(args.memory)? };
-        // Its own flag for failures: why it ended must be heard when everything else has failed for that.
+        // Its own flag for failures: the reason for its end must arrive even after everything else has failed because
+        // of it.
         let client = client(&args.docker_socket, &stop.of_one_try());
         let (held, line) = client.hold(&request, &mut password_line(password).as_slice())?;
         let scratch = parse(&line)?;
@@ -55,8 +56,8 @@ impl Throwaway {
     }
 }
 
-/// How the throwaway server is reached, once it is there. Its password is its own: a set may be a stranger's, and what
-/// runs in it must not learn the living server's.
+/// How to reach the throwaway server, once it runs. It has its own password: a set may come from another person, and
+/// programs in it must not learn the living server's.
 pub(crate) fn server(args: &Args, password: SecretString) -> Server {
     let settings = ServerSettings {
         host: args.scratch_dir.display().to_string(),

@@ -11,12 +11,12 @@ use crate::args::Args;
 /// The set that was asked for; else the newest that is not proven; else, when all are, the newest.
 ///
 /// # Errors
-/// Usage (64) when there is no such set, Unavailable (69) when there is none at all, Settings (78) when the directory is not
-/// the one that sets were written to.
+/// Usage (64) when that set does not exist, Unavailable (69) when there is no set at all, Settings (78) when the directory
+/// is not the one that sets were written to.
 pub(crate) fn choose(args: &Args) -> Result<SetEntry> {
     let is_path = args.set.as_ref().is_some_and(|id| id.contains('/'));
     if !is_path {
-        // A proof of a set of another directory would say something about ours.
+        // A proof of a set in another directory would count for one of ours.
         Homes::of_this_machine().require(&BackupDirectory::at(&args.backup_dir)?)?;
     }
     if let Some(id) = &args.set {

@@ -1,4 +1,4 @@
-//! `nexus-restore finish`: what a restore has left that was ended before its end: vector indexes, the purge ledger.
+//! `nexus-restore finish`: completes an interrupted restore: vector indexes, the purge ledger.
 
 use nexus_core::failure::Result;
 use nexus_core::output;

@@ -1,5 +1,5 @@
-//! The ledger goes with the database: noted before the swap, handed over after it, and settled by the next run when that
-//! was not reached.
+//! The ledger moves with the database: noted before the swap, handed over after it, and settled by the next run if this
+//! one did not get there.
 
 use std::path::Path;
 
@@ -15,12 +15,12 @@ use crate::apply::forget::PATIENCE;
 use crate::apply::merged::Merged;
 use crate::kept::databases;
 
-/// A ledger that is to be handed over, and the right to do it.
+/// A ledger that will be handed over, and the right to do it.
 pub(crate) struct Handing {
     files: Files,
     merged: Merged,
     _alone: Lock,
-    /// Nothing once it could not be given back.
+    /// `None` once it could not be returned.
     lock: Option<Lock>,
 }
 
@@ -58,7 +58,7 @@ impl Handing {
         handover::prepare(&self.files, &comes, &self.merged.after)
     }
 
-    /// Hands it over: the database has its place. The locks stay until this is dropped.
+    /// Hands the ledger over: the database is in place. The locks stay until this is dropped.
     ///
     /// # Errors
     /// I/O; the next run does it then.
@@ -70,7 +70,7 @@ impl Handing {
         Ok(())
     }
 
-    /// After a swap that failed: hands it over or drops it, as the server says, so far as it can say.
+    /// After a failed swap: hands the ledger over or drops it, as the server says, if it answers.
     pub(crate) fn after_a_failure(self, control: &Control) {
         let Some(lock) = self.lock else { return };
         if let Err(failure) = settle_with(&self.files, control, lock) {
@@ -79,7 +79,7 @@ impl Handing {
     }
 }
 
-/// A failure when the database has its place already, and the ledger not yet.
+/// The failure when the database is in place, but not its ledger.
 fn after_the_swap(failure: &Failure) -> Failure {
     let what = "the databases are swapped, but the purge ledger of the new database is not in place";
     Failure::new(failure.exit(), what)
@@ -87,7 +87,7 @@ fn after_the_swap(failure: &Failure) -> Failure {
         .advise("Correct the cause, then run: nexus-restore finish")
 }
 
-/// Settles what a restore that was killed has left of the ledger at `path`. The caller holds the lock of restores.
+/// Settles the handover that a killed restore has left for the ledger at `path`. The caller holds the lock of restores.
 ///
 /// # Errors
 /// TryLater (75) while another process holds the ledger; I/O, or the server's.
@@ -118,7 +118,7 @@ fn settle_with(files: &Files, control: &Control, lock: Lock) -> Result<()> {
     Ok(())
 }
 
-/// Forgets the ledgers of kept databases that are there no more.
+/// Removes the ledgers of kept databases that no longer exist.
 ///
 /// # Errors
 /// I/O, or the server's.

@@ -39,7 +39,7 @@ struct Row {
 /// As the directory and the identity that was given.
 pub(crate) fn run(args: &ListArgs) -> Result<()> {
     let directory = BackupDirectory::at(&args.common.backup_dir)?;
-    // What is listed is not what should be there.
+    // The listed sets are not those that should be there.
     if let Err(failure) = Homes::of_this_machine().require(&directory) {
         log::warn!("{failure}");
     }

@@ -1,5 +1,5 @@
-//! The ledger's part of an undo: the database that comes back brings its ledger along, and what was forgotten since it was put
-//! aside is forgotten in it, too.
+//! The ledger's part of an undo: the old database brings its ledger back, and nexus-restore forgets in it what was forgotten
+//! since it was put aside.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -25,11 +25,11 @@ use crate::apply::names;
 use crate::args::UndoArgs;
 use crate::handing::Handing;
 
-/// Rows of a step: nobody else is in that database.
+/// Rows of a step: no other session uses that database.
 const AT_ONCE: u32 = 10_000;
 
-/// Forgets in database `back` what was forgotten since it was put aside. Gives what the ledger becomes, or nothing where nothing was
-/// ever forgotten, and how many rows that were.
+/// Forgets in database `back` what was forgotten since it was put aside. Returns what the ledger becomes, or `None` if nothing
+/// was ever forgotten, and the number of rows.
 ///
 /// # Errors
 /// TryLater (75) while another process holds the ledger; Data (65) when one is damaged; else the server's.
@@ -48,7 +48,7 @@ pub(crate) fn forget_again(
     let keys = Keys::read()?;
     let alone = carry_out_alone(path, APPLICATION, PATIENCE)?;
     let lock = Lock::take_within(path.parent().unwrap_or(Path::new("/")), APPLICATION, PATIENCE)?;
-    // Its end, too: lines that are missing there are lines that would be forgotten.
+    // Check its end, too: a decision in a missing last line would be lost.
     read(path, &keys)?;
     let before = read_text(path, keys)?;
     let foreign: BTreeSet<_> = kept::all(&files)?.into_iter().flat_map(|kept| kept.foreign).collect();
@@ -81,7 +81,7 @@ pub(crate) fn forget_again(
     Ok((Some(Handing::new(path, alone, lock, merged)), rows))
 }
 
-/// Rows of each decision; nothing when they were not carried out, but left to nexus-purge, which says why.
+/// Rows of each decision; `None` if they are left to nexus-purge, which says why.
 fn carry_out(on: &Forgetting<'_>, decisions: &[&Decision], max_share: u64) -> Result<Option<Vec<u64>>> {
     if decisions.is_empty() {
         return Ok(Some(Vec::new()));
@@ -99,7 +99,7 @@ fn carry_out(on: &Forgetting<'_>, decisions: &[&Decision], max_share: u64) -> Re
     }
     match replay(on, decisions, &mut |_| Ok(())) {
         Ok(replayed) => Ok(Some(replayed.rows)),
-        // The way back stays open; the next run of nexus-purge says the same until it is mended.
+        // The undo must stay possible; the next run of nexus-purge reports the same until the cause is corrected.
         Err(failure) if failure.exit() == Exit::Data => {
             log::warn!("{failure}. The next nexus-purge tries again");
             Ok(None)
@@ -108,7 +108,7 @@ fn carry_out(on: &Forgetting<'_>, decisions: &[&Decision], max_share: u64) -> Re
     }
 }
 
-/// Appends to `after`, the ledger that comes back, what was decided `since` by the lines of `before`.
+/// Appends to `after`, the restored ledger, what was decided `since` by the lines of `before`.
 fn take_along(
     after: &mut Draft,
     before: &Draft,
@@ -144,7 +144,7 @@ fn take_along(
     Ok(())
 }
 
-/// For a database that was kept without its ledger: what was decided since the moment that its name says.
+/// For a database that was kept without its ledger: what was decided since the time in its name.
 fn since_it_was_kept<'a>(lines: &'a [Line], back: &str, living: &str) -> Vec<&'a Line> {
     let kept =
         names::kept_at(back, living).and_then(|stamp| format!("000000-{stamp}").parse::<SetName>().ok());

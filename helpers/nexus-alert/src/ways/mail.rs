@@ -86,7 +86,8 @@ impl Mail {
     }
 }
 
-/// Returns `text` with no line longer than a mail may have; servers refuse longer ones or break them inside a letter.
+/// Returns `text` with no line longer than a mail may have; servers refuse longer lines or break them inside a
+/// character.
 fn wrapped(text: &str) -> String {
     let mut wrapped = String::new();
     for mut line in text.lines() {

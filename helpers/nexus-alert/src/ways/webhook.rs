@@ -36,23 +36,23 @@ struct Post {
     body: String,
 }
 
-/// Bytes that ntfy takes as a message. Where it does not keep attachments it refuses a longer one
+/// Bytes that ntfy accepts as a message. If it does not keep attachments it refuses a longer one
 /// (<https://docs.ntfy.sh/config/>, `message-size-limit`).
 const NTFY: usize = 4096;
 
 /// Bytes that healthchecks.io keeps of a ping's body (<https://healthchecks.io/docs/self_hosted_configuration/>,
-/// `PING_BODY_LIMIT`); it passes over the rest, which would be the newest lines.
+/// `PING_BODY_LIMIT`); it ignores the rest, which would be the newest lines.
 const HEALTHCHECKS: usize = 10_000;
 
 /// 413 Content Too Large.
 const TOO_LARGE: u16 = 413;
 
-/// Posts `alert`; a status of 200 to 299 means that it is taken. One that is too long for the server is posted once more
-/// without the journal's lines. `patience` is for all of one post: name, connection, request, answer.
+/// Posts `alert`; a status of 200 to 299 means that the server accepted it. If it is too long for the server, posts it
+/// once more without the journal's lines. `patience` limits one whole post: name, connection, request, reply.
 ///
 /// # Errors
-/// Settings (78) without a URL, CannotCreate (73) when the server takes none that short, Unavailable (69) when it does not
-/// take it for another reason.
+/// Settings (78) without a URL, CannotCreate (73) when it is too long even so, Unavailable (69) when the server refuses it
+/// for another reason.
 pub(crate) fn send(format: Format, alert: &Alert, patience: Duration) -> Result<()> {
     let url = url()?;
     match send_once(&post(format, &url, alert)?, patience) {
@@ -79,7 +79,7 @@ fn failed(exit: Exit, why: String) -> Failure {
     Failure::new(exit, "posting to the webhook").because(why)
 }
 
-/// What an answer other than yes means, and what to do about it.
+/// What any other status means, and what to do about it.
 fn refused(status: u16, bytes: usize) -> Failure {
     let answered = format!("it answered {status}");
     match status {

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// After a failure nobody tries for so long.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Its user in Redis, which may use the commands of this folder and its own keys, and nothing else (install.d/setup/secrets.sh).
+/// Its Redis user, which may use only the commands of this module and its own keys (install.d/setup/secrets.sh).
 const USER: &str = "nexus-api";
 
 /// Redis does not answer.

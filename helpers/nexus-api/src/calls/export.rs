@@ -12,8 +12,8 @@ use crate::app::App;
 use crate::http::agent::Agent;
 use crate::problem::Problem;
 
-/// All that the agent has, one JSON object a line, oldest first. An answer that breaks off is shorter than it says, which
-/// HTTP/1.0 cannot say of one whose length nobody knows yet.
+/// All that the agent has, one JSON object a line, oldest first. A client must be able to see that a reply is incomplete;
+/// HTTP/1.0 has no way to show that without a known length.
 pub(super) async fn export(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,

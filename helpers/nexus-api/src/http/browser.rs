@@ -1,7 +1,8 @@
-//! Requests that a web page in the owner's browser can make: refused, because a browser reaches loopback.
+//! Refuses requests that a web page in the owner's browser can make, because a browser reaches loopback.
 //!
-//! A page of another site can send requests to 127.0.0.1 (fetch with `no-cors`, forms, images), and by DNS rebinding it can even read
-//! the answers: its own name then leads to 127.0.0.1. Fetch Metadata (W3C) and the Fetch standard's `Origin` tell the first apart,
+//! A page of another site can send requests to 127.0.0.1 (fetch with `no-cors`, forms, images), and by DNS rebinding it can
+//! even read the replies: its own name then resolves to 127.0.0.1. Fetch Metadata (W3C) and the Fetch standard's `Origin` tell
+//! the first apart,
 //! the `Host` header the second. Programs send none of these headers but `Host`, and are not affected.
 
 use axum::http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
@@ -10,10 +11,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
 use crate::problem::Problem;
 
-/// Names that lead to this machine wherever it is asked; [`Hosts`] adds those that the owner names.
+/// Names that always mean this machine; [`Hosts`] adds those of the owner.
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 
-/// What every browser since 2023 sends with each request to loopback.
+/// The header that every browser since 2023 sends with each request to loopback.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Types of a body that a page may send to another site without asking it first (Fetch standard, "CORS-safelisted
@@ -21,7 +22,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const WITHOUT_PREFLIGHT: [&str; 3] =
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"];
 
-/// Headers of every answer: what a browser keeps to itself, should a page get one after all.
+/// Headers of every reply: they restrict what a page can do with one that it gets after all.
 pub(super) const ANSWER: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -34,7 +35,7 @@ pub(super) const ANSWER: [(HeaderName, HeaderValue); 4] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
 
-/// The names by which this service may be asked over TCP.
+/// The host names under which clients may use this service over TCP.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hosts(Vec<String>);
 
@@ -44,10 +45,10 @@ impl Hosts {
         Self(names.iter().map(|name| plain(name.trim())).collect())
     }
 
-    /// Lets a request in that a program, or a page of this service itself, can have made.
+    /// Admits a request that a program, or a page of this service itself, can have made.
     ///
     /// # Errors
-    /// 403 for another name, another site, or a body as only a page of another site would send it.
+    /// 403 for another name, another site, or a body that only a page of another site would send.
     pub(super) fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let hosts: Vec<_> = headers.get_all(HOST).iter().collect();
         // HTTP/1.0 may leave it out; no browser does.
@@ -103,7 +104,7 @@ fn is_origin_of(origin: &HeaderValue, host: Option<&Authority>) -> bool {
 }
 
 fn is_sent_without_preflight(headers: &HeaderMap) -> bool {
-    // Without a type there may still be a body: a Blob has none.
+    // There may be a body without a type: a Blob has none.
     let has_body = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
         .iter()
         .any(|name| headers.get(name).is_some_and(|value| value.as_bytes() != b"0"));

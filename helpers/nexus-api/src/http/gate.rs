@@ -30,7 +30,7 @@ use crate::problem::Problem;
 /// What the unit sets the credential to where there is no file.
 const NO_TOKEN: &str = "none";
 
-/// The shortest token, in bytes: guessing one of so many letters and digits takes for ever, at whatever speed.
+/// The shortest token, in bytes: a token of that many letters and digits cannot be guessed at any speed.
 pub(crate) const SHORTEST: usize = 32;
 
 /// Who shares places: of this machine's programs each as one agent, as most come from one address; of other machines each
@@ -200,7 +200,7 @@ async fn enter(
 ) -> Result<Response, Problem> {
     let gate = &app.gate;
     let peer = request.extensions().get::<Peer>().copied();
-    // Before anything else, also before what needs no token. No browser opens a Unix socket.
+    // Checked first, also for calls that need no token. No browser opens a Unix socket.
     if matches!(peer, Some(Peer::Address(_))) {
         gate.hosts.admit(request.uri(), request.headers())?;
     }

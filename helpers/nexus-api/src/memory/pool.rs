@@ -89,7 +89,7 @@ impl Database {
     }
 }
 
-/// Frees a new session of the one limit of a person's that [`session_options`] cannot name.
+/// Switches off in a new session the one limit of the owner that [`session_options`] cannot name.
 fn without_foreign_limit() -> Hook {
     Hook::async_fn(|client, _| {
         Box::pin(async move {

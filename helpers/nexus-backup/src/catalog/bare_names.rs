@@ -1,8 +1,8 @@
 //! Functions that a restore calls and that name others without a schema. A restore sets no search_path, as pg_dump's archives
-//! demand, so such a function finds nothing there: CHECK constraints, generated columns, indexes and materialized views that
+//! require, so that function finds nothing there: CHECK constraints, generated columns, indexes and materialized views that
 //! depend on one stop it.
 //!
-//! The bodies are only read, never run: they are a program's, and this session is a superuser's.
+//! It only reads the bodies and never runs them: others wrote them, and this session has superuser rights.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use nexus_core::restoring::statements::{Token, split};
 use nexus_core::set::manifest::BareNames;
 use tokio_postgres::Client;
 
-/// What a restore evaluates, and the functions beyond PostgreSQL's own that it depends on.
+/// The objects that a restore evaluates, and the functions that they depend on, without PostgreSQL's own.
 const ROOTS: &str = "\
 SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, 0), d.refobjid \
 FROM pg_catalog.pg_depend d \
@@ -52,7 +52,7 @@ struct Function {
 struct Names {
     /// By name; several may have one.
     functions: BTreeMap<String, Vec<u32>>,
-    /// Names that PostgreSQL's own functions have too: those are found.
+    /// Names that PostgreSQL's own functions have too; these are always found.
     built_in: BTreeSet<String>,
     relations: BTreeSet<String>,
     types: BTreeSet<String>,
@@ -109,7 +109,7 @@ fn reached(object: &str, root: u32, functions: &BTreeMap<u32, Function>, names: 
 /// The names without a schema in a function's source, and the functions that it calls with one.
 fn look(source: &str, names: &Names) -> (BTreeSet<String>, BTreeSet<u32>) {
     let (mut bare, mut calls) = (BTreeSet::new(), BTreeSet::new());
-    // A source that cannot be read is one that its language could not read either, or one it reads otherwise.
+    // If the source cannot be parsed here, its language cannot parse it either, or parses it differently.
     let statements = split(&format!("{source}\n;")).unwrap_or_default();
     let tokens: Vec<&Token> =
         statements.iter().flat_map(|s| s.tokens.iter().map(|(_, token)| token)).collect();

@@ -1,4 +1,4 @@
-//! What the server holds that is in no set of this database.
+//! Lists what the server holds that no set of this database contains.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 
 use crate::snapshot::APPLICATION;
 
-/// But for those that a restore is making or has kept.
+/// Except those that a restore is making or has kept.
 const DATABASES: &str = "\
 SELECT datname::text, CASE WHEN pg_catalog.has_database_privilege(oid, 'CONNECT') THEN pg_catalog.pg_database_size(oid) END \
 FROM pg_catalog.pg_database \
@@ -29,7 +29,7 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n 
   WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_') \
 OR EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)";
 
-/// The database that every cluster has: named only where it is used.
+/// The database that every cluster has: listed only if it is used.
 const ALWAYS_THERE: &str = "postgres";
 
 /// Lists it.
@@ -55,7 +55,7 @@ pub(crate) async fn read(client: &Client, server: &Server) -> Result<LeftOut> {
     })
 }
 
-/// One that cannot be looked into counts as used.
+/// A database that cannot be inspected counts as used.
 async fn is_used(server: &Server, database: &str) -> bool {
     let Ok(inside) = control::connect(server, database, APPLICATION).await else { return true };
     inside.query_one(IS_USED, &[]).await.map_or(true, |row| row.get(0))

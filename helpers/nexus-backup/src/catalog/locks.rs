@@ -1,5 +1,5 @@
-//! Locking every table before the snapshot is taken. TRUNCATE and an ALTER TABLE that rewrites give a table a new file, and a
-//! snapshot from before their commit finds nothing in it (PostgreSQL manual, "Caveats" of "Concurrency Control").
+//! Locks every table before the snapshot is taken. TRUNCATE and an ALTER TABLE that rewrites give a table a new file, and a
+//! snapshot from before their commit finds no rows in it (PostgreSQL manual, "Caveats" of "Concurrency Control").
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,9 @@ pub(crate) const PATIENCE: &str = "10s";
 
 const DOING: &str = "locking the tables";
 
-/// Every table with rows of its own, partitioned ones, and those of extensions, of which pg_dump may write rows.
+/// Every table with its own rows, partitioned tables, and tables of extensions, whose rows pg_dump may write.
 ///
-/// The text has all that a snapshot from before a change would show otherwise than the table now is.
+/// The text has everything in which the table may differ from a snapshot before a change.
 const TABLES: &str = "\
 SELECT c.oid, n.nspname::text, c.relname::text, pg_catalog.concat_ws(' ', c.relfilenode, c.relkind, c.relispartition, \
   (SELECT pg_catalog.string_agg(i.inhparent::text, ',' ORDER BY i.inhseqno) FROM pg_catalog.pg_inherits i \
@@ -31,7 +31,7 @@ const HELD: &str = "\
 SELECT relation FROM pg_catalog.pg_locks \
 WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND granted AND mode = 'AccessShareLock'";
 
-/// A table's names and what it is like.
+/// A table's names and its definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     schema: String,
@@ -44,13 +44,13 @@ pub(crate) type Tables = BTreeMap<u32, Seen>;
 
 /// Why the snapshot could not be taken.
 pub(crate) enum Refusal {
-    /// Others changed definitions meanwhile: the next snapshot may come in a better moment.
+    /// Other sessions changed definitions meanwhile: another snapshot may succeed.
     Altered(Failure),
     /// Anything else.
     Other(Failure),
 }
 
-/// What was listed may be gone by now, or be read while it is being replaced: undefined_table, invalid_schema_name, and
+/// A listed table may be gone by now, or be read while it is being replaced: undefined_table, invalid_schema_name, and
 /// internal_error ("cache lookup failed for …").
 const ALTERED: [&str; 3] = ["SQLSTATE 42P01", "SQLSTATE 3F000", "SQLSTATE XX000"];
 
@@ -75,8 +75,8 @@ pub(crate) async fn list(client: &Client) -> Result<Tables, Refusal> {
     Ok(rows.iter().map(|row| (row.get(0), seen(row))).collect())
 }
 
-/// Takes the weakest lock on each table, as pg_dump does: reading and writing go on, DROP and ALTER wait. In a transaction that
-/// has no snapshot yet it takes none.
+/// Takes the weakest lock on each table, as pg_dump does: reading and writing go on, DROP and ALTER wait. It takes no snapshot
+/// in a transaction that has none yet.
 ///
 /// # Errors
 /// TryLater (75) when another session holds an exclusive lock.
@@ -84,7 +84,8 @@ pub(crate) async fn take<'a>(client: &Client, tables: impl Iterator<Item = &'a S
     let names: Vec<_> = tables.map(|seen| quote::qualified(&seen.schema, &seen.table)).collect();
     for sql in statements(&names) {
         client.batch_execute(&sql).await.map_err(|error| match error.code() {
-            // lock_timeout ran out; or another session took its locks in another order, and the server ended our wait.
+            // lock_timeout expired; or another session took its locks in another order, and the server ended the
+            // deadlock.
             Some(code) if is_busy(code.code()) => held_by_another(DOING),
             _ => from_client(DOING, &error),
         })?;
@@ -97,18 +98,18 @@ pub(crate) fn statements(names: &[String]) -> impl Iterator<Item = String> + '_ 
     names.chunks(200).map(|some| format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", some.join(", ONLY ")))
 }
 
-/// What is said where a lock was not to be had in time.
+/// The failure when a lock was not granted in time.
 pub(crate) fn held_by_another(doing: &str) -> Failure {
     Failure::new(Exit::TryLater, doing)
         .because("another session holds an exclusive lock")
         .advise("Wait until its VACUUM FULL, ALTER TABLE or the like has ended and run it again")
 }
 
-/// Locks what the snapshot has beyond the tables that were locked before it, then makes sure that every table of the snapshot
-/// is still what it was: `beside` is a session that sees what is committed by now.
+/// Locks the tables that only the snapshot has, then checks that every table of the snapshot is unchanged: `beside` is a
+/// session that sees what is committed now.
 ///
 /// # Errors
-/// As [`take`]; `Altered` when some table is another by now.
+/// As [`take`]; `Altered` when a table has changed.
 pub(crate) async fn settle(client: &Client, beside: &Client) -> Result<(), Refusal> {
     let seen = list(client).await?;
     let held = client.query(HELD, &[]).await.map_err(|e| from_client(DOING, &e))?;

@@ -66,7 +66,7 @@ SELECT t.oid, t.typname::text, t.typtype, t.typbasetype, \
       AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e') \
 FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid";
 
-/// Reads the tables, largest first. They are locked already: so are their sizes, which would otherwise wait for others.
+/// Reads the tables, largest first. They are already locked, so reading their sizes does not wait for other sessions.
 ///
 /// # Errors
 /// The server's.

@@ -25,20 +25,20 @@ const MAGIC: &[u8] = b"REDIS";
 /// Bytes read at once.
 const BUFFER: usize = 256 << 10;
 
-/// What becomes of Redis in a set.
+/// What happens with Redis in a set.
 pub(crate) enum Part {
     /// It is not wanted, or holds nothing that would be missed.
     NotWanted,
-    /// Its snapshot is to be taken.
+    /// Its snapshot will be taken.
     Wanted(Facts),
-    /// It would be wanted and cannot be read, for this reason: no reason to have no backup of PostgreSQL.
+    /// It is wanted but cannot be read, for this reason; PostgreSQL is backed up all the same.
     Missing(String),
 }
 
-/// Asks Redis what it holds.
+/// Reads what Redis holds.
 ///
 /// # Errors
-/// Only where Redis must be in the set: Unavailable (69) when it does not answer, Permission (77) when it refuses the password.
+/// Only if Redis must be in the set: Unavailable (69) when it does not answer, Permission (77) when it refuses the password.
 pub(crate) fn look(when: WhenRedis, socket: &Path) -> Result<Part> {
     if when == WhenRedis::No {
         return Ok(Part::NotWanted);
@@ -52,7 +52,7 @@ pub(crate) fn look(when: WhenRedis, socket: &Path) -> Result<Part> {
     }
 }
 
-/// Whether a set may lack Redis because of this. What cannot be written is the set's own trouble.
+/// Whether a set may lack Redis because of this failure. A failure to write the set does not count.
 pub(crate) fn is_bearable(when: WhenRedis, failure: &Failure, stop: &Stop) -> bool {
     when != WhenRedis::Yes && !stop.is_set() && matches!(failure.exit(), Exit::Unavailable | Exit::Permission)
 }

@@ -23,10 +23,10 @@ fn pinned(server_version: u32) -> String {
 /// Stands in the statements for the name that the person gives.
 const NAME: &str = "\u{1}";
 
-/// Where NEXUS keeps its own tables, which come first: whatever the others are like, these are restored.
+/// The schema of NEXUS's own tables, which come first, so that they are restored even if others fail.
 const NEXUS_SCHEMA: &str = "nexus_memory";
 
-/// What every script does; `RESTORE.txt` says how it is called.
+/// The common part of every script; `RESTORE.txt` says how to call it.
 const FUNCTIONS: &str = include_str!("restore.sh");
 
 /// The script's text.

@@ -9,8 +9,8 @@ use crate::request::Refusal;
 /// What marks everything that belongs to a throwaway server.
 const LABEL: &str = "nexus.scratch";
 
-/// Removes what an earlier server has left in the directory of sockets, says that the container lives, takes the password
-/// from the input, starts the server with a killer beside it that waits for the end of our input, and becomes the server.
+/// Removes leftovers of an earlier server from the directory of sockets, reports that the container runs, reads the
+/// password from the input, starts a killer that waits for the end of the input, and becomes the server.
 /// The container ends with its server, which is its only process but for the init and the killer.
 const POSTGRES: &str = r#"set -e; umask 077; chmod -R u+rwX /var/run/postgresql/.; find /var/run/postgresql -mindepth 1 -delete; echo started
 read -r word; printf '%s\n' "$word" >/run/secrets/postgres_password; printf '*:*:*:postgres:%s\n' "$word" >/run/secrets/postgres_pgpass
@@ -28,8 +28,8 @@ const POSTGRES_READY: &str = "until psql -XAtq -d postgres -c 'SELECT 1' >/dev/n
 /// The same. The user `health` may only PING, with any password; one that still loads its file says LOADING.
 const REDIS_READY: &str = r#"until [ "$(redis-cli -s /run/redis/redis.sock --no-auth-warning --user health --pass x PING 2>&1)" = PONG ]; do sleep 0.1; done"#;
 
-/// For each line of its input says how full the disk of a directory is: blocks that are free and all blocks, bytes of a block, inodes
-/// that are free and all inodes.
+/// For each line of its input prints how full the disk of a directory is: free blocks and all blocks, bytes of a block, free
+/// inodes and all inodes.
 const MEASURE: &str = r#"while read -r _; do stat -fc '%a %b %S %d %c' "$1"; done"#;
 
 /// Where the volume of each server is.
@@ -110,7 +110,7 @@ pub fn server(wanted: Wanted, living: &Living) -> Argv {
     argv.push(format!("--memory-swap={mib}m"));
     argv.push(format!("--shm-size={}m", mib / 2));
     argv.extend(words(&["--tmpfs", "/tmp:size=64m,mode=1777,noexec,nosuid,nodev"]));
-    // The server's own secrets, none of which is the living one's: the set may be a stranger's.
+    // The server's own secrets, none of the living server's: the set may come from another person.
     argv.extend(words(&["--tmpfs", "/run/secrets:size=64k,mode=1777,noexec,nosuid,nodev"]));
     argv.extend(mount(&living.scripts, "/nexus"));
     match wanted.service {
@@ -187,7 +187,7 @@ pub fn ready(service: Service) -> Argv {
 
 /// Measures the disk of the server's volume for as long as its input lasts.
 ///
-/// As root without any right: the server's programs can neither end nor change what is not their own user's.
+/// As root without capabilities: the server's programs cannot end or change processes of another user.
 pub fn measure(service: Service) -> Argv {
     let volume = match service {
         Service::Postgres => POSTGRES_VOLUME,

@@ -1,5 +1,5 @@
-//! Whether alerts arrive: once a month nexus-alert sends a test through every way that is set, and notes what came of it. Where
-//! none is set, nobody learns of a failure who does not look.
+//! Whether alerts arrive: once a month nexus-alert sends a test through every configured channel, and notes the result. Without
+//! a channel, the owner sees a failure only in the journal.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;

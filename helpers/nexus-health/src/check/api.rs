@@ -1,5 +1,5 @@
-//! Whether programs can store: by the figures of nexus-api, which counts its answers. A trigger, a right that is missing or a
-//! full disk refuses every store while reading goes on and all else is well.
+//! Whether programs can store, by the figures of nexus-api, which counts its replies. A trigger, a missing privilege or a
+//! full disk can fail every store while everything else works.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -15,16 +15,16 @@ use crate::look::{Check, Ctx, Look};
 /// For each read and write.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// What is read of the figures, in bytes; they have some 20 KiB.
+/// The most bytes to read of the figures, which have some 20 KiB.
 const LONGEST: u64 = 1 << 20;
 
-/// Without one more store for so long, what the last ones came to says nothing any more.
+/// After so long without another store, the last results mean nothing any more.
 const OLD: Duration = Duration::from_secs(3600);
 
 /// The figure: how many stores have failed since the last one that succeeded.
 const FIGURE: &str = "nexus_api_failed_stores ";
 
-/// What is kept from look to look: the figure, and when it last grew.
+/// Kept between checks: the figure, and when it last grew.
 #[derive(Debug, Default)]
 pub(crate) struct Api {
     failed: Option<(u64, Instant)>,
@@ -34,7 +34,7 @@ impl Check for Api {
     fn look(&mut self, ctx: &Ctx) -> Look {
         match ask(&ctx.args.api_socket) {
             Ok(Some(failed)) => Look::only(self.judge(failed, Instant::now())),
-            // The check of systemd says that nobody listens there, and one that is busy answers the next time.
+            // The check of systemd reports a socket without a listener, and a busy API answers the next time.
             Ok(None) => Look::default(),
             Err(error) => Look::only(Finding::unknown(
                 "stores",
@@ -60,12 +60,12 @@ impl Api {
             format!("Programs cannot store: {failed} requests have failed since the last one that succeeded."),
             "See why: journalctl -u nexus-api -n 20; a trigger, a missing privilege or a full disk may be the cause",
         )
-        // A server that starts again refuses for a moment.
+        // A restarting server refuses for a moment.
         .patient(2)
     }
 }
 
-/// Asks for the figures, over a connection for a moment; nothing when nobody listens or the answer is another one.
+/// Reads the figures over a short connection; `None` if nothing listens or the reply has no figure.
 fn ask(socket: &Path) -> std::io::Result<Option<u64>> {
     let Ok(mut stream) = UnixStream::connect(socket) else { return Ok(None) };
     stream.set_read_timeout(Some(LIMIT))?;
@@ -90,7 +90,7 @@ fn ask(socket: &Path) -> std::io::Result<Option<u64>> {
     Ok(None)
 }
 
-/// The API's token, where one is set. "none" is what the unit has where there is no file (SetCredential=).
+/// The API's token, if one is set. Without the file the unit provides "none" (SetCredential=).
 fn token() -> Option<SecretString> {
     let is_there = credentials::path_of("api_token").exists();
     let token = is_there.then(|| credentials::read("api_token")).transpose();

@@ -1,5 +1,5 @@
-//! Whether programs have had as many episodes forgotten within an hour as they may: a program that has gone mad, or nexus-api
-//! in the hands of another.
+//! Whether programs have reached the hourly limit of forgotten episodes: a program may misbehave, or an attacker may control
+//! nexus-api.
 
 use jiff::Timestamp;
 use nexus_core::ledger::{Hourly, asked_within_the_hour};
@@ -8,7 +8,7 @@ use nexus_core::text::counted;
 use crate::finding::Finding;
 use crate::look::{Check, Ctx, Look};
 
-/// Looks at the ledger.
+/// Checks the ledger.
 pub(crate) struct Forgetting;
 
 impl Check for Forgetting {
@@ -27,7 +27,7 @@ impl Check for Forgetting {
 fn judge(asked: u64, hourly: Hourly) -> Finding {
     let id = "forgetting";
     let sentence = format!("Programs had {} forgotten within the last hour", counted(asked, "episode"));
-    // Where none may be forgotten, that is what the owner wants.
+    // With a limit of 0 the owner wants refusals.
     if asked == 0 || !hourly.is_reached(asked) {
         return Finding::ok(id, format!("{sentence}."));
     }

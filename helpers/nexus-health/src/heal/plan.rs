@@ -36,7 +36,7 @@ pub(crate) enum Action {
     Restart(Service),
     /// systemd is asked to make the directories and to start the stack.
     AskForStack,
-    /// systemd is asked to start timers and sockets that a start mends.
+    /// Asks systemd to start timers and sockets, if a start helps.
     AskForUnits,
     /// What throwaway servers have left is removed.
     SweepScratch,

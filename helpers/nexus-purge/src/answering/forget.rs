@@ -21,14 +21,14 @@ use crate::redis::Redis;
 /// How often it is tried to get a row that others hold, each time for a second.
 const TRIES: u32 = 4;
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The episode is gone.
     Forgotten,
-    /// The agent has no such episode.
+    /// The agent does not have the episode.
     Absent,
-    /// It stays: so many were forgotten within the hour, and no more may be.
+    /// It stays: the hourly limit is reached, with this many forgotten.
     TooMany(u64),
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<Outc
     let prefixes = args.copies();
     let mut redis = (!prefixes.is_empty()).then(|| Redis::connect(&args.redis_socket)).transpose()?;
     let mut ledger = LedgerFile::open(&args.purge_ledger, Keys::read()?, APPLICATION)?;
-    // Other requests wait for the ledger, so the count cannot be passed.
+    // Other requests wait for the ledger, so none can exceed the limit.
     let recent = ledger.ledger().asked_within_the_hour(Timestamp::now());
     if args.hourly.is_reached(recent) {
         return Ok(Outcome::TooMany(recent));

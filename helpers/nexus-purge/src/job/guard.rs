@@ -1,4 +1,4 @@
-//! Stopping where more would go than a run may take that nobody watches.
+//! Stops if more would be deleted than an unattended run may delete.
 
 use nexus_core::confirm::confirm;
 use nexus_core::failure::{Exit, Failure, Result};
@@ -12,7 +12,7 @@ use crate::decisions;
 use crate::survey::Survey;
 
 impl Job<'_> {
-    /// Stops where more would go than a run may take that nobody watches; gives whether a person agreed.
+    /// Stops if more would be deleted than an unattended run may delete; returns whether a person agreed.
     pub(super) fn guard(&self, survey: &Survey) -> Result<bool> {
         let what = format!(
             "{} of {} ({} %) would be forgotten",
@@ -33,8 +33,8 @@ impl Job<'_> {
         Err(self.too_much(&what, survey.rows, advice))
     }
 
-    /// The same for what the ledger says already: a run that was killed was measured when it began, but a ledger that was
-    /// put there by hand, or taken over from another machine, was not.
+    /// The same for decisions in the ledger: a killed run measured its own when it began, but those in a ledger that was
+    /// put there by hand or taken over from another machine were not measured.
     pub(super) fn guard_ledger(&self, keys: &Keys, behind: &[Line]) -> Result<()> {
         let measured = decisions::to_measure(self.args, behind);
         if self.args.yes || measured.is_empty() {

@@ -10,7 +10,7 @@ use nexus_core::postgres::quote;
 /// Pages that are read at once.
 pub(super) const AT_ONCE: usize = 128;
 
-/// How often the files are looked for while others replace them (VACUUM FULL, TRUNCATE).
+/// How often to look for the files while other sessions replace them (VACUUM FULL, TRUNCATE).
 const TRIES: usize = 10;
 
 /// The longest rest.
@@ -36,7 +36,7 @@ impl Files {
     /// Of table `heap`, as they are now.
     ///
     /// # Errors
-    /// TryLater (75) when others replace them all the time; else the server's.
+    /// TryLater (75) when other sessions keep replacing them; else the server's.
     pub(super) fn of(control: &Control, heap: &str) -> Result<Self> {
         let doing = format!("looking for the files of {heap}");
         for _ in 0..TRIES {
@@ -49,7 +49,7 @@ impl Files {
             .advise("Run it again when its VACUUM FULL, TRUNCATE or ALTER TABLE has ended"))
     }
 
-    /// Nothing when one of them was replaced between the catalog's snapshot and the look at it: its name and size are NULL then.
+    /// `None` if one of them was replaced after the catalog's snapshot: its name and size are NULL then.
     fn at_this_moment(control: &Control, heap: &str, doing: &str) -> Result<Option<Self>> {
         let sql = format!(
             "SELECT pg_catalog.pg_relation_filepath(f.oid), pg_catalog.pg_relation_size(f.oid), \

@@ -29,7 +29,7 @@ pub(crate) struct Built {
     pub(crate) safety_backup: Option<String>,
     /// Redis's snapshot, compared and ready to be sent.
     pub(crate) redis: Option<Box<dyn Read + Send>>,
-    /// The ledger that comes with it. Nobody forgets anything until all of it is in its place.
+    /// The ledger that comes with it. No program forgets anything until both are in place.
     pub(crate) ledger: Option<Handing>,
     /// Whether indexes are to be built now that the database serves.
     pub(crate) is_left: bool,
@@ -117,14 +117,15 @@ fn finish(target: &str) -> String {
     format!("nexus-restore finish --pg-database '{}'", printable(target).replace('\'', r"'\''"))
 }
 
-/// Gives the new database its name, and notes the ledger that comes with it; gives the name under which the old one is kept.
+/// Gives the new database its name, and notes the ledger that comes with it; returns the name under which the old one is
+/// kept.
 fn into_place(
     restore: &mut Restore<'_>,
     control: &Control,
     plan: Plan,
     ledger: Option<Handing>,
 ) -> Result<(Option<String>, Option<Handing>)> {
-    // From here on nothing stops it any more.
+    // From here on it cannot be stopped.
     restore.watch.end()?;
     let taken = databases(control)?;
     let sequence = restore.making.set.name.sequence;

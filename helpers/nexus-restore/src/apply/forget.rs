@@ -1,5 +1,5 @@
-//! What was forgotten since the set was taken is forgotten again, in the restored copy and before it takes its place. The ledger
-//! that says so becomes this machine's when it has.
+//! Forgets again what was forgotten since the set was taken, in the restored copy and before the swap. The ledger that records
+//! it becomes this machine's with the swap.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::handing::Handing;
 /// How long the ledger is waited for before the swap.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads the ledgers, so that one that is damaged is known before anything is made. Gives how many lines the set's has, if this
-/// machine lacks keys of it: then it is another machine's.
+/// Reads the ledgers, so that a damaged one is found before anything is created. Returns the number of lines of the set's
+/// ledger if this machine lacks keys of it: then it is another machine's.
 ///
 /// # Errors
 /// Data (65).
@@ -48,8 +48,8 @@ pub(crate) struct Forgotten {
     until: Option<Head>,
 }
 
-/// Forgets in the restored copy what the ledgers of this machine and of the set forbid. Asks when that is a large part of a
-/// table which is to take a living one's place.
+/// Forgets in the restored copy what the ledgers of this machine and of the set forbid. Asks if that is a large part of a
+/// table that will replace a living one.
 ///
 /// # Errors
 /// Data (65) when a ledger is damaged; Usage (64) when the answer is not yes; else the server's. Nothing was replaced then.
@@ -75,8 +75,8 @@ pub(crate) fn again(restore: &mut Restore<'_>, replaces: bool) -> Result<Forgott
 }
 
 /// Keeps the ledger from growing while it is held, until the swap is done, and forgets again what came into it since
-/// [`again`]: an episode forgotten meanwhile was forgotten in the database that goes. Gives what becomes of the ledger; nothing
-/// where there is no place for one.
+/// [`again`]: an episode forgotten meanwhile was forgotten in the old database. Returns what becomes of the ledger; `None` if
+/// there is no directory for one.
 ///
 /// # Errors
 /// TryLater (75) while somebody else holds it; else as [`again`]. Nothing was replaced then.
@@ -99,7 +99,7 @@ pub(crate) fn hold(restore: &mut Restore<'_>, forgotten: &mut Forgotten) -> Resu
     Ok(Some(Handing::new(&path, alone, lock, merged)))
 }
 
-/// Forgets in the restored copy what `ledgers` forbid, and adds what that was to `forgotten`.
+/// Forgets in the restored copy what `ledgers` forbid, and adds the result to `forgotten`.
 fn carry_out(restore: &mut Restore<'_>, ledgers: &Ledgers, forgotten: &mut Forgotten) -> Result<()> {
     let how = How { on_reference: restore.args.ledger.referring, rewrite: !is_cleaned_later(restore) };
     let Gone { tables, referring } = forget::again(&restore.making, ledgers, how, &mut |ids| {

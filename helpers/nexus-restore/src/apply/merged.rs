@@ -1,4 +1,4 @@
-//! The ledger that comes with a restored database: that of this machine and that of the set in one.
+//! The ledger that comes with a restored database: this machine's merged with the set's.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::apply::Restore;
 
 /// The merged ledger, and what an undo needs to know of it.
 pub(crate) struct Merged {
-    /// This machine's, as it is.
+    /// This machine's present ledger.
     pub(crate) before: Draft,
     /// What it becomes.
     pub(crate) after: Draft,
@@ -28,9 +28,9 @@ impl Merged {
     }
 }
 
-/// The longer ledger, or of two that have gone different ways the newer with what only the other decided. All of it was carried
-/// out in the restored database, so what is taken over is done. What went of `tables` is still in their files: an open line for
-/// each has the next nexus-purge clean them.
+/// The longer ledger, or if they have diverged, the newer one with the decisions that only the other has. All of them were
+/// carried out in the restored database, so those taken over are done. Deleted rows are still in the files of `tables`: an open
+/// line for each makes the next nexus-purge clean them.
 ///
 /// # Errors
 /// I/O.

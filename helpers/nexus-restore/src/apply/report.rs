@@ -38,7 +38,7 @@ pub(crate) struct Report {
     notes: Vec<String>,
 }
 
-/// What became of rows of one other table.
+/// What happened to rows of one other table.
 #[derive(Clone, Debug, Serialize)]
 struct Referred {
     table: String,

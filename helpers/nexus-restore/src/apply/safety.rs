@@ -61,7 +61,7 @@ fn run(restore: &Restore<'_>, arguments: &[&str], doing: &str) -> Result<String>
     let program = find()?;
     let server = &restore.making.server.settings;
     let mut command = Command::new(&program);
-    // A directory that a person has typed is not the settings'.
+    // A directory on the command line is not that of the settings.
     if cli::was_typed("--backup-dir") {
         command.arg("--backup-dir").arg(&restore.args.common.backup_dir);
     }

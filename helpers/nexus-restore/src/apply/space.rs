@@ -1,5 +1,5 @@
-//! The room on the server's disks, where they can be seen from here: before anything is made, and while it is made. A server
-//! whose log finds no room stops, and the living database with it, so a restore ends before that.
+//! The free space on the server's disks, if they are visible from here: before the restore and during it. PostgreSQL stops
+//! when its log finds no space, and the living database with it, so a restore ends before that.
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Looks where the server has its files; nothing where they cannot be seen from here.
+    /// Finds the server's files; `None` if they are not visible from here.
     ///
     /// # Errors
     /// The server's.
@@ -49,7 +49,7 @@ impl Room {
         }))
     }
 
-    /// The place that has least beyond what must stay free, and how much that is and must stay.
+    /// The place with the least space beyond its reserve, its free space, and the reserve.
     fn least(&self) -> Option<(&Path, u64, u64)> {
         let measured = self.places.iter().filter_map(|place| {
             let (free, size) = free(place)?;
@@ -58,7 +58,7 @@ impl Room {
         measured.min_by_key(|(_, free, reserve)| free.saturating_sub(*reserve))
     }
 
-    /// Why it is too little; nothing while it is enough.
+    /// Why it is too little; `None` while it is enough.
     pub(crate) fn too_little(&self) -> Option<String> {
         let (place, free, reserve) = self.least()?;
         (free < reserve).then(|| {
@@ -72,7 +72,7 @@ impl Room {
     }
 }
 
-/// The path of the server's file `path` by way of its process: whatever container and volume it is in.
+/// The path of the server's file `path` through its process, in any container and volume.
 fn as_the_server_sees(socket: &Path, path: &Path) -> Option<PathBuf> {
     let peer = getsockopt(&UnixStream::connect(socket).ok()?, PeerCredentials).ok()?;
     let root = PathBuf::from(format!("/proc/{}/root", peer.pid()));

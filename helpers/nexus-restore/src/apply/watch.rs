@@ -1,4 +1,4 @@
-//! Ends a restore in time: before the living server finds no room for its log.
+//! Ends a restore before the living server finds no space for its log.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -9,10 +9,10 @@ use nexus_core::stop::Stop;
 
 use crate::apply::space::Room;
 
-/// How often it is measured. A disk takes some hundred MiB meanwhile.
+/// How often it is measured. A restore can write some hundred MiB in that time.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// Measures the room until it is told that nothing more is written, and stops the job when it becomes too little.
+/// Measures the free space until the load ends, and stops the job if there is too little.
 #[derive(Debug, Default)]
 pub(crate) struct Watch(Arc<Mutex<Seen>>);
 
@@ -62,7 +62,7 @@ impl Watch {
         }
     }
 
-    /// `failure`, or what is behind it: a job that was stopped here fails everywhere else.
+    /// `failure`, or its cause: a job that was stopped here fails in other places.
     pub(crate) fn explain(&self, failure: Failure) -> Failure {
         self.end().err().unwrap_or(failure)
     }

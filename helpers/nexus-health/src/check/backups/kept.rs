@@ -1,4 +1,4 @@
-//! Whether the sets are those that should be there: the right directory, rows that were not lost, dates that can be.
+//! Checks the sets: the right directory, no lost rows, possible dates.
 
 use jiff::Timestamp;
 use nexus_core::set::directory::{BackupDirectory, SetEntry};
@@ -8,7 +8,7 @@ use nexus_core::set::rotation::{Known, missing_from_newest, missing_rows, missin
 
 use crate::finding::Finding;
 
-/// So many seconds a clock may be ahead of another that was set since.
+/// How many seconds a clock may have been ahead of a clock that was set since.
 const AHEAD: f64 = 3600.0;
 
 /// Whether the directory is the one that sets were written to.
@@ -24,14 +24,14 @@ pub(super) fn home(homes: &Homes, directory: &BackupDirectory) -> Finding {
     }
 }
 
-/// Whether the newest set holds what those before it held.
+/// Whether the newest set holds as much as those before it.
 pub(super) fn rows(names: &[SetName], known: &Known) -> Finding {
     let id = "backup-rows";
     let (Some(newest), Some(measure)) = (names.last(), missing_from_newest(names, known)) else {
         return Finding::ok(id, "The newest backup is not far smaller than older ones.");
     };
     let mut sentence = missing_rows(*newest, measure, &known.sizes);
-    // It begins with a small letter, because nexus-backup says it after its name.
+    // It begins with a small letter, because nexus-backup prints it after its name.
     sentence.replace_range(..1, "S");
     Finding::critical(
         id,
@@ -40,7 +40,7 @@ pub(super) fn rows(names: &[SetName], known: &Known) -> Finding {
     )
 }
 
-/// Whether the newest set has a date that can be.
+/// Whether the newest set has a possible date.
 pub(super) fn date(sets: &[SetEntry]) -> Finding {
     let id = "backup-clock";
     match sets.last().filter(|set| is_to_come(set.name.taken)) {
@@ -54,7 +54,7 @@ pub(super) fn date(sets: &[SetEntry]) -> Finding {
     }
 }
 
-/// Whether a clock that was right cannot have said it yet.
+/// Whether no correct clock can have shown this time yet.
 pub(super) fn is_to_come(at: Timestamp) -> bool {
     at.duration_since(Timestamp::now()).as_secs_f64() > AHEAD
 }

@@ -64,14 +64,14 @@ fn see(ctx: &Ctx, look: &mut Look) -> Result<()> {
     Ok(())
 }
 
-/// Seconds since then; what a clock that was a little ahead has said counts as now.
+/// Seconds since then; a time slightly in the future counts as now.
 fn age(at: Timestamp) -> f64 {
     Timestamp::now().duration_since(at).as_secs_f64().max(0.0)
 }
 
 fn newest(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
     let advice = "Take one: systemctl start nexus-backup; why there was none: journalctl -u nexus-backup";
-    // One with a date to come may be of any age.
+    // A set with a date in the future may be of any age.
     let Some(set) = sets.iter().rfind(|set| !kept::is_to_come(set.name.taken)) else {
         let sentence = if sets.is_empty() {
             "There is no backup."

@@ -28,7 +28,7 @@ const LISTENING: &str = "0A";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
-    /// The user whose program it is, where the kernel says so.
+    /// The user of the listening program, if the kernel shows it.
     pub(crate) user: Option<u32>,
 }
 
@@ -51,7 +51,7 @@ impl Listener {
     }
 }
 
-/// Writes the addresses that are listened on, and whose they are, into `path`, one a line.
+/// Writes the listening addresses and their users into `path`, one a line.
 ///
 /// # Errors
 /// I/O.
@@ -73,7 +73,7 @@ pub(crate) fn note(path: &Path) -> Result<()> {
     file::replace(path, lines.as_bytes())
 }
 
-/// The addresses that were listened on, and when that was written down.
+/// The listening addresses, and when they were written.
 #[derive(Clone, Debug)]
 pub(in crate::check) struct Listening {
     pub(in crate::check) listeners: Vec<Listener>,
@@ -86,7 +86,7 @@ impl Default for Listening {
     }
 }
 
-/// Returns what was written down; nothing where it cannot be read, which is a finding of its own.
+/// Returns the written list; `None` if it cannot be read, which is a separate finding.
 pub(in crate::check) fn listening_now(args: &Args) -> Listening {
     let path = args.run_dir.join("ports");
     let read = files::read_to_string(&path).and_then(|text| Ok((text, path.metadata()?.modified()?)));

@@ -39,7 +39,8 @@ impl Check for Database {
     }
 }
 
-/// One subject of this check. A part that the server refuses (a lock, a limit of 4 s, a right) does not hide the others.
+/// One subject of this check. A part that fails (a lock, the limit of 4 s, a missing privilege) does not hide the
+/// others.
 type Part = fn(&Session, &Ctx, &mut Look) -> Result<(), Trouble>;
 
 const PARTS: [Part; 8] = [
@@ -64,7 +65,7 @@ const PARTS: [Part; 8] = [
     dead_rows,
 ];
 
-/// What the server refused to answer. That it does not answer at all is reported by the check of the server.
+/// The query that the server refused. The check of the server reports that it does not answer at all.
 fn complete(refused: &[Trouble]) -> Finding {
     match refused.iter().find(|trouble| trouble.answer == Answer::NotNow) {
         None => Finding::ok("database", "Every query about the database succeeded."),

@@ -1,4 +1,4 @@
-//! Whether the memory still has the episodes that its backups have: an empty one answers as well as a full one.
+//! Whether the memory still has the episodes that its backups have: an empty memory answers as well as a full one.
 
 use nexus_core::failure::Result as Outcome;
 use nexus_core::ledger::rows_gone;
@@ -15,14 +15,14 @@ use crate::look::{Ctx, Look};
 /// The most rows that are counted one by one.
 const MOST: u64 = 200_000;
 
-/// How many rows the planner believes that there are; less than 0 when it does not know, no row when there is no table.
+/// The planner's estimate of the rows; less than 0 if it has none, no row if the table does not exist.
 const BELIEVED: &str = "SELECT reltuples::float8 FROM pg_catalog.pg_class \
 WHERE oid = pg_catalog.to_regclass('nexus_memory.zep_episodic_memory')";
 
 pub(super) fn look(session: &Session, ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
-    // What cannot be read of the backups is said by the check of the backups.
+    // The check of the backups reports what cannot be read of them.
     let Ok(Some((set, before, gone))) = reference(ctx) else { return Ok(()) };
-    // More than what would be missed need not be counted.
+    // It need not count more rows than the limit.
     let episodes = episodes(session, before.episodes / 2 + 1)?;
     look.found(finding(set, before, Size { rows: before.rows, episodes, forgotten: gone }));
     Ok(())
@@ -37,7 +37,7 @@ fn reference(ctx: &Ctx) -> Outcome<Option<(SetName, Size, u64)>> {
     Ok(known.reference(&names).map(|(set, size)| (set, size, gone)))
 }
 
-/// How many there are, as far as it matters. What the planner believes is old news where it says too few.
+/// The number of episodes, up to `enough`. A low estimate of the planner may be out of date.
 fn episodes(session: &Session, enough: u64) -> Result<u64, Trouble> {
     let Some(row) = session.rows(BELIEVED)?.into_iter().next() else { return Ok(0) };
     #[expect(
@@ -67,7 +67,7 @@ fn finding(set: SetName, before: Size, now: Size) -> Finding {
         grouped(now.episodes),
         grouped(before.episodes)
     );
-    // A purge says that rows are gone when their pages are cleaned, some minutes after they went.
+    // A purge records rows as gone when their pages are cleaned, some minutes after it deleted them.
     Finding::critical(id, sentence, missing_rows_advice(set)).patient(2)
 }
 

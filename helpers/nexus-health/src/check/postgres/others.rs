@@ -1,11 +1,12 @@
-//! What is in the server beside the memory's database: no set has it, and `nexus-upgrade-postgres --finish` removes it.
+//! What the server holds besides the memory's database: no set has it, and `nexus-upgrade-postgres --finish` removes
+//! it.
 
 use super::session::{Session, Trouble};
 use crate::finding::Finding;
 use crate::look::{Ctx, Look};
 
-/// The databases of the server but for the memory's own, those that every server has, and those that nexus-restore keeps or
-/// makes, which have a space in their names and the memory's name before it.
+/// The databases of the server, except the memory's own, those that every server has, and those that nexus-restore keeps or
+/// makes, whose names are the memory's name, a space and more.
 const DATABASES: &str = "\
 SELECT datname::text FROM pg_catalog.pg_database \
 WHERE datname NOT IN ('postgres', 'template0', 'template1', current_database()) \
@@ -20,7 +21,7 @@ WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^(pg_|information_schema$)'
 pub(super) fn look(session: &Session, ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
     let databases = session.names(DATABASES)?;
     let mut settings = ctx.args.server.clone();
-    // Where the memory itself is in `postgres`, its tables are in every set.
+    // If the memory itself is in `postgres`, its tables are in every set.
     let tables = if settings.database == "postgres" {
         Vec::new()
     } else {

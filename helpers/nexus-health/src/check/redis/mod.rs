@@ -13,7 +13,7 @@ use info::Info;
 /// Evictions are counted over this time.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What is kept from look to look.
+/// Kept between checks.
 #[derive(Default)]
 pub(crate) struct Redis {
     /// When how many keys had been evicted, the oldest an hour ago.
@@ -68,7 +68,7 @@ impl Redis {
                 self.forks = forks;
                 Finding::ok(id, "Redis wrote its last snapshot.")
             }
-            // Redis counts those that succeed.
+            // Redis counts successful forks.
             Some(_) if forks.is_some() && forks == self.forks.or(Some(0)) => Finding::critical(
                 id,
                 format!("{sentence} It cannot start a copy of itself (fork)."),

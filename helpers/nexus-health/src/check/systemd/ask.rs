@@ -1,4 +1,4 @@
-//! What systemd says of the units, over D-Bus (org.freedesktop.systemd1(5)); only read.
+//! Reads the state of the units from systemd, over D-Bus (org.freedesktop.systemd1(5)).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -38,11 +38,11 @@ pub(super) struct Asked {
     pub(super) files: Vec<(String, String)>,
     /// The active timers that have a calendar, and the time until their next run; `None` where there is none.
     pub(super) next: Vec<(String, Option<Duration>)>,
-    /// The sockets that this machine has no use for, as their `Condition…=` say.
+    /// The sockets that this machine does not need, as their `Condition…=` say.
     pub(super) unneeded_sockets: Vec<String>,
     /// The sockets that have failed.
     pub(super) failed_sockets: Vec<FailedSocket>,
-    /// Of a stack that is starting: how often systemd has tried again, and since when it starts.
+    /// For a starting stack: how often systemd has tried again, and since when it starts.
     pub(super) starting: Option<(u32, Duration)>,
 }
 
@@ -62,7 +62,7 @@ impl Asked {
     }
 }
 
-/// Asks, over one connection for a moment; none is held.
+/// Asks over one short connection; none stays open.
 pub(super) fn ask() -> zbus::Result<Asked> {
     let connection = Connection::system()?;
     let manager = proxy(&connection, MANAGER, "Manager")?;
@@ -93,7 +93,7 @@ pub(super) fn ask() -> zbus::Result<Asked> {
             }
             (name, "inactive") if name.ends_with(".socket") => {
                 let socket = proxy(&connection, unit.path.as_str(), "Unit")?;
-                // Looked at when it was to start, and not before.
+                // Only checked when it was due to start, not before.
                 let (is_met, at): (bool, u64) =
                     (socket.get_property("ConditionResult")?, socket.get_property("ConditionTimestamp")?);
                 if at != 0 && !is_met {

@@ -1,5 +1,5 @@
-//! systemd: units that failed, timers that will not run, sockets that nobody listens on, units that are masked or were
-//! stopped, and whether the stack is up.
+//! systemd: failed units, timers that will not run, sockets without a listener, masked or stopped units, and whether
+//! the stack is up.
 
 mod ask;
 pub(crate) mod sandbox;
@@ -14,7 +14,8 @@ use crate::finding::Finding;
 use crate::look::{Check, Ctx, Fact, Look, Stack, StackState};
 use ask::Asked;
 
-/// What must be enabled, or the machine loses something: backups, proofs, forgetting, or the way back after a boot.
+/// Units that must be enabled: without them the machine has no backups, proofs or purges, or does not start after a
+/// boot.
 const NEEDED: [&str; 6] = [
     "nexus-backup.timer",
     "nexus-docker.socket",
@@ -104,13 +105,13 @@ fn masked(asked: &Asked) -> Finding {
     }
 }
 
-/// `starting`: of a stack that starts, how often systemd has tried again, and since when it starts.
+/// `starting`: for a starting stack, how often systemd has tried again, and since when it starts.
 fn stack(is_wanted: bool, state: StackState, starting: Option<(u32, Duration)>) -> Finding {
     let advice = "See why: journalctl -u nexus-stack -n 20; docker ps --all";
     match (is_wanted, state) {
         (_, StackState::Up) => Finding::ok("stack", "The stack is up."),
         (_, StackState::Changing) => match starting {
-            // Once is usual: Docker may be later than we at boot.
+            // Once is usual: at boot Docker may start later.
             Some((tries @ 2.., _)) => Finding::critical(
                 "stack",
                 format!("The stack does not start: systemd has tried again {tries} times."),

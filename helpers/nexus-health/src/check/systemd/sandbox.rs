@@ -1,5 +1,5 @@
-//! Whether systemd gives our jobs the sandbox that they ask for. Images of container hosts have a drop-in for all services that
-//! takes private networks and credentials away (lxc/distrobuilder#985), and systemd passes over what a host cannot do.
+//! Whether systemd gives our jobs the sandbox of their units. Images of container hosts have a drop-in for all services that
+//! removes private networks and credentials (lxc/distrobuilder#985), and systemd ignores what a host does not support.
 
 use nexus_core::systemd::{MANAGER, proxy};
 use zbus::blocking::Connection;
@@ -42,7 +42,7 @@ impl Check for Sandbox {
     fn look(&mut self, _: &Ctx) -> Look {
         match ask() {
             Ok(jobs) => Look { findings: vec![network(&jobs), credentials(&jobs)], ..Look::default() },
-            // That systemd does not answer is said by the other check.
+            // The other check reports that systemd does not answer.
             Err(error) => Look::only(Finding::unknown(
                 "sandbox",
                 format!("systemd cannot be asked about the jobs' sandbox: {error}."),
@@ -59,7 +59,7 @@ fn ask() -> zbus::Result<Vec<Job>> {
     for name in JOBS {
         let path: OwnedObjectPath = manager.call("LoadUnit", &(name,))?;
         let state: String = proxy(&connection, path.as_str(), "Unit")?.get_property("LoadState")?;
-        // A machine may have a part of them only.
+        // A machine may have only some of them.
         if state != "loaded" {
             continue;
         }
@@ -118,7 +118,7 @@ mod tests {
         assert!(credentials(&ill).sentence.ends_with("to: nexus-backup.service."));
     }
 
-    /// Each unit file that is shipped says what is looked for here.
+    /// Each shipped unit file has the settings that this check expects.
     #[test]
     fn the_shipped_units_have_what_is_asked_for() {
         for name in JOBS {

@@ -1,4 +1,4 @@
-//! Sockets that nobody listens on, and who has their port.
+//! Sockets without a listener, and which user's program has their port.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use super::ask::{Asked, FailedSocket};
 use crate::check::exposure::ports::{Listener, Listening};
 use crate::finding::Finding;
 
-/// Those that a person has turned off by `systemctl disable` are meant to be.
+/// The owner wants those off that `systemctl disable` has turned off.
 pub(super) fn look(asked: &Asked, is_wanted: bool, listening: &Listening) -> Finding {
     let is_unneeded = |name: &str| asked.unneeded_sockets.iter().any(|unneeded| unneeded == name);
     let is_deaf = |name: &&str| {
@@ -38,8 +38,8 @@ pub(super) fn look(asked: &Asked, is_wanted: bool, listening: &Listening) -> Fin
     Finding::critical("sockets", sentence, advice).patient(2)
 }
 
-/// Whether a socket has failed and its port is free, so that a start mends it. A list from before it failed does not say
-/// that, and a start in vain is not tried again for an hour.
+/// Whether a socket has failed and its port is free, so that a start helps. A list from before the failure does not show
+/// that, and after a failed start there is no other try for an hour.
 pub(super) fn can_start(asked: &Asked, listening: &Listening) -> bool {
     let enabled: Vec<&str> = asked.in_state(&["enabled"]).collect();
     let is_listed =
@@ -47,7 +47,8 @@ pub(super) fn can_start(asked: &Asked, listening: &Listening) -> bool {
     asked.failed_sockets.iter().any(is_listed) && holder(asked, listening).is_none()
 }
 
-/// Who listens where a socket that has failed should. A list from before it failed may have the socket itself.
+/// The program that listens on the address of a failed socket. A list from before the failure may show the socket
+/// itself.
 fn holder<'a>(asked: &Asked, listening: &'a Listening) -> Option<&'a Listener> {
     let failed = asked.failed_sockets.iter().filter(|socket| listening.at > socket.at);
     let wanted = failed.flat_map(|socket| &socket.addresses).filter_map(|address| address.parse().ok());

@@ -1,4 +1,4 @@
-//! Timers: whether they run, whether their next run comes when their calendar says, and which of them were stopped by hand.
+//! Timers: whether they run, whether their next run matches their calendar, and which of them were stopped by hand.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ pub(super) const CALENDARS: [(&str, Duration); 4] = [
     ("nexus-alert-test.timer", DAY.saturating_mul(40)),
 ];
 
-/// Those of them without which something is lost.
+/// Those of them that must run.
 const NEEDED: [&str; 3] = ["nexus-backup.timer", "nexus-purge.timer", "nexus-restore-test.timer"];
 
-/// It has its one run soon after the installation, and is not started any more once there is a proof.
+/// It runs once soon after the installation, and no more once there is a proof.
 const ONCE: &str = "nexus-first-proof.timer";
 
 pub(super) fn without_next_run(asked: &Asked, is_wanted: bool) -> Finding {
@@ -70,8 +70,8 @@ pub(super) fn late(asked: &Asked) -> Finding {
     )
 }
 
-/// What is enabled, and was stopped by hand or left so by an upgrade that was interrupted. Sockets, and the timers that
-/// [`without_next_run`] names, are findings of their own.
+/// Enabled units that were stopped by hand or by an interrupted upgrade. Sockets, and the timers that
+/// [`without_next_run`] names, are separate findings.
 pub(super) fn stopped(asked: &Asked, is_wanted: bool) -> Finding {
     let id = "units-stopped";
     let is_job = |name: &&str| {
