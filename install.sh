@@ -7,7 +7,7 @@
 set -euo pipefail
 shopt -s inherit_errexit
 
-# By the system's own programs: the caller's PATH still counts here.
+# Uses absolute paths, because the caller's PATH still applies here.
 clone=$(cd -- "$(/usr/bin/dirname -- "$(/usr/bin/readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)
 . "$clone/install.d/setup/stand-alone.sh"
 stand_alone

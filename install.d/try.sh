@@ -3,7 +3,7 @@
 
 try_in_a_machine() {
 	local machine name=try-$$ luggage status=0
-	# It builds a machine with what the caller has.
+	# It builds a machine with the caller's own tools.
 	machine=(env PATH="$callers_path" "$clone/tests/host/machine")
 	doing "building the helpers"
 	build_helpers

@@ -5,7 +5,7 @@
 # Here the cluster is made beside its final place and moved there in one rename; migrate.sh does what comes after.
 set -euo pipefail
 umask 077
-# Without a trap bash ignores the SIGINT that stops the container while a command runs that does not die of it.
+# Without a trap, bash ignores the SIGINT that stops the container while a command runs that survives it.
 trap 'exit 143' INT TERM
 
 # A cluster of another version is no reason to begin with an empty one. (A throwaway server's directory has no version's name.)
@@ -15,15 +15,15 @@ if [[ $PGDATA =~ ^/var/lib/postgresql/([0-9]+)/ && ${BASH_REMATCH[1]} != "$progr
 	exit 1
 fi
 
-# refuse_new_memory WHY: the container starts again and again, says this each time, and leaves the volume as it is.
+# refuse_new_memory WHY: the container restarts in a loop, logs this each time, and leaves the volume unchanged.
 refuse_new_memory() {
 	echo "nexus: refusing to create an empty memory: $1. Bring back the disk or the volume that holds it (docker volume ls), or start with an empty memory and restore a backup into it: nexus-setup --new-memory" >&2
 	exit 1
 }
 
-# Where there has been a memory, an empty one would answer as if nothing were wrong, and its backups would take the place of
-# the full ones. Both files are root's, outside of the volume: one is made by nexus-stack.service once a memory is there, the
-# other by a person's word (nexus-setup --new-memory) and by nexus-upgrade-postgres.
+# After the loss of a memory, an empty one would answer as if nothing were wrong, and its backups would replace the full ones.
+# Root owns both files, outside of the volume: nexus-stack.service creates one once there is a memory; nexus-setup --new-memory
+# and nexus-upgrade-postgres create the other.
 if [[ ! -s $PGDATA/PG_VERSION && $PGDATA =~ ^/var/lib/postgresql/([0-9]+)/ ]]; then
 	major=${BASH_REMATCH[1]}
 	if [[ ! -e /etc/postgresql/new-memory || $(</etc/postgresql/new-memory) != "$major" ]]; then

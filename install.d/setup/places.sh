@@ -18,5 +18,5 @@ setups_lock=/run/nexus-locks/setup
 # What setup keeps in mind: copies of what it wrote, to tell a file that a person changed from one that nobody did; which units it
 # has switched on; which version it has set up.
 as_shipped=/var/lib/nexus/installed
-# Holds the major version of PostgreSQL of which compose/postgres/start.sh may make an empty cluster.
+# Holds the major version of PostgreSQL for which compose/postgres/start.sh may create an empty cluster.
 new_memory=/etc/nexus/postgres/new-memory

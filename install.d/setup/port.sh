@@ -1,9 +1,9 @@
-# Who has the addresses on which NEXUS's API listens.
+# Finds the programs that use the addresses of NEXUS's API.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 api_sockets=(nexus-api.socket nexus-api-ipv6.socket)
 
-# addresses_of SOCKET: where it listens, or will where it is not here yet; a person's drop-in may have moved it.
+# addresses_of SOCKET: where it listens, or will listen if it is not installed yet; a drop-in may have moved it.
 addresses_of() {
 	local listens
 	listens=$(systemctl show --property=Listen --value "$1" 2>/dev/null) || listens=''
@@ -16,8 +16,8 @@ addresses_of() {
 	fi
 }
 
-# holder_of ADDRESS:PORT: prints who listens there or on every address; nothing where nobody does. As the kernel lists them (proc(5)): addresses
-# and ports in hexadecimal, an address in words of this machine's order.
+# holder_of ADDRESS:PORT: prints who listens there or on every address; nothing if nobody does. The kernel lists addresses and ports in
+# hexadecimal, addresses in words of this machine's byte order (proc(5)).
 holder_of() {
 	local port places at uid inode
 	case ${1%:*} in
@@ -34,23 +34,23 @@ holder_of() {
 	done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == "0A" { print $2, $8, $10 }')
 }
 
-# process_with INODE: the process that has this socket open. Only root sees those of others.
+# process_with INODE: prints the process that has this socket open. Only root sees processes of others.
 process_with() {
 	local link process name=''
 	# A process may end meanwhile.
 	link=$(find /proc/[0-9]*/fd -maxdepth 1 -lname "socket:\[$1\]" -print -quit 2>/dev/null) || true
 	process=${link#/proc/}
 	process=${process%%/*}
-	# Its name is its user's choice.
+	# Its user chooses its name.
 	if [[ -n $process ]]; then name=$(tr -cd '[:alnum:]._+-' 2>/dev/null <"/proc/$process/comm") || true; fi
 	if [[ -n $process ]]; then printf 'process %s (%s)' "$process" "$name"; else printf 'in a process that cannot be seen from here'; fi
 }
 
-# strangers: for each address of the API that another program has, a line that says who it is.
+# strangers: prints a line for each address of the API that another program uses, with its user and process.
 strangers() {
 	local socket address holder
 	for socket in "${api_sockets[@]}"; do
-		# Then it is systemd that listens, for NEXUS.
+		# Then systemd listens, for NEXUS.
 		if systemctl is-active --quiet "$socket" 2>/dev/null; then continue; fi
 		while IFS= read -r address; do
 			holder=$(holder_of "$address")
@@ -66,7 +66,7 @@ check_port() {
 	done < <(strangers)
 }
 
-# Prints who keeps the API from listening; nothing where it listens. Others may have taken its port since the machine was checked.
+# Prints why the API does not listen; nothing if it listens. Another program may have taken its port since the check.
 refusal_of_port() {
 	local socket found
 	for socket in "${api_sockets[@]}"; do

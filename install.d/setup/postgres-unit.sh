@@ -1,13 +1,13 @@
-# nexus-upgrade-postgres.service: what does the work of nexus-upgrade-postgres. A closed terminal does not end it. When it ends before its
-# work is done, by an error or a signal, its ExecStopPost= undoes what is half done; after a power cut the next run does.
+# nexus-upgrade-postgres.service does the work of nexus-upgrade-postgres. A closed terminal does not end it. If an error or a signal ends
+# it early, its ExecStopPost= undoes the unfinished work; after a power cut the next run does.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 unit=nexus-upgrade-postgres.service
-# Says what is half done: TASK FROM TO, as long as it is.
+# Says what is unfinished: TASK FROM TO, while it is.
 note=$as_shipped/postgres-at-work
 # How the unit has ended: exited|killed STATUS|SIGNAL.
 ended=/run/nexus/upgrade-ended
-# What must not happen meanwhile, and starts again afterwards.
+# Units that must not run meanwhile, and start again afterwards.
 jobs_units=(nexus-backup.timer nexus-purge.timer nexus-restore-test.timer nexus-first-proof.timer nexus-embed-backfill.timer nexus-health.service)
 
 nobody_at_work() {
@@ -17,7 +17,7 @@ nobody_at_work() {
 	esac
 }
 
-# run_as_unit ARGUMENT…: shows what the unit says until it ends, and ends as it did.
+# run_as_unit ARGUMENT…: shows the unit's messages until it ends, and exits with its status.
 run_as_unit() {
 	local cursor
 	cursor=$(mktemp)
@@ -26,7 +26,7 @@ run_as_unit() {
 	# Where the journal ends now.
 	journalctl --quiet --lines=1 --cursor-file="$cursor" >/dev/null
 	rm -f "$ended"
-	# Without After=: what is started again while this one stops would wait for its end.
+	# Without After=: units that are restarted while this one stops would wait for its end.
 	systemd-run --quiet --unit="$unit" --service-type=exec --setenv=HOME=/root --property=Description='NEXUS: the next PostgreSQL' \
 		--property="ExecStopPost=$prefix/sbin/$program --after-unit" --property=TimeoutStopSec=15min \
 		--property=OnFailure=nexus-alert@nexus-upgrade-postgres.service --property=OnSuccess=nexus-alert-over@nexus-upgrade-postgres.service \
@@ -44,7 +44,7 @@ run_as_unit() {
 
 is_at_work() { [[ $(systemctl show --property=ActiveState --value "$unit") != @(inactive|failed) ]]; }
 
-# show_journal CURSOR: what the unit has said since.
+# show_journal CURSOR: prints the unit's messages since then.
 show_journal() { journalctl --quiet --output=cat --cursor-file="$1" _SYSTEMD_UNIT="$unit" | printable; }
 
 stop_unit() {
@@ -52,7 +52,7 @@ stop_unit() {
 	systemctl stop --no-block "$unit"
 }
 
-# How it ended its ExecStopPost= has written down; a unit that was stopped counts as a success for systemd.
+# ExecStopPost= has recorded how it ended; for systemd a stopped unit counts as a success.
 end_as_unit() {
 	local how status
 	[[ -s $ended ]] || stop 69 "the unit was killed: the next nexus-upgrade-postgres, or a boot, undoes its unfinished work"
@@ -62,7 +62,7 @@ end_as_unit() {
 	exit "$status"
 }
 
-# On EXIT of the work itself. Its end by a signal systemd says, in the journal.
+# Runs on EXIT of the work itself. If a signal ended it, systemd logs that.
 explain_postgres() {
 	local status=$?
 	if ((status != 0)) && [[ -n $step ]]; then complain "stopped while $step; the cause is above"; fi
@@ -77,15 +77,15 @@ after_unit() {
 	settle
 }
 
-# Where a task was left half done: the stack as the settings say, its jobs on, and nothing left of a cluster that was begun.
+# After an unfinished task: starts the stack as the settings say and its jobs, and removes an unfinished cluster.
 settle() {
 	local task from to place
 	if [[ ! -e $note && ! -L $note ]]; then return; fi
-	# What it says is removed, and by root.
+	# Root removes what it names.
 	if is_roots_file "$note"; then read -r task from to <"$note"; fi
 	[[ ${task-} =~ ^(upgrade|back)$ && ${from-} =~ $a_major && ${to-} =~ $a_major ]] ||
 		stop 65 "$note does not say what is half done: see systemctl status nexus-stack; then remove that file"
-	# A person has stopped NEXUS, or the machine goes down: the next start is as the settings say.
+	# The owner has stopped NEXUS, or the machine shuts down: the next start follows the settings.
 	if ! systemctl is-active --quiet nexus.target || [[ $(systemctl is-system-running) == stopping ]]; then return; fi
 	rm -f "$new_memory"
 	if [[ $task == upgrade && $(setting NEXUS_POSTGRES_MAJOR) == "$from" ]]; then
@@ -102,10 +102,10 @@ settle() {
 	rm -f "$note"
 }
 
-# A backup that is running began before anybody was kept from writing.
+# A running backup began before writing was stopped.
 stop_jobs() { systemctl stop "${jobs_units[@]}" nexus-backup.service nexus-purge.service nexus-restore-test.service nexus-embed-backfill.service; }
 
-# Those that are on; nexus.target would start others that a person has stopped.
+# Starts the enabled ones only; nexus.target would also start those that the owner has stopped.
 start_jobs() {
 	local unit
 	for unit in "${jobs_units[@]}"; do

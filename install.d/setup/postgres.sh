@@ -1,8 +1,8 @@
 # A major upgrade of PostgreSQL. Each major version has a cluster of its own in the volume nexus_postgres_data, in a directory
 # named after it; NEXUS_POSTGRES_MAJOR says which one is the memory. Until that setting is written, every way out, a power cut too,
 # leads back to the old one.
-# Nothing is locked: the old server is started again where no program gets at it, for reading only, before the backup begins. That nobody
-# has written all the same its cluster says when it has ended.
+# It locks nothing: it restarts the old server read-only, where no program reaches it, before the backup begins. When that server has
+# ended, its cluster shows whether a session wrote all the same.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 check_upgrade() {
@@ -52,7 +52,7 @@ upgrade_postgres() {
 	give_databases
 
 	doing "making it the memory"
-	# Whatever was started by others meanwhile.
+	# Stops jobs that others have started meanwhile.
 	still_ours
 	nobody_wrote "$old_image" "$from" "$wrote_last"
 	printf '%s %s\n' "$from" "$old_image" | put "$as_shipped/postgres-before" 0644 root:root
@@ -97,8 +97,8 @@ back_postgres() {
 	serve_privately "$old_image" "$to" || stop 69 "the server did not start: docker logs nexus-postgres"
 	docker exec nexus-postgres bash /nexus/migrate.sh
 	doing "forgetting there what was forgotten since"
-	# What was forgotten before the upgrade is gone there already; a decision of then would take rows that were imported since. Nothing else
-	# writes there now, so an old pgvector does no harm.
+	# What was forgotten before the upgrade is already gone there; an earlier decision would delete rows that were imported since. Nothing
+	# else writes there now, so an old pgvector does no harm.
 	NEXUS_PG_HOST=$private nexus-purge --replay --since "$(date --utc --reference="$as_shipped/postgres-before" +%Y-%m-%dT%H:%M:%SZ)" --yes --old-pgvector || stop 74 "what was forgotten since the upgrade would be there again: the cause is above"
 	doing "making it the memory"
 	still_ours
@@ -111,7 +111,7 @@ back_postgres() {
 	say "the memory is PostgreSQL $to's again; the newer cluster is kept too, until nexus-upgrade-postgres --finish"
 }
 
-# other_clusters: the version of each that is not the memory.
+# other_clusters: prints the version of each cluster that is not the memory.
 other_clusters() {
 	local cluster now
 	now=$(setting NEXUS_POSTGRES_MAJOR)
@@ -138,7 +138,7 @@ check_finish() {
 finish_postgres() {
 	local cluster place
 	place=$(clusters)
-	# A cluster that is half removed is no way back.
+	# A half-removed cluster cannot be used to go back.
 	rm -f "$as_shipped/postgres-before"
 	for cluster in $(other_clusters); do
 		rm -rf --one-file-system -- "${place:?}/${cluster:?}"

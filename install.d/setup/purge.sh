@@ -1,5 +1,5 @@
-# What is in the sets' directories, and removing what NEXUS has kept. The package's script, which runs when its files are gone already, has this file, settings-file.sh,
-# accounts.sh and ours.sh in it.
+# Finds backup sets, and removes NEXUS's data. The package's script, which runs after its files are removed, includes this file, settings-file.sh, accounts.sh
+# and ours.sh.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 # Prints the directory of the backup sets, without a slash at its end.
@@ -12,8 +12,7 @@ place_of_backups() {
 # What a purge removes.
 purged_places=(/etc/nexus /run/nexus /run/nexus-locks /var/lib/nexus)
 
-# sets_in DIRECTORY…: every backup set at or below them. A set is known by its name and its SHA256SUMS, wherever the settings say that
-# sets are.
+# sets_in DIRECTORY…: prints every backup set at or below them. Its name and its SHA256SUMS identify a set, whatever the settings say.
 sets_in() {
 	local sums set
 	while IFS= read -r -d '' sums; do
@@ -25,7 +24,7 @@ count_sets() { sets_in "$@" | wc -l; }
 # The directories that they are in.
 places_with_sets() { sets_in "$@" | sed 's,/[^/]*$,,' | sort -u; }
 
-# Of the directories on standard input, those that are not in what a purge removes, or are there by a link alone.
+# Prints those directories of standard input that a purge does not remove, or that are in it only through a link.
 places_that_stay() {
 	local place there
 	while IFS= read -r place; do
@@ -34,8 +33,8 @@ places_that_stay() {
 	done
 }
 
-# remove_all_but KEPT DIRECTORY: what is in DIRECTORY, and it itself, but for the paths in KEPT, one a line, and what leads to them. No
-# path is read as a pattern here.
+# remove_all_but KEPT DIRECTORY: removes DIRECTORY and its content, except the paths in KEPT, one a line, and their parents. It treats
+# no path as a pattern.
 remove_all_but() {
 	local entry
 	[[ -d $2 && ! -L $2 ]] || return 0
@@ -52,14 +51,14 @@ remove_all_but() {
 	rmdir --ignore-fail-on-non-empty -- "$2"
 }
 
-# remove_data KEEP: databases, keys, settings, state and accounts. Unless KEEP is no, every directory that holds a backup set stays, with
-# the proofs and the user who owns them. Sets outside of what NEXUS removes stay in any case.
+# remove_data KEEP: removes databases, keys, settings, state and accounts. Unless KEEP is no, every directory that holds a backup set
+# stays, with the proofs and the user who owns them. Sets outside of NEXUS's directories always stay.
 remove_data() {
 	local kept='' place proofs account
 	place=$(place_of_backups)
 	proofs=$(setting_of /etc/nexus/nexus.env NEXUS_PROOFS_DIR)
 	kept=$(places_with_sets "${purged_places[@]}" "$place" | if [[ $1 == no ]]; then places_that_stay; else cat; fi)
-	# A directory elsewhere may be on a disk that is not here today; the proofs of its sets wait for it.
+	# A directory elsewhere may be on a disk that is not mounted now; the proofs of its sets stay for it.
 	if [[ $1 != no && (-n $kept || $place != /var/lib/nexus/*) ]]; then
 		kept+=$'\n'$place$'\n'/var/lib/nexus/proofs$'\n'$(realpath --no-symlinks --canonicalize-missing -- "${proofs:-/var/lib/nexus/proofs}")
 	fi
@@ -69,7 +68,7 @@ remove_data() {
 		echo "nexus: Docker does not answer, so its volumes ${memory_volumes[*]} ${metrics_volumes[*]} were not looked for" >&2
 	fi
 	for account in nexus-api nexus-proxy; do remove_account "$account"; done
-	# The sets that stay are nexus's, wherever they are.
+	# The user nexus owns the sets that stay, wherever they are.
 	if [[ -z $kept ]]; then remove_account nexus; fi
 	for place in "${purged_places[@]}"; do remove_all_but "$kept" "$place"; done
 	# When each timer last ran.

@@ -3,13 +3,13 @@
 
 step=''
 
-# A signal is an end like any other: without these bash runs the EXIT trap as if all were done ($? is 0), or not at all.
+# Without these traps bash runs the EXIT trap after a signal as if it had succeeded ($? is 0), or not at all.
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Text of others (a server's, a unit's, a file's) as a terminal may show it: a question mark for what would steer it, or show the
-# text in another order. In bytes: C0 but tab and line feed, DEL, C1, marks of direction, other ends of lines. As `printable` of
+# Untrusted text (of a server, a unit, a file) as a terminal may show it: a question mark replaces characters that would control
+# it or reorder the text. In bytes: C0 except tab and line feed, DEL, C1, direction marks, other line ends. Same as `printable` of
 # helpers/core/src/text.rs.
 printable() {
 	LC_ALL=C sed --unbuffered -E 's/[\x01-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8b\x8e\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf|\xef\xbf[\xb9-\xbb]|\xf3\xa0[\x80\x81][\x80-\xbf]/?/g; s/\x00/?/g'
@@ -48,7 +48,7 @@ need_root() {
 # One of us at a time; the lock goes with this process and its children, which after a kill may take a moment.
 lock_installation() {
 	install -d --mode=0711 --owner=root --group=root "${setups_lock%/*}"
-	# Whoever can open it can lock it.
+	# A user that can open it can lock it.
 	(umask 077 && : >>"$setups_lock")
 	exec {lock}>>"$setups_lock"
 	flock --wait 5 "$lock" || stop 75 "another nexus-setup is at work here: try again when it is done"
@@ -69,14 +69,14 @@ put() (
 	mv -T "$part" "$1"
 )
 
-# Like put, but leaves the file in its place when it says that already: it is mounted, and a new one is seen only after a restart.
+# Like put, but keeps the file if its content is the same: it is mounted, and a container sees a new file only after a restart.
 put_if_new() {
 	local content
 	content=$(cat)
 	if [[ -f $1 && ! -L $1 && $(<"$1") == "$content" ]]; then own "$1" "$2" "$3"; else put "$1" "$2" "$3" <<<"$content"; fi
 }
 
-# own FILE MODE OWNER:GROUP: where there is such a file. One that was put back from a copy may be root's, or open to all.
+# own FILE MODE OWNER:GROUP: sets both if FILE exists. A file from a copy may belong to root, or be open to all.
 own() {
 	if [[ -f $1 && ! -L $1 ]]; then
 		chown "$3" "$1"

@@ -7,12 +7,12 @@ owner=''
 # 256 random bits in letters that need no quoting anywhere.
 random_password() { head --bytes=32 /dev/urandom | base64 --wrap=0 | tr '+/' '-_' | tr -d '='; }
 
-# What is here already: another's accounts, containers and volumes stop an installation while nothing is changed. A volume of an
-# earlier NEXUS opens only to the password it was made with.
+# Accounts, containers and volumes of others stop an installation before it changes anything. A volume of an earlier NEXUS opens
+# only with the password that it was created with.
 check_remains() {
 	local refusal
 	refusal=$(account_refusal)
-	# A version before this one used the existing account.
+	# An earlier version used the existing account.
 	[[ -z $refusal || (-s $recipients && -s $settings) ]] || stop 69 "$refusal"
 	refusal=$(docker_refusal memory)
 	[[ -z $refusal ]] || stop 69 "$refusal"
@@ -43,14 +43,13 @@ make_secrets() {
 	own_secrets
 }
 
-# sum_of SECRET: as Redis's file of users has it.
+# sum_of SECRET: its digest as in Redis's file of users.
 sum_of() { printf '%s' "$(<"$keys/$1")" | sha256sum | cut -d' ' -f1; }
 
 # What nexus-api does in Redis (helpers/nexus-api/src/cache), with its own keys and the copies that nexus-purge looks for.
 may_be_done_by_the_api='~nexus-api:* ~episode:* resetchannels -@all +ping +eval +get +mget +set +del +time +hgetall +hset +hdel +pexpire'
 
-# A person may add users here: only a file that does not know the password any more is written from the beginning, and of the
-# others only nexus-api's line.
+# The owner may add users here: only a file without the present password is rewritten; in any other, only nexus-api's line.
 write_redis_users() {
 	local sum api
 	sum=$(sum_of redis_password)
@@ -64,7 +63,7 @@ write_redis_users() {
 	fi
 }
 
-# The servers read theirs as their own users.
+# The servers read their secrets as their own users.
 own_secrets() {
 	local name
 	for name in postgres_password nexus_app_password nexus_embed_password; do own "$keys/$name" 0600 999:999; done

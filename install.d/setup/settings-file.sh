@@ -1,8 +1,8 @@
-# Reading /etc/nexus/nexus.env. systemd (EnvironmentFile=), Docker Compose and the helpers read it too, and each has rules of its own. All of
-# them read alike what refused_settings lets pass. The package's scripts have this file in them: it needs nothing else.
+# Reads /etc/nexus/nexus.env. systemd (EnvironmentFile=), Docker Compose and the helpers read it too, each by its own rules. All of them read
+# the lines that refused_settings accepts in the same way. The package's scripts include this file: it needs no other one.
 # shellcheck shell=bash
 
-# setting_of FILE NAME: its value as systemd reads it: no blanks around it, no quotes, and of several lines the last one.
+# setting_of FILE NAME: prints its value as systemd reads it: no blanks around it, no quotes, and the last of several lines.
 setting_of() {
 	local value
 	[[ -r $1 ]] || return 0
@@ -11,8 +11,8 @@ setting_of() {
 	printf '%s' "$value"
 }
 
-# refused_settings FILE: for each line that is not read alike by all: its number, why, and what to write instead. Never the line
-# itself, which may be anything.
+# refused_settings FILE: for each line that the readers would read differently, prints its number, why, and what to write instead.
+# Never the line itself, because it may contain anything.
 refused_settings() {
 	local LC_ALL=C number=0 line no_text is_text refusal
 	[[ -r $1 ]] || return 0

@@ -30,7 +30,7 @@ write_settings() {
 	let_jobs_write
 }
 
-# Before anything is done with a setting.
+# Run before any setting is used.
 require_settings() {
 	local refusals
 	refusals=$(refused_settings "$settings")
@@ -40,7 +40,7 @@ require_settings() {
 # setting NAME: its value in nexus.env.
 setting() { setting_of "$settings" "$1"; }
 
-# set_settings NAME=VALUE…: in nexus.env, each where it is, by one rename. No value is read as anything but a value.
+# set_settings NAME=VALUE…: sets them in nexus.env, each in its place, by one rename. A value is never interpreted.
 set_settings() {
 	local line setting content=''
 	while IFS= read -r line || [[ -n $line ]]; do
@@ -65,7 +65,7 @@ explain_settings() {
 	if [[ -n $gone ]]; then say "no program reads any more, and may be removed from $settings: $(tr -d = <<<"$gone" | paste -sd' ')"; fi
 }
 
-# allow_new_memory MAJOR: the next start may make an empty cluster of it, beside others or where one has been.
+# allow_new_memory MAJOR: the next start may create an empty cluster of it, beside others or in place of a lost one.
 allow_new_memory() { put "$new_memory" 0644 root:root <<<"$1"; }
 
 # The shipped image may be of a newer PostgreSQL than the one whose cluster is here. That one goes on, until a person says otherwise.
@@ -141,7 +141,7 @@ let_jobs_write() {
 	proofs=$(place_of NEXUS_PROOFS_DIR)
 	let_write nexus-backup "$sets" "$sets $proofs"
 	let_write nexus-restore-test "$proofs" "$sets $proofs"
-	# It must run most of all when a disk is not there.
+	# It must run even if a disk is missing, and then above all.
 	let_write nexus-health "-$sets" ''
 }
 
@@ -153,7 +153,7 @@ place_of() {
 	printf '%s' "$place"
 }
 
-# let_write UNIT PLACE MOUNTS: it writes in PLACE, and does not start before what MOUNTS are on is mounted.
+# let_write UNIT PLACE MOUNTS: lets UNIT write in PLACE, and start only after the disks of MOUNTS are mounted.
 let_write() {
 	local file
 	file=$(drop_in "$1")

@@ -1,6 +1,6 @@
-# take-over.sh memory|metrics: before `docker compose up` of nexus-stack.service and nexus-metrics.service. What is another's is not
-# touched. For the memory: the volumes are there, and containers of NEXUS's former Compose project make room for those of the one of
-# today, which take the same names and volumes.
+# take-over.sh memory|metrics: runs before `docker compose up` of nexus-stack.service and nexus-metrics.service. It does not touch
+# what belongs to others. For the memory, it creates the volumes, and removes containers of NEXUS's former Compose project, because
+# those of the present one use the same names and volumes.
 # shellcheck shell=bash source-path=SCRIPTDIR
 
 set -euo pipefail
@@ -11,7 +11,7 @@ stand_alone
 . "$here/ours.sh"
 . "$here/settings-file.sh"
 
-# What is said here is in the journal of what was started; nexus-setup refuses such a line.
+# This message goes to the unit's journal; nexus-setup refuses in the same case.
 refused_settings /etc/nexus/nexus.env >&2
 if refusal=$(docker_refusal "$1") && [[ -n $refusal ]]; then
 	echo "$refusal" >&2
@@ -23,7 +23,7 @@ for volume in "${memory_volumes[@]}"; do
 done
 former=$(ids_of_nexus nexus)
 if [[ -n $former ]]; then
-	# First, because without the images there would be no servers at all.
+	# Fetch the images first: without them there would be no servers at all.
 	docker compose pull --quiet --policy missing
 	echo "the containers of the Compose project nexus become those of $COMPOSE_PROJECT_NAME; their volumes stay"
 	remove_containers nexus

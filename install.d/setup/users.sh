@@ -15,8 +15,8 @@ make_users_and_directories() {
 	find /etc/nexus "$as_shipped" "$share" -name '.*.partial.*' -delete
 }
 
-# The jobs' own files, which may have been restored as root's. Only directories, and files with one name: no link leads elsewhere. And
-# from the directory that each is in: it stays that one, whatever becomes of its path meanwhile.
+# The jobs' own files, which may have been restored as root's. Only directories, and files with a single link, so that no link leads
+# elsewhere. -execdir acts from the directory of each entry, even if its path changes meanwhile.
 own_state() {
 	local name
 	for name in backups proofs ledger alerts health metrics state/backup; do
@@ -24,14 +24,14 @@ own_state() {
 	done
 }
 
-# Until 0.1.0 the purge ledger was in /var/lib/nexus itself, where only root makes files now. It is put together where nobody else gets at it,
-# and takes its place by one rename.
+# Until 0.1.0 the purge ledger was in /var/lib/nexus itself, where only root creates files now. It is assembled where no other user reaches
+# it, and renamed into place in one step.
 move_ledger() {
 	local old=/var/lib/nexus new=/var/lib/nexus/ledger part=/var/lib/nexus/.ledger-moving name names=()
 	for name in purge-ledger.{jsonl,head,handover,next,kept}; do
 		if [[ -e $old/$name || -L $old/$name ]]; then names+=("$name"); fi
 	done
-	# The second of them is of a run that was killed.
+	# The second is left from a killed run.
 	if [[ -n ${names[*]} || -e $part ]]; then
 		for name in "${names[@]}"; do
 			[[ $(stat --format='%F %h %U' -- "$old/$name") =~ ^(regular\ (empty\ )?file\ 1|directory\ [0-9]+)\ nexus$ ]] ||
@@ -42,7 +42,7 @@ move_ledger() {
 		systemctl stop nexus-purge.service 'nexus-purge@*.service' 2>/dev/null || true
 		install -d --mode=0700 "$part"
 		for name in "${names[@]}"; do mv -T -- "$old/$name" "$part/$name"; done
-		# What a purge has begun there without a ledger.
+		# Files that a purge has created there without a ledger.
 		rm -f -- "$new"/{.lock,.purging.lock,purge-ledger.*}
 		chown nexus:nexus "$part"
 		mv -T -- "$part" "$new"

@@ -1,8 +1,8 @@
-# Waiting for a unit: with an end, and saying what it waits for.
+# Waits for a unit for a limited time, and says what it waits for.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
-# wait_for_unit MINUTES VERB UNIT: as systemctl VERB UNIT, but not longer than MINUTES, and not while a server starts again and again
-# without staying up. What systemd has begun goes on then, and the next run takes part in it.
+# wait_for_unit MINUTES VERB UNIT: runs systemctl VERB UNIT, but stops waiting after MINUTES, or if a server keeps restarting.
+# systemd goes on with the job, and the next run waits for the same job.
 wait_for_unit() {
 	local most=$(($1 * 60)) verb=$2 unit=$3 began=$SECONDS asking before now
 	before=$(restarts)

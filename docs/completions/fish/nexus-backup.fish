@@ -20,8 +20,8 @@ complete -c nexus-backup -l docker-socket -d 'Socket of nexus-docker, which runs
 complete -c nexus-backup -l pg-dump -d 'Command to use in place of pg_dump in the container, for a server outside Compose' -r
 complete -c nexus-backup -l pg-dumpall -d 'Command to use in place of pg_dumpall in the container, for a server outside Compose' -r
 complete -c nexus-backup -l rotate-only -d 'Take no backup, only rotate; with --dry-run print what rotation would do with each set, and why'
-complete -c nexus-backup -l accept-smaller -d 'Take no backup; say that the newest set is meant to hold less than older ones, so that these rotate away again'
-complete -c nexus-backup -l new-directory -d 'Accept that the directory is another one than that which sets were written to at this path; numbers go on'
+complete -c nexus-backup -l accept-smaller -d 'Take no backup; accept that the newest set holds less than older ones, so that these rotate away again'
+complete -c nexus-backup -l new-directory -d 'Accept another directory than the one that sets were written to at this path; numbers go on'
 complete -c nexus-backup -l dry-run -d 'Only say what would be backed up, how, how large, and whether it fits'
 complete -c nexus-backup -l json -d 'One JSON object on standard output'
 complete -c nexus-backup -s h -l help -d 'Print help (see more with \'--help\')'

@@ -12,7 +12,7 @@ complete -c nexus-health -l docker-socket -d 'Socket of nexus-docker' -r -F
 complete -c nexus-health -l backup-dir -d 'Directory that holds the backup sets' -r -F
 complete -c nexus-health -l proofs-dir -d 'Directory of the proofs' -r -F
 complete -c nexus-health -l purge-ledger -d 'The ledger of what nexus-purge has forgotten: those rows are not missed' -r -F
-complete -c nexus-health -l purge-hourly -d 'The most episodes that programs may have forgotten within an hour, 0 to 1000000; a person has no such limit' -r
+complete -c nexus-health -l purge-hourly -d 'The most episodes that programs may have forgotten within an hour, 0 to 1000000; people have no limit' -r
 complete -c nexus-health -l data-dir -d 'A directory on the file system that holds the database; with the default, nexus-health asks Docker for its data root' -r -F
 complete -c nexus-health -l keep-days -d 'Days for which sets are kept, 7 to 3650' -r
 complete -c nexus-health -l keep-min -d 'Sets that are kept whatever their age, at least 1' -r
@@ -21,7 +21,7 @@ complete -c nexus-health -l keep-monthly -d 'Months of which the last set is kep
 complete -c nexus-health -l postgres-image -d 'Image of PostgreSQL [default: the one of docker-compose.yml]' -r
 complete -c nexus-health -l redis-image -d 'Image of Redis [default: the one of docker-compose.yml]' -r
 complete -c nexus-health -l ports -d 'Ports that may be listened on by this machine alone' -r
-complete -c nexus-health -l left-out -d 'Other databases of the server that are backed up in another way, so that nobody need be told that no set has them' -r
+complete -c nexus-health -l left-out -d 'Other databases of the server that you back up in another way; nexus-health does not warn about them' -r
 complete -c nexus-health -l api-socket -d 'Socket of nexus-api' -r -F
 complete -c nexus-health -l alert-mail -r
 complete -c nexus-health -l alert-webhook-format -r

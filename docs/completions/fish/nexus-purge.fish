@@ -7,7 +7,7 @@ complete -c nexus-purge -l agent -d 'Forget episodes of this agent; what is said
 complete -c nexus-purge -l since -d 'With --replay: only the decisions made since this day or moment, and those that are open' -r
 complete -c nexus-purge -l ttl -d 'Age by type: "conversation=90d, observation=30d, *=5y"; keep = never; * = every type not named' -r
 complete -c nexus-purge -l max-share -d 'Percent of the table that may go in one run without --yes, 1 to 100' -r
-complete -c nexus-purge -l purge-hourly -d 'The most episodes that programs may have forgotten within an hour, 0 to 1000000; a person has no such limit' -r
+complete -c nexus-purge -l purge-hourly -d 'The most episodes that programs may have forgotten within an hour, 0 to 1000000; people have no limit' -r
 complete -c nexus-purge -l scrub -d 'Overwrite the room that the rows leave in the table\'s pages, and write its indexes anew, while others work' -r -f -a "yes\t'Yes'
 no\t'No'"
 complete -c nexus-purge -l rewrite -d 'Rewrite the table afterwards instead; locks it for as long as that takes' -r -f -a "yes\t'Yes'

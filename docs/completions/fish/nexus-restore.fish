@@ -30,7 +30,7 @@ complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "list" -
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "show" -d 'Says what is in a set'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "verify" -d 'Checks that every file of a set is whole; needs no key'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "apply" -d 'Restores a set beside the living database, compares every row, then swaps the two'
-complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "finish" -d 'Finishes what a restore has left that was ended before its end: its vector indexes, the purge ledger'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "finish" -d 'Finishes an interrupted restore: its vector indexes, the purge ledger'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "undo" -d 'Swaps back to the database that was kept'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "drop-kept" -d 'Removes a database that was kept, when it is no longer wanted'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l backup-dir -d 'Directory that holds the sets' -r -F
@@ -48,7 +48,7 @@ complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand verify" -s h
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l backup-dir -d 'Directory that holds the sets' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l identity -d 'File with the age identity to decrypt with [default: this machine\'s own]' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l into -d 'Restore into a new database of this name and leave the living one alone' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l without -d 'Leave out what cannot be restored, by the name that the refusal tells: the rows of a table, an index, a constraint, a trigger; several times for several' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l without -d 'Leave out what cannot be restored, by the name in the refusal: the rows of a table, an index, a constraint, a trigger; may be given several times' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l search-path -d 'search_path for rows whose constraints or generated columns call functions that name others without their schema [default: what the database\'s sessions had]' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l reserve -d 'MiB that must stay free on the server\'s disks, for the log of the living database; with less the restore ends [default: a twentieth of the disk, 256 to 4096]' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l jobs -d 'Tables at once, 1 to 16' -r

@@ -84,11 +84,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) rotate_only: bool,
 
-    /// Take no backup; say that the newest set is meant to hold less than older ones, so that these rotate away again
+    /// Take no backup; accept that the newest set holds less than older ones, so that these rotate away again
     #[arg(long, conflicts_with_all = ["rotate_only", "dry_run", "new_directory"])]
     pub(crate) accept_smaller: bool,
 
-    /// Accept that the directory is another one than that which sets were written to at this path; numbers go on
+    /// Accept another directory than the one that sets were written to at this path; numbers go on
     #[arg(long)]
     pub(crate) new_directory: bool,
 

@@ -112,7 +112,7 @@ pub(crate) struct Args {
     )]
     pub(crate) ports: Vec<u16>,
 
-    /// Other databases of the server that are backed up in another way, so that nobody need be told that no set has them
+    /// Other databases of the server that you back up in another way; nexus-health does not warn about them
     #[arg(long, env = "NEXUS_HEALTH_LEFT_OUT", value_name = "DATABASES", value_delimiter = ',')]
     pub(crate) left_out: Vec<String>,
 

@@ -25,7 +25,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Restores a set beside the living database, compares every row, then swaps the two
     Apply(Box<ApplyArgs>),
-    /// Finishes what a restore has left that was ended before its end: its vector indexes, the purge ledger
+    /// Finishes an interrupted restore: its vector indexes, the purge ledger
     Finish(FinishArgs),
     /// Swaps back to the database that was kept
     Undo(UndoArgs),
@@ -126,8 +126,8 @@ pub(crate) struct ApplyArgs {
     #[arg(long)]
     pub(crate) serve_early: bool,
 
-    /// Leave out what cannot be restored, by the name that the refusal tells: the rows of a table, an index, a constraint, a
-    /// trigger; several times for several
+    /// Leave out what cannot be restored, by the name in the refusal: the rows of a table, an index, a
+    /// constraint, a trigger; may be given several times
     #[arg(long, value_name = "NAME", conflicts_with = "serve_early")]
     pub(crate) without: Vec<String>,
 
