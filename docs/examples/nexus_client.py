@@ -36,7 +36,7 @@ class Stranger(OSError):
 
 
 def is_local(url):
-    """Whether `url` leads to this machine."""
+    """Whether `url` points to this machine."""
     host = urllib.parse.urlsplit(url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")
 
@@ -50,9 +50,9 @@ class Nexus:
 
     def __init__(self, url="http://127.0.0.1:8003", agent="nexus", token=None, patience=30):
         self.url, self.agent, self.token, self.patience = url.rstrip("/"), agent, token, patience
-        # Elsewhere its certificate says who answers.
+        # On another machine the certificate identifies the server.
         self.is_known = not is_local(self.url)
-        # A proxy that the environment names for the web must not see what stays on this machine.
+        # A web proxy from the environment must not see requests that stay on this machine.
         self.opener = urllib.request.build_opener(*([] if self.is_known else [urllib.request.ProxyHandler({})]))
 
     @classmethod
@@ -88,7 +88,7 @@ class Nexus:
                 raise
 
     def meet(self):
-        """Asks once who answers, so that no text and no token goes to another program that has NEXUS's port."""
+        """Checks once that NEXUS answers, so that no text or token goes to another program that has its port."""
         if self.is_known:
             return
         with self.opener.open(self.url + "/", timeout=30) as answer:
@@ -113,7 +113,7 @@ class Nexus:
                     return said_by_nexus(answer)
             except urllib.error.HTTPError as error:
                 wait = int(error.headers.get("Retry-After", "1"))
-                # Nobody waits here for the next hour, in which more may be forgotten.
+                # Do not wait for the next hour, when more may be forgotten.
                 if error.code not in (429, 502, 503, 504) or time.monotonic() + wait > end:
                     said = reason(error.read())
                     raise (Refused(error.code, said, again) if said else Stranger(f"HTTP {error.code}, but not from NEXUS")) from None
@@ -144,7 +144,7 @@ def reason(body):
 
 
 def plain(text):
-    """The text in one line, without what steers a terminal or turns the text around; the joiners of words and emoji stay."""
+    """The text in one line, without characters that control a terminal or reorder the text; joiners of words and emoji stay."""
     return "".join(c if c.isprintable() or c in "\u200c\u200d" else " " for c in text)
 
 

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# kill -9 at every call by which a restore, and an undo, changes a file, inside an installed machine: whatever was reached, the next
-# run leaves the database, the ledger and the keys of one and the same machine, nobody erases anything meanwhile, and what was
-# forgotten stays forgotten.
+# Sends kill -9 at every call by which a restore, and an undo, changes a file, inside an installed machine. The next run always
+# leaves database, ledger and keys of the same machine, nothing is erased meanwhile, and what was forgotten stays forgotten.
 # usage: handover-kill.sh [EVERY-NTH]
 set -euo pipefail
 shopt -s inherit_errexit
@@ -18,7 +17,7 @@ live=$(dirname "${BASH_SOURCE[0]}")/../live
 nth=${1:-1}
 trap 'rm -rf "$work"; drop_all lethe' EXIT
 
-# Machine B forgot all of its own and got others; machine A has its own, and forgot one.
+# Machine B forgot all its episodes and got others; machine A has its own, and forgot one.
 machine b
 fill 1 20 goes
 purge --all --yes 2>/dev/null
@@ -31,7 +30,7 @@ backup
 install -d "$work/begin"
 cp -a "$work/a/." "$work/begin"
 
-# As it was when machine A had never heard of B.
+# The state before machine A restored a set of B.
 begin() {
 	rm -rf "$work/a"
 	cp -a "$work/begin" "$work/a"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# Promise: a job that is broken reaches nothing of the others'. A program is put into the place of a job, in that job's own unit, and
-# tries to. Inside an installed machine.
+# Promise: a compromised job cannot reach what belongs to the other jobs. The test runs an attacking program in place of a job, in
+# that job's own unit. Inside an installed machine.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -17,7 +17,7 @@ put_back() {
 	systemctl start nexus-embed.socket
 }
 
-# in_place_of UNIT GOAL…: what attack.py says there of each goal.
+# in_place_of UNIT GOAL…: prints what attack.py reports there for each goal.
 in_place_of() {
 	local unit=$1 cursor
 	shift
@@ -46,7 +46,7 @@ in_place_of() {
 	journalctl --after-cursor="$cursor" --unit="$unit" --output=cat | grep -E '^(reached|kept out of) '
 }
 
-# reaches_nothing UNIT GOAL… -- CONTROL…: no goal is reached, and every control is: the attack itself works.
+# reaches_nothing UNIT GOAL… -- CONTROL…: the attack reaches no goal, but every control, which shows that it works.
 reaches_nothing() {
 	local unit=$1 said goal expected=reached
 	local -a goals=() controls=()
@@ -61,7 +61,7 @@ reaches_nothing() {
 }
 
 process_in() { systemctl show --value --property=MainPID "$1"; }
-# of_process PID: the ways to what another process has.
+# of_process PID: prints goals that belong to another process.
 of_process() { printf 'signal:%s attach:%s open:/proc/%s/environ open:/proc/%s/mem list:/proc/%s/root list:/proc/%s/fd' "$1" "$1" "$1" "$1" "$1" "$1"; }
 
 sockets="connect:/run/nexus/docker.sock connect:/run/nexus/purge.sock connect:/run/nexus/postgres/.s.PGSQL.5432 connect:/run/nexus/redis/redis.sock"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a set does not hold is said, and a set lacks nothing else for it: Redis that cannot be read, other databases, settings of
-# the server and of roles, functions that a restore cannot call. Inside an installed machine.
+# nexus-backup names what a set does not hold, and the set is otherwise complete: an unreadable Redis, other databases, settings
+# of the server and of roles, functions that a restore cannot call. Inside an installed machine.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -19,7 +19,7 @@ with_redis() {
 	nexus-backup --backup-dir="$directory" --json "$@" 2>"$work/said"
 }
 
-# lacks_redis SET: everything else is there, and a person without a key sees that this is not.
+# lacks_redis SET: everything else is in it, and its lack of Redis is visible without a key.
 lacks_redis() {
 	same "Redis's file" "$(find "$1" -name 'redis.rdb*')" ""
 	grep -q 'not in this set' "$1/redis-missing.txt"
@@ -56,7 +56,7 @@ redis_that_gives_no_snapshot_does_not_matter() {
 	lacks_redis "$path"
 }
 
-# Twenty sets of which the first alone has Redis's data, then one that should have it and has not.
+# Twenty sets, only the first with Redis's data, then one that should have it but lacks it.
 last_copy_of_redis_stays() {
 	local directory=$work/rotate day
 	install -d -m 700 "$directory"

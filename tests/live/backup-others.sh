@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# nexus-backup beside others who alter tables: what succeeds is whole, nobody waits for a backup for long, and no backup
-# waits for others for ever. Inside an installed machine. Others come at their moment: when the backup waits for their lock,
-# or while its pg_dump is held up by us.
+# nexus-backup while other sessions alter tables: a set that succeeds is complete, no session waits long for a backup, and no
+# backup waits for ever. Inside an installed machine. The other sessions act at chosen moments: when the backup waits for their
+# lock, or while the test holds up its pg_dump.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR

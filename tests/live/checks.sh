@@ -86,8 +86,8 @@ start_docker() {
 	systemctl start docker.service
 }
 
-# halted PID COMMAND…: lets a process go on a little at a time, and leaves it stopped (SIGSTOP) once COMMAND succeeds. COMMAND is asked while the
-# process stands still, so that no machine is too quick or too slow to see it. Fails when the process has ended before.
+# halted PID COMMAND…: lets a process go on a little at a time, and leaves it stopped (SIGSTOP) once COMMAND succeeds. COMMAND runs while the
+# process is stopped, so that the speed of the machine does not matter. Fails if the process ends before.
 halted() {
 	local pid=$1
 	shift

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What others call their tables and files, what a server answers, and what is put in the place of a set's files, inside an
-# installed machine: none of it steers the terminal that NEXUS writes to, begins a line of its own, or is waited for.
+# Names of tables and files, a server's replies, and entries in place of a set's files, inside an installed machine: none of them
+# controls the terminal that NEXUS writes to, begins a separate line, or blocks NEXUS.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -116,7 +116,7 @@ scripts_print_what_others_say_without_what_steers() {
 	same "words" "$(. /usr/local/share/nexus/setup/say.sh && say 'ñandú 🧠 سلام')" 'ñandú 🧠 سلام'
 }
 
-# A pipe, a link, a socket or a directory in the place of a file: said at once, not waited for.
+# A pipe, a link, a socket or a directory in place of a file: reported at once, without waiting.
 nothing_but_plain_files_is_read() {
 	local set file kind status command
 	install -d "$work/foreign"
@@ -146,7 +146,7 @@ nothing_but_plain_files_is_read() {
 	same "the exit code of list with a pipe as .last.json ($(head -c 300 "$work/said"))" "$status" 0
 }
 
-# The same for the proof, which nobody watches.
+# The same for the proof, which runs unattended.
 a_proof_does_not_wait_for_a_pipe() {
 	local set status=0
 	rm -rf "$work/foreign" && install -d "$work/foreign"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Promise: a set that somebody else made, to do harm, fills no disk of the living servers and learns none of their passwords. Inside an
-# installed machine that is nobody's: Docker's volumes move to a small disk.
+# Promise: a malicious set cannot fill the disk of the living servers or learn their passwords. Inside an installed machine without
+# data of value: Docker's volumes move to a small disk.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR

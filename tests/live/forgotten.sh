@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a restore and an undo do with what was forgotten, inside an installed machine: which ledger and keys are there afterwards,
-# that none of it comes back and nothing else goes, and that no file holds it. Needs the owner's identity.
+# Forgotten rows after a restore and an undo, inside an installed machine: the right ledger and keys are in place, no forgotten
+# row comes back, no other row is lost, and no file holds them. Needs the owner's identity.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -14,7 +14,7 @@ shopt -s inherit_errexit
 
 trap 'rm -rf "$work"; drop_all lethe' EXIT
 
-# Machine B forgot everything; then it got rows of its own, which are in a set. Machine A has others, and its own ledger.
+# Machine B forgot everything; then it got new rows, which are in a set. Machine A has others, and its own ledger.
 two_machines() {
 	machine b
 	fill 1 100 goes
@@ -87,7 +87,7 @@ other_machines_ledger_is_asked_about() {
 	! apply a --no-safety-backup 2>&1 | grep -q "another machine's"
 }
 
-# What this machine forgot is a large part of what another one's set holds.
+# What this machine forgot is a large part of another machine's set.
 large_part_is_asked_about() {
 	machine b
 	fill 1 100 goes

@@ -1,4 +1,4 @@
-"""Answers everybody who takes it for PostgreSQL with one error, whose text is the second argument."""
+"""Answers every client that takes it for PostgreSQL with one error, whose text is the second argument."""
 
 import socket
 import struct

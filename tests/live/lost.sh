@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What is lost must not be taken for new, inside an installed machine that is nobody's: a backup disk that is not mounted, a
-# volume that is gone, a memory that was emptied. The full sets are judged by ls and sha256sum alone. Takes some minutes.
+# NEXUS must not take a loss for a new start: an unmounted backup disk, a lost volume, an emptied memory. Inside an installed
+# machine without data of value. Only ls and sha256sum judge the full sets. Takes some minutes.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR

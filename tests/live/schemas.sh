@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What others have made comes back with no difference in pg_dump's text: PostgreSQL's own regression database, and the
+# Databases of others come back with no difference in pg_dump's text: PostgreSQL's own regression database, and the
 # schemas of other projects. Inside an installed machine: schemas.sh DIRECTORY, which has regress/ of PostgreSQL's source
 # and PROJECT/*.sql (tests/run.d/schemas.sh fetches them), beside those of tests/live/schemas/.
 set -euo pipefail

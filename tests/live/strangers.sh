@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# Promise: another user of this machine neither stops NEXUS by holding locks nor gets root to run programs of theirs. Inside an installed
+# Promise: another user of this machine cannot stop NEXUS by holding locks, or make root run that user's programs. Inside an installed
 # machine.
 set -euo pipefail
 shopt -s inherit_errexit

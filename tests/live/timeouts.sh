@@ -45,7 +45,7 @@ late() {
 	chmod 755 "$work/late-$1"
 }
 
-# The jobs, each of which must do what it should although the timeouts are there.
+# The jobs; each must work in spite of the timeouts.
 jobs_do_their_work() {
 	local way=$1 directory=$work/$1 before
 	as_owner --command='DROP DATABASE IF EXISTS timeouts_back'

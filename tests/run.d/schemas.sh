@@ -1,5 +1,5 @@
-# What others have made, fetched from Debian's archive: PostgreSQL's source with its regression tests, and packages that
-# carry a schema for PostgreSQL. Nothing of it is in this repository.
+# Schemas of others, fetched from Debian's archive: PostgreSQL's source with its regression tests, and packages that carry a
+# schema for PostgreSQL. None of them is in this repository.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 # Package, and the file in it that makes the schema.

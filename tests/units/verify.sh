@@ -25,7 +25,7 @@ exposed_less_than() {
 	}
 }
 
-# However often one is started, by hand or by a timer, that is no failure.
+# Frequent starts, by hand or by a timer, are no failure.
 starts_are_not_limited() { same "its start limit" "$(systemctl show --value --property=StartLimitIntervalUSec "$1")" 0; }
 # Every reload starts the timers' jobs that are due at once.
 reloads_fail_nothing() {

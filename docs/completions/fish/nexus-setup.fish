@@ -5,7 +5,7 @@ tailscale\t''
 off\t''"
 complete -c nexus-setup -l check -d 'only say what this machine lacks'
 complete -c nexus-setup -l yes -d 'ask nothing'
-complete -c nexus-setup -l new-memory -d 'begin with an empty memory where the one that this machine had is lost'
+complete -c nexus-setup -l new-memory -d 'start with an empty memory after the old one was lost'
 complete -c nexus-setup -l upgrade -d 'what a package does after an upgrade'
 complete -c nexus-setup -l version -d 'which version this is'
 complete -c nexus-setup -l help -d 'this'

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A program that has taken the place of a job, inside that job's unit: it tries what its arguments name, and says of each what came of it.
+"""A program in place of a job, inside that job's unit: it tries what its arguments name, and reports the result of each.
 
 usage: attack.py WAY:TARGET…    one line each: `reached WAY:TARGET`, or `kept out of WAY:TARGET: why`
 

@@ -119,7 +119,7 @@ const ports = {list(METRICS)}, names = ['127.0.0.1', 'localhost', 'evil.example'
   }}
   await say({{page: 'metrics', done}});
 }})();</script>""",
-    # Until somebody else than the attacker answers under the attacker's name.
+    # Wait until another server answers under the attacker's name.
     "/rebind": f"""<!doctype html><meta charset=utf-8><script>{SAY}
 (async () => {{
   await say({{page: 'loaded'}});

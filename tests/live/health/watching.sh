@@ -1,5 +1,5 @@
-# What was not watched before: databases in no set, timers years away, stopped jobs, stores that fail, ports of others, Docker's
-# directory, sandboxes. Each is provoked for real, and is well again after.
+# Findings about databases in no set, timers years away, stopped jobs, failing stores, ports of others, Docker's directory,
+# sandboxes. The test provokes each for real, and repairs it afterwards.
 # shellcheck shell=bash disable=SC2154 # work and cursor are the caller's
 
 api=127.0.0.1:8003

@@ -1,4 +1,4 @@
-# What was on the machine before NEXUS, or comes beside it, and is another's: nothing of it is stopped, removed or used.
+# What others have on the machine, before NEXUS or beside it: NEXUS does not stop, remove or use any of it.
 # shellcheck shell=bash disable=SC2154 # clone, owner and work are those of tests/live/install.sh
 
 image_of_others=redis:8.0.6-alpine
@@ -71,7 +71,7 @@ metrics_of_anothers() {
 	echo theirs >"$(docker volume inspect --format '{{.Mountpoint}}' nexus_grafana_data)/dashboards"
 	exits 0 "NEXUS runs" install_now
 	systemctl restart nexus-metrics
-	exits 0 "Docker's volume nexus_grafana_data stays: nothing says that NEXUS has made it" "$clone/install.sh" --uninstall --purge --yes
+	exits 0 "Docker's volume nexus_grafana_data stays: nothing says that NEXUS created it" "$clone/install.sh" --uninstall --purge --yes
 	same "what is in it" "$(cat "$(docker volume inspect --format '{{.Mountpoint}}' nexus_grafana_data)/dashboards")" theirs
 	docker volume rm nexus_grafana_data >/dev/null
 	nothing_is_left

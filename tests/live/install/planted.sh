@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# Promise: whatever user nexus puts where tools of root's write, nothing of root's changes its owner, mode or content, and no tool waits
-# for it. Inside an installed machine that nothing else is tested on afterwards.
+# Promise: whatever user nexus puts where root's tools write, no file of root's changes its owner, mode or content, and no tool blocks.
+# Inside an installed machine that runs no other test afterwards.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -130,7 +130,7 @@ $state/state/backup nexus 700
 $state/ledger nexus 700"
 }
 
-# What a file says is no program, whoever wrote it.
+# No file's text becomes a program, whichever user wrote it.
 text_of_others_is_no_program() {
 	local before=$state/installed/postgres-before
 	printf '1 x|;1e touch %s/owned;s|x|\n' "$victim" >"$before"
@@ -141,7 +141,7 @@ text_of_others_is_no_program() {
 	test ! -e "$victim/owned"
 }
 
-# As machines are that were set up before root owned the directory.
+# As on machines that were set up before root owned the directory.
 an_older_machine_is_mended() {
 	local sum settings=/etc/nexus/nexus.env
 	nexus-purge --ledger >/dev/null
@@ -161,7 +161,7 @@ an_older_machine_is_mended() {
 	as_nexus mv "$state/purge-ledger.head" "$state/head.before"
 	as_nexus ln -s "$victim/file" "$state/purge-ledger.head"
 	before=$(look_of_victim)
-	exits 78 "is no plain file of user nexus with one name" nexus-setup --yes
+	exits 78 "is not a regular file of user nexus with a single link" nexus-setup --yes
 	same "the victim" "$(look_of_victim)" "$before"
 	rm "$state/purge-ledger.head"
 	mv "$state/head.before" "$state/purge-ledger.head"

@@ -1,9 +1,10 @@
-# Another user's program has the API's port: setup names it and does not say that NEXUS runs, and nothing of the memory goes to it.
+# Another user's program has the API's port: setup names it and does not report that NEXUS runs, and no text of the memory goes to
+# it.
 # shellcheck shell=bash disable=SC2154,SC2031 # clone, owner and work are those of tests/live/install.sh
 
 listens_at() { ss -Htln | found -F "$1 "; }
 
-# a_stranger ADDRESS LISTED: a program of nobody's listens there; stranger is its process.
+# a_stranger ADDRESS LISTED: a program of user nobody listens there; stranger is its process.
 a_stranger() {
 	setpriv --reuid=nobody --regid=nogroup --clear-groups python3 -m http.server --bind "$1" 8003 >"$work/asked" 2>&1 &
 	stranger=$!

@@ -59,7 +59,7 @@ as_before() {
 }
 clusters_here() { ls "$(place_of_clusters)"; }
 place_of_clusters() { docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data; }
-# Is told as stored, and is there; then it goes again, so that the memory is what it was.
+# An insert is confirmed, and the row is there; then it is deleted again, so that the memory is unchanged.
 stored_again() {
 	curl --silent --show-error --fail --retry 20 --retry-all-errors --retry-delay 1 --output /dev/null 127.0.0.1:8003/memory/action \
 		--json "{\"action_type\": \"note\", \"action_details\": {\"content\": \"$1\"}}"
@@ -252,7 +252,7 @@ old_sets_restore() {
 	docker exec nexus-postgres dropdb look
 }
 
-# What was forgotten since the upgrade is not there again.
+# What was forgotten since the upgrade does not come back.
 back_and_forth() {
 	local id
 	id=$(as_owner --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE content = 'episode 7'")

@@ -25,7 +25,7 @@ pub use plain::{open_plain, open_plain_with};
 /// Opens a regular file to read.
 ///
 /// # Errors
-/// `InvalidData` for what is no plain file; else what open(2) says.
+/// `InvalidData` if it is not a regular file; else what open(2) says.
 pub fn open(path: &Path) -> io::Result<File> {
     let _owner = AsOwner::of(path)?;
     open_plain(path)

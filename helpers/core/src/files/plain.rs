@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 /// target of a link does not belong to a set.
 ///
 /// # Errors
-/// `InvalidData` for what is no plain file; else what open(2) says.
+/// `InvalidData` if it is not a regular file; else what open(2) says.
 pub fn open_plain(path: &Path) -> io::Result<File> {
     open_plain_with(OpenOptions::new().read(true), path)
 }
@@ -37,7 +37,7 @@ fn open_with_flags(options: &mut OpenOptions, flags: OFlag, path: &Path) -> io::
     let no_plain_file = || io::Error::new(ErrorKind::InvalidData, "not a regular file");
     let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = match options.custom_flags(flags.bits()).open(path) {
-        // A link; a socket, or a pipe that nobody reads, to write; a directory, to write.
+        // A link; for writing also a socket, a pipe without a reader, or a directory.
         Err(error)
             if matches!(
                 error.raw_os_error().map(Errno::from_raw),

@@ -122,7 +122,7 @@ pub fn ledgers(making: &Restoring<'_>, ledger: &Path) -> Result<Option<Ledgers>>
 /// How rows that the ledgers forbid are forgotten.
 #[derive(Clone, Copy, Debug)]
 pub struct How {
-    /// What becomes of rows that refer to one that goes, where their foreign key forbids that.
+    /// What happens to rows that refer to a deleted row, if their foreign key forbids the deletion.
     pub on_reference: OnReference,
     /// Whether the tables are rewritten, so that their files keep none of the rows: if no purge will clean them.
     pub rewrite: bool,
@@ -158,8 +158,8 @@ impl Gone {
 /// Forgets the rows that the ledgers forbid, and passes their ids to `copies`.
 ///
 /// # Errors
-/// Data (65) when a decision was hashed with a key that is not there, or rows refer to one that goes and `how` forbids it; else
-/// the server's.
+/// Data (65) when the key of a decision's hash is missing, or rows refer to one to delete and `how` forbids it; else the
+/// server's.
 pub fn again(
     making: &Restoring<'_>,
     ledgers: &Ledgers,

@@ -250,7 +250,7 @@ pub fn leaves(sets: &[SetName], known: &Known, retention: Retention, set: SetNam
     }
     let newest_proven = sets.iter().rposition(|set| known.proven.contains(set));
     let is_proven = index == newest_proven || index == known.newest_full_proven(sets);
-    // Nobody knows what the next sets will hold.
+    // What the next sets will hold is unknown.
     let none = Known::default();
     let mut sets = sets.to_vec();
     for _ in 0..36_525 {

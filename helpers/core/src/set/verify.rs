@@ -235,7 +235,7 @@ pub fn size_of(set: &Path) -> u64 {
 mod tests {
     use super::*;
 
-    /// A set of plain files with right checksums, which nobody reads any further.
+    /// A set of regular files with right checksums; nothing else of it is read.
     fn set() -> (tempfile::TempDir, SetEntry) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("000001-20261122T030012Z");

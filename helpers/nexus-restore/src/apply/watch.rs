@@ -113,7 +113,7 @@ mod tests {
         is_full.store(true, Ordering::Relaxed);
         let weak = Arc::downgrade(&watch.0);
         drop(watch);
-        // The thread is gone when nobody holds it any more.
+        // The thread has ended when there is no other reference.
         until(|| weak.strong_count() == 0);
         assert!(!stop.is_set());
     }

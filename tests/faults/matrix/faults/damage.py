@@ -158,7 +158,7 @@ def pipe(path, *_):
 
 
 def extra(path, _, rng):
-    """A file such as sets have beside this one, in no list: who reads sets might open it."""
+    """A file with a name that sets use, in no list: a reader of sets might open it."""
     root = set_of(path)
     new = rng.choice([name for name in OF_SETS if not os.path.exists(os.path.join(root, name))])
     new = os.path.join(root, new)

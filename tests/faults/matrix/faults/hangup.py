@@ -1,11 +1,11 @@
-"""The terminal on which a person runs the job is closed, or its program is told that it was."""
+"""The terminal of the job is closed, or its program gets the signal for that."""
 
 from world.running import held_at_a_moment
 from world.terminal import OnTerminal
 
 
 def hung_up(job, row, case):
-    """`argument`: `closed` (SIGHUP by the kernel, and each write fails), or `SIGHUP` alone, or `SIGINT+SIGINT` as of Ctrl-C twice."""
+    """`argument`: `closed` (SIGHUP by the kernel, and each write fails), or only `SIGHUP`, or `SIGINT+SIGINT` as by Ctrl-C twice."""
     running, moment = held_at_a_moment(job, case.rng, 0.95, OnTerminal)
     if row.argument == "closed":
         running.hang_up()

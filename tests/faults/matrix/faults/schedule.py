@@ -1,4 +1,4 @@
-"""Others work on the tables while they are backed up."""
+"""Other sessions work on the tables during a backup."""
 
 import threading
 

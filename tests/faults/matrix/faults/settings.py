@@ -42,7 +42,7 @@ def for_server_no_more(job, name):
 
 
 def reload(job):
-    """Until new sessions have it: the server reads the file, and then its sessions do, of which ours is one."""
+    """Waits until new sessions have it: the server reads the file first, and then its sessions, including ours."""
     [before] = job.server.sql("SELECT pg_conf_load_time()")
     job.server.sql("SELECT pg_reload_conf()")
     await_that(lambda: job.server.sql("SELECT pg_conf_load_time()") != [before], "the server has read its settings")

@@ -1,4 +1,4 @@
-"""What is other people's on the same machine: their databases, files, Compose projects and Docker contexts."""
+"""Databases, files, Compose projects and Docker contexts of others on the same machine."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def databases(job, row, case):
         job.server.sql("CREATE TABLE of_somebody AS SELECT generate_series(1, 1000)", STRANGER)
         outcome = job.start().end("another database is there")
         if outcome.exit == 0 and STRANGER not in outcome.said + outcome.answer:
-            raise FalseSuccess(f"database {STRANGER} is in no set, and nobody is told: {outcome.said.strip()}")
+            raise FalseSuccess(f"database {STRANGER} is in no set, and the job does not say so: {outcome.said.strip()}")
     finally:
         job.server.drop(STRANGER)
     return outcome
@@ -46,7 +46,7 @@ def files(job, row, case):
     try:
         outcome = job.start().end(f"{os.path.relpath(path, where)} in the {row.step}")
         if not os.path.isfile(inside) or open(inside, "rb").read() != content:
-            raise SetLost(f"what is somebody else's is gone or changed: {path}")
+            raise SetLost(f"a file of others is gone or changed: {path}")
     finally:
         if inside != path:
             shutil.rmtree(path, ignore_errors=True)
@@ -56,7 +56,7 @@ def files(job, row, case):
 
 
 def project(job, row, case):
-    """A Compose project of the name `argument` that is somebody else's: its container and volume stay what they are."""
+    """Another user's Compose project of the name `argument`: its container and volume stay unchanged."""
     image = run("docker", "inspect", "--format", "{{.Config.Image}}", "nexus-redis").strip()
     labels = [f"--label=com.docker.compose.{key}={value}" for key, value in {
         "project": row.argument, "service": case.rng.choice(["web", "redis", "postgres"]), "oneoff": "False", "container-number": "1",

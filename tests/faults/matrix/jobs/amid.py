@@ -1,4 +1,4 @@
-"""nexus-backup of a database whose thirty tables others change meanwhile."""
+"""nexus-backup of a database whose thirty tables other sessions change meanwhile."""
 
 import hashlib
 import json

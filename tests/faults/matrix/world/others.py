@@ -1,4 +1,4 @@
-"""Other people's sessions, which change thirty tables in every way (world/schedule.sql) while a job works."""
+"""Other sessions, which change thirty tables in every way (world/schedule.sql) while a job works."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ END = "-- done --"
 RESTS = [0, 0.1, 0.5, 1.5, 3]
 PLAIN = [f"t{number:02}" for number in range(20)]
 LEAVES = [f"t{number:02}" for number in range(20, 28)]
-# Ids that nobody has had, in a table's own million.
+# Unused ids, in a table's own million.
 NEW = "{i} * 1000000 + (random() * 999999)::int"
 
 ROWS = "SELECT " + NEW + ", j, 'glad', repeat(md5(random()::text), 1 + j % 5) FROM generate_series(1, {many}) j"

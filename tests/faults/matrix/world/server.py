@@ -13,7 +13,7 @@ from world.machine import PATIENCE, await_that, run
 HOST = "/run/nexus/postgres"
 END = "-- that was the answer --"
 
-# Whatever the cases set for others.
+# Also resets what the cases set for others.
 TIMEOUTS = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout", "transaction_timeout"]
 NO_LIMITS = [f"-c {name}=0" for name in TIMEOUTS]
 

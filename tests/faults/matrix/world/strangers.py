@@ -1,4 +1,4 @@
-"""Databases of other people in the same server, which come and go."""
+"""Databases of others in the same server, which are created and dropped."""
 
 import threading
 

@@ -21,7 +21,7 @@ fn decisions(episodes: &[u64], proven: &[u64], change: impl FnOnce(&mut Known)) 
     decide(&sets, &known, RETENTION)
 }
 
-/// Three full sets, of which the second is proven, then thirty empty ones, of which the twentieth is proven.
+/// Three full sets with the second one proven, then thirty empty ones with the twentieth proven.
 fn emptied() -> Vec<u64> {
     [vec![5000; 3], vec![0; 30]].concat()
 }
@@ -102,8 +102,8 @@ fn lives() -> impl Strategy<Value = (Vec<Night>, Vec<Night>)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(5_000))]
 
-    /// The law: whatever becomes of the memory after it fell below half, and whichever of its sets are proven, the newest set
-    /// that was full and the newest full one that was proven are there until a person accepts it.
+    /// The law: after the memory fell below half, the newest full set and the newest proven full set stay until the owner
+    /// accepts the loss, whatever happens to the memory and whichever of its sets are proven.
     #[test]
     fn the_newest_full_set_and_the_newest_full_proven_one_outlive_every_fall(
         (full, after) in lives(),
