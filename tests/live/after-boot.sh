@@ -7,9 +7,10 @@ shopt -s inherit_errexit
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 
 healthy_without_a_hand() { await 120 healthy; }
+no_jobs() { [[ -z $(systemctl list-jobs --no-legend) ]]; }
 system_runs() {
 	await 60 systemctl is-active --quiet nexus-stack.service
-	await 60 test "$(systemctl list-jobs --no-legend | wc -l)" = 0
+	await 60 no_jobs
 	same "the system's state" "$(systemctl is-system-running)" running
 }
 target_and_timer_are_up() {

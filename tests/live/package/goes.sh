@@ -20,7 +20,7 @@ purge_keeps_backups() {
 	apt_now purge nexus
 	same "sets" "$(sets)" "$(cat "$work/sets-before")"
 	apt_said 'its backups are still in /var/lib/nexus/backups'
-	no_traces_since "$work/traces" '^> (file . [0-7]+ nexus:nexus /var/lib/nexus(/(backups|proofs)(/.*)?)?|(user|group) nexus:.*)$'
+	no_traces_since "$work/traces" '^> (file d 751 root:root /var/lib/nexus|file . [0-7]+ nexus:nexus /var/lib/nexus/(backups|proofs)(/.*)?|(user|group) nexus:.*)$'
 	same "failed units" "$(systemctl --failed --no-legend)" ""
 }
 
