@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use nexus_core::docker;
 use nexus_core::failure::{Exit, Failure, OrFail, Result};
 use nexus_core::postgres::blocking::Control;
 use nexus_core::postgres::raw::RawSession;
@@ -86,6 +87,8 @@ impl Own {
             || format!("making the tables of database {NAME} (docker exec nexus-postgres migrate.sh)");
         let setting = format!("NEXUS_PG_DATABASE={NAME}");
         let output = Command::new("docker")
+            .env("DOCKER_HOST", docker::HOST)
+            .env_remove("DOCKER_CONTEXT")
             .args(["exec", "--env", &setting, "nexus-postgres", "bash", "/nexus/migrate.sh"])
             .output()
             .or_fail(Exit::Unavailable, doing)?;

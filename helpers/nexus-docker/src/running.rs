@@ -10,15 +10,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use nexus_core::docker;
+
 use crate::asker::{self, Asker, Wake};
 use crate::run::Trouble;
 
 /// The part of the environment that the docker CLI gets. The unit sets PATH. Under HOME the CLI looks for a configuration; the
 /// unit provides none.
 const KEPT_ENVIRONMENT: [&str; 2] = ["PATH", "HOME"];
-
-/// This machine's own daemon, even if a configuration or the environment names another one.
-const DOCKER_HOST: &str = "unix:///run/docker.sock";
 
 /// A running `docker` command line. Dropping it kills and reaps the docker CLI, not what that has started
 /// inside a container (see [`tool`](crate::tool)).
@@ -38,7 +37,7 @@ impl Running {
         let mut command = Command::new("docker");
         command.args(argv).env_clear();
         command.envs(KEPT_ENVIRONMENT.iter().filter_map(|name| Some((name, env::var_os(name)?))));
-        command.env("DOCKER_HOST", DOCKER_HOST);
+        command.env("DOCKER_HOST", docker::HOST);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (done, hold) = UnixStream::pair().map_err(|e| not_run("a socket pair", &e))?;
         let child = command.spawn().map_err(|e| not_run("docker", &e))?;

@@ -3,3 +3,6 @@
 
 pub mod client;
 pub mod protocol;
+
+/// This machine's own daemon. A configuration or an environment that names another one has no say (`DOCKER_HOST`).
+pub const HOST: &str = "unix:///run/docker.sock";
