@@ -48,7 +48,7 @@ still_ours() { [[ $(started) == "$container" ]] || stop 69 "another program rest
 
 # Whether the running server would start with its present settings files; it read them when it started.
 # shellcheck disable=SC2016 # the other shell expands it
-starts_again() { docker exec nexus-postgres bash -c 'postgres -C max_connections -D "$PGDATA" -c config_file=/etc/postgresql/postgresql.conf' >/dev/null; }
+starts_again() { guarded docker exec nexus-postgres bash -c 'postgres -C max_connections -D "$PGDATA" -c config_file=/etc/postgresql/postgresql.conf' >/dev/null; }
 
 restart_server() {
 	docker restart nexus-postgres >/dev/null
@@ -62,7 +62,7 @@ restart_server() {
 
 # in_database NAME OPTION…: runs psql as the superuser.
 in_database() {
-	docker exec --interactive --env PGOPTIONS="$limits -c client_min_messages=warning" nexus-postgres \
+	guarded docker exec --interactive --env PGOPTIONS="$limits -c client_min_messages=warning" nexus-postgres \
 		psql -XAtq --set=ON_ERROR_STOP=1 --dbname="$(connection_to "$1")" "${@:2}"
 }
 

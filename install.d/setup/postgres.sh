@@ -48,7 +48,7 @@ upgrade_postgres() {
 	give_what_was_taken
 	doing "restoring $set, and comparing every row"
 	NEXUS_PG_HOST=$private nexus-restore apply "$set" --backup-dir "$(setting NEXUS_BACKUP_DIR)" --no-redis --no-safety-backup --yes || stop 74 "the restore failed: the cause is above"
-	docker exec nexus-postgres bash /nexus/migrate.sh
+	guarded docker exec nexus-postgres bash /nexus/migrate.sh
 	give_databases
 
 	doing "making it the memory"
@@ -95,7 +95,7 @@ back_postgres() {
 	if healthy_memory; then names_of_databases | put "$as_shipped/databases-of-$from" 0600 root:root; fi
 	doing "starting PostgreSQL $to again"
 	serve_privately "$old_image" "$to" || stop 69 "the server did not start: docker logs nexus-postgres"
-	docker exec nexus-postgres bash /nexus/migrate.sh
+	guarded docker exec nexus-postgres bash /nexus/migrate.sh
 	doing "forgetting there what was forgotten since"
 	# What was forgotten before the upgrade is already gone there; an earlier decision would delete rows that were imported since. Nothing
 	# else writes there now, so an old pgvector does no harm.

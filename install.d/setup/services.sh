@@ -60,8 +60,8 @@ explain_stack() {
 # A changed postgresql.conf counts from now, but for what only a restart can change.
 reload_postgres() {
 	local pending
-	timeout 60 docker exec nexus-postgres psql -XAtq -d postgres -c 'SELECT pg_reload_conf()' >/dev/null
-	pending=$(timeout 60 docker exec nexus-postgres psql -XAtq -d postgres -c "SELECT string_agg(name, ', ') FROM pg_settings WHERE pending_restart")
+	guarded timeout 60 docker exec nexus-postgres psql -XAtq -d postgres -c 'SELECT pg_reload_conf()' >/dev/null
+	pending=$(guarded timeout 60 docker exec nexus-postgres psql -XAtq -d postgres -c "SELECT string_agg(name, ', ') FROM pg_settings WHERE pending_restart")
 	[[ -z $pending ]] || say "changed in postgresql.conf and waiting for \`systemctl restart nexus-stack\`: $pending"
 }
 
