@@ -16,12 +16,15 @@ take_places() {
 	[[ -d /var/lib/nexus ]] || return 0
 	chown root:root /var/lib/nexus
 	chmod 0751 /var/lib/nexus
-	for name in installed models proxy backups proofs ledger alerts health metrics state state/backup; do
+	for name in installed models .ledger-moving proxy backups proofs ledger alerts health metrics state state/backup; do
 		place=/var/lib/nexus/$name
 		case $name:$(stat --format=%F:%u -- "$place" 2>/dev/null) in
-		# The owner may have moved a directory to another disk.
-		*: | *:directory:0 | *:'symbolic link:0') continue ;;
-		installed:* | models:*) ;;
+		*: | *:directory:0) continue ;;
+		# A person may have moved a directory to another disk. A link of root's may have had another name before.
+		installed:'symbolic link:0' | models:'symbolic link:0') [[ $(stat --dereference --format=%F:%u -- "$place" 2>/dev/null) != directory:0 ]] || continue ;;
+		*:'symbolic link:0') continue ;;
+		installed:* | models:* | .ledger-moving:*) ;;
+		proxy:directory:*) [[ $(stat --format=%U -- "$place") != nexus-proxy ]] || continue ;;
 		state:directory:*) chown --no-dereference root:root "$place" && continue ;;
 		*:directory:*) continue ;;
 		esac

@@ -31,8 +31,8 @@ move_ledger() {
 	for name in purge-ledger.{jsonl,head,handover,next,kept}; do
 		if [[ -e $old/$name || -L $old/$name ]]; then names+=("$name"); fi
 	done
-	# The second is left from a killed run.
-	if [[ -n ${names[*]} || -e $part ]]; then
+	# The second of them is of a run that was killed; it is root's (take_places).
+	if [[ -n ${names[*]} || -d $part ]]; then
 		for name in "${names[@]}"; do
 			[[ $(stat --format='%F %h %U' -- "$old/$name") =~ ^(regular\ (empty\ )?file\ 1|directory\ [0-9]+)\ nexus$ ]] ||
 				stop 78 "$old/$name must move to $new, but is not a regular file of user nexus with a single link: check it, and move it yourself (chown nexus:nexus)"
@@ -44,8 +44,8 @@ move_ledger() {
 		for name in "${names[@]}"; do mv -T -- "$old/$name" "$part/$name"; done
 		# Files that a purge has created there without a ledger.
 		rm -f -- "$new"/{.lock,.purging.lock,purge-ledger.*}
-		chown nexus:nexus "$part"
 		mv -T -- "$part" "$new"
+		chown --no-dereference nexus:nexus "$new"
 		rm -f -- "$old"/{.lock,.purging.lock,purge-ledger.{new,head.new,handover.new}}
 	fi
 	if [[ -s $settings && $(setting NEXUS_PURGE_LEDGER) == "$old/purge-ledger.jsonl" ]]; then set_settings "NEXUS_PURGE_LEDGER=$new/purge-ledger.jsonl"; fi

@@ -72,6 +72,7 @@ check stopped_by systemctl "$backup_runs"
 check hung_up "$backup_runs"
 check hung_up "$new_server_runs"
 check more_in_the_server
+check links_in_a_cluster_lead_root_nowhere
 check postgres_upgraded_while_storing
 check rest_came_along
 check after_a_boot_too

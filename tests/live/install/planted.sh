@@ -156,6 +156,8 @@ an_older_machine_is_mended() {
 	as_nexus mv "$state/installed" "$state/installed.before"
 	as_nexus mkdir "$state/installed"
 	as_nexus ln -s "$victim/directory/made" "$state/installed/made"
+	# Where the ledger is put together.
+	as_nexus ln -s "$victim/directory" "$state/.ledger-moving"
 	as_nexus mv "$state/metrics" "$state/metrics.before"
 	as_nexus ln -s "$victim/directory" "$state/metrics"
 	as_nexus mv "$state/purge-ledger.head" "$state/head.before"
@@ -167,7 +169,7 @@ an_older_machine_is_mended() {
 	mv "$state/head.before" "$state/purge-ledger.head"
 	exits 0 "NEXUS runs" nexus-setup --yes
 	same "the victim" "$(look_of_victim)" "$before"
-	same "what was put aside" "$(find "$state"/put-aside.* -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd' ')" "installed metrics"
+	same "what was put aside" "$(find "$state"/put-aside.* -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | paste -sd' ')" ".ledger-moving installed metrics"
 	same "the ledger" "$(sha256sum <"$state/ledger/purge-ledger.jsonl")" "$sum"
 	same "what is left where it was" "$(find "$state" -maxdepth 1 -name 'purge-ledger*')" ""
 	same "its setting" "$(grep '^NEXUS_PURGE_LEDGER=' "$settings")" "NEXUS_PURGE_LEDGER=$state/ledger/purge-ledger.jsonl"

@@ -168,6 +168,18 @@ more_in_the_server() {
 	as_owner --command='SELECT pg_reload_conf()' >/dev/null
 	rest_of_the_server >"$work/rest"
 }
+# What the directories of a cluster lead to is the choice of the server's user. Root copies none of it.
+links_in_a_cluster_lead_root_nowhere() {
+	local before here key=/etc/nexus/credentials/machine_identity
+	before=$(digest)
+	here=$(place_of_clusters)/17/docker
+	mv "$here/pg_ident.conf" "$work"
+	ln -s "$key" "$here/pg_ident.conf"
+	if nexus-upgrade-postgres --yes "$new_image" >"$work/upgrade" 2>&1; then echo "the upgrade succeeded" >&2 && return 1; fi
+	same "files of the server with the key" "$(grep -rlF "$(tail -n 1 "$key")" "$(place_of_clusters)" || true)" ""
+	mv -fT "$work/pg_ident.conf" "$here/pg_ident.conf"
+	as_before "$before"
+}
 # As other eyes see it: rows, settings, roles with their passwords' hashes, rules.
 rest_of_the_server() {
 	local database
