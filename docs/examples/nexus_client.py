@@ -41,6 +41,21 @@ def is_local(url):
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
+def require_own_listener(port):
+    """Raises Stranger when a program of another user than root (systemd, which listens for NEXUS) or oneself (a tunnel) listens on
+    this port of this machine: proc_pid_net(5). Where there is no such file, NEXUS is not on this machine either."""
+    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(name, encoding="ascii") as file:
+                lines = [line.split() for line in file.readlines()[1:]]
+        except FileNotFoundError:
+            continue
+        for fields in lines:
+            # Local address, state (0A: it listens), user.
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port and int(fields[7]) not in (0, os.getuid()):
+                raise Stranger(f"port {port} belongs to another user's program (user number {fields[7]})")
+
+
 class Nexus:
     """The memory of one agent.
 
@@ -50,10 +65,11 @@ class Nexus:
 
     def __init__(self, url="http://127.0.0.1:8003", agent="nexus", token=None, patience=30):
         self.url, self.agent, self.token, self.patience = url.rstrip("/"), agent, token, patience
-        # On another machine the certificate identifies the server.
-        self.is_known = not is_local(self.url)
-        # A web proxy from the environment must not see requests that stay on this machine.
-        self.opener = urllib.request.build_opener(*([] if self.is_known else [urllib.request.ProxyHandler({})]))
+        # Elsewhere its certificate says who answers.
+        self.is_local = is_local(self.url)
+        self.is_known = not self.is_local
+        # A proxy that the environment names for the web must not see what stays on this machine.
+        self.opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if self.is_local else []))
 
     @classmethod
     def from_environment(cls):
@@ -88,7 +104,9 @@ class Nexus:
                 raise
 
     def meet(self):
-        """Checks once that NEXUS answers, so that no text or token goes to another program that has its port."""
+        """Makes sure that no text and no token goes to another program that has NEXUS's port: looks who listens, and asks once."""
+        if self.is_local:
+            require_own_listener(urllib.parse.urlsplit(self.url).port or 80)
         if self.is_known:
             return
         with self.opener.open(self.url + "/", timeout=30) as answer:

@@ -63,6 +63,7 @@ strangers_port_is_told_at_the_end() {
 		does_not_run "$listed, where NEXUS's API listens, belongs to another program: the user nobody, process $stranger (python3)" \
 			nexus-setup --after-install --yes --model none
 		does_not_run "a free port: $listed" nexus-setup --yes --model none
+		fails "belongs to another user's program" env NEXUS_URL="http://$listed" python3 -B "$clone/docs/examples/nexus_client.py" remember secret
 		same "what the stranger was asked" "$(grep -c HTTP "$work/asked" || true)" 0
 		stranger_goes
 		exits 0 "NEXUS runs" nexus-setup --yes --model none
