@@ -1,12 +1,13 @@
 //! What nexus-health cannot see, as it has no key and no network: written down for it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nexus_core::credentials;
 use nexus_core::failure::{Exit, OrFail, OrFailIo, Result};
-use nexus_core::files;
+use nexus_core::files::{self, open_plain};
 use nexus_core::network::Networks;
 use serde::Serialize;
 
@@ -17,6 +18,9 @@ use crate::token;
 
 /// Where Caddy keeps those it has got, each in a folder of its authority's and its name's.
 const KEPT: &str = "/var/lib/nexus/proxy/caddy/certificates";
+
+/// The longest certificate that is read, with its chain, in bytes.
+const LONGEST: u64 = 1 << 20;
 
 /// What is written.
 #[derive(Serialize)]
@@ -66,20 +70,21 @@ fn seconds(time: SystemTime) -> u64 {
 
 /// Of those that there are, the one that is good longest: Caddy shows the newest.
 fn certificate(settings: &Settings) -> Result<Option<Validity>> {
-    let files = match (settings.tls, &settings.domain) {
-        (Tls::Files, _) => vec![PathBuf::from(CERTIFICATE)],
-        (_, Some(domain)) => of_caddy(Path::new(KEPT), &domain.0)?,
-        (_, None) => Vec::new(),
+    // A person may have made a link of it; in Caddy's directory one would be a broken Caddy's.
+    let (files, open): (_, fn(&Path) -> io::Result<File>) = match (settings.tls, &settings.domain) {
+        (Tls::Files, _) => (vec![PathBuf::from(CERTIFICATE)], |path| File::open(path)),
+        (_, Some(domain)) => (of_caddy(Path::new(KEPT), &domain.0)?, open_plain),
+        (_, None) => return Ok(None),
     };
     let mut found: Vec<Validity> = Vec::new();
-    for file in files {
-        let doing = || format!("reading {}", file.display());
-        match fs::read_to_string(&file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            text => found.push(
-                certificate::validity(&text.or_fail_io(doing)?).map_err(|why| why.while_doing(doing()))?,
-            ),
-        }
+    for path in files {
+        let doing = || format!("reading {}", path.display());
+        let file = match open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            file => file.or_fail_io(doing)?,
+        };
+        let text = io::read_to_string(file.take(LONGEST)).or_fail_io(doing)?;
+        found.push(certificate::validity(&text).map_err(|why| why.while_doing(doing()))?);
     }
     Ok(found.into_iter().max_by_key(|validity| validity.until))
 }
@@ -87,7 +92,7 @@ fn certificate(settings: &Settings) -> Result<Option<Validity>> {
 fn of_caddy(kept: &Path, name: &str) -> Result<Vec<PathBuf>> {
     let doing = || format!("reading {}", kept.display());
     let authorities = match fs::read_dir(kept) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         authorities => authorities.or_fail_io(doing)?,
     };
     let mut files = Vec::new();
