@@ -48,6 +48,7 @@ the_socket_directory_is_made_again() {
 	same "its owner and mode" "$(stat --format='%u:%g %a' /run/nexus/postgres)" "999:999 755"
 	await 120 is_level postgres ok
 	# The gate itself, with all that is in it.
+	umount /run/nexus/scratch
 	rm -rf /run/nexus
 	await 120 serves postgres
 	await 120 serves redis
