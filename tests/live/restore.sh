@@ -138,14 +138,14 @@ bare_server_needs_only_the_set_and_the_key() {
 	local before
 	# A materialized view comes back as its query gives it.
 	server --dbname=memory --command='REFRESH MATERIALIZED VIEW summary'
-	backup_of memory "$directory" 2>/dev/null
+	# Another server has no ledger of this machine's, and the set need not bring one.
+	NEXUS_PURGE_LEDGER=$work/no-ledger backup_of memory "$directory" 2>/dev/null
 	before=$(contents memory)
 	install -d "$work/stick" "$work/keys"
 	cp -a "$(set_of_memory)" "$work/stick"
 	cp -a /etc/nexus/credentials/postgres_password "$work/keys"
 	server --command='DROP DATABASE memory' --command='DROP ROLE restore_login, restore_group'
 	refused 64 'does not exist. Give the owner' env NEXUS_CREDENTIALS="$work/keys" nexus-restore apply "$work/stick/"*/ --pg-database memory
-	# Another server has no ledger of this machine's either.
 	env NEXUS_CREDENTIALS="$work/keys" NEXUS_PURGE_LEDGER="$work/no-ledger" nexus-restore apply "$work/stick/"*/ --pg-database memory --backup-dir "$work/nowhere" --identity "$owner" --no-redis >"$work/said"
 	grep -q 'role restore_login was made without its password' "$work/said"
 	same "what was restored" "$(contents memory)" "$before"
