@@ -42,8 +42,8 @@ def is_local(url):
 
 
 def require_own_listener(port):
-    """Raises Stranger when a program of another user than root (systemd, which listens for NEXUS) or oneself (a tunnel) listens on
-    this port of this machine: proc_pid_net(5). Where there is no such file, NEXUS is not on this machine either."""
+    """Raises Stranger when a program of another user listens on this port of this machine (proc_pid_net(5)). Root is systemd,
+    which listens for NEXUS; the own user may have a tunnel. A machine without these files does not run NEXUS."""
     for name in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             with open(name, encoding="ascii") as file:
@@ -65,10 +65,10 @@ class Nexus:
 
     def __init__(self, url="http://127.0.0.1:8003", agent="nexus", token=None, patience=30):
         self.url, self.agent, self.token, self.patience = url.rstrip("/"), agent, token, patience
-        # Elsewhere its certificate says who answers.
+        # On another machine the certificate identifies the server.
         self.is_local = is_local(self.url)
         self.is_known = not self.is_local
-        # A proxy that the environment names for the web must not see what stays on this machine.
+        # A web proxy from the environment must not see requests that stay on this machine.
         self.opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if self.is_local else []))
 
     @classmethod
@@ -104,7 +104,7 @@ class Nexus:
                 raise
 
     def meet(self):
-        """Makes sure that no text and no token goes to another program that has NEXUS's port: looks who listens, and asks once."""
+        """Keeps texts and the token from another program that has NEXUS's port: checks who listens, and once that NEXUS answers."""
         if self.is_local:
             require_own_listener(urllib.parse.urlsplit(self.url).port or 80)
         if self.is_known:

@@ -20,7 +20,7 @@ take_places() {
 		place=/var/lib/nexus/$name
 		case $name:$(stat --format=%F:%u -- "$place" 2>/dev/null) in
 		*: | *:directory:0) continue ;;
-		# A person may have moved a directory to another disk. A link of root's may have had another name before.
+		# The owner may have moved a directory to another disk. A job may have renamed that link.
 		installed:'symbolic link:0' | models:'symbolic link:0') [[ $(stat --dereference --format=%F:%u -- "$place" 2>/dev/null) != directory:0 ]] || continue ;;
 		*:'symbolic link:0') continue ;;
 		installed:* | models:* | .ledger-moving:*) ;;

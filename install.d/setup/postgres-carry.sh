@@ -7,8 +7,8 @@ something_made="SELECT EXISTS (SELECT FROM pg_class WHERE oid >= 16384 UNION ALL
 	UNION ALL SELECT FROM pg_type WHERE oid >= 16384 UNION ALL SELECT FROM pg_namespace WHERE oid >= 16384
 	UNION ALL SELECT FROM pg_extension WHERE oid >= 16384 UNION ALL SELECT FROM pg_largeobject_metadata)"
 
-# Dumps of the other databases, from the moment the old server reads only until they are in the new one: rows in the clear, beside
-# the volume, which holds them so too. Not in it: the server's user could put a link in their place.
+# Dumps of the other databases, which exist from the time the old server is read-only until they are in the new one: rows in the
+# clear, beside the volume, which holds them in the clear too. Not in the volume: the server's user could put a link in their place.
 dumps() { printf '%s/moving' "$(dirname "$(clusters)")"; }
 forget_dumps() {
 	local place
@@ -16,8 +16,8 @@ forget_dumps() {
 	rm -rf --one-file-system -- "${place:?}"
 }
 
-# cluster_file MAJOR NAME: writes standard input to a file of a cluster, as the server's user and from within the server's container: what
-# its directories lead to is that user's choice, and must not lead root anywhere.
+# cluster_file MAJOR NAME: writes standard input to a file of a cluster, as the server's user in the server's container. That user
+# decides where the directories lead, so root must not follow them.
 # shellcheck disable=SC2016 # the other shell expands it
 cluster_file() {
 	docker exec --interactive --user 999:999 nexus-postgres \
@@ -54,7 +54,7 @@ take_along() {
 	other_databases >"$(dumps)/names"
 	while IFS= read -r -d '' name; do
 		number=$((number + 1))
-		say "taking database $name along"
+		say "carrying over database $name"
 		guarded docker exec --env PGOPTIONS="$limits" nexus-postgres pg_dump --format=custom --create --dbname="$(connection_to "$name")" >"$(dumps)/$number.dump"
 		digest_of "$name" >"$(dumps)/$number.digest"
 	done <"$(dumps)/names"
@@ -111,7 +111,7 @@ give_databases() {
 		into=(--create --dbname=postgres)
 		if [[ $name == postgres || $name == template1 ]]; then into=(--dbname="$name"); fi
 		guarded docker exec --interactive --env PGOPTIONS="$limits" nexus-postgres pg_restore --exit-on-error "${into[@]}" <"$(dumps)/$number.dump" ||
-			stop 74 "database $name was not restored: pg_restore's words are above"
+			stop 74 "database $name was not restored: the messages of pg_restore are above"
 		digest_of "$name" | cmp --quiet - "$(dumps)/$number.digest" || stop 74 "database $name is not the same in PostgreSQL $to"
 	done <"$(dumps)/names"
 	forget_dumps

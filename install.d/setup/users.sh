@@ -31,7 +31,7 @@ move_ledger() {
 	for name in purge-ledger.{jsonl,head,handover,next,kept}; do
 		if [[ -e $old/$name || -L $old/$name ]]; then names+=("$name"); fi
 	done
-	# The second of them is of a run that was killed; it is root's (take_places).
+	# The second is left from a killed run; it is root's (take_places).
 	if [[ -n ${names[*]} || -d $part ]]; then
 		for name in "${names[@]}"; do
 			[[ $(stat --format='%F %h %U' -- "$old/$name") =~ ^(regular\ (empty\ )?file\ 1|directory\ [0-9]+)\ nexus$ ]] ||

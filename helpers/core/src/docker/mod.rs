@@ -4,5 +4,5 @@
 pub mod client;
 pub mod protocol;
 
-/// This machine's own daemon. A configuration or an environment that names another one has no say (`DOCKER_HOST`).
+/// This machine's own daemon, for `DOCKER_HOST`, even if a configuration or the environment names another one.
 pub const HOST: &str = "unix:///run/docker.sock";
