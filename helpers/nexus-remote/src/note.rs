@@ -58,7 +58,7 @@ pub(crate) fn write(settings: &Settings, file: &Path) -> Result<()> {
 fn token_since() -> Result<Option<u64>> {
     let path = credentials::path_of(token::CREDENTIAL);
     let changed = match fs::metadata(&path).and_then(|metadata| metadata.modified()) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         changed => changed.or_fail_io(|| format!("looking at {}", path.display()))?,
     };
     Ok(Some(seconds(changed)))

@@ -101,7 +101,7 @@ fn containers_are_listed_and_described() {
     assert_eq!(answer.stdout, b"{\"name\":\"nexus-redis\"}\n");
     assert!(bin.calls().iter().any(|call| call[0] == "inspect" && call.last() == Some(&id)));
     bin.add("ps", "--help\n");
-    assert!(bin.ask(&line(&Request::Containers {}), b"").refusal().contains("no container id"));
+    assert!(bin.ask(&line(&Request::Containers {}), b"").refusal().contains("not a container id"));
     bin.add("ps", "");
     assert_eq!(bin.ask(&line(&Request::Containers {}), b"").last, Some(Frame::Exit(0)));
 }
