@@ -54,6 +54,7 @@ the_socket_directory_is_made_again() {
 	await 120 serves redis
 	await 60 test -S /run/nexus/docker.sock
 	await 60 test -S /run/nexus/purge.sock
+	await 60 mountpoint --quiet /run/nexus/scratch
 	getfacl --omit-header --absolute-names /run/nexus | found -x 'user:nexus-api:--x'
 	await 120 is_level redis ok
 	await 120 is_level docker ok
