@@ -75,7 +75,7 @@ part_package() {
 	"$machine" copy "package-$$" "$debs" /root/debs
 	"$machine" copy "package-$$" "$tools/postgres-17.tar" /root/debs/postgres-17.tar
 	rm -rf "$debs"
-	"$machine" exec "package-$$" -- bash -c 'exec bash /root/nexus/tests/live/package.sh /root/debs/nexus_[!9]*.deb /root/debs/nexus_99*.deb /root/debs/postgres-17.tar'
+	"$machine" exec "package-$$" -- env NEXUS_TEST_LONG="$long" bash -c 'exec bash /root/nexus/tests/live/package.sh /root/debs/nexus_[!9]*.deb /root/debs/nexus_99*.deb /root/debs/postgres-17.tar'
 	upgrade_without_power "package-$$"
 	"$machine" down "package-$$"
 	((failed == 0))

@@ -170,14 +170,14 @@ more_in_the_server() {
 }
 # What the directories of a cluster lead to is the choice of the server's user. Root copies none of it.
 links_in_a_cluster_lead_root_nowhere() {
-	local before here key=/etc/nexus/credentials/machine_identity
+	local before cluster key=/etc/nexus/credentials/machine_identity
 	before=$(digest)
-	here=$(place_of_clusters)/17/docker
-	mv "$here/pg_ident.conf" "$work"
-	ln -s "$key" "$here/pg_ident.conf"
+	cluster=$(place_of_clusters)/17/docker
+	mv "$cluster/pg_ident.conf" "$work"
+	ln -s "$key" "$cluster/pg_ident.conf"
 	if nexus-upgrade-postgres --yes "$new_image" >"$work/upgrade" 2>&1; then echo "the upgrade succeeded" >&2 && return 1; fi
 	same "files of the server with the key" "$(grep -rlF "$(tail -n 1 "$key")" "$(place_of_clusters)" || true)" ""
-	mv -fT "$work/pg_ident.conf" "$here/pg_ident.conf"
+	mv -fT "$work/pg_ident.conf" "$cluster/pg_ident.conf"
 	as_before "$before"
 }
 # As other eyes see it: rows, settings, roles with their passwords' hashes, rules.
@@ -204,7 +204,7 @@ rest_came_along() {
 finish_keeps_the_only_copy() {
 	docker exec nexus-postgres dropdb notes
 	fails "has databases that PostgreSQL 18 lacks: notes" nexus-upgrade-postgres --yes --finish
-	fails "has not: notes" nexus-upgrade-postgres --yes --finish --drop-database others
+	fails "lacks: notes" nexus-upgrade-postgres --yes --finish --drop-database others
 	same "clusters" "$(clusters_here)" $'17\n18'
 	nexus-upgrade-postgres --yes --finish --drop-database notes >/dev/null
 	same "clusters" "$(clusters_here)" 18
