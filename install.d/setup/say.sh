@@ -15,8 +15,9 @@ printable() {
 	LC_ALL=C sed --unbuffered -E 's/[\x01-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8b\x8e\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf|\xef\xbf[\xb9-\xbb]|\xf3\xa0[\x80\x81][\x80-\xbf]/?/g; s/\x00/?/g'
 }
 
-# guarded COMMAND…: what it says on standard error, which may be a server's words, goes through `printable`.
-guarded() { { "$@" 2>&1 >&3 3>&- | printable >&2; } 3>&1; }
+# guarded COMMAND…: what it writes to standard error may be a server's text, so it goes through `printable`, and is indented: no line of it
+# looks like one of ours.
+guarded() { { "$@" 2>&1 >&3 3>&- | printable | sed --unbuffered 's/^/  /' >&2; } 3>&1; }
 
 say() { printf '%s\n' "$*" | printable; }
 complain() { printf '%s: %s\n' "${program##*/}" "$*" | printable >&2; }

@@ -105,6 +105,18 @@ what_a_server_answers_does_not_steer() {
 	same "lines of the journal that steer" "$(steers "$work/journal")" 0
 }
 
+# In the database that nexus-setup asks, a trigger greets each session.
+what_a_login_trigger_says_does_not_steer() {
+	docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=postgres --set=evil="$evil" <<-'SQL'
+		SELECT format('CREATE FUNCTION greet() RETURNS event_trigger LANGUAGE plpgsql AS %L', format('BEGIN RAISE WARNING %L; END', :'evil')) \gexec
+		CREATE EVENT TRIGGER greet ON login EXECUTE FUNCTION greet();
+	SQL
+	prints 'NEXUS runs' nexus-setup --yes --model none
+	# It has been said.
+	grep -q owned "$work/said"
+	docker exec nexus-postgres psql -Xq --dbname=postgres --command='DROP EVENT TRIGGER greet' --command='DROP FUNCTION greet' 2>/dev/null
+}
+
 # Every byte there is, and every mark of direction, through what the scripts print with.
 scripts_print_what_others_say_without_what_steers() {
 	# shellcheck source=/dev/null
@@ -162,6 +174,7 @@ fill
 check sets_are_shown_without_what_steers
 check what_a_restore_complains_of_does_not_steer
 check what_a_server_answers_does_not_steer
+check what_a_login_trigger_says_does_not_steer
 check scripts_print_what_others_say_without_what_steers
 check nothing_but_plain_files_is_read
 check a_proof_does_not_wait_for_a_pipe
