@@ -192,6 +192,8 @@ def main():
                 print(one["episode_id"], one["created_at"][:16], plain(one["content"])[:200])
     except Refused as refused:
         sys.exit(f"nexus: {plain(str(refused))}")
+    except Stranger as cause:
+        sys.exit(f"nexus: {nexus.url} is not NEXUS: {cause}. See who has the port: sudo nexus-setup --check")
     except OSError as cause:
         sys.exit(f"nexus: no answer from {nexus.url}: {cause}. Is it running? systemctl status nexus-api.socket")
 

@@ -150,7 +150,7 @@ without_postgres() {
 }
 ended() { [[ $(systemctl is-active nexus-restore-test) != activ* ]]; }
 
-# Redis's part of a test is over within half a second, so its server is asked for by the protocol alone, and kept until the input ends.
+# A restore test ends its Redis within half a second, so this asks nexus-docker for one itself, and keeps it until the input ends.
 with_redis() {
 	age --decrypt --identity "$owner" "$backups/$(newest)/redis.rdb.zst.age" | zstd -dcq >"$work/rdb"
 	{
