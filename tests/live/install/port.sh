@@ -6,7 +6,18 @@ listens_at() { ss -Htln | found -F "$1 "; }
 
 # a_stranger ADDRESS LISTED: a program of user nobody listens there; stranger is its process.
 a_stranger() {
-	setpriv --reuid=nobody --regid=nogroup --clear-groups python3 -m http.server --bind "$1" 8003 >"$work/asked" 2>&1 &
+	setpriv --reuid=nobody --regid=nogroup --clear-groups python3 -c '
+import http.server, socket, sys
+class Stranger(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b"""{"service": "NEXUS API", "episode_id": "none"}""")
+    do_POST = do_GET
+class Server(http.server.HTTPServer):
+    address_family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+Server((sys.argv[1], 8003), Stranger).serve_forever()' "$1" >"$work/asked" 2>&1 &
 	stranger=$!
 	await 10 listens_at "$2"
 }
