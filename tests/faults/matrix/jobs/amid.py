@@ -47,7 +47,9 @@ class BackupAmid(Job):
         self.truths = {}
 
     def start(self, prefix=(), extra=(), env=None):
-        """What it says goes to a file, to be read while it runs."""
+        """What it says goes to a file, to be read while it runs. It is emptied here: the shell may be held before it has opened it, and
+        what the last run said would be taken for this one's."""
+        open(self.path("said"), "w", encoding="utf-8").close()
         return Running(["sh", "-c", 'exec "$@" 2>"$0"', self.path("said"), *prefix, *with_options(self.command, extra)], env)
 
     def said(self):
