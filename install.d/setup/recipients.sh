@@ -1,7 +1,7 @@
 # Who can open the backups: reports the lines of recipients.txt that nexus-backup would refuse at night, in its words.
 # shellcheck shell=bash disable=SC2034 # what one part sets, another reads
 
-# As in helpers/core/src/set/recipient.rs.
+# As in helpers/lib/backup-set/src/recipient.rs.
 only_ages_own="NEXUS encrypts to age's own keys only: put a recipient there that age-keygen -y prints (age1…, 62 characters)"
 
 # kind_of_recipient TEXT: prints what TEXT is, if NEXUS does not accept it as a recipient; else nothing. It never repeats an identity.

@@ -10,7 +10,7 @@ trap 'exit 143' TERM
 
 # Untrusted text (of a server, a unit, a file) as a terminal may show it: a question mark replaces characters that would control
 # it or reorder the text. In bytes: C0 except tab and line feed, DEL, C1, direction marks, other line ends. Same as `printable` of
-# helpers/core/src/text.rs.
+# helpers/lib/cli/src/text.rs.
 printable() {
 	LC_ALL=C sed --unbuffered -E 's/[\x01-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8b\x8e\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf|\xef\xbf[\xb9-\xbb]|\xf3\xa0[\x80\x81][\x80-\xbf]/?/g; s/\x00/?/g'
 }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nexus_core::set::checksums::{Checksums, is_plain};
+use nexus_backup_set::checksums::{is_plain, Checksums};
 
 fuzz_target!(|bytes: &[u8]| {
     match Checksums::parse(bytes) {

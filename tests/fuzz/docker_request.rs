@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nexus_core::docker::protocol::{Request, Stand};
 use nexus_docker::{command, request};
+use nexus_docker_client::protocol::{Request, Stand};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut input = bytes;

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nexus_core::embedding::protocol::{Answer, MOST_TEXTS, Request};
+use nexus_embed_client::protocol::{Answer, Request, MOST_TEXTS};
 
 fuzz_target!(|bytes: &[u8]| {
     match Request::parse(bytes) {

@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nexus_core::set::checksums::is_plain;
-use nexus_core::set::manifest::Manifest;
+use nexus_backup_set::checksums::is_plain;
+use nexus_backup_set::manifest::Manifest;
 
 fuzz_target!(|bytes: &[u8]| {
     let manifest = match Manifest::parse(bytes) {

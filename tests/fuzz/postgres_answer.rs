@@ -8,11 +8,11 @@ use std::os::unix::net::UnixListener;
 use std::sync::LazyLock;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use age::secrecy::SecretString;
 use libfuzzer_sys::fuzz_target;
-use nexus_core::postgres::raw::RawSession;
-use nexus_core::postgres::server::{Server, ServerSettings};
-use nexus_core::stop::Stop;
+use nexus_cli::stop::Stop;
+use nexus_postgres::raw::RawSession;
+use nexus_postgres::server::{Server, ServerSettings};
+use secrecy::SecretString;
 
 /// A server that says what it is given, whatever it is asked.
 struct Parrot {
@@ -65,7 +65,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-fn check(failure: &nexus_core::failure::Failure) {
+fn check(failure: &nexus_cli::failure::Failure) {
     let said = failure.to_string();
     assert!(!said.contains('\n') && !said.contains("secret"));
 }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nexus_core::ledger::{Keys, Ledger};
+use nexus_ledger::{Keys, Ledger};
 
 fuzz_target!(|bytes: &[u8]| {
     let keys = Keys::parse("0123456789012345678901234567890123456789012").unwrap();

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nexus_core::forgetting::protocol::{Answer, LONGEST_AGENT, LONGEST_LINE, Request};
+use nexus_ledger::forgetting::protocol::{Answer, Request, LONGEST_AGENT, LONGEST_LINE};
 
 fuzz_target!(|bytes: &[u8]| {
     match Request::parse(bytes) {

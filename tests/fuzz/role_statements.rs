@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nexus_core::restoring::statements::split;
+use nexus_restoring::statements::split;
 
 fuzz_target!(|sql: &str| {
     let Ok(statements) = split(sql) else { return };

@@ -5,8 +5,8 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use nexus_core::set::directory::BackupDirectory;
-use nexus_core::set::name::SetName;
+use nexus_backup_set::directory::BackupDirectory;
+use nexus_backup_set::name::SetName;
 
 const SETS: [&str; 3] = ["000001-20250101T000000Z", "000042-20261122T030012Z", "1000000-20270101T000000Z"];
 

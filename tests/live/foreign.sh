@@ -13,7 +13,7 @@ proofs=$work/proofs
 volumes=/var/lib/docker/volumes
 # It outlives a run: where Docker has it already, it stays.
 image=/var/lib/small-disk
-# A twentieth of the disk would be less: nexus_core::disk.
+# A twentieth of the disk would be less: nexus_docker_client::disk.
 reserve=256
 # The kernel keeps 15 letters of a process's name.
 comm=nexus-restore-t

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What Redis holds, compared by digest, on an installed machine: throwaway servers of the living image with every type
 # in every encoding. The digest is the same after a restore, whatever the server's limits are, and another after each
-# single change. Needs the example redis-digest of nexus-core: redis-digest.sh PROGRAM
+# single change. Needs the example redis-digest of nexus-redis: redis-digest.sh PROGRAM
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")

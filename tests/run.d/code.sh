@@ -52,6 +52,25 @@ cargo_deny() {
 	"$deny" --log-level error check "${what[@]}"
 }
 
+# Whoever reads nexus-docker must be able to read all that it is made of.
+nexus_docker_is_small() {
+	local packages
+	packages=$(cargo tree --locked --package nexus-docker --edges normal --prefix none --format '{p}' | sort -u | wc -l)
+	echo "nexus-docker is made of $packages packages"
+	((packages > 0 && packages <= 60))
+}
+
+# The oldest compiler that Cargo.toml promises, where it is installed.
+oldest_compiler() {
+	local version
+	version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+	if ! rustup run "$version" rustc --version 2>/dev/null; then
+		echo "Rust $version is not installed, so it was not tried: rustup toolchain install $version"
+		return
+	fi
+	rustup run "$version" cargo check --quiet --locked --workspace --target-dir "${bin_dir%/*}/rust-$version"
+}
+
 shell_scripts() {
 	git ls-files | xargs grep -lE '^#!.*\b(ba)?sh\b|shellcheck shell=' | xargs shellcheck --external-sources
 	# What it waits for would be looked at once, before it begins to wait.
@@ -71,7 +90,10 @@ part_code() {
 	one tests cargo test --release --locked --workspace --no-fail-fast
 	one reference-vectors reference_vectors
 	one lints cargo clippy --quiet --release --locked --workspace --all-targets -- -D warnings
+	one documentation env RUSTDOCFLAGS='-D warnings' cargo doc --quiet --release --locked --workspace --no-deps
 	one dependencies cargo_deny
+	one nexus-docker-is-small nexus_docker_is_small
+	one oldest-compiler oldest_compiler
 	printf '%d passed, %d failed\n' "$passed" "$failed"
 	((failed == 0))
 }

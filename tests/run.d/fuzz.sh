@@ -7,7 +7,7 @@ fuzz_cargo() { if rustup toolchain list 2>/dev/null | grep -q '^nightly'; then c
 # More, already written, for one target: real servers' files are also the data of unit tests.
 fuzz_seeds() {
 	echo "tests/fuzz/seeds/$1"
-	[[ $1 != rdb ]] || echo helpers/core/src/redis/rdb/testdata
+	[[ $1 != rdb ]] || echo helpers/lib/rdb/src/testdata
 }
 
 # What was found in earlier runs stays in tests/fuzz/corpus. No allocation may be larger than any that the code means to make.

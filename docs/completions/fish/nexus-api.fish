@@ -11,7 +11,7 @@ complete -c nexus-api -l content -d 'Longest text of an episode, in bytes, with 
 complete -c nexus-api -l concurrency -d 'Requests at once, 1 to 1024; the next are told to try again' -r
 complete -c nexus-api -l timeout -d 'Time for one request, 1s to 5min' -r
 complete -c nexus-api -l rate -d 'Requests a minute that one client of this machine may make; 0 = as many as it likes' -r
-complete -c nexus-api -l hosts -d 'Names by which programs reach it over TCP, besides 127.0.0.1, localhost and [::1], with commas between' -r
+complete -c nexus-api -l hosts -d 'Names by which programs reach it over TCP, besides 127.0.0.1, localhost and ::1, with commas between' -r
 complete -c nexus-api -l outside-rate -d 'Requests a minute that one address of another machine may make, 1 to 100000' -r
 complete -c nexus-api -l outside-calls -d 'What other machines may call besides /memory, /health and /stats, with commas between; export means import too' -r -f -a "metrics\t'`/metrics`'
 export\t'`/memory/export` and `/memory/import`'"

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use nexus_core::problems::Id;
+use nexus_problems::Id;
 use serde::{Deserialize, Serialize};
 
 use crate::unit::UnitName;
@@ -78,8 +78,9 @@ impl fmt::Display for About {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn units_findings_and_the_test_are_told_apart() {

@@ -1,8 +1,8 @@
 //! What is told: a subject, a text and an object, the same for every way.
 
 use jiff::Timestamp;
-use nexus_core::problems::Level;
-use nexus_core::text::{counted, moment, printable};
+use nexus_cli::text::{counted, moment, printable};
+use nexus_problems::Level;
 use serde::Serialize;
 
 use crate::about::About;
@@ -194,10 +194,10 @@ fn host() -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::facts::Facts;
-    use nexus_core::problems;
-    use proptest::prelude::*;
 
     fn problem() -> Problem {
         let facts = Facts {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn finding() -> Problem {
-        let found = problems::Problem {
+        let found = nexus_problems::Problem {
             id: "disk-backups".parse().unwrap(),
             level: Level::Warning,
             sentence: "The disk of the backups is 92 % full.".to_owned(),

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::problems;
+use nexus_cli::failure::{Exit, Failure, Result};
 
 use crate::unit::UnitName;
 use crate::ways::{Address, Format, Program, Way};
@@ -73,7 +72,7 @@ pub(crate) struct Args {
     pub(crate) dir: PathBuf,
 
     /// The list of nexus-health
-    #[arg(long, value_name = "FILE", default_value = problems::PATH, hide = true)]
+    #[arg(long, value_name = "FILE", default_value = nexus_problems::PATH, hide = true)]
     pub(crate) problems: PathBuf,
 
     /// How long a webhook may take, in seconds

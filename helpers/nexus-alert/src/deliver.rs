@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::journal::message_id;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::journal::message_id;
 
 use crate::about::About;
 use crate::alert::Alert;

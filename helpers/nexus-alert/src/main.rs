@@ -20,8 +20,8 @@ mod ways;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use nexus_core::failure::Result;
-use nexus_core::{cli, journal};
+use nexus_cli::failure::Result;
+use nexus_cli::{command_line, journal};
 
 use crate::args::{Args, Task};
 use crate::report::Report;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let args: Args = cli::parse()?;
+    let args: Args = command_line::parse()?;
     let task = args.task()?;
     ways::wait_for_what_programs_leave()?;
     let (store, ways) = (Store::at(&args.dir)?, Ways::of(&args)?);

@@ -9,7 +9,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use nexus_core::problems::Level;
+use nexus_problems::Level;
 use serde::{Deserialize, Serialize};
 
 use crate::about::About;

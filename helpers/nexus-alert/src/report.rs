@@ -1,8 +1,8 @@
 //! What a run has told and sent, for people and programs.
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::output;
-use nexus_core::text::counted;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::output;
+use nexus_cli::text::counted;
 use serde::Serialize;
 
 use crate::about::About;

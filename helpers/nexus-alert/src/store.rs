@@ -9,8 +9,8 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_core::files;
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_fs::files;
 use nix::fcntl::FlockArg;
 #[expect(deprecated, reason = "see its use")]
 use nix::fcntl::flock;

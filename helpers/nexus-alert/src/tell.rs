@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, Result};
-use nexus_core::problems;
+use nexus_cli::failure::{Exit, Result};
 
 use crate::about::About;
 use crate::alert::Alert;
@@ -58,9 +57,9 @@ pub(crate) fn about(
 /// goes wrong with one problem keeps no other from being told; it is in the report.
 ///
 /// # Errors
-/// As [`problems::read`], and then nothing is over; I/O of the queue.
+/// As [`nexus_problems::read`], and then nothing is over; I/O of the queue.
 pub(crate) fn health(store: &Store, ways: &Ways, list: &Path) -> Result<Report> {
-    let mut found = problems::read(list)?;
+    let mut found = nexus_problems::read(list)?;
     found.extend(watcher::silence(list, SystemTime::now()));
     let mut report = Report::default();
     let known = store.hold()?.all()?;
@@ -82,7 +81,7 @@ fn ends(store: &Store, ways: &Ways, about: &About) -> Result<Vec<Alert>> {
     settle(&held, ways, &problem, kind)
 }
 
-fn lasts(store: &Store, ways: &Ways, found: problems::Problem) -> Result<Vec<Alert>> {
+fn lasts(store: &Store, ways: &Ways, found: nexus_problems::Problem) -> Result<Vec<Alert>> {
     let (about, facts, now) = (About::Health(found.id.clone()), Facts::from(found), Timestamp::now());
     let held = store.hold()?;
     let Some(mut problem) = held.problem(&about)? else {

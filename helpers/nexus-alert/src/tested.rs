@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, OrFail, OrFailIo, Result};
-use nexus_core::files;
+use nexus_cli::failure::{Exit, OrFail, OrFailIo, Result};
+use nexus_fs::files;
 use serde::Serialize;
 
 use crate::ways::Way;

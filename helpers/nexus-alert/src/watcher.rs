@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use nexus_core::problems::{Level, Problem};
+use nexus_problems::{Level, Problem};
 
 /// Longer than the longest time between two checks (NEXUS_HEALTH_INTERVAL).
 const SILENT: Duration = Duration::from_secs(90 * 60);

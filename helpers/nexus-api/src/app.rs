@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_core::failure::{OrFailIo, Result};
+use nexus_cli::failure::{OrFailIo, Result};
 use tokio::sync::Semaphore;
 
 use crate::args::Args;

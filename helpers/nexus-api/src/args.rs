@@ -75,7 +75,7 @@ pub struct Args {
     #[arg(long, env = "NEXUS_API_RATE", value_name = "NUMBER", default_value_t = 0)]
     pub rate: u32,
 
-    /// Names by which programs reach it over TCP, besides 127.0.0.1, localhost and [::1], with commas between
+    /// Names by which programs reach it over TCP, besides 127.0.0.1, localhost and ::1, with commas between
     #[arg(long, env = "NEXUS_API_HOSTS", value_name = "NAMES", value_delimiter = ',')]
     pub hosts: Vec<String>,
 

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use nexus_api::args::Args;
 use nexus_api::run;
-use nexus_core::failure::Result;
-use nexus_core::{cli, journal};
+use nexus_cli::failure::Result;
+use nexus_cli::{command_line, journal};
 
 fn main() -> ExitCode {
     let _journal = journal::init("nexus-api");
@@ -19,6 +19,6 @@ fn main() -> ExitCode {
 }
 
 fn serve() -> Result<()> {
-    let args: Args = cli::parse()?;
+    let args: Args = command_line::parse()?;
     run::until_told_to_stop(args)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use nexus_core::embedding::client::{Client, EmbedError};
-use nexus_core::embedding::protocol::{Code, Kind, MOST_TEXTS};
+use nexus_embed_client::client::{Client, EmbedError};
+use nexus_embed_client::protocol::{Code, Kind, MOST_TEXTS};
 
 use crate::input::DIMENSIONS;
 use crate::input::episode::Embedding;

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 
-use nexus_core::docker::client::{Client, failure_of};
-use nexus_core::docker::protocol::{LOCK_WAIT, Request, TableName};
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::quote;
-use nexus_core::postgres::server::Server;
-use nexus_core::progress::Progress;
-use nexus_core::set::manifest::SequenceState;
-use nexus_core::set::seal::Stored;
-use nexus_core::set::{DATABASE, ROLES};
-use nexus_core::stop::Stop;
+use nexus_backup_set::manifest::SequenceState;
+use nexus_backup_set::{DATABASE, ROLES};
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_docker_client::client::{Client, failure_of};
+use nexus_docker_client::protocol::{LOCK_WAIT, Request, TableName};
+use nexus_fs::new_file::Stored;
+use nexus_postgres::quote;
+use nexus_postgres::server::Server;
 
 use crate::pipeline::{self, Passed};
 use crate::setval::Setvals;

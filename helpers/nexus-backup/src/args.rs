@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use nexus_core::postgres::server::ServerSettings;
-use nexus_core::set::rotation::Retention;
+use nexus_backup_set::rotation::Retention;
+use nexus_postgres::server::ServerSettings;
 
 /// Writes one encrypted backup set, then rotates old ones away
 ///
@@ -60,7 +60,7 @@ pub(crate) struct Args {
     pub(crate) proofs_dir: PathBuf,
 
     /// The ledger of what nexus-purge has forgotten; part of each set
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
 
     /// Socket of nexus-docker, which runs pg_dump in the database's container

@@ -1,14 +1,14 @@
 //! One table's rows: COPY … TO STDOUT in the shared snapshot, through the pipeline into the set.
 
-use nexus_core::failure::{Exit, Result};
-use nexus_core::postgres::quote;
-use nexus_core::postgres::raw::RawSession;
-use nexus_core::postgres::server::Server;
-use nexus_core::progress::Progress;
-use nexus_core::set::hashing::Hasher;
-use nexus_core::set::manifest::{LARGE_OBJECT_QUERY, LargeObjects, Table, pin_session};
-use nexus_core::set::seal::Stored;
-use nexus_core::stop::Stop;
+use nexus_backup_set::manifest::{LARGE_OBJECT_QUERY, LargeObjects, Table, pin_session};
+use nexus_cli::failure::{Exit, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_digest::Hasher;
+use nexus_fs::new_file::Stored;
+use nexus_postgres::quote;
+use nexus_postgres::raw::RawSession;
+use nexus_postgres::server::Server;
 
 use crate::catalog::locks;
 use crate::catalog::tables::TablePlan;

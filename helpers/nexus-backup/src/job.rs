@@ -3,19 +3,19 @@
 use std::time::Instant;
 
 use age::x25519::Recipient;
-use nexus_core::docker::client::Client;
-use nexus_core::failure::{Exit, OrFail, Result};
-use nexus_core::ledger::rows_gone;
-use nexus_core::postgres::server::Server;
-use nexus_core::progress::Progress;
-use nexus_core::set::directory::{BackupDirectory, Last};
-use nexus_core::set::home::Homes;
-use nexus_core::set::keys;
-use nexus_core::set::lock::Lock;
-use nexus_core::set::manifest::{BareNames, LeftOut};
-use nexus_core::set::name::SetName;
-use nexus_core::set::size::Size;
-use nexus_core::stop::Stop;
+use nexus_backup_set::directory::{BackupDirectory, Last};
+use nexus_backup_set::home::Homes;
+use nexus_backup_set::keys;
+use nexus_backup_set::manifest::{BareNames, LeftOut};
+use nexus_backup_set::name::SetName;
+use nexus_backup_set::size::Size;
+use nexus_cli::failure::{Exit, OrFail, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_docker_client::client::Client;
+use nexus_fs::lock::Lock;
+use nexus_ledger::rows_gone;
+use nexus_postgres::server::Server;
 use serde::Serialize;
 
 use crate::archive::Tools;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
-use age::secrecy::ExposeSecret;
-use nexus_core::failure::{OrFailIo, Result};
-use nexus_core::files as disk;
-use nexus_core::ledger::Keys;
-use nexus_core::set::hashing::Hasher;
-use nexus_core::set::manifest::Ledger;
-use nexus_core::set::seal::Stored;
-use nexus_core::set::{LEDGER, LEDGER_KEY};
+use nexus_backup_set::manifest::Ledger;
+use nexus_backup_set::{LEDGER, LEDGER_KEY};
+use nexus_cli::failure::{OrFailIo, Result};
+use nexus_digest::Hasher;
+use nexus_fs::files as disk;
+use nexus_fs::new_file::Stored;
+use nexus_ledger::Keys;
+use secrecy::ExposeSecret;
 
 use crate::staging::Staging;
 

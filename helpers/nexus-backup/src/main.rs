@@ -22,13 +22,13 @@ mod write;
 
 use std::process::ExitCode;
 
-use nexus_core::cli;
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::journal::{self, message_id};
-use nexus_core::progress::{Progress, human_bytes};
-use nexus_core::set::manifest::LeftOut;
-use nexus_core::stop::Stop;
-use nexus_core::text::{printable_json, printable_lines};
+use nexus_backup_set::manifest::LeftOut;
+use nexus_cli::command_line;
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::journal::{self, message_id};
+use nexus_cli::progress::{Progress, human_bytes};
+use nexus_cli::stop::Stop;
+use nexus_cli::text::{printable_json, printable_lines};
 
 use crate::args::Args;
 use crate::job::Done;
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let args: Args = cli::parse()?;
+    let args: Args = command_line::parse()?;
     if args.rotate_only {
         return rotate_only(&args);
     }

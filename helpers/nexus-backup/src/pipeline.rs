@@ -5,9 +5,10 @@ use std::io::Write;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
-use nexus_core::set::hashing::{Digest, Hasher};
-use nexus_core::set::seal::{Sealed, Stored};
+use nexus_backup_set::seal::Sealed;
+use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_digest::{Digest, Hasher};
+use nexus_fs::new_file::Stored;
 
 /// Bytes that travel as one.
 const CHUNK: usize = 256 << 10;

@@ -1,12 +1,12 @@
 //! `--dry-run`: what would be backed up, how, how large, and whether it fits. Writes nothing.
 
-use nexus_core::failure::Result;
-use nexus_core::postgres::server::Server;
-use nexus_core::progress::human_bytes;
-use nexus_core::set::directory::BackupDirectory;
-use nexus_core::set::home::Homes;
-use nexus_core::set::keys;
-use nexus_core::set::rotation::Decision;
+use nexus_backup_set::directory::BackupDirectory;
+use nexus_backup_set::home::Homes;
+use nexus_backup_set::keys;
+use nexus_backup_set::rotation::Decision;
+use nexus_cli::failure::Result;
+use nexus_cli::progress::human_bytes;
+use nexus_postgres::server::Server;
 use serde::Serialize;
 
 use crate::args::Args;

@@ -2,18 +2,17 @@
 
 use std::path::Path;
 
-use nexus_core::failure::{OrFailIo, Result};
-use nexus_core::files;
-use nexus_core::journal::message_id;
-use nexus_core::ledger::rows_gone;
-use nexus_core::set::directory::{BackupDirectory, SetEntry};
-use nexus_core::set::in_use;
-use nexus_core::set::name::SetName;
-use nexus_core::set::proof;
-use nexus_core::set::rotation::{
+use nexus_backup_set::directory::{BackupDirectory, SetEntry};
+use nexus_backup_set::name::SetName;
+use nexus_backup_set::rotation::{
     Decision, Known, decide, keep_redis, missing_from_newest, missing_rows, missing_rows_advice,
 };
-use nexus_core::set::size::Size;
+use nexus_backup_set::size::Size;
+use nexus_backup_set::{in_use, proof};
+use nexus_cli::failure::{OrFailIo, Result};
+use nexus_cli::journal::message_id;
+use nexus_fs::files;
+use nexus_ledger::rows_gone;
 
 use crate::args::Args;
 

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use nexus_core::postgres::quote;
-use nexus_core::set::manifest::SequenceState;
+use nexus_backup_set::manifest::SequenceState;
+use nexus_postgres::quote;
 
 const BEGINNING: &[u8] = b"SELECT pg_catalog.setval('";
 
@@ -86,8 +86,9 @@ fn identifier(text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn found(stream: &[u8], piece: usize) -> BTreeMap<String, Vec<SequenceState>> {
         let mut setvals = Setvals::default();

@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::control;
-use nexus_core::postgres::failure::from_client;
-use nexus_core::postgres::objects;
-use nexus_core::postgres::server::Server;
-use nexus_core::set::manifest::{BareNames, LeftOut, Postgres, SequenceState};
-use nexus_core::set::objects::Objects;
+use nexus_backup_set::manifest::{BareNames, LeftOut, Postgres, SequenceState};
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_postgres::failure::from_client;
+use nexus_postgres::objects::Objects;
+use nexus_postgres::server::Server;
+use nexus_postgres::{control, objects};
 use tokio_postgres::{Client, Row};
 
 use crate::catalog::locks::{self, Refusal};

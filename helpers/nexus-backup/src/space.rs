@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::progress::human_bytes;
-use nexus_core::set::directory::Last;
+use nexus_backup_set::directory::Last;
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::progress::human_bytes;
 use nix::sys::statvfs::statvfs;
 
 /// Bytes that a set needs besides the rows: definitions, checksums, file system overhead.

@@ -5,13 +5,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use age::x25519::Recipient;
-use nexus_core::failure::{OrFailIo, Result};
-use nexus_core::files as disk;
-use nexus_core::set::CHECKSUMS;
-use nexus_core::set::checksums::Checksums;
-use nexus_core::set::directory::sync_directory;
-use nexus_core::set::name::SetName;
-use nexus_core::set::seal::{NewFile, Sealed, Stored};
+use nexus_backup_set::CHECKSUMS;
+use nexus_backup_set::checksums::Checksums;
+use nexus_backup_set::name::SetName;
+use nexus_backup_set::seal::Sealed;
+use nexus_cli::failure::{OrFailIo, Result};
+use nexus_fs::files as disk;
+use nexus_fs::new_file::{NewFile, Stored, sync_directory};
 
 /// A set being made; unless published, it is removed when dropped.
 pub(crate) struct Staging {

@@ -6,11 +6,11 @@ use std::os::fd::AsFd;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
 
-use nexus_core::docker::client::{Answer, Client};
-use nexus_core::docker::protocol::{Request, TOOL_OPTIONS};
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_core::postgres::server::Server;
-use nexus_core::stop::Stop;
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_cli::stop::Stop;
+use nexus_docker_client::client::{Answer, Client};
+use nexus_docker_client::protocol::{Request, TOOL_OPTIONS};
+use nexus_postgres::server::Server;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use tempfile::NamedTempFile;
@@ -183,8 +183,9 @@ impl Drop for LocalRun {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Instant;
+
+    use super::*;
 
     fn started(script: &str, stop: &Stop) -> LocalRun {
         let mut child = Command::new("sh")

@@ -4,9 +4,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_core::failure::{Exit, Result};
-use nexus_core::progress::Progress;
-use nexus_core::stop::Stop;
+use nexus_cli::failure::{Exit, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
 
 /// The pause after each try but the last.
 const PAUSES: [Duration; 3] = [Duration::from_secs(3), Duration::from_secs(10), Duration::from_secs(20)];
@@ -59,8 +59,9 @@ fn wait(pause: Duration, progress: &Progress, stop: &Stop) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use nexus_cli::failure::Failure;
+
     use super::*;
-    use nexus_core::failure::Failure;
 
     #[test]
     fn what_will_not_pass_is_not_tried_again() {

@@ -4,9 +4,9 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::failure::from_client;
-use nexus_core::text::printable;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::text::printable;
+use nexus_postgres::failure::from_client;
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
 

@@ -6,14 +6,16 @@ use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
 
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::postgres::server::Server;
-use nexus_core::progress::Progress;
-use nexus_core::set::manifest::{FORMAT, LargeObjects, Manifest, Redis, SequenceRange, SequenceState, Table};
-use nexus_core::set::name::SetName;
-use nexus_core::set::seal::Stored;
-use nexus_core::set::{DATABASE, MANIFEST, REDIS, REDIS_MISSING, RESTORE_SCRIPT, RESTORE_TEXT, ROLES};
-use nexus_core::stop::Stop;
+use nexus_backup_set::manifest::{
+    FORMAT, LargeObjects, Manifest, Redis, SequenceRange, SequenceState, Table,
+};
+use nexus_backup_set::name::SetName;
+use nexus_backup_set::{DATABASE, MANIFEST, REDIS, REDIS_MISSING, RESTORE_SCRIPT, RESTORE_TEXT, ROLES};
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_fs::new_file::Stored;
+use nexus_postgres::server::Server;
 use tokio::runtime::Runtime;
 
 use crate::archive::Tools;

@@ -2,9 +2,9 @@
 
 mod stages;
 
-use nexus_core::failure::Result;
-use nexus_core::progress::Progress;
-use nexus_core::stop::Stop;
+use nexus_cli::failure::Result;
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
 
 use crate::args::Compared;
 use crate::own::Own;

@@ -5,10 +5,10 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use nexus_core::confirm::confirm;
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::progress::Progress;
-use nexus_core::stop::Stop;
+use nexus_cli::confirm::confirm;
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
 
 use crate::api::client::Client;
 use crate::args::Boot;

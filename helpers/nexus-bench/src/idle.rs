@@ -9,9 +9,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_core::progress::Progress;
-use nexus_core::stop::Stop;
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
 
 use crate::args::Idle;
 use crate::peers::is_there;

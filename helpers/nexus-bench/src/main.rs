@@ -15,9 +15,9 @@ mod work;
 
 use std::process::ExitCode;
 
-use nexus_core::failure::Result;
-use nexus_core::stop::Stop;
-use nexus_core::{cli, journal};
+use nexus_cli::failure::Result;
+use nexus_cli::stop::Stop;
+use nexus_cli::{command_line, journal};
 
 use crate::args::{Args, What};
 
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let args: Args = cli::parse()?;
+    let args: Args = command_line::parse()?;
     let stop = Stop::on_signals()?;
     match args.what {
         What::Api(args) => api::run(&args, &stop),

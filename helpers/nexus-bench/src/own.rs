@@ -2,12 +2,11 @@
 
 use std::process::Command;
 
-use nexus_core::docker;
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::raw::RawSession;
-use nexus_core::postgres::server::{Server, ServerSettings};
-use nexus_core::stop::Stop;
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::stop::Stop;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::raw::RawSession;
+use nexus_postgres::server::{Server, ServerSettings};
 
 use crate::APPLICATION;
 use crate::args::{Data, Place};
@@ -87,7 +86,7 @@ impl Own {
             || format!("making the tables of database {NAME} (docker exec nexus-postgres migrate.sh)");
         let setting = format!("NEXUS_PG_DATABASE={NAME}");
         let output = Command::new("docker")
-            .env("DOCKER_HOST", docker::HOST)
+            .env("DOCKER_HOST", nexus_docker_client::HOST)
             .env_remove("DOCKER_CONTEXT")
             .args(["exec", "--env", &setting, "nexus-postgres", "bash", "/nexus/migrate.sh"])
             .output()

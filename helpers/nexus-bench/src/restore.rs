@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::progress::Progress;
-use nexus_core::stop::Stop;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_postgres::blocking::Control;
 
 use crate::args::Compared;
 use crate::own::Own;

@@ -6,9 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use age::secrecy::ExposeSecret;
-use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
-use nexus_core::stop::Stop;
+use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_cli::stop::Stop;
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use crate::args::Rounds;
@@ -75,7 +75,7 @@ impl<'a> Work<'a> {
         if path.exists() {
             fs::remove_dir_all(&path).or_fail_io(doing)?;
         }
-        nexus_core::files::create_directory(&path).or_fail_io(doing)?;
+        nexus_fs::files::create_directory(&path).or_fail_io(doing)?;
         Ok(path)
     }
 

@@ -5,7 +5,7 @@
 //! No shell ever sees a field: the `sh -c` scripts are constants, and what follows them arrives as
 //! positional parameters that they use only as `"$@"` and `"$1"`.
 
-use nexus_core::docker::protocol::{LOCK_WAIT, Request, Section, Service, Stand, TOOL_OPTIONS, TableName};
+use nexus_docker_client::protocol::{LOCK_WAIT, Request, Section, Service, Stand, TOOL_OPTIONS, TableName};
 
 use crate::request::Refusal;
 
@@ -157,7 +157,7 @@ pub fn lifeline(container: &str, pid: u32) -> Argv {
     argv
 }
 
-/// Lists Compose's containers, running or not; [`containers::of_stack`](crate::containers::of_stack) picks the stack's.
+/// Lists Compose's containers, running or not; `containers::of_stack` picks the stack's.
 pub fn listed() -> Argv {
     words(&["ps", "--all", "--no-trunc", "--filter", OF_COMPOSE, "--format", LISTED])
 }

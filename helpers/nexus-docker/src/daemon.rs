@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nexus_core::docker::protocol::Daemon;
+use nexus_docker_client::protocol::Daemon;
 use serde::Deserialize;
 
 use crate::asker::Asker;

@@ -7,10 +7,10 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use nexus_core::disk::reserve;
-use nexus_core::docker::protocol::Service;
-use nexus_core::failure::Exit;
-use nexus_core::progress::human_bytes;
+use nexus_cli::failure::Exit;
+use nexus_cli::progress::human_bytes;
+use nexus_docker_client::disk::reserve;
+use nexus_docker_client::protocol::Service;
 
 use crate::asker::{Asker, Wake};
 use crate::command::scratch;

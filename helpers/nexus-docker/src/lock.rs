@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nexus_core::failure::Exit;
+use nexus_cli::failure::Exit;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::asker::Asker;

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use log::{Level, LevelFilter};
-use nexus_core::docker::protocol::{Frame, Request, Service};
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::journal;
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::journal;
 use nexus_docker::asker::Asker;
 use nexus_docker::command::scratch::Wanted;
 use nexus_docker::run::{Input, Trouble};
 use nexus_docker::{command, containers, daemon, redis, request, run, scratch, tool};
+use nexus_docker_client::protocol::{Frame, Request, Service};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 /// How long the asker may take over its request line.

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::ops::RangeInclusive;
 
-use nexus_core::docker::protocol::{LONGEST_REQUEST, Request, TableName};
-use nexus_core::text::beginning;
+use nexus_cli::text::beginning;
+use nexus_docker_client::protocol::{LONGEST_REQUEST, Request, TableName};
 
 /// The longest name `PostgreSQL` keeps, in bytes (`NAMEDATALEN` - 1).
 const LONGEST_NAME: usize = 63;

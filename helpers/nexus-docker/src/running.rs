@@ -10,8 +10,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use nexus_core::docker;
-
 use crate::asker::{self, Asker, Wake};
 use crate::run::Trouble;
 
@@ -37,7 +35,7 @@ impl Running {
         let mut command = Command::new("docker");
         command.args(argv).env_clear();
         command.envs(KEPT_ENVIRONMENT.iter().filter_map(|name| Some((name, env::var_os(name)?))));
-        command.env("DOCKER_HOST", docker::HOST);
+        command.env("DOCKER_HOST", nexus_docker_client::HOST);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (done, hold) = UnixStream::pair().map_err(|e| not_run("a socket pair", &e))?;
         let child = command.spawn().map_err(|e| not_run("docker", &e))?;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_core::docker::protocol::{SCRATCH_PASSWORD, Scratch};
+use nexus_docker_client::protocol::{SCRATCH_PASSWORD, Scratch};
 use nix::fcntl::Flock;
 
 use crate::asker::{Asker, Wake};

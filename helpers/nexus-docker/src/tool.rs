@@ -1,7 +1,7 @@
 //! Running one of `PostgreSQL`'s tools inside its container so that it never outlives its asker.
 //!
 //! A tool that takes input is held until it is watched by a second command line, its lifeline; one that takes none is watched by
-//! the shell that runs it (the scripts are in [`command`](crate::command)). Whatever dies, the tool dies: the asker (we see the
+//! the shell that runs it (the scripts are in [`crate::command`]). Whatever dies, the tool dies: the asker (we see the
 //! hang-up and let go of the lifeline), this helper, even by SIGKILL (both docker CLIs lose their input, and the unit takes
 //! them down), the tool's docker CLI (we see its end and let go of the lifeline), the lifeline's
 //! docker CLI (dockerd ends the lifeline's input).

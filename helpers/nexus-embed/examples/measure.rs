@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use nexus_core::embedding::protocol::Kind;
 use nexus_embed::machine::Instructions;
 use nexus_embed::model::Model;
+use nexus_embed_client::protocol::Kind;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 /// Tokens of a text, and how often it is measured.
 const LENGTHS: [(usize, u32); 4] = [(9, 200), (20, 200), (64, 50), (256, 20)];
 
-fn measure(folder: &Path) -> nexus_core::failure::Result<()> {
+fn measure(folder: &Path) -> nexus_cli::failure::Result<()> {
     println!("{} threads", rayon::current_num_threads());
     for instructions in [Instructions::best(), Instructions::Portable] {
         let began = Instant::now();
@@ -66,7 +66,7 @@ fn measure(folder: &Path) -> nexus_core::failure::Result<()> {
 }
 
 /// What it is called, milliseconds to load and for texts of each length, MiB resident, and two numbers of a vector.
-fn line(folder: &Path) -> nexus_core::failure::Result<()> {
+fn line(folder: &Path) -> nexus_cli::failure::Result<()> {
     let began = Instant::now();
     let model = Model::load(folder, Instructions::best())?;
     print!("nexus-embed {:.0}", milliseconds(began.elapsed()));
@@ -80,7 +80,7 @@ fn line(folder: &Path) -> nexus_core::failure::Result<()> {
 }
 
 /// Sorted.
-fn times_of(model: &Model, tokens: usize, rounds: u32) -> nexus_core::failure::Result<Vec<Duration>> {
+fn times_of(model: &Model, tokens: usize, rounds: u32) -> nexus_cli::failure::Result<Vec<Duration>> {
     let text = text_of(tokens);
     let mut times = Vec::new();
     for _ in 0..rounds {

@@ -7,11 +7,11 @@ use std::io::BufRead;
 use std::path::Path;
 use std::process::ExitCode;
 
-use nexus_core::embedding::protocol::Kind;
-use nexus_core::failure::{Exit, OrFail, OrFailIo, Result};
-use nexus_core::output;
+use nexus_cli::failure::{Exit, OrFail, OrFailIo, Result};
+use nexus_cli::output;
 use nexus_embed::machine::Instructions;
 use nexus_embed::model::Model;
+use nexus_embed_client::protocol::Kind;
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args().nth(1) else {

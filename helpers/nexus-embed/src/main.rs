@@ -4,9 +4,9 @@ mod args;
 
 use std::process::ExitCode;
 
-use nexus_core::failure::{Exit, OrFail, Result};
-use nexus_core::stop::Stop;
-use nexus_core::{cli, journal, output};
+use nexus_cli::failure::{Exit, OrFail, Result};
+use nexus_cli::stop::Stop;
+use nexus_cli::{command_line, journal, output};
 use nexus_embed::backfill::{self, check};
 use nexus_embed::machine::Instructions;
 use nexus_embed::model::{Model, folder_of};
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode> {
-    let args: Args = cli::parse()?;
+    let args: Args = command_line::parse()?;
     if args.check {
         return look(&args);
     }

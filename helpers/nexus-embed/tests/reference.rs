@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use nexus_core::embedding::protocol::Kind;
 use nexus_embed::machine::Instructions;
 use nexus_embed::model::Model;
+use nexus_embed_client::protocol::Kind;
 use serde::Deserialize;
 
 #[derive(Deserialize)]

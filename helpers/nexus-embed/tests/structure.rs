@@ -11,9 +11,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use nexus_core::embedding::protocol::Kind;
 use nexus_embed::machine::Instructions;
 use nexus_embed::model::Model;
+use nexus_embed_client::protocol::Kind;
 use serde_json::json;
 
 const WIDTH: usize = 384;

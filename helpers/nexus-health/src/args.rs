@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use nexus_core::ledger::Hourly;
-use nexus_core::postgres::server::ServerSettings;
-use nexus_core::set::rotation::Retention;
+use nexus_backup_set::rotation::Retention;
+use nexus_ledger::Hourly;
+use nexus_postgres::server::ServerSettings;
 
 use crate::thresholds::Thresholds;
 
@@ -80,7 +80,7 @@ pub(crate) struct Args {
     pub(crate) proofs_dir: PathBuf,
 
     /// The ledger of what nexus-purge has forgotten: those rows are not missed
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
 
     #[command(flatten)]

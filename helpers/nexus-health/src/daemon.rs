@@ -7,8 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, OrFail, Result};
-use nexus_core::problems;
+use nexus_cli::failure::{Exit, OrFail, Result};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -73,7 +72,7 @@ struct Daemon {
 pub(crate) fn run(args: Args) -> Result<()> {
     let (to, events) = channel();
     stop_on_signals(&to)?;
-    let before = problems::read(&args.run_dir.join("problems.json")).unwrap_or_default();
+    let before = nexus_problems::read(&args.run_dir.join("problems.json")).unwrap_or_default();
     let ctx = Arc::new(Ctx::new(args));
     let mut daemon = Daemon {
         rounds: Rounds::new(Arc::clone(&ctx), check::all()),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nexus_core::text::printable;
+use nexus_cli::text::printable;
 use serde::Serialize;
 
 use crate::threshold::{Limits, Threshold};

@@ -16,9 +16,8 @@ mod verdict;
 
 use std::process::ExitCode;
 
-use nexus_core::cli;
-use nexus_core::failure::Result;
-use nexus_core::journal;
+use nexus_cli::failure::Result;
+use nexus_cli::{command_line, journal};
 
 use crate::args::Args;
 use crate::check::exposure::ports;
@@ -39,7 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode> {
-    let args: Args = cli::parse()?;
+    let args: Args = command_line::parse()?;
     if let Some(path) = &args.note_ports {
         return ports::note(path).map(|()| ExitCode::SUCCESS);
     }

@@ -5,8 +5,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Instant;
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::output;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::output;
 
 use crate::args::{Args, OnOff};
 use crate::check;

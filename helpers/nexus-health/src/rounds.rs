@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, OrFail, Result};
+use nexus_cli::failure::{Exit, OrFail, Result};
 
 use crate::check::Group;
 use crate::finding::{Finding, Metric};
@@ -105,7 +105,7 @@ impl Rounds {
             slot.hangs = true;
             let name = slot.group.name;
             let sentence =
-                format!("The check of {name} does not answer since {}.", nexus_core::text::moment(since));
+                format!("The check of {name} does not answer since {}.", nexus_cli::text::moment(since));
             let advice =
                 "What it looks at hangs: a disk, a server, or systemd. See: journalctl -u nexus-health";
             // It has had its time: there is no second look to wait for.
@@ -151,12 +151,14 @@ fn id_of(group: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use clap::Parser;
+
     use super::*;
     use crate::args::Args;
     use crate::finding::Level;
-    use clap::Parser;
-    use std::sync::Mutex;
-    use std::sync::mpsc::{Receiver, channel};
 
     /// Waits until it is let go, and measures one thing.
     struct Hangs(Arc<Mutex<()>>, Sender<()>);

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use nexus_core::problems;
 
 use crate::finding::{Finding, Level};
 
@@ -51,11 +50,11 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     /// Goes on from what a former process had told, so that a restart tells nothing twice.
-    pub(crate) fn resumed(problems: Vec<problems::Problem>) -> Self {
+    pub(crate) fn resumed(problems: Vec<nexus_problems::Problem>) -> Self {
         let states = problems.into_iter().map(|problem| {
             let level = match problem.level {
-                problems::Level::Warning => Level::Warning,
-                problems::Level::Critical => Level::Critical,
+                nexus_problems::Level::Warning => Level::Warning,
+                nexus_problems::Level::Critical => Level::Critical,
             };
             let told = (problem.sentence.clone(), problem.advice.clone());
             let (sentence, advice, since) = (problem.sentence, problem.advice, problem.since);
@@ -136,15 +135,21 @@ impl Verdict {
     }
 
     /// What nexus-alert is told. What could not be looked at for a while is a warning: nobody knows how it is.
-    pub(crate) fn problems(&self) -> Vec<problems::Problem> {
+    pub(crate) fn problems(&self) -> Vec<nexus_problems::Problem> {
         let problem = |(id, state): (&String, &State)| {
             let level = match state.level {
                 Level::Ok => return None,
-                Level::Unknown | Level::Warning => problems::Level::Warning,
-                Level::Critical => problems::Level::Critical,
+                Level::Unknown | Level::Warning => nexus_problems::Level::Warning,
+                Level::Critical => nexus_problems::Level::Critical,
             };
             let (sentence, advice) = state.told.clone();
-            Some(problems::Problem { id: id.parse().ok()?, level, sentence, advice, since: state.since })
+            Some(nexus_problems::Problem {
+                id: id.parse().ok()?,
+                level,
+                sentence,
+                advice,
+                since: state.since,
+            })
         };
         self.states.iter().filter_map(problem).collect()
     }

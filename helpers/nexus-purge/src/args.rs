@@ -7,11 +7,11 @@ use clap::{Parser, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use nexus_core::forgetting::{OnReference, parse_kind, parse_table};
-use nexus_core::ledger::{Hourly, Place};
-use nexus_core::postgres::server::ServerSettings;
-use nexus_core::redis::copies;
-use nexus_core::set::rotation::Retention;
+use nexus_backup_set::rotation::Retention;
+use nexus_ledger::forgetting::{OnReference, parse_kind, parse_table};
+use nexus_ledger::{Hourly, Place};
+use nexus_postgres::server::ServerSettings;
+use nexus_redis::copies;
 
 use crate::rules::{self, KeyRules, Rules};
 
@@ -168,7 +168,7 @@ pub(crate) struct Args {
     pub(crate) server: ServerSettings,
 
     /// The ledger
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
 
     /// Directory that holds the backup sets

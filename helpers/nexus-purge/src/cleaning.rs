@@ -7,10 +7,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_core::failure::Result;
-use nexus_core::forgetting::Table;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::progress::Progress;
+use nexus_cli::failure::Result;
+use nexus_cli::progress::Progress;
+use nexus_ledger::forgetting::Table;
+use nexus_postgres::blocking::Control;
 
 use crate::reindexing::{Reindexed, Which, reindex};
 use crate::scrubbing;

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use nexus_core::failure::Result;
-use nexus_core::ledger::{Decision, Done, Keys, Ledger, LedgerFile, Line, What};
+use nexus_cli::failure::Result;
+use nexus_ledger::{Decision, Done, Keys, Ledger, LedgerFile, Line, What};
 
 use crate::APPLICATION;
 use crate::args::Args;
@@ -61,7 +61,7 @@ pub(crate) fn write(args: &Args, keys: &Keys, wishes: &[Wish], agreed: bool) -> 
 /// Records that `lines`, each with its number of deleted rows, are done. Skips a line that was done before.
 ///
 /// # Errors
-/// As [`write`]; the next run does them again then.
+/// As [`write()`]; the next run does them again then.
 pub(crate) fn are_done<'a>(
     args: &Args,
     keys: Keys,

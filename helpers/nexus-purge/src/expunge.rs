@@ -1,15 +1,15 @@
 //! `--expunge`: removes the backup sets that still hold something forgotten, before rotation would.
 
-use nexus_core::confirm::confirm;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::journal::message_id;
-use nexus_core::ledger::{Keys, read};
-use nexus_core::set::directory::SetEntry;
-use nexus_core::set::home::Homes;
-use nexus_core::set::in_use;
-use nexus_core::set::lock::Lock;
-use nexus_core::set::rotation::{missing_from_newest, missing_rows, missing_rows_advice};
-use nexus_core::text::counted;
+use nexus_backup_set::directory::SetEntry;
+use nexus_backup_set::home::Homes;
+use nexus_backup_set::in_use;
+use nexus_backup_set::rotation::{missing_from_newest, missing_rows, missing_rows_advice};
+use nexus_cli::confirm::confirm;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::journal::message_id;
+use nexus_cli::text::counted;
+use nexus_fs::lock::Lock;
+use nexus_ledger::{Keys, read};
 use serde::Serialize;
 
 use crate::APPLICATION;

@@ -5,14 +5,14 @@ mod guard;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::forgetting::{Forgetting, Replayed, Table, check_references, replay, session, told};
-use nexus_core::ledger::{self, Decision, Keys, Line, Place};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::server::Server;
-use nexus_core::progress::Progress;
-use nexus_core::stop::Stop;
-use nexus_core::text::printable;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_cli::text::printable;
+use nexus_ledger::forgetting::{Forgetting, Replayed, Table, check_references, replay, session, told};
+use nexus_ledger::{Decision, Keys, Line, Place};
+use nexus_postgres::blocking::Control;
+use nexus_postgres::server::Server;
 
 use crate::args::{Args, YesNo};
 use crate::cleaning::{self, Room};
@@ -82,9 +82,9 @@ pub(crate) fn dry_run(args: &Args, progress: &Progress, stop: &Stop) -> Result<S
 pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purged> {
     let began = Instant::now();
     let keys = Keys::read()?;
-    let _alone = ledger::carry_out_alone(&args.purge_ledger, APPLICATION, PATIENCE)?;
+    let _alone = nexus_ledger::carry_out_alone(&args.purge_ledger, APPLICATION, PATIENCE)?;
     // One that is damaged is known before anything is done.
-    let behind = decisions::to_carry_out(args, &ledger::read(&args.purge_ledger, &keys)?);
+    let behind = decisions::to_carry_out(args, &nexus_ledger::read(&args.purge_ledger, &keys)?);
     let job = Job::begin(args, progress, stop)?;
     let mut redis = job.redis()?;
     let wishes = if args.replay { Vec::new() } else { job.wishes(&keys)? };

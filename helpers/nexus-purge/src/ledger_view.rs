@@ -1,12 +1,12 @@
 //! `--ledger`: every decision, and when the last backup that still holds what it forgot will be gone.
 
 use jiff::Timestamp;
-use nexus_core::failure::Result;
-use nexus_core::ledger::{Forget, Keys, Ledger, Line, Rows, Types, What, read};
-use nexus_core::set::directory::{BackupDirectory, SetEntry};
-use nexus_core::set::name::SetName;
-use nexus_core::set::rotation::{Known, Leaves, leaves};
-use nexus_core::text::{columns, grouped, moment, printable};
+use nexus_backup_set::directory::{BackupDirectory, SetEntry};
+use nexus_backup_set::name::SetName;
+use nexus_backup_set::rotation::{Known, Leaves, leaves};
+use nexus_cli::failure::Result;
+use nexus_cli::text::{columns, grouped, moment, printable};
+use nexus_ledger::{Forget, Keys, Ledger, Line, Rows, Types, What, read};
 use serde::Serialize;
 
 use crate::args::Args;

@@ -19,12 +19,11 @@ mod wishes;
 
 use std::process::ExitCode;
 
-use nexus_core::cli;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::journal::{self, message_id};
-use nexus_core::output;
-use nexus_core::progress::Progress;
-use nexus_core::stop::Stop;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::journal::{self, message_id};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_cli::{command_line, output};
 
 use crate::args::Args;
 
@@ -43,7 +42,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let args: Args = cli::parse()?;
+    let args: Args = command_line::parse()?;
     if args.answer {
         return answering::answer(&args);
     }

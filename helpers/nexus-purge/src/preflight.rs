@@ -1,8 +1,8 @@
 //! What must be so before anything is deleted: the role sees every row, and VACUUM is safe with the indexes there are.
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::forgetting::Table;
-use nexus_core::postgres::blocking::Control;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_ledger::forgetting::Table;
+use nexus_postgres::blocking::Control;
 
 use crate::args::{Args, YesNo};
 

@@ -1,11 +1,11 @@
 //! Whether the vector index still finds what it should: the same searches by the index and without it, before the purge and
 //! after. An index that a VACUUM has damaged loses neighbours without an error (pgvector#988, #993).
 
-use nexus_core::failure::Result;
-use nexus_core::forgetting::Table;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::quote;
-use nexus_core::progress::Progress;
+use nexus_cli::failure::Result;
+use nexus_cli::progress::Progress;
+use nexus_ledger::forgetting::Table;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::quote;
 
 /// Neighbours that are asked for.
 const NEIGHBOURS: usize = 10;

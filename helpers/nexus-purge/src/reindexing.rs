@@ -5,12 +5,12 @@
 //! so much went that VACUUM takes longer: of each row that has lost one of its 32 neighbours it looks for new ones, which is as
 //! much work as to insert it, and where a tenth of the rows went that is nearly every row (pgvector's README, "Vacuuming").
 
-use nexus_core::failure::Result;
-use nexus_core::forgetting::Table;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::failure::from_client;
-use nexus_core::postgres::quote;
-use nexus_core::progress::Progress;
+use nexus_cli::failure::Result;
+use nexus_cli::progress::Progress;
+use nexus_ledger::forgetting::Table;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::failure::from_client;
+use nexus_postgres::quote;
 
 use crate::cleaning::is_superuser;
 

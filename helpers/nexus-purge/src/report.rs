@@ -1,8 +1,8 @@
 //! What a purge has done, for people, programs and the journal.
 
-use nexus_core::journal::message_id;
-use nexus_core::progress::human_bytes;
-use nexus_core::text::{counted, grouped};
+use nexus_cli::journal::message_id;
+use nexus_cli::progress::human_bytes;
+use nexus_cli::text::{counted, grouped};
 use serde::Serialize;
 
 /// What was done.

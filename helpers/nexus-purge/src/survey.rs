@@ -1,12 +1,12 @@
 //! What would go: by type, how many rows, from when to when, how large, and what share of the table that is.
 
 use jiff::Timestamp;
-use nexus_core::failure::Result;
-use nexus_core::forgetting::Table;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::quote;
-use nexus_core::progress::human_bytes;
-use nexus_core::text::{columns, grouped, printable};
+use nexus_cli::failure::Result;
+use nexus_cli::progress::human_bytes;
+use nexus_cli::text::{columns, grouped, printable};
+use nexus_ledger::forgetting::Table;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::quote;
 use serde::Serialize;
 
 use crate::wishes::Wish;

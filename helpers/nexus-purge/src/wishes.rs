@@ -1,12 +1,12 @@
 //! What is to be forgotten, as decisions for the ledger and as conditions in the clear: by the rules, or by a person's words.
 
 use jiff::{SignedDuration, Timestamp};
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::forgetting::{Plain, Table, matches};
-use nexus_core::ledger::{Decision, Forget, Hashed, Hashes, Keys, Rows, Types};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::failure::from_client;
-use nexus_core::postgres::quote;
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_ledger::forgetting::{Plain, Table, matches};
+use nexus_ledger::{Decision, Forget, Hashed, Hashes, Keys, Rows, Types};
+use nexus_postgres::blocking::Control;
+use nexus_postgres::failure::from_client;
+use nexus_postgres::quote;
 
 use crate::args::Args;
 

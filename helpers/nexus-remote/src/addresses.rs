@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use nexus_core::failure::{OrFailIo, Result};
+use nexus_cli::failure::{OrFailIo, Result};
 
 /// What reads one of the kernel's lists.
 type Reader = fn(&str) -> Vec<IpAddr>;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use nexus_core::network::Networks;
 
 use crate::domain::Domain;
+use crate::network::Networks;
 
 /// Checks, opens and closes the way in from other machines
 ///

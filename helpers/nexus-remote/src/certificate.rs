@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use serde::Serialize;
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";

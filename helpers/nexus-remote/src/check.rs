@@ -6,11 +6,11 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
-use nexus_core::network::Networks;
+use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 
 use crate::args::{Settings, Tls, Way};
 use crate::domain::Domain;
+use crate::network::Networks;
 use crate::{addresses, tailscale, token};
 
 /// Where a person's own certificate and its key are.

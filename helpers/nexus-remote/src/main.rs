@@ -5,6 +5,7 @@ mod args;
 mod certificate;
 mod check;
 mod domain;
+mod network;
 mod note;
 mod socket;
 mod tailscale;
@@ -12,8 +13,8 @@ mod token;
 
 use std::process::ExitCode;
 
-use nexus_core::failure::Result;
-use nexus_core::{cli, journal};
+use nexus_cli::failure::Result;
+use nexus_cli::{command_line, journal};
 
 use crate::args::{Args, What};
 
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let args: Args = cli::parse()?;
+    let args: Args = command_line::parse()?;
     match &args.what {
         What::Check(settings) => {
             log::info!("{}", check::all(settings)?);

@@ -5,15 +5,15 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nexus_core::credentials;
-use nexus_core::failure::{Exit, OrFail, OrFailIo, Result};
-use nexus_core::files::{self, open_plain};
-use nexus_core::network::Networks;
+use nexus_cli::credentials;
+use nexus_cli::failure::{Exit, OrFail, OrFailIo, Result};
+use nexus_fs::files::{self, open_plain};
 use serde::Serialize;
 
 use crate::args::{Settings, Tls, Way};
 use crate::certificate::{self, Validity};
 use crate::check::CERTIFICATE;
+use crate::network::Networks;
 use crate::token;
 
 /// Where Caddy keeps those it has got, each in a folder of its authority's and its name's.

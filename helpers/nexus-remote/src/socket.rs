@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 
 use crate::args::Tls;
 use crate::check::WayIn;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 
 /// The first version that serves a Unix socket (tailscale#18089).
 const LEAST: (u32, u32) = (1, 94);

@@ -1,8 +1,8 @@
 //! The token for other machines: whether it is there, and long enough. What it is, nobody is told.
 
-use age::secrecy::ExposeSecret;
-use nexus_core::credentials;
-use nexus_core::failure::{Exit, Failure, Result};
+use nexus_cli::credentials;
+use nexus_cli::failure::{Exit, Failure, Result};
+use secrecy::ExposeSecret;
 
 /// The credential: tokens, one a line.
 pub(crate) const CREDENTIAL: &str = "remote_token";

@@ -28,7 +28,7 @@ pub(crate) struct Args {
     pub(crate) proofs_dir: PathBuf,
 
     /// The ledger of what nexus-purge has forgotten: none of it may come back with a set
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
 
     /// How keys of Redis begin that hold copies of episodes, before the episode's id; none = there are none

@@ -2,25 +2,25 @@
 
 use std::time::Instant;
 
-use age::secrecy::SecretString;
 use jiff::Timestamp;
-use nexus_core::credentials;
-use nexus_core::docker::protocol::Stand;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::forgetting::OnReference;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::recall;
-use nexus_core::progress::Progress;
-use nexus_core::restoring::forget::Forbidden;
-use nexus_core::restoring::{Restoring, Tool, Wanted, compare, database, forget, requirements};
-use nexus_core::set::directory::SetEntry;
-use nexus_core::set::lock::Lock;
-use nexus_core::set::manifest::Manifest;
-use nexus_core::set::proof::Proof;
-use nexus_core::set::verify::{require_whole, size_of};
-use nexus_core::set::which::Unlock;
-use nexus_core::stop::Stop;
-use nexus_core::text::counted;
+use nexus_backup_set::directory::SetEntry;
+use nexus_backup_set::manifest::Manifest;
+use nexus_backup_set::proof::Proof;
+use nexus_backup_set::verify::{require_whole, size_of};
+use nexus_backup_set::which::Unlock;
+use nexus_cli::credentials;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_cli::text::counted;
+use nexus_docker_client::protocol::Stand;
+use nexus_fs::lock::Lock;
+use nexus_ledger::forgetting::OnReference;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::recall;
+use nexus_restoring::forget::Forbidden;
+use nexus_restoring::{Restoring, Tool, Wanted, compare, database, forget, requirements};
+use secrecy::SecretString;
 
 use crate::args::Args;
 use crate::check::{indexes, objects};

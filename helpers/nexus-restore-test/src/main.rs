@@ -12,11 +12,11 @@ mod which;
 
 use std::process::ExitCode;
 
-use nexus_core::cli;
-use nexus_core::failure::{Exit, Result};
-use nexus_core::journal::{self, message_id};
-use nexus_core::progress::Progress;
-use nexus_core::stop::Stop;
+use nexus_cli::command_line;
+use nexus_cli::failure::{Exit, Result};
+use nexus_cli::journal::{self, message_id};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
 
 use crate::args::Args;
 
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let args: Args = cli::parse()?;
+    let args: Args = command_line::parse()?;
     let stop = Stop::on_signals()?;
     let progress = Progress::new(!args.json);
     let outcome = job::run(&args, &progress, &stop);

@@ -1,11 +1,11 @@
 //! What a restore test has shown, for people, programs and the journal.
 
-use nexus_core::failure::Result;
-use nexus_core::journal::message_id;
-use nexus_core::output;
-use nexus_core::progress::human_bytes;
-use nexus_core::set::proof::Proof;
-use nexus_core::text::{columns, counted, grouped, printable};
+use nexus_backup_set::proof::Proof;
+use nexus_cli::failure::Result;
+use nexus_cli::journal::message_id;
+use nexus_cli::output;
+use nexus_cli::progress::human_bytes;
+use nexus_cli::text::{columns, counted, grouped, printable};
 
 /// Tells the journal and standard output.
 ///

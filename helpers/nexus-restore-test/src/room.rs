@@ -1,8 +1,8 @@
 //! Whether the machine has the memory and the disk for a throwaway server, so that the living one never suffers.
 
-use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
-use nexus_core::progress::human_bytes;
-use nexus_core::set::manifest::Manifest;
+use nexus_backup_set::manifest::Manifest;
+use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_cli::progress::human_bytes;
 
 /// Less than this is too little for PostgreSQL and an index build, in MiB.
 const LEAST: u64 = 256;

@@ -1,14 +1,14 @@
 //! The throwaway PostgreSQL, which nexus-docker runs while this is alive, and the password of throwaway servers.
 
-use age::secrecy::zeroize::Zeroizing;
-use age::secrecy::{ExposeSecret, SecretString};
-use nexus_core::docker::client::Held;
-use nexus_core::docker::protocol::{Request, Scratch};
-use nexus_core::failure::{Exit, OrFail, Result};
-use nexus_core::postgres::server::{Server, ServerSettings};
-use nexus_core::restoring::archive::client;
-use nexus_core::set::manifest::Manifest;
-use nexus_core::stop::Stop;
+use nexus_backup_set::manifest::Manifest;
+use nexus_cli::failure::{Exit, OrFail, Result};
+use nexus_cli::stop::Stop;
+use nexus_docker_client::client::Held;
+use nexus_docker_client::protocol::{Request, Scratch};
+use nexus_postgres::server::{Server, ServerSettings};
+use nexus_restoring::archive::client;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use crate::APPLICATION;
 use crate::args::Args;

@@ -1,10 +1,10 @@
 //! Which set is tested.
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::set::directory::{BackupDirectory, SetEntry};
-use nexus_core::set::home::Homes;
-use nexus_core::set::proof;
-use nexus_core::set::which::find_set;
+use nexus_backup_set::directory::{BackupDirectory, SetEntry};
+use nexus_backup_set::home::Homes;
+use nexus_backup_set::proof;
+use nexus_backup_set::which::find_set;
+use nexus_cli::failure::{Exit, Failure, Result};
 
 use crate::args::Args;
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use nexus_core::forgetting::OnReference;
-use nexus_core::postgres::server::ServerSettings;
+use nexus_ledger::forgetting::OnReference;
+use nexus_postgres::server::ServerSettings;
 
 /// Lists, checks and restores backup sets, with a way back
 #[derive(Parser, Clone, Debug)]
@@ -62,7 +62,7 @@ pub(crate) struct Key {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Forgetting {
     /// The ledger of what nexus-purge has forgotten, which is forgotten again
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
 
     /// What becomes of rows of other tables that refer to one that is forgotten again, where their foreign key forbids that
@@ -202,7 +202,7 @@ pub(crate) struct FinishArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// The ledger of what nexus-purge has forgotten
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
     #[command(flatten)]
     pub(crate) server: ServerSettings,
@@ -237,7 +237,7 @@ pub(crate) struct DropKeptArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// The ledger of what nexus-purge has forgotten
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_core::ledger::DEFAULT_PATH)]
+    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
     #[command(flatten)]
     pub(crate) server: ServerSettings,

@@ -1,12 +1,12 @@
 //! `nexus-restore finish`: completes an interrupted restore: vector indexes, the purge ledger.
 
-use nexus_core::failure::Result;
-use nexus_core::output;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::server::Server;
-use nexus_core::progress::Progress;
-use nexus_core::stop::Stop;
-use nexus_core::text::{counted, printable};
+use nexus_cli::failure::Result;
+use nexus_cli::output;
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_cli::text::{counted, printable};
+use nexus_postgres::blocking::Control;
+use nexus_postgres::server::Server;
 
 use crate::APPLICATION;
 use crate::apply::sweep;

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use nexus_core::failure::{Failure, Result};
-use nexus_core::ledger::carry_out_alone;
-use nexus_core::ledger::handover::{self, Comes, Files};
-use nexus_core::ledger::kept::{self, Kept};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::set::lock::Lock;
+use nexus_cli::failure::{Failure, Result};
+use nexus_fs::lock::Lock;
+use nexus_ledger::carry_out_alone;
+use nexus_ledger::handover::{self, Comes, Files};
+use nexus_ledger::kept::{self, Kept};
+use nexus_postgres::blocking::Control;
 
 use crate::APPLICATION;
 use crate::apply::forget::PATIENCE;

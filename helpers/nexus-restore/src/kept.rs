@@ -1,14 +1,14 @@
 //! The databases that a restore has kept: swapping back to one, and removing one.
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::ledger::handover::Files;
-use nexus_core::ledger::kept as kept_ledger;
-use nexus_core::output;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::server::Server;
-use nexus_core::stop::Stop;
-use nexus_core::text::{counted, printable};
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::output;
+use nexus_cli::stop::Stop;
+use nexus_cli::text::{counted, printable};
+use nexus_ledger::handover::Files;
+use nexus_ledger::kept as kept_ledger;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::server::Server;
 
 use crate::APPLICATION;
 use crate::apply::names;

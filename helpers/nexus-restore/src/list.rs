@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, Result};
-use nexus_core::output;
-use nexus_core::progress::human_bytes;
-use nexus_core::set::directory::{BackupDirectory, SetEntry};
-use nexus_core::set::home::Homes;
-use nexus_core::set::manifest::Manifest;
-use nexus_core::set::proof::{self, Verdict};
-use nexus_core::set::verify::size_of;
-use nexus_core::set::which::Unlock;
-use nexus_core::text::{columns, grouped, moment};
+use nexus_backup_set::directory::{BackupDirectory, SetEntry};
+use nexus_backup_set::home::Homes;
+use nexus_backup_set::manifest::Manifest;
+use nexus_backup_set::proof::{self, Verdict};
+use nexus_backup_set::verify::size_of;
+use nexus_backup_set::which::Unlock;
+use nexus_cli::failure::{Exit, Result};
+use nexus_cli::output;
+use nexus_cli::progress::human_bytes;
+use nexus_cli::text::{columns, grouped, moment};
 use serde::Serialize;
 
 use crate::args::ListArgs;

@@ -14,10 +14,10 @@ mod verify;
 
 use std::process::ExitCode;
 
-use nexus_core::cli;
-use nexus_core::failure::{Exit, Result};
-use nexus_core::journal::{self, message_id};
-use nexus_core::stop::Stop;
+use nexus_cli::command_line;
+use nexus_cli::failure::{Exit, Result};
+use nexus_cli::journal::{self, message_id};
+use nexus_cli::stop::Stop;
 
 use crate::args::{Cli, Command};
 
@@ -26,7 +26,7 @@ pub(crate) const APPLICATION: &str = "nexus-restore";
 
 fn main() -> ExitCode {
     let _journal = journal::init("nexus-restore");
-    let parsed = cli::parse::<Cli>();
+    let parsed = command_line::parse::<Cli>();
     let restores = matches!(&parsed, Ok(Cli { command: Command::Apply(_) }));
     match parsed.and_then(|cli| run(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,

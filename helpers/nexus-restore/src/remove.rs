@@ -1,12 +1,12 @@
 //! Removing a database, with whoever is connected to it.
 
-use nexus_core::failure::Result;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::failure::from_client;
-use nexus_core::postgres::quote;
-use nexus_core::postgres::server::Server;
-use nexus_core::stop::Stop;
-use nexus_core::text::printable;
+use nexus_cli::failure::Result;
+use nexus_cli::stop::Stop;
+use nexus_cli::text::printable;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::failure::from_client;
+use nexus_postgres::quote;
+use nexus_postgres::server::Server;
 use tokio_postgres::error::SqlState;
 
 /// Drops database `name`, if it exists.

@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use nexus_core::failure::Result;
-use nexus_core::output;
-use nexus_core::progress::human_bytes;
-use nexus_core::set::directory::SetEntry;
-use nexus_core::set::manifest::Manifest;
-use nexus_core::set::verify::size_of;
-use nexus_core::set::which::{Unlock, find_set};
-use nexus_core::text::{columns, counted, grouped, moment, printable};
+use nexus_backup_set::directory::SetEntry;
+use nexus_backup_set::manifest::Manifest;
+use nexus_backup_set::verify::size_of;
+use nexus_backup_set::which::{Unlock, find_set};
+use nexus_cli::failure::Result;
+use nexus_cli::output;
+use nexus_cli::progress::human_bytes;
+use nexus_cli::text::{columns, counted, grouped, moment, printable};
 
 use crate::args::ShowArgs;
 
@@ -83,7 +83,7 @@ fn locale(manifest: &Manifest) -> String {
     properties.locale.clone().unwrap_or_else(|| properties.collate.clone())
 }
 
-fn redis(redis: &nexus_core::set::manifest::Redis) -> String {
+fn redis(redis: &nexus_backup_set::manifest::Redis) -> String {
     format!(
         "{} keys, {}, from Redis {}",
         grouped(redis.keys.values().sum()),

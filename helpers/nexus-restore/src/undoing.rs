@@ -5,18 +5,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, Result};
-use nexus_core::forgetting::{Forgetting, replay, shares};
-use nexus_core::ledger::handover::Files;
-use nexus_core::ledger::{
-    Decision, Done, Draft, Keys, Line, Place, What, carry_out_alone, kept, read, read_text,
-};
-use nexus_core::postgres::server::Server;
-use nexus_core::progress::Progress;
-use nexus_core::set::lock::Lock;
-use nexus_core::set::name::SetName;
-use nexus_core::stop::Stop;
-use nexus_core::text::counted;
+use nexus_backup_set::name::SetName;
+use nexus_cli::failure::{Exit, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_cli::text::counted;
+use nexus_fs::lock::Lock;
+use nexus_ledger::forgetting::{Forgetting, replay, shares};
+use nexus_ledger::handover::Files;
+use nexus_ledger::{Decision, Done, Draft, Keys, Line, Place, What, carry_out_alone, kept, read, read_text};
+use nexus_postgres::server::Server;
 
 use crate::APPLICATION;
 use crate::apply::forget::PATIENCE;

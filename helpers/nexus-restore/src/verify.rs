@@ -1,13 +1,13 @@
 //! `nexus-restore verify`: whether sets are what they were when they were written.
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::output;
-use nexus_core::progress::Progress;
-use nexus_core::set::directory::BackupDirectory;
-use nexus_core::set::verify::{check, size_of};
-use nexus_core::set::which::find_set;
-use nexus_core::stop::Stop;
-use nexus_core::text::counted;
+use nexus_backup_set::directory::BackupDirectory;
+use nexus_backup_set::verify::{check, size_of};
+use nexus_backup_set::which::find_set;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::output;
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_cli::text::counted;
 
 use crate::args::VerifyArgs;
 

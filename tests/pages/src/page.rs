@@ -14,7 +14,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How the generator writes an apostrophe.
 const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
-/// The codes of `nexus_core::failure::Exit`, for pages that have none of their own.
+/// The codes of `nexus_cli::failure::Exit`, for pages that have none of their own.
 const EXIT_STATUS: &str = r".SH EXIT STATUS
 0 done, 64 usage, 65 data damaged, 69 a service is down, 70 a fault of the program itself, 73 cannot create (a full disk),
 74 input or output failed, 75 someone else is at it or it was stopped: try later, 77 permission, 78 a setting is wrong.

@@ -3,8 +3,8 @@
 use std::process::{Command, Stdio};
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_core::text::printable;
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_cli::text::printable;
 use serde::Deserialize;
 use serde_json::Value;
 

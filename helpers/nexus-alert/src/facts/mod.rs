@@ -6,9 +6,9 @@ mod monitor;
 mod systemd;
 
 use jiff::Timestamp;
-use nexus_core::failure::Result;
-use nexus_core::problems::{self, Level};
-use nexus_core::text::printable;
+use nexus_cli::failure::Result;
+use nexus_cli::text::printable;
+use nexus_problems::Level;
 use serde::{Deserialize, Serialize};
 
 use crate::mask;
@@ -52,8 +52,8 @@ impl Facts {
 }
 
 /// A sentence may quote a server or a file: masked, in one line, and no longer than a person reads.
-impl From<problems::Problem> for Facts {
-    fn from(problem: problems::Problem) -> Self {
+impl From<nexus_problems::Problem> for Facts {
+    fn from(problem: nexus_problems::Problem) -> Self {
         let plain = |text: &str| printable(&mask::one_line(text)).chars().take(LONGEST).collect::<String>();
         let found = Found {
             level: problem.level,
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_health_quotes_is_masked_cut_and_one_line() {
-        let problem = |sentence: String| problems::Problem {
+        let problem = |sentence: String| nexus_problems::Problem {
             id: "postgres".parse().unwrap(),
             level: Level::Critical,
             sentence,

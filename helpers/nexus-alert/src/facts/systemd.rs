@@ -1,8 +1,8 @@
 //! Asking systemd about a unit, over D-Bus; only read (org.freedesktop.systemd1(5)).
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::systemd::{MANAGER, proxy};
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_problems::systemd::{MANAGER, proxy};
 use nix::sys::signal::Signal;
 use zbus::blocking::Connection;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};

@@ -4,10 +4,10 @@
 use std::io::IsTerminal;
 use std::os::unix::net::UnixDatagram;
 
-use nexus_core::failure::{OrFailIo, Result};
-use nexus_core::journal::message_id;
-use nexus_core::problems::Level;
-use nexus_core::text::printable;
+use nexus_cli::failure::{OrFailIo, Result};
+use nexus_cli::journal::message_id;
+use nexus_cli::text::printable;
+use nexus_problems::Level;
 
 use crate::alert::Alert;
 use crate::problem::Kind;
@@ -74,9 +74,10 @@ fn send(entry: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::problem::Problem;
-    use jiff::Timestamp;
 
     #[test]
     fn an_entry_has_one_field_a_line_whatever_the_subject() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, OrFail, Result};
+use nexus_cli::failure::{Exit, OrFail, Result};
 
 use super::program::{RunAs, feed};
 use super::smtp;

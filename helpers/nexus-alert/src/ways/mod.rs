@@ -11,7 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use nexus_core::failure::Result;
+use nexus_cli::failure::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;

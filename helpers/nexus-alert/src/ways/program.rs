@@ -9,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use nexus_core::credentials;
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_core::problems::Level;
+use nexus_cli::credentials;
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_problems::Level;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
@@ -199,10 +199,11 @@ fn why(error: &Error, patience: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::facts::Facts;
     use crate::problem::{Kind, Problem};
-    use jiff::Timestamp;
 
     fn alert(kind: Kind) -> Alert {
         let about = "nexus-backup.service".parse().unwrap();

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use age::secrecy::ExposeSecret;
-use nexus_core::credentials;
-use nexus_core::failure::{Exit, OrFail, Result};
+use nexus_cli::credentials;
+use nexus_cli::failure::{Exit, OrFail, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo,
     RedisConnectionInfo,
 };
+use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
 /// How long an answer is waited for: what is in the cache takes a tenth of a millisecond.

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use age::secrecy::{ExposeSecret, SecretString};
 use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::http::{HeaderMap, StatusCode};
-use nexus_core::credentials;
-use nexus_core::failure::{Exit, Failure, Result};
+use nexus_cli::credentials;
+use nexus_cli::failure::{Exit, Failure, Result};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
 use crate::args::{Args, OutsideCall};

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
 
 use listenfd::ListenFd;
-use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use tokio::net::{TcpListener, UnixListener};
 
 /// What is listened on.

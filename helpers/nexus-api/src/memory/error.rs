@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use deadpool_postgres::PoolError;
 use deadpool_postgres::tokio_postgres::Error;
 use deadpool_postgres::tokio_postgres::error::{DbError as ServerError, SqlState};
-use nexus_core::postgres::failure::is_busy;
+use nexus_postgres::failure::is_busy;
 
 use crate::problem::Problem;
 

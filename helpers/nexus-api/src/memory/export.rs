@@ -8,7 +8,7 @@ use deadpool_postgres::tokio_postgres::types::ToSql;
 use deadpool_postgres::tokio_postgres::{Client, Row, RowStream};
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
-use nexus_core::postgres::session;
+use nexus_postgres::session;
 use pgvector::Vector;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;

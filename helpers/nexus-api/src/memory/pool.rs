@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use age::secrecy::ExposeSecret;
 use deadpool_postgres::tokio_postgres::{Client, Config, NoTls};
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
 };
-use nexus_core::credentials;
-use nexus_core::failure::{Exit, OrFail, Result};
-use nexus_core::postgres::session;
+use nexus_cli::credentials;
+use nexus_cli::failure::{Exit, OrFail, Result};
+use nexus_postgres::session;
+use secrecy::ExposeSecret;
 
 use crate::APPLICATION;
 use crate::args::{Args, Candidates};

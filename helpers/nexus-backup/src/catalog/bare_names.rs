@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nexus_core::failure::Result;
-use nexus_core::postgres::failure::from_client;
-use nexus_core::restoring::statements::{Token, split};
-use nexus_core::set::manifest::BareNames;
+use nexus_backup_set::manifest::BareNames;
+use nexus_cli::failure::Result;
+use nexus_postgres::failure::from_client;
+use nexus_restoring::statements::{Token, split};
 use tokio_postgres::Client;
 
 /// The objects that a restore evaluates, and the functions that they depend on, without PostgreSQL's own.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use nexus_core::failure::Result;
-use nexus_core::postgres::failure::from_client;
-use nexus_core::postgres::quote;
-use nexus_core::set::manifest::{DatabaseProperties, DatabaseSetting, Grant, SequenceState};
+use nexus_backup_set::manifest::{DatabaseProperties, DatabaseSetting, Grant, SequenceState};
+use nexus_cli::failure::Result;
+use nexus_postgres::failure::from_client;
+use nexus_postgres::quote;
 use tokio_postgres::Client;
 
 /// `daticulocale` became `datlocale` in 17, `daticurules` came with 16; a JSON view of the row names whatever is there.

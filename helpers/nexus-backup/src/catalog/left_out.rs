@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use nexus_core::failure::Result;
-use nexus_core::postgres::control;
-use nexus_core::postgres::failure::from_client;
-use nexus_core::postgres::server::Server;
-use nexus_core::set::manifest::LeftOut;
+use nexus_backup_set::manifest::LeftOut;
+use nexus_cli::failure::Result;
+use nexus_postgres::control;
+use nexus_postgres::failure::from_client;
+use nexus_postgres::server::Server;
 use tokio_postgres::Client;
 
 use crate::snapshot::APPLICATION;

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nexus_core::failure::{Exit, Failure};
-use nexus_core::postgres::failure::{from_client, is_busy};
-use nexus_core::postgres::quote;
+use nexus_cli::failure::{Exit, Failure};
+use nexus_postgres::failure::{from_client, is_busy};
+use nexus_postgres::quote;
 use tokio_postgres::Client;
 
 /// How long to wait for a lock. The waiting session holds locks on other tables.

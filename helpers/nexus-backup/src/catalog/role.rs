@@ -1,7 +1,7 @@
 //! Whether the role that dumps sees every row.
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::failure::from_client;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_postgres::failure::from_client;
 use tokio_postgres::Client;
 
 /// Refuses a role that row-level security could hide rows from: such a dump would be partial without a sign

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use nexus_core::docker::protocol::TableName;
-use nexus_core::failure::Result;
-use nexus_core::postgres::failure::from_client;
-use nexus_core::postgres::quote;
-use nexus_core::set::manifest::CopyFormat;
+use nexus_backup_set::manifest::CopyFormat;
+use nexus_cli::failure::Result;
+use nexus_docker_client::protocol::TableName;
+use nexus_postgres::failure::from_client;
+use nexus_postgres::quote;
 use tokio_postgres::Client;
 
 use crate::catalog::binary_safety::{TypeFacts, why_text};

@@ -3,21 +3,21 @@
 use std::io::Read;
 use std::path::Path;
 
-use nexus_core::credentials;
-use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
-use nexus_core::progress::Progress;
-use nexus_core::redis::facts;
-use nexus_core::redis::snapshot::{Login, Snapshot};
-use nexus_core::set::REDIS;
-use nexus_core::set::manifest::Redis;
-use nexus_core::set::seal::Stored;
-use nexus_core::stop::Stop;
+use nexus_backup_set::REDIS;
+use nexus_backup_set::manifest::Redis;
+use nexus_cli::credentials;
+use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_fs::new_file::Stored;
+use nexus_redis::facts;
+use nexus_redis::snapshot::{Login, Snapshot};
 
 use crate::args::WhenRedis;
 use crate::pipeline;
 use crate::staging::Staging;
 
-pub(crate) use nexus_core::redis::facts::Facts;
+pub(crate) use nexus_redis::facts::Facts;
 
 /// How every RDB file begins.
 const MAGIC: &[u8] = b"REDIS";

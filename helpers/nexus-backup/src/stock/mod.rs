@@ -3,8 +3,8 @@
 
 mod script;
 
-use nexus_core::set::manifest::Manifest;
-use nexus_core::set::name::SetName;
+use nexus_backup_set::manifest::Manifest;
+use nexus_backup_set::name::SetName;
 
 pub(crate) use script::script;
 

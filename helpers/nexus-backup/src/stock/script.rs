@@ -1,7 +1,7 @@
 //! The script that restores a set with age, zstd, psql and pg_restore.
 
-use nexus_core::postgres::quote::{ascii_identifier, ascii_literal};
-use nexus_core::set::manifest::{Manifest, Table};
+use nexus_backup_set::manifest::{Manifest, Table};
+use nexus_postgres::quote::{ascii_identifier, ascii_literal};
 
 /// The same settings as `manifest::pin_session`, as libpq's tools take them.
 const PINNED: &str = "-c search_path= -c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC \

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use serde_json::Value;
 use tokio::net::UnixStream;
 

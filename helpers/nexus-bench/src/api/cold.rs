@@ -4,9 +4,9 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use nexus_core::failure::Result;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::failure::from_client;
+use nexus_cli::failure::Result;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::failure::from_client;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 /// Where the shipped stack's cluster is, seen from the machine.

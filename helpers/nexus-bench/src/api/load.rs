@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use nexus_core::failure::Result;
+use nexus_cli::failure::Result;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;

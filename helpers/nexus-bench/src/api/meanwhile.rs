@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 
 use crate::args::Meanwhile;
 use crate::data::OLD;

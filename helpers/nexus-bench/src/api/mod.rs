@@ -11,9 +11,9 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_core::failure::{Exit, OrFail, Result};
-use nexus_core::progress::Progress;
-use nexus_core::stop::Stop;
+use nexus_cli::failure::{Exit, OrFail, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
 use tokio::runtime::Runtime;
 
 use crate::api::client::Client;

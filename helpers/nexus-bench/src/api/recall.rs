@@ -1,8 +1,8 @@
 //! How many of the ten nearest rows a search finds: its answer beside the exact one, which the server computes by comparing
 //! with every row.
 
-use nexus_core::failure::Result;
-use nexus_core::postgres::blocking::Control;
+use nexus_cli::failure::Result;
+use nexus_postgres::blocking::Control;
 
 use crate::data::literal;
 

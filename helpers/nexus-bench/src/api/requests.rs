@@ -1,7 +1,7 @@
 //! The requests that are measured.
 
 use bytes::Bytes;
-use nexus_core::failure::Result;
+use nexus_cli::failure::Result;
 use serde_json::{Value, json};
 
 use crate::api::load::Requests;

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use age::x25519::{Identity, Recipient};
-use nexus_core::failure::{OrFailIo, Result};
-use nexus_core::postgres::raw::RawSession;
-use nexus_core::progress::Progress;
-use nexus_core::set::hashing::Hasher;
-use nexus_core::set::seal::Sealed;
-use nexus_core::stop::Stop;
+use nexus_backup_set::seal::Sealed;
+use nexus_cli::failure::{OrFailIo, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_digest::Hasher;
+use nexus_postgres::raw::RawSession;
 
 use crate::APPLICATION;
 use crate::own::{NAME, Own};

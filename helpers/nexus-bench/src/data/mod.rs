@@ -10,8 +10,8 @@ pub(crate) use row::{OLD, Row, literal};
 
 use std::fmt::Write;
 
-use nexus_core::embedding::protocol::Kind;
-use nexus_core::failure::Result;
+use nexus_cli::failure::Result;
+use nexus_embed_client::protocol::Kind;
 
 use crate::args::{Data, Source};
 use crate::data::mixture::{Mixture, TOPICS};

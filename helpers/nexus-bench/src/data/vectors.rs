@@ -1,8 +1,8 @@
 //! Vectors of texts, by nexus-embed, and their version.
 
-use nexus_core::embedding::client::{Client, DEFAULT_SOCKET};
-use nexus_core::embedding::protocol::Kind;
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_embed_client::client::{Client, DEFAULT_SOCKET};
+use nexus_embed_client::protocol::Kind;
 use tokio::runtime::Runtime;
 
 use crate::data::DIMENSIONS;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nexus_core::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 
 /// Syllables of made-up words.
 const SYLLABLES: [&str; 24] = [

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_core::text::moment;
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_cli::text::moment;
 
 use crate::report::{Better, Figure, Report};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nexus_core::progress::human_bytes;
+use nexus_cli::progress::human_bytes;
 use serde::{Deserialize, Serialize};
 
 /// What times depend on.

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use jiff::Timestamp;
-use nexus_core::failure::Result;
-use nexus_core::output;
-use nexus_core::progress::Progress;
-use nexus_core::text::moment;
+use nexus_cli::failure::Result;
+use nexus_cli::output;
+use nexus_cli::progress::Progress;
+use nexus_cli::text::moment;
 use serde::{Deserialize, Serialize};
 
 use crate::args::Output;

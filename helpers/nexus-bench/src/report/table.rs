@@ -1,6 +1,6 @@
 //! Tables for people: measures with the same figures make one, a row each.
 
-use nexus_core::text::columns;
+use nexus_cli::text::columns;
 
 use crate::report::Measure;
 

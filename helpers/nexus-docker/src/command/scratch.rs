@@ -1,7 +1,7 @@
 //! The command lines of throwaway servers. Fields in them: the memory limit and the length of the RDB file (numbers), and
 //! of the living container what docker itself said: the image's digest, and where the stack's own scripts are.
 
-use nexus_core::docker::protocol::Service;
+use nexus_docker_client::protocol::Service;
 
 use super::{Argv, container, words};
 use crate::request::Refusal;

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_core::docker::protocol::{Frame, Request};
+use nexus_docker_client::protocol::{Frame, Request};
 use tempfile::TempDir;
 
 const DOCKER: &str = r#"#!/bin/sh

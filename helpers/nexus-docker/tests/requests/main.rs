@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
-use nexus_core::docker::protocol::{Frame, Request, Section, Service, Stand, TableName};
+use nexus_docker_client::protocol::{Frame, Request, Section, Service, Stand, TableName};
 
 use bin::{Answer, Bin, line, runs, wait_until};
 

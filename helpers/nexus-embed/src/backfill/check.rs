@@ -1,8 +1,8 @@
 //! Which vectors are of the model that is used now, and which are not.
 
-use nexus_core::embedding::client::{Client, EmbedError};
-use nexus_core::embedding::protocol::Kind;
-use nexus_core::failure::{Exit, Failure, Result};
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_embed_client::client::{Client, EmbedError};
+use nexus_embed_client::protocol::Kind;
 use serde::Serialize;
 
 use super::{Places, open, runtime};

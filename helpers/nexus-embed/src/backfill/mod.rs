@@ -10,12 +10,12 @@ mod store;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nexus_core::credentials;
-use nexus_core::embedding::client::{Client, EmbedError};
-use nexus_core::embedding::protocol::{Code, Kind, Vectors};
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::postgres::server::{Server, ServerSettings};
-use nexus_core::stop::Stop;
+use nexus_cli::credentials;
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::stop::Stop;
+use nexus_embed_client::client::{Client, EmbedError};
+use nexus_embed_client::protocol::{Code, Kind, Vectors};
+use nexus_postgres::server::{Server, ServerSettings};
 use sd_notify::NotifyState;
 use serde::Serialize;
 

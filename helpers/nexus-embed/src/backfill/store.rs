@@ -1,10 +1,10 @@
 //! The queue and the episodes, as the role nexus_embed may see them.
 
-use nexus_core::embedding::protocol::Vectors;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::control;
-use nexus_core::postgres::failure::{from_client, is_busy};
-use nexus_core::postgres::server::Server;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_embed_client::protocol::Vectors;
+use nexus_postgres::control;
+use nexus_postgres::failure::{from_client, is_busy};
+use nexus_postgres::server::Server;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row};
 

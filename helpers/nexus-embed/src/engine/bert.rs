@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use nexus_core::failure::{Exit, Failure, Result};
+use nexus_cli::failure::{Exit, Failure, Result};
 use rayon::prelude::*;
 
 use crate::engine::linear::{self, Dense, Then};

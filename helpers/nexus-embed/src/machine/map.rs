@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::path::Path;
 
 use memmap2::{Advice, Mmap};
-use nexus_core::failure::{OrFailIo, Result};
+use nexus_cli::failure::{OrFailIo, Result};
 
 /// The bytes of a file, read as they are needed, and given back to others when memory is scarce.
 #[derive(Debug)]

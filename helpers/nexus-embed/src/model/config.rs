@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use nexus_core::embedding::protocol::Kind;
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_embed_client::protocol::Kind;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 

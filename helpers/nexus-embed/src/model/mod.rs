@@ -6,11 +6,12 @@ pub mod weights;
 
 use std::path::{Path, PathBuf};
 
-use nexus_core::embedding::protocol::{Kind, LONGEST_VERSION};
-use nexus_core::failure::{Exit, Failure, Result};
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_embed_client::protocol::{Kind, LONGEST_VERSION};
 
 use crate::engine::bert::Bert;
 use crate::machine::Instructions;
+
 use config::{Description, Pooling};
 use tokens::Tokens;
 use weights::Weights;

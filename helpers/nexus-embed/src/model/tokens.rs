@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nexus_core::failure::{Exit, Failure, Result};
+use nexus_cli::failure::{Exit, Failure, Result};
 use tokenizers::Tokenizer;
 
 /// Most pieces of a text. What comes after counts no more: 64 pieces of 256 tokens are some 50,000 characters.

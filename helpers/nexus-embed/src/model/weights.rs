@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use nexus_core::failure::{Exit, Failure, Result};
+use nexus_cli::failure::{Exit, Failure, Result};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nexus_core::embedding::protocol::{Answer, Code, LONGEST_REQUEST, Refusal, Request};
+use nexus_embed_client::protocol::{Answer, Code, LONGEST_REQUEST, Refusal, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;

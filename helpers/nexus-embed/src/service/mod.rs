@@ -12,14 +12,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_core::stop::Stop;
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_cli::stop::Stop;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
 use sd_notify::NotifyState;
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
 use crate::model::Model;
+
 use queue::Queue;
 
 /// How often it looks whether it is to leave.

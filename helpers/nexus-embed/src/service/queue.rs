@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use nexus_core::embedding::protocol::{Code, Kind, Refusal, Request, Vectors};
+use nexus_embed_client::protocol::{Code, Kind, Refusal, Request, Vectors};
 use tokio::sync::oneshot;
 
 use super::connection::refusal;

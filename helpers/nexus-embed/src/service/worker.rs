@@ -1,6 +1,6 @@
 //! The thread that embeds. It alone tells systemd that the service lives, and only when the other thread has come round too.
 
-use nexus_core::embedding::protocol::{Code, Refusal, Vectors};
+use nexus_embed_client::protocol::{Code, Refusal, Vectors};
 use sd_notify::NotifyState;
 
 use super::connection::refusal;

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use nexus_core::files;
+use nexus_fs::files;
 use serde::Deserialize;
 
 use crate::finding::Finding;
@@ -79,10 +79,11 @@ fn judge(path: &Path, now: Timestamp) -> Finding {
 mod tests {
     use std::fs;
 
+    use clap::Parser;
+
     use super::*;
     use crate::args::Args;
     use crate::finding::Level;
-    use clap::Parser;
 
     #[test]
     fn a_way_is_set_where_nexus_alert_would_use_it() {

@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use age::secrecy::{ExposeSecret, SecretString};
-use nexus_core::credentials;
+use nexus_cli::credentials;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::finding::Finding;
 use crate::look::{Check, Ctx, Look};

@@ -2,8 +2,8 @@
 //! nexus-api.
 
 use jiff::Timestamp;
-use nexus_core::ledger::{Hourly, asked_within_the_hour};
-use nexus_core::text::counted;
+use nexus_cli::text::counted;
+use nexus_ledger::{Hourly, asked_within_the_hour};
 
 use crate::finding::Finding;
 use crate::look::{Check, Ctx, Look};

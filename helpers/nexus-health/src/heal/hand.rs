@@ -1,13 +1,13 @@
 //! Doing it. None of it needs a right of its own: Docker is asked by nexus-docker's closed list, systemd by a file that
 //! nexus-heal-stack.path watches, because only root may start a unit.
 
-use nexus_core::docker::client::Client;
-use nexus_core::docker::protocol::Request;
-use nexus_core::failure::{OrFailIo, Result};
-use nexus_core::files;
-use nexus_core::set::directory::BackupDirectory;
-use nexus_core::set::home::Homes;
-use nexus_core::set::lock::Lock;
+use nexus_backup_set::directory::BackupDirectory;
+use nexus_backup_set::home::Homes;
+use nexus_cli::failure::{OrFailIo, Result};
+use nexus_docker_client::client::Client;
+use nexus_docker_client::protocol::Request;
+use nexus_fs::files;
+use nexus_fs::lock::Lock;
 
 use super::plan::Action;
 use crate::args::Args;
@@ -46,9 +46,10 @@ fn sweep_sets(args: &Args) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser;
-    use nexus_core::failure::Exit;
+    use nexus_cli::failure::Exit;
+
+    use super::*;
 
     #[test]
     fn only_leftovers_are_swept_and_nothing_while_a_backup_holds_the_lock() {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use nexus_core::docker::protocol::Service;
+use nexus_docker_client::protocol::Service;
 
 use crate::check::docker::containers::Container;
 use crate::look::{Answer, Fact, Stack, StackState};

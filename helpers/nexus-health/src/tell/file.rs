@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use nexus_core::failure::{OrFailIo, Result};
-use nexus_core::files;
+use nexus_cli::failure::{OrFailIo, Result};
+use nexus_fs::files;
 
 /// Replaces `path` by `content`. Not brought to the disk before it returns: it is written again in a moment.
 ///

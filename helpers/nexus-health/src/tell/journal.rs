@@ -1,7 +1,7 @@
 //! The journal: one line a change, one a thing that is mended.
 
-use nexus_core::failure::Failure;
-use nexus_core::journal::message_id;
+use nexus_cli::failure::Failure;
+use nexus_cli::journal::message_id;
 
 use crate::finding::Level;
 use crate::heal::plan::Action;

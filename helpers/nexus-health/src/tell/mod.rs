@@ -8,10 +8,10 @@ pub(crate) mod table;
 
 use std::collections::BTreeSet;
 
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::problems;
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 
 use crate::args::Args;
+
 use document::Document;
 
 /// Writes the files. One that cannot be written is said once, and the others are written all the same.
@@ -25,13 +25,13 @@ impl Files {
     pub(crate) fn write(
         &mut self,
         document: &Document,
-        problems: Vec<problems::Problem>,
+        problems: Vec<nexus_problems::Problem>,
         args: &Args,
     ) -> Vec<Failure> {
         let json = serde_json::to_vec_pretty(document).or_fail(Exit::Software, || "writing JSON");
         let outcomes = [
             ("health.json", json.and_then(|json| file::replace(&args.run_dir.join("health.json"), &json))),
-            ("problems.json", problems::write(&args.run_dir.join("problems.json"), problems).map(drop)),
+            ("problems.json", nexus_problems::write(&args.run_dir.join("problems.json"), problems).map(drop)),
             ("nexus.prom", file::replace(&args.metrics, metrics::text(document).as_bytes())),
         ];
         outcomes.into_iter().filter_map(|(name, outcome)| self.note(name, outcome)).collect()

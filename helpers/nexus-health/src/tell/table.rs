@@ -1,6 +1,6 @@
 //! `--once`: a table for people.
 
-use nexus_core::text::{columns, moment};
+use nexus_cli::text::{columns, moment};
 
 use super::document::Document;
 use crate::finding::Level;

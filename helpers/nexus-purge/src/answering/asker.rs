@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use nexus_core::failure::{Exit, Failure, OrFail, Result};
-use nexus_core::forgetting::protocol::{Answer, LONGEST_LINE};
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_ledger::forgetting::protocol::{Answer, LONGEST_LINE};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Uid, User};
 

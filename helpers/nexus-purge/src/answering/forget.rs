@@ -5,13 +5,13 @@
 //! ledger says anything; then the ledger's line is brought to the disk, then the copies go, then the row is gone for all.
 
 use jiff::Timestamp;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::forgetting::protocol::Request;
-use nexus_core::forgetting::{Eraser, Table};
-use nexus_core::ledger::{Decision, Forget, Hashes, Keys, LedgerFile, Line, What, asked_by};
-use nexus_core::postgres::failure::from_client;
-use nexus_core::progress::Progress;
-use nexus_core::stop::Stop;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_ledger::forgetting::protocol::Request;
+use nexus_ledger::forgetting::{Eraser, Table};
+use nexus_ledger::{Decision, Forget, Hashes, Keys, LedgerFile, Line, What, asked_by};
+use nexus_postgres::failure::from_client;
 
 use crate::APPLICATION;
 use crate::args::Args;

@@ -5,12 +5,13 @@ mod forget;
 
 use std::time::Instant;
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::forgetting::protocol::{Answer, Request};
-use nexus_core::journal::message_id;
-use nexus_core::text::counted;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::journal::message_id;
+use nexus_cli::text::counted;
+use nexus_ledger::forgetting::protocol::{Answer, Request};
 
 use crate::args::Args;
+
 use asker::Asker;
 use forget::Outcome;
 

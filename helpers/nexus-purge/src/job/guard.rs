@@ -1,11 +1,10 @@
 //! Stops if more would be deleted than an unattended run may delete.
 
-use nexus_core::confirm::confirm;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::forgetting;
-use nexus_core::journal::message_id;
-use nexus_core::ledger::{Keys, Line};
-use nexus_core::text::counted;
+use nexus_cli::confirm::confirm;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::journal::message_id;
+use nexus_cli::text::counted;
+use nexus_ledger::{Keys, Line, forgetting};
 
 use super::Job;
 use crate::decisions;

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use nexus_core::credentials;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::progress::Progress;
-use nexus_core::redis::client::{connect, escaped, failed};
-use nexus_core::stop::Stop;
+use nexus_cli::credentials;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_redis::client::{connect, escaped, failed};
 
 use crate::rules::KeyRules;
 

@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::quote;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_postgres::blocking::Control;
+use nexus_postgres::quote;
 
 /// Pages that are read at once.
 pub(super) const AT_ONCE: usize = 128;

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use nexus_core::failure::Result;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::quote;
+use nexus_cli::failure::Result;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::quote;
 
 use super::page::ALPHABET;
 

@@ -11,12 +11,12 @@ mod filler;
 mod page;
 mod round;
 
-use nexus_core::failure::Result;
-use nexus_core::forgetting::Table;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::quote;
-use nexus_core::progress::Progress;
-use nexus_core::text::counted;
+use nexus_cli::failure::Result;
+use nexus_cli::progress::Progress;
+use nexus_cli::text::counted;
+use nexus_ledger::forgetting::Table;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::quote;
 
 use file::Files;
 use filler::Filler;

@@ -1,9 +1,9 @@
 //! One time through the files of one table: what has traces is filled, and counted.
 
-use nexus_core::failure::Result;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::failure::is_busy;
-use nexus_core::progress::Progress;
+use nexus_cli::failure::Result;
+use nexus_cli::progress::Progress;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::failure::is_busy;
 
 use super::file::Files;
 use super::filler::{Filler, PIECE};

@@ -1,11 +1,11 @@
 //! Constraints and indexes: all valid, and each B-tree and GIN index whole by amcheck (PostgreSQL manual, "amcheck").
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::failure::from_client;
-use nexus_core::postgres::quote;
-use nexus_core::restoring::Restoring;
-use nexus_core::text::printable;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::text::printable;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::failure::from_client;
+use nexus_postgres::quote;
+use nexus_restoring::Restoring;
 
 /// Schema for amcheck's functions where the set has not got them.
 const SCHEMA: &str = "nexus_restore_test";

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::restoring::Restoring;
-use nexus_core::set::objects::Strictness;
-use nexus_core::text::{counted, printable};
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::text::{counted, printable};
+use nexus_postgres::blocking::Control;
+use nexus_postgres::objects::Strictness;
+use nexus_restoring::Restoring;
 
 /// Compares all objects with the manifest's list; gives how many there are of each kind.
 ///

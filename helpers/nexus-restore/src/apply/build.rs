@@ -4,12 +4,12 @@ use std::io::Read;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use nexus_core::failure::{Failure, Result};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::quote;
-use nexus_core::restoring::compare::{self, Compared};
-use nexus_core::restoring::{database, redis};
-use nexus_core::text::printable;
+use nexus_cli::failure::{Failure, Result};
+use nexus_cli::text::printable;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::quote;
+use nexus_restoring::compare::{self, Compared};
+use nexus_restoring::{database, redis};
 
 use crate::apply::forget::Forgotten;
 use crate::apply::preflight::Plan;

@@ -4,14 +4,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use nexus_core::confirm::confirm;
-use nexus_core::failure::Result;
-use nexus_core::forgetting::{Referring, told};
-use nexus_core::journal::message_id;
-use nexus_core::ledger::{Head, carry_out_alone};
-use nexus_core::restoring::forget::{self, Forbidden, Gone, GoneOf, How, Ledgers};
-use nexus_core::set::lock::Lock;
-use nexus_core::text::counted;
+use nexus_cli::confirm::confirm;
+use nexus_cli::failure::Result;
+use nexus_cli::journal::message_id;
+use nexus_cli::text::counted;
+use nexus_fs::lock::Lock;
+use nexus_ledger::forgetting::{Referring, told};
+use nexus_ledger::{Head, carry_out_alone};
+use nexus_restoring::forget::{self, Forbidden, Gone, GoneOf, How, Ledgers};
 
 use crate::APPLICATION;
 use crate::apply::{Restore, merged};

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use nexus_core::failure::Result;
-use nexus_core::ledger::{self, Decision, Done, Draft, Forget, Hashes, Place, Side, What, merge, read_text};
-use nexus_core::restoring::forget::{GoneOf, Ledgers};
-use nexus_core::set::hashing::Digest;
-use nexus_core::text::counted;
+use nexus_cli::failure::Result;
+use nexus_cli::text::counted;
+use nexus_digest::Digest;
+use nexus_ledger::{Decision, Done, Draft, Forget, Hashes, Place, Side, What, merge, read_text};
+use nexus_restoring::forget::{GoneOf, Ledgers};
 
 use crate::APPLICATION;
 use crate::apply::Restore;
@@ -53,7 +53,7 @@ pub(crate) fn merged(restore: &mut Restore<'_>, ledgers: &Ledgers, tables: &[Gon
                 after.append(APPLICATION, What::Done(Done { of, rows: 0 }))?;
             }
         }
-        foreign = ledger::foreign(before.ledger(), &copy.ledger);
+        foreign = nexus_ledger::foreign(before.ledger(), &copy.ledger);
         for line in &merged.adopt {
             let Some(decision) = line.decision() else { continue };
             let decision = Decision { adopted: line.origin(), agreed: false, ..decision.clone() };

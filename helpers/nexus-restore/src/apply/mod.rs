@@ -14,22 +14,22 @@ pub(crate) mod swap;
 pub(crate) mod sweep;
 mod watch;
 
-pub(crate) use nexus_core::confirm::confirm;
+pub(crate) use nexus_cli::confirm::confirm;
 pub(crate) use report::kept_text;
 
 use std::time::Instant;
 
-use nexus_core::docker::protocol::Stand;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::server::Server;
-use nexus_core::progress::Progress;
-use nexus_core::restoring::{Restoring, Tool, Wanted};
-use nexus_core::set::in_use::{self, InUse};
-use nexus_core::set::manifest::Manifest;
-use nexus_core::set::verify::{require_whole, size_of};
-use nexus_core::set::which::{Unlock, find_set};
-use nexus_core::stop::Stop;
+use nexus_backup_set::in_use::{self, InUse};
+use nexus_backup_set::manifest::Manifest;
+use nexus_backup_set::verify::{require_whole, size_of};
+use nexus_backup_set::which::{Unlock, find_set};
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_docker_client::protocol::Stand;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::server::Server;
+use nexus_restoring::{Restoring, Tool, Wanted};
 
 use crate::APPLICATION;
 use crate::apply::report::Report;

@@ -3,8 +3,8 @@
 //! `nexus restoring 000042` · `nexus before 000042 20261122T030012Z` · `nexus undone 20261122T031500Z`
 
 use jiff::Timestamp;
-use nexus_core::set::hashing::Digest;
-use nexus_core::set::name::SetName;
+use nexus_backup_set::name::SetName;
+use nexus_digest::Digest;
 
 /// The longest name, in bytes (`NAMEDATALEN` - 1).
 pub(crate) const LONGEST: usize = 63;
@@ -87,8 +87,9 @@ fn stamp(now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn now() -> Timestamp {
         "2026-11-22T03:00:12Z".parse().unwrap()

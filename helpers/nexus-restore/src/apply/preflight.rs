@@ -1,9 +1,9 @@
 //! Whether the set can be restored on this server, before anything is made there.
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::restoring::{archive, requirements};
-use nexus_core::text::{counted, moment, printable};
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::text::{counted, moment, printable};
+use nexus_postgres::blocking::Control;
+use nexus_restoring::{archive, requirements};
 
 use crate::apply::names::LONGEST;
 use crate::apply::{Restore, forget, redis, safety, space};

@@ -2,12 +2,12 @@
 
 use std::io::Read;
 
-use nexus_core::credentials;
-use nexus_core::docker::protocol::Request;
-use nexus_core::failure::{Failure, Result};
-use nexus_core::redis::copies;
-use nexus_core::restoring::archive::client;
-use nexus_core::text::counted;
+use nexus_cli::credentials;
+use nexus_cli::failure::{Failure, Result};
+use nexus_cli::text::counted;
+use nexus_docker_client::protocol::Request;
+use nexus_redis::copies;
+use nexus_restoring::archive::client;
 
 use crate::apply::Restore;
 use crate::apply::forget::Forgotten;

@@ -1,13 +1,13 @@
 //! What a restore has done, for people, programs and the journal.
 
-use nexus_core::failure::Result;
-use nexus_core::forgetting::Touched;
-use nexus_core::journal::message_id;
-use nexus_core::output;
-use nexus_core::progress::human_bytes;
-use nexus_core::restoring::Step;
-use nexus_core::restoring::compare::Compared;
-use nexus_core::text::{columns, counted, grouped, moment, printable};
+use nexus_backup_set::proof::Step;
+use nexus_cli::failure::Result;
+use nexus_cli::journal::message_id;
+use nexus_cli::output;
+use nexus_cli::progress::human_bytes;
+use nexus_cli::text::{columns, counted, grouped, moment, printable};
+use nexus_ledger::forgetting::Touched;
+use nexus_restoring::compare::Compared;
 use serde::Serialize;
 
 use crate::apply::Restore;

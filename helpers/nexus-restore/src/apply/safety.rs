@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::{self, ScopedJoinHandle};
 
-use nexus_core::cli;
-use nexus_core::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_core::restoring::child;
+use nexus_cli::command_line;
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_restoring::child;
 use nix::sys::signal::Signal;
 use serde::Deserialize;
 
@@ -62,7 +62,7 @@ fn run(restore: &Restore<'_>, arguments: &[&str], doing: &str) -> Result<String>
     let server = &restore.making.server.settings;
     let mut command = Command::new(&program);
     // A directory on the command line is not that of the settings.
-    if cli::was_typed("--backup-dir") {
+    if command_line::was_typed("--backup-dir") {
         command.arg("--backup-dir").arg(&restore.args.common.backup_dir);
     }
     let mut child = command

@@ -4,10 +4,10 @@
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use nexus_core::disk::reserve;
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::progress::human_bytes;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::progress::human_bytes;
+use nexus_docker_client::disk::reserve;
+use nexus_postgres::blocking::Control;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::sys::statvfs::statvfs;
 

@@ -4,13 +4,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::failure::from_client;
-use nexus_core::postgres::quote;
-use nexus_core::postgres::server::Server;
-use nexus_core::stop::Stop;
-use nexus_core::text::printable;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::stop::Stop;
+use nexus_cli::text::printable;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::failure::from_client;
+use nexus_postgres::quote;
+use nexus_postgres::server::Server;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 

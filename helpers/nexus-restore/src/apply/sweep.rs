@@ -1,10 +1,10 @@
 //! One restore at a time, and nothing left behind by those that were killed.
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::restoring::roles;
-use nexus_core::stop::Stop;
-use nexus_core::text::printable;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::stop::Stop;
+use nexus_cli::text::printable;
+use nexus_postgres::blocking::Control;
+use nexus_restoring::roles;
 
 use crate::apply::{Restore, names};
 use crate::kept::databases;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use nexus_core::failure::{Exit, Failure, Result};
-use nexus_core::stop::Stop;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::stop::Stop;
 
 use crate::apply::space::Room;
 

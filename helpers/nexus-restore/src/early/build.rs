@@ -1,13 +1,13 @@
 //! The second step: the vector indexes, one after the other, while programs read and write.
 
-use nexus_core::failure::Result;
-use nexus_core::postgres::blocking::Control;
-use nexus_core::postgres::quote;
-use nexus_core::postgres::server::Server;
-use nexus_core::progress::Progress;
-use nexus_core::restoring::unbuilt;
-use nexus_core::stop::Stop;
-use nexus_core::text::printable;
+use nexus_cli::failure::Result;
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_cli::text::printable;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::quote;
+use nexus_postgres::server::Server;
+use nexus_restoring::unbuilt;
 use tokio_postgres::Row;
 
 /// Whoever changes the table meanwhile is waited for, however long that takes. When this session is gone the server notices

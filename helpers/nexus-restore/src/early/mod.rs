@@ -6,10 +6,10 @@ mod sorting;
 
 pub(crate) use build::build;
 
-use nexus_core::failure::{Exit, OrFail, Result};
-use nexus_core::postgres::blocking::Control;
-use nexus_core::restoring::post_data::Runner;
-use nexus_core::restoring::{Restoring, archive, unbuilt};
+use nexus_cli::failure::{Exit, OrFail, Result};
+use nexus_postgres::blocking::Control;
+use nexus_restoring::post_data::Runner;
+use nexus_restoring::{Restoring, archive, unbuilt};
 
 use crate::early::sorting::{Later, Work, sort};
 

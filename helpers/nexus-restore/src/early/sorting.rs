@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use nexus_core::restoring::statements::{Statement, Token, Unclosed, entries, split};
+use nexus_restoring::statements::{Statement, Token, Unclosed, entries, split};
 
 /// Access methods of pgvector. Their indexes are never unique: no constraint depends on one.
 const VECTOR_METHODS: [&str; 2] = ["hnsw", "ivfflat"];

@@ -1,10 +1,10 @@
 //! Checks the sets: the right directory, no lost rows, possible dates.
 
 use jiff::Timestamp;
-use nexus_core::set::directory::{BackupDirectory, SetEntry};
-use nexus_core::set::home::Homes;
-use nexus_core::set::name::SetName;
-use nexus_core::set::rotation::{Known, missing_from_newest, missing_rows, missing_rows_advice};
+use nexus_backup_set::directory::{BackupDirectory, SetEntry};
+use nexus_backup_set::home::Homes;
+use nexus_backup_set::name::SetName;
+use nexus_backup_set::rotation::{Known, missing_from_newest, missing_rows, missing_rows_advice};
 
 use crate::finding::Finding;
 
@@ -61,9 +61,10 @@ pub(super) fn is_to_come(at: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use nexus_backup_set::size::Size;
+
     use super::*;
     use crate::finding::Level;
-    use nexus_core::set::size::Size;
 
     fn set(sequence: u64, days: i64) -> SetName {
         SetName::new(sequence, Timestamp::now() + jiff::SignedDuration::from_hours(24 * days))

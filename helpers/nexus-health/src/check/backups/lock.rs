@@ -24,8 +24,9 @@ fn lists(locks: &str, inode: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use nexus_fs::lock::Lock;
+
     use super::*;
-    use nexus_core::set::lock::Lock;
 
     #[test]
     fn a_lock_is_seen_while_it_is_held_and_not_after() {

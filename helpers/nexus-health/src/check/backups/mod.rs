@@ -6,12 +6,12 @@ mod lock;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use nexus_core::failure::Result;
-use nexus_core::progress::human_bytes;
-use nexus_core::set::directory::{BackupDirectory, Last, SetEntry};
-use nexus_core::set::home::Homes;
-use nexus_core::set::proof::{self, Verdict};
-use nexus_core::set::rotation::{Decision, Known, decide, keep_redis};
+use nexus_backup_set::directory::{BackupDirectory, Last, SetEntry};
+use nexus_backup_set::home::Homes;
+use nexus_backup_set::proof::{self, Verdict};
+use nexus_backup_set::rotation::{Decision, Known, decide, keep_redis};
+use nexus_cli::failure::Result;
+use nexus_cli::progress::human_bytes;
 use nix::sys::statvfs::statvfs;
 
 use crate::check::postgres::in_words;

@@ -1,7 +1,7 @@
 //! Docker itself: a version with known exposures, an API on the network, images that were replaced, leftovers.
 
-use nexus_core::docker::client::Client;
-use nexus_core::docker::protocol::{Daemon, Request};
+use nexus_docker_client::client::Client;
+use nexus_docker_client::protocol::{Daemon, Request};
 
 use super::LONGEST;
 use super::containers::Container;

@@ -6,12 +6,13 @@ mod pinned;
 
 use std::time::Instant;
 
-use nexus_core::docker::client::Client;
-use nexus_core::docker::protocol::Request;
+use nexus_docker_client::client::Client;
+use nexus_docker_client::protocol::Request;
 
 use crate::check::exposure::remote;
 use crate::finding::{Finding, Metric};
 use crate::look::{Check, Ctx, Fact, Look};
+
 use containers::{Container, Restarts};
 
 /// What nexus-docker says is a few KiB.

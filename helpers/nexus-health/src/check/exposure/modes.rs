@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nexus_core::credentials;
+use nexus_cli::credentials;
 
 use crate::args::Args;
 use crate::finding::Finding;
@@ -23,7 +23,7 @@ pub(super) fn look(args: &Args) -> Finding {
         (path("/etc/nexus/recipients.txt"), 0o022),
         (path("/run/nexus"), 0o027),
         (args.docker_socket.clone(), 0o077),
-        (path(nexus_core::forgetting::protocol::DEFAULT_SOCKET), 0o077),
+        (path(nexus_ledger::forgetting::protocol::DEFAULT_SOCKET), 0o077),
         (args.backup_dir.clone(), 0o077),
     ];
     // What root can see when it looks by hand; for the service they are behind the gate.
@@ -57,9 +57,10 @@ fn judge(rules: &[Rule]) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::finding::Level;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_mode_that_is_too_wide_is_critical_and_the_advice_closes_it() {

@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use nexus_core::failure::{OrFailIo, Result};
-use nexus_core::files;
+use nexus_cli::failure::{OrFailIo, Result};
+use nexus_fs::files;
 use nix::unistd::{Uid, User};
 
 use crate::args::Args;

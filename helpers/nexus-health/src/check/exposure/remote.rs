@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nexus_core::files;
+use nexus_fs::files;
 use serde::Deserialize;
 
 use crate::args::Args;

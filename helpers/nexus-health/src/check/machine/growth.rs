@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use nexus_core::files;
+use nexus_fs::files;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Finding, Metric};
@@ -145,8 +145,9 @@ fn slope(points: &[(f64, f64)]) -> Option<f64> {
 mod tests {
     use std::fs;
 
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn at(hour: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + hour * 3600).unwrap()

@@ -1,12 +1,12 @@
 //! Whether the memory still has the episodes that its backups have: an empty memory answers as well as a full one.
 
-use nexus_core::failure::Result as Outcome;
-use nexus_core::ledger::rows_gone;
-use nexus_core::set::directory::BackupDirectory;
-use nexus_core::set::name::SetName;
-use nexus_core::set::rotation::{Known, missing_rows_advice};
-use nexus_core::set::size::Size;
-use nexus_core::text::grouped;
+use nexus_backup_set::directory::BackupDirectory;
+use nexus_backup_set::name::SetName;
+use nexus_backup_set::rotation::{Known, missing_rows_advice};
+use nexus_backup_set::size::Size;
+use nexus_cli::failure::Result as Outcome;
+use nexus_cli::text::grouped;
+use nexus_ledger::rows_gone;
 
 use super::session::{Session, Trouble};
 use crate::finding::Finding;

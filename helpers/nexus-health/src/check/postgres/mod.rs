@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::finding::{Finding, Metric};
 use crate::look::{Answer, Check, Ctx, Fact, Look};
+
 use session::{Session, Trouble};
 
 /// What is looked at in one statement. Sessions of the jobs hold their snapshots as long as they need them.
@@ -149,7 +150,7 @@ pub(crate) fn in_words(seconds: f64) -> String {
 /// `2.00 GiB`
 fn bytes_in_words(bytes: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size for people")]
-    nexus_core::progress::human_bytes(bytes as u64)
+    nexus_cli::progress::human_bytes(bytes as u64)
 }
 
 #[cfg(test)]

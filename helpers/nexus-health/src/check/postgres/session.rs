@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use nexus_core::failure::{Exit, Failure};
-use nexus_core::postgres::control;
-use nexus_core::postgres::failure::from_client;
-use nexus_core::postgres::server::{Server, ServerSettings};
+use nexus_cli::failure::{Exit, Failure};
+use nexus_postgres::control;
+use nexus_postgres::failure::from_client;
+use nexus_postgres::server::{Server, ServerSettings};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Row};
 
@@ -137,8 +137,9 @@ fn is_answer(failure: &Failure) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use nexus_postgres::failure::{from_server, unreachable};
+
     use super::*;
-    use nexus_core::postgres::failure::{from_server, unreachable};
 
     #[test]
     fn a_server_that_refuses_lives_and_one_that_nobody_hears_of_is_absent() {

@@ -1,6 +1,6 @@
 //! Vector indexes that a restore which served early has still to build: until then searches by meaning compare with every row.
 
-use nexus_core::restoring::unbuilt;
+use nexus_restoring::unbuilt;
 
 use super::session::{Session, Trouble};
 use crate::finding::Finding;

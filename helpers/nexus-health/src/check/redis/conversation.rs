@@ -5,9 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use age::secrecy::ExposeSecret;
-use age::secrecy::zeroize::Zeroizing;
-use nexus_core::credentials;
+use nexus_cli::credentials;
+use secrecy::ExposeSecret;
+use zeroize::Zeroizing;
 
 use crate::finding::Finding;
 use crate::look::Answer;
@@ -130,8 +130,9 @@ impl Trouble {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn each_kind_of_answer_is_read() {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nexus_core::systemd::{MANAGER, proxy};
+use nexus_problems::systemd::{MANAGER, proxy};
 use zbus::blocking::Connection;
 use zbus::zvariant::OwnedObjectPath;
 

@@ -1,7 +1,7 @@
 //! Whether systemd gives our jobs the sandbox of their units. Images of container hosts have a drop-in for all services that
 //! removes private networks and credentials (lxc/distrobuilder#985), and systemd ignores what a host does not support.
 
-use nexus_core::systemd::{MANAGER, proxy};
+use nexus_problems::systemd::{MANAGER, proxy};
 use zbus::blocking::Connection;
 use zbus::zvariant::OwnedObjectPath;
 

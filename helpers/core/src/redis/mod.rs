@@ -1,9 +1,0 @@
-//! Redis as a replica sees it: its snapshot over its own socket, and what such a snapshot holds.
-
-pub mod client;
-pub mod copies;
-pub mod facts;
-mod marked;
-pub mod rdb;
-mod reply;
-pub mod snapshot;

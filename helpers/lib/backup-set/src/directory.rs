@@ -1,0 +1,266 @@
+//! The backup directory: which sets are in it, which leftovers, what number comes next.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_fs::files;
+use nexus_fs::new_file::{NewFile, sync_directory};
+use serde::{Deserialize, Serialize};
+
+use crate::name::SetName;
+use crate::size::Size;
+
+/// A set that is complete: its name has no leading dot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetEntry {
+    /// Its name.
+    pub name: SetName,
+    /// Its directory.
+    pub path: PathBuf,
+}
+
+/// What the last published set was, to number and size the next; losing it costs nothing but the guess.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last {
+    /// Number of the last set.
+    pub sequence: u64,
+    /// Bytes its tables had in the database.
+    pub database_bytes: u64,
+    /// Bytes of the set.
+    pub set_bytes: u64,
+}
+
+/// What nexus-backup remembers in the directory, in `.last.json`; without it, the estimate of [`Last`] and the comparison
+/// of sizes are missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// The last published set.
+    #[serde(flatten)]
+    pub last: Last,
+    /// How much each set holds, by its name.
+    #[serde(default)]
+    sizes: BTreeMap<String, Size>,
+    /// The owner has accepted that sets after this number hold less than those before.
+    #[serde(default)]
+    pub accepted: u64,
+    /// Name of the set whose rows the newest one lacks.
+    #[serde(default)]
+    measure: Option<String>,
+}
+
+impl Remembered {
+    /// How much each set holds.
+    pub fn sizes(&self) -> BTreeMap<SetName, Size> {
+        self.sizes.iter().filter_map(|(name, size)| Some((name.parse().ok()?, *size))).collect()
+    }
+
+    /// Replaces the known sizes of the sets.
+    pub fn set_sizes(&mut self, sizes: &BTreeMap<SetName, Size>) {
+        self.sizes = sizes.iter().map(|(name, size)| (name.to_string(), *size)).collect();
+    }
+
+    /// The set whose rows the newest one lacks.
+    pub fn measure(&self) -> Option<SetName> {
+        self.measure.as_ref()?.parse().ok()
+    }
+
+    /// Replaces the set whose rows the newest one lacks.
+    pub fn set_measure(&mut self, measure: Option<SetName>) {
+        self.measure = measure.map(|name| name.to_string());
+    }
+}
+
+/// Writes `value` as JSON to `path` in one step: the old file stays until the new one is on disk.
+///
+/// # Errors
+/// I/O.
+pub(super) fn replace_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let new = path.with_extension("new");
+    let doing = || format!("writing {}", path.display());
+    files::remove_if_there(&new).or_fail_io(doing)?;
+    let mut file = NewFile::create(&new)?;
+    let json = serde_json::to_vec(value).or_fail(Exit::Software, doing)?;
+    file.write_all(&json).or_fail_io(doing)?;
+    file.finish()?;
+    files::rename(&new, path).or_fail_io(doing)
+}
+
+/// A backup directory.
+#[derive(Clone, Debug)]
+pub struct BackupDirectory {
+    path: PathBuf,
+}
+
+impl BackupDirectory {
+    /// The directory at `path`.
+    ///
+    /// # Errors
+    /// Settings (78) when it is no directory.
+    pub fn at(path: &Path) -> Result<Self> {
+        let doing = || format!("opening the backup directory {}", path.display());
+        let metadata = match fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Failure::new(Exit::Settings, doing())
+                    .because(error)
+                    .advise("Make it, or mount what it is on, or set NEXUS_BACKUP_DIR"));
+            }
+            other => other.or_fail_io(doing)?,
+        };
+        if !metadata.is_dir() {
+            return Err(Failure::new(Exit::Settings, doing())
+                .because("it is no directory")
+                .advise("Set NEXUS_BACKUP_DIR to a directory"));
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The complete sets, oldest first by sequence number.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn sets(&self) -> Result<Vec<SetEntry>> {
+        let mut sets = Vec::new();
+        for (name, path) in self.entries()? {
+            let Ok(name) = name.parse() else { continue };
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => sets.push(SetEntry { name, path }),
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                // One that cannot be looked at must not count as one that is not there.
+                Err(error) => return Err(error).or_fail_io(|| format!("looking at {}", path.display())),
+            }
+        }
+        sets.sort_by_key(|set| set.name);
+        Ok(sets)
+    }
+
+    /// What killed runs left: directories whose names begin with a dot and end in `.partial` or `.removing`.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn leftovers(&self) -> Result<Vec<PathBuf>> {
+        let left =
+            |name: &str| name.starts_with('.') && (name.ends_with(".partial") || name.ends_with(".removing"));
+        Ok(self.entries()?.into_iter().filter(|(name, _)| left(name)).map(|(_, path)| path).collect())
+    }
+
+    /// The set that `id` means: `latest`, a number, or a whole name.
+    ///
+    /// # Errors
+    /// Usage (64) when there is none.
+    pub fn find(&self, id: &str) -> Result<SetEntry> {
+        let sets = self.sets()?;
+        let found = match (id, id.parse::<u64>()) {
+            ("latest", _) => sets.last(),
+            (_, Ok(sequence)) => sets.iter().find(|set| set.name.sequence == sequence),
+            _ => sets.iter().find(|set| set.name.to_string() == id),
+        };
+        found.cloned().ok_or_else(|| {
+            Failure::new(Exit::Usage, format!("looking for set {id} in {}", self.path.display()))
+                .because(if sets.is_empty() { "there is no set" } else { "there is no such set" })
+                .advise("See: nexus-restore list")
+        })
+    }
+
+    /// Removes a complete set; the caller holds the lock. The name goes first, so that no half-removed set looks complete.
+    ///
+    /// # Errors
+    /// I/O; what is left is a leftover then.
+    pub fn remove(&self, set: &SetEntry) -> Result<()> {
+        let hidden = self.path.join(format!(".{}.removing", set.name));
+        let doing = || format!("removing the set {}", set.path.display());
+        files::rename(&set.path, &hidden).or_fail_io(doing)?;
+        sync_directory(&self.path)?;
+        files::remove_directory(&hidden).or_fail_io(doing)
+    }
+
+    /// Notes that a backup has begun; until [`Self::finished`] the newest backup counts as failed.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn began(&self) -> Result<()> {
+        let path = self.unfinished();
+        files::open_or_create(&path, 0o600).map(drop).or_fail_io(|| format!("making {}", path.display()))
+    }
+
+    /// Notes that the backup that had begun is complete.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn finished(&self) -> Result<()> {
+        let path = self.unfinished();
+        files::remove_if_there(&path).or_fail_io(|| format!("removing {}", path.display()))
+    }
+
+    /// Whether the newest backup has begun and not been completed. While one runs, this is so too.
+    pub fn newest_failed(&self) -> bool {
+        self.unfinished().exists()
+    }
+
+    fn unfinished(&self) -> PathBuf {
+        self.path.join(".unfinished")
+    }
+
+    /// The number of the next set: one more than any there is or was.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn next_sequence(&self) -> Result<u64> {
+        let newest = self.sets()?.last().map_or(0, |set| set.name.sequence);
+        Ok(newest.max(self.remembered()?.last.sequence) + 1)
+    }
+
+    /// What is remembered of the last set; nothing when it was never written or is damaged.
+    ///
+    /// # Errors
+    /// I/O other than "not found".
+    pub fn last(&self) -> Result<Last> {
+        Ok(self.remembered()?.last)
+    }
+
+    /// What is remembered of the sets; the default if it was never written or is damaged.
+    ///
+    /// # Errors
+    /// I/O other than "not found".
+    pub fn remembered(&self) -> Result<Remembered> {
+        let path = self.last_path();
+        match files::read(&path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Remembered::default()),
+            Err(error) => Err(error).or_fail_io(|| format!("reading {}", path.display())),
+        }
+    }
+
+    /// Replaces what is remembered in one step.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn remember(&self, remembered: &Remembered) -> Result<()> {
+        replace_json(&self.last_path(), remembered)
+    }
+
+    fn last_path(&self) -> PathBuf {
+        self.path.join(".last.json")
+    }
+
+    fn entries(&self) -> Result<Vec<(String, PathBuf)>> {
+        let doing = || format!("listing {}", self.path.display());
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.path).or_fail_io(doing)? {
+            let entry = entry.or_fail_io(doing)?;
+            // A name that is not UTF-8 is none of ours.
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push((name, entry.path()));
+            }
+        }
+        Ok(entries)
+    }
+}

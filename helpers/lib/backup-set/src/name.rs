@@ -1,0 +1,122 @@
+//! The name of a set: a sequence number, which orders the sets, and the UTC time at which it was taken,
+//! which is for people (a clock can jump).
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+/// `000042-20261122T030012Z`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetName {
+    /// Counts up by one each set; never used twice.
+    pub sequence: u64,
+    /// When the set's snapshot was taken, to the second.
+    pub taken: Timestamp,
+}
+
+/// Why a text is no set name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotASetName;
+
+impl fmt::Display for NotASetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a set's name looks like 000042-20261122T030012Z")
+    }
+}
+
+impl std::error::Error for NotASetName {}
+
+impl SetName {
+    /// The name of set `sequence`, taken at `now`.
+    pub fn new(sequence: u64, now: Timestamp) -> Self {
+        let whole = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        Self { sequence, taken: whole }
+    }
+}
+
+impl fmt::Display for SetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let taken = self.taken.to_zoned(TimeZone::UTC).datetime();
+        write!(
+            f,
+            "{:06}-{:04}{:02}{:02}T{:02}{:02}{:02}Z",
+            self.sequence,
+            taken.year(),
+            taken.month(),
+            taken.day(),
+            taken.hour(),
+            taken.minute(),
+            taken.second()
+        )
+    }
+}
+
+impl FromStr for SetName {
+    type Err = NotASetName;
+
+    fn from_str(text: &str) -> Result<Self, NotASetName> {
+        let (sequence, taken) = text.split_once('-').ok_or(NotASetName)?;
+        let sequence: u64 = sequence.parse().map_err(|_| NotASetName)?;
+        let name = Self { sequence, taken: parse_taken(taken).ok_or(NotASetName)? };
+        // Only the one way of writing it: no sign, no other padding.
+        if name.to_string() == text { Ok(name) } else { Err(NotASetName) }
+    }
+}
+
+/// `20261122T030012Z`
+fn parse_taken(text: &str) -> Option<Timestamp> {
+    if text.len() != 16 || !text.is_ascii() {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| text[range].parse::<i8>().ok();
+    let year = text[0..4].parse::<i16>().ok()?;
+    let moment = DateTime::new(
+        year,
+        number(4..6)?,
+        number(6..8)?,
+        number(9..11)?,
+        number(11..13)?,
+        number(13..15)?,
+        0,
+    );
+    moment.ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_name_reads_as_it_is_written() {
+        let name: SetName = "000042-20261122T030012Z".parse().unwrap();
+        assert_eq!(name.sequence, 42);
+        assert_eq!(name.to_string(), "000042-20261122T030012Z");
+    }
+
+    #[test]
+    fn other_ways_of_writing_are_refused() {
+        for text in
+            ["42-20261122T030012Z", "+00042-20261122T030012Z", "000042-20261322T030012Z", ".000042", "000042"]
+        {
+            assert_eq!(text.parse::<SetName>(), Err(NotASetName), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_round_trips(sequence in 0u64..10_000_000, second in 0i64..7_000_000_000) {
+            let name = SetName::new(sequence, Timestamp::from_second(second)?);
+            prop_assert_eq!(name.to_string().parse(), Ok(name));
+        }
+
+        #[test]
+        fn rubbish_never_panics(text in ".{0,40}") {
+            let _either = text.parse::<SetName>();
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What a restore test has found: `proofs/000042.json`, which nexus-restore-test writes, and rotation, the list and the
+//! health check read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use nexus_cli::failure::{Exit, OrFail, OrFailIo, Result};
+use nexus_digest::Digest;
+use nexus_docker_client::protocol::Scratch;
+use nexus_fs::files;
+use nexus_postgres::recall::Searched;
+use nexus_rdb::Summary;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::name::SetName;
+
+/// The format this code writes.
+pub const FORMAT: u32 = 1;
+
+/// The largest proof that is read, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// What a restore test has found. Serialized it is the proof.
+#[derive(Clone, Debug, Serialize)]
+pub struct Proof {
+    /// What there is of every proof.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// When the set was taken.
+    pub taken: Timestamp,
+    /// Version of NEXUS that tested it.
+    pub nexus_version: String,
+    /// Why it is not proven.
+    pub failure: Option<String>,
+    /// `server_version` of the throwaway server.
+    pub server_version: Option<String>,
+    /// Image of the throwaway server.
+    pub image: Option<Scratch>,
+    /// Extensions in it and their versions.
+    pub extensions: BTreeMap<String, String>,
+    /// Every table with what was found in it, which is what the manifest says.
+    pub tables: Vec<TableDigest>,
+    /// How many of what else were compared or checked: sequences, views, policies, constraints …
+    pub counts: BTreeMap<String, u64>,
+    /// What searching by each vector index has shown.
+    pub searches: Vec<Searched>,
+    /// What Redis held after it had read the snapshot, which is what the snapshot holds; `None` for a set without.
+    pub redis: Option<Summary>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// What each step took.
+    pub steps: Vec<Step>,
+    /// Microseconds of all.
+    pub usec: u64,
+}
+
+/// What rotation, the list and the health check need of a proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Name of the set, with its time: a sequence number that was used twice proves nothing.
+    pub set: String,
+    /// Whether all that came back was what went in.
+    pub proven: bool,
+    /// When that was found.
+    pub at: Timestamp,
+}
+
+/// What was found in a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableDigest {
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub table: String,
+    /// Rows.
+    pub rows: u64,
+    /// SHA-256 of its COPY stream.
+    pub sha256: Digest,
+    /// The root through which this partition's rows were loaded, if any: rows and digest are then those of the set, and all
+    /// partitions of the root were compared together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
+}
+
+/// One step and what it took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What was done.
+    pub name: String,
+    /// Microseconds.
+    pub usec: u64,
+}
+
+impl Proof {
+    /// Of a set that nothing is known of yet but its name and when it was taken: not proven.
+    pub fn of(set: SetName, taken: Timestamp) -> Self {
+        Self {
+            verdict: Verdict { format: FORMAT, set: set.to_string(), proven: false, at: Timestamp::now() },
+            taken,
+            nexus_version: env!("CARGO_PKG_VERSION").to_owned(),
+            failure: None,
+            server_version: None,
+            image: None,
+            extensions: BTreeMap::new(),
+            tables: Vec::new(),
+            counts: BTreeMap::new(),
+            searches: Vec::new(),
+            redis: None,
+            notes: Vec::new(),
+            steps: Vec::new(),
+            usec: 0,
+        }
+    }
+
+    /// Puts the proof in its place, by one rename, on the disk when this returns.
+    ///
+    /// # Errors
+    /// I/O (74), CannotCreate (73) on a full disk, Permission (77).
+    pub fn write(&self, proofs: &Path, set: SetName) -> Result<PathBuf> {
+        let path = free_path_of(proofs, set)?;
+        let doing = || format!("writing the proof {}", path.display());
+        let json = serde_json::to_vec_pretty(self).or_fail(Exit::Software, doing)?;
+        files::replace_on_disk(&path, &json, 0o640).or_fail_io(doing).map(|()| path)
+    }
+}
+
+/// Where the proof of a set is.
+pub fn path_of(proofs: &Path, set: SetName) -> PathBuf {
+    proofs.join(format!("{:06}.json", set.sequence))
+}
+
+/// Its path if another set with the same number already has a proof, for example one of another machine.
+fn whole_path_of(proofs: &Path, set: SetName) -> PathBuf {
+    proofs.join(format!("{set}.json"))
+}
+
+/// The path to which the proof of `set` can be written without replacing another set's.
+fn free_path_of(proofs: &Path, set: SetName) -> Result<PathBuf> {
+    let path = path_of(proofs, set);
+    let is_others = match read_at::<Verdict>(&path) {
+        Ok(verdict) => verdict.is_some_and(|verdict| verdict.set != set.to_string()),
+        // A damaged one is replaced.
+        Err(failure) if failure.exit() == Exit::Data => false,
+        Err(failure) => return Err(failure),
+    };
+    Ok(if is_others { whole_path_of(proofs, set) } else { path })
+}
+
+/// The proof of a set, if there is one.
+///
+/// # Errors
+/// I/O, or Data (65) for a proof that cannot be understood.
+pub fn read(proofs: &Path, set: SetName) -> Result<Option<Verdict>> {
+    read_as(proofs, set, |verdict: &Verdict| &verdict.set)
+}
+
+/// The tables of a proof.
+#[derive(Deserialize)]
+struct Tables {
+    set: String,
+    #[serde(default)]
+    tables: Vec<TableDigest>,
+}
+
+/// The tables that the restore test of a set has found; empty if the proof lists none.
+///
+/// # Errors
+/// As [`read`].
+pub fn tables(proofs: &Path, set: SetName) -> Result<Vec<TableDigest>> {
+    Ok(read_as(proofs, set, |tables: &Tables| &tables.set)?.map(|tables| tables.tables).unwrap_or_default())
+}
+
+fn read_as<T: DeserializeOwned>(
+    proofs: &Path,
+    set: SetName,
+    name: impl Fn(&T) -> &String,
+) -> Result<Option<T>> {
+    for path in [path_of(proofs, set), whole_path_of(proofs, set)] {
+        if let Some(proof) = read_at::<T>(&path)?.filter(|proof| *name(proof) == set.to_string()) {
+            return Ok(Some(proof));
+        }
+    }
+    Ok(None)
+}
+
+fn read_at<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let doing = || format!("reading the proof {}", path.display());
+    let file = match files::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.or_fail_io(doing)?,
+    };
+    serde_json::from_reader(BufReader::new(file.take(LARGEST)))
+        .or_fail(Exit::Data, doing)
+        .map(Some)
+        .map_err(|failure| failure.advise("Remove it and run: systemctl start nexus-restore-test"))
+}
+
+/// Those of `sets` that a restore has proven.
+///
+/// # Errors
+/// As [`read`]: whoever removes sets must not take a damaged proof for none.
+pub fn proven(proofs: &Path, sets: &[SetName]) -> Result<BTreeSet<SetName>> {
+    let mut proven = BTreeSet::new();
+    for set in sets {
+        if read(proofs, *set)?.is_some_and(|verdict| verdict.proven) {
+            proven.insert(*set);
+        }
+    }
+    Ok(proven)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set() -> SetName {
+        "000042-20261122T030012Z".parse().unwrap()
+    }
+
+    fn proof(proven: bool) -> Proof {
+        let mut proof = Proof::of(set(), set().taken);
+        proof.verdict.proven = proven;
+        proof
+    }
+
+    #[test]
+    fn a_proof_counts_for_its_own_set_only_and_a_damaged_one_is_no_silence() {
+        let proofs = tempfile::tempdir().unwrap();
+        let found = || proven(proofs.path(), &[set()]).map(|sets| sets.len());
+        assert_eq!(found().unwrap(), 0);
+        let path = proof(true).write(proofs.path(), set()).unwrap();
+        assert_eq!(found().unwrap(), 1);
+        let other = std::fs::read_to_string(&path).unwrap().replace("20261122T03", "20251122T03");
+        std::fs::write(&path, other).unwrap();
+        assert_eq!(found().unwrap(), 0);
+        proof(false).write(proofs.path(), set()).unwrap();
+        assert_eq!(found().unwrap(), 0);
+        std::fs::write(&path, "{").unwrap();
+        assert_eq!(found().unwrap_err().exit(), Exit::Data);
+    }
+
+    #[test]
+    fn the_proof_of_another_set_with_the_same_number_stays() {
+        let proofs = tempfile::tempdir().unwrap();
+        let first = proof(true).write(proofs.path(), set()).unwrap();
+        let before = std::fs::read(&first).unwrap();
+        let other: SetName = "000042-20271122T030012Z".parse().unwrap();
+        let mut of_other = Proof::of(other, other.taken);
+        for proven in [true, false] {
+            of_other.verdict.proven = proven;
+            of_other.write(proofs.path(), other).unwrap();
+            assert_eq!(std::fs::read(&first).unwrap(), before);
+            assert_eq!(read(proofs.path(), other).unwrap(), Some(of_other.verdict.clone()));
+        }
+        assert_eq!(proven(proofs.path(), &[set(), other]).unwrap(), BTreeSet::from([set()]));
+    }
+
+    #[test]
+    fn a_proof_that_cannot_be_written_leaves_the_one_before() {
+        let proofs = tempfile::tempdir().unwrap();
+        let before = proof(true);
+        let path = before.write(proofs.path(), set()).unwrap();
+        // A directory in the place of the temporary name.
+        std::fs::create_dir(path.with_extension("json.partial")).unwrap();
+        assert!(proof(false).write(proofs.path(), set()).is_err());
+        assert_eq!(read(proofs.path(), set()).unwrap(), Some(before.verdict));
+    }
+}

@@ -1,0 +1,73 @@
+//! Writing a file of a set: bytes in, through zstd and age, onto the disk; hashed, fsynced, read back.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use age::Encryptor;
+use age::stream::StreamWriter;
+use age::x25519::Recipient;
+use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_fs::new_file::{NewFile, Stored};
+
+/// An encrypted file being written. What is written to it is compressed, if asked, and encrypted.
+pub struct Sealed {
+    path: PathBuf,
+    chain: Chain,
+}
+
+enum Chain {
+    Compressed(Box<zstd::Encoder<'static, StreamWriter<NewFile>>>),
+    Plain(Box<StreamWriter<NewFile>>),
+}
+
+impl Sealed {
+    /// Makes `path`, encrypted to every recipient; with `zstd_level` compressed before.
+    ///
+    /// # Errors
+    /// As [`NewFile::create`].
+    pub fn create(path: &Path, recipients: &[Recipient], zstd_level: Option<i32>) -> Result<Self> {
+        let doing = || format!("encrypting {}", path.display());
+        let encryptor = Encryptor::with_recipients(recipients.iter().map(|r| r as &dyn age::Recipient))
+            .map_err(|e| Failure::new(Exit::Settings, doing()).because(e))?;
+        let writer = encryptor.wrap_output(NewFile::create(path)?).or_fail_io(doing)?;
+        let chain = match zstd_level {
+            None => Chain::Plain(Box::new(writer)),
+            Some(level) => {
+                let mut encoder = zstd::Encoder::new(writer, level).or_fail_io(doing)?;
+                // `zstd -t` can then tell damage inside; costs nothing beside the compression.
+                encoder.include_checksum(true).or_fail_io(doing)?;
+                Chain::Compressed(Box::new(encoder))
+            }
+        };
+        Ok(Self { path: path.to_owned(), chain })
+    }
+
+    /// Ends the file; only then is it whole.
+    ///
+    /// # Errors
+    /// As [`NewFile::finish`].
+    pub fn finish(self) -> Result<Stored> {
+        let doing = || format!("writing {}", self.path.display());
+        let writer = match self.chain {
+            Chain::Compressed(encoder) => encoder.finish().or_fail_io(doing)?,
+            Chain::Plain(writer) => *writer,
+        };
+        writer.finish().or_fail_io(doing)?.finish()
+    }
+}
+
+impl Write for Sealed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.chain {
+            Chain::Compressed(encoder) => encoder.write(bytes),
+            Chain::Plain(writer) => writer.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.chain {
+            Chain::Compressed(encoder) => encoder.flush(),
+            Chain::Plain(writer) => writer.flush(),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Which set is meant, and with which identity it is read.
+
+use std::path::{Path, PathBuf};
+
+use age::Identity;
+use nexus_cli::credentials;
+use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
+
+use crate::directory::{BackupDirectory, SetEntry};
+use crate::keys;
+
+/// The set that `id` means: a number, a name or `latest` in `backup_dir`, or the path of a set's directory, which may
+/// be anywhere (a stick, another machine's disk).
+///
+/// # Errors
+/// Usage (64) when there is no such set.
+pub fn find_set(backup_dir: &Path, id: &str) -> Result<SetEntry> {
+    if id.contains('/') || (id.parse::<u64>().is_err() && id != "latest" && Path::new(id).is_dir()) {
+        return at_path(Path::new(id));
+    }
+    BackupDirectory::at(backup_dir)?.find(id)
+}
+
+fn at_path(path: &Path) -> Result<SetEntry> {
+    let doing = || format!("opening set {}", path.display());
+    // A name like `.` or a link says nothing; the directory's own name does.
+    let real = path.canonicalize().or_fail_io(doing)?;
+    let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = name.parse().map_err(|cause: crate::name::NotASetName| {
+        Failure::new(Exit::Usage, doing())
+            .because(cause)
+            .advise("Give the set's directory by the name that nexus-backup gave it")
+    })?;
+    if !real.is_dir() {
+        return Err(Failure::new(Exit::Usage, doing()).because("it is no directory"));
+    }
+    Ok(SetEntry { name, path: real })
+}
+
+/// Where the identity is. Identities are read anew in each thread: they cannot be shared.
+#[derive(Clone, Debug)]
+pub struct Unlock {
+    path: PathBuf,
+}
+
+impl Unlock {
+    /// The identity file that was given, else this machine's own.
+    pub fn with(identity: Option<&Path>) -> Self {
+        Self { path: identity.map_or_else(|| credentials::path_of("machine_identity"), Path::to_owned) }
+    }
+
+    /// Whether its file is there and may be read.
+    pub fn is_there(&self) -> bool {
+        std::fs::File::open(&self.path).is_ok()
+    }
+
+    /// The identities in it.
+    ///
+    /// # Errors
+    /// Usage (64) when there is no such file, else as [`keys::identities`].
+    pub fn identities(&self) -> Result<Vec<Box<dyn Identity>>> {
+        if matches!(self.path.try_exists(), Ok(false)) {
+            return Err(Failure::new(Exit::Usage, "looking for an identity to decrypt with")
+                .because(format!("{} does not exist", self.path.display()))
+                .advise("Give the owner's identity file with --identity FILE"));
+        }
+        keys::identities(&self.path)
+    }
+}

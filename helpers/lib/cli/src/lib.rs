@@ -1,0 +1,13 @@
+//! What every NEXUS program shares: settings and arguments, credentials, the journal, errors with exit codes, progress,
+//! output, signals.
+
+pub mod command_line;
+pub mod confirm;
+pub mod credentials;
+pub mod failure;
+pub mod journal;
+pub mod output;
+pub mod panics;
+pub mod progress;
+pub mod stop;
+pub mod text;

@@ -1,0 +1,194 @@
+//! What people read: columns that line up, numbers with separators, names without surprises.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Rows of cells as lines whose columns line up; a column whose cells below the head are all numbers goes right.
+pub fn columns(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max();
+    let widths: Vec<usize> = (0..).map_while(width).collect();
+    let is_number = |cell: &String| {
+        cell == "-" || (cell.starts_with(|c: char| c.is_ascii_digit()) && !cell.contains(':'))
+    };
+    let right: Vec<bool> = (0..widths.len())
+        .map(|column| column > 0 && rows.iter().skip(1).filter_map(|r| r.get(column)).all(is_number))
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let gap = " ".repeat(widths[column] - cell.chars().count());
+            let (before, after) = if right[column] { (gap.as_str(), "") } else { ("", gap.as_str()) };
+            line.push_str(&format!("{before}{cell}{after}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `1 234 567`
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `2026-11-22 03:00:12 UTC`
+pub fn moment(at: Timestamp) -> String {
+    let at = at.to_zoned(TimeZone::UTC).datetime();
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC",
+        at.year(),
+        at.month(),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second()
+    )
+}
+
+/// Untrusted text as a terminal, a log or a message may show it, in one line: escapes characters that would control the
+/// terminal, begin another line, or reorder the text. Printable text stays unchanged.
+pub fn printable(text: &str) -> String {
+    escaped(text, false)
+}
+
+/// As [`printable`], in several lines: it keeps line feeds.
+pub fn printable_lines(text: &str) -> String {
+    escaped(text, true)
+}
+
+/// As [`printable_lines`], for JSON, whose writer escapes fewer characters: a program reads the same from it.
+pub fn printable_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c != '\n' && is_unprintable(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+fn escaped(text: &str, keeps_lines: bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' if keeps_lines => escaped.push(c),
+            '\n' | '\r' | '\t' => escaped.extend(c.escape_debug()),
+            _ if is_unprintable(c) => escaped.extend(c.escape_unicode()),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Control characters (C0, DEL and C1), other line ends, and invisible characters that reorder or hide text: direction marks,
+/// zero-width spaces, tags (Unicode Technical Report 36). Not the joiners, which words of some languages need.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// As much of what others say as one line of ours can hold: an error may repeat all of a long text, with its line feeds.
+pub fn beginning(said: &str) -> String {
+    // Escaped it may be longer again.
+    printable(&said.chars().take(200).collect::<String>()).chars().take(200).collect()
+}
+
+/// `{count} {one}`, with an s unless there is one.
+pub fn counted(count: u64, one: &str) -> String {
+    let copy = one.strip_suffix('y').filter(|rest| !rest.ends_with(['a', 'e', 'o', 'u']));
+    let several = copy.map_or_else(|| format!("{one}s"), |rest| format!("{rest}ies"));
+    format!("{} {}", grouped(count), if count == 1 { one } else { &several })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn of_what_others_say_one_short_line_is_repeated() {
+        let said = beginning(&format!("unknown variant `a\nb{}`", "Ɲ".repeat(5000)));
+        assert!(said.starts_with("unknown variant `a\\nbƝ") && said.chars().count() == 200, "{said}");
+        assert_eq!(beginning(&"\x7f".repeat(5000)).chars().count(), 200);
+    }
+
+    #[test]
+    fn several_are_written_as_several() {
+        assert_eq!(["row", "copy", "key"].map(|one| counted(1, one)), ["1 row", "1 copy", "1 key"]);
+        assert_eq!(["row", "copy", "key"].map(|one| counted(2, one)), ["2 rows", "2 copies", "2 keys"]);
+    }
+
+    #[test]
+    fn numbers_go_right_and_words_left() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let text = columns(&[row(["id", "rows", "proven"]), row(["1", "20", "no"]), row(["10", "-", "yes"])]);
+        assert_eq!(text, "id  rows  proven\n1     20  no\n10     -  yes\n");
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1 000", "1 234 567"]);
+    }
+
+    #[test]
+    fn a_name_cannot_move_the_cursor() {
+        assert_eq!(printable("a\nb\u{1b}[2Jé"), "a\\nb\\u{1b}[2Jé");
+        assert_eq!(printable("\u{9b}2J \u{202e}txt.exe\u{2066}"), "\\u{9b}2J \\u{202e}txt.exe\\u{2066}");
+        assert_eq!(printable_lines("a\u{1b}\nb\r\n"), "a\\u{1b}\nb\\r\n");
+        // A Spanish, an Arabic and a Persian word, the last with a joiner, and a family.
+        let words = "ñandú سلام می\u{200c}خواهم 👨\u{200d}👩";
+        assert_eq!(printable(words), words);
+    }
+
+    /// Any characters, the worst of them often.
+    fn any_text() -> impl Strategy<Value = String> {
+        let worst = "[\\x00-\\x1f\\x7f-\\u{9f}\\u{200b}-\\u{2069}\\u{feff}\\u{e0001}ab\"\\\\]{0,40}";
+        prop_oneof![
+            ".{0,40}",
+            worst,
+            proptest::collection::vec(any::<char>(), 0..40).prop_map(String::from_iter)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_printed_holds_a_control_character(text in any_text()) {
+            let (line, lines) = (printable(&text), printable_lines(&text));
+            prop_assert!(!line.chars().any(is_unprintable), "{line:?}");
+            prop_assert!(!lines.chars().any(|c| c != '\n' && is_unprintable(c)), "{lines:?}");
+            prop_assert_eq!(lines.matches('\n').count(), text.matches('\n').count());
+            prop_assert_eq!(printable(&line), line);
+            prop_assert_eq!(printable_lines(&lines), lines);
+        }
+
+        #[test]
+        fn nothing_in_json_does_either_and_it_says_the_same(text in any_text()) {
+            let json = printable_json(&serde_json::to_string_pretty(&[&text]).unwrap());
+            prop_assert!(!json.chars().any(|c| c != '\n' && is_unprintable(c)), "{json:?}");
+            prop_assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [text]);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! A client of `nexus-embed`, for programs that run on tokio.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use crate::protocol::{Answer, Code, Kind, LONGEST_ANSWER, Malformed, Refusal, Request, Vectors};
+
+/// Where the socket is.
+pub const DEFAULT_SOCKET: &str = "/run/nexus/embed.sock";
+
+/// A connection, made when it is first needed and kept. One request at a time; who has several at once takes several clients.
+///
+/// It waits for as long as the service takes: the caller sets the limit with [`tokio::time::timeout`], and may use the client
+/// again after it.
+#[derive(Debug)]
+pub struct Client {
+    socket: PathBuf,
+    connection: Option<UnixStream>,
+}
+
+/// Why there are no vectors.
+#[derive(Debug)]
+pub enum EmbedError {
+    /// The request cannot be said: no texts, too many, too long. Nothing was sent.
+    Unsayable(Malformed),
+    /// The service cannot be reached, or broke off twice.
+    Unreachable(io::Error),
+    /// What came back is no answer.
+    Malformed(Malformed),
+    /// The service says why.
+    Refused(Refusal),
+}
+
+impl EmbedError {
+    /// Whether it is this request's own fault, so that no other try will help.
+    pub fn is_of_the_request(&self) -> bool {
+        match self {
+            Self::Unsayable(_) => true,
+            Self::Refused(refusal) => refusal.code == Code::BadRequest,
+            Self::Unreachable(_) | Self::Malformed(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for EmbedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsayable(why) => write!(f, "asking nexus-embed: {why}"),
+            Self::Unreachable(error) => write!(f, "asking nexus-embed: {error}"),
+            Self::Malformed(why) => write!(f, "nexus-embed answered {why}"),
+            Self::Refused(refusal) => write!(f, "nexus-embed: {}", refusal.message),
+        }
+    }
+}
+
+impl std::error::Error for EmbedError {}
+
+/// How far a try has come.
+enum Broken {
+    /// The connection was closed before the first byte of an answer: the service had left.
+    BeforeAnswer(io::Error),
+    /// Whatever else.
+    Otherwise(EmbedError),
+}
+
+impl Client {
+    /// A client of the service at `socket`; connects later.
+    pub fn new(socket: impl AsRef<Path>) -> Self {
+        Self { socket: socket.as_ref().to_owned(), connection: None }
+    }
+
+    /// The vectors of `texts`, in their order: as many as there are texts.
+    ///
+    /// # Errors
+    /// See [`EmbedError`].
+    pub async fn embed(&mut self, kind: Kind, texts: Vec<String>) -> Result<Vectors, EmbedError> {
+        let asked = texts.len();
+        let frame = Request::new(kind, texts).to_frame().map_err(EmbedError::Unsayable)?;
+        let vectors = match self.ask(&frame).await {
+            // The service has left since the last request, or was killed. A new connection starts it again.
+            Err(Broken::BeforeAnswer(_)) => match self.ask(&frame).await {
+                Err(Broken::BeforeAnswer(error)) => return Err(EmbedError::Unreachable(error)),
+                other => other,
+            },
+            other => other,
+        };
+        match vectors {
+            Ok(vectors) if vectors.rows().len() == asked => Ok(vectors),
+            Ok(_) => {
+                self.connection = None;
+                Err(EmbedError::Malformed(Malformed::of_count()))
+            }
+            Err(Broken::BeforeAnswer(error)) => Err(EmbedError::Unreachable(error)),
+            Err(Broken::Otherwise(error)) => Err(error),
+        }
+    }
+
+    /// One try. The connection is kept only after a whole answer, so a call that is dropped half-way leaves none behind
+    /// that would give its answer to the next request.
+    async fn ask(&mut self, frame: &[u8]) -> Result<Vectors, Broken> {
+        let unreachable = |error| Broken::Otherwise(EmbedError::Unreachable(error));
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => UnixStream::connect(&self.socket).await.map_err(unreachable)?,
+        };
+        connection.write_all(frame).await.map_err(Broken::BeforeAnswer)?;
+        let mut length = [0; 4];
+        connection.read_exact(&mut length).await.map_err(Broken::BeforeAnswer)?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > LONGEST_ANSWER {
+            return Err(Broken::Otherwise(EmbedError::Malformed(Malformed::of_length(length))));
+        }
+        let mut body = vec![0; length];
+        connection.read_exact(&mut body).await.map_err(unreachable)?;
+        let answer = Answer::parse(&body).map_err(|error| Broken::Otherwise(EmbedError::Malformed(error)))?;
+        self.connection = Some(connection);
+        match answer {
+            Answer::Vectors(vectors) => Ok(vectors),
+            Answer::Refusal(refusal) => Err(Broken::Otherwise(EmbedError::Refused(refusal))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::net::UnixListener;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Answers one request a connection, then closes it, as a service does that leaves.
+    fn leaving_service(listener: UnixListener, connections: Arc<AtomicUsize>, arrived: Arc<Notify>) {
+        tokio::spawn(async move {
+            while let Ok((mut peer, _)) = listener.accept().await {
+                connections.fetch_add(1, Ordering::SeqCst);
+                let mut length = [0; 4];
+                peer.read_exact(&mut length).await.unwrap();
+                let mut body = vec![0; u32::from_le_bytes(length) as usize];
+                peer.read_exact(&mut body).await.unwrap();
+                arrived.notify_one();
+                let texts = Request::parse(&body).unwrap().texts;
+                let values = texts.iter().map(|text| if text == "one" { 1.0 } else { -1.0 }).collect();
+                let vectors = Vectors { version: "m@01234567".to_owned(), dimensions: 1, values };
+                peer.write_all(&Answer::Vectors(vectors).to_frame().unwrap()).await.unwrap();
+            }
+        });
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn a_service_that_has_left_is_asked_again() {
+        let place = tempfile::tempdir().unwrap();
+        let socket = place.path().join("embed.sock");
+        runtime().block_on(async {
+            let connections = Arc::new(AtomicUsize::new(0));
+            leaving_service(UnixListener::bind(&socket).unwrap(), Arc::clone(&connections), Arc::default());
+            let mut client = Client::new(&socket);
+            for _ in 0..3 {
+                let vectors =
+                    client.embed(Kind::Passage, vec!["one".to_owned(), "two".to_owned()]).await.unwrap();
+                assert_eq!(vectors.values, [1.0, -1.0]);
+            }
+            assert_eq!(connections.load(Ordering::SeqCst), 3);
+        });
+    }
+
+    #[test]
+    fn a_service_that_always_breaks_off_is_unreachable() {
+        let place = tempfile::tempdir().unwrap();
+        let socket = place.path().join("embed.sock");
+        runtime().block_on(async {
+            let listener = UnixListener::bind(&socket).unwrap();
+            tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+            let mut client = Client::new(&socket);
+            let error = client.embed(Kind::Query, vec!["one".to_owned()]).await.unwrap_err();
+            assert!(matches!(error, EmbedError::Unreachable(_)), "{error}");
+        });
+    }
+
+    #[test]
+    fn an_answer_to_a_question_that_was_given_up_goes_to_nobody() {
+        let place = tempfile::tempdir().unwrap();
+        let socket = place.path().join("embed.sock");
+        runtime().block_on(async {
+            let arrived = Arc::new(Notify::new());
+            leaving_service(UnixListener::bind(&socket).unwrap(), Arc::default(), Arc::clone(&arrived));
+            let mut client = Client::new(&socket);
+            // Given up when the request has arrived, before its answer is read.
+            tokio::select! {
+                biased;
+                () = arrived.notified() => {}
+                answer = client.embed(Kind::Query, vec!["two".to_owned()]) => panic!("{answer:?}"),
+            }
+            let vectors = client.embed(Kind::Query, vec!["one".to_owned()]).await.unwrap();
+            assert_eq!(vectors.values, [1.0]);
+        });
+    }
+}

@@ -1,0 +1,113 @@
+//! How many episodes programs have had forgotten within an hour, and the limit. No restore brings forgotten episodes back,
+//! so a broken program, or a compromised nexus-api, must not be able to have everything forgotten.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use nexus_cli::failure::{OrFailIo, Result};
+use nexus_fs::files;
+use serde::Deserialize;
+
+use super::chain::Ledger;
+
+/// Begins the `by` of a decision that a program requested.
+const ASKED: &str = "asked by ";
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// The setting.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Hourly {
+    /// The most episodes that programs may have forgotten within an hour, 0 to 1000000; people have no limit
+    #[arg(long = "purge-hourly", env = "NEXUS_PURGE_HOURLY", value_name = "NUMBER", default_value_t = 100,
+          value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    pub most: u64,
+}
+
+impl Hourly {
+    /// Whether the limit is reached after `asked` within the hour.
+    pub fn is_reached(self, asked: u64) -> bool {
+        asked >= self.most
+    }
+}
+
+/// The `by` of a decision that `asker` requested.
+pub fn asked_by(asker: &str) -> String {
+    format!("{ASKED}{asker}")
+}
+
+/// A line with a time in the future was written while the clock was wrong; it would count until that time has passed.
+fn counts(at: Timestamp, by: &str, now: Timestamp) -> bool {
+    let age = now.duration_since(at);
+    by.starts_with(ASKED) && !age.is_negative() && age < HOUR
+}
+
+impl Ledger {
+    /// How many episodes programs have had forgotten within the hour before `now`.
+    pub fn asked_within_the_hour(&self, now: Timestamp) -> u64 {
+        let entries = self.lines().iter().filter(|line| line.decision().is_some()).map(|line| &line.entry);
+        entries.filter(|entry| counts(entry.at, &entry.by, now)).count() as u64
+    }
+}
+
+/// As [`Ledger::asked_within_the_hour`], of the ledger at `path`, without its key, for monitoring. A malformed line does
+/// not count; nexus-purge reports it.
+///
+/// # Errors
+/// I/O. A ledger that was never written has none.
+pub fn asked_within_the_hour(path: &Path, now: Timestamp) -> Result<u64> {
+    #[derive(Deserialize)]
+    struct Asked {
+        at: Timestamp,
+        by: String,
+        #[serde(rename = "decision")]
+        _decision: serde::de::IgnoredAny,
+    }
+    let doing = || format!("reading the purge ledger {}", path.display());
+    let input = match files::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        other => BufReader::new(other.or_fail_io(doing)?),
+    };
+    let mut asked = 0;
+    for line in input.split(b'\n') {
+        if let Ok(Asked { at, by, .. }) = serde_json::from_slice(&line.or_fail_io(doing)?)
+            && counts(at, &by, now)
+        {
+            asked += 1;
+        }
+    }
+    Ok(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_programs_asked_for_within_the_hour_is_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("purge-ledger.jsonl");
+        let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        assert_eq!(asked_within_the_hour(&path, now).unwrap(), 0);
+        let line = |at: &str, by: &str, what: &str| {
+            format!(r#"{{"n":1,"key":"0","at":"2026-01-01T{at}Z","by":"{by}",{what},"mac":"0"}}"#)
+        };
+        let (decision, done) = (r#""decision":{"found":1}"#, r#""done":{"of":"0","rows":1}"#);
+        let lines = [
+            line("10:59:59", "asked by nexus-api", decision),
+            line("11:00:00", "asked by nexus-api", decision),
+            line("11:00:01", "asked by nexus-api", decision),
+            line("11:30:00", "conversation=90d", decision),
+            line("11:40:00", "asked by nexus-api", done),
+            "rubbish".to_owned(),
+            line("12:00:00", "asked by root", decision),
+            line("12:00:01", "asked by nexus-api", decision),
+        ];
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        assert_eq!(asked_within_the_hour(&path, now).unwrap(), 2);
+        let hourly = Hourly { most: 2 };
+        assert!(!hourly.is_reached(1) && hourly.is_reached(2) && Hourly { most: 0 }.is_reached(0));
+    }
+}

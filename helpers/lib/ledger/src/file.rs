@@ -1,0 +1,227 @@
+//! The ledger on the disk: read as it is, and appended to under a lock, every line brought to the disk before it counts.
+
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_fs::files;
+use nexus_fs::lock::Lock;
+use nexus_fs::new_file::{NewFile, sync_directory};
+
+use super::chain::{Head, Ledger, Line};
+use super::draft::Draft;
+use super::entry::{Entry, What};
+use super::handover;
+use super::key::Keys;
+
+/// How long a ledger is waited for that somebody else holds: whoever forgets one episode at once has it for a moment.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Reads the ledger at `path`. One that was never written is empty.
+///
+/// # Errors
+/// Data (65) naming the line that is not right, or when lines are missing at the end.
+pub fn read(path: &Path, keys: &Keys) -> Result<Ledger> {
+    let doing = || format!("reading the purge ledger {}", path.display());
+    let damaged = |why: String| {
+        Failure::new(Exit::Data, doing()).because(why).advise(
+            "Somebody or something changed it. Put back the copy of a backup set (ledger.jsonl.age), or move it and its \
+             .head away to begin a new one: what it forbade can then come back with a restore",
+        )
+    };
+    let ledger = match files::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ledger::default(),
+        other => {
+            let file = other.or_fail_io(doing)?;
+            Ledger::parse(BufReader::new(file), keys).map_err(|broken| damaged(broken.to_string()))?
+        }
+    };
+    // A head is written after its line: a run that was killed in between leaves it one behind.
+    let heads = read_heads(path)?;
+    match heads.first() {
+        Some(head) if !heads.iter().any(|head| ledger.went_through(*head)) => Err(damaged(format!(
+            "it had {} lines, and now it has {}",
+            head.lines,
+            if ledger.lines().len() as u64 >= head.lines { "others" } else { "fewer" }
+        ))),
+        None if ledger.lines().len() > 1 => Err(damaged(format!("{} is missing", head_path(path).display()))),
+        _ => Ok(ledger),
+    }
+}
+
+/// Takes the place of the one run that carries the ledger at `path` out, for `job`; waits no longer than `patience`. Not the
+/// ledger's own lock: while a run of minutes deletes and cleans up, one episode can be forgotten at once. Whoever takes both
+/// takes this one first.
+///
+/// # Errors
+/// TryLater (75) naming who holds it.
+pub fn carry_out_alone(path: &Path, job: &str, patience: Duration) -> Result<Lock> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    Lock::take_file_within(&directory.join(".purging.lock"), job, patience)
+}
+
+/// The ledger, locked for whoever appends to it.
+#[derive(Debug)]
+pub struct LedgerFile {
+    path: PathBuf,
+    keys: Keys,
+    ledger: Ledger,
+    lock: Lock,
+}
+
+impl LedgerFile {
+    /// Locks and reads the ledger at `path`, and cuts off what a killed run has left of a line.
+    ///
+    /// # Errors
+    /// As [`read`]; TryLater (75) when another process holds it for five seconds, or a handover is pending.
+    pub fn open(path: &Path, keys: Keys, job: &str) -> Result<Self> {
+        Self::open_within(path, keys, job, PATIENCE)
+    }
+
+    /// As [`Self::open`], and waits as long as `patience` for whoever holds it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_within(path: &Path, keys: Keys, job: &str, patience: Duration) -> Result<Self> {
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        let lock = Lock::take_within(directory, job, patience)?;
+        handover::refuse_pending(path)?;
+        Self::of_holder(path, keys, lock)
+    }
+
+    /// As [`Self::open`], for a caller that holds the ledger's `lock`, also while a handover is pending.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn of_holder(path: &Path, keys: Keys, lock: Lock) -> Result<Self> {
+        let ledger = read(path, &keys)?;
+        if ledger.is_torn() {
+            let doing = || format!("cutting an unfinished line off {}", path.display());
+            let file = files::append(path, 0o600).or_fail_io(doing)?;
+            file.set_len(ledger.bytes()).and_then(|()| file.sync_all()).or_fail_io(doing)?;
+            log::warn!(
+                "cut off an unfinished line of {}: a run was killed while it wrote it",
+                path.display()
+            );
+        }
+        Ok(Self { path: path.to_owned(), keys, ledger, lock })
+    }
+
+    /// Returns the lock.
+    pub(super) fn into_lock(self) -> Lock {
+        self.lock
+    }
+
+    /// What it says.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Its keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Appends a line; when this returns it is on the disk.
+    ///
+    /// # Errors
+    /// I/O; then nothing may be done that the line was to say.
+    pub fn append(&mut self, by: &str, what: What) -> Result<Line> {
+        let doing = || format!("writing the purge ledger {}", self.path.display());
+        let entry = Entry { at: Timestamp::now(), by: by.to_owned(), what };
+        let (text, line) = self.ledger.next(entry, &self.keys).or_fail_io(doing)?;
+        let is_new = !self.path.exists();
+        let mut file = files::append(&self.path, 0o600).or_fail_io(doing)?;
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        if let Err(error) = written {
+            // Best effort: whatever is left of the line is cut off by the next run, too.
+            let _cut = file.set_len(self.ledger.bytes());
+            return Err(error).or_fail_io(doing);
+        }
+        if is_new {
+            sync_directory(self.directory())?;
+        }
+        self.ledger.push(&text, line.clone());
+        self.write_heads(&[self.ledger.head()])?;
+        Ok(line)
+    }
+
+    /// Puts `text`, which `ledger` was read from, in the place of what is there, in one step.
+    ///
+    /// # Errors
+    /// I/O; what was there stays then.
+    pub fn replace(&mut self, text: &[u8], ledger: Ledger, keys: Keys) -> Result<()> {
+        let new = self.path.with_extension("new");
+        write_whole(&new, text)?;
+        // Both, until it is certain which of the two is there.
+        self.write_heads(&[self.ledger.head(), ledger.head()])?;
+        self.give_name(&new, &self.path)?;
+        (self.ledger, self.keys) = (ledger, keys);
+        self.write_heads(&[self.ledger.head()])
+    }
+
+    fn write_heads(&self, heads: &[Option<Head>]) -> Result<()> {
+        let heads: Vec<Head> = heads.iter().flatten().copied().collect();
+        let path = head_path(&self.path);
+        let doing = || format!("writing {}", path.display());
+        let json = serde_json::to_vec(&heads).or_fail(Exit::Software, doing)?;
+        let new = path.with_extension("head.new");
+        write_whole(&new, &json)?;
+        self.give_name(&new, &path)
+    }
+
+    fn give_name(&self, from: &Path, to: &Path) -> Result<()> {
+        files::rename(from, to).or_fail_io(|| format!("renaming {} to {}", from.display(), to.display()))?;
+        sync_directory(self.directory())
+    }
+
+    fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+}
+
+/// Reads the ledger in file `path`, without a head: a kept or an incoming one.
+///
+/// # Errors
+/// I/O; Data (65) naming the line that is not right.
+pub fn read_text(path: &Path, keys: Keys) -> Result<Draft> {
+    let doing = || format!("reading {}", path.display());
+    let text = match files::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        other => other.or_fail_io(doing)?,
+    };
+    let ledger = Ledger::parse(&*text, &keys)
+        .map_err(|broken| Failure::new(Exit::Data, doing()).because(broken.to_string()))?;
+    Ok(Draft::of(text, ledger, keys))
+}
+
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    remove_if_there(path)?;
+    let mut file = NewFile::create(path)?;
+    file.write_all(bytes).or_fail_io(|| format!("writing {}", path.display()))?;
+    file.finish().map(|_| ())
+}
+
+/// `purge-ledger.head`
+fn head_path(path: &Path) -> PathBuf {
+    path.with_extension("head")
+}
+
+/// Where the ledger may end: one place, or two while one ledger takes the place of another.
+fn read_heads(path: &Path) -> Result<Vec<Head>> {
+    let path = head_path(path);
+    let doing = || format!("reading {}", path.display());
+    match files::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => serde_json::from_slice(&other.or_fail_io(doing)?).or_fail(Exit::Data, doing),
+    }
+}
+
+pub(super) fn remove_if_there(path: &Path) -> Result<()> {
+    files::remove_if_there(path).or_fail_io(|| format!("removing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Finds the rows of other tables that a step deletes or changes too, by their place, level by level, before anything is
+//! deleted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nexus_cli::failure::Result;
+use nexus_postgres::blocking::Control;
+use tokio_postgres::{Error, Row};
+
+use crate::forgetting::references::{Fate, ForeignKey, OnReference, Referring};
+
+/// The most rows that one query looks up.
+const AT_ONCE: usize = 5000;
+
+/// What is asked of a row.
+const PLACE: &str = "tableoid, ctid::text, tableoid::pg_catalog.regclass::text";
+
+/// Table or part of one, and place in it.
+type Place = (u32, String);
+
+/// What a step does beside deleting its own rows.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    /// Tables, and parts of tables, by their number: quoted and qualified.
+    names: BTreeMap<u32, String>,
+    /// Rows of the step itself.
+    own: BTreeSet<Place>,
+    /// Rows that go with them, and by which foreign key that was found.
+    goes: BTreeMap<Place, usize>,
+    /// Rows whose reference is emptied, by foreign key.
+    emptied: BTreeMap<usize, BTreeSet<Place>>,
+    /// Rows that the server changes, by foreign key.
+    changed: BTreeMap<usize, BTreeSet<Place>>,
+    /// Rows that forbid it, and by which foreign key.
+    forbid: BTreeMap<Place, usize>,
+}
+
+/// Finds the rows, and locks those of other tables. Runs within a transaction; the inner result is the server's error.
+///
+/// # Errors
+/// When the connection is lost.
+pub(super) fn follow(
+    session: &Control,
+    keys: &[ForeignKey],
+    on: OnReference,
+    heap: &str,
+    condition: &str,
+) -> Result<std::result::Result<Following, Error>> {
+    let mut following = Following::default();
+    let own = format!("SELECT {PLACE} FROM ONLY {heap} WHERE {condition}");
+    let mut frontier = match session.try_rows(&own)? {
+        Ok(rows) => following.places(&rows),
+        Err(error) => return Ok(Err(error)),
+    };
+    following.own.extend(frontier.iter().cloned());
+    while !frontier.is_empty() {
+        let mut next = Vec::new();
+        for (oid, places) in by_table(&frontier) {
+            for (number, key) in keys.iter().enumerate().filter(|(_, key)| key.refers_to(oid)) {
+                for some in places.chunks(AT_ONCE) {
+                    let referred = format!("ONLY {} WHERE {}", following.name(oid), at(some));
+                    let refer = key.condition(&referred);
+                    let sql = format!("SELECT {PLACE} FROM {} WHERE {refer} FOR UPDATE", key.table);
+                    match session.try_rows(&sql)? {
+                        Ok(rows) => following.take(&rows, number, key.fate(on), &mut next),
+                        Err(error) => return Ok(Err(error)),
+                    }
+                }
+            }
+        }
+        frontier = next;
+    }
+    Ok(Ok(following))
+}
+
+impl Following {
+    fn name(&self, oid: u32) -> &str {
+        self.names.get(&oid).map_or("", String::as_str)
+    }
+
+    fn places(&mut self, rows: &[Row]) -> Vec<Place> {
+        let place = |row: &Row| {
+            let oid = row.get(0);
+            self.names.entry(oid).or_insert_with(|| row.get(2));
+            (oid, row.get(1))
+        };
+        rows.iter().map(place).collect()
+    }
+
+    fn take(&mut self, rows: &[Row], key: usize, fate: Fate, next: &mut Vec<Place>) {
+        for place in self.places(rows) {
+            match fate {
+                Fate::Goes if self.own.contains(&place) || self.goes.contains_key(&place) => {}
+                Fate::Goes => {
+                    self.goes.insert(place.clone(), key);
+                    next.push(place);
+                }
+                Fate::IsEmptied => _ = self.emptied.entry(key).or_default().insert(place),
+                Fate::IsChanged => _ = self.changed.entry(key).or_default().insert(place),
+                Fate::Forbids => _ = self.forbid.insert(place, key),
+            }
+        }
+    }
+
+    fn stays(&self, place: &Place) -> bool {
+        !self.own.contains(place) && !self.goes.contains_key(place)
+    }
+
+    /// The foreign key that forbids it, if one does. A row that is deleted itself forbids nothing.
+    pub(super) fn forbidden_by<'k>(&self, keys: &'k [ForeignKey]) -> Option<&'k ForeignKey> {
+        self.forbid.iter().find(|(place, _)| self.stays(place)).map(|(_, key)| &keys[*key])
+    }
+
+    /// One statement for everything, so that PostgreSQL checks the foreign keys at the end; `delete` is the step's own
+    /// `DELETE … RETURNING`.
+    pub(super) fn statement(&self, keys: &[ForeignKey], delete: &str) -> String {
+        let mut parts = Vec::new();
+        for ((table, set), stay) in self.updates(keys) {
+            for (oid, places) in by_table(&stay) {
+                parts.push(format!("UPDATE {table} SET {set} WHERE tableoid = {oid} AND {}", at(&places)));
+            }
+        }
+        let goes: Vec<Place> = self.goes.keys().cloned().collect();
+        for (oid, places) in by_table(&goes) {
+            parts.push(format!("DELETE FROM ONLY {} WHERE {}", self.name(oid), at(&places)));
+        }
+        if parts.is_empty() {
+            return delete.to_owned();
+        }
+        let parts: Vec<String> =
+            parts.iter().enumerate().map(|(number, part)| format!("nexus_{number} AS ({part}), ")).collect();
+        format!("WITH {}nexus_own AS ({delete}) SELECT * FROM nexus_own", parts.concat())
+    }
+
+    /// Rows whose references are emptied, by their table and what is set: one that refers twice is changed once.
+    fn updates(&self, keys: &[ForeignKey]) -> BTreeMap<(String, String), Vec<Place>> {
+        let mut sets: BTreeMap<&Place, (&str, BTreeSet<String>)> = BTreeMap::new();
+        for (key, places) in &self.emptied {
+            let key = &keys[*key];
+            for place in places.iter().filter(|place| self.stays(place)) {
+                sets.entry(place).or_insert((&key.table, BTreeSet::new())).1.extend(key.emptied());
+            }
+        }
+        let mut updates: BTreeMap<(String, String), Vec<Place>> = BTreeMap::new();
+        for (place, (table, columns)) in sets {
+            let set: Vec<String> = columns.into_iter().collect();
+            updates.entry((table.to_owned(), set.join(", "))).or_default().push(place.clone());
+        }
+        updates
+    }
+
+    /// Adds the result to `referring`.
+    pub(super) fn count(&self, keys: &[ForeignKey], referring: &mut Referring) {
+        for key in self.goes.values() {
+            referring.entry(keys[*key].table.clone()).or_default().deleted += 1;
+        }
+        for (key, places) in self.emptied.iter().chain(&self.changed) {
+            let stay = places.iter().filter(|place| self.stays(place)).count() as u64;
+            if stay > 0 {
+                referring.entry(keys[*key].table.clone()).or_default().emptied += stay;
+            }
+        }
+    }
+}
+
+fn by_table(places: &[Place]) -> BTreeMap<u32, Vec<Place>> {
+    let mut tables: BTreeMap<u32, Vec<Place>> = BTreeMap::new();
+    for place in places {
+        tables.entry(place.0).or_default().push(place.clone());
+    }
+    tables
+}
+
+/// The rows at these places of one table, in SQL.
+fn at(places: &[Place]) -> String {
+    let places: Vec<String> = places.iter().map(|(_, place)| format!("\"{place}\"")).collect();
+    format!("ctid = ANY ('{{{}}}'::pg_catalog.tid[])", places.join(","))
+}

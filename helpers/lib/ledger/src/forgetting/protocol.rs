@@ -1,0 +1,259 @@
+//! What is said over nexus-purge's socket: one line of JSON with a request, one with the answer, one of each a connection.
+//!
+//! ```json
+//! {"v":1,"agent":"nexus","episode":"00000000-0000-4000-8000-000000000000"}
+//! {"v":1,"status":"forgotten"}
+//! ```
+
+use nexus_cli::text::printable;
+use serde::{Deserialize, Serialize};
+
+/// Where it listens.
+pub const DEFAULT_SOCKET: &str = "/run/nexus/purge.sock";
+
+/// The longest line of either side, in bytes, with its line feed.
+pub const LONGEST_LINE: usize = 8 << 10;
+
+/// The longest name of an agent, in bytes.
+pub const LONGEST_AGENT: usize = 1024;
+
+/// The longest message of an answer, in characters.
+const LONGEST_MESSAGE: usize = 1000;
+
+/// The only version there is.
+const VERSION: u8 = 1;
+
+/// Forget one episode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Whose it must be.
+    pub agent: String,
+    /// Its id, a UUID with its hyphens.
+    pub episode: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is in the ledger, and gone.
+    Forgotten,
+    /// The agent has no such episode. Nothing was written and nothing deleted.
+    Absent,
+    /// The hourly limit is reached, and how many were forgotten. Nothing was deleted.
+    TooMany(String),
+    /// Somebody else is at the ledger or at the row, and why. Nothing was deleted: try later.
+    Busy(String),
+    /// It was not done, and why.
+    Failed(String),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestLine {
+    v: u8,
+    agent: String,
+    episode: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswerLine {
+    v: u8,
+    status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Status {
+    Forgotten,
+    Absent,
+    TooMany,
+    Busy,
+    Failed,
+}
+
+impl Request {
+    /// The request that `line` is; its line feed may be there or not.
+    ///
+    /// # Errors
+    /// What is wrong with it, in one line that repeats little of it.
+    pub fn parse(line: &[u8]) -> Result<Self, String> {
+        let RequestLine { v, agent, episode } = parse(line)?;
+        check_version(v)?;
+        let request = Self { agent, episode };
+        request.check()?;
+        Ok(request)
+    }
+
+    /// As [`Self::parse`] reads it, with its line feed.
+    ///
+    /// # Errors
+    /// What is wrong with it: then nobody would read it.
+    pub fn to_line(&self) -> Result<String, String> {
+        self.check()?;
+        let Self { agent, episode } = self.clone();
+        let line = to_line(&RequestLine { v: VERSION, agent, episode })?;
+        // Control characters take six bytes each.
+        if line.len() > LONGEST_LINE { Err("agent: it is too long".to_owned()) } else { Ok(line) }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.agent.is_empty() || self.agent.len() > LONGEST_AGENT || self.agent.contains('\0') {
+            return Err(format!("agent: 1 to {LONGEST_AGENT} bytes without a NUL are taken"));
+        }
+        if !is_uuid(&self.episode) {
+            return Err(
+                "episode: it looks like 00000000-0000-4000-8000-000000000000, this does not".to_owned()
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Answer {
+    /// The answer that `line` is; its line feed may be there or not.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(line: &[u8]) -> Result<Self, String> {
+        let AnswerLine { v, status, message } = parse(line)?;
+        check_version(v)?;
+        match (status, message) {
+            (Status::Forgotten, None) => Ok(Self::Forgotten),
+            (Status::Absent, None) => Ok(Self::Absent),
+            (Status::TooMany, Some(message)) => Ok(Self::TooMany(one_line(&message))),
+            (Status::Busy, Some(message)) => Ok(Self::Busy(one_line(&message))),
+            (Status::Failed, Some(message)) => Ok(Self::Failed(one_line(&message))),
+            (Status::Forgotten | Status::Absent, Some(_)) => Err("it has a message too many".to_owned()),
+            (Status::TooMany | Status::Busy | Status::Failed, None) => Err("it does not say why".to_owned()),
+        }
+    }
+
+    /// As [`Self::parse`] reads it, with its line feed. Of a long message only the beginning.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which does not happen.
+    pub fn to_line(&self) -> Result<String, String> {
+        let (status, message) = match self {
+            Self::Forgotten => (Status::Forgotten, None),
+            Self::Absent => (Status::Absent, None),
+            Self::TooMany(why) => (Status::TooMany, Some(one_line(why))),
+            Self::Busy(why) => (Status::Busy, Some(one_line(why))),
+            Self::Failed(why) => (Status::Failed, Some(one_line(why))),
+        };
+        to_line(&AnswerLine { v: VERSION, status, message })
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
+    if line.len() > LONGEST_LINE {
+        return Err(format!("it is longer than {LONGEST_LINE} bytes"));
+    }
+    // The parser would take a list of the members' values for the object, too.
+    if line.trim_ascii_start().first() != Some(&b'{') {
+        return Err("it is no JSON object".to_owned());
+    }
+    // The parser repeats names from the line in its text.
+    serde_json::from_slice(line)
+        .map_err(|error| format!("it is not understood: {}", one_line(&error.to_string())))
+}
+
+fn to_line(line: &impl Serialize) -> Result<String, String> {
+    serde_json::to_string(line).map(|text| text + "\n").map_err(|error| error.to_string())
+}
+
+fn check_version(version: u8) -> Result<(), String> {
+    if version == VERSION { Ok(()) } else { Err(format!("v: {VERSION} is understood, not {version}")) }
+}
+
+/// Printable, and not too long for a line.
+fn one_line(text: &str) -> String {
+    printable(text).chars().take(LONGEST_MESSAGE).collect()
+}
+
+/// Whether it is a UUID as RFC 9562 writes it.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0d9c2f7a-5b1e-4f6a-9c3d-7e8f9a0b1c2d";
+
+    fn request(agent: &str, episode: &str) -> Request {
+        Request { agent: agent.to_owned(), episode: episode.to_owned() }
+    }
+
+    #[test]
+    fn what_is_said_is_understood() {
+        for agent in ["nexus", "ñandú \"x\"", "\u{1}"] {
+            let line = request(agent, ID).to_line().unwrap();
+            assert!(line.ends_with("}\n") && line.matches('\n').count() == 1, "{line}");
+            assert_eq!(Request::parse(line.as_bytes()), Ok(request(agent, ID)));
+        }
+        for answer in [
+            Answer::Forgotten,
+            Answer::Absent,
+            Answer::TooMany("100".into()),
+            Answer::Busy("later".into()),
+            Answer::Failed("no".into()),
+        ] {
+            assert_eq!(Answer::parse(answer.to_line().unwrap().as_bytes()), Ok(answer));
+        }
+        assert_eq!(Answer::Forgotten.to_line().unwrap(), "{\"v\":1,\"status\":\"forgotten\"}\n");
+    }
+
+    #[test]
+    fn nothing_else_is_a_request() {
+        let wrong = [
+            "",
+            "{}",
+            "[]",
+            &format!(r#"[1,"a","{ID}"]"#),
+            "null",
+            &format!(r#"{{"v":1,"agent":"a","episode":"{ID}","more":1}}"#),
+            &format!(r#"{{"v":1,"agent":"a","agent":"b","episode":"{ID}"}}"#),
+            &format!(r#"{{"v":2,"agent":"a","episode":"{ID}"}}"#),
+            &format!(r#"{{"v":"1","agent":"a","episode":"{ID}"}}"#),
+            &format!(r#"{{"agent":"a","episode":"{ID}"}}"#),
+            &format!(r#"{{"v":1,"agent":"","episode":"{ID}"}}"#),
+            &format!(r#"{{"v":1,"agent":"\u0000","episode":"{ID}"}}"#),
+            &format!(r#"{{"v":1,"agent":"{}","episode":"{ID}"}}"#, "a".repeat(LONGEST_AGENT + 1)),
+            &format!(r#"{{"v":1,"agent":"a","episode":"{ID}"}} x"#),
+            &format!(r#"{{"v":1,"agent":"a","episode":"{}"}}"#, ID.replace('-', "")),
+            &format!(r#"{{"v":1,"agent":"a","episode":"{{{ID}}}"}}"#),
+            r#"{"v":1,"agent":"a","episode":"0d9c2f7a-5b1e-4f6a-9c3d-7e8f9a0b1c2g"}"#,
+            r#"{"v":1,"agent":"a","episode":["x"]}"#,
+        ];
+        for line in wrong {
+            let why = Request::parse(line.as_bytes()).unwrap_err();
+            assert!(!why.is_empty() && !why.contains('\n') && why.len() < 1200, "{line}: {why}");
+        }
+        assert!(Request::parse(&vec![b' '; LONGEST_LINE + 1]).is_err());
+        // It would be a line that nobody reads.
+        assert!(request(&"\u{1}".repeat(LONGEST_AGENT), ID).to_line().is_ok());
+        assert!(request("a", "x").to_line().is_err());
+    }
+
+    #[test]
+    fn an_answer_says_why_exactly_where_it_must() {
+        for line in [
+            r#"{"v":1,"status":"forgotten","message":"x"}"#,
+            r#"{"v":1,"status":"busy"}"#,
+            r#"{"v":1,"status":"gone"}"#,
+            r#"{"v":1}"#,
+        ] {
+            assert!(Answer::parse(line.as_bytes()).is_err(), "{line}");
+        }
+        let long = Answer::Failed("\n\u{7}ü".repeat(5000)).to_line().unwrap();
+        assert!(long.len() <= LONGEST_LINE && long.matches('\n').count() == 1);
+    }
+}

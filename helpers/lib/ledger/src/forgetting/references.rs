@@ -1,0 +1,229 @@
+//! Rows of other tables that refer to the ones that are to go (PostgreSQL manual, "Foreign Keys").
+//!
+//! ON DELETE CASCADE, SET NULL and SET DEFAULT are the table's own rule, and the server follows it. NO ACTION and RESTRICT
+//! forbid the deletion: the owner chooses what happens to those rows (`NEXUS_PURGE_REFERRING`). Other rows may refer to a row
+//! that is deleted, so this applies at every level.
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_postgres::blocking::Control;
+use nexus_postgres::quote;
+
+use crate::forgetting::Table;
+
+/// What becomes of rows that refer to a row that goes, where their foreign key forbids that.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnReference {
+    /// Nothing is deleted, and it is said which table refers
+    Stop,
+    /// They stay, and refer to nothing any more; where their column may not be NULL, as stop
+    SetNull,
+    /// They go too
+    Cascade,
+}
+
+/// Rows of other tables that were deleted or lost their reference, by table.
+pub type Referring = BTreeMap<String, Touched>;
+
+/// What happened to rows of one table that referred to deleted rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Rows that went too.
+    pub deleted: u64,
+    /// Rows that stay, without the reference.
+    pub emptied: u64,
+}
+
+/// What happened to rows of other tables, one sentence a table, for people.
+pub fn told(referring: &Referring) -> Vec<String> {
+    let told = |(table, touched): (&String, &Touched)| {
+        let Touched { deleted, emptied } = touched;
+        format!(
+            "rows of {table} that referred to what was forgotten: {deleted} deleted, {emptied} kept without the reference"
+        )
+    };
+    referring.iter().map(told).collect()
+}
+
+/// A foreign key on the way to the rows that are deleted.
+#[derive(Clone, Debug)]
+pub(super) struct ForeignKey {
+    /// The table that refers, quoted and qualified.
+    pub(super) table: String,
+    oid: u32,
+    /// The table that is referred to, and its parts.
+    referred: Vec<u32>,
+    /// Columns there, quoted, and the columns they refer to.
+    pairs: Vec<(String, String)>,
+    /// `confdeltype`
+    action: char,
+    may_be_null: bool,
+}
+
+/// What happens to a row that refers through a foreign key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It goes.
+    Goes,
+    /// Its reference is emptied.
+    IsEmptied,
+    /// The server changes it.
+    IsChanged,
+    /// It forbids the deletion.
+    Forbids,
+}
+
+impl ForeignKey {
+    pub(super) fn fate(&self, on: OnReference) -> Fate {
+        match (self.action, on) {
+            ('c', _) | ('a' | 'r', OnReference::Cascade) => Fate::Goes,
+            ('a' | 'r', OnReference::SetNull) if self.may_be_null => Fate::IsEmptied,
+            ('a' | 'r', OnReference::Stop | OnReference::SetNull) => Fate::Forbids,
+            _ => Fate::IsChanged,
+        }
+    }
+
+    /// Whether it refers to rows of the table, or part of one, with this number.
+    pub(super) fn refers_to(&self, oid: u32) -> bool {
+        self.referred.contains(&oid)
+    }
+
+    /// `a = NULL` for each of its columns.
+    pub(super) fn emptied(&self) -> impl Iterator<Item = String> {
+        self.pairs.iter().map(|(column, _)| format!("{column} = NULL"))
+    }
+
+    /// The rows that refer to those that `rows` selects from.
+    pub(super) fn condition(&self, rows: &str) -> String {
+        let columns: Vec<&str> = self.pairs.iter().map(|(column, _)| column.as_str()).collect();
+        let referred: Vec<&str> = self.pairs.iter().map(|(_, referred)| referred.as_str()).collect();
+        format!("({}) IN (SELECT {} FROM {rows})", columns.join(", "), referred.join(", "))
+    }
+}
+
+/// Refuses if rows refer, directly or through others, to a row to delete, and both their foreign key and the settings
+/// forbid it.
+///
+/// # Errors
+/// Data (65) naming the table that refers; else the server's.
+pub fn check(session: &Control, table: &Table, condition: &str, on: OnReference) -> Result<()> {
+    let keys = foreign_keys(session, table)?;
+    // Each with the keys that lead there; a key that leads to itself is followed once.
+    let mut ways = vec![(table.oid(), table.qualified(), condition.to_owned(), Vec::new())];
+    while let Some((oid, name, condition, followed)) = ways.pop() {
+        for (number, key) in keys.iter().enumerate() {
+            if !key.refers_to(oid) || followed.contains(&number) {
+                continue;
+            }
+            let mut refer = key.condition(&format!("{name} WHERE {condition}"));
+            if key.oid == oid {
+                refer = format!("{refer} AND NOT coalesce(({condition}), false)");
+            }
+            match key.fate(on) {
+                Fate::IsEmptied | Fate::IsChanged => {}
+                Fate::Forbids => {
+                    let sql = format!("SELECT EXISTS (SELECT FROM {} WHERE {refer})", key.table);
+                    if session.row("looking for rows that refer to those", &sql, &[])?.get(0) {
+                        return Err(forbids(table, &key.table));
+                    }
+                }
+                Fate::Goes => {
+                    let followed = followed.iter().copied().chain([number]).collect();
+                    ways.push((key.oid, key.table.clone(), refer, followed));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The failure when rows of `other` refer to rows of `table` that are to go.
+pub(super) fn forbids(table: &Table, other: &str) -> Failure {
+    Failure::new(Exit::Data, format!("deleting rows of {table}"))
+        .because(format!(
+            "rows of {other} refer to them, and their foreign key forbids it; nothing was deleted"
+        ))
+        .advise(
+            "Give that foreign key ON DELETE CASCADE or SET NULL, or set NEXUS_PURGE_REFERRING=set-null (they stay without \
+             the reference, where their column may be NULL) or =cascade (they go too)",
+        )
+}
+
+/// The foreign keys by which rows refer to `table`, to those that refer to it, and so on.
+pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<ForeignKey>> {
+    let columns = |list: &str, relation: &str| {
+        format!(
+            "ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(f.{list}) WITH ORDINALITY k(n, o) \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = f.{relation} AND a.attnum = k.n ORDER BY k.o)"
+        )
+    };
+    let rows = session.rows(
+        "reading who refers to the table",
+        &format!(
+            "WITH RECURSIVE reached(relid) AS (SELECT {}::oid UNION SELECT more.relid FROM reached r, LATERAL \
+               (SELECT f.conrelid FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.confrelid = r.relid \
+                UNION ALL SELECT p.relid::oid FROM pg_catalog.pg_partition_tree(r.relid) p) more(relid)) \
+             SELECT n.nspname::text, c.relname::text, {}, {}, f.confdeltype::text, c.oid, \
+             ARRAY(SELECT f.confrelid UNION SELECT p.relid::oid FROM pg_catalog.pg_partition_tree(f.confrelid) p), \
+             NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = f.conrelid AND a.attnum = ANY (f.conkey) AND a.attnotnull) \
+             FROM pg_catalog.pg_constraint f JOIN pg_catalog.pg_class c ON c.oid = f.conrelid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid IN (SELECT relid FROM reached) \
+             AND NOT (f.confdeltype = 'c' AND n.nspname = {} AND NOT EXISTS \
+               (SELECT FROM pg_catalog.pg_constraint g WHERE g.contype = 'f' AND g.confrelid = f.conrelid)) ORDER BY 1, 2, f.oid",
+            table.oid(),
+            columns("conkey", "conrelid"),
+            columns("confkey", "confrelid"),
+            // NEXUS's own work queues: the server deletes their rows too, and the report leaves them out.
+            quote::literal(&table.place().schema),
+        ),
+        &[],
+    )?;
+    let quoted = |names: Vec<String>| names.into_iter().map(|name| quote::identifier(&name));
+    Ok(rows
+        .iter()
+        .map(|row| ForeignKey {
+            table: quote::qualified(row.get(0), row.get(1)),
+            oid: row.get(5),
+            referred: row.get(6),
+            pairs: quoted(row.get(2)).zip(quoted(row.get(3))).collect(),
+            action: row.get::<_, String>(4).chars().next().unwrap_or('a'),
+            may_be_null: row.get(7),
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(action: char, may_be_null: bool) -> ForeignKey {
+        let pairs =
+            vec![("\"a\"".to_owned(), "\"id\"".to_owned()), ("\"b\"".to_owned(), "\"at\"".to_owned())];
+        ForeignKey { table: "t".to_owned(), oid: 2, referred: vec![1], pairs, action, may_be_null }
+    }
+
+    #[test]
+    fn only_keys_that_forbid_ask_the_owner_and_null_is_only_where_it_may_be() {
+        use OnReference::{Cascade, SetNull, Stop};
+        for on in [Stop, SetNull, Cascade] {
+            assert_eq!(key('c', true).fate(on), Fate::Goes);
+            assert_eq!(key('n', true).fate(on), Fate::IsChanged);
+        }
+        for action in ['a', 'r'] {
+            assert_eq!(key(action, true).fate(Stop), Fate::Forbids);
+            assert_eq!(key(action, true).fate(SetNull), Fate::IsEmptied);
+            assert_eq!(key(action, false).fate(SetNull), Fate::Forbids);
+            assert_eq!(key(action, true).fate(Cascade), Fate::Goes);
+        }
+    }
+
+    #[test]
+    fn every_column_of_a_key_is_compared_and_emptied() {
+        let key = key('a', true);
+        assert_eq!(key.condition("s.t WHERE x"), r#"("a", "b") IN (SELECT "id", "at" FROM s.t WHERE x)"#);
+        assert_eq!(key.emptied().collect::<Vec<_>>(), [r#""a" = NULL"#, r#""b" = NULL"#]);
+    }
+}

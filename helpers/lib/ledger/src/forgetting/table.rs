@@ -1,0 +1,237 @@
+//! The table whose rows are forgotten, as this database has it.
+
+use std::fmt;
+
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_postgres::blocking::Control;
+use nexus_postgres::quote;
+
+use crate::Place;
+
+/// A table and its columns, found in a database.
+#[derive(Clone, Debug)]
+pub struct Table {
+    place: Place,
+    oid: u32,
+    key_type: String,
+    columns: Vec<String>,
+    heaps: Vec<Heap>,
+}
+
+/// A part of the table that has pages: the table itself, or one of its partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heap {
+    /// Quoted and qualified.
+    pub name: String,
+    /// Pages of [`Heap::PAGE`] bytes.
+    pub pages: u32,
+}
+
+impl Heap {
+    /// Bytes of a page, but in servers that were built with another size.
+    pub const PAGE: u64 = 8192;
+}
+
+/// `schema.table`
+///
+/// # Errors
+/// What is wrong.
+pub fn parse_table(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('.') {
+        Some((schema, table)) if !schema.is_empty() && !table.is_empty() => {
+            Ok((schema.to_owned(), table.to_owned()))
+        }
+        _ => Err("it looks like schema.table, without quotes".to_owned()),
+    }
+}
+
+/// `column` or `column->>member`, with or without quotes round the member: column and member.
+///
+/// # Errors
+/// What is wrong.
+pub fn parse_kind(text: &str) -> std::result::Result<(String, Option<String>), String> {
+    let (column, member) = match text.split_once("->>") {
+        None => (text.trim(), None),
+        Some((column, member)) => (column.trim(), Some(member.trim().trim_matches('\''))),
+    };
+    if column.is_empty() || member == Some("") || column.contains(['\'', '"', '(', ' ']) {
+        return Err("it looks like column, or column->>member for a JSON column".to_owned());
+    }
+    Ok((column.to_owned(), member.map(str::to_owned)))
+}
+
+impl Table {
+    /// Looks for it; nothing when the database has no such table.
+    ///
+    /// # Errors
+    /// Settings (78) when a column is missing that every table must have, or the key names no row; else the server's.
+    pub fn find(session: &Control, place: &Place) -> Result<Option<Self>> {
+        let doing = format!("looking at table {}.{}", place.schema, place.table);
+        let found = session.rows(
+            &doing,
+            &format!(
+                "SELECT c.oid, ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a \
+                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum), \
+                 (SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a \
+                   WHERE a.attrelid = c.oid AND a.attname = {key}), \
+                 EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a \
+                   ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE i.indrelid = c.oid AND i.indisunique \
+                   AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = {key}) \
+                 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE n.nspname = {schema} AND c.relname = {table} AND c.relkind IN ('r', 'p')",
+                key = quote::literal(&place.key),
+                schema = quote::literal(&place.schema),
+                table = quote::literal(&place.table)
+            ),
+            &[],
+        )?;
+        let Some(row) = found.first() else { return Ok(None) };
+        let columns: Vec<String> = row.get(1);
+        let wrong = |why: String| {
+            Failure::new(Exit::Settings, doing.clone())
+                .because(why)
+                .advise("Set NEXUS_PURGE_KEY and NEXUS_PURGE_TIME in /etc/nexus/nexus.env to columns of it")
+        };
+        for column in [&place.key, &place.time] {
+            if !columns.contains(column) {
+                return Err(wrong(format!("it has no column {column}")));
+            }
+        }
+        if !row.get::<_, bool>(3) {
+            return Err(wrong(format!("column {} has no unique index of its own", place.key)));
+        }
+        let oid = row.get(0);
+        Ok(Some(Self {
+            place: place.clone(),
+            oid,
+            key_type: row.get(2),
+            columns,
+            heaps: heaps(session, oid, &doing)?,
+        }))
+    }
+
+    /// Where it was looked for.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Its number in the catalog.
+    pub fn oid(&self) -> u32 {
+        self.oid
+    }
+
+    /// Quoted and qualified.
+    pub fn qualified(&self) -> String {
+        quote::qualified(&self.place.schema, &self.place.table)
+    }
+
+    /// Its parts.
+    pub fn heaps(&self) -> &[Heap] {
+        &self.heaps
+    }
+
+    /// Bytes of all parts.
+    pub fn bytes(&self) -> u64 {
+        self.heaps.iter().map(|heap| u64::from(heap.pages) * Heap::PAGE).sum()
+    }
+
+    /// Whether it has a column of that name.
+    pub fn has(&self, column: &str) -> bool {
+        self.columns.iter().any(|known| known == column)
+    }
+
+    /// The key of a row as text, in SQL.
+    pub fn key_text(&self) -> String {
+        format!("{}::text", quote::identifier(&self.place.key))
+    }
+
+    /// An array of keys of the key's own type, in SQL.
+    pub fn key_array<S: AsRef<str>>(&self, keys: &[S]) -> String {
+        let texts: Vec<String> = keys.iter().map(|key| quote::literal(key.as_ref())).collect();
+        format!("ARRAY[{}]::text[]::{}[]", texts.join(", "), self.key_type)
+    }
+
+    /// Whether a row has this key and is this agent's, in SQL.
+    pub fn is_of(&self, key: &str, agent: &str) -> String {
+        format!(
+            "{} = ANY ({}) AND {}::text = {}",
+            quote::identifier(&self.place.key),
+            self.key_array(&[key]),
+            quote::identifier(&self.place.agent),
+            quote::literal(agent)
+        )
+    }
+
+    /// A text as the key's own type writes it, in SQL; an error of the server when it is none.
+    pub fn key_normal(&self, text: &str) -> String {
+        format!("{}::text::{}::text", quote::literal(text), self.key_type)
+    }
+
+    /// The type of a row as text, in SQL; NULL where it has none, or the table has no such column.
+    pub fn kind_text(&self) -> String {
+        match parse_kind(&self.place.kind) {
+            Ok((column, Some(member))) if self.has(&column) => {
+                format!("{} OPERATOR(pg_catalog.->>) {}", quote::identifier(&column), quote::literal(&member))
+            }
+            Ok((column, None)) if self.has(&column) => format!("{}::text", quote::identifier(&column)),
+            _ => "NULL::text".to_owned(),
+        }
+    }
+
+    /// Bytes that a row takes, in SQL: as stored, nothing is unpacked for it. 28 for its header and its pointer.
+    pub fn row_bytes(&self) -> String {
+        let sizes: Vec<String> = self
+            .columns
+            .iter()
+            .map(|column| format!("coalesce(pg_catalog.pg_column_size({}), 0)", quote::identifier(column)))
+            .collect();
+        format!("(28 + {})::bigint", sizes.join(" + "))
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.place.schema, self.place.table)
+    }
+}
+
+fn heaps(session: &Control, oid: u32, doing: &str) -> Result<Vec<Heap>> {
+    let rows = session.rows(
+        doing,
+        &format!(
+            "SELECT n.nspname::text, c.relname::text, \
+             pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint \
+             FROM (SELECT {oid}::oid AS relid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree({oid})) t \
+             JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relkind = 'r' ORDER BY 1, 2"
+        ),
+        &[],
+    )?;
+    Ok(rows
+        .iter()
+        .filter_map(|row| {
+            // NULL when it was dropped meanwhile.
+            let pages: i64 = row.get::<_, Option<_>>(2)?;
+            let name = quote::qualified(row.get(0), row.get(1));
+            Some(Heap { name, pages: u32::try_from(pages).unwrap_or(u32::MAX) })
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_a_column_or_a_member_of_one() {
+        let member = Ok(("metadata".to_owned(), Some("action_type".to_owned())));
+        assert_eq!(parse_kind("metadata->>action_type"), member);
+        assert_eq!(parse_kind("metadata ->> 'action_type'"), member);
+        assert_eq!(parse_kind("kind"), Ok(("kind".to_owned(), None)));
+        for wrong in ["", "->>x", "m->>", "lower(kind)", "a b"] {
+            assert!(parse_kind(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_table("nexus_memory.episode").is_ok());
+        assert!(parse_table("episode").is_err() && parse_table(".x").is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! When one database replaces another, its ledger replaces the other's. The two steps cannot be atomic together, so a note on
+//! disk says what must happen to the ledger before the databases change names, and the step follows. A later run that finds the
+//! note asks the server which database is in place, and then finishes or drops the handover.
+//!
+//! `purge-ledger.handover` says which database it is for, `purge-ledger.next` is the ledger of that database, and
+//! `ledger_key.next`, beside the credential, holds its keys. While the first of them exists no other process writes the
+//! ledger.
+
+use std::path::{Path, PathBuf};
+
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_fs::files as disk;
+use nexus_fs::lock::Lock;
+use nexus_fs::new_file::sync_directory;
+use serde::{Deserialize, Serialize};
+
+use super::draft::Draft;
+use super::file::{LedgerFile, read_text, remove_if_there, write_whole};
+use super::key::Keys;
+
+/// The database that a ledger comes with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comes {
+    /// The name that it will have.
+    pub database: String,
+    /// Its OID. Unlike a name, another database never has it later.
+    pub oid: u32,
+    /// `system_identifier` of its cluster.
+    pub cluster: String,
+}
+
+/// Where a ledger and its keys are.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The ledger.
+    pub ledger: PathBuf,
+    /// The credential with its keys.
+    pub credential: PathBuf,
+}
+
+impl Files {
+    /// The ledger at `path`, and the machine's credential.
+    pub fn of(path: &Path) -> Self {
+        Self { ledger: path.to_owned(), credential: Keys::path() }
+    }
+
+    fn keys(&self) -> Result<Option<Keys>> {
+        Keys::read_from(&self.credential)
+    }
+
+    /// `ledger_key.next`
+    fn next_keys(&self) -> PathBuf {
+        self.credential.with_extension("next")
+    }
+
+    /// `purge-ledger.next`
+    fn next(&self) -> PathBuf {
+        self.ledger.with_extension("next")
+    }
+
+    fn directory(&self) -> &Path {
+        self.ledger.parent().unwrap_or(Path::new("/"))
+    }
+}
+
+/// Notes that `draft` becomes the ledger when `comes` is in place. From then on no other process can write the ledger.
+/// The caller holds its lock.
+///
+/// # Errors
+/// I/O; then nothing is noted.
+pub fn prepare(files: &Files, comes: &Comes, draft: &Draft) -> Result<()> {
+    write_whole(&files.next(), draft.text())?;
+    draft.keys().write_to(&files.next_keys())?;
+    let note = note_path(&files.ledger);
+    let doing = || format!("writing {}", note.display());
+    let json = serde_json::to_vec(comes).or_fail(Exit::Software, doing)?;
+    let new = note.with_extension("handover.new");
+    write_whole(&new, &json)?;
+    sync_directory(files.directory())?;
+    disk::rename(&new, &note).or_fail_io(doing)?;
+    sync_directory(files.directory())
+}
+
+/// The handover that a killed restore has left, if any.
+///
+/// # Errors
+/// I/O; Data (65) when the note is damaged.
+pub fn pending(path: &Path) -> Result<Option<Comes>> {
+    let note = note_path(path);
+    let doing = || format!("reading {}", note.display());
+    match disk::read(&note) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        other => serde_json::from_slice(&other.or_fail_io(doing)?).or_fail(Exit::Data, doing).map(Some),
+    }
+}
+
+/// Carries out the noted handover: replaces the ledger, then the keys, then removes the note. After an interruption it can run
+/// again. `lock` is the lock of the ledger; it is returned.
+///
+/// # Errors
+/// I/O; Data (65) when one of the files is damaged. The note stays then.
+pub fn complete(files: &Files, lock: Lock) -> Result<Lock> {
+    let lock = put_ledger(files, lock)?;
+    put_keys(files)?;
+    drop_note(files)?;
+    Ok(lock)
+}
+
+fn put_ledger(files: &Files, lock: Lock) -> Result<Lock> {
+    // The keys are already in place if an earlier run was interrupted after that.
+    let (next, current) = (Keys::read_from(&files.next_keys())?, files.keys()?);
+    let Some(keys) = next.or_else(|| current.clone()) else {
+        return Err(Failure::new(Exit::Settings, "handing the purge ledger over")
+            .because(format!("{} does not exist", files.credential.display()))
+            .advise("Put it back from where you keep it, or from a backup set (ledger.key.age)"));
+    };
+    let draft = read_text(&files.next(), keys.clone())?;
+    let both = current.map_or_else(|| keys.clone(), |current| keys.with(&current));
+    let mut file = LedgerFile::of_holder(&files.ledger, both, lock)?;
+    file.replace(draft.text(), draft.ledger().clone(), keys)?;
+    Ok(file.into_lock())
+}
+
+fn put_keys(files: &Files) -> Result<()> {
+    let doing = || format!("writing credential {}", files.credential.display());
+    match disk::rename(&files.next_keys(), &files.credential) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.or_fail_io(doing)?,
+    }
+    sync_directory(files.credential.parent().unwrap_or(Path::new("/")))
+}
+
+/// Drops the noted handover: the database is not in place.
+///
+/// # Errors
+/// I/O.
+pub fn abandon(files: &Files) -> Result<()> {
+    drop_note(files)
+}
+
+/// Refuses to write a ledger while a handover is pending.
+pub(super) fn refuse_pending(path: &Path) -> Result<()> {
+    if pending(path)?.is_none() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::TryLater, format!("opening the purge ledger {}", path.display()))
+        .because("a restore was killed before it put the purge ledger of the new database in place")
+        .advise("Finish it with: nexus-restore finish"))
+}
+
+/// Removes the files of a restore that was killed before it had noted anything. The caller holds the lock of restores.
+///
+/// # Errors
+/// I/O.
+pub fn sweep(files: &Files) -> Result<()> {
+    if pending(&files.ledger)?.is_some() {
+        return Ok(());
+    }
+    remove_if_there(&files.next())?;
+    remove_if_there(&files.next_keys())
+}
+
+fn drop_note(files: &Files) -> Result<()> {
+    // Remove the note first: without it the other files mean nothing.
+    remove_if_there(&note_path(&files.ledger))?;
+    sync_directory(files.directory())?;
+    remove_if_there(&files.next())?;
+    remove_if_there(&files.next_keys())
+}
+
+/// `purge-ledger.handover`
+fn note_path(path: &Path) -> PathBuf {
+    path.with_extension("handover")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! What a database has besides rows: schemas, tables, views, indexes, constraints, triggers, policies, functions, types,
+//! roles. Listed when it is backed up, and again when the set is restored: what is there must be equal.
+//!
+//! Of each object only what survives a dump letter by letter goes into its digest. Expressions do not: PostgreSQL prints
+//! a view or a CHECK from its parsed form, and that may print otherwise after it was read once more.
+
+mod queries;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nexus_cli::failure::Result;
+use nexus_digest::Digest;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Client;
+
+use crate::failure::from_client;
+
+use queries::QUERIES;
+
+/// Objects by kind ("view", "policy", …) and identity, each with the digest of what is known of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Objects(pub BTreeMap<String, BTreeMap<String, Digest>>);
+
+/// How strictly two lists are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strictness {
+    /// Everything must be equal: server and extensions have the versions they had.
+    Equal,
+    /// Everything must be there; other versions may describe it otherwise.
+    Present,
+}
+
+impl Objects {
+    /// Takes one row of a query of `QUERIES`.
+    pub fn add(&mut self, kind: &str, identity: String, definition: &str) {
+        self.0.entry(kind.to_owned()).or_default().insert(identity, Digest::of(definition.as_bytes()));
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.0.values().map(|of_kind| of_kind.len() as u64).sum()
+    }
+
+    /// How many there are of each kind.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        self.0.iter().map(|(kind, objects)| (kind.clone(), objects.len() as u64)).collect()
+    }
+
+    /// What `found` lacks, has besides, or has otherwise, each as "view a.b is missing".
+    ///
+    /// Roles belong to the server: of those only the ones in `roles` are compared, and others may be there.
+    pub fn differences(&self, found: &Self, strictness: Strictness, roles: &BTreeSet<String>) -> Vec<String> {
+        let mut differences = Vec::new();
+        let kinds: BTreeSet<&String> = self.0.keys().chain(found.0.keys()).collect();
+        let none = BTreeMap::new();
+        for kind in kinds {
+            let of_role = |identity: &String| kind != queries::ROLE || roles.contains(identity);
+            let expected = self.0.get(kind).unwrap_or(&none);
+            let there = found.0.get(kind).unwrap_or(&none);
+            for (identity, digest) in expected.iter().filter(|(identity, _)| of_role(identity)) {
+                match there.get(identity) {
+                    None => differences.push(format!("{kind} {identity} is missing")),
+                    Some(other) if other != digest && strictness == Strictness::Equal => {
+                        differences.push(format!("{kind} {identity} is not as it was"));
+                    }
+                    Some(_) => {}
+                }
+            }
+            let is_more = |identity: &&String| !expected.contains_key(*identity) && of_role(identity);
+            for identity in there.keys().filter(is_more).filter(|_| strictness == Strictness::Equal) {
+                differences.push(format!("{kind} {identity} was not there"));
+            }
+        }
+        differences
+    }
+}
+
+/// Lists the objects of the database that `client` is connected to.
+///
+/// # Errors
+/// The server's.
+pub async fn list(client: &Client) -> Result<Objects> {
+    let mut objects = Objects::default();
+    for query in QUERIES {
+        let rows =
+            client.query(query, &[]).await.map_err(|e| from_client("listing the database's objects", &e))?;
+        for row in rows {
+            objects.add(row.get(0), row.get(1), row.get(2));
+        }
+    }
+    Ok(objects)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objects(of: &[(&str, &str, &str)]) -> Objects {
+        let mut objects = Objects::default();
+        for (kind, identity, definition) in of {
+            objects.add(kind, (*identity).to_owned(), definition);
+        }
+        objects
+    }
+
+    #[test]
+    fn what_is_missing_changed_or_new_is_named() {
+        let was =
+            objects(&[("view", "a.v", "1"), ("table", "a.t", "1"), ("role", "r", "1"), ("role", "s", "1")]);
+        let is = objects(&[
+            ("table", "a.t", "2"),
+            ("policy", "p on a.t", ""),
+            ("role", "s", "2"),
+            ("role", "x", ""),
+        ]);
+        let roles: BTreeSet<String> = ["r".to_owned()].into();
+        assert_eq!(
+            was.differences(&is, Strictness::Equal, &roles),
+            [
+                "policy p on a.t was not there",
+                "role r is missing",
+                "table a.t is not as it was",
+                "view a.v is missing"
+            ]
+        );
+        assert_eq!(
+            was.differences(&is, Strictness::Present, &roles),
+            ["role r is missing", "view a.v is missing"]
+        );
+        assert!(was.differences(&was, Strictness::Equal, &roles).is_empty());
+    }
+
+    #[test]
+    fn the_list_survives_json() {
+        let was = objects(&[("view", "a.\"v w\"", "1")]);
+        let json = serde_json::to_string(&was).unwrap();
+        assert_eq!(serde_json::from_str::<Objects>(&json).unwrap(), was);
+    }
+}

@@ -1,0 +1,112 @@
+//! Names and texts as SQL wants them.
+
+/// A name as an SQL identifier, always quoted.
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Schema and name, both quoted.
+pub fn qualified(schema: &str, name: &str) -> String {
+    format!("{}.{}", identifier(schema), identifier(name))
+}
+
+/// Schema and name of a text that [`qualified`] wrote; `None` for any other text.
+pub fn parse_qualified(text: &str) -> Option<(String, String)> {
+    let (schema, rest) = parse_identifier(text)?;
+    let (name, rest) = parse_identifier(rest.strip_prefix('.')?)?;
+    rest.is_empty().then_some((schema, name))
+}
+
+/// The name that `text` begins with, quoted, and what follows it.
+fn parse_identifier(text: &str) -> Option<(String, &str)> {
+    let (mut name, mut rest) = (String::new(), text.strip_prefix('"')?);
+    loop {
+        let (before, after) = rest.split_once('"')?;
+        name.push_str(before);
+        match after.strip_prefix('"') {
+            Some(more) => rest = more,
+            None => return Some((name, after)),
+        }
+        name.push('"');
+    }
+}
+
+/// A name as an SQL identifier in ASCII alone: right in a session of whatever `client_encoding` (PostgreSQL manual,
+/// "Identifiers and Key Words", Unicode escapes).
+pub fn ascii_identifier(name: &str) -> String {
+    if name.is_ascii() {
+        return identifier(name);
+    }
+    format!("U&\"{}\"", ascii(name, '"'))
+}
+
+/// Backslashes and `quote` doubled, and what is not ASCII escaped.
+fn ascii(text: &str, quote: char) -> String {
+    text.chars().fold(String::new(), |mut escaped, character| {
+        if character == quote || character == '\\' {
+            escaped.push(character);
+        }
+        if character.is_ascii() {
+            escaped + character.encode_utf8(&mut [0; 4])
+        } else {
+            escaped + &format!("\\+{:06X}", u32::from(character))
+        }
+    })
+}
+
+/// A text as an SQL literal in ASCII, for scripts with any `client_encoding`.
+pub fn ascii_literal(text: &str) -> String {
+    if text.is_ascii() { literal(text) } else { format!("U&'{}'", ascii(text, '\'')) }
+}
+
+/// A text as an SQL literal that is right whatever `standard_conforming_strings` says.
+pub fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_two_quoted_names_are_a_qualified_name() {
+        assert_eq!(parse_qualified("\"a.b\".\"c\"\"d\""), Some(("a.b".to_owned(), "c\"d".to_owned())));
+        for other in [
+            "",
+            "a.b",
+            "\"a\"",
+            "\"a\".b",
+            "\"a\".\"b",
+            "\"a\".\"b\"; DROP DATABASE nexus",
+            "\"a\" .\"b\"",
+            "\"a\".\"b\".\"c\"",
+            "pg_sequences, LATERAL (SELECT pg_read_file('/etc/passwd')) AS x",
+            "\"a\".\"b\" AS \"c\"",
+        ] {
+            assert_eq!(parse_qualified(other), None, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_is_what_qualified_writes(text in "[\".a;\\\\ñ]{0,12}", schema in ".{0,8}", name in ".{0,8}") {
+            prop_assert_eq!(parse_qualified(&qualified(&schema, &name)), Some((schema, name)));
+            if let Some((schema, name)) = parse_qualified(&text) {
+                prop_assert_eq!(qualified(&schema, &name), text);
+            }
+        }
+    }
+
+    #[test]
+    fn quotes_are_doubled_and_backslashes_kept() {
+        assert_eq!(qualified("a.b", "c\"d"), "\"a.b\".\"c\"\"d\"");
+        assert_eq!(ascii_identifier("a\\\"b"), "\"a\\\"\"b\"");
+        assert_eq!(ascii_identifier("a\\\"ñ🧠"), "U&\"a\\\\\"\"\\+0000F1\\+01F9E0\"");
+        assert_eq!(ascii_literal("it's ñ\\"), "U&'it''s \\+0000F1\\\\'");
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal("a\\b'"), "E'a\\\\b'''");
+    }
+}

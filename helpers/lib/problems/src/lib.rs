@@ -1,0 +1,265 @@
+//! What nexus-health finds wrong with the machine now: `problems.json`, which it writes and nexus-alert reads.
+
+pub mod systemd;
+
+use std::fmt;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_fs::files;
+use serde::{Deserialize, Serialize};
+
+/// Where the list is.
+pub const PATH: &str = "/run/nexus/health/problems.json";
+
+/// The version this code writes, and the only one it reads.
+pub const VERSION: u32 = 1;
+
+/// The largest list that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// The longest name of a problem, in bytes.
+const LONGEST: usize = 64;
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// It will be bad if nobody looks at it.
+    Warning,
+    /// It is bad now.
+    Critical,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        })
+    }
+}
+
+/// The name of a problem: the same as long as the problem is the same, such as `disk-backups`; small letters, digits and
+/// hyphens, so that a file can have it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Id(String);
+
+impl Id {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Id {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let begins_well = text.starts_with(|c: char| c != '-');
+        if text.len() <= LONGEST && begins_well && text.chars().all(is_allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!(
+                "a problem's name is 1 to {LONGEST} small letters, digits and -, such as disk-backups"
+            ))
+        }
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Its name.
+    pub id: Id,
+    /// How bad it is.
+    pub level: Level,
+    /// What is wrong, for people: "The disk of the backups is 92 % full."
+    pub sentence: String,
+    /// What to do about it, for people.
+    pub advice: String,
+    /// When it began.
+    pub since: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct List {
+    version: u32,
+    problems: Vec<Problem>,
+}
+
+/// Puts the list in its place, sorted by name, by one rename; of two problems of one name the worse. It says whether it
+/// did: a list that is there already, word for word, is left alone, so that nobody is woken for nothing.
+///
+/// # Errors
+/// I/O (74), CannotCreate (73) on a full disk, Permission (77). What was there before is there still.
+pub fn write(path: &Path, mut problems: Vec<Problem>) -> Result<bool> {
+    let doing = || format!("writing the list of problems {}", path.display());
+    problems.sort_by(|a, b| a.id.cmp(&b.id).then(b.level.cmp(&a.level)));
+    problems.dedup_by(|later, kept| later.id == kept.id);
+    let json =
+        serde_json::to_vec_pretty(&List { version: VERSION, problems }).or_fail(Exit::Software, doing)?;
+    // One that cannot be read is replaced.
+    if text_of(path).is_ok_and(|there| there == json) {
+        // Of a run that was killed while it wrote what is no longer so.
+        return files::remove_if_there(&files::partial_of(path)).or_fail_io(doing).map(|()| false);
+    }
+    // Not synced: it is in memory (/run), and a list from before a crash would be wrong.
+    files::replace(path, &json, 0o640).or_fail_io(doing).map(|()| true)
+}
+
+/// What is in the list; nothing means that all is well.
+///
+/// # Errors
+/// Unavailable (69) when there is no list, for nobody knows then; Data (65) for one that cannot be understood; I/O.
+pub fn read(path: &Path) -> Result<Vec<Problem>> {
+    let doing = || format!("reading the list of problems {}", path.display());
+    let again = |failure: Failure| failure.advise("Have it written again: systemctl restart nexus-health");
+    let text = match text_of(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(Failure::new(Exit::Unavailable, doing()).because("there is none"))
+        }
+        other => other.or_fail_io(doing),
+    };
+    let list: List =
+        serde_json::from_slice(&text.map_err(again)?).or_fail(Exit::Data, doing).map_err(again)?;
+    if list.version == VERSION {
+        return Ok(list.problems);
+    }
+    Err(again(
+        Failure::new(Exit::Data, doing())
+            .because(format!("it is of version {} and not of {VERSION}", list.version)),
+    ))
+}
+
+fn text_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    files::open(path)?.take(LARGEST).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn problem(id: &str, level: Level) -> Problem {
+        let since = "2026-11-22T03:00:12Z".parse().unwrap();
+        let sentence = "The disk of the backups is 92 % full.".to_owned();
+        Problem { id: id.parse().unwrap(), level, sentence, advice: "Free some space".to_owned(), since }
+    }
+
+    #[test]
+    fn the_list_is_what_both_helpers_agreed_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("problems.json");
+        write(&path, vec![problem("disk-backups", Level::Warning)]).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let expected = serde_json::json!({"version": 1, "problems": [{
+            "id": "disk-backups", "level": "warning", "sentence": "The disk of the backups is 92 % full.",
+            "advice": "Free some space", "since": "2026-11-22T03:00:12Z"}]});
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn it_is_sorted_each_name_once_and_the_worse_of_two() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("problems.json");
+        let (a, b) = (problem("a", Level::Warning), problem("b", Level::Critical));
+        let given = vec![b.clone(), problem("b", Level::Warning), a.clone(), b.clone()];
+        assert!(write(&path, given).unwrap());
+        assert_eq!(read(&path).unwrap(), [a, b]);
+    }
+
+    #[test]
+    fn what_has_not_changed_is_left_alone_and_what_is_damaged_is_replaced() {
+        use std::os::unix::fs::MetadataExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("problems.json");
+        let list = || vec![problem("a", Level::Warning)];
+        assert!(write(&path, list()).unwrap());
+        let before = std::fs::metadata(&path).unwrap().ino();
+        assert!(!write(&path, list()).unwrap());
+        assert_eq!(std::fs::metadata(&path).unwrap().ino(), before);
+        std::fs::write(&path, "{").unwrap();
+        assert!(write(&path, list()).unwrap());
+        assert_eq!(read(&path).unwrap(), list());
+    }
+
+    #[test]
+    fn what_a_killed_run_has_half_written_goes_though_nothing_has_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("problems.json");
+        write(&path, Vec::new()).unwrap();
+        let partial = path.with_extension("json.partial");
+        std::fs::write(&partial, "{").unwrap();
+        assert!(!write(&path, Vec::new()).unwrap());
+        assert!(!partial.exists());
+    }
+
+    #[test]
+    fn no_list_and_a_damaged_list_are_not_an_empty_list() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("problems.json");
+        assert_eq!(read(&path).unwrap_err().exit(), Exit::Unavailable);
+        for damaged in [
+            "",
+            "{",
+            "[]",
+            r#"{"version":2,"problems":[]}"#,
+            r#"{"version":1,"problems":[{"id":"../x","level":"warning","sentence":"","advice":"","since":"2026-11-22T03:00:12Z"}]}"#,
+        ] {
+            std::fs::write(&path, damaged).unwrap();
+            assert_eq!(read(&path).unwrap_err().exit(), Exit::Data, "{damaged}");
+        }
+        write(&path, Vec::new()).unwrap();
+        assert_eq!(read(&path).unwrap(), []);
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_written_leaves_the_one_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("problems.json");
+        write(&path, vec![problem("a", Level::Warning)]).unwrap();
+        // A directory in the place of the temporary name.
+        std::fs::create_dir(path.with_extension("json.partial")).unwrap();
+        assert!(write(&path, Vec::new()).is_err());
+        assert_eq!(read(&path).unwrap(), [problem("a", Level::Warning)]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_is_a_path(text in "\\PC{0,80}") {
+            if let Ok(id) = text.parse::<Id>() {
+                prop_assert!(!id.as_str().contains(['/', '.']) && !id.as_str().is_empty());
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Copies of episodes in Redis: keys that are a prefix and then an episode's id.
+
+use std::path::Path;
+
+use nexus_cli::failure::Result;
+use nexus_cli::stop::Stop;
+use secrecy::SecretString;
+
+use crate::client::{connect, escaped, failed};
+
+/// Keys that are looked at in one step.
+const AT_ONCE: usize = 1000;
+
+/// The prefixes that setting `NEXUS_REDIS_COPIES` names.
+pub fn prefixes(setting: &[String]) -> Vec<String> {
+    let prefixes = setting.iter().map(|prefix| prefix.trim().to_owned());
+    prefixes.filter(|prefix| !prefix.is_empty() && prefix != "none").collect()
+}
+
+/// Removes from Redis at `socket`, whose default user has `password`, every copy whose id `is_forbidden`, the prefixes being `prefixes`; gives how many there
+/// were. A key whose rest is no text is no copy.
+///
+/// # Errors
+/// Unavailable (69), Permission (77), TryLater (75) when stopped.
+pub fn forget(
+    socket: &Path,
+    password: &SecretString,
+    prefixes: &[String],
+    is_forbidden: impl Fn(&str) -> bool,
+    stop: &Stop,
+) -> Result<u64> {
+    let doing = format!("removing copies of forgotten episodes from Redis at {}", socket.display());
+    let mut connection = connect(socket, password, &doing)?;
+    let mut gone = 0;
+    for prefix in prefixes {
+        let pattern = format!("{}*", escaped(prefix));
+        let mut cursor = 0_u64;
+        loop {
+            stop.check()?;
+            let (next, keys): (u64, Vec<Vec<u8>>) = ::redis::cmd("SCAN")
+                .arg(cursor)
+                .arg("MATCH")
+                .arg(&pattern)
+                .arg("COUNT")
+                .arg(AT_ONCE)
+                .query(&mut connection)
+                .map_err(|error| failed(&doing, error))?;
+            let forbidden: Vec<&Vec<u8>> = keys
+                .iter()
+                .filter(|key| {
+                    let id = key.strip_prefix(prefix.as_bytes()).and_then(|id| std::str::from_utf8(id).ok());
+                    id.is_some_and(&is_forbidden)
+                })
+                .collect();
+            if !forbidden.is_empty() {
+                let unlink: u64 = ::redis::cmd("UNLINK")
+                    .arg(&forbidden)
+                    .query(&mut connection)
+                    .map_err(|error| failed(&doing, error))?;
+                gone += unlink;
+            }
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+    }
+    Ok(gone)
+}

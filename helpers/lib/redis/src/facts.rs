@@ -1,0 +1,78 @@
+//! What INFO says of Redis: version, keys, and whether some key would live for ever.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use nexus_cli::failure::{Exit, Failure, Result};
+use secrecy::SecretString;
+
+use crate::client::{connect, failed};
+
+/// What Redis holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// `redis_version`
+    pub version: String,
+    /// Keys by database number.
+    pub keys: BTreeMap<u32, u64>,
+    with_expiry: u64,
+}
+
+impl Facts {
+    /// Whether some key has no time to live: a loss that no program would mend.
+    pub fn some_key_lives_for_ever(&self) -> bool {
+        self.keys.values().sum::<u64>() > self.with_expiry
+    }
+
+    /// Parses the answer of INFO (Redis documentation, "INFO", sections server and keyspace).
+    fn parse(info: &str) -> Option<Self> {
+        let mut facts = Self { version: String::new(), keys: BTreeMap::new(), with_expiry: 0 };
+        for line in info.lines() {
+            let Some((name, value)) = line.split_once(':') else { continue };
+            if name == "redis_version" {
+                value.clone_into(&mut facts.version);
+            } else if let Some(number) = name.strip_prefix("db").and_then(|n| n.parse().ok()) {
+                // db0:keys=12,expires=3,avg_ttl=0
+                let field = |wanted: &str| {
+                    value
+                        .split(',')
+                        .find_map(|f| f.strip_prefix(wanted)?.strip_prefix('=')?.parse::<u64>().ok())
+                };
+                facts.keys.insert(number, field("keys")?);
+                facts.with_expiry += field("expires")?;
+            }
+        }
+        (!facts.version.is_empty()).then_some(facts)
+    }
+}
+
+/// Asks Redis at `socket`.
+///
+/// # Errors
+/// Unavailable (69), or Permission (77) when it refuses the password.
+pub fn read(socket: &Path, password: &SecretString) -> Result<Facts> {
+    let doing = format!("asking Redis at {}", socket.display());
+    let mut connection = connect(socket, password, &doing)?;
+    let text: String = ::redis::cmd("INFO")
+        .arg("server")
+        .arg("keyspace")
+        .query(&mut connection)
+        .map_err(|error| failed(&doing, error))?;
+    Facts::parse(&text)
+        .ok_or_else(|| Failure::new(Exit::Unavailable, doing).because("its INFO cannot be understood"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_means_yes_when_some_key_has_no_time_to_live() {
+        let info =
+            |keyspace: &str| format!("# Server\r\nredis_version:8.0.6\r\n\r\n# Keyspace\r\n{keyspace}\r\n");
+        let for_ever = |keyspace| Facts::parse(&info(keyspace)).unwrap().some_key_lives_for_ever();
+        assert!(!for_ever(""));
+        assert!(!for_ever("db0:keys=3,expires=3,avg_ttl=10,subexpiry=0"));
+        assert!(for_ever("db0:keys=3,expires=3,avg_ttl=10\r\ndb5:keys=2,expires=1,avg_ttl=0"));
+    }
+}

@@ -1,0 +1,130 @@
+//! A second try for rows that the server has refused: after all the others, because a constraint's function may read them;
+//! through the root of their partitions; with the search_path that sessions of the database had.
+
+use age::Identity;
+use nexus_backup_set::database_sql::list_of_literals;
+use nexus_backup_set::manifest::Table;
+use nexus_cli::failure::{Failure, Result};
+use nexus_cli::text::printable;
+
+use crate::refused::{self, Refused, Rows, is_about_content, is_misplaced};
+use crate::tree::{self, Tree};
+use crate::{Restoring, parallel, rows};
+
+/// How the rows were loaded in the end.
+struct Loaded {
+    tree: Option<Tree>,
+    /// The search_path that it took.
+    path: Option<String>,
+}
+
+/// Loads the refused rows.
+///
+/// # Errors
+/// Data (65) naming every table that is still refused; else the server's.
+pub(super) fn load<'t>(
+    making: &mut Restoring<'_>,
+    tables: &'t [Table],
+    mut left: Vec<Refused<'t>>,
+) -> Result<()> {
+    if left.is_empty() {
+        return Ok(());
+    }
+    let identities = making.unlock.identities()?;
+    find_trees(making, tables, &mut left)?;
+    while !left.is_empty() {
+        let count = left.len();
+        let mut still = Vec::new();
+        for Refused { rows, failure: _ } in left {
+            match load_somehow(making, &identities, &rows)? {
+                Ok(loaded) => remember(making, &rows, loaded),
+                Err(failure) => still.push(Refused { rows, failure }),
+            }
+        }
+        left = still;
+        if left.len() == count && !find_trees(making, tables, &mut left)? {
+            break;
+        }
+    }
+    refused::rows(making, &left).map_or(Ok(()), Err)
+}
+
+/// Whether any of them was loaded together with all partitions of its root.
+fn find_trees<'t>(making: &Restoring<'_>, tables: &'t [Table], left: &mut Vec<Refused<'t>>) -> Result<bool> {
+    let mut found = false;
+    while let Some((table, place)) = left.iter().enumerate().find_map(|(place, refused)| match refused.rows {
+        Rows::Table(table) if is_misplaced(&refused.failure) => Some((table, place)),
+        _ => None,
+    }) {
+        let Some(branches) = tree::find(making, tables, table)? else { break };
+        let failure = left.swap_remove(place).failure;
+        left.retain(|refused| match refused.rows {
+            Rows::Table(table) => !branches.tables.iter().any(|branch| branch.file == table.file),
+            Rows::Tree(_) => true,
+        });
+        left.push(Refused { rows: Rows::Tree(branches), failure });
+        found = true;
+    }
+    Ok(found)
+}
+
+/// Tries without a search_path, then each search_path; returns the first refusal if all are refused.
+fn load_somehow(
+    making: &Restoring<'_>,
+    identities: &[Box<dyn Identity>],
+    rows: &Rows<'_>,
+) -> Result<std::result::Result<Loaded, Failure>> {
+    let first = match load_with(making, identities, rows, None)? {
+        Err(failure) if !is_misplaced(&failure) => failure,
+        // Only when their functions are found does the server say that rows belong to another partition.
+        outcome => return Ok(outcome),
+    };
+    let paths = match &making.wanted.search_path {
+        Some(path) => vec![list_of_literals(path)],
+        None => making.manifest.postgres.properties.search_paths(),
+    };
+    for path in paths {
+        match load_with(making, identities, rows, Some(path))? {
+            Err(failure) if !is_misplaced(&failure) => {}
+            outcome => return Ok(outcome),
+        }
+    }
+    Ok(Err(first))
+}
+
+fn load_with(
+    making: &Restoring<'_>,
+    identities: &[Box<dyn Identity>],
+    rows: &Rows<'_>,
+    path: Option<String>,
+) -> Result<std::result::Result<Loaded, Failure>> {
+    making.stop.check()?;
+    let mut session = parallel::session(making)?;
+    if let Some(path) = &path {
+        session.execute("setting search_path", &format!("SET search_path TO {path}"))?;
+    }
+    let outcome = match rows {
+        Rows::Table(table) => rows::load_table(making, identities, &mut session, table).map(|()| None),
+        Rows::Tree(branches) => branches.load(making, identities, &mut session).map(Some),
+    };
+    match outcome {
+        Ok(tree) => Ok(Ok(Loaded { tree, path })),
+        Err(failure) if is_about_content(&failure) => Ok(Err(failure)),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn remember(making: &mut Restoring<'_>, rows: &Rows<'_>, loaded: Loaded) {
+    if let Some(path) = loaded.path {
+        let name = match rows {
+            Rows::Table(table) => printable(&table.label()),
+            Rows::Tree(branches) => branches.label(),
+        };
+        making.note(format!(
+            "{name} was restored with search_path {}: its constraints or generated columns call functions that name others \
+             without their schema. ALTER FUNCTION … SET search_path makes them independent of it",
+            printable(&path)
+        ));
+    }
+    making.trees.extend(loaded.tree);
+}

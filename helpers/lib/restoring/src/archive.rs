@@ -1,0 +1,120 @@
+//! pg_dump's archive through pg_restore: run in the database's container by nexus-docker, so that versions match, or by a
+//! command of the owner's for a server outside Compose.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use nexus_backup_set::{DATABASE, open};
+use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::stop::Stop;
+use nexus_docker_client::client::Client;
+use nexus_docker_client::protocol::{Request, Section};
+
+use crate::pg_restore::PgRestore;
+use crate::{Restoring, Tool};
+
+/// The longest script of the last section that is read, in bytes: some 100,000 indexes.
+pub(super) const LONGEST_SCRIPT: usize = 32 << 20;
+
+/// What pg_restore writes at the end of every script.
+const SCRIPT_END: &str = "-- PostgreSQL database dump complete";
+
+/// Whether pg_restore can be run, before anything is made.
+///
+/// # Errors
+/// Unavailable (69) when there is no nexus-docker; Settings (78) when the command is none or too old.
+pub fn check(making: &Restoring<'_>) -> Result<()> {
+    match &making.tool {
+        Tool::Command(command) => {
+            let major = making.manifest.postgres.server_version_num / 10_000;
+            PgRestore::parse(command)?.require_version(major)
+        }
+        Tool::Docker { socket, .. } if socket.exists() => Ok(()),
+        Tool::Docker { socket, .. } => {
+            Err(Failure::new(Exit::Unavailable, format!("looking for {}", socket.display()))
+                .because("nobody runs pg_restore there")
+                .advise(
+                    "Start it with: systemctl start nexus-docker.socket. \
+                     For a server outside Compose set NEXUS_PG_RESTORE",
+                ))
+        }
+    }
+}
+
+/// Restores one section of the archive into the new database.
+///
+/// # Errors
+/// Data (65) when the archive is damaged, else what pg_restore said.
+pub fn restore(making: &Restoring<'_>, section: Section) -> Result<()> {
+    making.progress.doing(format!("restoring {}", section.as_str()));
+    let path = making.set.path.join(DATABASE);
+    let mut archive =
+        Plain { inner: open::open(&path, &making.unlock.identities()?)?, path, progress: making.progress };
+    match &making.tool {
+        Tool::Command(command) => {
+            let tool = PgRestore::parse(command)?;
+            tool.run(making, section, &mut archive)
+        }
+        Tool::Docker { socket, stand } => {
+            let request = Request::Restore {
+                database: making.database.clone(),
+                section,
+                server: *stand,
+                without_tablespaces: making.without_tablespaces,
+            };
+            client(socket, making.stop).send(&request, &mut archive).map(|_| ())
+        }
+    }
+}
+
+/// The SQL of the archive's last section, as pg_restore would run it.
+///
+/// # Errors
+/// Data (65) when the archive is damaged or the script is not whole, else what pg_restore said.
+pub fn post_data_script(making: &Restoring<'_>) -> Result<String> {
+    let doing = || "reading what comes after the rows";
+    making.progress.doing(doing());
+    let path = making.set.path.join(DATABASE);
+    let mut archive =
+        Plain { inner: open::open(&path, &making.unlock.identities()?)?, path, progress: making.progress };
+    let script = match &making.tool {
+        Tool::Command(command) => PgRestore::parse(command)?.script(&mut archive, making.stop)?,
+        Tool::Docker { socket, .. } => {
+            client(socket, making.stop).exchange(&Request::PostDataScript {}, &mut archive, LONGEST_SCRIPT)?
+        }
+    };
+    let script = String::from_utf8(script).or_fail(Exit::Data, doing)?;
+    match script.rfind(SCRIPT_END) {
+        Some(end) => Ok(script[..end].to_owned()),
+        None => Err(Failure::new(Exit::Data, doing())
+            .because("the script has no end")
+            .advise("Run it without --serve-early, which leaves all of it to pg_restore")),
+    }
+}
+
+/// The way to nexus-docker, which notices a stop.
+pub fn client(socket: &Path, stop: &Stop) -> Client {
+    let stop = stop.clone();
+    Client::at(socket).checking(move || stop.check())
+}
+
+/// A file of the set as it is read; damage travels through whatever reads it as a [`Failure`].
+struct Plain<'a> {
+    inner: Box<dyn Read + Send>,
+    path: PathBuf,
+    progress: &'a Progress,
+}
+
+impl Read for Plain<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.inner.read(buffer) {
+            Ok(read) => {
+                self.progress.advance(0);
+                Ok(read)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => Err(io::Error::other(open::damaged(&self.path, error))),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Whether the restored database is the one that was backed up: every row, sequence and large object.
+
+use std::collections::{BTreeMap, HashMap};
+
+use nexus_backup_set::manifest::{LARGE_OBJECT_QUERY, SequenceState, Table};
+use nexus_backup_set::proof::TableDigest;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::text::printable;
+use nexus_digest::{Digest, Hasher};
+use nexus_postgres::blocking::Control;
+use nexus_postgres::quote;
+use nexus_postgres::raw::{Copied, RawSession};
+use serde::Serialize;
+
+use crate::{Restoring, Tree, parallel, tree};
+
+/// Sequences asked for in one query.
+const SEQUENCES_AT_ONCE: usize = 100;
+
+/// What was compared and found equal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Compared {
+    /// Tables.
+    pub tables: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Bytes of their COPY streams.
+    pub bytes: u64,
+    /// Sequences.
+    pub sequences: u64,
+    /// Large objects.
+    pub large_objects: u64,
+    /// What was found in each table, in the manifest's order.
+    #[serde(skip)]
+    pub digests: Vec<TableDigest>,
+}
+
+/// Compares everything the manifest has a measure of.
+///
+/// # Errors
+/// Data (65) naming what differs.
+pub fn all(making: &mut Restoring<'_>) -> Result<Compared> {
+    let making = &*making;
+    let tables: Vec<&Table> =
+        making.manifest.tables.iter().filter(|table| !making.is_left_out(table)).collect();
+    let by_itself = tables.iter().copied().filter(|table| tree_of(making, table).is_none()).collect();
+    let found = parallel::each_table(
+        making,
+        by_itself,
+        || Ok(()),
+        |(), session, table| compare_table(making, session, table),
+    )?;
+    let mut differences: Vec<String> =
+        found.iter().filter_map(|(_, difference)| difference.clone()).collect();
+    for tree in &making.trees {
+        differences.extend(tree::compare(making, tree)?);
+    }
+    refuse(&differences, "table")?;
+    refuse(&compare_sequences(making)?, "sequence")?;
+    let large_objects = compare_large_objects(making)?;
+    let through = tables.iter().filter_map(|table| {
+        let tree = tree_of(making, table)?;
+        let (schema, name) = (table.schema.clone(), table.table.clone());
+        let through = Some(tree.root.clone());
+        Some(TableDigest { schema, table: name, rows: table.rows, sha256: table.sha256, through })
+    });
+    let digests = in_order(&tables, found.into_iter().map(|(digest, _)| digest).chain(through));
+    Ok(Compared {
+        tables: tables.len() as u64,
+        rows: tables.iter().map(|table| table.rows).sum(),
+        bytes: tables.iter().map(|table| table.bytes).sum(),
+        sequences: making.manifest.sequences.len() as u64,
+        large_objects,
+        digests,
+    })
+}
+
+fn refuse(differences: &[String], what: &str) -> Result<()> {
+    let Some(first) = differences.first() else { return Ok(()) };
+    let others = match differences.len() {
+        1 => String::new(),
+        more => format!(" (and {} more)", more - 1),
+    };
+    Err(Failure::new(Exit::Data, format!("comparing what was restored, {what} {first}{others}")).advise(
+        "The restored copy is not what was backed up; the set may still be whole: please report this",
+    ))
+}
+
+/// What is found in a table, and how that differs from what was backed up.
+fn compare_table(
+    making: &Restoring<'_>,
+    session: &mut RawSession,
+    table: &Table,
+) -> Result<(TableDigest, Option<String>)> {
+    let name = printable(&format!("{}.{}", table.schema, table.table));
+    let doing = format!("comparing {name}");
+    making.progress.doing(&doing);
+    let (copied, digest) = digest(making, session, &doing, &table.copy_out())?;
+    let expected = (Copied { rows: table.rows, bytes: table.bytes }, table.sha256);
+    let difference = (expected != (copied, digest)).then(|| {
+        format!(
+            "{name}: {} rows, {} bytes, SHA-256 {digest}; it was backed up with {} rows, {} bytes, {}",
+            copied.rows, copied.bytes, table.rows, table.bytes, table.sha256
+        )
+    });
+    let (schema, table) = (table.schema.clone(), table.table.clone());
+    Ok((TableDigest { schema, table, rows: copied.rows, sha256: digest, through: None }, difference))
+}
+
+/// The partitions with which `table` was loaded, if it was loaded through their root.
+fn tree_of<'a>(making: &'a Restoring<'_>, table: &Table) -> Option<&'a Tree> {
+    making.trees.iter().find(|tree| tree.files.contains(&table.file))
+}
+
+/// The threads have them in any order.
+fn in_order(tables: &[&Table], found: impl Iterator<Item = TableDigest>) -> Vec<TableDigest> {
+    let place: HashMap<(&str, &str), usize> =
+        tables.iter().enumerate().map(|(place, t)| ((t.schema.as_str(), t.table.as_str()), place)).collect();
+    let mut found: Vec<TableDigest> = found.collect();
+    found.sort_by_key(|f| place.get(&(f.schema.as_str(), f.table.as_str())).copied());
+    found
+}
+
+fn digest(
+    making: &Restoring<'_>,
+    session: &mut RawSession,
+    doing: &str,
+    sql: &str,
+) -> Result<(Copied, Digest)> {
+    let mut hasher = Hasher::default();
+    let copied = session.copy_out(doing, sql, |piece| {
+        hasher.update(piece);
+        making.progress.advance(piece.len() as u64);
+        Ok(())
+    })?;
+    Ok((copied, hasher.finish()))
+}
+
+fn compare_sequences(making: &Restoring<'_>) -> Result<Vec<String>> {
+    let doing = "comparing sequences";
+    making.progress.doing(doing);
+    let control = Control::open(&making.server, &making.database, making.stop)?;
+    let names: Vec<&String> = making.manifest.sequences.keys().collect();
+    let mut states = BTreeMap::new();
+    for names in names.chunks(SEQUENCES_AT_ONCE) {
+        let parts = names.iter().map(|name| state_query(name)).collect::<Result<Vec<_>>>()?;
+        for row in control.rows(doing, &parts.join(" UNION ALL "), &[])? {
+            let state = SequenceState { last_value: row.get(1), is_called: row.get(2) };
+            states.insert(row.get::<_, String>(0), state);
+        }
+    }
+    let differs = making.manifest.sequences.iter().filter_map(|(name, range)| {
+        let state = states.get(name);
+        let is_equal = state.is_some_and(|state| range.allows(*state));
+        (!is_equal).then(|| {
+            let state =
+                state.map_or_else(|| "nothing".to_owned(), |s| format!("{} {}", s.last_value, s.is_called));
+            format!("{}: {state}; it was backed up at {}", printable(name), range.before.last_value)
+        })
+    });
+    Ok(differs.collect())
+}
+
+/// The query for the state of sequence `name`. A manifest is untrusted text: only a name becomes part of the SQL.
+fn state_query(name: &str) -> Result<String> {
+    let (schema, sequence) = quote::parse_qualified(name).ok_or_else(|| {
+        Failure::new(Exit::Data, "comparing sequences")
+            .because(format!("the manifest names a sequence {name}, which is not a quoted schema and name"))
+            .advise("nexus-backup does not write sets like this: find out who made it")
+    })?;
+    let place = quote::qualified(&schema, &sequence);
+    Ok(format!("SELECT {}::text, last_value, is_called FROM {place}", quote::literal(name)))
+}
+
+/// How many large objects there are, when they are equal.
+fn compare_large_objects(making: &Restoring<'_>) -> Result<u64> {
+    let doing = "comparing large objects";
+    making.progress.doing(doing);
+    let mut session = parallel::session(making)?;
+    let expected = making.manifest.large_objects.as_ref();
+    let (copied, digest) =
+        digest(making, &mut session, doing, &format!("COPY ({LARGE_OBJECT_QUERY}) TO STDOUT"))?;
+    let is_equal = match expected {
+        Some(expected) => digest == expected.sha256,
+        None => copied.rows == 0,
+    };
+    if is_equal {
+        return Ok(expected.map_or(0, |expected| expected.count));
+    }
+    let expected =
+        expected.map_or_else(|| "none".to_owned(), |e| format!("{}, SHA-256 {}", e.count, e.sha256));
+    refuse(&[format!("s: SHA-256 {digest}; backed up were {expected}")], "large object")?;
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_cannot_have_sql_run_by_the_name_of_a_sequence() {
+        let query = state_query("\"public\".\"it's\"").unwrap();
+        assert_eq!(
+            query,
+            "SELECT '\"public\".\"it''s\"'::text, last_value, is_called FROM \"public\".\"it's\""
+        );
+        let hostile = "(SELECT 1 AS last_value, true AS is_called, pg_read_file('/etc/passwd')) AS x";
+        assert_eq!(state_query(hostile).unwrap_err().exit(), Exit::Data);
+    }
+}

@@ -1,0 +1,76 @@
+//! The database itself: empty at first, and at the end with all that CREATE DATABASE does not say.
+
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::text::printable;
+use nexus_postgres::blocking::Control;
+use nexus_postgres::failure::from_client;
+use nexus_postgres::quote;
+
+use crate::Restoring;
+
+/// The first server version with the setting `event_triggers`.
+const HAS_EVENT_TRIGGERS: u32 = 170_000;
+
+/// An empty database that lets in nobody but superusers: row-level security comes last.
+///
+/// # Errors
+/// CannotCreate (73) when the server has not the locale, else the server's.
+pub fn create(making: &mut Restoring<'_>, control: &Control, server_version: u32) -> Result<()> {
+    let properties = &making.manifest.postgres.properties;
+    let create = properties.create_statement(&making.database);
+    let outcome = control.try_run(&format!("{create} CONNECTION LIMIT 0"))?;
+    outcome.map_err(|error| {
+        let failure = from_client("making the new database", &error);
+        match error.code().map(tokio_postgres::error::SqlState::code) {
+            // wrong_object_type, invalid_parameter_value: "invalid LC_COLLATE locale name", "ICU locale … unknown"
+            Some("42809" | "22023") => Failure::new(Exit::CannotCreate, failure.to_string()).advise(format!(
+                "The database needs encoding {} and locale {}, which the server must have",
+                properties.encoding,
+                properties.locale.as_ref().unwrap_or(&properties.collate)
+            )),
+            _ => failure,
+        }
+    })?;
+    if server_version >= HAS_EVENT_TRIGGERS {
+        // A trigger on login would run for each of our sessions and could change what is compared.
+        control.run("preparing the new database", &set_event_triggers(making, "SET event_triggers = off"))?;
+    }
+    Ok(())
+}
+
+fn set_event_triggers(making: &Restoring<'_>, how: &str) -> String {
+    format!("ALTER DATABASE {} {how}", quote::identifier(&making.database))
+}
+
+/// Statistics for the planner: the archive holds none, and the first queries must not wait for autovacuum.
+///
+/// # Errors
+/// When no session can be opened.
+pub fn analyze(making: &mut Restoring<'_>) -> Result<()> {
+    let control = Control::open(&making.server, &making.database, making.stop)?;
+    if let Err(error) = control.try_run("ANALYZE")? {
+        let failure = from_client("gathering statistics", &error);
+        making.note(format!("{failure}. Run ANALYZE in the database by hand"));
+    }
+    Ok(())
+}
+
+/// Owner, comment, settings and privileges of the database itself.
+///
+/// # Errors
+/// The server's.
+pub fn finish(making: &mut Restoring<'_>, control: &Control, server_version: u32) -> Result<()> {
+    if server_version >= HAS_EVENT_TRIGGERS {
+        control.run("finishing the new database", &set_event_triggers(making, "RESET event_triggers"))?;
+    }
+    for statement in making.manifest.postgres.properties.finishing_statements(&making.database) {
+        let Err(error) = control.try_run(&statement)? else { continue };
+        let failure = from_client(printable(&format!("setting up the database: {statement}")), &error);
+        match error.code().map(tokio_postgres::error::SqlState::code) {
+            // undefined_object: a setting that this newer server has no more.
+            Some("42704") if statement.contains(" SET ") => making.note(failure.to_string()),
+            _ => return Err(failure),
+        }
+    }
+    Ok(())
+}

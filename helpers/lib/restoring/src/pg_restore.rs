@@ -1,0 +1,219 @@
+//! pg_restore as a command of the owner's, on this machine.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::process::{ChildStdin, Command, Stdio};
+use std::thread;
+
+use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Refusal, Result};
+use nexus_cli::stop::Stop;
+use nexus_docker_client::client::failure_of;
+use nexus_docker_client::protocol::Section;
+use nix::sys::signal::Signal;
+use tempfile::NamedTempFile;
+
+use crate::archive::LONGEST_SCRIPT;
+use crate::{Restoring, child};
+
+/// How much of what it says is kept.
+const KEPT: usize = 64 << 10;
+
+/// The command and its first arguments.
+#[derive(Clone, Debug)]
+pub(super) struct PgRestore {
+    words: Vec<String>,
+}
+
+impl PgRestore {
+    /// The words of the setting.
+    ///
+    /// # Errors
+    /// Settings (78) when there is none.
+    pub(super) fn parse(command: &str) -> Result<Self> {
+        let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+        if words.is_empty() {
+            return Err(refused(command).because("it names no command").advise(ADVICE));
+        }
+        Ok(Self { words })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        command.args(&self.words[1..]);
+        command
+    }
+
+    /// Refuses one that cannot read an archive of PostgreSQL `major`.
+    ///
+    /// # Errors
+    /// Settings (78).
+    pub(super) fn require_version(&self, major: u32) -> Result<()> {
+        let refused = || refused(&self.words.join(" "));
+        let output = self
+            .command()
+            .arg("--version")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|cause| refused().because(cause).advise(ADVICE))?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        match version_in(&said) {
+            Some(version) if version >= major => Ok(()),
+            Some(version) => Err(refused()
+                .because(format!("it is of version {version}, the set is of PostgreSQL {major}"))
+                .advise(ADVICE)),
+            None => Err(refused()
+                .because(format!("asked for its version it says {:?}", said.trim()))
+                .advise(ADVICE)),
+        }
+    }
+
+    /// Restores one section of `archive` into the new database.
+    ///
+    /// # Errors
+    /// What reading `archive` gives, else CannotCreate (73) with what pg_restore said.
+    pub(super) fn run(
+        &self,
+        making: &Restoring<'_>,
+        section: Section,
+        archive: &mut (dyn Read + Send),
+    ) -> Result<()> {
+        let server = &making.server;
+        let doing = || format!("restoring {} with {}", section.as_str(), self.words[0]);
+        let mut passfile = NamedTempFile::new().or_fail_io(|| "making a password file")?;
+        passfile.write_all(&server.passfile_line()).or_fail_io(|| "writing a password file")?;
+        let settings = &server.settings;
+        let mut command = self.command();
+        command
+            .arg("--exit-on-error")
+            .arg("--no-password")
+            .arg(format!("--section={}", section.as_str()))
+            .args(making.without_tablespaces.then_some("--no-tablespaces"))
+            .arg(format!("--dbname=dbname={}", conninfo_value(&making.database)))
+            // What it says is looked at.
+            .env("LC_MESSAGES", "C")
+            .env("PGHOST", &settings.host)
+            .env("PGPORT", settings.port.to_string())
+            .env("PGUSER", &settings.user)
+            .env("PGPASSFILE", passfile.path());
+        talk(command, archive, making.stop, doing).map(|_| ())
+    }
+
+    /// The last section of `archive` as SQL, into no database.
+    ///
+    /// # Errors
+    /// As [`PgRestore::run`].
+    pub(super) fn script(&self, archive: &mut (dyn Read + Send), stop: &Stop) -> Result<Vec<u8>> {
+        let mut command = self.command();
+        command.args(["--section=post-data", "--file=-"]);
+        talk(command, archive, stop, || format!("reading post-data with {}", self.words[0]))
+    }
+}
+
+/// Runs `command` with `archive` as its input; gives its standard output.
+fn talk(
+    mut command: Command,
+    archive: &mut (dyn Read + Send),
+    stop: &Stop,
+    doing: impl Fn() -> String + Copy + Send,
+) -> Result<Vec<u8>> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .or_fail(Exit::Unavailable, doing)?;
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    thread::scope(|scope| {
+        let fed = scope.spawn(move || stdin.map_or(Ok(()), |stdin| feed(archive, stdin)));
+        let output =
+            scope.spawn(move || stdout.map_or_else(Vec::new, |stdout| first_of(stdout, LONGEST_SCRIPT)));
+        let said = scope.spawn(move || stderr.map_or_else(Vec::new, |stderr| first_of(stderr, KEPT)));
+        let status = child::wait(&mut child, Signal::SIGKILL, stop);
+        let fed = fed.join().map_err(|_| Failure::new(Exit::Software, doing()))?;
+        let output = output.join().unwrap_or_default();
+        let said = said.join().unwrap_or_default();
+        let status = status?;
+        fed.map_err(|error| failure_of(error, doing))?;
+        if status.success() {
+            return Ok(output);
+        }
+        let message = reason(&String::from_utf8_lossy(&said));
+        let failure = Failure::new(Exit::CannotCreate, doing()).because(message.clone());
+        Err(match status.code() {
+            Some(1) => failure.refused_with(Refusal { message, ..Refusal::default() }),
+            _ => failure,
+        })
+    })
+}
+
+const ADVICE: &str = "Write for instance /usr/lib/postgresql/18/bin/pg_restore, or remove the setting";
+
+fn refused(command: &str) -> Failure {
+    Failure::new(Exit::Settings, format!("setting NEXUS_PG_RESTORE={command}"))
+}
+
+/// Gives it the archive. It may need less than all and close its end: its exit status tells whether all is well.
+fn feed(archive: &mut (dyn Read + Send), mut stdin: ChildStdin) -> io::Result<()> {
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let read = match archive.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        match stdin.write_all(&buffer[..read]) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            other => other?,
+        }
+    }
+}
+
+/// The first bytes of what it says, at most so many; the rest is read away, so that it is never blocked.
+fn first_of(mut from: impl Read, most: usize) -> Vec<u8> {
+    let mut said = Vec::new();
+    let _read = from.by_ref().take(most as u64).read_to_end(&mut said);
+    let _rest = io::copy(&mut from, &mut io::sink());
+    said
+}
+
+/// The line that says why; what follows may quote rows.
+fn reason(said: &str) -> String {
+    let line = said.lines().find(|line| line.contains("error:")).or_else(|| said.lines().last());
+    line.map_or("it said nothing", |line| line.trim_start_matches("pg_restore: error: ")).to_owned()
+}
+
+/// `pg_restore (PostgreSQL) 15.18 (Debian …)` is 15.
+fn version_in(said: &str) -> Option<u32> {
+    let version = said.split_once("(PostgreSQL) ")?.1;
+    version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// A value in a conninfo string (libpq, "Keyword/Value Connection Strings").
+fn conninfo_value(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_what_it_says() {
+        assert_eq!(version_in("pg_restore (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
+        assert_eq!(version_in("pg_restore (PostgreSQL) 19beta1\n"), Some(19));
+        assert_eq!(version_in("hello"), None);
+    }
+
+    #[test]
+    fn only_the_reason_is_told() {
+        let said =
+            "pg_restore: while PROCESSING TOC\npg_restore: error: could not execute query: no\nDETAIL: row";
+        assert_eq!(reason(said), "could not execute query: no");
+        assert_eq!(reason(""), "it said nothing");
+    }
+
+    #[test]
+    fn a_database_name_is_never_more_than_a_name() {
+        assert_eq!(conninfo_value(r"a' host=x\"), r"'a\' host=x\\'");
+    }
+}

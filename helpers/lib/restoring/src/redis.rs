@@ -1,0 +1,39 @@
+//! Redis's snapshot in the set, compared with the manifest before it is used.
+
+use std::io::Read;
+
+use nexus_backup_set::{REDIS, open};
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_digest::Hasher;
+
+use crate::Restoring;
+
+/// Reads the snapshot once to compare it, and opens it again: rotation may remove the set meanwhile, but not what is open.
+///
+/// # Errors
+/// Data (65) when it is not what the manifest says.
+pub fn check(making: &Restoring<'_>) -> Result<Box<dyn Read + Send>> {
+    let path = making.set.path.join(REDIS);
+    let identities = making.unlock.identities()?;
+    let mut input = open::open(&path, &identities)?;
+    let mut hasher = Hasher::default();
+    let mut buffer = vec![0; 256 << 10];
+    let mut bytes = 0;
+    loop {
+        making.stop.check()?;
+        let read = input.read(&mut buffer).map_err(|cause| open::damaged(&path, cause))?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&buffer[..read]);
+        bytes += read as u64;
+        making.progress.advance(0);
+    }
+    let digest = hasher.finish();
+    match &making.manifest.redis {
+        Some(redis) if redis.sha256 == digest && redis.bytes == bytes => open::open(&path, &identities),
+        _ => Err(Failure::new(Exit::Data, format!("comparing {}", path.display()))
+            .because(format!("it holds {bytes} bytes, SHA-256 {digest}, which is not what the manifest says"))
+            .advise("Give --no-redis to restore the database alone")),
+    }
+}

@@ -1,0 +1,178 @@
+//! Rows into the new database, in the order in which they were read.
+
+use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
+
+use age::Identity;
+use nexus_backup_set::manifest::Table;
+use nexus_backup_set::open;
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::stop::Stop;
+use nexus_cli::text::{counted, printable};
+use nexus_digest::{Digest, Hasher};
+use nexus_postgres::raw::RawSession;
+
+use crate::refused::{Refused, is_about_content};
+use crate::{Restoring, again, parallel};
+
+/// Loads every table. A table that the server refuses does not stop the others; it is tried again after them.
+///
+/// # Errors
+/// Data (65) when a file does not hold what the manifest says, or the server refuses a table's rows in every try; else
+/// the server's.
+pub fn load(making: &mut Restoring<'_>) -> Result<()> {
+    let set = making.manifest.tables.clone();
+    for table in &set {
+        if making.is_left_out(table) {
+            making.leave_out(&table.label(), &format!(", {}", counted(table.rows, "row")));
+        }
+    }
+    let tables = set.iter().filter(|table| !making.is_left_out(table)).collect();
+    let refused = {
+        let making = &*making;
+        let identities = || making.unlock.identities();
+        parallel::each_table(making, tables, identities, |identities, session, table| {
+            let outcome = load_table(making, identities, session, table);
+            match outcome {
+                Err(failure) if is_about_content(&failure) => {
+                    // COPY was interrupted, so this session cannot be used again.
+                    *session = parallel::session(making)?;
+                    Ok(Some(Refused::table(table, failure)))
+                }
+                outcome => outcome.map(|()| None),
+            }
+        })?
+    };
+    again::load(making, &set, refused.into_iter().flatten().collect())
+}
+
+/// TRUNCATE and COPY in one transaction: PostgreSQL then writes to a new file from its beginning to its end, without
+/// looking for free room in earlier pages, so that reading it again gives the rows in this order (COPY, "FREEZE";
+/// `TABLE_INSERT_SKIP_FSM` in the source).
+pub(super) fn load_table(
+    making: &Restoring<'_>,
+    identities: &[Box<dyn Identity>],
+    session: &mut RawSession,
+    table: &Table,
+) -> Result<()> {
+    let doing = format!("restoring {}", printable(&table.label()));
+    making.progress.doing(&doing);
+    session.execute(&doing, "BEGIN")?;
+    session.execute(&doing, &format!("TRUNCATE ONLY {}", table.qualified()))?;
+    copy(making, identities, session, table, &table.copy_in(), |_| Ok(()))?;
+    session.execute(&doing, "COMMIT")
+}
+
+/// Runs `sql`, a COPY, with the rows of `table`; each piece of them goes to `see` too.
+///
+/// # Errors
+/// Data (65) when the rows differ from the backup. Nothing is committed then, because the session ends with the
+/// failure.
+pub(super) fn copy(
+    making: &Restoring<'_>,
+    identities: &[Box<dyn Identity>],
+    session: &mut RawSession,
+    table: &Table,
+    sql: &str,
+    mut see: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let doing = format!("restoring {}", printable(&table.label()));
+    let mut file = TableFile::open(making, identities, table)?;
+    let copied = session
+        .copy_in(&doing, sql, |buffer| {
+            making.stop.check()?;
+            let read = file.read(buffer)?;
+            see(&buffer[..read])?;
+            making.progress.advance(read as u64);
+            Ok(read)
+        })
+        .map_err(|refusal| file.or_damaged(making.stop, &doing, table, refusal))?;
+    let digest = file.hasher.finish();
+    if digest != table.sha256 || copied.bytes != table.bytes || copied.rows != table.rows {
+        return Err(Failure::new(Exit::Data, doing).because(format!(
+            "{} holds {} rows, {} bytes, SHA-256 {digest}; the manifest says {} rows, {} bytes, {}",
+            table.file, copied.rows, copied.bytes, table.rows, table.bytes, table.sha256
+        )));
+    }
+    Ok(())
+}
+
+/// The rows of a table in the set, hashed while they are read. It reads no more than the manifest says.
+struct TableFile {
+    path: PathBuf,
+    input: Box<dyn Read>,
+    hasher: Hasher,
+    size: u64,
+    left: u64,
+}
+
+impl TableFile {
+    fn open(making: &Restoring<'_>, identities: &[Box<dyn Identity>], table: &Table) -> Result<Self> {
+        let path = making.set.path.join(&table.file);
+        let input = Box::new(open::open(&path, identities)?);
+        Ok(Self { path, input, hasher: Hasher::default(), size: table.bytes, left: table.bytes })
+    }
+
+    /// A few bytes that decompress to a disk full of zeros must not reach the server.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let read = read_some(&mut self.input, buffer).map_err(|cause| open::damaged(&self.path, cause))?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            let why = format!("it holds more than the {} bytes that the manifest says", self.size);
+            open::damaged(&self.path, std::io::Error::other(why))
+        })?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+
+    /// Why a COPY was refused: the server's word, unless these are not the rows that were backed up, which is the graver
+    /// finding and may be what the server means by it.
+    fn or_damaged(&mut self, stop: &Stop, doing: &str, table: &Table, refusal: Failure) -> Failure {
+        match self.read_to_end(stop) {
+            Err(unreadable) if unreadable.exit() == Exit::Data => unreadable,
+            Ok(digest) if digest != table.sha256 => Failure::new(Exit::Data, doing)
+                .because(format!("{} has SHA-256 {digest}; the manifest says {}", table.file, table.sha256))
+                .advise(format!("PostgreSQL says: {refusal}")),
+            _ => refusal,
+        }
+    }
+
+    fn read_to_end(&mut self, stop: &Stop) -> Result<Digest> {
+        let mut buffer = vec![0; 256 << 10];
+        while self.read(&mut buffer)? > 0 {
+            stop.check()?;
+        }
+        Ok(std::mem::take(&mut self.hasher).finish())
+    }
+}
+
+fn read_some(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match input.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_read_than_the_manifest_says() {
+        let file = |size| TableFile {
+            path: "data/0001.copy.zst.age".into(),
+            input: Box::new(std::io::repeat(0)),
+            hasher: Hasher::default(),
+            size,
+            left: size,
+        };
+        let mut buffer = [0; 64];
+        let mut endless = file(100);
+        assert_eq!(endless.read(&mut buffer).unwrap(), 64);
+        let failure = endless.read(&mut buffer).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Data);
+        assert!(failure.to_string().contains("more than the 100 bytes"), "{failure}");
+        assert_eq!(file(1 << 20).read_to_end(&Stop::default()).unwrap_err().exit(), Exit::Data);
+    }
+}
