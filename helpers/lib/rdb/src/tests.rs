@@ -103,7 +103,7 @@ fn a_file_with_a_wrong_bit_anywhere_is_refused() {
         for at in 0..file.len() {
             let mut damaged = file.to_vec();
             damaged[at] ^= 1 << (at % 8);
-            refused(&damaged, "reading an RDB file, at byte ");
+            refused(&damaged, "at byte ");
         }
     }
 }
