@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nexus_embed_client::protocol::{Answer, Request, MOST_TEXTS};
+use nexus_embed_client::protocol::{EmbedReply, Request, MOST_TEXTS};
 
 fuzz_target!(|bytes: &[u8]| {
     match Request::parse(bytes) {
@@ -16,14 +16,14 @@ fuzz_target!(|bytes: &[u8]| {
         }
         Err(why) => assert!(is_one_line(&why.to_string())),
     }
-    match Answer::parse(bytes) {
+    match EmbedReply::parse(bytes) {
         Ok(answer) => {
-            if let Answer::Vectors(vectors) = &answer {
+            if let EmbedReply::Vectors(vectors) = &answer {
                 assert_eq!(vectors.rows().len() * vectors.dimensions, vectors.values.len());
                 assert!(vectors.values.iter().all(|value| value.is_finite()));
             }
             let frame = answer.to_frame().unwrap();
-            assert_eq!(Answer::parse(&frame[4..]), Ok(answer));
+            assert_eq!(EmbedReply::parse(&frame[4..]), Ok(answer));
         }
         Err(why) => assert!(is_one_line(&why.to_string())),
     }

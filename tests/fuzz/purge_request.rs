@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nexus_ledger::forgetting::protocol::{Answer, Request, LONGEST_AGENT, LONGEST_LINE};
+use nexus_ledger::forgetting::protocol::{ForgetReply, Request, LONGEST_AGENT, LONGEST_LINE};
 
 fuzz_target!(|bytes: &[u8]| {
     match Request::parse(bytes) {
@@ -18,12 +18,12 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(Request::parse(line.as_bytes()), Ok(request));
         }
     }
-    match Answer::parse(bytes) {
+    match ForgetReply::parse(bytes) {
         Err(why) => is_one_line(&why),
         Ok(answer) => {
             let line = answer.to_line().unwrap();
             assert!(line.len() <= LONGEST_LINE && line.find('\n') == Some(line.len() - 1));
-            assert_eq!(Answer::parse(line.as_bytes()), Ok(answer));
+            assert_eq!(ForgetReply::parse(line.as_bytes()), Ok(answer));
         }
     }
 });

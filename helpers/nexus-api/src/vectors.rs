@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nexus_embed_client::client::{Client, EmbedError};
-use nexus_embed_client::protocol::{Code, Kind, MOST_TEXTS};
+use nexus_embed_client::protocol::{Code, MOST_TEXTS, TextKind};
 
 use crate::input::DIMENSIONS;
 use crate::input::episode::Embedding;
@@ -74,7 +74,7 @@ impl Vectors {
     /// # Errors
     /// Why there is none.
     pub(crate) async fn of_query(&self, query: &str, limit: Duration) -> Result<Embedding, NoVector> {
-        let mut vectors = self.ask(Kind::Query, vec![query.to_owned()], limit).await?;
+        let mut vectors = self.ask(TextKind::Query, vec![query.to_owned()], limit).await?;
         vectors.pop().ok_or(NoVector::NotNow)
     }
 
@@ -87,13 +87,19 @@ impl Vectors {
         let mut vectors = Vec::with_capacity(texts.len());
         for some in texts.chunks(MOST_TEXTS) {
             let left = end.saturating_duration_since(tokio::time::Instant::now());
-            vectors
-                .extend(self.ask(Kind::Passage, some.iter().map(ToString::to_string).collect(), left).await?);
+            vectors.extend(
+                self.ask(TextKind::Passage, some.iter().map(ToString::to_string).collect(), left).await?,
+            );
         }
         Ok(vectors)
     }
 
-    async fn ask(&self, kind: Kind, texts: Vec<String>, limit: Duration) -> Result<Vec<Embedding>, NoVector> {
+    async fn ask(
+        &self,
+        kind: TextKind,
+        texts: Vec<String>,
+        limit: Duration,
+    ) -> Result<Vec<Embedding>, NoVector> {
         if !self.socket.exists() {
             return Err(NoVector::NoModel);
         }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use nexus_backup_set::seal::Sealed;
+use nexus_backup_set::encrypt::EncryptedWriter;
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_digest::{Digest, Hasher};
 use nexus_fs::new_file::Stored;
@@ -64,7 +64,7 @@ impl Intake {
 /// # Errors
 /// The writer's failure if it failed (the reader then only noticed it), else the reader's.
 pub(crate) fn run<T>(
-    mut file: Sealed,
+    mut file: EncryptedWriter,
     path: &str,
     read: impl FnOnce(&mut Intake) -> Result<T>,
 ) -> Result<(T, Passed)> {
@@ -86,7 +86,7 @@ pub(crate) fn run<T>(
         });
         let Intake { hasher, bytes, to_writer, .. } = intake;
         drop(to_writer);
-        let written: Result<Sealed> = writer
+        let written: Result<EncryptedWriter> = writer
             .join()
             .map_err(|_| Failure::new(Exit::Software, format!("the writer of {path} panicked")))?;
         // Order matters: a writer that failed is the cause of a reader's failure, never the other way round.

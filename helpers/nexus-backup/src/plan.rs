@@ -3,7 +3,7 @@
 use nexus_backup_set::directory::BackupDirectory;
 use nexus_backup_set::home::Homes;
 use nexus_backup_set::keys;
-use nexus_backup_set::rotation::Decision;
+use nexus_backup_set::rotation::RotationDecision;
 use nexus_cli::failure::Result;
 use nexus_cli::progress::human_bytes;
 use nexus_postgres::server::Server;
@@ -89,7 +89,7 @@ pub(crate) fn plan(args: &Args) -> Result<Plan> {
 fn would_remove(directory: &BackupDirectory, args: &Args) -> Result<Vec<String>> {
     let plan = rotation::plan(directory, args)?.into_iter();
     Ok(plan
-        .filter(|(_, decision)| *decision == Decision::Remove)
+        .filter(|(_, decision)| *decision == RotationDecision::Remove)
         .map(|(set, _)| set.name.to_string())
         .collect())
 }
@@ -110,7 +110,7 @@ pub(crate) fn rotation_plan(args: &Args) -> Result<Vec<PlannedSet>> {
     let directory = job::open(args, &Homes::of_this_machine())?;
     let planned = rotation::plan(&directory, args)?.into_iter().map(|(set, decision)| PlannedSet {
         set: set.name.to_string(),
-        removed: decision == Decision::Remove,
+        removed: decision == RotationDecision::Remove,
         reason: decision.reason(args.retention),
     });
     Ok(planned.collect())

@@ -5,7 +5,7 @@ use std::path::Path;
 use nexus_backup_set::directory::{BackupDirectory, SetEntry};
 use nexus_backup_set::name::SetName;
 use nexus_backup_set::rotation::{
-    Decision, Known, decide, keep_redis, missing_from_newest, missing_rows, missing_rows_advice,
+    Known, RotationDecision, decide, keep_redis, missing_from_newest, missing_rows, missing_rows_advice,
 };
 use nexus_backup_set::size::Size;
 use nexus_backup_set::{in_use, proof};
@@ -20,7 +20,7 @@ use crate::args::Args;
 ///
 /// # Errors
 /// I/O.
-pub(crate) fn plan(directory: &BackupDirectory, args: &Args) -> Result<Vec<(SetEntry, Decision)>> {
+pub(crate) fn plan(directory: &BackupDirectory, args: &Args) -> Result<Vec<(SetEntry, RotationDecision)>> {
     let sets = directory.sets()?;
     let names: Vec<_> = sets.iter().map(|set| set.name).collect();
     let known = known(directory, args, &names, None)?;
@@ -33,9 +33,9 @@ fn decided(
     sets: Vec<SetEntry>,
     names: &[SetName],
     known: &Known,
-) -> Vec<(SetEntry, Decision)> {
+) -> Vec<(SetEntry, RotationDecision)> {
     let mut decisions = if directory.newest_failed() {
-        vec![Decision::KeepAfterFailure; sets.len()]
+        vec![RotationDecision::KeepAfterFailure; sets.len()]
     } else {
         decide(names, known, args.retention)
     };
@@ -84,7 +84,7 @@ pub(crate) fn rotate(
     warn_of_missing_rows(&names, &known);
     let mut removed = Vec::new();
     for (set, decision) in decided(directory, args, sets, &names, &known) {
-        if decision != Decision::Remove {
+        if decision != RotationDecision::Remove {
             continue;
         }
         let Some(_claimed) = in_use::claim(&set.path)? else {

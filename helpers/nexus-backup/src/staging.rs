@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use age::x25519::Recipient;
 use nexus_backup_set::CHECKSUMS;
 use nexus_backup_set::checksums::Checksums;
+use nexus_backup_set::encrypt::EncryptedWriter;
 use nexus_backup_set::name::SetName;
-use nexus_backup_set::seal::Sealed;
 use nexus_cli::failure::{OrFailIo, Result};
 use nexus_fs::files as disk;
 use nexus_fs::new_file::{NewFile, Stored, sync_directory};
@@ -51,9 +51,9 @@ impl Staging {
     ///
     /// # Errors
     /// I/O.
-    pub(crate) fn seal(&self, file: &str) -> Result<Sealed> {
+    pub(crate) fn seal(&self, file: &str) -> Result<EncryptedWriter> {
         let level = file.ends_with(".zst.age").then_some(self.zstd_level);
-        Sealed::create(&self.path.join(file), &self.recipients, level)
+        EncryptedWriter::create(&self.path.join(file), &self.recipients, level)
     }
 
     /// Writes `content` as an encrypted file.

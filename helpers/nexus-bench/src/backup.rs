@@ -7,7 +7,7 @@ use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
 
 use crate::args::Compared;
-use crate::own::Own;
+use crate::fixture::Fixture;
 use crate::process;
 use crate::report::{Figure, Report};
 use crate::work::{Work, size_mib};
@@ -36,15 +36,15 @@ pub(crate) fn run(args: &Compared, stop: &Stop) -> Result<()> {
 
 fn measure(args: &Compared, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
     progress.doing(format!("filling a database with {} episodes", args.data.episodes));
-    let own = Own::filled(&args.place, &args.data, stop, report)?;
-    let work = Work::new(&args.rounds, &own, stop)?;
+    let fixture = Fixture::filled(&args.place, &args.data, stop, report)?;
+    let work = Work::new(&args.rounds, &fixture, stop)?;
     let peers = work.peers(&args.rounds, report)?;
     let mut limits = Vec::new();
     let mut ours = Runs::default();
     let mut theirs: Vec<Runs> = peers.iter().map(|_| Runs::default()).collect();
     for round in 1..=args.rounds.number {
         progress.doing(format!("round {round} of {}: the limit", args.rounds.number));
-        limits.push(stages::copy(&own, stop, |_| Ok(()))?);
+        limits.push(stages::copy(&fixture, stop, |_| Ok(()))?);
         progress.doing(format!("round {round} of {}: {OURS}", args.rounds.number));
         let out = work.fresh("ours")?;
         let ran = process::measured(&mut work.backup(&out), OURS, stop, |_| progress.advance(0))?;
@@ -72,7 +72,7 @@ fn measure(args: &Compared, stop: &Stop, progress: &Progress, report: &mut Repor
     for (peer, runs) in peers.iter().zip(&theirs) {
         report.measured(format!("{OURS} / {}", peer.name), vec![times(&runs.seconds), size(&runs.mib)]);
     }
-    stages::measure(&own, stop, progress, report, &work)
+    stages::measure(&fixture, stop, progress, report, &work)
 }
 
 impl Runs {

@@ -14,7 +14,7 @@ use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
 
 use crate::args::Idle;
-use crate::peers::is_there;
+use crate::competitors::is_there;
 use crate::report::{Figure, Report};
 
 /// Where systemd keeps its control groups.

@@ -10,8 +10,8 @@ use nexus_cli::stop::Stop;
 use nexus_postgres::blocking::Control;
 
 use crate::args::Compared;
-use crate::own::Own;
-use crate::peers::Peer;
+use crate::competitors::Peer;
+use crate::fixture::Fixture;
 use crate::process::{self, Ran};
 use crate::report::{Figure, Report};
 use crate::work::{TARGET, Work};
@@ -51,9 +51,9 @@ pub(crate) fn run(args: &Compared, stop: &Stop) -> Result<()> {
 
 fn measure(args: &Compared, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
     progress.doing(format!("filling a database with {} episodes", args.data.episodes));
-    let own = Own::filled(&args.place, &args.data, stop, report)?;
-    let work = Work::new(&args.rounds, &own, stop)?;
-    own.drop_database(TARGET)?;
+    let fixture = Fixture::filled(&args.place, &args.data, stop, report)?;
+    let work = Work::new(&args.rounds, &fixture, stop)?;
+    fixture.drop_database(TARGET)?;
     let sets = work.fresh("sets")?;
     process::measured(&mut work.backup(&sets), "nexus-backup", stop, |_| ())?;
     let peers = work.peers(&args.rounds, report)?;
@@ -68,8 +68,8 @@ fn measure(args: &Compared, stop: &Stop, progress: &Progress, report: &mut Repor
     for round in 1..=args.rounds.number {
         for runs in &mut runs {
             progress.doing(format!("round {round} of {}: {}", args.rounds.number, runs.who.name()));
-            let (ran, first) = one(&runs.who, &own, &work, &sets, stop, progress)?;
-            own.drop_database(TARGET)?;
+            let (ran, first) = one(&runs.who, &fixture, &work, &sets, stop, progress)?;
+            fixture.drop_database(TARGET)?;
             runs.first.push(first.unwrap_or(ran.seconds));
             runs.complete.push(ran.seconds);
             runs.peak_mib.push(ran.peak_mib);
@@ -101,7 +101,7 @@ impl Who {
 /// there: its first answer is its end.
 fn one(
     who: &Who,
-    own: &Own,
+    fixture: &Fixture,
     work: &Work<'_>,
     sets: &Path,
     stop: &Stop,
@@ -121,15 +121,15 @@ fn one(
                 progress.advance(0);
                 if first.is_none() && elapsed >= asked {
                     asked = elapsed + ASKED;
-                    first = answers(own, stop).is_ok().then_some(elapsed.as_secs_f64());
+                    first = answers(fixture, stop).is_ok().then_some(elapsed.as_secs_f64());
                 }
             })?
         }
     };
-    let rows = answers(own, stop)?;
-    if rows != own.rows {
+    let rows = answers(fixture, stop)?;
+    if rows != fixture.rows {
         return Err(Failure::new(Exit::Data, format!("counting what {} has restored", who.name()))
-            .because(format!("{rows} rows of {}", own.rows)));
+            .because(format!("{rows} rows of {}", fixture.rows)));
     }
     Ok((ran, first))
 }
@@ -145,7 +145,7 @@ fn ours(work: &Work<'_>, sets: &Path, early: bool) -> Command {
 }
 
 /// How many rows there are, when a search answers.
-fn answers(own: &Own, stop: &Stop) -> Result<i64> {
-    let control = Control::open(&own.server, TARGET, stop)?;
+fn answers(fixture: &Fixture, stop: &Stop) -> Result<i64> {
+    let control = Control::open(&fixture.server, TARGET, stop)?;
     Ok(control.row("searching in what was restored", SEARCH, &[])?.get(0))
 }

@@ -12,8 +12,8 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use crate::args::Rounds;
-use crate::own::{self, Own};
-use crate::peers::{PEERS, Peer};
+use crate::competitors::{PEERS, Peer};
+use crate::fixture::{self, Fixture};
 use crate::process::{self, Ran};
 use crate::report::Report;
 
@@ -27,7 +27,7 @@ const VOLUME: &str = "/var/lib/docker/volumes/nexus_postgres_data/_data";
 pub(crate) struct Work<'a> {
     directory: TempDir,
     recipient: String,
-    own: &'a Own,
+    fixture: &'a Fixture,
     stop: &'a Stop,
 }
 
@@ -36,7 +36,7 @@ impl<'a> Work<'a> {
     ///
     /// # Errors
     /// I/O.
-    pub(crate) fn new(rounds: &Rounds, own: &'a Own, stop: &'a Stop) -> Result<Self> {
+    pub(crate) fn new(rounds: &Rounds, fixture: &'a Fixture, stop: &'a Stop) -> Result<Self> {
         let doing = || format!("making a directory in {}", rounds.directory.display());
         let directory = tempfile::Builder::new()
             .prefix("nexus-bench-")
@@ -44,10 +44,10 @@ impl<'a> Work<'a> {
             .or_fail_io(doing)?;
         let identity = age::x25519::Identity::generate();
         let recipient = identity.to_public().to_string();
-        let work = Self { directory, recipient, own, stop };
+        let work = Self { directory, recipient, fixture, stop };
         work.write("identity", identity.to_string().expose_secret().as_bytes())?;
         work.write("recipients", work.recipient.as_bytes())?;
-        work.write("passfile", &own.server.passfile_line())?;
+        work.write("passfile", &fixture.server.passfile_line())?;
         work.write("secret", age::x25519::Identity::generate().to_string().expose_secret().as_bytes())?;
         Ok(work)
     }
@@ -81,13 +81,13 @@ impl<'a> Work<'a> {
 
     /// A command of ours, with the database of its own and the keys of this directory.
     pub(crate) fn ours(&self, program: &str) -> Command {
-        let settings = &self.own.server.settings;
+        let settings = &self.fixture.server.settings;
         let mut command = Command::new(process::ours(program));
         command
             .env("NEXUS_PG_HOST", &settings.host)
             .env("NEXUS_PG_PORT", settings.port.to_string())
             .env("NEXUS_PG_USER", &settings.user)
-            .env("NEXUS_PG_DATABASE", own::NAME)
+            .env("NEXUS_PG_DATABASE", fixture::NAME)
             .env("NEXUS_RECIPIENTS", self.path("recipients"))
             .env("NEXUS_PURGE_LEDGER", self.path("ledger.jsonl"));
         command
@@ -109,7 +109,7 @@ impl<'a> Work<'a> {
     /// # Errors
     /// As [`process::measured`].
     pub(crate) fn run(&self, peer: &Peer, script: &str, out: &Path) -> Result<Ran> {
-        let settings = &self.own.server.settings;
+        let settings = &self.fixture.server.settings;
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
         let mut command = Peer::command(script);
         command
@@ -117,7 +117,7 @@ impl<'a> Work<'a> {
             .env("PGPORT", settings.port.to_string())
             .env("PGUSER", &settings.user)
             .env("PGPASSFILE", self.path("passfile"))
-            .env("PGDATABASE", own::NAME)
+            .env("PGDATABASE", fixture::NAME)
             .env("TARGET", TARGET)
             .env("OUT", out)
             .env("RECIPIENT", &self.recipient)
@@ -142,7 +142,7 @@ impl<'a> Work<'a> {
             }
             let out = self.fresh("try")?;
             match self.run(peer, peer.prepare, &out).and_then(|_| self.run(peer, peer.backup, &out)) {
-                Ok(_) if size_mib(&out) < least_mib(self.own) => {
+                Ok(_) if size_mib(&out) < least_mib(self.fixture) => {
                     report.note(format!(
                         "{}: not measured, it says that it succeeded and stored next to nothing",
                         peer.name
@@ -171,8 +171,8 @@ impl<'a> Work<'a> {
 
 /// What a backup of the rows cannot be smaller than: a byte for a number of each vector, which are as good as random.
 #[allow(clippy::cast_precision_loss)]
-fn least_mib(own: &Own) -> f64 {
-    (own.rows * 384) as f64 / f64::from(1 << 20)
+fn least_mib(fixture: &Fixture) -> f64 {
+    (fixture.rows * 384) as f64 / f64::from(1 << 20)
 }
 
 /// Bytes of all files below `path`, in MiB.

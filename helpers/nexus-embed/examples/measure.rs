@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nexus_embed::machine::Instructions;
 use nexus_embed::model::Model;
-use nexus_embed_client::protocol::Kind;
+use nexus_embed_client::protocol::TextKind;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
@@ -74,7 +74,7 @@ fn line(folder: &Path) -> nexus_cli::failure::Result<()> {
         let times = times_of(&model, tokens, rounds)?;
         print!(" {:.1}", milliseconds(times[times.len() / 2]));
     }
-    let vectors = model.embed(&[(Kind::Query, &text_of(9))], &mut || {})?;
+    let vectors = model.embed(&[(TextKind::Query, &text_of(9))], &mut || {})?;
     println!(" {} {:.4} {:.4}", resident("VmRSS"), vectors[0], vectors[383]);
     Ok(())
 }
@@ -85,7 +85,7 @@ fn times_of(model: &Model, tokens: usize, rounds: u32) -> nexus_cli::failure::Re
     let mut times = Vec::new();
     for _ in 0..rounds {
         let began = Instant::now();
-        model.embed(&[(Kind::Query, &text)], &mut || {})?;
+        model.embed(&[(TextKind::Query, &text)], &mut || {})?;
         times.push(began.elapsed());
     }
     times.sort();

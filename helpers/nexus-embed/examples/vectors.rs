@@ -11,7 +11,7 @@ use nexus_cli::failure::{Exit, OrFail, OrFailIo, Result};
 use nexus_cli::output;
 use nexus_embed::machine::Instructions;
 use nexus_embed::model::Model;
-use nexus_embed_client::protocol::Kind;
+use nexus_embed_client::protocol::TextKind;
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args().nth(1) else {
@@ -31,7 +31,7 @@ fn vectors(folder: &Path) -> Result<()> {
     let model = Model::load(folder, Instructions::best())?;
     for line in std::io::stdin().lock().lines() {
         let line = line.or_fail_io(|| "reading standard input")?;
-        let (kind, text): (Kind, String) =
+        let (kind, text): (TextKind, String) =
             serde_json::from_str(&line).or_fail(Exit::Data, || "reading standard input")?;
         let vector = model.embed(&[(kind, &text)], &mut || {})?;
         let line = serde_json::to_string(&vector).or_fail(Exit::Software, || "writing JSON")?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use nexus_embed::machine::Instructions;
 use nexus_embed::model::Model;
-use nexus_embed_client::protocol::Kind;
+use nexus_embed_client::protocol::TextKind;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -46,12 +46,12 @@ fn vectors_are_those_of_the_published_weights() {
     for instructions in [Instructions::best(), Instructions::Portable] {
         let model = Model::load(&folder, instructions).unwrap();
         assert_eq!(model.version(), "all-MiniLM-L6-v2@53aa5117");
-        let texts: Vec<_> = reference.cases.iter().map(|case| (Kind::Passage, compared(case))).collect();
+        let texts: Vec<_> = reference.cases.iter().map(|case| (TextKind::Passage, compared(case))).collect();
         // Together, as they come from a batch, and each alone.
         let together = model.embed(&texts, &mut || {}).unwrap();
         let mut least = 1.0_f64;
         for (case, together) in reference.cases.iter().zip(together.chunks_exact(384)) {
-            let alone = model.embed(&[(Kind::Query, compared(case))], &mut || {}).unwrap();
+            let alone = model.embed(&[(TextKind::Query, compared(case))], &mut || {}).unwrap();
             for ours in [together, &alone] {
                 let cosine = cosine(ours, &case.embedding);
                 assert!(

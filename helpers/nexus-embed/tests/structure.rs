@@ -13,7 +13,7 @@ use std::path::Path;
 
 use nexus_embed::machine::Instructions;
 use nexus_embed::model::Model;
-use nexus_embed_client::protocol::Kind;
+use nexus_embed_client::protocol::TextKind;
 use serde_json::json;
 
 const WIDTH: usize = 384;
@@ -120,9 +120,9 @@ fn write(folder: &Path, tensors: &Tensors, pooling: &str, prompts: &serde_json::
 }
 
 /// The plain pass.
-struct Plain<'a>(&'a Tensors);
+struct PlainConfig<'a>(&'a Tensors);
 
-impl Plain<'_> {
+impl PlainConfig<'_> {
     fn numbers(&self, name: &str) -> Vec<f64> {
         self.0[name].1.iter().map(|x| f64::from(*x)).collect()
     }
@@ -240,14 +240,14 @@ fn vectors_are_those_of_the_plain_pass() {
         for instructions in both() {
             let model = Model::load(place.path(), instructions).unwrap();
             let sentence = ["sun"; 29].join(" ");
-            let texts = [(Kind::Query, ONE.0), (Kind::Passage, ""), (Kind::Passage, &sentence)];
+            let texts = [(TextKind::Query, ONE.0), (TextKind::Passage, ""), (TextKind::Passage, &sentence)];
             let ours = model.embed(&texts, &mut || {}).unwrap();
             let one: Vec<usize> = ONE.1.into_iter().chain([3]).collect();
             let long: Vec<usize> = [2].into_iter().chain([6; 29]).chain([3]).collect();
             for (ours, ids) in ours.chunks_exact(WIDTH).zip([&one[..], &[2, 3], &long]) {
                 assert_near(
                     ours,
-                    &Plain(&tensors).vector(ids, pooling),
+                    &PlainConfig(&tensors).vector(ids, pooling),
                     &format!("{pooling} {instructions:?} {ids:?}"),
                 );
             }
@@ -263,12 +263,12 @@ fn a_long_text_is_the_mean_of_its_pieces_each_with_its_prefix() {
     let model = Model::load(place.path(), Instructions::best()).unwrap();
     let text: Vec<&str> = ["cat", "dog", "sea"].into_iter().cycle().take(70).collect();
     let ids: Vec<usize> = [4, 5, 8].into_iter().cycle().take(70).collect();
-    for (kind, prefix) in [(Kind::Passage, &[][..]), (Kind::Query, &[9, 10])] {
+    for (kind, prefix) in [(TextKind::Passage, &[][..]), (TextKind::Query, &[9, 10])] {
         let mut sum = vec![0.0; WIDTH];
         // 32 tokens, two of them around the text.
         for piece in ids.chunks(30 - prefix.len()) {
             let piece: Vec<usize> = [&[2], prefix, piece, &[3]].concat();
-            let vector = Plain(&tensors).vector(&piece, "mean_tokens");
+            let vector = PlainConfig(&tensors).vector(&piece, "mean_tokens");
             sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x * piece.len() as f64);
         }
         let mut parts = 0;
@@ -286,7 +286,7 @@ fn what_goes_together_is_what_each_is_alone() {
     let texts: Vec<String> = (0..40)
         .map(|n| WORDS[4..10].iter().cycle().skip(n).take(n).copied().collect::<Vec<_>>().join(" "))
         .collect();
-    let asked: Vec<_> = texts.iter().map(|text| (Kind::Passage, text.as_str())).collect();
+    let asked: Vec<_> = texts.iter().map(|text| (TextKind::Passage, text.as_str())).collect();
     let together = model.embed(&asked, &mut || {}).unwrap();
     for (text, together) in asked.iter().zip(together.chunks_exact(WIDTH)) {
         let alone = model.embed(&[*text], &mut || {}).unwrap();
@@ -307,7 +307,7 @@ fn a_text_without_end_ends() {
         "\u{301}".repeat(1 << 18),
         " ".repeat(1 << 20),
     ] {
-        let vector = model.embed(&[(Kind::Passage, &text)], &mut || {}).unwrap();
+        let vector = model.embed(&[(TextKind::Passage, &text)], &mut || {}).unwrap();
         assert!(vector.iter().all(|x| x.is_finite()));
     }
 }

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use nexus_backup_set::rotation::Retention;
 use nexus_ledger::forgetting::{OnReference, parse_kind, parse_table};
-use nexus_ledger::{Hourly, Place};
+use nexus_ledger::{Hourly, TableColumns};
 use nexus_postgres::server::ServerSettings;
 use nexus_redis::copies;
 
@@ -213,8 +213,8 @@ impl Args {
     }
 
     /// Where the rows live.
-    pub(crate) fn place(&self) -> Place {
-        Place {
+    pub(crate) fn place(&self) -> TableColumns {
+        TableColumns {
             schema: self.table.0.clone(),
             table: self.table.1.clone(),
             key: self.key_column.clone(),

@@ -9,7 +9,7 @@ use nexus_ledger::{Decision, Done, Keys, Ledger, LedgerFile, Line, What};
 
 use crate::APPLICATION;
 use crate::args::Args;
-use crate::wishes::Wish;
+use crate::selection::Selection;
 
 /// How long the ledger is waited for: each who forgets one episode holds it for some seconds at most, but they may be many.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,14 +45,14 @@ pub(crate) fn to_measure<'a>(args: &Args, lines: &'a [Line]) -> Vec<&'a Decision
 ///
 /// # Errors
 /// As [`LedgerFile::open`] and [`LedgerFile::append`]; nothing may be deleted then.
-pub(crate) fn write(args: &Args, keys: &Keys, wishes: &[Wish], agreed: bool) -> Result<Decided> {
+pub(crate) fn write(args: &Args, keys: &Keys, selections: &[Selection], agreed: bool) -> Result<Decided> {
     let mut ledger = LedgerFile::open_within(&args.purge_ledger, keys.clone(), APPLICATION, PATIENCE)?;
     let old = to_carry_out(args, ledger.ledger());
     let mut new = Vec::new();
-    for wish in wishes {
-        for decision in &wish.decisions {
+    for selection in selections {
+        for decision in &selection.decisions {
             let decision = Decision { agreed, ..decision.clone() };
-            new.push(ledger.append(&wish.by, What::Decision(Box::new(decision)))?);
+            new.push(ledger.append(&selection.by, What::Decision(Box::new(decision)))?);
         }
     }
     Ok(Decided { old, new })

@@ -10,7 +10,7 @@ use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
 use nexus_cli::text::printable;
 use nexus_ledger::forgetting::{Forgetting, Replayed, Table, check_references, replay, session, told};
-use nexus_ledger::{Decision, Keys, Line, Place};
+use nexus_ledger::{Decision, Keys, Line, TableColumns};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::server::Server;
 
@@ -20,8 +20,8 @@ use crate::decisions::{self, Decided};
 use crate::recall;
 use crate::redis::Redis;
 use crate::report::{Purged, Referred};
+use crate::selection::{self, Selection};
 use crate::survey::{Survey, survey};
-use crate::wishes::{self, Wish};
 use crate::{APPLICATION, preflight, reindexing};
 
 /// How long a run waits for another one, or for a restore that is just taking the database's place.
@@ -69,8 +69,8 @@ struct Job<'a> {
 /// As [`run`].
 pub(crate) fn dry_run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Survey> {
     let job = Job::begin(args, progress, stop)?;
-    let wishes = job.wishes(&Keys::read()?)?;
-    let survey = survey(&job.control, &job.table, &wishes)?;
+    let selections = job.selections(&Keys::read()?)?;
+    let survey = survey(&job.control, &job.table, &selections)?;
     job.warn_of_unknown_types(&survey);
     Ok(survey)
 }
@@ -87,31 +87,32 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
     let behind = decisions::to_carry_out(args, &nexus_ledger::read(&args.purge_ledger, &keys)?);
     let job = Job::begin(args, progress, stop)?;
     let mut redis = job.redis()?;
-    let wishes = if args.replay { Vec::new() } else { job.wishes(&keys)? };
+    let selections = if args.replay { Vec::new() } else { job.selections(&keys)? };
 
-    let survey = survey(&job.control, &job.table, &wishes)?;
+    let survey = survey(&job.control, &job.table, &selections)?;
     job.warn_of_unknown_types(&survey);
     let agreed = job.guard(&survey)?;
     job.guard_ledger(&keys, &behind)?;
     // What a person names may be in a backup, though no row is left; a rule that touches no row needs no line.
-    let wishes: Vec<Wish> = wishes
+    let selections: Vec<Selection> = selections
         .into_iter()
-        .zip(&survey.by_wish)
+        .zip(&survey.by_selection)
         .filter(|(_, rows)| **rows > 0 || args.names_rows())
-        .map(|(wish, _)| wish)
+        .map(|(selection, _)| selection)
         .collect();
-    let goes = any_of(&wishes);
+    let goes = any_of(&selections);
     check_references(&job.control, &job.table, &goes, args.referring)?;
 
     let mut purged = Purged::default();
-    if !behind.is_empty() || !wishes.is_empty() {
+    if !behind.is_empty() || !selections.is_empty() {
         let probe = recall::choose(&job.control, &job.table, &goes, survey.of)?;
         if let Some(probe) = &probe {
             purged.recall_before = probe.recall(&job.control, &job.table, &goes, progress)?;
         }
         progress.expect(job.table.bytes());
-        let Decided { old, new } = decisions::write(args, &keys, &wishes, agreed)?;
-        let hints: Vec<String> = wishes.iter().flat_map(|wish| wish.hints.iter().cloned()).collect();
+        let Decided { old, new } = decisions::write(args, &keys, &selections, agreed)?;
+        let hints: Vec<String> =
+            selections.iter().flat_map(|selection| selection.hints.iter().cloned()).collect();
         // The old ones are looked for among all rows; what they hashed is known no more.
         let finished = job.carry_out(&keys, &old, &[], &mut redis, &mut purged)?;
         let done = job.carry_out(&keys, &new, &hints, &mut redis, &mut purged)?;
@@ -151,12 +152,12 @@ impl<'a> Job<'a> {
         is_needed.then(|| Redis::connect(&self.args.redis_socket)).transpose()
     }
 
-    fn wishes(&self, keys: &Keys) -> Result<Vec<Wish>> {
+    fn selections(&self, keys: &Keys) -> Result<Vec<Selection>> {
         let now = Timestamp::now();
         if self.args.names_rows() {
-            wishes::of_words(self.args, &self.table, &self.control, keys, now)
+            selection::of_words(self.args, &self.table, &self.control, keys, now)
         } else {
-            wishes::of_rules(self.args, &self.table, now)
+            selection::of_rules(self.args, &self.table, now)
         }
     }
 
@@ -230,9 +231,10 @@ impl<'a> Job<'a> {
     fn clean(&self, redis: Option<&mut Redis>, of: u64, old: &[Line], purged: &mut Purged) -> Result<bool> {
         let are_many = reindexing::are_many(purged.rows, of);
         let mut is_clean = self.clean_table(&self.table, are_many, purged)?;
-        let mut others: Vec<&Place> = Vec::new();
+        let mut others: Vec<&TableColumns> = Vec::new();
         for place in old.iter().filter_map(Line::decision).map(|decision| &decision.table) {
-            let is_new = |known: &&Place| (&known.schema, &known.table) != (&place.schema, &place.table);
+            let is_new =
+                |known: &&TableColumns| (&known.schema, &known.table) != (&place.schema, &place.table);
             if [self.table.place()].iter().chain(&others).all(is_new) {
                 others.push(place);
             }
@@ -269,10 +271,10 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The rows of all wishes, in SQL.
-fn any_of(wishes: &[Wish]) -> String {
-    if wishes.is_empty() {
+/// The rows of all selections, in SQL.
+fn any_of(selections: &[Selection]) -> String {
+    if selections.is_empty() {
         return "false".to_owned();
     }
-    wishes.iter().map(|wish| format!("({})", wish.condition)).collect::<Vec<_>>().join(" OR ")
+    selections.iter().map(|selection| format!("({})", selection.condition)).collect::<Vec<_>>().join(" OR ")
 }

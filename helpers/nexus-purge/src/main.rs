@@ -14,8 +14,8 @@ mod reindexing;
 mod report;
 mod rules;
 mod scrubbing;
+mod selection;
 mod survey;
-mod wishes;
 
 use std::process::ExitCode;
 

@@ -9,7 +9,7 @@ use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
 use serde::Serialize;
 
-use crate::wishes::Wish;
+use crate::selection::Selection;
 
 /// The most types that are told apart: a column with more is no type.
 const MOST_TYPES: usize = 10_000;
@@ -28,9 +28,9 @@ pub(crate) struct Survey {
     /// Every type there is.
     #[serde(skip)]
     pub(crate) kinds: Vec<String>,
-    /// Rows that go, by the number of their wish.
+    /// Rows that go, by the number of their selection.
     #[serde(skip)]
-    pub(crate) by_wish: Vec<u64>,
+    pub(crate) by_selection: Vec<u64>,
 }
 
 /// Rows of one type that go.
@@ -49,11 +49,11 @@ pub(crate) struct Going {
 ///
 /// # Errors
 /// The server's.
-pub(crate) fn survey(control: &Control, table: &Table, wishes: &[Wish]) -> Result<Survey> {
-    let whens: Vec<String> = wishes
+pub(crate) fn survey(control: &Control, table: &Table, selections: &[Selection]) -> Result<Survey> {
+    let whens: Vec<String> = selections
         .iter()
         .enumerate()
-        .map(|(number, wish)| format!("WHEN {} THEN {number}", wish.condition))
+        .map(|(number, selection)| format!("WHEN {} THEN {number}", selection.condition))
         .collect();
     let which =
         if whens.is_empty() { "NULL::integer".to_owned() } else { format!("CASE {} END", whens.join(" ")) };
@@ -73,14 +73,15 @@ pub(crate) fn survey(control: &Control, table: &Table, wishes: &[Wish]) -> Resul
         table.row_bytes(),
         table.qualified()
     );
-    let mut survey = Survey { by_wish: vec![0; wishes.len()], ..Survey::default() };
+    let mut survey = Survey { by_selection: vec![0; selections.len()], ..Survey::default() };
     let number = |value: i64| u64::try_from(value).unwrap_or(0);
     for row in control.rows("counting what would go", &sql, &[])? {
         let kind: Option<String> = row.get(0);
         let rows = number(row.get(2));
         survey.of += rows;
         survey.kinds.extend(kind.clone());
-        let Some(wish) = row.get::<_, Option<i32>>(1).and_then(|which| usize::try_from(which).ok()) else {
+        let Some(selection) = row.get::<_, Option<i32>>(1).and_then(|which| usize::try_from(which).ok())
+        else {
             continue;
         };
         let at =
@@ -88,14 +89,14 @@ pub(crate) fn survey(control: &Control, table: &Table, wishes: &[Wish]) -> Resul
         let bytes = number(row.get(5));
         survey.rows += rows;
         survey.bytes += bytes;
-        survey.by_wish[wish] += rows;
+        survey.by_selection[selection] += rows;
         survey.goes.push(Going {
             kind,
             rows,
             oldest: at(3),
             newest: at(4),
             bytes,
-            by: wishes[wish].by.clone(),
+            by: selections[selection].by.clone(),
         });
     }
     survey.kinds.sort();

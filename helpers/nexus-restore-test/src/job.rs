@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use nexus_backup_set::directory::SetEntry;
+use nexus_backup_set::locate::IdentitySource;
 use nexus_backup_set::manifest::Manifest;
 use nexus_backup_set::proof::Proof;
 use nexus_backup_set::verify::{require_whole, size_of};
-use nexus_backup_set::which::Unlock;
 use nexus_cli::credentials;
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::progress::Progress;
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof
     let began = Instant::now();
     let _lock = Lock::take(&args.proofs_dir, "nexus-restore-test")?;
     let set = which::choose(args)?;
-    let unlock = Unlock::with(args.identity.as_deref());
+    let unlock = IdentitySource::with(args.identity.as_deref());
     let manifest = match read_manifest(&set, &unlock) {
         Err(failure) if failure.exit() == Exit::Data => return Err(not_proven(args, &set, failure)),
         other => other?,
@@ -198,7 +198,7 @@ fn require_recall(args: &Args, making: &mut Restoring<'_>, proof: &Proof) -> Res
 }
 
 /// The set's manifest. That this machine may not read it says nothing about the set.
-fn read_manifest(set: &SetEntry, unlock: &Unlock) -> Result<Manifest> {
+fn read_manifest(set: &SetEntry, unlock: &IdentitySource) -> Result<Manifest> {
     Manifest::of(set, &unlock.identities()?).map_err(|failure| match failure.exit() {
         Exit::Permission => Failure::new(Exit::Permission, format!("testing set {}", set.name))
             .because("it is encrypted for others than this machine, such as its owner alone")

@@ -6,7 +6,7 @@ mod check;
 mod job;
 mod redis;
 mod report;
-mod room;
+mod resources;
 mod scratch;
 mod which;
 

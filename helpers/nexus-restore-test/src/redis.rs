@@ -21,7 +21,7 @@ use nexus_restoring::{Restoring, redis};
 use secrecy::SecretString;
 
 use crate::args::Args;
-use crate::room;
+use crate::resources;
 use crate::scratch::password_line;
 
 /// Keys that end sooner are not compared: they may end while the test runs.
@@ -52,7 +52,7 @@ pub(crate) fn test(
         summarize(open::open(&making.set.path.join(REDIS), &making.unlock.identities()?)?, cutoff)?;
     require_counts(&redis, &expected)?;
 
-    let request = Request::ScratchRedis { bytes: redis.bytes, memory_mib: room::memory(args.memory)? };
+    let request = Request::ScratchRedis { bytes: redis.bytes, memory_mib: resources::memory(args.memory)? };
     let line = password_line(password);
     let mut input = line.as_slice().chain(&mut *snapshot);
     let (held, _) = client(&args.docker_socket, making.stop).hold(&request, &mut input)?;

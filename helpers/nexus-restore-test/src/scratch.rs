@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::APPLICATION;
 use crate::args::Args;
-use crate::room;
+use crate::resources;
 
 /// Name of the database in it.
 pub(crate) const DATABASE: &str = "restore_test";
@@ -36,13 +36,13 @@ impl Throwaway {
         password: &SecretString,
         stop: &Stop,
     ) -> Result<Self> {
-        let request = Request::ScratchUp { memory_mib: room::memory(args.memory)? };
+        let request = Request::ScratchUp { memory_mib: resources::memory(args.memory)? };
         // Its own flag for failures: the reason for its end must arrive even after everything else has failed because
         // of it.
         let client = client(&args.docker_socket, &stop.of_one_try());
         let (held, line) = client.hold(&request, &mut password_line(password).as_slice())?;
         let scratch = parse(&line)?;
-        room::require_disk(manifest, scratch.free)?;
+        resources::require_disk(manifest, scratch.free)?;
         Ok(Self { held, scratch })
     }
 

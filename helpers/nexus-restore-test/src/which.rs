@@ -2,8 +2,8 @@
 
 use nexus_backup_set::directory::{BackupDirectory, SetEntry};
 use nexus_backup_set::home::Homes;
+use nexus_backup_set::locate::find_set;
 use nexus_backup_set::proof;
-use nexus_backup_set::which::find_set;
 use nexus_cli::failure::{Exit, Failure, Result};
 
 use crate::args::Args;

@@ -13,7 +13,7 @@ use nexus_postgres::blocking::Control;
 use crate::APPLICATION;
 use crate::apply::forget::PATIENCE;
 use crate::apply::merged::Merged;
-use crate::kept::databases;
+use crate::rollback::databases;
 
 /// A ledger that will be handed over, and the right to do it.
 pub(crate) struct Handing {

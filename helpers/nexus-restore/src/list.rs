@@ -5,10 +5,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use nexus_backup_set::directory::{BackupDirectory, SetEntry};
 use nexus_backup_set::home::Homes;
+use nexus_backup_set::locate::IdentitySource;
 use nexus_backup_set::manifest::Manifest;
 use nexus_backup_set::proof::{self, Verdict};
 use nexus_backup_set::verify::size_of;
-use nexus_backup_set::which::Unlock;
 use nexus_cli::failure::{Exit, Result};
 use nexus_cli::output;
 use nexus_cli::progress::human_bytes;
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &ListArgs) -> Result<()> {
     if let Err(failure) = Homes::of_this_machine().require(&directory) {
         log::warn!("{failure}");
     }
-    let unlock = Unlock::with(args.key.identity.as_deref());
+    let unlock = IdentitySource::with(args.key.identity.as_deref());
     // This machine's own identity is a convenience here; one that was named must be right.
     let identities =
         if args.key.identity.is_some() || unlock.is_there() { unlock.identities()? } else { vec![] };

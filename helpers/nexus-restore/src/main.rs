@@ -5,9 +5,9 @@ mod args;
 mod early;
 mod finish;
 mod handing;
-mod kept;
 mod list;
 mod remove;
+mod rollback;
 mod show;
 mod undoing;
 mod verify;
@@ -49,7 +49,7 @@ fn run(command: Command) -> Result<()> {
         Command::Verify(args) => verify::run(&args, &stop),
         Command::Apply(args) => apply::run(&args, &stop),
         Command::Finish(args) => finish::run(&args, &stop),
-        Command::Undo(args) => kept::undo(&args, &stop),
-        Command::DropKept(args) => kept::drop_kept(&args, &stop),
+        Command::Undo(args) => rollback::undo(&args, &stop),
+        Command::DropKept(args) => rollback::drop_kept(&args, &stop),
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use nexus_backup_set::directory::SetEntry;
+use nexus_backup_set::locate::{IdentitySource, find_set};
 use nexus_backup_set::manifest::Manifest;
 use nexus_backup_set::verify::size_of;
-use nexus_backup_set::which::{Unlock, find_set};
 use nexus_cli::failure::Result;
 use nexus_cli::output;
 use nexus_cli::progress::human_bytes;
@@ -19,7 +19,8 @@ use crate::args::ShowArgs;
 /// Permission (77) when no identity fits, Data (65) when the manifest is damaged.
 pub(crate) fn run(args: &ShowArgs) -> Result<()> {
     let set = find_set(&args.common.backup_dir, &args.set)?;
-    let manifest = Manifest::read(&set.path, &Unlock::with(args.key.identity.as_deref()).identities()?)?;
+    let manifest =
+        Manifest::read(&set.path, &IdentitySource::with(args.key.identity.as_deref()).identities()?)?;
     if args.common.json { output::json(&manifest) } else { output::print(&text(&set, &manifest)) }
 }
 

@@ -13,7 +13,9 @@ use nexus_cli::text::counted;
 use nexus_fs::lock::Lock;
 use nexus_ledger::forgetting::{Forgetting, replay, shares};
 use nexus_ledger::handover::Files;
-use nexus_ledger::{Decision, Done, Draft, Keys, Line, Place, What, carry_out_alone, kept, read, read_text};
+use nexus_ledger::{
+    Decision, Done, Draft, Keys, Line, TableColumns, What, carry_out_alone, kept, read, read_text,
+};
 use nexus_postgres::server::Server;
 
 use crate::APPLICATION;
@@ -117,7 +119,7 @@ fn take_along(
     if !since.iter().all(|(_, decision)| is_known(decision)) {
         *after = Draft::of(after.text().to_vec(), after.ledger().clone(), after.keys().with(before.keys()));
     }
-    let mut tables: Vec<(&Place, u64)> = Vec::new();
+    let mut tables: Vec<(&TableColumns, u64)> = Vec::new();
     let known: BTreeSet<_> = after.ledger().lines().iter().filter_map(Line::origin).collect();
     for (number, (line, decision)) in since.iter().enumerate() {
         let rows = gone.and_then(|gone| gone.get(number)).copied().unwrap_or(0);

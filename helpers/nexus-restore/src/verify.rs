@@ -1,8 +1,8 @@
 //! `nexus-restore verify`: whether sets are what they were when they were written.
 
 use nexus_backup_set::directory::BackupDirectory;
+use nexus_backup_set::locate::find_set;
 use nexus_backup_set::verify::{check, size_of};
-use nexus_backup_set::which::find_set;
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::output;
 use nexus_cli::progress::Progress;

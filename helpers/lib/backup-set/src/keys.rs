@@ -62,7 +62,7 @@ pub fn identities(path: &Path) -> Result<Vec<Box<dyn Identity>>> {
     let is_locked = |begin: &&str| content.expose_secret().starts_with(begin.as_bytes());
     if ["age-encryption.org/", "-----BEGIN AGE ENCRYPTED FILE"].iter().any(is_locked) {
         return Err(Failure::new(Exit::Usage, doing()).because("it is locked with a passphrase").advise(
-            "Unlock it into a file that only you can read, and remove that afterwards: age --decrypt",
+            "IdentitySource it into a file that only you can read, and remove that afterwards: age --decrypt",
         ));
     }
     let no_identity = || {

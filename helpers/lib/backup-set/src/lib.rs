@@ -4,19 +4,19 @@
 pub mod checksums;
 pub mod database_sql;
 pub mod directory;
+pub mod encrypt;
 pub mod home;
 pub mod in_use;
 pub mod keys;
+pub mod locate;
 pub mod manifest;
 pub mod name;
 pub mod open;
 pub mod proof;
 mod recipient;
 pub mod rotation;
-pub mod seal;
 pub mod size;
 pub mod verify;
-pub mod which;
 
 /// Checksums of every file of the set, in the form of sha256sum(1).
 pub const CHECKSUMS: &str = "SHA256SUMS";

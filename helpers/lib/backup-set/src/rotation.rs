@@ -45,7 +45,7 @@ pub struct Retention {
 
 /// Why a set stays, or that it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub enum RotationDecision {
     /// One of the newest.
     KeepNewest,
     /// The newest that a restore has proven, or the newest of those that lacks no rows of an older one.
@@ -66,7 +66,7 @@ pub enum Decision {
     Remove,
 }
 
-impl Decision {
+impl RotationDecision {
     /// For a person, after the set's name.
     pub fn reason(self, retention: Retention) -> String {
         match self {
@@ -189,7 +189,7 @@ pub fn missing_rows_advice(measure: SetName) -> String {
 }
 
 /// A decision for every set; `sets` are ordered by sequence number, and so are the decisions.
-pub fn decide(sets: &[SetName], known: &Known, retention: Retention) -> Vec<Decision> {
+pub fn decide(sets: &[SetName], known: &Known, retention: Retention) -> Vec<RotationDecision> {
     let keep_for = SignedDuration::from_hours(24 * i64::from(retention.days));
     let newest = sets.len().saturating_sub(retention.at_least.max(1) as usize);
     let newest_proven = sets.iter().rposition(|set| known.proven.contains(set));
@@ -205,30 +205,30 @@ pub fn decide(sets: &[SetName], known: &Known, retention: Retention) -> Vec<Deci
     let monthly = last_of_each(sets, retention.monthly, month);
     let decide = |(index, age): (usize, SignedDuration)| {
         if index >= newest {
-            Decision::KeepNewest
+            RotationDecision::KeepNewest
         } else if Some(index) == newest_proven || Some(index) == newest_full_proven {
-            Decision::KeepProven
+            RotationDecision::KeepProven
         } else if has_them(&sets[index]) {
-            Decision::KeepFull
+            RotationDecision::KeepFull
         } else if age <= keep_for {
-            Decision::KeepYoung
+            RotationDecision::KeepYoung
         } else if weekly.contains(&index) {
-            Decision::KeepWeekly
+            RotationDecision::KeepWeekly
         } else if monthly.contains(&index) {
-            Decision::KeepMonthly
+            RotationDecision::KeepMonthly
         } else {
-            Decision::Remove
+            RotationDecision::Remove
         }
     };
     ages(sets).into_iter().enumerate().map(decide).collect()
 }
 
 /// Keeps the newest set with Redis's data as long as there is a newer one that lacks it because Redis could not be read.
-pub fn keep_redis(sets: &[SetEntry], decisions: &mut [Decision]) {
+pub fn keep_redis(sets: &[SetEntry], decisions: &mut [RotationDecision]) {
     let has = |file: &'static str| move |set: &SetEntry| set.path.join(file).exists();
     let Some(newest) = sets.iter().rposition(has(REDIS)) else { return };
-    if decisions[newest] == Decision::Remove && sets[newest..].iter().any(has(REDIS_MISSING)) {
-        decisions[newest] = Decision::KeepRedis;
+    if decisions[newest] == RotationDecision::Remove && sets[newest..].iter().any(has(REDIS_MISSING)) {
+        decisions[newest] = RotationDecision::KeepRedis;
     }
 }
 
@@ -246,7 +246,7 @@ pub enum Leaves {
 /// When `set`, one of `sets`, will be rotated away if one backup a day is made from now on.
 pub fn leaves(sets: &[SetName], known: &Known, retention: Retention, set: SetName) -> Leaves {
     let index = sets.iter().position(|other| *other == set);
-    if index.is_none_or(|index| decide(sets, known, retention)[index] == Decision::KeepFull) {
+    if index.is_none_or(|index| decide(sets, known, retention)[index] == RotationDecision::KeepFull) {
         return Leaves::Never;
     }
     let newest_proven = sets.iter().rposition(|set| known.proven.contains(set));
@@ -259,7 +259,7 @@ pub fn leaves(sets: &[SetName], known: &Known, retention: Retention, set: SetNam
         let decisions = decide(&sets, &none, retention);
         let gone = |name: &SetName| {
             let index = sets.iter().position(|other| other == name);
-            index.is_some_and(|index| decisions[index] == Decision::Remove)
+            index.is_some_and(|index| decisions[index] == RotationDecision::Remove)
         };
         if gone(&set) {
             return if is_proven { Leaves::OnceProven(newest.taken) } else { Leaves::On(newest.taken) };

@@ -94,14 +94,14 @@ pub fn check(set: &SetEntry, progress: &Progress, stop: &Stop) -> Result<Checked
     }
     for (name, kind) in names_in(&set.path).or_fail_io(|| format!("listing {}", set.path.display()))? {
         match kind {
-            Kind::File if name == CHECKSUMS || sums.0.contains_key(&name) => {}
+            EntryKind::File if name == CHECKSUMS || sums.0.contains_key(&name) => {}
             // A reader would open it.
-            Kind::File if may_belong(&name) => checked.damage(&name, "it is not in SHA256SUMS"),
-            Kind::File if name == DATA => checked.damage(&name, "not a directory"),
-            Kind::File => checked.foreign.push(name),
+            EntryKind::File if may_belong(&name) => checked.damage(&name, "it is not in SHA256SUMS"),
+            EntryKind::File if name == DATA => checked.damage(&name, "not a directory"),
+            EntryKind::File => checked.foreign.push(name),
             // In the place of a file it is damage, which the check has already found.
-            Kind::Directory if sums.0.contains_key(&name) => {}
-            Kind::Directory => checked.foreign.push(format!("{name}/")),
+            EntryKind::Directory if sums.0.contains_key(&name) => {}
+            EntryKind::Directory => checked.foreign.push(format!("{name}/")),
         }
     }
     Ok(checked)
@@ -198,14 +198,14 @@ fn may_belong(name: &str) -> bool {
 
 /// The type of an entry in a set's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum EntryKind {
     File,
     /// A directory of others; the check does not open it.
     Directory,
 }
 
 /// Paths of everything in the directory `set` and in its `data`, relative to it.
-fn names_in(set: &Path) -> io::Result<BTreeMap<String, Kind>> {
+fn names_in(set: &Path) -> io::Result<BTreeMap<String, EntryKind>> {
     let mut names = BTreeMap::new();
     let mut below = vec![(set.to_owned(), String::new())];
     while let Some((directory, prefix)) = below.pop() {
@@ -214,8 +214,8 @@ fn names_in(set: &Path) -> io::Result<BTreeMap<String, Kind>> {
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
             match entry.file_type()?.is_dir() {
                 true if name == DATA => below.push((entry.path(), format!("{DATA}/"))),
-                true => drop(names.insert(name, Kind::Directory)),
-                false => drop(names.insert(name, Kind::File)),
+                true => drop(names.insert(name, EntryKind::Directory)),
+                false => drop(names.insert(name, EntryKind::File)),
             }
         }
     }
@@ -225,7 +225,7 @@ fn names_in(set: &Path) -> io::Result<BTreeMap<String, Kind>> {
 /// Bytes of a set's files; what cannot be read counts nothing.
 pub fn size_of(set: &Path) -> u64 {
     let names = names_in(set).unwrap_or_default().into_iter();
-    let files = names.filter(|(_, kind)| *kind == Kind::File);
+    let files = names.filter(|(_, kind)| *kind == EntryKind::File);
     files.filter_map(|(name, _)| fs::symlink_metadata(set.join(name)).ok()).map(|m| m.len()).sum()
 }
 

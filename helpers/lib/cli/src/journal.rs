@@ -1,6 +1,6 @@
 //! Logging: to the journal with fields when a unit runs the helper, to standard error when a person does.
 
-mod taken;
+mod drain;
 
 use std::io::Write;
 use std::path::Path;
@@ -106,11 +106,11 @@ impl<L: Log> Log for Printable<L> {
 
 /// Plain lines on standard error, for terminals and pipes; what has a MESSAGE_ID goes to the journal as well, so that
 /// what a person did by hand is found there too.
-struct Plain {
+struct PlainLogger {
     journal: Option<JournalLog>,
 }
 
-impl Log for Plain {
+impl Log for PlainLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level()
     }
@@ -147,7 +147,7 @@ impl Drop for Journal {
     fn drop(&mut self) {
         if self.by_unit {
             // The lines are sent all the same, and there is nobody else to tell.
-            let _behind = taken::wait(Path::new(SOCKET), BEHIND);
+            let _behind = drain::wait(Path::new(SOCKET), BEHIND);
         }
     }
 }
@@ -156,14 +156,14 @@ impl Drop for Journal {
 ///
 /// Without a reachable journal the lines go to standard error.
 pub fn init(helper: &str) -> Journal {
-    panics::end_the_process();
+    panics::abort_on_panic();
     log::set_max_level(LevelFilter::Info);
     let journal = JournalLog::new().ok().map(|log| log.with_syslog_identifier(helper.to_owned()));
     let by_unit = journal.is_some() && systemd_journal_logger::connected_to_journal();
     // Fails only when a logger is already there, which then does the work.
     let _already_there = match journal {
         Some(journal) if by_unit => log::set_boxed_logger(Box::new(Printable(journal))),
-        journal => log::set_boxed_logger(Box::new(Printable(Plain { journal }))),
+        journal => log::set_boxed_logger(Box::new(Printable(PlainLogger { journal }))),
     };
     Journal { by_unit }
 }

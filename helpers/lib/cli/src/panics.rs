@@ -6,7 +6,7 @@ use std::process;
 /// From here on a panic in any thread is said on standard error and ends the whole process with SIGABRT: a helper that
 /// goes on with half of its threads would be a success that is none, or a daemon that only seems to live. systemd sees a
 /// failed unit, and what the job left is swept by its next run.
-pub fn end_the_process() {
+pub fn abort_on_panic() {
     let say = panic::take_hook();
     panic::set_hook(Box::new(move |panicked| {
         say(panicked);
@@ -20,7 +20,7 @@ mod tests {
     use std::process::{self, Command};
     use std::{env, thread};
 
-    use super::end_the_process;
+    use super::abort_on_panic;
 
     /// Set in the process that is to panic.
     const PANICS: &str = "NEXUS_TEST_PANICS";
@@ -28,7 +28,7 @@ mod tests {
     #[test]
     fn a_panic_in_a_thread_ends_the_process_though_nobody_asks_for_the_thread() {
         if env::var_os(PANICS).is_some() {
-            end_the_process();
+            abort_on_panic();
             let _ended = thread::spawn(|| panic!("as the test wants it")).join();
             // What a process that survived would go on to do.
             process::exit(0);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use crate::protocol::{Answer, Code, Kind, LONGEST_ANSWER, Malformed, Refusal, Request, Vectors};
+use crate::protocol::{Code, EmbedReply, LONGEST_ANSWER, Malformed, Refusal, Request, TextKind, Vectors};
 
 /// Where the socket is.
 pub const DEFAULT_SOCKET: &str = "/run/nexus/embed.sock";
@@ -77,7 +77,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`EmbedError`].
-    pub async fn embed(&mut self, kind: Kind, texts: Vec<String>) -> Result<Vectors, EmbedError> {
+    pub async fn embed(&mut self, kind: TextKind, texts: Vec<String>) -> Result<Vectors, EmbedError> {
         let asked = texts.len();
         let frame = Request::new(kind, texts).to_frame().map_err(EmbedError::Unsayable)?;
         let vectors = match self.ask(&frame).await {
@@ -116,11 +116,12 @@ impl Client {
         }
         let mut body = vec![0; length];
         connection.read_exact(&mut body).await.map_err(unreachable)?;
-        let answer = Answer::parse(&body).map_err(|error| Broken::Otherwise(EmbedError::Malformed(error)))?;
+        let answer =
+            EmbedReply::parse(&body).map_err(|error| Broken::Otherwise(EmbedError::Malformed(error)))?;
         self.connection = Some(connection);
         match answer {
-            Answer::Vectors(vectors) => Ok(vectors),
-            Answer::Refusal(refusal) => Err(Broken::Otherwise(EmbedError::Refused(refusal))),
+            EmbedReply::Vectors(vectors) => Ok(vectors),
+            EmbedReply::Refusal(refusal) => Err(Broken::Otherwise(EmbedError::Refused(refusal))),
         }
     }
 }
@@ -148,7 +149,7 @@ mod tests {
                 let texts = Request::parse(&body).unwrap().texts;
                 let values = texts.iter().map(|text| if text == "one" { 1.0 } else { -1.0 }).collect();
                 let vectors = Vectors { version: "m@01234567".to_owned(), dimensions: 1, values };
-                peer.write_all(&Answer::Vectors(vectors).to_frame().unwrap()).await.unwrap();
+                peer.write_all(&EmbedReply::Vectors(vectors).to_frame().unwrap()).await.unwrap();
             }
         });
     }
@@ -167,7 +168,7 @@ mod tests {
             let mut client = Client::new(&socket);
             for _ in 0..3 {
                 let vectors =
-                    client.embed(Kind::Passage, vec!["one".to_owned(), "two".to_owned()]).await.unwrap();
+                    client.embed(TextKind::Passage, vec!["one".to_owned(), "two".to_owned()]).await.unwrap();
                 assert_eq!(vectors.values, [1.0, -1.0]);
             }
             assert_eq!(connections.load(Ordering::SeqCst), 3);
@@ -182,7 +183,7 @@ mod tests {
             let listener = UnixListener::bind(&socket).unwrap();
             tokio::spawn(async move { while listener.accept().await.is_ok() {} });
             let mut client = Client::new(&socket);
-            let error = client.embed(Kind::Query, vec!["one".to_owned()]).await.unwrap_err();
+            let error = client.embed(TextKind::Query, vec!["one".to_owned()]).await.unwrap_err();
             assert!(matches!(error, EmbedError::Unreachable(_)), "{error}");
         });
     }
@@ -199,9 +200,9 @@ mod tests {
             tokio::select! {
                 biased;
                 () = arrived.notified() => {}
-                answer = client.embed(Kind::Query, vec!["two".to_owned()]) => panic!("{answer:?}"),
+                answer = client.embed(TextKind::Query, vec!["two".to_owned()]) => panic!("{answer:?}"),
             }
-            let vectors = client.embed(Kind::Query, vec!["one".to_owned()]).await.unwrap();
+            let vectors = client.embed(TextKind::Query, vec!["one".to_owned()]).await.unwrap();
             assert_eq!(vectors.values, [1.0]);
         });
     }

@@ -35,7 +35,7 @@ const REFUSAL: u8 = 1;
 /// What the texts are; some models want to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum TextKind {
     /// What someone looks for.
     Query,
     /// What is kept and may be found.
@@ -48,7 +48,7 @@ pub enum Kind {
 pub struct Request {
     v: Version1,
     /// What they are.
-    pub kind: Kind,
+    pub kind: TextKind,
     /// 1 to [`MOST_TEXTS`] of them.
     pub texts: Vec<String>,
 }
@@ -78,7 +78,7 @@ impl From<Version1> for u8 {
 
 /// What comes back.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
+pub enum EmbedReply {
     /// The vectors.
     Vectors(Vectors),
     /// Why there are none.
@@ -157,7 +157,7 @@ fn malformed(why: impl Into<String>) -> Malformed {
 
 impl Request {
     /// A request for the vectors of `texts`.
-    pub fn new(kind: Kind, texts: Vec<String>) -> Self {
+    pub fn new(kind: TextKind, texts: Vec<String>) -> Self {
         Self { v: Version1, kind, texts }
     }
 
@@ -201,7 +201,7 @@ impl Request {
     }
 }
 
-impl Answer {
+impl EmbedReply {
     /// As a frame, its length included.
     ///
     /// # Errors
@@ -334,39 +334,39 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_said_is_what_is_heard(texts in proptest::collection::vec(any::<String>(), 1..=MOST_TEXTS), is_query: bool, vectors in vectors()) {
-            let kind = if is_query { Kind::Query } else { Kind::Passage };
+            let kind = if is_query { TextKind::Query } else { TextKind::Passage };
             let request = Request::new(kind, texts);
             let frame = request.to_frame().unwrap();
             prop_assert_eq!(&frame[..4], &u32::try_from(frame.len() - 4).unwrap().to_le_bytes());
             prop_assert_eq!(Request::parse(&frame[4..]).unwrap(), request);
-            let answer = Answer::Vectors(vectors);
+            let answer = EmbedReply::Vectors(vectors);
             let frame = answer.to_frame().unwrap();
             prop_assert!(frame.len() - 4 <= LONGEST_ANSWER);
-            prop_assert_eq!(Answer::parse(&frame[4..]).unwrap(), answer);
+            prop_assert_eq!(EmbedReply::parse(&frame[4..]).unwrap(), answer);
         }
 
         #[test]
         fn an_answer_cut_short_is_none(vectors in vectors(), cut in any::<proptest::sample::Index>()) {
-            let frame = Answer::Vectors(vectors).to_frame().unwrap();
+            let frame = EmbedReply::Vectors(vectors).to_frame().unwrap();
             let end = 4 + cut.index(frame.len() - 4);
-            prop_assert!(Answer::parse(&frame[4..end]).is_err());
+            prop_assert!(EmbedReply::parse(&frame[4..end]).is_err());
         }
     }
 
     #[test]
     fn the_bytes_are_those_of_the_contract() {
-        let request = Request::new(Kind::Query, vec!["é".to_owned()]);
+        let request = Request::new(TextKind::Query, vec!["é".to_owned()]);
         assert_eq!(
             request.to_frame().unwrap()[4..],
             *"{\"v\":1,\"kind\":\"query\",\"texts\":[\"é\"]}".as_bytes()
         );
         let vectors = Vectors { version: "m@01234567".to_owned(), dimensions: 2, values: vec![1.0, 0.0] };
-        let frame = Answer::Vectors(vectors).to_frame().unwrap();
+        let frame = EmbedReply::Vectors(vectors).to_frame().unwrap();
         let expected =
             [&[25, 0, 0, 0, 0, 10, 0], &b"m@01234567"[..], &[1, 0, 2, 0, 0, 0, 128, 63, 0, 0, 0, 0]].concat();
         assert_eq!(frame, expected);
         let refusal = Refusal { code: Code::NoModel, message: "none".to_owned() };
-        let frame = Answer::Refusal(refusal).to_frame().unwrap();
+        let frame = EmbedReply::Refusal(refusal).to_frame().unwrap();
         assert_eq!(frame[4..], *b"\x01{\"code\":\"no_model\",\"message\":\"none\"}");
     }
 
@@ -384,17 +384,17 @@ mod tests {
             let why = Request::parse(body.as_bytes()).unwrap_err().to_string();
             assert!(!why.contains("secret"), "{why}");
         }
-        let many = Request::new(Kind::Passage, vec![String::new(); MOST_TEXTS + 1]);
+        let many = Request::new(TextKind::Passage, vec![String::new(); MOST_TEXTS + 1]);
         assert!(many.to_frame().is_err());
-        let long = Request::new(Kind::Passage, vec!["x".repeat(LONGEST_REQUEST)]);
+        let long = Request::new(TextKind::Passage, vec!["x".repeat(LONGEST_REQUEST)]);
         assert!(long.to_frame().is_err());
     }
 
     #[test]
     fn numbers_that_are_none_are_refused() {
         let vectors = Vectors { version: "m@01234567".to_owned(), dimensions: 1, values: vec![f32::NAN] };
-        assert!(Answer::Vectors(vectors).to_frame().is_err());
-        assert!(Answer::parse(&[0, 1, 0, b'm', 1, 0, 1, 0, 0, 0, 0xc0, 0x7f]).is_err());
-        assert!(Answer::parse(&[0, 1, 0, b'm', 1, 0, 0, 0]).is_err());
+        assert!(EmbedReply::Vectors(vectors).to_frame().is_err());
+        assert!(EmbedReply::parse(&[0, 1, 0, b'm', 1, 0, 1, 0, 0, 0, 0xc0, 0x7f]).is_err());
+        assert!(EmbedReply::parse(&[0, 1, 0, b'm', 1, 0, 0, 0]).is_err());
     }
 }

@@ -41,7 +41,7 @@ pub struct Done {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// Where they are.
-    pub table: Place,
+    pub table: TableColumns,
     /// Which they are.
     pub forget: Forget,
     /// MAC of the line this was taken over from, when two ledgers had gone different ways.
@@ -58,7 +58,7 @@ pub struct Decision {
 
 /// Where table, type, time and key live. Names as the catalog has them, not quoted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct TableColumns {
     /// Schema.
     pub schema: String,
     /// Table.

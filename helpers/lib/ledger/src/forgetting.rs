@@ -10,7 +10,7 @@ mod references;
 mod replay;
 mod table;
 
-pub use condition::{Plain, matches};
+pub use condition::{RowFilter, matches};
 pub use erase::{Erased, Eraser, ForgetCopies};
 use nexus_cli::failure::Result;
 use nexus_cli::stop::Stop;

@@ -140,7 +140,7 @@ impl Reader<'_> {
     }
 
     fn key(&mut self, database: u32, kind: u8, expiry: Option<i64>) -> io::Result<()> {
-        let kind = value::Kind::of(kind)?;
+        let kind = value::Encoding::of(kind)?;
         let name = content::string(&mut self.source)?;
         let value = kind.read(&mut self.source, self.cutoff)?;
         let Some(value) = value.filter(|_| expiry.is_none_or(|end| end >= self.cutoff)) else {

@@ -49,8 +49,11 @@ pub fn check(making: &Restoring<'_>) -> Result<()> {
 pub fn restore(making: &Restoring<'_>, section: Section) -> Result<()> {
     making.progress.doing(format!("restoring {}", section.as_str()));
     let path = making.set.path.join(DATABASE);
-    let mut archive =
-        Plain { inner: open::open(&path, &making.unlock.identities()?)?, path, progress: making.progress };
+    let mut archive = DecryptedFile {
+        inner: open::open(&path, &making.unlock.identities()?)?,
+        path,
+        progress: making.progress,
+    };
     match &making.tool {
         Tool::Command(command) => {
             let tool = PgRestore::parse(command)?;
@@ -76,8 +79,11 @@ pub fn post_data_script(making: &Restoring<'_>) -> Result<String> {
     let doing = || "reading what comes after the rows";
     making.progress.doing(doing());
     let path = making.set.path.join(DATABASE);
-    let mut archive =
-        Plain { inner: open::open(&path, &making.unlock.identities()?)?, path, progress: making.progress };
+    let mut archive = DecryptedFile {
+        inner: open::open(&path, &making.unlock.identities()?)?,
+        path,
+        progress: making.progress,
+    };
     let script = match &making.tool {
         Tool::Command(command) => PgRestore::parse(command)?.script(&mut archive, making.stop)?,
         Tool::Docker { socket, .. } => {
@@ -100,13 +106,13 @@ pub fn client(socket: &Path, stop: &Stop) -> Client {
 }
 
 /// A file of the set as it is read; damage travels through whatever reads it as a [`Failure`].
-struct Plain<'a> {
+struct DecryptedFile<'a> {
     inner: Box<dyn Read + Send>,
     path: PathBuf,
     progress: &'a Progress,
 }
 
-impl Read for Plain<'_> {
+impl Read for DecryptedFile<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.inner.read(buffer) {
             Ok(read) => {

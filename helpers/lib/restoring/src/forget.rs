@@ -11,7 +11,7 @@ use nexus_backup_set::{LEDGER, LEDGER_KEY, open};
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_digest::Digest;
 use nexus_ledger::forgetting::{ForgetCopies, Forgetting, OnReference, Referring, replay};
-use nexus_ledger::{Decision, Forget, KeyId, Keys, Ledger, Line, OfSet, Place, outstanding, read};
+use nexus_ledger::{Decision, Forget, KeyId, Keys, Ledger, Line, OfSet, TableColumns, outstanding, read};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
 
@@ -132,7 +132,7 @@ pub struct How {
 #[derive(Clone, Debug)]
 pub struct GoneOf {
     /// The table.
-    pub table: Place,
+    pub table: TableColumns,
     /// Rows that were deleted.
     pub rows: u64,
     /// Rows it had.

@@ -25,9 +25,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use nexus_backup_set::directory::SetEntry;
+use nexus_backup_set::locate::IdentitySource;
 use nexus_backup_set::manifest::{Manifest, Table};
 use nexus_backup_set::proof::Step;
-use nexus_backup_set::which::Unlock;
 use nexus_cli::failure::Result;
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
@@ -51,7 +51,7 @@ pub struct Restoring<'a> {
     /// What the set says it holds.
     pub manifest: Manifest,
     /// Who decrypts.
-    pub unlock: Unlock,
+    pub unlock: IdentitySource,
     /// Who runs pg_restore.
     pub tool: Tool,
     /// Tables at once.

@@ -7,7 +7,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use nexus_ledger::forgetting::ask;
-use nexus_ledger::forgetting::protocol::{Answer as Purged, Request};
+use nexus_ledger::forgetting::protocol::{ForgetReply, Request};
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
@@ -49,7 +49,7 @@ pub(super) async fn forget(
     // Also when nobody knows whether it was done.
     app.recent.invalidate(&agent);
     match answer {
-        Ok(Purged::Forgotten) => {
+        Ok(ForgetReply::Forgotten) => {
             app.working.forget(&app.redis, &agent, &id).await;
             Ok(Json(json!({
                 "success": true,
@@ -58,8 +58,8 @@ pub(super) async fn forget(
                 "message": "Forgotten. Backups that were made before hold it until they are removed.",
             })))
         }
-        Ok(Purged::Absent) => Err(Problem::no_episode()),
-        Ok(Purged::TooMany(_)) => Err(Problem {
+        Ok(ForgetReply::Absent) => Err(Problem::no_episode()),
+        Ok(ForgetReply::TooMany(_)) => Err(Problem {
             retry_after: Some(600),
             ..Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -67,11 +67,11 @@ pub(super) async fn forget(
                 "The hourly limit of forgotten episodes is reached (NEXUS_PURGE_HOURLY). The episode was not forgotten.",
             )
         }),
-        Ok(Purged::Busy(_)) => Err(Problem::unavailable(
+        Ok(ForgetReply::Busy(_)) => Err(Problem::unavailable(
             "busy",
             "It cannot be forgotten now: somebody else is purging, or a server is down. Try again.",
         )),
-        Ok(Purged::Failed(why)) => {
+        Ok(ForgetReply::Failed(why)) => {
             log::error!("nexus-purge could not forget an episode: {why}");
             Err(Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -20,11 +20,11 @@ use crate::api::client::Client;
 use crate::api::load::{Requests, Times};
 use crate::api::meanwhile::Running;
 use crate::api::recall::Exact;
-use crate::api::requests::{Kind, Maker};
+use crate::api::requests::{Maker, RequestKind};
 use crate::api::server::Server;
 use crate::args::{Api, Meanwhile, Rounds};
 use crate::data::random::Random;
-use crate::own::{AGENT, Own};
+use crate::fixture::{AGENT, Fixture};
 use crate::report::{Figure, Report};
 use crate::work::Work;
 
@@ -47,9 +47,9 @@ pub(crate) fn run(args: &Api, stop: &Stop) -> Result<()> {
 
 fn measure(args: &Api, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
     progress.doing(format!("filling a database with {} episodes", args.data.episodes));
-    let own = Own::filled(&args.place, &args.data, stop, report)?;
+    let fixture = Fixture::filled(&args.place, &args.data, stop, report)?;
     let rounds = Rounds { number: 1, peers: false, only: None, directory: std::env::temp_dir() };
-    let work = Work::new(&rounds, &own, stop)?;
+    let work = Work::new(&rounds, &fixture, stop)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -59,10 +59,10 @@ fn measure(args: &Api, stop: &Stop, progress: &Progress, report: &mut Report) ->
     let random = Random::new(args.data.seed ^ 0xA11);
     let mut bench = Bench { args, stop, progress, runtime, server, maker, random, report };
     // First, while the rows are those that were filled in.
-    bench.recall(&own)?;
+    bench.recall(&fixture)?;
     bench.all_kinds()?;
     if args.cold {
-        bench.cold(&own)?;
+        bench.cold(&fixture)?;
     }
     for job in [Meanwhile::Backup, Meanwhile::Purge].into_iter().filter(|job| args.meanwhile.contains(job)) {
         bench.meanwhile(job, &work)?;
@@ -94,15 +94,15 @@ impl Bench<'_> {
         Arc::new(Client::new(&self.server.socket, AGENT))
     }
 
-    fn recall(&mut self, own: &Own) -> Result<()> {
-        let exact = Exact::over(own.control()?)?;
+    fn recall(&mut self, fixture: &Fixture) -> Result<()> {
+        let exact = Exact::over(fixture.control()?)?;
         let client = self.client();
         for (name, rare) in [("recall@10", false), ("recall@10, a filter keeps 1 %", true)] {
             let mut sum = 0.0;
             for number in 0..self.args.queries {
                 self.doing(format!("{name}: query {number} of {}", self.args.queries))?;
                 let (search, vector) = self.maker.compared(rare)?;
-                let answer = self.runtime.block_on(client.post(Kind::Vector.path(), search))?;
+                let answer = self.runtime.block_on(client.post(RequestKind::Vector.path(), search))?;
                 let results = answer["results"].as_array().into_iter().flatten();
                 let found: Vec<String> =
                     results.filter_map(|result| result["episode_id"].as_str().map(str::to_owned)).collect();
@@ -116,7 +116,7 @@ impl Bench<'_> {
 
     /// Each kind: at most, by so many clients; then at its times.
     fn all_kinds(&mut self) -> Result<()> {
-        for kind in Kind::ALL {
+        for kind in RequestKind::ALL {
             let requests = Arc::new(self.maker.requests(kind)?);
             let mut capacity = 0.0;
             for clients in &self.args.clients {
@@ -140,23 +140,23 @@ impl Bench<'_> {
         self.args.rate.map_or((capacity / 2.0).max(1.0), f64::from)
     }
 
-    fn at_once(&mut self, kind: Kind, requests: &Arc<Requests>, clients: u16) -> Result<Times> {
+    fn at_once(&mut self, kind: RequestKind, requests: &Arc<Requests>, clients: u16) -> Result<Times> {
         self.doing(format!("{}, {clients} at once", kind.name()))?;
         let client = self.client();
         let time = (self.args.time / 4).max(Duration::from_secs(1));
         self.runtime.block_on(requests.closed(&client, clients, time))
     }
 
-    fn at_its_times(&mut self, kind: Kind, requests: &Arc<Requests>, rate: f64) -> Result<Times> {
+    fn at_its_times(&mut self, kind: RequestKind, requests: &Arc<Requests>, rate: f64) -> Result<Times> {
         self.doing(format!("{}, {rate:.0} a second", kind.name()))?;
         let client = self.client();
         self.runtime.block_on(requests.open(&client, FOUR, self.args.time, rate, &mut self.random))
     }
 
-    fn cold(&mut self, own: &Own) -> Result<()> {
+    fn cold(&mut self, fixture: &Fixture) -> Result<()> {
         self.doing("letting caches go")?;
-        let control = own.control()?;
-        for kind in [Kind::Vector, Kind::Text] {
+        let control = fixture.control()?;
+        for kind in [RequestKind::Vector, RequestKind::Text] {
             if let Some(why) = cold::let_go(&control)? {
                 self.report.note(why);
             }
@@ -178,7 +178,7 @@ impl Bench<'_> {
     /// Searches and inserts at their times while a job runs, and just before it, in the database as it is by now.
     fn meanwhile(&mut self, job: Meanwhile, work: &Work<'_>) -> Result<()> {
         let mut before = Vec::new();
-        for kind in [Kind::Hybrid, Kind::Insert] {
+        for kind in [RequestKind::Hybrid, RequestKind::Insert] {
             let requests = Arc::new(self.maker.requests(kind)?);
             let capacity = self.at_once(kind, &requests, FOUR)?.rate();
             let rate = self.rate(capacity);

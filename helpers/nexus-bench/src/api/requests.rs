@@ -16,7 +16,7 @@ const BATCH: usize = 20;
 
 /// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RequestKind {
     Vector,
     Text,
     Hybrid,
@@ -24,7 +24,7 @@ pub(super) enum Kind {
     Batch,
 }
 
-impl Kind {
+impl RequestKind {
     /// Those that read first.
     pub(super) const ALL: [Self; 5] = [Self::Vector, Self::Text, Self::Hybrid, Self::Insert, Self::Batch];
 
@@ -69,13 +69,13 @@ impl Maker {
     ///
     /// # Errors
     /// nexus-embed's.
-    pub(super) fn requests(&mut self, kind: Kind) -> Result<Requests> {
+    pub(super) fn requests(&mut self, kind: RequestKind) -> Result<Requests> {
         let bodies = match kind {
-            Kind::Vector => self.searches("vector"),
-            Kind::Text => self.searches("text"),
-            Kind::Hybrid => self.searches("hybrid"),
-            Kind::Insert => (0..DIFFERENT).map(|_| Ok(body(&self.action()))).collect(),
-            Kind::Batch => (0..DIFFERENT / BATCH).map(|_| Ok(self.batch())).collect(),
+            RequestKind::Vector => self.searches("vector"),
+            RequestKind::Text => self.searches("text"),
+            RequestKind::Hybrid => self.searches("hybrid"),
+            RequestKind::Insert => (0..DIFFERENT).map(|_| Ok(body(&self.action()))).collect(),
+            RequestKind::Batch => (0..DIFFERENT / BATCH).map(|_| Ok(self.batch())).collect(),
         };
         Ok(Requests { path: kind.path(), bodies: bodies? })
     }

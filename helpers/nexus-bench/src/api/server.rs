@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use tokio::runtime::Runtime;
 
 use crate::api::client::Client;
-use crate::own::AGENT;
+use crate::fixture::AGENT;
 use crate::process::end;
 use crate::work::Work;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Data, Output, Place, time};
+use super::{Data, Output, ServerArgs, time};
 
 /// Settings of `nexus-bench api`.
 #[derive(Args, Clone, Debug)]
@@ -37,7 +37,7 @@ pub(crate) struct Api {
     pub(crate) queries: u32,
 
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) place: ServerArgs,
 
     #[command(flatten)]
     pub(crate) output: Output,

@@ -52,7 +52,7 @@ pub(crate) struct Output {
 
 /// The server in which the database of its own is made.
 #[derive(ClapArgs, Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct ServerArgs {
     /// Directory of PostgreSQL's socket
     #[arg(
         long = "pg-host",
@@ -124,7 +124,7 @@ pub(crate) struct Compared {
     pub(crate) rounds: Rounds,
 
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) place: ServerArgs,
 
     #[command(flatten)]
     pub(crate) output: Output,

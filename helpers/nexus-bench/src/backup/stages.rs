@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use age::x25519::{Identity, Recipient};
-use nexus_backup_set::seal::Sealed;
+use nexus_backup_set::encrypt::EncryptedWriter;
 use nexus_cli::failure::{OrFailIo, Result};
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
@@ -13,7 +13,7 @@ use nexus_digest::Hasher;
 use nexus_postgres::raw::RawSession;
 
 use crate::APPLICATION;
-use crate::own::{NAME, Own};
+use crate::fixture::{Fixture, NAME};
 use crate::report::{Figure, Report};
 use crate::work::Work;
 
@@ -33,8 +33,8 @@ pub(super) struct Copied {
 ///
 /// # Errors
 /// The server's, or what `take` gives.
-pub(super) fn copy(own: &Own, stop: &Stop, take: impl FnMut(&[u8]) -> Result<()>) -> Result<Copied> {
-    let mut session = RawSession::connect(&own.server, NAME, APPLICATION, stop)?;
+pub(super) fn copy(fixture: &Fixture, stop: &Stop, take: impl FnMut(&[u8]) -> Result<()>) -> Result<Copied> {
+    let mut session = RawSession::connect(&fixture.server, NAME, APPLICATION, stop)?;
     let began = Instant::now();
     let copied = session.copy_out("reading the rows", COPY, take)?;
     #[allow(clippy::cast_precision_loss)]
@@ -47,7 +47,7 @@ pub(super) fn copy(own: &Own, stop: &Stop, take: impl FnMut(&[u8]) -> Result<()>
 /// # Errors
 /// The server's or the disk's.
 pub(super) fn measure(
-    own: &Own,
+    fixture: &Fixture,
     stop: &Stop,
     progress: &Progress,
     report: &mut Report,
@@ -59,22 +59,22 @@ pub(super) fn measure(
         let rate = Figure::higher("MiB/s", vec![copied.mib / copied.seconds]);
         report.measured(name, vec![Figure::lower("s", vec![copied.seconds]), rate]);
     };
-    tell("stage COPY", &copy(own, stop, |_| Ok(()))?);
+    tell("stage COPY", &copy(fixture, stop, |_| Ok(()))?);
     let mut hasher = Hasher::default();
-    let digested = copy(own, stop, |piece| {
+    let digested = copy(fixture, stop, |piece| {
         hasher.update(piece);
         Ok(())
     })?;
     tell("stage COPY, SHA-256", &digested);
     let mut encoder = zstd::Encoder::new(io::sink(), LEVEL).or_fail_io(doing)?;
-    let compressed = copy(own, stop, |piece| encoder.write_all(piece).or_fail_io(doing))?;
+    let compressed = copy(fixture, stop, |piece| encoder.write_all(piece).or_fail_io(doing))?;
     encoder.finish().or_fail_io(doing)?;
     tell("stage COPY, zstd", &compressed);
     let recipient: Recipient = Identity::generate().to_public();
     let out = work.fresh("stage")?.join("file");
-    let mut sealed = Sealed::create(&out, &[recipient], Some(LEVEL))?;
+    let mut sealed = EncryptedWriter::create(&out, &[recipient], Some(LEVEL))?;
     let began = Instant::now();
-    let copied = copy(own, stop, |piece| sealed.write_all(piece).or_fail_io(doing))?;
+    let copied = copy(fixture, stop, |piece| sealed.write_all(piece).or_fail_io(doing))?;
     tell("stage COPY, zstd, age, SHA-256, write", &copied);
     sealed.finish()?;
     tell(

@@ -52,15 +52,15 @@ impl Mixture {
         // The same for every row of the group, without being kept.
         let mut of_group = Random::new(self.seed ^ ((topic as u64 + 1) << 40) ^ (group + 1));
         let alike = spread(&self.deviations, &mut of_group);
-        let own = spread(&self.deviations, random);
+        let fixture = spread(&self.deviations, random);
         let mut vector: Vec<f64> = self.topics[topic]
             .iter()
             .zip(&alike)
-            .zip(&own)
-            .map(|((topic, alike), own)| {
+            .zip(&fixture)
+            .map(|((topic, alike), fixture)| {
                 OF_THE_TOPIC.sqrt() * topic
                     + OF_WHAT_IS_ALIKE.sqrt() * alike
-                    + (1.0 - OF_THE_TOPIC - OF_WHAT_IS_ALIKE).sqrt() * own
+                    + (1.0 - OF_THE_TOPIC - OF_WHAT_IS_ALIKE).sqrt() * fixture
             })
             .collect();
         let length = vector.iter().map(|number| number * number).sum::<f64>().sqrt();

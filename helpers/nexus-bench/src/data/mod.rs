@@ -11,7 +11,7 @@ pub(crate) use row::{OLD, Row, literal};
 use std::fmt::Write;
 
 use nexus_cli::failure::Result;
-use nexus_embed_client::protocol::Kind;
+use nexus_embed_client::protocol::TextKind;
 
 use crate::args::{Data, Source};
 use crate::data::mixture::{Mixture, TOPICS};
@@ -70,7 +70,7 @@ impl Maker {
         let mut rows: Vec<Row> = (0..number).map(|_| self.row()).collect();
         if let Some(embedder) = &mut self.embedder {
             let texts = rows.iter().map(|row| row.text.clone()).collect();
-            let (vectors, version) = embedder.of_texts(Kind::Passage, texts)?;
+            let (vectors, version) = embedder.of_texts(TextKind::Passage, texts)?;
             for (row, vector) in rows.iter_mut().zip(vectors) {
                 (row.vector, row.version) = (vector, version.clone());
             }
@@ -117,9 +117,12 @@ impl Maker {
         let topic = self.random.below(TOPICS);
         let text = self.text(topic, 2);
         let vector = match &mut self.embedder {
-            Some(embedder) => {
-                embedder.of_texts(Kind::Query, vec![text.clone()])?.0.into_iter().next().unwrap_or_default()
-            }
+            Some(embedder) => embedder
+                .of_texts(TextKind::Query, vec![text.clone()])?
+                .0
+                .into_iter()
+                .next()
+                .unwrap_or_default(),
             None => self.near(topic),
         };
         Ok((text, vector))

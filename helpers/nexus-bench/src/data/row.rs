@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::own::AGENT;
+use crate::fixture::AGENT;
 
 /// The type of rows that a purge may forget, and how many of ten those are.
 pub(crate) const OLD: &str = "bench-old";

@@ -2,7 +2,7 @@
 
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use nexus_embed_client::client::{Client, DEFAULT_SOCKET};
-use nexus_embed_client::protocol::Kind;
+use nexus_embed_client::protocol::TextKind;
 use tokio::runtime::Runtime;
 
 use crate::data::DIMENSIONS;
@@ -32,7 +32,7 @@ impl Embedder {
     ///
     /// # Errors
     /// Unavailable (69).
-    pub(crate) fn of_texts(&mut self, kind: Kind, texts: Vec<String>) -> Result<(Vec<Vec<f32>>, String)> {
+    pub(crate) fn of_texts(&mut self, kind: TextKind, texts: Vec<String>) -> Result<(Vec<Vec<f32>>, String)> {
         let doing = || format!("asking nexus-embed at {DEFAULT_SOCKET} for vectors");
         let vectors =
             self.runtime.block_on(self.client.embed(kind, texts)).or_fail(Exit::Unavailable, doing)?;

@@ -2,7 +2,7 @@
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_embed_client::client::{Client, EmbedError};
-use nexus_embed_client::protocol::Kind;
+use nexus_embed_client::protocol::TextKind;
 use serde::Serialize;
 
 use super::{Places, open, runtime};
@@ -40,7 +40,7 @@ pub struct Other {
 pub fn check(places: &Places, requeue: bool) -> Result<Check> {
     runtime()?.block_on(async {
         let mut client = Client::new(&places.socket);
-        let probe = client.embed(Kind::Passage, vec!["memory".to_owned()]).await;
+        let probe = client.embed(TextKind::Passage, vec!["memory".to_owned()]).await;
         let version = probe.map_err(|error| unanswered(places, error))?.version;
         let store = open(places).await?;
         let requeued = if requeue { store.requeue(&version).await? } else { 0 };

@@ -14,7 +14,7 @@ use nexus_cli::credentials;
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use nexus_cli::stop::Stop;
 use nexus_embed_client::client::{Client, EmbedError};
-use nexus_embed_client::protocol::{Code, Kind, Vectors};
+use nexus_embed_client::protocol::{Code, TextKind, Vectors};
 use nexus_postgres::server::{Server, ServerSettings};
 use sd_notify::NotifyState;
 use serde::Serialize;
@@ -169,7 +169,8 @@ impl Backfill {
         let texts: Vec<String> = group.iter().map(|one| one.text.clone()).collect();
         let mut pause = Duration::from_secs(1);
         for _ in 0..TRIES {
-            let asked = tokio::time::timeout(PATIENCE, self.client.embed(Kind::Passage, texts.clone())).await;
+            let asked =
+                tokio::time::timeout(PATIENCE, self.client.embed(TextKind::Passage, texts.clone())).await;
             let why = match asked {
                 Ok(Ok(vectors)) => return Ok(Asked::Vectors(vectors)),
                 Ok(Err(EmbedError::Refused(refusal))) if refusal.code == Code::NoModel => {
@@ -195,7 +196,7 @@ impl Backfill {
     }
 
     async fn is_well(&mut self) -> bool {
-        let probe = self.client.embed(Kind::Passage, vec!["memory".to_owned()]);
+        let probe = self.client.embed(TextKind::Passage, vec!["memory".to_owned()]);
         matches!(tokio::time::timeout(PATIENCE, probe).await, Ok(Ok(_)))
     }
 

@@ -83,12 +83,12 @@ struct Room {
 
 /// A text among the tokens of all.
 #[derive(Clone, Copy)]
-struct Place {
+struct TokenSpan {
     first: usize,
     tokens: usize,
 }
 
-impl Place {
+impl TokenSpan {
     /// Its panels: with others' tokens in the first and the last.
     fn panels(self) -> Range<usize> {
         self.first / LANES..(self.first + self.tokens).div_ceil(LANES)
@@ -154,7 +154,7 @@ impl Bert {
         let mut places = Vec::with_capacity(texts.len());
         let mut tokens = 0;
         for text in texts.iter().filter(|text| !text.is_empty()) {
-            places.push(Place { first: tokens, tokens: text.len() });
+            places.push(TokenSpan { first: tokens, tokens: text.len() });
             tokens += text.len();
         }
         let panels = tokens.div_ceil(LANES);
@@ -214,7 +214,7 @@ impl Bert {
         Ok(())
     }
 
-    fn layer(&self, layer: &Layer, places: &[Place], room: &mut Room) {
+    fn layer(&self, layer: &Layer, places: &[TokenSpan], room: &mut Room) {
         let (width, inner) = (self.config.hidden_size, self.config.intermediate_size);
         let Room { states, parts, context, added, wide } = room;
         let apply = |x: &[Lanes], x_width: usize, layers: &[Dense<'_>], then, out: &mut [Lanes]| {
@@ -231,10 +231,10 @@ impl Bert {
     }
 
     /// Attention within each text, by each head: one task for the two.
-    fn attend(&self, places: &[Place], parts: &[Lanes], context: &mut [Lanes]) {
+    fn attend(&self, places: &[TokenSpan], parts: &[Lanes], context: &mut [Lanes]) {
         let (width, heads, of_head) =
             (self.config.hidden_size, self.config.num_attention_heads, self.of_head());
-        let tasks: Vec<(Place, usize)> =
+        let tasks: Vec<(TokenSpan, usize)> =
             places.iter().flat_map(|place| (0..heads).map(|head| (*place, head))).collect();
         let least =
             if parts.len() < width * 3 * 8 { tasks.len().div_ceil(rayon::current_num_threads()) } else { 1 };
@@ -256,7 +256,7 @@ impl Bert {
 
     /// The text's panels, with the rows of one head. Lanes of other texts are of no use.
     #[allow(clippy::cast_precision_loss)] // a head has some dozens of numbers
-    fn attend_by_one(&self, parts: &[Lanes], place: Place, head: usize) -> Vec<Lanes> {
+    fn attend_by_one(&self, parts: &[Lanes], place: TokenSpan, head: usize) -> Vec<Lanes> {
         let (width, of_head, tokens) = (self.config.hidden_size, self.of_head(), place.tokens);
         // Panel `panel` of the queries, the keys or the values.
         let part = |panel: usize, number: usize| {

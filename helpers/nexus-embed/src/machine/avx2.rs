@@ -10,12 +10,12 @@ use std::arch::x86_64::{
     _mm256_storeu_ps,
 };
 
-use super::{Lanes, Proof, Rows, Work};
+use super::{Detected, Lanes, Rows, Work};
 
 /// Numbers in a line of the cache.
 const LINE: usize = 16;
 
-pub(super) fn run<T: Work>(_: Proof, work: T) -> T::Output {
+pub(super) fn run<T: Work>(_: Detected, work: T) -> T::Output {
     #[target_feature(enable = "avx2,fma")]
     fn compiled_for_it<T: Work>(work: T) -> T::Output {
         work.work()
@@ -25,7 +25,7 @@ pub(super) fn run<T: Work>(_: Proof, work: T) -> T::Output {
 }
 
 pub(super) fn products(
-    _: Proof,
+    _: Detected,
     w: Rows<'_>,
     bias: Option<&[f32]>,
     x: &[&[Lanes]],

@@ -60,21 +60,21 @@ pub const LANES: usize = 8;
 pub enum Instructions {
     /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
-    Avx2(Proof),
+    Avx2(Detected),
     /// Whatever the compiler makes of plain loops.
     Portable,
 }
 
 /// Only [`Instructions::best`] makes one, after it has asked the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Proof(());
+pub struct Detected(());
 
 impl Instructions {
     /// The best of this processor.
     pub fn best() -> Self {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return Self::Avx2(Proof(()));
+            return Self::Avx2(Detected(()));
         }
         Self::Portable
     }

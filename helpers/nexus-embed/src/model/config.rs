@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_embed_client::protocol::Kind;
+use nexus_embed_client::protocol::TextKind;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -115,10 +115,10 @@ impl Description {
     }
 
     /// What is put before a text.
-    pub fn prefix(&self, kind: Kind) -> &str {
+    pub fn prefix(&self, kind: TextKind) -> &str {
         match kind {
-            Kind::Query => &self.prefixes.0,
-            Kind::Passage => &self.prefixes.1,
+            TextKind::Query => &self.prefixes.0,
+            TextKind::Passage => &self.prefixes.1,
         }
     }
 }
@@ -282,7 +282,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!((it.pooling, it.most_tokens, it.is_lower_case), (Pooling::First, 32, true));
-        assert_eq!((it.prefix(Kind::Query), it.prefix(Kind::Passage)), ("find: ", "text: "));
+        assert_eq!((it.prefix(TextKind::Query), it.prefix(TextKind::Passage)), ("find: ", "text: "));
     }
 
     #[test]
@@ -301,9 +301,9 @@ mod tests {
     #[test]
     fn e5_has_its_prefixes_though_its_folder_does_not_say_so() {
         let it = said("multilingual-e5-small", &[("config.json", BERT)]).unwrap();
-        assert_eq!((it.prefix(Kind::Query), it.prefix(Kind::Passage)), ("query: ", "passage: "));
+        assert_eq!((it.prefix(TextKind::Query), it.prefix(TextKind::Passage)), ("query: ", "passage: "));
         let it = said("se500", &[("config.json", BERT)]).unwrap();
-        assert_eq!(it.prefix(Kind::Query), "");
+        assert_eq!(it.prefix(TextKind::Query), "");
     }
 
     #[test]

@@ -7,7 +7,7 @@ pub mod weights;
 use std::path::{Path, PathBuf};
 
 use nexus_cli::failure::{Exit, Failure, Result};
-use nexus_embed_client::protocol::{Kind, LONGEST_VERSION};
+use nexus_embed_client::protocol::{LONGEST_VERSION, TextKind};
 
 use crate::engine::bert::Bert;
 use crate::machine::Instructions;
@@ -64,7 +64,7 @@ impl Model {
     ///
     /// # Errors
     /// Data (65) when tokenizer and weights do not fit, Software (70) when tokenizing fails.
-    pub fn embed(&self, texts: &[(Kind, &str)], between: &mut dyn FnMut()) -> Result<Vec<f32>> {
+    pub fn embed(&self, texts: &[(TextKind, &str)], between: &mut dyn FnMut()) -> Result<Vec<f32>> {
         let width = self.description.bert.hidden_size;
         let mut vectors = vec![0.0; texts.len() * width];
         // (text, piece)

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nexus_embed_client::protocol::{Answer, Code, LONGEST_REQUEST, Refusal, Request};
+use nexus_embed_client::protocol::{Code, EmbedReply, LONGEST_REQUEST, Refusal, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -42,13 +42,13 @@ pub(super) async fn serve(mut peer: UnixStream, shared: &Shared) {
                     Err(why) => Err(refusal(Code::BadRequest, why.to_string())),
                 };
                 drop(room);
-                (answer.map_or_else(Answer::Refusal, Answer::Vectors), true)
+                (answer.map_or_else(EmbedReply::Refusal, EmbedReply::Vectors), true)
             }
             // The rest of the request is not read, so nothing that follows could be understood.
-            Ok(Err(Some(refusal))) => (Answer::Refusal(refusal), false),
+            Ok(Err(Some(refusal))) => (EmbedReply::Refusal(refusal), false),
             Ok(Err(None)) => return,
             Err(_) => (
-                Answer::Refusal(refusal(
+                EmbedReply::Refusal(refusal(
                     Code::BadRequest,
                     "the request took longer than ten seconds to arrive",
                 )),
@@ -56,7 +56,7 @@ pub(super) async fn serve(mut peer: UnixStream, shared: &Shared) {
             ),
         };
         let frame = answer.to_frame().or_else(|why| {
-            Answer::Refusal(refusal(Code::Failed, format!("the model gave {why}"))).to_frame()
+            EmbedReply::Refusal(refusal(Code::Failed, format!("the model gave {why}"))).to_frame()
         });
         let Ok(frame) = frame else { return };
         let written = timeout(PATIENCE, peer.write_all(&frame)).await;
@@ -91,7 +91,7 @@ async fn read<'a>(
 
 /// Tells one connection too many.
 pub(super) async fn turn_away(mut peer: UnixStream) {
-    let answer = Answer::Refusal(refusal(Code::Busy, "too many connections; try again"));
+    let answer = EmbedReply::Refusal(refusal(Code::Busy, "too many connections; try again"));
     if let Ok(frame) = answer.to_frame() {
         let _gone = timeout(PATIENCE, peer.write_all(&frame)).await;
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use nexus_embed_client::protocol::{Code, Kind, Refusal, Request, Vectors};
+use nexus_embed_client::protocol::{Code, Refusal, Request, TextKind, Vectors};
 use tokio::sync::oneshot;
 
 use super::connection::refusal;
@@ -69,8 +69,8 @@ impl Queue {
             waiting.texts += request.texts.len();
             let job = Job { request, answer };
             match job.request.kind {
-                Kind::Query => waiting.queries.push_back(job),
-                Kind::Passage => waiting.passages.push_back(job),
+                TextKind::Query => waiting.queries.push_back(job),
+                TextKind::Passage => waiting.passages.push_back(job),
             }
         }
         self.news.notify_one();
@@ -98,8 +98,8 @@ impl Queue {
     pub(super) fn next(&self) -> Next {
         let mut waiting = self.lock();
         loop {
-            let jobs = waiting.take(Kind::Query);
-            let jobs = if jobs.is_empty() { waiting.take(Kind::Passage) } else { jobs };
+            let jobs = waiting.take(TextKind::Query);
+            let jobs = if jobs.is_empty() { waiting.take(TextKind::Passage) } else { jobs };
             if !jobs.is_empty() {
                 return Next::Jobs(jobs);
             }
@@ -116,15 +116,15 @@ impl Queue {
     /// Queries that have come meanwhile, and whether the other thread has come round.
     pub(super) fn meanwhile(&self) -> (Vec<Job>, bool) {
         let mut waiting = self.lock();
-        (waiting.take(Kind::Query), std::mem::take(&mut waiting.beat))
+        (waiting.take(TextKind::Query), std::mem::take(&mut waiting.beat))
     }
 }
 
 impl Waiting {
-    fn take(&mut self, kind: Kind) -> Vec<Job> {
+    fn take(&mut self, kind: TextKind) -> Vec<Job> {
         let from = match kind {
-            Kind::Query => &mut self.queries,
-            Kind::Passage => &mut self.passages,
+            TextKind::Query => &mut self.queries,
+            TextKind::Passage => &mut self.passages,
         };
         let mut jobs = Vec::new();
         let mut bytes = 0;
@@ -146,11 +146,11 @@ impl Waiting {
 mod tests {
     use super::*;
 
-    fn request(kind: Kind, texts: usize) -> Request {
+    fn request(kind: TextKind, texts: usize) -> Request {
         Request::new(kind, vec![String::new(); texts])
     }
 
-    fn taken(queue: &Queue) -> Vec<(Kind, usize)> {
+    fn taken(queue: &Queue) -> Vec<(TextKind, usize)> {
         match queue.next() {
             Next::Jobs(jobs) => jobs.iter().map(|job| (job.request.kind, job.request.texts.len())).collect(),
             Next::Beat | Next::End => Vec::new(),
@@ -162,7 +162,7 @@ mod tests {
         let queue = Queue::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            use Kind::{Passage, Query};
+            use TextKind::{Passage, Query};
             let asked = [(Passage, 30), (Passage, 4), (Passage, 5), (Query, 2), (Query, 64)];
             let mut waiting: Vec<_> =
                 asked.iter().map(|(kind, texts)| Box::pin(queue.embed(request(*kind, *texts)))).collect();
@@ -184,13 +184,13 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let mut waiting: Vec<_> =
-                (0..8).map(|_| Box::pin(queue.embed(request(Kind::Passage, 64)))).collect();
+                (0..8).map(|_| Box::pin(queue.embed(request(TextKind::Passage, 64)))).collect();
             for one in &mut waiting {
                 assert!(tokio::time::timeout(std::time::Duration::ZERO, one).await.is_err());
             }
-            assert_eq!(queue.embed(request(Kind::Query, 1)).await.unwrap_err().code, Code::Busy);
+            assert_eq!(queue.embed(request(TextKind::Query, 1)).await.unwrap_err().code, Code::Busy);
             assert_eq!(taken(&queue).len(), 1);
-            let one = Box::pin(queue.embed(request(Kind::Query, 1)));
+            let one = Box::pin(queue.embed(request(TextKind::Query, 1)));
             assert!(tokio::time::timeout(std::time::Duration::ZERO, one).await.is_err());
         });
     }

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
-use nexus_ledger::forgetting::protocol::{Answer, LONGEST_LINE};
+use nexus_ledger::forgetting::protocol::{ForgetReply, LONGEST_LINE};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Uid, User};
 
@@ -74,7 +74,7 @@ impl Asker {
     }
 
     /// Tells it the answer. One that has gone needs none: what was done is done, and the journal says so.
-    pub(super) fn tell(&self, answer: &Answer) {
+    pub(super) fn tell(&self, answer: &ForgetReply) {
         let Ok(line) = answer.to_line() else { return };
         let told = self
             .socket

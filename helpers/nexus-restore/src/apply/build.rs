@@ -16,7 +16,7 @@ use crate::apply::preflight::Plan;
 use crate::apply::{Restore, forget, names, safety, swap};
 use crate::early;
 use crate::handing::Handing;
-use crate::kept::databases;
+use crate::rollback::databases;
 
 /// What came of it.
 pub(crate) struct Built {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use nexus_cli::failure::Result;
 use nexus_cli::text::counted;
 use nexus_digest::Digest;
-use nexus_ledger::{Decision, Done, Draft, Forget, Hashes, Place, Side, What, merge, read_text};
+use nexus_ledger::{Decision, Done, Draft, Forget, Hashes, Side, TableColumns, What, merge, read_text};
 use nexus_restoring::forget::{GoneOf, Ledgers};
 
 use crate::APPLICATION;
@@ -81,7 +81,7 @@ pub(crate) fn merged(restore: &mut Restore<'_>, ledgers: &Ledgers, tables: &[Gon
 ///
 /// # Errors
 /// As [`Draft::append`].
-pub(crate) fn to_be_cleaned(ledger: &mut Draft, table: &Place, rows: u64, by: &str) -> Result<()> {
+pub(crate) fn to_be_cleaned(ledger: &mut Draft, table: &TableColumns, rows: u64, by: &str) -> Result<()> {
     let key = ledger.keys().current().id().clone();
     let forget = Forget::Keys(Hashes { key, hashes: Vec::new() });
     let decision = Decision { table: table.clone(), forget, adopted: None, found: Some(rows), agreed: false };

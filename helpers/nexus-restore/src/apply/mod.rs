@@ -20,9 +20,9 @@ pub(crate) use report::kept_text;
 use std::time::Instant;
 
 use nexus_backup_set::in_use::{self, InUse};
+use nexus_backup_set::locate::{IdentitySource, find_set};
 use nexus_backup_set::manifest::Manifest;
 use nexus_backup_set::verify::{require_whole, size_of};
-use nexus_backup_set::which::{Unlock, find_set};
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
@@ -82,7 +82,7 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
     let target = args.into.clone().unwrap_or_else(|| args.server.database.clone());
     preflight::check_name(&target)?;
     let set = find_set(&args.common.backup_dir, &args.set)?;
-    let unlock = Unlock::with(args.key.identity.as_deref());
+    let unlock = IdentitySource::with(args.key.identity.as_deref());
     let manifest = Manifest::of(&set, &unlock.identities()?)?;
     let server = Server::from_settings(&args.server)?.named(APPLICATION);
     let making = Restoring {

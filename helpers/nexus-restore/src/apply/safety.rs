@@ -14,7 +14,7 @@ use crate::apply::Restore;
 
 /// Of its answer, what is told on.
 #[derive(Deserialize)]
-struct Answer {
+struct BackupReport {
     set: String,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn rehearse(restore: &Restore<'_>) -> Result<()> {
 /// As nexus-backup says.
 pub(crate) fn back_up(restore: &Restore<'_>) -> Result<String> {
     let doing = || "backing up the living database";
-    serde_json::from_str::<Answer>(&run(restore, &["--json"], doing())?)
+    serde_json::from_str::<BackupReport>(&run(restore, &["--json"], doing())?)
         .map(|answer| answer.set)
         .or_fail(Exit::Software, doing)
 }

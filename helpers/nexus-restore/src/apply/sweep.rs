@@ -7,8 +7,8 @@ use nexus_postgres::blocking::Control;
 use nexus_restoring::roles;
 
 use crate::apply::{Restore, names};
-use crate::kept::databases;
 use crate::remove::drop_database;
+use crate::rollback::databases;
 
 /// Key of the advisory lock that a restore holds: "nexusrst" in ASCII.
 const LOCK: i64 = 0x6e65_7875_7372_7374;

@@ -2,7 +2,7 @@
 //! longest, are built while programs work. Until then a search by meaning compares with every row: slower, and exact.
 
 mod build;
-mod sorting;
+mod deferred_indexes;
 
 pub(crate) use build::build;
 
@@ -11,7 +11,7 @@ use nexus_postgres::blocking::Control;
 use nexus_restoring::post_data::Runner;
 use nexus_restoring::{Restoring, archive, unbuilt};
 
-use crate::early::sorting::{Later, Work, sort};
+use crate::early::deferred_indexes::{Later, Work, sort};
 
 /// Runs the archive's last section but for the vector indexes, and notes those in the database itself.
 ///

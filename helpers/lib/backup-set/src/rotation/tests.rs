@@ -21,7 +21,7 @@ fn removed(times: &[i64], proven: &[u64], retention: Retention) -> Vec<u64> {
     let sets = sets(times);
     let decisions = decide(&sets, &only_proven(&sets, proven), retention);
     let pairs = sets.iter().zip(decisions);
-    pairs.filter(|(_, decision)| *decision == Decision::Remove).map(|(set, _)| set.sequence).collect()
+    pairs.filter(|(_, decision)| *decision == RotationDecision::Remove).map(|(set, _)| set.sequence).collect()
 }
 
 /// Those with the numbers `proven` are proven, and nothing is known of any set's size.
@@ -111,7 +111,7 @@ proptest! {
         let retention = Retention { days, at_least, weekly, monthly };
         let decisions = decide(&sets, &known, retention);
         prop_assert_eq!(decisions.len(), sets.len());
-        let removed = |index: usize| decisions[index] == Decision::Remove;
+        let removed = |index: usize| decisions[index] == RotationDecision::Remove;
 
         // The newest stay, and the newest proven one.
         for index in sets.len().saturating_sub(at_least.max(1) as usize)..sets.len() {
@@ -133,13 +133,13 @@ proptest! {
         // One more proof, one more day, one more week: never removes more.
         let more = Retention { days: days + 1, at_least: at_least + 1, weekly: weekly + 1, monthly: monthly + 1 };
         for (index, decision) in decide(&sets, &known, more).into_iter().enumerate() {
-            prop_assert!(decision != Decision::Remove || removed(index));
+            prop_assert!(decision != RotationDecision::Remove || removed(index));
         }
         // What is left is left again: a second run removes nothing that the first has kept but for being old by a
         // plausible step, and never the newest or the newest proven.
         let left: Vec<SetName> = (0..sets.len()).filter(|index| !removed(*index)).map(|index| sets[index]).collect();
         let again = decide(&left, &known, retention);
-        prop_assert!(again.last() != Some(&Decision::Remove));
+        prop_assert!(again.last() != Some(&RotationDecision::Remove));
     }
 }
 
@@ -163,7 +163,7 @@ fn removed_in(times: &[i64], retention: Retention, set: SetName) -> bool {
     for name in sets(times) {
         there.push(name);
         let decisions = decide(&there, &Known::default(), retention);
-        let kept = there.iter().zip(decisions).filter(|(_, decision)| *decision != Decision::Remove);
+        let kept = there.iter().zip(decisions).filter(|(_, decision)| *decision != RotationDecision::Remove);
         there = kept.map(|(name, _)| *name).collect();
     }
     !there.contains(&set)
@@ -208,7 +208,7 @@ fn three_leaps_age_no_set_by_years_however_few_there_are() {
 
 #[test]
 fn the_last_copy_of_redis_stays_while_newer_sets_lack_it() {
-    use Decision::{KeepRedis, Remove};
+    use RotationDecision::{KeepRedis, Remove};
 
     let directory = tempfile::tempdir().unwrap();
     let set = |sequence: u64, file: Option<&str>| {

@@ -2,12 +2,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::key::for_tests;
-use crate::{Done, Forget, Hashes, Place, Rows, Types};
+use crate::{Done, Forget, Hashes, Rows, TableColumns, Types};
 
-pub(crate) fn place() -> Place {
+pub(crate) fn place() -> TableColumns {
     let [schema, table, key, time, kind, tags, agent] =
         ["s", "t", "id", "at", "m->>type", "tags", "agent"].map(str::to_owned);
-    Place { schema, table, key, time, kind, tags, agent }
+    TableColumns { schema, table, key, time, kind, tags, agent }
 }
 
 /// A decision about the rows of type `kind`.

@@ -7,21 +7,21 @@ use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use crate::forgetting::protocol::{Answer, LONGEST_LINE, Request};
+use crate::forgetting::protocol::{ForgetReply, LONGEST_LINE, Request};
 
 /// How long the answer may take: a little longer than nexus-purge@.service may run.
 const PATIENCE: Duration = Duration::from_secs(35);
 
 /// Has the episode `request` names forgotten by the nexus-purge that listens at `socket`.
 ///
-/// When this gives [`Answer::Forgotten`], the ledger says so on the disk, and the row, what refers to it and its copies in
+/// When this gives [`ForgetReply::Forgotten`], the ledger says so on the disk, and the row, what refers to it and its copies in
 /// Redis are gone. Dropping the future does not take the request back.
 ///
 /// # Errors
 /// Usage (64) for a request that is none; Permission (77) when this user may not ask; Unavailable (69) when nobody
 /// listens, or the connection ends or 35 seconds pass without an answer: then it may have been forgotten or not, and asking
 /// again does no harm.
-pub async fn forget(socket: &Path, request: &Request) -> Result<Answer> {
+pub async fn forget(socket: &Path, request: &Request) -> Result<ForgetReply> {
     let doing = || format!("asking nexus-purge at {} to forget an episode", socket.display());
     let line = request.to_line().or_fail(Exit::Usage, doing)?;
     let answer = tokio::time::timeout(PATIENCE, exchange(socket, line.as_bytes())).await;
@@ -41,7 +41,7 @@ pub async fn forget(socket: &Path, request: &Request) -> Result<Answer> {
             .because("the connection ended without an answer")
             .advise("See: journalctl -u 'nexus-purge@*'"));
     }
-    Answer::parse(&answer).or_fail(Exit::Unavailable, || format!("{}: reading the answer", doing()))
+    ForgetReply::parse(&answer).or_fail(Exit::Unavailable, || format!("{}: reading the answer", doing()))
 }
 
 async fn exchange(socket: &Path, line: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     /// Asks one that answers `said`.
-    fn ask_one_that_says(said: &'static str) -> Result<Answer> {
+    fn ask_one_that_says(said: &'static str) -> Result<ForgetReply> {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("purge.sock");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -81,7 +81,7 @@ mod tests {
         asked
     }
 
-    fn ask(socket: &Path) -> Result<Answer> {
+    fn ask(socket: &Path) -> Result<ForgetReply> {
         let request =
             Request { agent: "nexus".into(), episode: "0d9c2f7a-5b1e-4f6a-9c3d-7e8f9a0b1c2d".into() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_answer_is_what_was_said_and_silence_is_none() {
-        assert_eq!(ask_one_that_says("{\"v\":1,\"status\":\"absent\"}\n").unwrap(), Answer::Absent);
+        assert_eq!(ask_one_that_says("{\"v\":1,\"status\":\"absent\"}\n").unwrap(), ForgetReply::Absent);
         for silence in ["", "{\"v\":1,\"stat", "hello\n"] {
             assert_eq!(ask_one_that_says(silence).unwrap_err().exit(), Exit::Unavailable, "{silence}");
         }

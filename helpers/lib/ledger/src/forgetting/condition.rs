@@ -8,7 +8,7 @@ use crate::forgetting::Table;
 
 /// Rows by what they are, with tag and agent in the clear. What is not said applies to every row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plain {
+pub struct RowFilter {
     /// Of these types.
     pub types: Types,
     /// Whose time is before this.
@@ -22,7 +22,7 @@ pub struct Plain {
 }
 
 /// A condition on a row of `table` that is never NULL.
-pub fn matches(rows: &Plain, table: &Table) -> String {
+pub fn matches(rows: &RowFilter, table: &Table) -> String {
     let place = table.place();
     let time = quote::identifier(&place.time);
     let kind = table.kind_text();

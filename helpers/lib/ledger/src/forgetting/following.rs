@@ -16,7 +16,7 @@ const AT_ONCE: usize = 5000;
 const PLACE: &str = "tableoid, ctid::text, tableoid::pg_catalog.regclass::text";
 
 /// Table or part of one, and place in it.
-type Place = (u32, String);
+type RowKey = (u32, String);
 
 /// What a step does beside deleting its own rows.
 #[derive(Debug, Default)]
@@ -24,15 +24,15 @@ pub(super) struct Following {
     /// Tables, and parts of tables, by their number: quoted and qualified.
     names: BTreeMap<u32, String>,
     /// Rows of the step itself.
-    own: BTreeSet<Place>,
+    own: BTreeSet<RowKey>,
     /// Rows that go with them, and by which foreign key that was found.
-    goes: BTreeMap<Place, usize>,
+    goes: BTreeMap<RowKey, usize>,
     /// Rows whose reference is emptied, by foreign key.
-    emptied: BTreeMap<usize, BTreeSet<Place>>,
+    emptied: BTreeMap<usize, BTreeSet<RowKey>>,
     /// Rows that the server changes, by foreign key.
-    changed: BTreeMap<usize, BTreeSet<Place>>,
+    changed: BTreeMap<usize, BTreeSet<RowKey>>,
     /// Rows that forbid it, and by which foreign key.
-    forbid: BTreeMap<Place, usize>,
+    forbid: BTreeMap<RowKey, usize>,
 }
 
 /// Finds the rows, and locks those of other tables. Runs within a transaction; the inner result is the server's error.
@@ -78,7 +78,7 @@ impl Following {
         self.names.get(&oid).map_or("", String::as_str)
     }
 
-    fn places(&mut self, rows: &[Row]) -> Vec<Place> {
+    fn places(&mut self, rows: &[Row]) -> Vec<RowKey> {
         let place = |row: &Row| {
             let oid = row.get(0);
             self.names.entry(oid).or_insert_with(|| row.get(2));
@@ -87,7 +87,7 @@ impl Following {
         rows.iter().map(place).collect()
     }
 
-    fn take(&mut self, rows: &[Row], key: usize, fate: Fate, next: &mut Vec<Place>) {
+    fn take(&mut self, rows: &[Row], key: usize, fate: Fate, next: &mut Vec<RowKey>) {
         for place in self.places(rows) {
             match fate {
                 Fate::Goes if self.own.contains(&place) || self.goes.contains_key(&place) => {}
@@ -102,7 +102,7 @@ impl Following {
         }
     }
 
-    fn stays(&self, place: &Place) -> bool {
+    fn stays(&self, place: &RowKey) -> bool {
         !self.own.contains(place) && !self.goes.contains_key(place)
     }
 
@@ -120,7 +120,7 @@ impl Following {
                 parts.push(format!("UPDATE {table} SET {set} WHERE tableoid = {oid} AND {}", at(&places)));
             }
         }
-        let goes: Vec<Place> = self.goes.keys().cloned().collect();
+        let goes: Vec<RowKey> = self.goes.keys().cloned().collect();
         for (oid, places) in by_table(&goes) {
             parts.push(format!("DELETE FROM ONLY {} WHERE {}", self.name(oid), at(&places)));
         }
@@ -133,15 +133,15 @@ impl Following {
     }
 
     /// Rows whose references are emptied, by their table and what is set: one that refers twice is changed once.
-    fn updates(&self, keys: &[ForeignKey]) -> BTreeMap<(String, String), Vec<Place>> {
-        let mut sets: BTreeMap<&Place, (&str, BTreeSet<String>)> = BTreeMap::new();
+    fn updates(&self, keys: &[ForeignKey]) -> BTreeMap<(String, String), Vec<RowKey>> {
+        let mut sets: BTreeMap<&RowKey, (&str, BTreeSet<String>)> = BTreeMap::new();
         for (key, places) in &self.emptied {
             let key = &keys[*key];
             for place in places.iter().filter(|place| self.stays(place)) {
                 sets.entry(place).or_insert((&key.table, BTreeSet::new())).1.extend(key.emptied());
             }
         }
-        let mut updates: BTreeMap<(String, String), Vec<Place>> = BTreeMap::new();
+        let mut updates: BTreeMap<(String, String), Vec<RowKey>> = BTreeMap::new();
         for (place, (table, columns)) in sets {
             let set: Vec<String> = columns.into_iter().collect();
             updates.entry((table.to_owned(), set.join(", "))).or_default().push(place.clone());
@@ -163,8 +163,8 @@ impl Following {
     }
 }
 
-fn by_table(places: &[Place]) -> BTreeMap<u32, Vec<Place>> {
-    let mut tables: BTreeMap<u32, Vec<Place>> = BTreeMap::new();
+fn by_table(places: &[RowKey]) -> BTreeMap<u32, Vec<RowKey>> {
+    let mut tables: BTreeMap<u32, Vec<RowKey>> = BTreeMap::new();
     for place in places {
         tables.entry(place.0).or_default().push(place.clone());
     }
@@ -172,7 +172,7 @@ fn by_table(places: &[Place]) -> BTreeMap<u32, Vec<Place>> {
 }
 
 /// The rows at these places of one table, in SQL.
-fn at(places: &[Place]) -> String {
+fn at(places: &[RowKey]) -> String {
     let places: Vec<String> = places.iter().map(|(_, place)| format!("\"{place}\"")).collect();
     format!("ctid = ANY ('{{{}}}'::pg_catalog.tid[])", places.join(","))
 }

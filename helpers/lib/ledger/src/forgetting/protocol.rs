@@ -34,7 +34,7 @@ pub struct Request {
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum ForgetReply {
     /// It is in the ledger, and gone.
     Forgotten,
     /// The agent has no such episode. Nothing was written and nothing deleted.
@@ -112,7 +112,7 @@ impl Request {
     }
 }
 
-impl Answer {
+impl ForgetReply {
     /// The answer that `line` is; its line feed may be there or not.
     ///
     /// # Errors
@@ -200,15 +200,15 @@ mod tests {
             assert_eq!(Request::parse(line.as_bytes()), Ok(request(agent, ID)));
         }
         for answer in [
-            Answer::Forgotten,
-            Answer::Absent,
-            Answer::TooMany("100".into()),
-            Answer::Busy("later".into()),
-            Answer::Failed("no".into()),
+            ForgetReply::Forgotten,
+            ForgetReply::Absent,
+            ForgetReply::TooMany("100".into()),
+            ForgetReply::Busy("later".into()),
+            ForgetReply::Failed("no".into()),
         ] {
-            assert_eq!(Answer::parse(answer.to_line().unwrap().as_bytes()), Ok(answer));
+            assert_eq!(ForgetReply::parse(answer.to_line().unwrap().as_bytes()), Ok(answer));
         }
-        assert_eq!(Answer::Forgotten.to_line().unwrap(), "{\"v\":1,\"status\":\"forgotten\"}\n");
+        assert_eq!(ForgetReply::Forgotten.to_line().unwrap(), "{\"v\":1,\"status\":\"forgotten\"}\n");
     }
 
     #[test]
@@ -251,9 +251,9 @@ mod tests {
             r#"{"v":1,"status":"gone"}"#,
             r#"{"v":1}"#,
         ] {
-            assert!(Answer::parse(line.as_bytes()).is_err(), "{line}");
+            assert!(ForgetReply::parse(line.as_bytes()).is_err(), "{line}");
         }
-        let long = Answer::Failed("\n\u{7}ü".repeat(5000)).to_line().unwrap();
+        let long = ForgetReply::Failed("\n\u{7}ü".repeat(5000)).to_line().unwrap();
         assert!(long.len() <= LONGEST_LINE && long.matches('\n').count() == 1);
     }
 }

@@ -12,8 +12,8 @@ use nexus_postgres::raw::RawSession;
 use nexus_postgres::server::Server;
 
 use crate::forgetting::erase::ForgetCopies;
-use crate::forgetting::{Erased, Eraser, OnReference, PINNED, Plain, Referring, Table, matches, session};
-use crate::{Decision, Forget, Hashed, Key, KeyId, Keys, Place, Rows};
+use crate::forgetting::{Erased, Eraser, OnReference, PINNED, Referring, RowFilter, Table, matches, session};
+use crate::{Decision, Forget, Hashed, Key, KeyId, Keys, Rows, TableColumns};
 
 /// Keys that are deleted in one step.
 const AT_ONCE: usize = 1000;
@@ -140,8 +140,8 @@ pub fn shares(on: &Forgetting<'_>, decisions: &[&Decision]) -> Result<Vec<Share>
 }
 
 /// The tables of decisions, and the numbers of those about each.
-fn by_place<'a>(decisions: &[&'a Decision]) -> Vec<(&'a Place, Vec<usize>)> {
-    let mut places: Vec<(&Place, Vec<usize>)> = Vec::new();
+fn by_place<'a>(decisions: &[&'a Decision]) -> Vec<(&'a TableColumns, Vec<usize>)> {
+    let mut places: Vec<(&TableColumns, Vec<usize>)> = Vec::new();
     for (index, decision) in decisions.iter().enumerate() {
         match places.iter_mut().find(|(place, _)| **place == decision.table) {
             Some((_, here)) => here.push(index),
@@ -258,10 +258,14 @@ impl Forgetting<'_> {
     }
 
     /// The rows with tag and agent in the clear; nothing when no row has that tag or agent.
-    fn plain(&self, table: &Table, rows: &Rows) -> Result<Option<Plain>> {
+    fn plain(&self, table: &Table, rows: &Rows) -> Result<Option<RowFilter>> {
         let place = table.place();
-        let mut plain =
-            Plain { types: rows.types.clone(), before: rows.before, until: rows.until, ..Plain::default() };
+        let mut plain = RowFilter {
+            types: rows.types.clone(),
+            before: rows.before,
+            until: rows.until,
+            ..RowFilter::default()
+        };
         let (tags, agents) = (quote::identifier(&place.tags), quote::identifier(&place.agent));
         let words = format!("{}, pg_catalog.unnest({tags}) AS word", table.qualified());
         for (hashed, column, purpose, text, from, found) in [

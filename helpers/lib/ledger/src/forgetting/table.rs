@@ -6,12 +6,12 @@ use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
 
-use crate::Place;
+use crate::TableColumns;
 
 /// A table and its columns, found in a database.
 #[derive(Clone, Debug)]
 pub struct Table {
-    place: Place,
+    place: TableColumns,
     oid: u32,
     key_type: String,
     columns: Vec<String>,
@@ -65,7 +65,7 @@ impl Table {
     ///
     /// # Errors
     /// Settings (78) when a column is missing that every table must have, or the key names no row; else the server's.
-    pub fn find(session: &Control, place: &Place) -> Result<Option<Self>> {
+    pub fn find(session: &Control, place: &TableColumns) -> Result<Option<Self>> {
         let doing = format!("looking at table {}.{}", place.schema, place.table);
         let found = session.rows(
             &doing,
@@ -111,7 +111,7 @@ impl Table {
     }
 
     /// Where it was looked for.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &TableColumns {
         &self.place
     }
 

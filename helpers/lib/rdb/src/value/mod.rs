@@ -18,7 +18,7 @@ pub(super) use module::skip_data as skip_module_data;
 
 /// A kind of value, by type and by the way in which it is stored (rdb.h, `RDB_TYPE_…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Encoding {
     String,
     /// One string an element.
     List,
@@ -41,7 +41,7 @@ pub(super) enum Kind {
     Module,
 }
 
-impl Kind {
+impl Encoding {
     /// The kind that an RDB file calls `number`.
     ///
     /// What Redis has not written since version 5, and formats of pre-releases, are unknown.

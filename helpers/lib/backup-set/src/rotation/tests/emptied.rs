@@ -14,7 +14,7 @@ fn known(sets: &[SetName], episodes: &[u64], proven: &[u64]) -> Known {
     Known { sizes, ..only_proven(sets, proven) }
 }
 
-fn decisions(episodes: &[u64], proven: &[u64], change: impl FnOnce(&mut Known)) -> Vec<Decision> {
+fn decisions(episodes: &[u64], proven: &[u64], change: impl FnOnce(&mut Known)) -> Vec<RotationDecision> {
     let sets = sets(&nightly(i64::try_from(episodes.len()).unwrap()));
     let mut known = known(&sets, episodes, proven);
     change(&mut known);
@@ -29,10 +29,13 @@ fn emptied() -> Vec<u64> {
 #[test]
 fn sets_of_an_emptied_memory_remove_none_that_holds_it() {
     let decisions = decisions(&emptied(), &[2, 23], |_| ());
-    assert_eq!(decisions[..3], [Decision::KeepFull, Decision::KeepProven, Decision::KeepFull]);
+    assert_eq!(
+        decisions[..3],
+        [RotationDecision::KeepFull, RotationDecision::KeepProven, RotationDecision::KeepFull]
+    );
     // The empty ones go as ever, so that the disk does not fill.
-    assert_eq!(decisions[3..18], [Decision::Remove; 15]);
-    assert_eq!(decisions[22], Decision::KeepProven);
+    assert_eq!(decisions[3..18], [RotationDecision::Remove; 15]);
+    assert_eq!(decisions[22], RotationDecision::KeepProven);
 }
 
 #[test]
@@ -40,16 +43,19 @@ fn a_set_of_unknown_size_stays_too() {
     let unknown = decisions(&emptied(), &[], |known| {
         known.sizes.retain(|set, _| set.sequence != 1);
     });
-    assert_eq!(unknown[0], Decision::KeepFull);
+    assert_eq!(unknown[0], RotationDecision::KeepFull);
 }
 
 #[test]
 fn a_person_can_accept_that_the_memory_is_smaller_now() {
     let accepted = decisions(&emptied(), &[2, 23], |known| known.accepted = 4);
-    assert_eq!(accepted[..18], [Decision::Remove; 18]);
+    assert_eq!(accepted[..18], [RotationDecision::Remove; 18]);
     // Until a newer set is proven the old one stays, as ever.
     let unproven = decisions(&emptied(), &[2], |known| known.accepted = 4);
-    assert_eq!(unproven[..3], [Decision::Remove, Decision::KeepProven, Decision::Remove]);
+    assert_eq!(
+        unproven[..3],
+        [RotationDecision::Remove, RotationDecision::KeepProven, RotationDecision::Remove]
+    );
 }
 
 #[test]
@@ -59,7 +65,7 @@ fn what_nexus_purge_forgot_is_not_missed() {
             size.forgotten = if set.sequence > 3 { 5000 } else { 0 };
         }
     });
-    assert_eq!(forgotten[..18], [Decision::Remove; 18]);
+    assert_eq!(forgotten[..18], [RotationDecision::Remove; 18]);
 }
 
 #[test]
@@ -67,12 +73,12 @@ fn a_memory_that_grows_again_does_not_remove_the_lost_one() {
     let mut episodes = emptied();
     episodes.extend([3000; 30]);
     let held = decisions(&episodes, &[2, 40], |known| known.measure = known.sizes.keys().next().copied());
-    assert_eq!(held[0], Decision::KeepFull);
+    assert_eq!(held[0], RotationDecision::KeepFull);
     // Once it is as large as before, nothing is missing any more.
     let back = decisions(&[vec![5000; 3], vec![0; 3], vec![4900; 30]].concat(), &[2, 30], |known| {
         known.measure = known.sizes.keys().next().copied();
     });
-    assert_eq!(back[..3], [Decision::Remove; 3]);
+    assert_eq!(back[..3], [RotationDecision::Remove; 3]);
 }
 
 #[test]
@@ -135,7 +141,7 @@ proptest! {
                     // As nexus-backup does.
                     known.measure = missing_from_newest(&there, &known);
                     let decisions = decide(&there, &known, retention);
-                    let kept = there.iter().zip(decisions).filter(|(_, decision)| *decision != Decision::Remove);
+                    let kept = there.iter().zip(decisions).filter(|(_, decision)| *decision != RotationDecision::Remove);
                     there = kept.map(|(set, _)| *set).collect();
                 }
             }

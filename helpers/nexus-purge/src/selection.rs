@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
-use nexus_ledger::forgetting::{Plain, Table, matches};
+use nexus_ledger::forgetting::{RowFilter, Table, matches};
 use nexus_ledger::{Decision, Forget, Hashed, Hashes, Keys, Rows, Types};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::failure::from_client;
@@ -12,7 +12,7 @@ use crate::args::Args;
 
 /// Something that is to be forgotten.
 #[derive(Clone, Debug)]
-pub(crate) struct Wish {
+pub(crate) struct Selection {
     /// By what: for the ledger and for people.
     pub(crate) by: String,
     /// For the ledger; several where one line could not hold it.
@@ -27,15 +27,15 @@ pub(crate) struct Wish {
 ///
 /// # Errors
 /// Settings (78) when an age goes back beyond all time.
-pub(crate) fn of_rules(args: &Args, table: &Table, now: Timestamp) -> Result<Vec<Wish>> {
-    let mut wishes = Vec::new();
+pub(crate) fn of_rules(args: &Args, table: &Table, now: Timestamp) -> Result<Vec<Selection>> {
+    let mut selections = Vec::new();
     for rule in &args.ttl.0 {
         let Some(age) = rule.age else { continue };
         let types = rule.kind.clone().map_or_else(|| Types::Except(args.ttl.kinds()), Types::Only);
-        let plain = Plain { types, before: Some(ago(now, age)?), ..Plain::default() };
-        wishes.push(of_rows(format!("rule {}", rule.text), &plain, table, None));
+        let plain = RowFilter { types, before: Some(ago(now, age)?), ..RowFilter::default() };
+        selections.push(of_rows(format!("rule {}", rule.text), &plain, table, None));
     }
-    Ok(wishes)
+    Ok(selections)
 }
 
 /// By a person's words.
@@ -48,9 +48,9 @@ pub(crate) fn of_words(
     control: &Control,
     keys: &Keys,
     now: Timestamp,
-) -> Result<Vec<Wish>> {
+) -> Result<Vec<Selection>> {
     if !args.episode.is_empty() {
-        return of_keys(args, table, control, keys).map(|wish| vec![wish]);
+        return of_keys(args, table, control, keys).map(|selection| vec![selection]);
     }
     let needed = [
         (args.tag.is_some(), &args.tags_column, "NEXUS_PURGE_TAGS"),
@@ -64,7 +64,7 @@ pub(crate) fn of_words(
         }
     }
     let older = args.older_than.map(|age| ago(now, age)).transpose()?;
-    let mut plain = Plain {
+    let mut plain = RowFilter {
         types: args.kind.clone().map_or(Types::Any, Types::Only),
         before: older.or(args.before),
         until: None,
@@ -92,7 +92,7 @@ fn words(args: &Args) -> Vec<&'static str> {
     given.into_iter().filter(|(is_given, _)| *is_given).map(|(_, word)| word).collect()
 }
 
-fn of_rows(by: String, plain: &Plain, table: &Table, keys: Option<&Keys>) -> Wish {
+fn of_rows(by: String, plain: &RowFilter, table: &Table, keys: Option<&Keys>) -> Selection {
     let hashed = |purpose: &str, text: &Option<String>| {
         let (text, key) = (text.as_ref()?, keys?.current());
         Some(Hashed { key: key.id().clone(), hash: key.hash(purpose, text.as_bytes()) })
@@ -104,7 +104,7 @@ fn of_rows(by: String, plain: &Plain, table: &Table, keys: Option<&Keys>) -> Wis
         tag: hashed("tag", &plain.tag),
         agent: hashed("agent", &plain.agent),
     };
-    Wish {
+    Selection {
         by,
         decisions: vec![Decision {
             table: table.place().clone(),
@@ -118,7 +118,7 @@ fn of_rows(by: String, plain: &Plain, table: &Table, keys: Option<&Keys>) -> Wis
     }
 }
 
-fn of_keys(args: &Args, table: &Table, control: &Control, keys: &Keys) -> Result<Wish> {
+fn of_keys(args: &Args, table: &Table, control: &Control, keys: &Keys) -> Result<Selection> {
     let mut texts = Vec::new();
     for id in &args.episode {
         let doing = format!("argument --episode {id}");
@@ -142,7 +142,7 @@ fn of_keys(args: &Args, table: &Table, control: &Control, keys: &Keys) -> Result
         Decision { table: table.place().clone(), forget, adopted: None, found: None, agreed: false }
     };
     let column = quote::identifier(&args.key_column);
-    Ok(Wish {
+    Ok(Selection {
         by: "by hand: --episode".to_owned(),
         decisions: texts.chunks(Hashes::MOST).map(decision).collect(),
         condition: format!("{column} = ANY ({})", table.key_array(&texts)),
@@ -150,7 +150,7 @@ fn of_keys(args: &Args, table: &Table, control: &Control, keys: &Keys) -> Result
     })
 }
 
-fn newest(control: &Control, table: &Table, plain: &Plain) -> Result<Option<Timestamp>> {
+fn newest(control: &Control, table: &Table, plain: &RowFilter) -> Result<Option<Timestamp>> {
     let time = quote::identifier(&table.place().time);
     let doing = "looking for the newest of those rows";
     let sql = format!(

@@ -39,11 +39,11 @@ fn at_path(path: &Path) -> Result<SetEntry> {
 
 /// Where the identity is. Identities are read anew in each thread: they cannot be shared.
 #[derive(Clone, Debug)]
-pub struct Unlock {
+pub struct IdentitySource {
     path: PathBuf,
 }
 
-impl Unlock {
+impl IdentitySource {
     /// The identity file that was given, else this machine's own.
     pub fn with(identity: Option<&Path>) -> Self {
         Self { path: identity.map_or_else(|| credentials::path_of("machine_identity"), Path::to_owned) }

@@ -9,7 +9,7 @@ use nexus_postgres::raw::RawSession;
 use nexus_postgres::server::{Server, ServerSettings};
 
 use crate::APPLICATION;
-use crate::args::{Data, Place};
+use crate::args::{Data, ServerArgs};
 use crate::data::Maker;
 use crate::report::Report;
 
@@ -32,23 +32,23 @@ const QUIET: &str = "SET client_min_messages = warning";
 pub(crate) const AGENT: &str = "bench";
 
 /// The database, while it is there.
-pub(crate) struct Own {
+pub(crate) struct Fixture {
     pub(crate) server: Server,
     /// Rows that it is filled with.
     pub(crate) rows: i64,
     stop: Stop,
 }
 
-impl Own {
+impl Fixture {
     /// Makes it, with the tables of the memory, filled as `data` says and with all its indexes. Three in ten rows are old
     /// and of another type, so that a purge has something to forget.
     ///
     /// # Errors
     /// Unavailable (69) when the server, Docker or nexus-embed does not answer.
-    pub(crate) fn filled(place: &Place, data: &Data, stop: &Stop, report: &mut Report) -> Result<Self> {
-        let mut own = Self::empty(place, stop)?;
-        own.rows = i64::from(data.episodes);
-        let control = own.control()?;
+    pub(crate) fn filled(place: &ServerArgs, data: &Data, stop: &Stop, report: &mut Report) -> Result<Self> {
+        let mut fixture = Self::empty(place, stop)?;
+        fixture.rows = i64::from(data.episodes);
+        let control = fixture.control()?;
         let row = control.row(
             "asking for versions",
             "SELECT pg_catalog.current_setting('server_version'), \
@@ -61,15 +61,15 @@ impl Own {
         report.set("seed", data.seed);
         report.set("vectors", data.kind());
         control.run("preparing the benchmark", DROP_VECTOR_INDEX)?;
-        own.fill(data)?;
+        fixture.fill(data)?;
         control.run("building the vector index", VECTOR_INDEX)?;
         control.run("gathering statistics", "VACUUM (ANALYZE)")?;
         control.run("writing a checkpoint", "CHECKPOINT")?;
-        Ok(own)
+        Ok(fixture)
     }
 
     /// Makes it, with the tables of the memory: as nexus-stack makes those of the living database, in the container.
-    fn empty(place: &Place, stop: &Stop) -> Result<Self> {
+    fn empty(place: &ServerArgs, stop: &Stop) -> Result<Self> {
         let settings = ServerSettings {
             host: place.host.clone(),
             port: place.port,
@@ -77,8 +77,8 @@ impl Own {
             database: NAME.to_owned(),
         };
         let server = Server::from_settings(&settings)?.named(APPLICATION);
-        let own = Self { server, rows: 0, stop: stop.clone() };
-        let control = Control::beside(&own.server, NAME, stop)?;
+        let fixture = Self { server, rows: 0, stop: stop.clone() };
+        let control = Control::beside(&fixture.server, NAME, stop)?;
         control.run("preparing the session", QUIET)?;
         control.run("removing what an earlier run has left", &drop_sql(NAME))?;
         control.run("making the benchmark's database", &format!("CREATE DATABASE {NAME}"))?;
@@ -92,7 +92,7 @@ impl Own {
             .output()
             .or_fail(Exit::Unavailable, doing)?;
         if output.status.success() {
-            return Ok(own);
+            return Ok(fixture);
         }
         let said =
             String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it said nothing").to_owned();
@@ -142,7 +142,7 @@ impl Own {
     }
 }
 
-impl Drop for Own {
+impl Drop for Fixture {
     fn drop(&mut self) {
         if let Err(failure) = self.drop_database(NAME) {
             log::warn!("{failure}. It is still there: the next run of nexus-bench removes it");

@@ -10,7 +10,7 @@ use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_fs::new_file::{NewFile, Stored};
 
 /// An encrypted file being written. What is written to it is compressed, if asked, and encrypted.
-pub struct Sealed {
+pub struct EncryptedWriter {
     path: PathBuf,
     chain: Chain,
 }
@@ -20,7 +20,7 @@ enum Chain {
     Plain(Box<StreamWriter<NewFile>>),
 }
 
-impl Sealed {
+impl EncryptedWriter {
     /// Makes `path`, encrypted to every recipient; with `zstd_level` compressed before.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Sealed {
     }
 }
 
-impl Write for Sealed {
+impl Write for EncryptedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.chain {
             Chain::Compressed(encoder) => encoder.write(bytes),
