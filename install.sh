@@ -32,6 +32,7 @@ usage: ./install.sh [COMMAND] [OPTION]...
                         that is there, or download
   --remote WAY          how other machines reach the memory: caddy, tailscale, or off (docs/REMOTE.md). Where NEXUS is
                         installed already, this and nothing else is done
+  --with-bench          install nexus-bench too, which measures (docs/BENCHMARKS.md); an upgrade keeps it
   --bin-dir DIR         take the helpers' binaries from DIR instead of building them with cargo
   DESTDIR=DIR           only put the files below DIR, for packagers: no root, no users, no services
   PREFIX=DIR            with DESTDIR: below DIR in there, instead of /usr/local
@@ -74,7 +75,7 @@ become_root() {
 	need_root "$clone/install.sh" "${arguments[@]}" ${bin_dir:+--bin-dir "$bin_dir"}
 }
 
-command=install purge=no yes=no owner_identity='' bin_dir='' model='' remote='' destdir=${DESTDIR:-} for_setup=()
+command=install purge=no yes=no with_bench=no owner_identity='' bin_dir='' model='' remote='' destdir=${DESTDIR:-} for_setup=()
 arguments=("$@")
 
 . "$clone/install.d/setup/places.sh"
@@ -104,6 +105,7 @@ while (($#)); do
 		command=${1#--}
 		;;
 	--purge) purge=yes ;;
+	--with-bench) with_bench=yes ;;
 	--yes) yes=yes && for_setup+=(--yes) ;;
 	--owner-identity | --bin-dir)
 		[[ -n ${2-} ]] || stop 64 "$1 needs a path after it"
@@ -134,6 +136,8 @@ done
 [[ -z $remote || $command == install && -z $destdir ]] || stop 64 "--remote goes with an installation on this machine only"
 [[ -z $destdir || $command == install ]] || stop 64 "DESTDIR goes with an installation only, not with --$command"
 [[ $to == "$prefix" || -n $destdir ]] || stop 64 "PREFIX goes with DESTDIR only: on this machine NEXUS is put below $prefix"
+
+if grep --quiet --no-messages '/bin/nexus-bench$' "$list_of_files"; then with_bench=yes; fi
 
 case $command in
 check) check_machine ;;

@@ -1,10 +1,13 @@
 # The helpers' binaries: taken from --bin-dir, or built by cargo as the person who asked, never as root for them.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
-# Names of all the helpers: one crate each.
+# Prints the helpers to install: one crate each. nexus-bench is for developers.
 helper_names() {
 	local crate
-	for crate in "$clone"/helpers/nexus-*/; do basename "$crate"; done
+	for crate in "$clone"/helpers/nexus-*/; do
+		crate=$(basename "$crate")
+		if [[ $crate != nexus-bench || $with_bench == yes ]]; then echo "$crate"; fi
+	done
 }
 
 # Prints the person's cargo; fails when there is none.

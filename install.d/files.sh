@@ -27,6 +27,7 @@ files_to_install() {
 	for kind in man/man5:man/man5 man/man7:man/man7 man/man8:man/man8 completions/bash:bash-completion/completions \
 		completions/zsh:zsh/"$(zsh_directory "$to")" completions/fish:fish/vendor_completions.d .:doc/nexus es:doc/nexus/es; do
 		for file in "$clone/docs/${kind%%:*}"/*; do
+			if [[ ${file##*/} == *nexus-bench* && $with_bench == no ]]; then continue; fi
 			if [[ -f $file ]]; then printf '0644 %s %s/share/%s/%s\n' "$file" "$to" "${kind#*:}" "$(basename "$file")"; fi
 		done
 	done

@@ -7,6 +7,8 @@ shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 
+# It is not installed without --with-bench.
+PATH=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../../bin"):$PATH
 episodes=${1:-2000}
 idle=${2:-60s}
 work=$(mktemp -d)

@@ -123,7 +123,11 @@ upgrade_keeps_what_is_the_persons() {
 	systemctl disable --quiet --now nexus-backup.timer
 	touch /usr/local/lib/systemd/system/nexus-of-old.service
 	echo /usr/local/lib/systemd/system/nexus-of-old.service >>/usr/local/share/nexus/installed-files
+	# As --with-bench has it: kept, while it is not installed otherwise.
+	test ! -e /usr/local/bin/nexus-bench
+	echo /usr/local/bin/nexus-bench >>/usr/local/share/nexus/installed-files
 	install_now >/dev/null
+	test -x /usr/local/bin/nexus-bench
 	same "a CPU limit that this kernel cannot keep" "$(grep NEXUS_REDIS_CPUS /etc/nexus/nexus.env)" "NEXUS_REDIS_CPUS=$cpus"
 	same "a setting" "$(grep -c '^NEXUS_KEEP_DAYS=7$' /etc/nexus/nexus.env)" 1
 	same "a new setting and its comment" "$(grep -B 1 '^NEXUS_ZSTD_LEVEL=2$' /etc/nexus/nexus.env | head -n 1 | cut -c 1-13)" "# Compression"

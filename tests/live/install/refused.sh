@@ -93,10 +93,13 @@ packagers_get_files() {
 	chmod -R a+rX "$work"
 	DESTDIR=$stage setpriv --reuid=nobody --clear-groups "$work/clone/install.sh" --bin-dir "$work/clone/bin" >/dev/null
 	test -x "$stage/usr/local/bin/nexus-backup"
+	same "files of nexus-bench" "$(find "$stage" -name '*nexus-bench*')" ""
 	test -f "$stage/usr/local/lib/systemd/system/nexus-backup.timer"
 	test -f "$stage/usr/local/share/nexus/compose/docker-compose.yml"
 	test -x "$stage/usr/local/sbin/nexus-setup"
-	DESTDIR=$stage setpriv --reuid=nobody --clear-groups "$work/clone/install.sh" --bin-dir "$work/clone/bin" PREFIX=/usr >/dev/null
+	DESTDIR=$stage setpriv --reuid=nobody --clear-groups "$work/clone/install.sh" --bin-dir "$work/clone/bin" --with-bench PREFIX=/usr >/dev/null
+	test -x "$stage/usr/bin/nexus-bench"
+	test -f "$stage/usr/share/man/man8/nexus-bench.8"
 	same "paths of another prefix" "$(grep -rlF /usr/local/share/nexus "$stage"/usr/{lib,sbin,share/man,share/nexus} || true)" ""
 	exits 64 "PREFIX goes with DESTDIR only" "$clone/install.sh" PREFIX=/usr
 	nothing_is_left
