@@ -1,14 +1,15 @@
 //! What PostgreSQL's own tools write: the archive of all but the copied rows, and the roles.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 
 use nexus_backup_set::manifest::SequenceState;
 use nexus_backup_set::{DATABASE, ROLES};
-use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_cli::progress::Progress;
+use nexus_cli::pump::pump;
 use nexus_cli::stop::Stop;
-use nexus_docker_client::client::{Client, failure_of};
+use nexus_docker_client::client::Client;
 use nexus_docker_client::protocol::{LOCK_WAIT, Request, TableName};
 use nexus_fs::new_file::Stored;
 use nexus_postgres::quote;
@@ -120,20 +121,14 @@ impl Tools {
         let mut output = tool.start(request, arguments, &self.server, &self.stop)?;
         let mut head = Vec::new();
         let ((), passed) = pipeline::run(staging.seal(file)?, file, |intake| {
-            let mut buffer = vec![0; 256 << 10];
-            loop {
-                let read = match output.read(&mut buffer) {
-                    Ok(0) => return Ok(()),
-                    Ok(read) => read,
-                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(of_others(failure_of(error, doing))),
-                };
-                let missing = begins_with.len().saturating_sub(head.len()).min(read);
-                head.extend_from_slice(&buffer[..missing]);
-                progress.advance(read as u64);
-                look(&buffer[..read]);
-                intake.take(&buffer[..read])?;
-            }
+            let passed = pump(&mut output, 256 << 10, |piece| {
+                let missing = begins_with.len().saturating_sub(head.len()).min(piece.len());
+                head.extend_from_slice(&piece[..missing]);
+                progress.advance(piece.len() as u64);
+                look(piece);
+                Ok(intake.take(piece)?)
+            });
+            passed.or_fail_io(doing).map_err(of_others)
         })?;
         if head != begins_with {
             // An empty or strange output with exit 0 must never pass for a backup.

@@ -9,5 +9,6 @@ pub mod journal;
 pub mod output;
 pub mod panics;
 pub mod progress;
+pub mod pump;
 pub mod stop;
 pub mod text;

@@ -5,8 +5,8 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::thread;
 
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Refusal, Result};
+use nexus_cli::pump::pump;
 use nexus_cli::stop::Stop;
-use nexus_docker_client::client::failure_of;
 use nexus_docker_client::protocol::Section;
 use nix::sys::signal::Signal;
 use tempfile::NamedTempFile;
@@ -132,7 +132,7 @@ fn talk(
         let output = output.join().unwrap_or_default();
         let said = said.join().unwrap_or_default();
         let status = status?;
-        fed.map_err(|error| failure_of(error, doing))?;
+        fed.or_fail_io(doing)?;
         if status.success() {
             return Ok(output);
         }
@@ -153,18 +153,9 @@ fn refused(command: &str) -> Failure {
 
 /// Gives it the archive. It may need less than all and close its end: its exit status tells whether all is well.
 fn feed(archive: &mut (dyn Read + Send), mut stdin: ChildStdin) -> io::Result<()> {
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        let read = match archive.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        match stdin.write_all(&buffer[..read]) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-            other => other?,
-        }
+    match pump(archive, 256 << 10, |piece| stdin.write_all(piece)) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
 }
 
