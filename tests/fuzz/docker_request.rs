@@ -3,16 +3,17 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nexus_docker::{command, request};
-use nexus_docker_client::protocol::{Request, Stand};
+use nexus_docker::command::tools;
+use nexus_docker::request;
+use nexus_docker_client::protocol::{Request, Server};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut input = bytes;
     let Ok(read) = request::read(&mut input) else { return };
     let request = match read {
         Ok(request) => request,
-        Err(refusal) => {
-            assert!(!refusal.0.is_empty() && !refusal.0.contains('\n') && refusal.0.len() < 1000);
+        Err(invalid) => {
+            assert!(!invalid.0.is_empty() && !invalid.0.contains('\n') && invalid.0.len() < 1000);
             return;
         }
     };
@@ -23,19 +24,31 @@ fuzz_target!(|bytes: &[u8]| {
     let again = serde_json::to_vec(&request).unwrap();
     assert_eq!(request::parse(&again), Ok(request.clone()));
 
-    let Some(argv) = command::tool(&request) else { return };
-    let Ok(argv) = argv else { return };
-    assert!(argv.iter().all(|word| !word.contains('\0')));
-    let fields = match &request {
-        Request::Dump { exclude_table_data, .. } => exclude_table_data.len() + 5,
-        Request::Restore { server: Stand::Scratch, .. } => 5,
-        Request::Restore { .. } => 4,
-        Request::PostDataScript {} => 3,
-        _ => 2,
+    let (tool, fields) = match &request {
+        Request::Dump { database, snapshot, exclude_table_data } => {
+            let Ok(tool) = tools::dump(database, snapshot, exclude_table_data) else { return };
+            (tool, exclude_table_data.len() + 6)
+        }
+        Request::DumpRoles {} => (tools::dump_roles(), 2),
+        Request::Restore { database, section, server, without_tablespaces } => {
+            let no_tablespaces = *without_tablespaces || *server == Server::Scratch;
+            (tools::restore(database, *section, *server, *without_tablespaces), 4 + usize::from(no_tablespaces))
+        }
+        Request::PostDataScript {} => (tools::post_data_script(), 3),
+        Request::RedisRestore {}
+        | Request::Containers {}
+        | Request::Restart { .. }
+        | Request::RestartHung { .. }
+        | Request::Daemon {}
+        | Request::ScratchUp { .. }
+        | Request::ScratchRedis { .. }
+        | Request::ScratchDown {} => return,
     };
+    let argv = tool.argv;
+    assert!(argv.iter().all(|word| !word.contains('\0')));
     // docker's own words and the script, then "sh", the tool and "--no-password", then the fields.
     assert_eq!(argv.len(), 11 + fields);
-    assert_eq!(argv[4..7], [command::tools_container(&request), "sh", "-c"]);
+    assert_eq!(argv[4..7], [tool.container, "sh", "-c"]);
     assert!(["pg_dump", "pg_dumpall", "pg_restore"].contains(&argv[9].as_str()));
     for word in &argv[10..] {
         assert!(word.starts_with("--"), "{word:?} could be read as a file or a database");

@@ -119,8 +119,8 @@ reading_is_quiet_and_failing_is_not() {
 	while_journald_is_behind nexus-docker asks_for_containers >/dev/null
 	ask '{"request":"daemon"}' >/dev/null
 	status 200 ask '{"request":"exec"}'
-	await 10 said_since "$cursor" 'a request that is refused for uid'
-	same "lines but that one" "$(since "$cursor" | grep -v 'a request that is refused for uid' || true)" ""
+	await 10 said_since "$cursor" 'an invalid request for uid'
+	same "lines but that one" "$(since "$cursor" | grep -v 'an invalid request for uid' || true)" ""
 }
 # Its helper has a while to be gone, unless it waits.
 asks_for_containers() { ask '{"request":"containers"}' && { await 2 no_helper_is_left || true; }; }

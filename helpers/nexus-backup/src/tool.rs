@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_cli::stop::Stop;
-use nexus_docker_client::client::{Answer, Client};
+use nexus_docker_client::client::{Client, CommandOutput};
 use nexus_docker_client::protocol::{Request, TOOL_OPTIONS};
 use nexus_postgres::server::Server;
 use nix::errno::Errno;
@@ -60,7 +60,7 @@ impl Tool {
         stop: &Stop,
     ) -> Result<Output> {
         match self {
-            Self::InContainer(client) => Ok(Output::Answer(client.ask(request)?)),
+            Self::InContainer(client) => Ok(Output::FromContainer(client.ask(request)?)),
             Self::Command(words) => LocalRun::start(words, arguments, server, stop).map(Output::Local),
         }
     }
@@ -68,14 +68,14 @@ impl Tool {
 
 /// A tool's standard output; the end of the stream is reached only when the tool has succeeded.
 pub(crate) enum Output {
-    Answer(Answer),
+    FromContainer(CommandOutput),
     Local(LocalRun),
 }
 
 impl Read for Output {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Answer(answer) => answer.read(buffer),
+            Self::FromContainer(output) => output.read(buffer),
             Self::Local(run) => run.read(buffer),
         }
     }

@@ -1,33 +1,35 @@
-//! Listing the containers of the stack, one JSON object a line.
+//! Listing the stack's containers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::asker::Asker;
-use crate::command;
-use crate::run::{self, Trouble};
+use crate::command::stack;
+use crate::error::RunError;
+use crate::id::is_id;
+use crate::peer::Peer;
+use crate::run;
 
-/// dockerd answers both questions from memory.
+/// How long dockerd may take to answer, which it does from memory.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// Sends the list to the asker. No container is no line.
+/// Prints one JSON object per container, each on a line.
 ///
 /// # Errors
-/// When docker cannot be asked, or again and again describes less than it lists.
-pub fn list(asker: &Arc<Asker>) -> Result<(), Trouble> {
+/// When docker fails, or repeatedly describes fewer containers than it lists.
+pub fn list(peer: &Arc<Peer>) -> Result<(), RunError> {
     let mut result = Ok(());
-    // A container may be removed between the two questions, and a restart by Compose does just that.
+    // A container may be removed between the two commands, for instance when Compose restarts it.
     for _ in 0..3 {
-        let ids = of_stack(&run::output(asker, &command::listed(), LIMIT)?)?;
+        let ids = stack_ids(&run::output(peer, &stack::list(), LIMIT)?)?;
         if ids.is_empty() {
             return Ok(());
         }
-        match run::output(asker, &command::describe(&ids), LIMIT) {
+        match run::output(peer, &stack::describe(&ids), LIMIT) {
             Ok(lines) => {
-                let _ = asker.frame(b'o', lines.as_bytes());
+                peer.print(lines.trim_end());
                 return Ok(());
             }
-            Err(trouble) => result = Err(trouble),
+            Err(error) => result = Err(error),
         }
     }
     result
@@ -36,21 +38,22 @@ pub fn list(asker: &Arc<Asker>) -> Result<(), Trouble> {
 /// The Compose project of the stack.
 const PROJECT: &str = "nexus-memory-stack";
 
-/// Its name until 0.1.0, which other projects may have too: only with one of these files is it the stack.
+/// The project's name until 0.1.0. Other projects may have it too: only with one of these files is it the stack.
 const FORMER_PROJECT: &str = "nexus";
 const FILES: [&str; 2] =
     ["/usr/local/share/nexus/compose/docker-compose.yml", "/usr/share/nexus/compose/docker-compose.yml"];
 
-/// The ids of the stack's containers in the output of [`command::listed`]. It checks them, because they become arguments of a
-/// command.
-pub(crate) fn of_stack(listed: &str) -> Result<Vec<String>, Trouble> {
-    let is_id = |id: &str| id.len() == 64 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+/// Returns the ids of the stack's containers in the output of [`stack::list`]. It checks them, because they become arguments of
+/// a command.
+pub(crate) fn stack_ids(listed: &str) -> Result<Vec<String>, RunError> {
     let mut ids = Vec::new();
     for line in listed.lines() {
         let mut fields = line.splitn(3, '|');
         let (id, project, files) = (fields.next(), fields.next(), fields.next());
         let (Some(id), Some(project), Some(files)) = (id.filter(|id| is_id(id)), project, files) else {
-            return Err(Trouble::NotRun("docker ps listed something that is not a container id".to_owned()));
+            return Err(RunError::NotRun(
+                "docker ps printed something that is not a container id".to_owned(),
+            ));
         };
         let first_file = files.split(',').next().unwrap_or_default();
         if project == PROJECT || (project == FORMER_PROJECT && FILES.contains(&first_file)) {
@@ -65,21 +68,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_ids_are_ids() {
+    fn a_line_without_an_id_is_an_error() {
         let id = "0123456789abcdef".repeat(4);
         let line = |id: &str| format!("{id}|{PROJECT}|/x\n");
-        assert_eq!(of_stack(&format!("{}{}", line(&id), line(&id))).unwrap().len(), 2);
-        assert_eq!(of_stack("").unwrap().len(), 0);
+        assert_eq!(stack_ids(&format!("{}{}", line(&id), line(&id))).unwrap().len(), 2);
+        assert_eq!(stack_ids("").unwrap().len(), 0);
         for bad in ["--help", "", "0123", &id.to_uppercase(), &format!("{id} --x")] {
-            assert!(of_stack(&line(bad)).is_err(), "{bad:?}");
+            assert!(stack_ids(&line(bad)).is_err(), "{bad:?}");
         }
-        assert!(of_stack(&format!("{id}\n")).is_err());
+        assert!(stack_ids(&format!("{id}\n")).is_err());
     }
 
     #[test]
     fn containers_of_another_project_are_not_the_stacks() {
         let id = "0123456789abcdef".repeat(4);
-        let of = |project: &str, files: &str| of_stack(&format!("{id}|{project}|{files}")).unwrap().len();
+        let of = |project: &str, files: &str| stack_ids(&format!("{id}|{project}|{files}")).unwrap().len();
         assert_eq!(of("nexus-memory-stack", "/anything.yml"), 1);
         assert_eq!(
             of("nexus", "/usr/share/nexus/compose/docker-compose.yml,/etc/nexus/compose.override.yml"),

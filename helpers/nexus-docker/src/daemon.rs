@@ -1,4 +1,4 @@
-//! Describing Docker itself, in one JSON object.
+//! Describing the Docker daemon.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,12 +7,13 @@ use std::sync::Arc;
 use nexus_docker_client::protocol::Daemon;
 use serde::Deserialize;
 
-use crate::asker::Asker;
+use crate::command::stack;
 use crate::containers::{self, LIMIT};
-use crate::run::{self, Trouble};
-use crate::{command, scratch};
+use crate::error::RunError;
+use crate::peer::Peer;
+use crate::{run, scratch};
 
-/// What docker says of itself.
+/// The output of [`stack::daemon`].
 #[derive(Deserialize)]
 struct Info {
     version: String,
@@ -20,28 +21,27 @@ struct Info {
     root: PathBuf,
 }
 
-/// Sends the object to the asker.
+/// Prints one JSON object ([`Daemon`]).
 ///
 /// # Errors
-/// When docker cannot be asked.
-pub fn describe(asker: &Arc<Asker>) -> Result<(), Trouble> {
-    let said = run::output(asker, &command::daemon(), LIMIT)?;
-    let info: Info = serde_json::from_str(&said)
-        .map_err(|e| Trouble::NotRun(format!("docker info said something else: {e}")))?;
-    let ids = containers::of_stack(&run::output(asker, &command::listed(), LIMIT)?)?;
-    let names =
-        if ids.is_empty() { String::new() } else { run::output(asker, &command::images(&ids), LIMIT)? };
+/// When docker fails.
+pub fn describe(peer: &Arc<Peer>) -> Result<(), RunError> {
+    let printed = run::output(peer, &stack::daemon(), LIMIT)?;
+    let info: Info = serde_json::from_str(&printed)
+        .map_err(|e| RunError::NotRun(format!("docker info printed something unexpected: {e}")))?;
+    let ids = containers::stack_ids(&run::output(peer, &stack::list(), LIMIT)?)?;
+    let names = if ids.is_empty() { String::new() } else { run::output(peer, &stack::images(&ids), LIMIT)? };
     let mut images = BTreeMap::new();
     for name in names.lines() {
-        // One that was removed from under its name stands for nothing.
-        if let Ok(digest) = run::output(asker, &command::image(name), LIMIT) {
+        // The name of a removed image refers to nothing.
+        if let Ok(digest) = run::output(peer, &stack::image_id(name), LIMIT) {
             images.insert(name.to_owned(), digest.trim().to_owned());
         }
     }
-    let scratch = scratch::count(asker)?;
+    let scratch = scratch::count(peer)?;
     let Info { version, warnings, root } = info;
     let daemon = Daemon { version, warnings: warnings.unwrap_or_default(), images, scratch, root };
-    let line = serde_json::to_string(&daemon).map_err(|e| Trouble::NotRun(e.to_string()))?;
-    let _ = asker.frame(b'o', format!("{line}\n").as_bytes());
+    let line = serde_json::to_string(&daemon).map_err(|e| RunError::NotRun(e.to_string()))?;
+    peer.print(&line);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Watches the disk of a throwaway server, and ends that server before the living one finds no space on the same disk. The
+//! Monitors the disk of a throwaway server, and kills that server before the live one runs out of space on the same disk. A backup
 //! set may come from another person, so its own figures cannot replace a measurement.
 
 use std::io::Write;
@@ -12,98 +12,98 @@ use nexus_cli::progress::human_bytes;
 use nexus_docker_client::disk::reserve;
 use nexus_docker_client::protocol::Service;
 
-use crate::asker::{Asker, Wake};
 use crate::command::scratch;
-use crate::run::{self, Trouble};
-use crate::running::Running;
+use crate::error::RunError;
+use crate::peer::Peer;
+use crate::process::Process;
+use crate::run;
 
-/// How often it is measured. A program can write some hundred MiB in that time.
-const GLANCE: Duration = Duration::from_millis(200);
+/// The time between two measurements. A program can write some hundred MiB in that time.
+const INTERVAL: Duration = Duration::from_millis(200);
 
-/// How long a measurement may take. The throwaway server may block it.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The limit for a measurement. The throwaway server may block it.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For dockerd to kill the server.
+/// The limit for dockerd to kill the server.
 const KILL: Duration = Duration::from_secs(60);
 
-/// Measures until the server ends.
-pub struct Watch {
-    /// Bytes that the server may take, as measured at the beginning.
+/// Measures the disk until the server exits.
+pub struct DiskMonitor {
+    /// How many bytes the server may take, measured at the start.
     pub free: u64,
-    /// Why the server was ended.
-    why: Arc<OnceLock<String>>,
+    /// Why the monitor killed the server.
+    reason: Arc<OnceLock<String>>,
 }
 
-impl Watch {
-    /// Starts measuring the disk of the throwaway server of `service`, whose container runs.
+impl DiskMonitor {
+    /// Starts monitoring the disk of the throwaway server of `service`, whose container runs.
     ///
     /// # Errors
-    /// `NotRun` when it cannot be measured.
-    pub fn begin(asker: &Arc<Asker>, service: Service) -> Result<Self, Trouble> {
-        let mut disk = Disk::of(asker, service)?;
-        let Ok(Some(room)) = disk.measure(asker) else {
-            return Err(Trouble::NotRun("the free space on its disk could not be measured".to_owned()));
+    /// `NotRun` when measuring fails.
+    pub fn start(peer: &Arc<Peer>, service: Service) -> Result<Self, RunError> {
+        let mut probe = Probe::start(peer, service)?;
+        let Ok(Some(space)) = probe.measure(peer) else {
+            return Err(RunError::NotRun(
+                "cannot measure the free space on the throwaway server's disk".to_owned(),
+            ));
         };
-        let watch = Self { free: room.to_take(), why: Arc::default() };
-        let (asker, why) = (Arc::clone(asker), Arc::clone(&watch.why));
+        let monitor = Self { free: space.usable(), reason: Arc::default() };
+        let (peer, reason) = (Arc::clone(peer), Arc::clone(&monitor.reason));
         thread::spawn(move || {
-            if let Some(too_little) = disk.until_too_little(&asker) {
-                let _first = why.set(too_little);
+            if let Some(shortage) = probe.until_shortage(&peer) {
+                let _first = reason.set(shortage);
             }
-            // One that has ended by itself is not there to be killed.
-            run::silent(&scratch::kill(service), KILL);
+            // This fails if the server has exited by itself.
+            run::ignoring_result(&scratch::kill(service), KILL);
         });
-        Ok(watch)
+        Ok(monitor)
     }
 
-    /// Returns why the server was ended, and tells the asker; `None` if it was not ended here.
-    pub fn too_little(&self, asker: &Asker) -> Option<Trouble> {
-        let why = self.why.get()?;
-        asker.say(&format!("error: {why}"));
-        Some(Trouble::Failed(i32::from(Exit::CannotCreate as u8)))
+    /// If the monitor killed the server, reports the reason to the peer and returns the error.
+    pub fn disk_full(&self, peer: &Peer) -> Option<RunError> {
+        let reason = self.reason.get()?;
+        peer.report(&format!("error: {reason}"));
+        Some(RunError::Failed(i32::from(Exit::CannotCreate as u8)))
     }
 }
 
-/// The command line that measures.
-struct Disk {
-    _docker: Running,
+/// The command that measures.
+struct Probe {
+    _process: Process,
     stdin: ChildStdin,
     stdout: ChildStdout,
 }
 
-impl Disk {
-    fn of(asker: &Arc<Asker>, service: Service) -> Result<Self, Trouble> {
-        let mut docker = Running::start(&scratch::measure(service), asker)?;
-        let (stdin, stdout) = (docker.stdin()?, docker.stdout()?);
-        Ok(Self { _docker: docker, stdin, stdout })
+impl Probe {
+    fn start(peer: &Arc<Peer>, service: Service) -> Result<Self, RunError> {
+        let mut process = Process::start(&scratch::measure(service), peer)?;
+        let (stdin, stdout) = (process.stdin()?, process.stdout()?);
+        Ok(Self { _process: process, stdin, stdout })
     }
 
-    /// Returns the free space now; `None` if the server has ended.
-    ///
-    /// # Errors
-    /// When the wait ended otherwise.
-    fn measure(&mut self, asker: &Asker) -> Result<Option<Room>, Wake> {
+    /// Returns the space now; `None` if the server has exited.
+    fn measure(&mut self, peer: &Peer) -> Result<Option<DiskSpace>, RunError> {
         if self.stdin.write_all(b"\n").is_err() {
             return Ok(None);
         }
-        asker.line_of(&mut self.stdout, PATIENCE).map(|line| Room::parse(&line))
+        peer.line_of(&mut self.stdout, TIMEOUT).map(|line| DiskSpace::parse(&line))
     }
 
-    /// Returns why the server must end; `None` if it has ended, or the asker is gone.
-    fn until_too_little(mut self, asker: &Asker) -> Option<String> {
+    /// Returns why the server must be killed; `None` if it has exited, or the peer hung up.
+    fn until_shortage(mut self, peer: &Peer) -> Option<String> {
         loop {
-            thread::sleep(GLANCE);
-            match self.measure(asker) {
-                Ok(Some(room)) => {
-                    if let Some(why) = room.too_little() {
-                        return Some(why);
+            thread::sleep(INTERVAL);
+            match self.measure(peer) {
+                Ok(Some(space)) => {
+                    if let Some(shortage) = space.shortage() {
+                        return Some(shortage);
                     }
                 }
-                Ok(None) | Err(Wake::HungUp | Wake::Ready) => return None,
-                Err(Wake::TooLate) => {
-                    let seconds = PATIENCE.as_secs();
+                Ok(None) | Err(RunError::HungUp | RunError::Failed(_) | RunError::NotRun(_)) => return None,
+                Err(RunError::TimedOut(limit)) => {
                     return Some(format!(
-                        "the throwaway server was ended: its free disk space could not be measured within {seconds} s"
+                        "the throwaway server was ended: its free disk space could not be measured within {} s",
+                        limit.as_secs()
                     ));
                 }
             }
@@ -111,17 +111,17 @@ impl Disk {
     }
 }
 
-/// How full a disk is.
+/// The space of a disk, in bytes and inodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Room {
+struct DiskSpace {
     free: u64,
     size: u64,
     free_inodes: u64,
     inodes: u64,
 }
 
-impl Room {
-    /// Reads a line of `stat -f -c '%a %b %S %d %c'`. A file system without a table of inodes says that it has none.
+impl DiskSpace {
+    /// Parses a line of `stat -f -c '%a %b %S %d %c'`. A file system without a table of inodes reports 0 of them.
     fn parse(line: &str) -> Option<Self> {
         let numbers: Vec<u64> = line.split(' ').map(|word| word.parse().ok()).collect::<Option<_>>()?;
         let &[free, size, block, free_inodes, inodes] = numbers.as_slice() else { return None };
@@ -129,12 +129,13 @@ impl Room {
         Some(Self { free: bytes(free)?, size: bytes(size)?, free_inodes, inodes })
     }
 
-    fn to_take(self) -> u64 {
+    /// Returns how many bytes the throwaway server may take.
+    fn usable(self) -> u64 {
         self.free.saturating_sub(reserve(self.size))
     }
 
-    /// Returns why it is too little; `None` while it is enough.
-    fn too_little(self) -> Option<String> {
+    /// Describes the shortage; `None` while the space is enough.
+    fn shortage(self) -> Option<String> {
         let reserve = reserve(self.size);
         if self.free < reserve {
             return Some(format!(
@@ -157,24 +158,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_room_is_what_stat_says() {
-        let room = Room { free: 80 << 12, size: 100 << 12, free_inodes: 7, inodes: 9 };
-        assert_eq!(Room::parse("80 100 4096 7 9"), Some(room));
+    fn the_space_is_parsed_from_stat() {
+        let space = DiskSpace { free: 80 << 12, size: 100 << 12, free_inodes: 7, inodes: 9 };
+        assert_eq!(DiskSpace::parse("80 100 4096 7 9"), Some(space));
         for bad in
             ["", "80 100 4096 7", "80 100 4096 7 9 1", "-1 100 4096 7 9", "80 99999999999999999 4096 7 9"]
         {
-            assert_eq!(Room::parse(bad), None, "{bad}");
+            assert_eq!(DiskSpace::parse(bad), None, "{bad}");
         }
     }
 
     #[test]
-    fn the_living_server_keeps_its_room() {
+    fn the_live_server_keeps_its_reserve() {
         let size = 20 << 30;
-        let room = |free, free_inodes| Room { free, size, free_inodes, inodes: 100 };
-        assert_eq!(room(3 << 30, 50).to_take(), 2 << 30);
-        assert_eq!(room(1 << 30, 5).too_little(), None);
-        assert!(room((1 << 30) - 1, 5).too_little().unwrap().contains("but the living server needs"));
-        assert!(room(1 << 30, 4).too_little().unwrap().contains("4 more files"));
-        assert_eq!(Room { free_inodes: 0, inodes: 0, ..room(size, 0) }.too_little(), None);
+        let space = |free, free_inodes| DiskSpace { free, size, free_inodes, inodes: 100 };
+        assert_eq!(space(3 << 30, 50).usable(), 2 << 30);
+        assert_eq!(space(1 << 30, 5).shortage(), None);
+        assert!(space((1 << 30) - 1, 5).shortage().unwrap().contains("but the living server needs"));
+        assert!(space(1 << 30, 4).shortage().unwrap().contains("4 more files"));
+        assert_eq!(DiskSpace { free_inodes: 0, inodes: 0, ..space(size, 0) }.shortage(), None);
     }
 }

@@ -1,6 +1,5 @@
-//! Locks for requests that run one at a time. They are files that only root and the group docker can open
-//! (tmpfiles.d/nexus.conf): a user that can open a file can lock it, and so could block restores, proofs and the healing of
-//! Redis.
+//! Locks for requests that run one at a time. Only root and the group docker can open their files (tmpfiles.d/nexus.conf): a
+//! user who can open a file can lock it, and so could block restores, restore tests and the repair of Redis.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,42 +8,42 @@ use std::time::{Duration, Instant};
 use nexus_cli::failure::Exit;
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::asker::Asker;
-use crate::run::Trouble;
+use crate::error::RunError;
+use crate::peer::Peer;
 
-/// For requests that change Redis's data, or restart Redis.
+/// The lock of requests that change Redis's data, or restart Redis.
 pub const REDIS: &str = "/run/nexus-locks/redis";
 
-/// For requests that run or remove throwaway servers.
-pub const THROWAWAY: &str = "/run/nexus-locks/throwaway";
+/// The lock of requests that run or remove throwaway servers.
+pub const SCRATCH: &str = "/run/nexus-locks/throwaway";
 
-/// How often to try a lock while waiting for it.
-const AGAIN: Duration = Duration::from_millis(100);
+/// The time between two attempts to take a lock.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Takes the lock of file `path`, and waits for it no longer than `patience`. It ends with the process. If another process
-/// holds it, tells the asker `refusal`.
+/// Takes the lock of file `path`; waits for it for `timeout` at most. If another process holds it then, reports `conflict` to the
+/// peer. The end of the process releases the lock.
 ///
 /// # Errors
-/// `Failed` with 75 when another process holds it; also when the file does not exist, or the asker is gone.
-pub fn take(path: &Path, patience: Duration, asker: &Asker, refusal: &str) -> Result<Flock<File>, Trouble> {
+/// `Failed` with 75 when another process holds it, `NotRun` when the file cannot be opened, `HungUp`.
+pub fn take(path: &Path, timeout: Duration, peer: &Peer, conflict: &str) -> Result<Flock<File>, RunError> {
     let mut file = File::open(path).map_err(|e| {
-        Trouble::NotRun(format!(
-            "opening the lock {}: {e}. Make it with: systemd-tmpfiles --create nexus.conf",
+        RunError::NotRun(format!(
+            "cannot open the lock {}: {e}. Create it with: systemd-tmpfiles --create nexus.conf",
             path.display()
         ))
     })?;
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),
             Err((unlocked, _)) if Instant::now() < deadline => file = unlocked,
             Err(_) => {
-                asker.say(&format!("error: {refusal}"));
-                return Err(Trouble::Failed(i32::from(Exit::TryLater as u8)));
+                peer.report(&format!("error: {conflict}"));
+                return Err(RunError::Failed(i32::from(Exit::TryLater as u8)));
             }
         }
-        if asker.goes_within(AGAIN) {
-            return Err(Trouble::HungUp);
+        if peer.hangs_up_within(RETRY_INTERVAL) {
+            return Err(RunError::HungUp);
         }
     }
 }
@@ -54,15 +53,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_one_waits_no_longer_than_it_has_patience() {
+    fn a_lock_that_another_holds_is_refused_after_the_timeout() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
-        let asker = Asker::new(std::os::unix::net::UnixStream::pair().unwrap().0);
-        assert!(matches!(take(&path, Duration::ZERO, &asker, "busy"), Err(Trouble::NotRun(_))));
+        let peer = Peer::new(std::os::unix::net::UnixStream::pair().unwrap().0);
+        assert!(matches!(take(&path, Duration::ZERO, &peer, "busy"), Err(RunError::NotRun(_))));
         std::fs::write(&path, "").unwrap();
-        let first = take(&path, Duration::ZERO, &asker, "busy").unwrap();
-        assert!(matches!(take(&path, Duration::ZERO, &asker, "busy"), Err(Trouble::Failed(75))));
+        let first = take(&path, Duration::ZERO, &peer, "busy").unwrap();
+        assert!(matches!(take(&path, Duration::ZERO, &peer, "busy"), Err(RunError::Failed(75))));
         drop(first);
-        assert!(take(&path, Duration::ZERO, &asker, "busy").is_ok());
+        assert!(take(&path, Duration::ZERO, &peer, "busy").is_ok());
     }
 }

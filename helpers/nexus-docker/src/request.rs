@@ -1,5 +1,6 @@
-//! Reading one request and checking every field of it.
+//! Reading a request and checking its fields.
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::ops::RangeInclusive;
@@ -7,56 +8,57 @@ use std::ops::RangeInclusive;
 use nexus_cli::text::beginning;
 use nexus_docker_client::protocol::{LONGEST_REQUEST, Request, TableName};
 
-/// The longest name `PostgreSQL` keeps, in bytes (`NAMEDATALEN` - 1).
+/// The longest name that PostgreSQL stores, in bytes (`NAMEDATALEN` - 1).
 const LONGEST_NAME: usize = 63;
 
-/// How many tables one dump may leave out. Their names must fit on a command line besides (see
-/// [`command`](crate::command)).
+/// How many tables a dump may exclude. Their names must also fit on a command line.
 pub const MOST_TABLES: usize = 30_000;
 
-/// How many MiB of memory a throwaway server may be given.
+/// The range of a throwaway server's memory limit, in MiB.
 const SCRATCH_MEMORY: RangeInclusive<u32> = 64..=65_536;
 
-/// Why a request is not carried out: one line for the asker.
+/// Why a request is not valid, in one line.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refusal(pub String);
+pub struct InvalidRequest(pub String);
 
-impl fmt::Display for Refusal {
+impl fmt::Display for InvalidRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-fn refuse<T>(why: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal(why.into()))
+impl Error for InvalidRequest {}
+
+fn invalid<T>(why: impl Into<String>) -> Result<T, InvalidRequest> {
+    Err(InvalidRequest(why.into()))
 }
 
 /// Reads the request line and checks it. What follows the line stays in `input`.
 ///
 /// # Errors
-/// The outer error is the connection's; the inner one is about what came over it.
-pub fn read(input: &mut impl BufRead) -> io::Result<Result<Request, Refusal>> {
+/// The outer error is the connection's, the inner one the request's.
+pub fn read(input: &mut impl BufRead) -> io::Result<Result<Request, InvalidRequest>> {
     let mut line = Vec::new();
     input.take(LONGEST_REQUEST as u64).read_until(b'\n', &mut line)?;
     match line.pop() {
         Some(b'\n') => Ok(parse(&line)),
         _ if line.len() + 1 >= LONGEST_REQUEST => {
-            Ok(refuse(format!("the request line is longer than {LONGEST_REQUEST} bytes")))
+            Ok(invalid(format!("the request line is longer than {LONGEST_REQUEST} bytes")))
         }
-        _ => Ok(refuse("the connection ended before the request line did")),
+        _ => Ok(invalid("the connection closed before the end of the request line")),
     }
 }
 
-/// The request that `line` (without its newline) is.
+/// Parses a request line without its newline, and checks every field.
 ///
 /// # Errors
-/// When it is none of the closed list, or a field holds what it may not.
-pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
+/// When the request is not on the closed list, or a field's value is not allowed.
+pub fn parse(line: &[u8]) -> Result<Request, InvalidRequest> {
     let request: Request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => {
-            // The parser repeats names from the line in its text.
-            return refuse(format!("this is no request on the list: {}", beginning(&error.to_string())));
+            // The parser quotes names from the line.
+            return invalid(format!("not a request on the list: {}", beginning(&error.to_string())));
         }
     };
     match &request {
@@ -83,9 +85,9 @@ pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
     Ok(request)
 }
 
-fn check_tables(tables: &[TableName]) -> Result<(), Refusal> {
+fn check_tables(tables: &[TableName]) -> Result<(), InvalidRequest> {
     if tables.len() > MOST_TABLES {
-        return refuse(format!("{} tables to leave out; at most {MOST_TABLES} are taken", tables.len()));
+        return invalid(format!("{} tables to exclude; at most {MOST_TABLES} are allowed", tables.len()));
     }
     for TableName { schema, table } in tables {
         check_name("schema", schema)?;
@@ -94,25 +96,25 @@ fn check_tables(tables: &[TableName]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_name(field: &str, name: &str) -> Result<(), Refusal> {
+fn check_name(field: &str, name: &str) -> Result<(), InvalidRequest> {
     if name.is_empty() || name.len() > LONGEST_NAME {
-        return refuse(format!("{field}: a name has 1 to {LONGEST_NAME} bytes, this one {}", name.len()));
+        return invalid(format!("{field}: a name must have 1 to {LONGEST_NAME} bytes, not {}", name.len()));
     }
     if name.contains('\0') {
-        return refuse(format!("{field}: a name holds no NUL"));
+        return invalid(format!("{field}: a name must not contain NUL"));
     }
     Ok(())
 }
 
-fn check_memory(mib: u32) -> Result<(), Refusal> {
+fn check_memory(mib: u32) -> Result<(), InvalidRequest> {
     if SCRATCH_MEMORY.contains(&mib) {
         return Ok(());
     }
-    refuse(format!("memory_mib: {} to {} are taken", SCRATCH_MEMORY.start(), SCRATCH_MEMORY.end()))
+    invalid(format!("memory_mib: must be {} to {}", SCRATCH_MEMORY.start(), SCRATCH_MEMORY.end()))
 }
 
-/// As `pg_export_snapshot()` names them: `%08X-%08X-%d` (`snapmgr.c`).
-fn check_snapshot(id: &str) -> Result<(), Refusal> {
+/// Checks the format of `pg_export_snapshot()`: `%08X-%08X-%d` (`snapmgr.c`).
+fn check_snapshot(id: &str) -> Result<(), InvalidRequest> {
     let hex8 = |part: &str| part.len() == 8 && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'));
     let number = |part: &str| (1..=10).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
     let mut parts = id.split('-');
@@ -120,7 +122,7 @@ fn check_snapshot(id: &str) -> Result<(), Refusal> {
         && parts.next().is_some_and(hex8)
         && parts.next().is_some_and(number)
         && parts.next().is_none();
-    if well_formed { Ok(()) } else { refuse("snapshot: it looks like 00000003-0000001B-1, this does not") }
+    if well_formed { Ok(()) } else { invalid("snapshot: must have the form 00000003-0000001B-1") }
 }
 
 #[cfg(test)]

@@ -1,126 +1,116 @@
-//! Running one of `PostgreSQL`'s tools inside its container so that it never outlives its asker.
+//! Running a PostgreSQL tool inside its container so that it never outlives its peer.
 //!
-//! A tool that takes input is held until it is watched by a second command line, its lifeline; one that takes none is watched by
-//! the shell that runs it (the scripts are in [`crate::command`]). Whatever dies, the tool dies: the asker (we see the
-//! hang-up and let go of the lifeline), this helper, even by SIGKILL (both docker CLIs lose their input, and the unit takes
-//! them down), the tool's docker CLI (we see its end and let go of the lifeline), the lifeline's
-//! docker CLI (dockerd ends the lifeline's input).
+//! A tool that takes input has a second command line as its watchdog; one that takes none is watched by the shell that runs it
+//! (the scripts are in [`command::tools`](crate::command::tools)). The tool is killed after any of these dies: the peer (we see the hang-up and
+//! close the watchdog's input), this helper, even by SIGKILL (both docker CLIs lose their input, and the unit kills them), the
+//! tool's docker CLI (we see its exit and close the watchdog's input), the watchdog's docker CLI (dockerd closes the watchdog's
+//! input).
 
 use std::io::Write;
 use std::process::ChildStdin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::asker::{Asker, Wake};
-use crate::command;
-use crate::run::{self, Input, Trouble};
-use crate::running::Running;
+use nexus_docker_client::frame::Stream;
 
-/// How long dockerd may take to start something inside a running container.
+use crate::command::tools::{self, Tool};
+use crate::error::RunError;
+use crate::peer::{Peer, Wake};
+use crate::process::Process;
+use crate::run::{self, Input};
+
+/// How long dockerd may take to start a process inside a running container.
 const START: Duration = Duration::from_secs(60);
 
-/// How long a tool may take to be gone after its lifeline was let go, and a lifeline after its tool.
+/// How long a tool may take to exit after its watchdog's input was closed, and a watchdog after its tool.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// Runs `argv` ([`command::tool`]) in `container`, its standard output going to the asker; `input`, if any, goes to the
-/// tool.
+/// Runs a tool. Its standard output goes to the peer; `input` goes to a tool that takes input.
 ///
 /// # Errors
-/// When the tool does not end with status 0, or the asker goes.
-pub fn run(
-    asker: &Arc<Asker>,
-    container: &str,
-    argv: &[String],
-    input: Option<Input>,
-) -> Result<(), Trouble> {
-    let mut tool = Running::start(argv, asker)?;
-    let mut stdout = tool.stdout()?;
-    let mut stdin = tool.stdin()?;
+/// When the tool does not exit with status 0, or the peer hangs up.
+pub fn run(peer: &Arc<Peer>, tool: &Tool, input: Input) -> Result<(), RunError> {
+    let mut process = Process::start(&tool.argv, peer)?;
+    let mut stdout = process.stdout()?;
+    let mut stdin = process.stdin()?;
 
-    let said = asker.line_of(&mut stdout, START).map_err(|wake| in_time(wake, START))?;
-    let Ok(pid) = said.parse() else {
-        // No such container, or it does not run: docker has said what, for some causes on standard output.
+    let line = peer.line_of(&mut stdout, START)?;
+    let Ok(pid) = line.parse() else {
+        // There is no such container, or it does not run: docker reports that, for some causes on standard output.
         drop(stdin);
-        if !said.is_empty() {
-            asker.say(&format!("docker said: {said}"));
+        if !line.is_empty() {
+            peer.report(&format!("docker printed: {line}"));
         }
-        tool.forward(stdout, b'e', asker);
-        tool.wait(Some(asker), Some(Instant::now() + GRACE));
-        tool.succeeded()?;
-        return Err(Trouble::NotRun("the tool's process id did not come".to_owned()));
+        process.forward(stdout, Stream::Stderr, peer);
+        process.wait(Some(peer), Some(Instant::now() + GRACE));
+        process.succeeded()?;
+        return Err(RunError::NotRun("the tool did not report its process id".to_owned()));
     };
-    let Some(input) = input else {
-        tool.forward(stdout, b'o', asker);
-        let wake = tool.wait(Some(asker), None);
-        // Its end is what kills the tool.
+    if !tool.takes_input {
+        process.forward(stdout, Stream::Stdout, peer);
+        let wake = process.wait(Some(peer), None);
+        // If the tool still runs, the end of its own input kills it.
         drop(stdin);
-        if wake == Wake::HungUp {
-            tool.wait(None, Some(Instant::now() + GRACE));
-            return Err(Trouble::HungUp);
-        }
-        return tool.succeeded();
-    };
-    let lifeline = Lifeline::of(container, pid, asker)?;
-    stdin.write_all(b"go\n").map_err(|e| Trouble::NotRun(format!("starting the tool: {e}")))?;
-
-    tool.forward(stdout, b'o', asker);
-    run::feed(input, stdin, asker);
-    let wake = tool.wait(Some(asker), None);
-    if wake == Wake::HungUp {
-        lifeline.let_go();
-        tool.wait(None, Some(Instant::now() + GRACE));
-        return Err(Trouble::HungUp);
+        return if wake == Wake::HungUp { hung_up(process) } else { process.succeeded() };
     }
-    let result = tool.succeeded();
+    let watchdog = Watchdog::start(tool.container, pid, peer)?;
+    stdin.write_all(b"go\n").map_err(|e| RunError::NotRun(format!("cannot start the tool: {e}")))?;
+
+    process.forward(stdout, Stream::Stdout, peer);
+    run::feed_in_background(input, stdin, peer);
+    if process.wait(Some(peer), None) == Wake::HungUp {
+        watchdog.kill_tool();
+        return hung_up(process);
+    }
+    let result = process.succeeded();
     match result {
-        // The tool itself ended, well or not: its status came from inside the container.
-        Ok(()) => lifeline.tool_has_ended(),
-        // Or only its docker CLI did, and then the tool must follow.
-        Err(_) => lifeline.let_go(),
+        // The status came from inside the container: the tool itself has exited.
+        Ok(()) => watchdog.dismiss(),
+        // Possibly only the tool's docker CLI has exited, and then the tool must follow.
+        Err(_) => watchdog.kill_tool(),
     }
     result
 }
 
-/// What kills the tool when we let go of it.
-struct Lifeline {
-    docker: Running,
+/// Gives a tool that is being killed time to exit.
+fn hung_up(mut process: Process) -> Result<(), RunError> {
+    process.wait(None, Some(Instant::now() + GRACE));
+    Err(RunError::HungUp)
+}
+
+/// Kills the tool when its input is closed.
+struct Watchdog {
+    process: Process,
     stdin: ChildStdin,
 }
 
-impl Lifeline {
-    /// Ties the process `pid` of the container to this helper's life.
-    fn of(container: &str, pid: u32, asker: &Arc<Asker>) -> Result<Self, Trouble> {
-        let mut docker = Running::start(&command::lifeline(container, pid), asker)?;
-        let mut stdout = docker.stdout()?;
-        let stdin = docker.stdin()?;
-        match asker.line_of(&mut stdout, START) {
-            Ok(line) if line == "ready" => {}
-            Ok(_) => {
-                return Err(Trouble::NotRun("the tool could not be watched, so it was not run".to_owned()));
-            }
-            Err(wake) => return Err(in_time(wake, START)),
+impl Watchdog {
+    /// Starts watching the process `pid` of the container.
+    fn start(container: &str, pid: u32, peer: &Arc<Peer>) -> Result<Self, RunError> {
+        let mut process = Process::start(&tools::watchdog(container, pid), peer)?;
+        let mut stdout = process.stdout()?;
+        let stdin = process.stdin()?;
+        if peer.line_of(&mut stdout, START)? != "ready" {
+            let reason = "the tool was not run, because its watchdog did not start";
+            return Err(RunError::NotRun(reason.to_owned()));
         }
-        // The rest of its output is nothing; but reading it shows when it has ended.
-        docker.forward(stdout, b'e', asker);
-        Ok(Self { docker, stdin })
+        // It prints nothing more, but the end of its output is that of the watchdog.
+        process.forward(stdout, Stream::Stderr, peer);
+        Ok(Self { process, stdin })
     }
 
-    /// Kills the tool if it is still there, and waits until that is done.
-    fn let_go(self) {
-        let Self { mut docker, stdin } = self;
+    /// Kills the tool unless it has exited, and waits for that.
+    fn kill_tool(self) {
+        let Self { mut process, stdin } = self;
         drop(stdin);
-        docker.wait(None, Some(Instant::now() + GRACE));
+        process.wait(None, Some(Instant::now() + GRACE));
     }
 
-    /// Ends the watch; nothing is killed.
-    fn tool_has_ended(self) {
-        let Self { mut docker, mut stdin } = self;
-        // It fails when the lifeline has gone as well, which is what is wanted.
+    /// Ends the watch after the tool has exited.
+    fn dismiss(self) {
+        let Self { mut process, mut stdin } = self;
+        // This fails if the watchdog has exited too.
         let _ = stdin.write_all(b"done\n");
-        docker.wait(None, Some(Instant::now() + GRACE));
+        process.wait(None, Some(Instant::now() + GRACE));
     }
-}
-
-fn in_time(wake: Wake, limit: Duration) -> Trouble {
-    if wake == Wake::TooLate { Trouble::TooLate(limit) } else { Trouble::HungUp }
 }

@@ -13,7 +13,7 @@ use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
 use nexus_cli::text::counted;
-use nexus_docker_client::protocol::Stand;
+use nexus_docker_client::protocol::Server;
 use nexus_fs::lock::Lock;
 use nexus_ledger::forgetting::OnReference;
 use nexus_postgres::blocking::Control;
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof
         set,
         manifest,
         unlock,
-        tool: Tool::Docker { socket: args.docker_socket.clone(), stand: Stand::Scratch },
+        tool: Tool::Docker { socket: args.docker_socket.clone(), server: Server::Scratch },
         jobs: args.jobs,
         wanted: Wanted::default(),
         progress,

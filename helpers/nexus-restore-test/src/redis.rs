@@ -55,7 +55,7 @@ pub(crate) fn test(
     let request = Request::ScratchRedis { bytes: redis.bytes, memory_mib: resources::memory(args.memory)? };
     let line = password_line(password);
     let mut input = line.as_slice().chain(&mut *snapshot);
-    let (held, _) = client(&args.docker_socket, making.stop).hold(&request, &mut input)?;
+    let (lease, _) = client(&args.docker_socket, making.stop).lease(&request, &mut input)?;
     let login = Login { user: None, password: password.clone() };
     let socket = args.scratch_dir.join("redis.sock");
     let version = facts::read(&socket, &login.password)?.version;
@@ -64,7 +64,7 @@ pub(crate) fn test(
     let found = summarize(answer, cutoff)?;
     let forgotten =
         forbidden.map(|forbidden| forget_again(args, making, &socket, password, forbidden)).transpose();
-    held.end()?;
+    lease.end()?;
     if Timestamp::now() > cutoff {
         return Err(Failure::new(Exit::TryLater, "comparing Redis").because("it took longer than two hours"));
     }

@@ -3,7 +3,7 @@
 use nexus_backup_set::manifest::Manifest;
 use nexus_cli::failure::{Exit, OrFail, Result};
 use nexus_cli::stop::Stop;
-use nexus_docker_client::client::Held;
+use nexus_docker_client::client::Lease;
 use nexus_docker_client::protocol::{Request, Scratch};
 use nexus_postgres::server::{Server, ServerSettings};
 use nexus_restoring::archive::client;
@@ -19,7 +19,7 @@ pub(crate) const DATABASE: &str = "restore_test";
 
 /// A throwaway server that answers.
 pub(crate) struct Throwaway {
-    held: Held,
+    lease: Lease,
     /// What it runs.
     pub(crate) scratch: Scratch,
 }
@@ -40,10 +40,10 @@ impl Throwaway {
         // Its own flag for failures: the reason for its end must arrive even after everything else has failed because
         // of it.
         let client = client(&args.docker_socket, &stop.of_one_try());
-        let (held, line) = client.hold(&request, &mut password_line(password).as_slice())?;
+        let (lease, line) = client.lease(&request, &mut password_line(password).as_slice())?;
         let scratch = parse(&line)?;
         resources::require_disk(manifest, scratch.free)?;
-        Ok(Self { held, scratch })
+        Ok(Self { lease, scratch })
     }
 
     /// Ends it, and waits until it is gone with all its data.
@@ -52,7 +52,7 @@ impl Throwaway {
     /// CannotCreate (73) when it was ended before because it took too much of the disk, Unavailable (69) when it had
     /// ended by itself or could not be removed.
     pub(crate) fn end(self) -> Result<()> {
-        self.held.end()
+        self.lease.end()
     }
 }
 

@@ -1,12 +1,12 @@
-//! How much of the living server's disk a restore must leave free.
+//! The disk space that a restore must leave free for the live server.
 
-/// The least and the most that is kept free, in bytes.
+/// The bounds of the reserve, in bytes.
 const LEAST: u64 = 256 << 20;
 const MOST: u64 = 4 << 30;
 
 /// Returns how many bytes of a disk of `size` bytes must stay free: a twentieth, from 256 MiB to 4 GiB.
 ///
-/// PostgreSQL stops when its log finds no space.
+/// PostgreSQL stops when it has no space for its write-ahead log.
 pub fn reserve(size: u64) -> u64 {
     (size / 20).clamp(LEAST, MOST)
 }

@@ -1,11 +1,7 @@
-//! What may be asked of `nexus-docker`, and how it is said on the socket.
-//!
-//! The asker sends one line of JSON, then, for a request that takes input, raw bytes until it shuts
-//! down its writing half. The answer is a row of frames: one byte kind, four bytes length (big-endian),
-//! payload.
+//! The requests that `nexus-docker` carries out, and what it returns.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -13,131 +9,170 @@ use serde::{Deserialize, Serialize};
 /// The longest request line, in bytes: some 30,000 table names.
 pub const LONGEST_REQUEST: usize = 4 << 20;
 
-/// The longest payload of a frame, in bytes.
-pub const LONGEST_FRAME: usize = 1 << 20;
-
-/// Hexadecimal digits in the password of a throwaway server.
+/// The number of hexadecimal digits in the password of a throwaway server.
 pub const SCRATCH_PASSWORD: usize = 64;
 
 /// How long pg_dump waits for a lock (`--lock-wait-timeout`), in milliseconds.
 pub const LOCK_WAIT: u32 = 10_000;
 
-/// Options for the sessions of PostgreSQL's tools (`PGOPTIONS`). A killed tool leaves a server process that may be deep in a
-/// statement (LOCK, COPY, CREATE INDEX) and would notice only at its next read or write; with the check interval it checks
-/// every second whether its client is still there (PostgreSQL 14 and later, on Linux). The options also switch off timeouts
-/// that the owner has set; the tools themselves switch off `transaction_timeout`, which servers before 17 refuse.
+/// Options for the sessions of PostgreSQL's tools (`PGOPTIONS`). A killed tool leaves a server process that may be in a
+/// long statement (LOCK, COPY, CREATE INDEX) and would notice only at its next read or write; with the check interval it checks
+/// every second whether its client is still connected (PostgreSQL 14 and later, on Linux). The options also disable timeouts
+/// that the owner has set; the tools themselves disable `transaction_timeout`, which servers before 17 reject.
 pub const TOOL_OPTIONS: &str = "-c client_connection_check_interval=1s -c statement_timeout=0 \
     -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0 -c lock_timeout=2min";
 
-/// The closed list of what may be asked.
+/// A request. This list is closed: each entry is a right over the whole machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
-    /// `pg_dump -Fc -Z0` of `database` in the exported `snapshot`, without the rows of some tables.
+    /// Runs `pg_dump -Fc -Z0` in an exported snapshot, without the rows of some tables.
     Dump {
         /// Name of the database.
         database: String,
-        /// As `pg_export_snapshot()` gave it.
+        /// The snapshot's identifier, from `pg_export_snapshot()`.
         snapshot: String,
-        /// Tables whose rows are left out.
+        /// The tables whose rows are excluded.
         exclude_table_data: Vec<TableName>,
     },
-    /// `pg_dumpall --roles-only --no-role-passwords`.
+    /// Runs `pg_dumpall --roles-only --no-role-passwords`.
     DumpRoles {},
-    /// `pg_restore` of one section of the custom-format archive that follows as input.
+    /// Runs `pg_restore` for one section of the custom-format archive that follows as input.
     Restore {
-        /// Name of the database to restore into; it exists.
+        /// The database to restore into. It must exist.
         database: String,
-        /// Which part of the archive.
+        /// The section to restore.
         section: Section,
-        /// Which server.
+        /// The server to restore into.
         #[serde(default)]
-        server: Stand,
-        /// Whether everything goes to the database's default tablespace.
+        server: Server,
+        /// Whether everything is restored into the database's default tablespace.
         #[serde(default)]
         without_tablespaces: bool,
     },
-    /// `pg_restore` of the last section of the custom-format archive that follows as input, into no database: its SQL is the
-    /// answer, for one who runs it otherwise.
+    /// Runs `pg_restore` for the post-data section of the custom-format archive that follows as input, and returns the SQL
+    /// instead of executing it.
     PostDataScript {},
-    /// Puts the RDB file that follows as input in the place of Redis's data, keeping the old beside it.
+    /// Replaces Redis's data with the RDB file that follows as input, and keeps the old data in another directory.
     RedisRestore {},
-    /// One JSON line a container of the stack.
+    /// Describes the stack's containers, one line of JSON each.
     Containers {},
     /// Restarts the container of a service.
     Restart {
-        /// Which one.
+        /// The service to restart.
         service: Service,
     },
-    /// The same for one that does not answer: it is given ten seconds to stop in order.
+    /// Restarts the container of a service that does not respond: Docker kills it if it has not stopped after ten seconds.
     RestartHung {
-        /// Which one.
+        /// The service to restart.
         service: Service,
     },
-    /// One JSON line about Docker itself ([`Daemon`]).
+    /// Describes Docker itself in one line of JSON ([`Daemon`]).
     Daemon {},
-    /// Starts a throwaway `PostgreSQL` from the living one's image, says one line of JSON ([`Scratch`]) once it answers,
-    /// and removes it when the input ends. The input is the superuser's password, [`SCRATCH_PASSWORD`] digits, and a line
-    /// feed. Exits with 73 when the server takes too much of the disk.
+    /// Runs a throwaway PostgreSQL from the live server's image until the input ends, then removes it. Once the server is ready,
+    /// nexus-docker prints one line of JSON ([`Scratch`]). The input is the superuser's password ([`SCRATCH_PASSWORD`] digits)
+    /// and a line feed. Exits with 73 if the server takes too much disk space.
     ScratchUp {
-        /// Memory limit, in MiB.
+        /// The memory limit, in MiB.
         memory_mib: u32,
     },
-    /// The same with Redis; the RDB file it starts from is the `bytes` bytes after the password.
+    /// Does the same with Redis. The RDB file that it loads is the `bytes` bytes after the password.
     ScratchRedis {
-        /// Length of the RDB file.
+        /// The length of the RDB file.
         bytes: u64,
-        /// Memory limit, in MiB.
+        /// The memory limit, in MiB.
         memory_mib: u32,
     },
-    /// Removes what throwaway servers were left behind. Exit status 75 when one is in use.
+    /// Removes leftover throwaway servers. Exits with 75 while one is in use.
     ScratchDown {},
 }
 
-/// What is said of a throwaway server once it answers.
+/// A throwaway server that is ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scratch {
-    /// The image as the stack's settings name it.
+    /// The image's name in the stack's settings.
     pub image: String,
-    /// Its digest: of the image's configuration, which names the digests of all its layers.
+    /// The digest of the image's configuration, which contains the digests of all its layers.
     pub image_id: String,
-    /// Digests under which registries know it; none for one that was built or loaded here.
+    /// The image's digests in registries; empty for an image that was built or loaded here.
     pub repository_digests: Vec<String>,
-    /// Bytes that the server may take on the disk of its volume: the free space less the reserve.
+    /// How many bytes the server may take on its volume's disk: the free space less the reserve.
     pub free: u64,
 }
 
-/// What is said of Docker itself.
+/// The Docker daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Daemon {
     /// Its version.
     pub version: String,
-    /// What it warns of, such as an API that is open on the network.
+    /// Its warnings, such as an API that is open on the network.
     pub warnings: Vec<String>,
-    /// Of the images that the stack's containers run: their names, and the digests they stand for now.
+    /// The names of the images that the stack's containers run, and the digests that the names refer to now.
     pub images: BTreeMap<String, String>,
-    /// How many containers and volumes throwaway servers have left or have in use.
+    /// The number of containers and volumes of throwaway servers, leftover or in use.
     pub scratch: usize,
-    /// Its directory (`data-root`), below which the volumes are; empty from an earlier nexus-docker.
+    /// Its data directory (`data-root`), which contains the volumes; empty from earlier versions of nexus-docker.
     #[serde(default)]
     pub root: PathBuf,
 }
 
 impl Request {
-    /// Whether bytes follow the request line.
+    /// Returns whether input follows the request line.
     pub fn takes_input(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Restore { .. }
-                | Self::PostDataScript {}
-                | Self::RedisRestore {}
-                | Self::ScratchUp { .. }
-                | Self::ScratchRedis { .. }
-        )
+            | Self::PostDataScript {}
+            | Self::RedisRestore {}
+            | Self::ScratchUp { .. }
+            | Self::ScratchRedis { .. } => true,
+            Self::Dump { .. }
+            | Self::DumpRoles {}
+            | Self::Containers {}
+            | Self::Restart { .. }
+            | Self::RestartHung { .. }
+            | Self::Daemon {}
+            | Self::ScratchDown {} => false,
+        }
+    }
+
+    /// Returns the request's name on the wire.
+    ///
+    /// # Errors
+    /// When it cannot be serialized.
+    pub fn name(&self) -> serde_json::Result<String> {
+        #[derive(Deserialize)]
+        struct Tag {
+            request: String,
+        }
+        let tag: Tag = serde_json::from_value(serde_json::to_value(self)?)?;
+        Ok(tag.request)
     }
 }
 
-/// A table, by the names in the catalog (not quoted).
+/// Describes the request for failures.
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dump { database, .. } => write!(f, "dumping database {database} (pg_dump)"),
+            Self::DumpRoles {} => f.write_str("dumping the roles (pg_dumpall)"),
+            Self::Restore { database, section, server: _, without_tablespaces: _ } => {
+                write!(f, "restoring {} into database {database} (pg_restore)", section.as_str())
+            }
+            Self::PostDataScript {} => f.write_str("reading post-data (pg_restore)"),
+            Self::RedisRestore {} => f.write_str("restoring Redis"),
+            Self::Containers {} => f.write_str("listing the containers"),
+            Self::Restart { service } | Self::RestartHung { service } => {
+                write!(f, "restarting {}", service.as_str())
+            }
+            Self::Daemon {} => f.write_str("querying the Docker daemon"),
+            Self::ScratchUp { .. } => f.write_str("running a throwaway PostgreSQL"),
+            Self::ScratchRedis { .. } => f.write_str("running a throwaway Redis"),
+            Self::ScratchDown {} => f.write_str("removing throwaway servers"),
+        }
+    }
+}
+
+/// A table, by its names in the catalog (not quoted).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableName {
@@ -147,20 +182,20 @@ pub struct TableName {
     pub table: String,
 }
 
-/// The sections of a `pg_dump` archive (manual of `pg_restore`, `--section`).
+/// A section of a `pg_dump` archive (`--section` in the manual of `pg_restore`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Section {
-    /// Types, tables, functions: what rows need.
+    /// Types, tables, functions: all that rows depend on.
     PreData,
-    /// Large objects, sequence values, and rows that were not left out.
+    /// Large objects, sequence values, and rows that were not excluded.
     Data,
     /// Indexes, constraints, triggers, policies, materialized views.
     PostData,
 }
 
 impl Section {
-    /// As `--section=` wants it.
+    /// Returns the value of `--section`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PreData => "pre-data",
@@ -170,101 +205,36 @@ impl Section {
     }
 }
 
-/// The servers of `PostgreSQL` that a set may be restored into.
+/// A PostgreSQL server to restore into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Stand {
-    /// The one of the stack.
+pub enum Server {
+    /// The stack's server. Its name on the wire is older than its name here, and an upgrade runs programs of both versions.
     #[default]
-    Living,
-    /// The throwaway one of [`Request::ScratchUp`].
+    #[serde(rename = "living")]
+    Live,
+    /// The throwaway server of [`Request::ScratchUp`].
     Scratch,
 }
 
-/// The services of the stack.
+/// A service of the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Service {
-    /// `PostgreSQL` with pgvector.
+    /// PostgreSQL with pgvector.
     Postgres,
     /// Redis.
     Redis,
 }
 
 impl Service {
-    /// As the compose file calls it.
+    /// Returns the service's name in the compose file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
             Self::Redis => "redis",
         }
     }
-}
-
-/// One frame of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Frame {
-    /// Some of the command's standard output.
-    Stdout(Vec<u8>),
-    /// Some of its standard error.
-    Stderr(Vec<u8>),
-    /// It ended with this status; nothing follows.
-    Exit(i32),
-    /// It was not run, and why; nothing follows.
-    Refused(String),
-}
-
-impl Frame {
-    /// Writes the frame.
-    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
-        match self {
-            Self::Stdout(bytes) => write_frame(out, b'o', bytes),
-            Self::Stderr(bytes) => write_frame(out, b'e', bytes),
-            Self::Exit(status) => write_frame(out, b'x', &status.to_be_bytes()),
-            Self::Refused(why) => write_frame(out, b'r', why.as_bytes()),
-        }
-    }
-
-    /// Reads the next frame; `None` when the other side closed between two frames.
-    ///
-    /// # Errors
-    /// `InvalidData` for anything that is not a frame, `UnexpectedEof` inside one.
-    pub fn read_from(input: &mut impl Read) -> io::Result<Option<Self>> {
-        let mut kind = [0];
-        if input.read(&mut kind)? == 0 {
-            return Ok(None);
-        }
-        let mut length = [0; 4];
-        input.read_exact(&mut length)?;
-        let length = u32::from_be_bytes(length) as usize;
-        if length > LONGEST_FRAME {
-            return Err(invalid(format!("a frame of {length} bytes")));
-        }
-        let mut payload = vec![0; length];
-        input.read_exact(&mut payload)?;
-        match kind[0] {
-            b'o' => Ok(Some(Self::Stdout(payload))),
-            b'e' => Ok(Some(Self::Stderr(payload))),
-            b'x' => match payload.as_slice().try_into() {
-                Ok(status) => Ok(Some(Self::Exit(i32::from_be_bytes(status)))),
-                Err(_) => Err(invalid(format!("an exit status of {length} bytes"))),
-            },
-            b'r' => Ok(Some(Self::Refused(String::from_utf8_lossy(&payload).into_owned()))),
-            other => Err(invalid(format!("a frame of unknown kind {other:#04x}"))),
-        }
-    }
-}
-
-/// Writes one frame of `kind` without copying its payload.
-pub fn write_frame(out: &mut impl Write, kind: u8, payload: &[u8]) -> io::Result<()> {
-    let length = u32::try_from(payload.len()).map_err(|_| invalid("a frame over 4 GiB".to_owned()))?;
-    out.write_all(&[kind])?;
-    out.write_all(&length.to_be_bytes())?;
-    out.write_all(payload)
-}
-
-fn invalid(what: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 #[cfg(test)]

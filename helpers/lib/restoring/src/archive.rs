@@ -59,11 +59,11 @@ pub fn restore(making: &Restoring<'_>, section: Section) -> Result<()> {
             let tool = PgRestore::parse(command)?;
             tool.run(making, section, &mut archive)
         }
-        Tool::Docker { socket, stand } => {
+        Tool::Docker { socket, server } => {
             let request = Request::Restore {
                 database: making.database.clone(),
                 section,
-                server: *stand,
+                server: *server,
                 without_tablespaces: making.without_tablespaces,
             };
             client(socket, making.stop).send(&request, &mut archive).map(|_| ())

@@ -32,7 +32,7 @@ use nexus_cli::failure::Result;
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
 use nexus_cli::text::printable;
-use nexus_docker_client::protocol::{Section, Stand};
+use nexus_docker_client::protocol::{self, Section};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::server::Server;
 
@@ -92,7 +92,7 @@ pub enum Tool {
         /// Where it listens.
         socket: PathBuf,
         /// Which server's container.
-        stand: Stand,
+        server: protocol::Server,
     },
     /// A command of the owner's (setting `NEXUS_PG_RESTORE`), for a server outside Compose.
     Command(String),

@@ -1,4 +1,4 @@
-//! Which requests are taken, which are refused, and why.
+//! Which requests are valid.
 
 use super::*;
 use proptest::prelude::*;
@@ -10,24 +10,24 @@ fn dump(database: &str, snapshot: &str, table: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_good_dump_is_taken() {
+fn a_valid_dump_is_accepted() {
     assert!(parse(&dump("nexus", "00000003-0000001B-1", "odd \"name\"; --help")).is_ok());
 }
 
 #[test]
-fn snapshots_that_are_none_are_refused() {
+fn malformed_snapshots_are_rejected() {
     let long = format!("00000003-0000001B-{}", "1".repeat(11));
     let ids = ["", "-", "00000003-0000001B", "00000003-0000001B-", "00000003-0000001b-1", "x", &long];
     let more =
         ["0003-0000001B-1", "00000003-0000001B-1-1", "00000003-0000001B-1 --help", "00000003-0000001B-1\n"];
     for id in ids.iter().chain(&more) {
-        let refusal = parse(&dump("nexus", id, "t")).unwrap_err();
-        assert!(refusal.0.starts_with("snapshot: "), "{id:?}: {refusal}");
+        let error = parse(&dump("nexus", id, "t")).unwrap_err();
+        assert!(error.0.starts_with("snapshot: "), "{id:?}: {error}");
     }
 }
 
 #[test]
-fn names_too_short_too_long_or_with_nul_are_refused() {
+fn names_that_are_empty_too_long_or_contain_nul_are_rejected() {
     for name in ["", "a\0b", &"x".repeat(64), &"é".repeat(32)] {
         assert!(parse(&dump(name, "00000003-0000001B-1", "t")).is_err(), "{name:?}");
         assert!(parse(&dump("nexus", "00000003-0000001B-1", name)).is_err(), "{name:?}");
@@ -36,7 +36,7 @@ fn names_too_short_too_long_or_with_nul_are_refused() {
 }
 
 #[test]
-fn what_is_not_on_the_list_is_refused() {
+fn requests_that_are_not_on_the_list_are_rejected() {
     let lines = [
         "",
         "{}",
@@ -59,45 +59,45 @@ fn what_is_not_on_the_list_is_refused() {
 }
 
 #[test]
-fn too_many_tables_are_refused_and_the_number_is_said() {
+fn too_many_tables_are_rejected_with_their_number() {
     let table = r#"{"schema":"s","table":"t"},"#.repeat(MOST_TABLES + 1);
     let line = format!(
         r#"{{"request":"dump","database":"d","snapshot":"00000003-0000001B-1","exclude_table_data":[{}]}}"#,
         table.trim_end_matches(',')
     );
-    assert_eq!(parse(line.as_bytes()).unwrap_err().0, "30001 tables to leave out; at most 30000 are taken");
+    assert_eq!(parse(line.as_bytes()).unwrap_err().0, "30001 tables to exclude; at most 30000 are allowed");
 }
 
 #[test]
-fn the_bytes_after_the_line_stay() {
+fn the_bytes_after_the_line_stay_in_the_input() {
     let mut input: &[u8] = b"{\"request\":\"redis-restore\"}\nREDIS\n0011";
     assert_eq!(read(&mut input).unwrap(), Ok(Request::RedisRestore {}));
     assert_eq!(input, b"REDIS\n0011");
 }
 
 #[test]
-fn a_line_without_an_end_is_refused() {
+fn a_line_without_an_end_is_rejected() {
     let mut short: &[u8] = br#"{"request":"containers"}"#;
-    assert!(read(&mut short).unwrap().unwrap_err().0.contains("ended before"));
+    assert!(read(&mut short).unwrap().unwrap_err().0.contains("closed before the end"));
     let mut endless = io::BufReader::new(io::repeat(b' '));
     assert!(read(&mut endless).unwrap().unwrap_err().0.contains("longer than 4194304 bytes"));
 }
 
 proptest! {
     #[test]
-    fn rubbish_never_panics(line in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn invalid_bytes_never_panic(line in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = parse(&line);
     }
 
     #[test]
-    fn near_requests_never_panic(line in r#"\{"request":"(dump|restore|restart|x)"(,"[a-z]{1,9}":("[^"]{0,9}"|\[\]|1)){0,3}\}"#) {
+    fn almost_valid_requests_never_panic(line in r#"\{"request":"(dump|restore|restart|x)"(,"[a-z]{1,9}":("[^"]{0,9}"|\[\]|1)){0,3}\}"#) {
         let _ = parse(line.as_bytes());
     }
 
     #[test]
-    fn a_refusal_is_one_line(line in "\\PC{0,100}\n?\\PC{0,100}") {
-        if let Err(refusal) = parse(line.as_bytes()) {
-            prop_assert!(!refusal.0.contains('\n'));
+    fn an_error_is_one_line(line in "\\PC{0,100}\n?\\PC{0,100}") {
+        if let Err(error) = parse(line.as_bytes()) {
+            prop_assert!(!error.0.contains('\n'));
         }
     }
 }

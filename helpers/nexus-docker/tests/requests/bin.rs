@@ -1,4 +1,4 @@
-//! The pretended docker, and what asks the helper.
+//! A replacement for docker, and a client of the helper.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -10,7 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_docker_client::protocol::{Frame, Request};
+use nexus_docker_client::frame::{Frame, FrameReader, Stream};
+use nexus_docker_client::protocol::Request;
 use tempfile::TempDir;
 
 const DOCKER: &str = r#"#!/bin/sh
@@ -55,7 +56,7 @@ impl Bin {
 
     pub(crate) fn add(&self, name: &str, script: &str) {
         let path = self.path().join(name);
-        // Under another name first: a program that is open for writing cannot be run.
+        // Under another name first: a file that is open for writing cannot be executed.
         fs::write(path.with_extension("new"), script).unwrap();
         fs::set_permissions(path.with_extension("new"), fs::Permissions::from_mode(0o755)).unwrap();
         fs::rename(path.with_extension("new"), path).unwrap();
@@ -77,7 +78,7 @@ impl Bin {
 
     pub(crate) fn ask(&self, line: &[u8], input: &[u8]) -> Answer {
         let (mut helper, mut socket) = self.helper();
-        // The answer may come, and the helper go, before all is sent.
+        // The helper may answer and exit before everything is sent.
         let _ = socket.write_all(line).and_then(|()| socket.write_all(input));
         let _ = socket.shutdown(std::net::Shutdown::Write);
         let answer = Answer::read(&mut socket);
@@ -96,7 +97,7 @@ impl Bin {
         calls.map(words).collect()
     }
 
-    /// Starts a dump whose tool runs for ever, and waits until it does.
+    /// Starts a dump whose tool runs for ever, and waits until the tool runs.
     pub(crate) fn endless_dump(&self) -> (Child, UnixStream, u32) {
         self.add("pg_dumpall", SLEEPER);
         let (helper, mut socket) = self.helper();
@@ -112,20 +113,21 @@ impl Bin {
 pub(crate) struct Answer {
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
-    pub(crate) last: Option<Frame>,
+    pub(crate) last: Option<Frame<'static>>,
 }
 
 impl Answer {
     pub(crate) fn read(from: &mut impl Read) -> Self {
         let mut answer = Self::default();
-        while let Ok(Some(frame)) = Frame::read_from(from) {
+        let (mut frames, mut buffer) = (FrameReader::default(), vec![0; 1 << 16]);
+        while answer.last.is_none()
+            && let Ok(frame) = frames.next(from, &mut buffer)
+        {
             match frame {
-                Frame::Stdout(bytes) => answer.stdout.extend(bytes),
-                Frame::Stderr(bytes) => answer.stderr.push_str(&String::from_utf8_lossy(&bytes)),
-                last => {
-                    answer.last = Some(last);
-                    break;
-                }
+                Frame::Output(Stream::Stdout, bytes) => answer.stdout.extend(bytes),
+                Frame::Output(Stream::Stderr, bytes) => answer.stderr += &String::from_utf8_lossy(bytes),
+                Frame::Exit(status) => answer.last = Some(Frame::Exit(status)),
+                Frame::Refused(reason) => answer.last = Some(Frame::Refused(reason)),
             }
         }
         answer
@@ -133,8 +135,8 @@ impl Answer {
 
     pub(crate) fn refusal(&self) -> &str {
         match &self.last {
-            Some(Frame::Refused(why)) => why,
-            other => panic!("{other:?} is no refusal"),
+            Some(Frame::Refused(reason)) => reason,
+            other => panic!("{other:?} is not a refusal"),
         }
     }
 }
@@ -145,15 +147,15 @@ pub(crate) fn line(request: &Request) -> Vec<u8> {
     line
 }
 
-pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(condition: impl Fn() -> bool) {
     let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "waited in vain");
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "timed out");
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Whether a process is there and has not ended.
+/// Returns whether a process exists and has not exited.
 pub(crate) fn runs(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }

@@ -1,5 +1,5 @@
-//! The program itself, asked over a real socket, with a `docker` that notes its arguments and runs what it
-//! was to run in a container right here. Like the real one it leaves that running when it is killed.
+//! The program itself over a real socket, with a `docker` that records its arguments and runs the container's command on the host.
+//! Like the real docker it leaves that running when it is killed.
 
 #![allow(clippy::unwrap_used)] // A test may end by any of them.
 
@@ -11,7 +11,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
-use nexus_docker_client::protocol::{Frame, Request, Section, Service, Stand, TableName};
+use nexus_docker_client::frame::Frame;
+use nexus_docker_client::protocol::{Request, Section, Server, Service, TableName};
 
 use bin::{Answer, Bin, line, runs, wait_until};
 
@@ -22,7 +23,7 @@ fn dump(database: &str, table: &str) -> Request {
 }
 
 #[test]
-fn a_dump_reaches_the_tool_word_by_word_and_its_output_comes_back() {
+fn a_dump_passes_its_fields_to_the_tool_and_returns_the_output() {
     let bin = Bin::new();
     bin.add("pg_dump", "#!/bin/sh\nprintf '%s\\n' \"$@\"; echo warning >&2\n");
     let answer = bin.ask(&line(&dump("it's", "*; touch /tmp/x\n--help")), b"");
@@ -34,13 +35,13 @@ fn a_dump_reaches_the_tool_word_by_word_and_its_output_comes_back() {
         "--no-password\n--format=custom\n--compress=0\n--encoding=UTF8\n--lock-wait-timeout=10000\n--snapshot=00000003-0000001B-1\n\
          --exclude-table-data=\"a \"\"b\"\" $(c)\".\"*; touch /tmp/x\n--help\"\n--dbname=dbname='it\\'s'\n"
     );
-    assert_eq!(bin.calls().len(), 1, "it needs no lifeline beside it");
+    assert_eq!(bin.calls().len(), 1, "it needs no watchdog");
     let environment = fs::read_to_string(bin.path().join("environment")).unwrap();
     assert_eq!(environment, "DOCKER_HOST\nHOME\nPATH\nPWD\n", "PWD is the shell's own");
 }
 
 #[test]
-fn the_status_of_the_tool_comes_back() {
+fn the_tools_exit_status_is_returned() {
     let bin = Bin::new();
     bin.add("pg_dumpall", "#!/bin/sh\necho no >&2; exit 3\n");
     let answer = bin.ask(&line(&Request::DumpRoles {}), b"");
@@ -48,14 +49,14 @@ fn the_status_of_the_tool_comes_back() {
 }
 
 #[test]
-fn input_comes_through_to_the_byte_and_a_half_close_ends_nothing_else() {
+fn all_input_reaches_the_tool_and_a_half_close_is_no_hang_up() {
     let bin = Bin::new();
     bin.add("pg_restore", "#!/bin/sh\ncat > ${0%/*}/got; sleep 1; echo done\n");
     let archive: Vec<u8> = (0..3_000_000u32).map(|i| (i % 251) as u8).collect();
     let request = Request::Restore {
         database: "nexus".to_owned(),
         section: Section::Data,
-        server: Stand::Living,
+        server: Server::Live,
         without_tablespaces: false,
     };
     let answer = bin.ask(&line(&request), &archive);
@@ -64,20 +65,20 @@ fn input_comes_through_to_the_byte_and_a_half_close_ends_nothing_else() {
 }
 
 #[test]
-fn a_tool_may_need_less_than_all_of_its_input() {
+fn a_tool_may_read_only_a_part_of_its_input() {
     let bin = Bin::new();
     bin.add("pg_restore", "#!/bin/sh\nhead -c 1000 > /dev/null\n");
     let request = Request::Restore {
         database: "nexus".to_owned(),
         section: Section::PreData,
-        server: Stand::Living,
+        server: Server::Live,
         without_tablespaces: false,
     };
     assert_eq!(bin.ask(&line(&request), &vec![7; 5_000_000]).last, Some(Frame::Exit(0)));
 }
 
 #[test]
-fn what_is_refused_never_reaches_docker() {
+fn an_invalid_request_never_reaches_docker() {
     let bin = Bin::new();
     let long_name = line(&dump("nexus", &"x".repeat(64)));
     let option = br#"{"request":"dump","database":"nexus","snapshot":"--help","exclude_table_data":[]}"#;
@@ -87,7 +88,7 @@ fn what_is_refused_never_reaches_docker() {
         let answer = bin.ask(&[bytes, b"\n"].concat(), b"");
         assert!(!answer.refusal().is_empty());
     }
-    assert!(bin.ask(b"{\"request\":", b"").refusal().contains("ended before"));
+    assert!(bin.ask(b"{\"request\":", b"").refusal().contains("closed before the end"));
     assert!(bin.calls().is_empty());
 }
 
@@ -116,7 +117,7 @@ fn a_restart_is_one_command_line() {
 }
 
 #[test]
-fn without_docker_the_answer_says_so() {
+fn without_docker_the_answer_reports_that() {
     let bin = Bin::new();
     fs::remove_file(bin.path().join("docker")).unwrap();
     let (ours, theirs) = UnixStream::pair().unwrap();
@@ -130,7 +131,7 @@ fn without_docker_the_answer_says_so() {
 }
 
 #[test]
-fn without_a_connection_it_says_how_it_is_started() {
+fn without_a_connection_the_failure_names_the_unit() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nexus-docker"));
     let output = command.stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(64));
@@ -138,7 +139,7 @@ fn without_a_connection_it_says_how_it_is_started() {
 }
 
 #[test]
-fn a_hang_up_ends_the_tool() {
+fn a_hang_up_kills_the_tool() {
     let bin = Bin::new();
     let (mut helper, socket, tool) = bin.endless_dump();
     assert!(runs(tool));
@@ -148,17 +149,17 @@ fn a_hang_up_ends_the_tool() {
 }
 
 #[test]
-fn the_helper_killed_outright_ends_the_tool() {
+fn killing_the_helper_kills_the_tool() {
     let bin = Bin::new();
     let (mut helper, mut socket, tool) = bin.endless_dump();
     helper.kill().unwrap();
     helper.wait().unwrap();
     wait_until(|| !runs(tool));
-    assert_eq!(Answer::read(&mut socket).last, None, "a cut answer has no end");
+    assert_eq!(Answer::read(&mut socket).last, None, "a cut answer has no last frame");
 }
 
 #[test]
-fn the_docker_cli_of_the_tool_killed_outright_ends_the_tool() {
+fn killing_the_tools_docker_cli_kills_the_tool() {
     let bin = Bin::new();
     bin.add("relays", "");
     let (mut helper, mut socket, tool) = bin.endless_dump();
@@ -170,7 +171,7 @@ fn the_docker_cli_of_the_tool_killed_outright_ends_the_tool() {
 }
 
 #[test]
-fn an_asker_who_says_nothing_but_leaves_is_no_trouble() {
+fn a_client_that_disconnects_without_a_request_is_no_failure() {
     let bin = Bin::new();
     let (mut helper, socket) = bin.helper();
     drop(socket);

@@ -26,7 +26,7 @@ use nexus_backup_set::verify::{require_whole, size_of};
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
-use nexus_docker_client::protocol::Stand;
+use nexus_docker_client::protocol;
 use nexus_postgres::blocking::Control;
 use nexus_postgres::server::Server;
 use nexus_restoring::{Restoring, Tool, Wanted};
@@ -151,7 +151,7 @@ fn expect_bytes(restore: &Restore<'_>) {
 fn tool(args: &ApplyArgs) -> Tool {
     match &args.pg_restore {
         Some(command) => Tool::Command(command.clone()),
-        None => Tool::Docker { socket: args.docker_socket.clone(), stand: Stand::Living },
+        None => Tool::Docker { socket: args.docker_socket.clone(), server: protocol::Server::Live },
     }
 }
 

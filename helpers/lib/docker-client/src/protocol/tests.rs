@@ -1,42 +1,39 @@
-//! What is sent comes back, and rubbish is told apart.
-
-use proptest::prelude::*;
+//! The wire form of requests.
 
 use super::*;
 
-fn frames() -> impl Strategy<Value = Frame> {
-    prop_oneof![
-        prop::collection::vec(any::<u8>(), 0..300).prop_map(Frame::Stdout),
-        prop::collection::vec(any::<u8>(), 0..300).prop_map(Frame::Stderr),
-        any::<i32>().prop_map(Frame::Exit),
-        ".{0,80}".prop_map(Frame::Refused),
-    ]
+#[test]
+fn a_request_with_an_unknown_field_is_rejected() {
+    let line = r#"{"request":"containers","also":"rm -rf"}"#;
+    assert!(serde_json::from_str::<Request>(line).is_err());
 }
 
-proptest! {
-    #[test]
-    fn frames_come_back_as_they_were_sent(sent in prop::collection::vec(frames(), 0..8)) {
-        let mut wire = Vec::new();
-        for frame in &sent {
-            frame.write_to(&mut wire)?;
-        }
-        let mut input = wire.as_slice();
-        let mut got = Vec::new();
-        while let Some(frame) = Frame::read_from(&mut input)? {
-            got.push(frame);
-        }
-        prop_assert_eq!(got, sent);
+/// During an upgrade, programs of the old and of the new version send requests to each other.
+#[test]
+fn the_wire_form_of_a_restore_is_that_of_earlier_versions() {
+    let restore = |server| Request::Restore {
+        database: "nexus".to_owned(),
+        section: Section::PreData,
+        server,
+        without_tablespaces: true,
+    };
+    for (server, name) in [(Server::Live, "living"), (Server::Scratch, "scratch")] {
+        let line = format!(
+            r#"{{"request":"restore","database":"nexus","section":"pre-data","server":"{name}","without_tablespaces":true}}"#
+        );
+        assert_eq!(serde_json::to_string(&restore(server)).unwrap(), line);
+        assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), restore(server));
     }
-
-    #[test]
-    fn rubbish_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let mut input = bytes.as_slice();
-        while let Ok(Some(_)) = Frame::read_from(&mut input) {}
-    }
+    let shortest = r#"{"request":"restore","database":"nexus","section":"pre-data"}"#;
+    let Request::Restore { server: Server::Live, without_tablespaces: false, .. } =
+        serde_json::from_str(shortest).unwrap()
+    else {
+        panic!("the defaults are the live server and its tablespaces");
+    };
 }
 
 #[test]
-fn a_request_with_a_field_that_is_not_on_the_list_is_refused() {
-    let line = r#"{"request":"containers","also":"rm -rf"}"#;
-    assert!(serde_json::from_str::<Request>(line).is_err());
+fn a_requests_name_is_its_name_on_the_wire() {
+    assert_eq!(Request::DumpRoles {}.name().unwrap(), "dump-roles");
+    assert_eq!(Request::Restart { service: Service::Redis }.name().unwrap(), "restart");
 }

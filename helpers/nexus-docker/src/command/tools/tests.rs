@@ -1,4 +1,4 @@
-//! Whatever the fields hold, the command line keeps its shape, and each field comes out as it went in.
+//! Whatever the fields contain, the command line keeps its shape, and each field is parsed back as it was given.
 
 use proptest::prelude::*;
 
@@ -15,30 +15,22 @@ const HEAD: [&str; 7] = [
     "-c",
 ];
 
-fn argv(request: &Request) -> Argv {
-    tool(request).unwrap().unwrap()
-}
-
-fn dump_of(database: &str, tables: &[(&str, &str)]) -> Request {
+fn dump_of(database: &str, tables: &[(&str, &str)]) -> Result<Tool, RunError> {
     let table = |(schema, table): &(&str, &str)| TableName {
         schema: (*schema).to_owned(),
         table: (*table).to_owned(),
     };
-    Request::Dump {
-        database: database.to_owned(),
-        snapshot: "00000003-0000001B-1".to_owned(),
-        exclude_table_data: tables.iter().map(table).collect(),
-    }
+    dump(database, "00000003-0000001B-1", &tables.iter().map(table).collect::<Vec<_>>())
 }
 
 #[test]
 fn a_dump_is_this_command_line() {
-    let argv = argv(&dump_of("nexus", &[("public", "episode"), ("we\"ird", "--help *")]));
+    let argv = dump_of("nexus", &[("public", "episode"), ("we\"ird", "--help *")]).unwrap().argv;
     assert_eq!(argv[..7], HEAD);
     assert_eq!(
         argv[7..],
         [
-            WATCHED,
+            SELF_WATCHED,
             "sh",
             "pg_dump",
             "--no-password",
@@ -56,26 +48,23 @@ fn a_dump_is_this_command_line() {
 
 #[test]
 fn the_other_tools_are_these_command_lines() {
-    let roles = argv(&Request::DumpRoles {});
+    let roles = dump_roles().argv;
     assert_eq!(roles[..7], HEAD);
     assert_eq!(
         roles[7..],
-        [WATCHED, "sh", "pg_dumpall", "--no-password", "--roles-only", "--no-role-passwords"]
+        [SELF_WATCHED, "sh", "pg_dumpall", "--no-password", "--roles-only", "--no-role-passwords"]
     );
-    let database = r"it's a \ host=evil".to_owned();
-    let restore_to = |server, without_tablespaces| {
-        let database = database.clone();
-        argv(&Request::Restore { database, section: Section::PostData, server, without_tablespaces })
-    };
-    let restore = restore_to(Stand::Living, false);
-    for (server, without) in [(Stand::Living, true), (Stand::Scratch, false)] {
+    let restore_to =
+        |server, without| restore(r"it's a \ host=evil", Section::PostData, server, without).argv;
+    let restore = restore_to(Server::Live, false);
+    for (server, without) in [(Server::Live, true), (Server::Scratch, false)] {
         assert_eq!(restore_to(server, without)[12..14], ["--exit-on-error", "--no-tablespaces"]);
     }
     assert_eq!(restore[..7], HEAD);
     assert_eq!(
         restore[7..],
         [
-            HELD,
+            WAITING,
             "sh",
             "pg_restore",
             "--no-password",
@@ -85,33 +74,31 @@ fn the_other_tools_are_these_command_lines() {
             r"--dbname=dbname='it\'s a \\ host=evil'",
         ]
     );
-    let script = argv(&Request::PostDataScript {});
+    let script = post_data_script().argv;
     assert_eq!(script[..7], HEAD);
     assert_eq!(
         script[7..],
-        [HELD, "sh", "pg_restore", "--no-password", "--format=custom", "--section=post-data", "--file=-"]
+        [WAITING, "sh", "pg_restore", "--no-password", "--format=custom", "--section=post-data", "--file=-"]
     );
 }
 
 #[test]
-fn what_takes_no_tool_has_no_tool() {
-    for request in [Request::Containers {}, Request::RedisRestore {}] {
-        assert!(tool(&request).is_none());
-    }
-    assert_eq!(restart(Service::Redis), ["restart", "nexus-redis"]);
-    assert_eq!(lifeline("nexus-postgres", 7).last().unwrap(), "7");
+fn a_restore_into_a_throwaway_server_runs_in_its_container() {
+    let tool = restore("nexus", Section::Data, Server::Scratch, false);
+    assert_eq!((tool.container, &*tool.argv[4]), ("nexus-scratch-postgres", "nexus-scratch-postgres"));
+    assert_eq!(watchdog(tool.container, 7)[2..], ["nexus-scratch-postgres", "sh", "-c", WATCHDOG, "sh", "7"]);
 }
 
 #[test]
-fn a_command_line_that_the_kernel_would_not_take_is_refused() {
+fn a_command_line_over_the_kernels_limit_is_refused() {
     let name = "\"".repeat(63);
     let tables: Vec<(&str, &str)> = vec![(&name, &name); 6000];
-    let refusal = tool(&dump_of("nexus", &tables)).unwrap().unwrap_err();
-    assert!(refusal.0.contains("too many tables to leave out"), "{refusal}");
-    assert!(tool(&dump_of("nexus", &tables[..5000])).unwrap().is_ok());
+    let error = dump_of("nexus", &tables).unwrap_err().to_string();
+    assert!(error.contains("too many tables to exclude"), "{error}");
+    assert!(dump_of("nexus", &tables[..5000]).is_ok());
 }
 
-/// The name that a quoted pattern stands for, read as psql(1) says; `None` when it is more than that.
+/// Parses a quoted pattern as psql(1) documents; returns the name and the rest.
 fn unquote(text: &str) -> Option<(String, &str)> {
     let mut rest = text.strip_prefix('"')?;
     let mut name = String::new();
@@ -128,7 +115,7 @@ fn unquote(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// The single value of a conninfo `dbname='…'`, read as libpq does (`conninfo_parse`).
+/// Parses a conninfo `dbname='…'` as libpq does (`conninfo_parse`); `None` if it contains anything else.
 fn conninfo_dbname(text: &str) -> Option<String> {
     let mut chars = text.strip_prefix("dbname='")?.chars();
     let mut value = String::new();
@@ -156,14 +143,14 @@ fn name() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn names_come_out_as_they_went_in_and_as_nothing_else(
+    fn names_are_parsed_back_as_they_were_given(
         database in name(),
         tables in prop::collection::vec((name(), name()), 0..6),
     ) {
         let borrowed: Vec<(&str, &str)> = tables.iter().map(|(s, t)| (s.as_str(), t.as_str())).collect();
-        let argv = argv(&dump_of(&database, &borrowed));
+        let argv = dump_of(&database, &borrowed).unwrap().argv;
         prop_assert_eq!(&argv[..7], &HEAD[..]);
-        prop_assert_eq!(&argv[7..16], &[WATCHED, "sh", "pg_dump", "--no-password", "--format=custom", "--compress=0", "--encoding=UTF8", "--lock-wait-timeout=10000", "--snapshot=00000003-0000001B-1"][..]);
+        prop_assert_eq!(&argv[7..16], &[SELF_WATCHED, "sh", "pg_dump", "--no-password", "--format=custom", "--compress=0", "--encoding=UTF8", "--lock-wait-timeout=10000", "--snapshot=00000003-0000001B-1"][..]);
         prop_assert_eq!(argv.len(), 17 + tables.len());
         for (word, (schema, table)) in argv[16..].iter().zip(&tables) {
             let text = word.strip_prefix("--exclude-table-data=").unwrap();
