@@ -34,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
             let no_tablespaces = *without_tablespaces || *server == Server::Scratch;
             (tools::restore(database, *section, *server, *without_tablespaces), 4 + usize::from(no_tablespaces))
         }
-        Request::PostDataScript {} => (tools::post_data_script(), 3),
+        Request::PostDataScript { server } => (tools::post_data_script(server), 3),
         Request::RedisRestore {}
         | Request::Containers {}
         | Request::Restart { .. }

@@ -119,7 +119,7 @@ sql_in_the_living_server_is_ended() {
 
 # spies SERVER: all that a program in the throwaway server, or a look at it from outside, can see of words.
 spies() {
-	docker exec "nexus-scratch-$1" sh -c 'cat /run/secrets/* /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; true' | tr '\0' '\n'
+	docker exec --user 1879048999 "nexus-scratch-$1" sh -c 'cat /run/secrets/* /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; true' | tr '\0' '\n'
 	docker inspect "nexus-scratch-$1"
 }
 # seen_outside: arguments and environments of this machine's own programs.
@@ -141,7 +141,7 @@ with_postgres() {
 	halted "$(process_of "$comm")" docker container inspect nexus-scratch-postgres
 	await 30 serves_postgres
 }
-serves_postgres() { docker exec nexus-scratch-postgres test -s /run/postgresql/.s.PGSQL.5432.lock; }
+serves_postgres() { docker exec --user 1879048999 nexus-scratch-postgres test -s /run/postgresql/.s.PGSQL.5432.lock; }
 without_postgres() {
 	pkill -CONT --exact "$comm"
 	await 120 ended
@@ -173,7 +173,7 @@ without_redis() {
 	wait "$asker"
 	await 60 nothing_is_left
 }
-serves_redis() { docker exec nexus-scratch-redis test -S /run/redis/redis.sock; }
+serves_redis() { docker exec --user 1879048999 nexus-scratch-redis test -S /run/redis/redis.sock; }
 
 # no_password_of_the_living SERVER FILE
 no_password_of_the_living() {
@@ -182,7 +182,7 @@ no_password_of_the_living() {
 	redis SET foreign:key value >/dev/null
 	systemctl start nexus-backup
 	"with_$server"
-	own=$(docker exec "nexus-scratch-$server" cat "$file" | grep --only-matching -E '[0-9a-f]{64}')
+	own=$(docker exec --user 1879048999 "nexus-scratch-$server" cat "$file" | grep --only-matching -E '[0-9a-f]{64}')
 	spies "$server" >"$work/seen"
 	# So that finding nothing else means something.
 	grep -qF "$own" "$work/seen"
@@ -200,10 +200,40 @@ no_password_of_the_living() {
 every_run_has_another() {
 	local first
 	with_postgres
-	first=$(docker exec nexus-scratch-postgres cat /run/secrets/postgres_password)
+	first=$(docker exec --user 1879048999 nexus-scratch-postgres cat /run/secrets/postgres_password)
 	without_postgres
 	with_postgres
-	[[ $(docker exec nexus-scratch-postgres cat /run/secrets/postgres_password) != "$first" ]]
+	[[ $(docker exec --user 1879048999 nexus-scratch-postgres cat /run/secrets/postgres_password) != "$first" ]]
+	without_postgres
+}
+
+# ---- What the kernel counts by user, for the whole machine
+
+# inotify_init1(2), as often as the kernel lets one user: in Perl, which both images have.
+case $(uname -m) in
+x86_64) inotify_init1=294 ;;
+aarch64) inotify_init1=26 ;;
+esac
+# shellcheck disable=SC2016 # Perl's own variables
+use_up='$| = 1; my @all; while ((my $fd = syscall(NUMBER, 0)) >= 0) { push @all, $fd } print "used up\n"; <STDIN>'
+use_up=${use_up/NUMBER/$inotify_init1}
+one_more="exit(syscall($inotify_init1, 0) < 0)"
+is_used_up() { [[ $(<"$work/used") == "used up" ]]; }
+
+# The throwaway server and what runs in it share no user with the living servers: what it uses up, they still have.
+limits_of_the_living_are_their_own() {
+	with_postgres
+	same "users in the throwaway container" \
+		"$(docker top nexus-scratch-postgres -eo uid,comm | awk 'NR > 1 && $2 !~ /init/ { print $1 }' | sort -u)" 1879048999
+	mkfifo "$work/end"
+	docker exec --interactive --user 1879048999 nexus-scratch-postgres perl -e "$use_up" <"$work/end" >"$work/used" &
+	exec {end}>"$work/end"
+	await 60 is_used_up
+	fails "" docker exec --user 1879048999 nexus-scratch-postgres perl -e "$one_more"
+	docker exec nexus-postgres perl -e "$one_more"
+	docker exec nexus-redis perl -e "$one_more"
+	exec {end}>&-
+	wait "$!"
 	without_postgres
 }
 
@@ -214,7 +244,7 @@ the_sockets_directory_fills_nothing() {
 	with_postgres
 	before=$(stat --file-system --format=%a /run)
 	same "its size in bytes" "$(findmnt --noheadings --bytes --output SIZE /run/nexus/scratch | tr -d ' ')" 1048576
-	docker exec nexus-scratch-postgres sh -c 'mkdir -p /run/postgresql/a/b; chmod 0 /run/postgresql/a; dd if=/dev/zero of=/run/postgresql/x; true' 2>/dev/null
+	docker exec --user 1879048999 nexus-scratch-postgres sh -c 'mkdir -p /run/postgresql/a/b; chmod 0 /run/postgresql/a; dd if=/dev/zero of=/run/postgresql/x; true' 2>/dev/null
 	same "blocks that /run has lost" "$((before - $(stat --file-system --format=%a /run) > 100))" 0
 	without_postgres
 	# What is left of it keeps no other from being started.
@@ -229,6 +259,7 @@ check sql_that_does_not_end_is_ended
 check no_password_of_the_living postgres postgres_password
 check no_password_of_the_living redis redis_acl
 check every_run_has_another
+check limits_of_the_living_are_their_own
 check the_sockets_directory_fills_nothing
 # The last: its log takes room for some time.
 check sql_in_the_living_server_is_ended

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-PSQL = ["docker", "exec", "-i", "nexus-scratch-postgres", "psql", "-XAtq", "--set=ON_ERROR_STOP=1",
+PSQL = ["docker", "exec", "-i", "--user", "1879048999", "nexus-scratch-postgres", "psql", "-XAtq", "--set=ON_ERROR_STOP=1",
         "--dbname=restore_test"]
 # Of other sessions; the test's COPY asks for the weakest lock there is.
 WAITING = ("SELECT count(*) FROM pg_locks WHERE relation = 'm.gate'::regclass AND NOT granted "

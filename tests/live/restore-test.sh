@@ -98,7 +98,7 @@ make_the_database() {
 }
 
 run_the_test() { NEXUS_PROOFS_DIR=${elsewhere:-$proofs} nexus-restore-test --backup-dir="$damage_sets" --jobs=1 "$@"; }
-in_scratch() { docker exec -i nexus-scratch-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=restore_test "$@"; }
+in_scratch() { docker exec -i --user 1879048999 nexus-scratch-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=restore_test "$@"; }
 
 it_proves_itself() {
 	run_the_test >"$work/said" 2>&1

@@ -28,7 +28,7 @@ pub fn answer(peer: &Arc<Peer>, request: &Request, input: Input) -> Result<(), R
         Request::Restore { database, section, server, without_tablespaces } => {
             tool::run(peer, &tools::restore(database, *section, *server, *without_tablespaces), input)
         }
-        Request::PostDataScript {} => tool::run(peer, &tools::post_data_script(), input),
+        Request::PostDataScript { server } => tool::run(peer, &tools::post_data_script(*server), input),
         Request::RedisRestore {} => redis::restore(peer, input),
         Request::Containers {} => containers::list(peer),
         Request::Restart { service } => restart(peer, *service, &stack::restart(*service)),

@@ -114,7 +114,7 @@ fn is_routine(request: &Request) -> bool {
         Request::Dump { .. }
         | Request::DumpRoles {}
         | Request::Restore { .. }
-        | Request::PostDataScript {}
+        | Request::PostDataScript { .. }
         | Request::RedisRestore {}
         | Request::Restart { .. }
         | Request::RestartHung { .. }

@@ -74,7 +74,7 @@ pub fn parse(line: &[u8]) -> Result<Request, InvalidRequest> {
             check_memory(*memory_mib)?;
         }
         Request::DumpRoles {}
-        | Request::PostDataScript {}
+        | Request::PostDataScript { server: _ }
         | Request::ScratchDown {}
         | Request::RedisRestore {}
         | Request::Containers {}

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nexus_docker_client::frame::Stream;
+use nexus_docker_client::protocol::Server;
 
 use crate::command::tools::{self, Tool};
 use crate::error::RunError;
@@ -53,7 +54,7 @@ pub fn run(peer: &Arc<Peer>, tool: &Tool, input: Input) -> Result<(), RunError> 
         drop(stdin);
         return if wake == Wake::HungUp { hung_up(process) } else { process.succeeded() };
     }
-    let watchdog = Watchdog::start(tool.container, pid, peer)?;
+    let watchdog = Watchdog::start(tool.server, pid, peer)?;
     stdin.write_all(b"go\n").map_err(|e| RunError::NotRun(format!("cannot start the tool: {e}")))?;
 
     process.forward(stdout, Stream::Stdout, peer);
@@ -86,8 +87,8 @@ struct Watchdog {
 
 impl Watchdog {
     /// Starts watching the process `pid` of the container.
-    fn start(container: &str, pid: u32, peer: &Arc<Peer>) -> Result<Self, RunError> {
-        let mut process = Process::start(&tools::watchdog(container, pid), peer)?;
+    fn start(server: Server, pid: u32, peer: &Arc<Peer>) -> Result<Self, RunError> {
+        let mut process = Process::start(&tools::watchdog(server, pid), peer)?;
         let mut stdout = process.stdout()?;
         let stdin = process.stdin()?;
         if peer.line_of(&mut stdout, START)? != "ready" {

@@ -46,7 +46,7 @@ fn command_lines(request: &Request) -> Vec<Argv> {
     };
     let tool = |tool: Tool| {
         assert_eq!(tool.takes_input, request.takes_input(), "{request}: input and watchdog");
-        vec![tools::watchdog(tool.container, 1), tool.argv]
+        vec![tools::watchdog(tool.server, 1), tool.argv]
     };
     match request {
         Request::Dump { database, snapshot, exclude_table_data } => {
@@ -56,7 +56,7 @@ fn command_lines(request: &Request) -> Vec<Argv> {
         Request::Restore { database, section, server, without_tablespaces } => {
             tool(tools::restore(database, *section, *server, *without_tablespaces))
         }
-        Request::PostDataScript {} => tool(tools::post_data_script()),
+        Request::PostDataScript { server } => tool(tools::post_data_script(*server)),
         Request::RedisRestore {} => vec![
             redis::image(),
             redis::load(&id),

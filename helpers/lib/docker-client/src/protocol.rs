@@ -52,7 +52,11 @@ pub enum Request {
     },
     /// Runs `pg_restore` for the post-data section of the custom-format archive that follows as input, and returns the SQL
     /// instead of executing it.
-    PostDataScript {},
+    PostDataScript {
+        /// The server in whose container it runs.
+        #[serde(default)]
+        server: Server,
+    },
     /// Replaces Redis's data with the RDB file that follows as input, and keeps the old data in another directory.
     RedisRestore {},
     /// Describes the stack's containers, one line of JSON each.
@@ -121,7 +125,7 @@ impl Request {
     pub fn takes_input(&self) -> bool {
         match self {
             Self::Restore { .. }
-            | Self::PostDataScript {}
+            | Self::PostDataScript { .. }
             | Self::RedisRestore {}
             | Self::ScratchUp { .. }
             | Self::ScratchRedis { .. } => true,
@@ -158,7 +162,7 @@ impl fmt::Display for Request {
             Self::Restore { database, section, server: _, without_tablespaces: _ } => {
                 write!(f, "restoring {} into database {database} (pg_restore)", section.as_str())
             }
-            Self::PostDataScript {} => f.write_str("reading post-data (pg_restore)"),
+            Self::PostDataScript { .. } => f.write_str("reading post-data (pg_restore)"),
             Self::RedisRestore {} => f.write_str("restoring Redis"),
             Self::Containers {} => f.write_str("listing the containers"),
             Self::Restart { service } | Self::RestartHung { service } => {

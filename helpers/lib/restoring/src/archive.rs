@@ -86,8 +86,9 @@ pub fn post_data_script(making: &Restoring<'_>) -> Result<String> {
     };
     let script = match &making.tool {
         Tool::Command(command) => PgRestore::parse(command)?.script(&mut archive, making.stop)?,
-        Tool::Docker { socket, .. } => {
-            client(socket, making.stop).exchange(&Request::PostDataScript {}, &mut archive, LONGEST_SCRIPT)?
+        Tool::Docker { socket, server } => {
+            let request = Request::PostDataScript { server: *server };
+            client(socket, making.stop).exchange(&request, &mut archive, LONGEST_SCRIPT)?
         }
     };
     let script = String::from_utf8(script).or_fail(Exit::Data, doing)?;

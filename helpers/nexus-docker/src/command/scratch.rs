@@ -11,6 +11,16 @@ use crate::id::is_image_id;
 /// The label of the containers and volumes of throwaway servers.
 const LABEL: &str = "nexus.scratch";
 
+/// The user and group of a throwaway server and of the tools in it. No other process of the machine has this number, which is
+/// above all that systemd hands out (systemd's UIDS-GIDS). The kernel limits some things per user and for the whole machine,
+/// for example the watches of epoll(7), and a set's SQL must not use up what the live servers need.
+pub(super) const USER: &str = "1879048999:1879048999";
+
+/// Gives the server's directories to its user, as root without other rights, and becomes that user for good. The first two
+/// parameters are the directories, the third is the script to go on with.
+const AS_USER: &str = r#"set -e; chown 1879048999 "$1" "$2"; script=$3; shift 3
+exec setpriv --reuid=1879048999 --regid=1879048999 --clear-groups sh -c "$script" sh "$@""#;
+
 /// Removes an earlier server's files from the directory of sockets, reports that the container runs, reads the password from the
 /// input, starts a process that kills the server at the end of the input, and becomes the server. The container exits with
 /// the server.
@@ -104,7 +114,17 @@ pub fn server(spec: Spec, live: &LiveContainer) -> Argv {
     let mib = spec.memory_mib;
     let argv = Argv::new(&["run", "--rm", "--interactive", "--init", "--name", name(spec.service)])
         .words(&["--label", LABEL, "--pull", "never", "--log-driver", "none", "--network", "none"])
-        .words(&["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true"])
+        .words(&[
+            "--read-only",
+            "--security-opt",
+            "no-new-privileges:true",
+            "--user",
+            "0:0",
+            "--cap-drop",
+            "ALL",
+        ])
+        // For AS_USER; setpriv gives them up.
+        .words(&["--cap-add", "CHOWN", "--cap-add", "SETUID", "--cap-add", "SETGID"])
         .words(&["--cgroup-parent", "nexus.slice", "--ulimit", "core=0", "--pids-limit", "512"])
         .words(&["--cpu-shares", "128", "--oom-score-adj", "1000"])
         .word(format!("--memory={mib}m"))
@@ -115,15 +135,17 @@ pub fn server(spec: Spec, live: &LiveContainer) -> Argv {
         .words(&["--tmpfs", "/run/secrets:size=64k,mode=1777,noexec,nosuid,nodev"])
         .words(&mount(&live.scripts, "/nexus"));
     match spec.service {
-        Service::Postgres => postgres(argv, mib, &live.image_id),
+        Service::Postgres => postgres(argv, mib, live),
         Service::Redis => redis(argv, spec.bytes, &live.image_id),
     }
 }
 
-fn postgres(argv: Argv, mib: u32, image: &str) -> Argv {
+fn postgres(argv: Argv, mib: u32, live: &LiveContainer) -> Argv {
     let mut argv = argv
-        .words(&["--user", "999:999", "--volume", "/run/nexus/scratch:/var/run/postgresql"])
+        .words(&["--volume", "/run/nexus/scratch:/var/run/postgresql"])
         .words(&volume(POSTGRES_VOLUME))
+        // initdb wants a name for its user.
+        .words(&mount(&format!("{}/scratch-passwd", live.scripts), "/etc/passwd"))
         .words(&mount("/etc/nexus/postgres", "/etc/postgresql"));
     for variable in [
         "PGUSER=postgres",
@@ -133,7 +155,12 @@ fn postgres(argv: Argv, mib: u32, image: &str) -> Argv {
     ] {
         argv = argv.words(&["--env", variable]);
     }
-    argv = argv.words(&["--entrypoint", "sh", image, "-c", POSTGRES, "sh", "postgres"]);
+    argv = argv.words(&["--entrypoint", "sh", &live.image_id, "-c", AS_USER, "sh"]).words(&[
+        "/var/run/postgresql",
+        POSTGRES_VOLUME,
+        POSTGRES,
+        "postgres",
+    ]);
     // The live server's own settings first, for what programs in the set may need; the others suit a throwaway copy: it need not
     // survive a crash, and it must be small.
     for setting in [
@@ -162,9 +189,9 @@ fn postgres(argv: Argv, mib: u32, image: &str) -> Argv {
 }
 
 fn redis(argv: Argv, bytes: u64, image: &str) -> Argv {
-    argv.words(&["--user", "999:1000", "--volume", "/run/nexus/scratch:/run/redis"])
+    argv.words(&["--volume", "/run/nexus/scratch:/run/redis"])
         .words(&volume(REDIS_VOLUME))
-        .words(&["--entrypoint", "sh", image, "-c", REDIS, "sh"])
+        .words(&["--entrypoint", "sh", image, "-c", AS_USER, "sh", "/run/redis", REDIS_VOLUME, REDIS])
         .word(bytes.to_string())
         // The live server's own settings without its append-only file, which Redis would prefer to the RDB file.
         .words(&["/nexus/redis.conf", "--appendonly", "no", "--dbfilename", "dump.rdb"])
@@ -186,18 +213,18 @@ pub fn ready(service: Service) -> Argv {
         Service::Postgres => POSTGRES_READY,
         Service::Redis => REDIS_READY,
     };
-    Argv::new(&["exec", name(service), "sh", "-c", script])
+    Argv::new(&["exec", "--user", USER, name(service), "sh", "-c", script])
 }
 
 /// Measures the disk of the server's volume whenever a line comes.
 ///
-/// It runs as root without capabilities: the server's programs cannot kill or change processes of another user.
+/// It runs as a user without rights: the server's programs cannot kill or change processes of another user.
 pub fn measure(service: Service) -> Argv {
     let volume = match service {
         Service::Postgres => POSTGRES_VOLUME,
         Service::Redis => REDIS_VOLUME,
     };
-    Argv::new(&["exec", "--interactive", "--user", "0:0", "--workdir", "/", name(service)])
+    Argv::new(&["exec", "--interactive", "--user", "65534:65534", "--workdir", "/", name(service)])
         .words(&["sh", "-c", MEASURE, "sh", volume])
 }
 
@@ -272,6 +299,11 @@ mod tests {
             ] {
                 assert!(argv.windows(2).any(|words| words == pair), "{pair:?}");
             }
+            // Nothing more than AS_USER needs, and it comes first.
+            let added =
+                argv.windows(2).filter(|words| words[0] == "--cap-add").map(|words| words[1].as_str());
+            assert_eq!(added.collect::<Vec<_>>(), ["CHOWN", "SETUID", "SETGID"]);
+            assert!(argv.windows(3).any(|words| words == ["-c", AS_USER, "sh"]));
             assert!(argv.contains(&"--rm".to_owned()) && argv.contains(&"--memory=512m".to_owned()));
             for secret in ["nexus_postgres_data", "nexus_redis_data", "/etc/nexus/credentials"] {
                 assert!(!argv.iter().any(|word| word.contains(secret)), "{secret}");

@@ -40,8 +40,8 @@ const WATCHDOG: &str = r#"cd "/proc/$1" && echo ready && ! read -r _ && [ -e sta
 /// A PostgreSQL tool inside a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tool {
-    /// The container's name.
-    pub container: &'static str,
+    /// The server in whose container it runs.
+    pub server: Server,
     /// The command line.
     pub argv: Argv,
     /// Whether the tool reads its standard input, and so needs a [`watchdog`].
@@ -89,26 +89,44 @@ pub fn restore(database: &str, section: Section, server: Server, without_tablesp
 }
 
 /// Prints the post-data section of an archive as SQL.
-pub fn post_data_script() -> Tool {
-    tool(Server::Live, true, "pg_restore").with(&["--format=custom", "--section=post-data", "--file=-"])
+pub fn post_data_script(server: Server) -> Tool {
+    tool(server, true, "pg_restore").with(&["--format=custom", "--section=post-data", "--file=-"])
 }
 
-/// Watches process `pid` of a container, and kills it when the input ends.
-pub fn watchdog(container: &str, pid: u32) -> Argv {
-    Argv::new(&["exec", "--interactive", container, "sh", "-c", WATCHDOG, "sh"]).word(pid.to_string())
+/// Watches process `pid` in a server's container, and kills it when the input ends.
+pub fn watchdog(server: Server, pid: u32) -> Argv {
+    exec(server).words(&[container(server), "sh", "-c", WATCHDOG, "sh"]).word(pid.to_string())
+}
+
+/// Begins a command line that runs something in a server's container, as the server's user.
+fn exec(server: Server) -> Argv {
+    let argv = Argv::new(&["exec", "--interactive"]);
+    match server {
+        Server::Live => argv,
+        Server::Scratch => argv.words(&["--user", scratch::USER]),
+    }
+}
+
+fn container(server: Server) -> &'static str {
+    match server {
+        Server::Live => stack::container(Service::Postgres),
+        Server::Scratch => scratch::name(Service::Postgres),
+    }
 }
 
 fn tool(server: Server, takes_input: bool, name: &str) -> Tool {
-    let container = match server {
-        Server::Live => stack::container(Service::Postgres),
-        Server::Scratch => scratch::name(Service::Postgres),
-    };
     let script = if takes_input { WAITING } else { SELF_WATCHED };
     // The container's own environment names the user and the password file.
-    let argv = Argv::new(&["exec", "--interactive", "--env"])
-        .word(format!("PGOPTIONS={TOOL_OPTIONS}"))
-        .words(&[container, "sh", "-c", script, "sh", name, "--no-password"]);
-    Tool { container, argv, takes_input }
+    let argv = exec(server).words(&["--env", &format!("PGOPTIONS={TOOL_OPTIONS}")]).words(&[
+        container(server),
+        "sh",
+        "-c",
+        script,
+        "sh",
+        name,
+        "--no-password",
+    ]);
+    Tool { server, argv, takes_input }
 }
 
 impl Tool {
