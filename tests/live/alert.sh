@@ -92,7 +92,7 @@ nothing_leaves_the_machine_unless_asked() {
 	[[ ! -e $work/posts ]]
 	same "mails" "$(mails)" 0
 }
-one_without_a_way_is_told_so() { fails "no way is set" nexus-alert --test; }
+one_without_a_way_is_told_so() { fails "no alert channel is configured" nexus-alert --test; }
 
 # ---- By every way
 

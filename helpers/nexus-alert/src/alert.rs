@@ -1,103 +1,110 @@
-//! What is told: a subject, a text and an object, the same for every way.
+//! The alert: a title, a text and a JSON object, the same for every channel.
 
 use jiff::Timestamp;
 use nexus_cli::text::{counted, moment, printable};
 use nexus_problems::Level;
 use serde::Serialize;
 
-use crate::about::About;
-use crate::facts::Found;
-use crate::problem::{Kind, Problem};
+use crate::details::Reported;
+use crate::incident::{AlertKind, Incident};
+use crate::subject::Subject;
 
-/// The version of the object that webhooks and commands get.
+/// The version of the JSON object.
 const FORMAT: u32 = 1;
 
-/// A message to the owner. Serialized it is what webhooks and commands get.
+/// A message to the owner. Serialized, it is what webhooks and commands get.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Alert {
     format: u32,
-    /// The same message has the same, also when it comes twice because the machine went down between sending it and noting that.
+    /// Identifies the message. A message that is sent twice, because the machine crashed after the first time, has the same id.
     pub(crate) id: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: AlertKind,
     host: String,
-    /// The unit that has failed, if it is about one.
+    /// The unit that failed, if the alert is about one.
     pub(crate) unit: Option<String>,
-    /// The name of what nexus-health has found, if it is about that …
+    /// The name of the problem, if the alert is about one of nexus-health.
     pub(crate) problem: Option<String>,
-    /// … how bad it is …
+    /// The level of the problem.
     pub(crate) level: Option<Level>,
-    /// … and what to do about it.
+    /// What to do about the problem.
     advice: Option<String>,
-    /// One line.
-    pub(crate) subject: String,
+    /// What happened, in one line.
+    #[serde(rename = "subject")]
+    pub(crate) title: String,
     result: Option<String>,
     exit: Option<String>,
-    /// When it began …
     began: Option<Timestamp>,
-    /// … when the unit last failed …
-    last: Option<Timestamp>,
-    /// … and when it was over.
-    over: Option<Timestamp>,
+    /// When the unit last failed.
+    #[serde(rename = "last")]
+    last_failure: Option<Timestamp>,
+    /// When the incident was over.
+    #[serde(rename = "over")]
+    resolved: Option<Timestamp>,
     failures: u64,
-    /// How many other problems last.
+    /// How many other incidents last.
     pub(crate) others: u64,
     /// The last lines of the unit's journal, secrets masked.
     lines: Vec<String>,
 }
 
 impl Alert {
-    /// What is told of `problem` in its message of this number, while so many others last.
-    pub(crate) fn of(problem: &Problem, kind: Kind, number: u64, others: u64) -> Self {
-        let (host, about) = (host(), &problem.about);
-        let (name, facts) = (about.to_string().replace('@', "-"), problem.facts.clone());
-        let is_test = *about == About::Test;
-        let id = match about {
-            About::Health(id) => Some(id.to_string()),
-            About::Unit(_) | About::Test => None,
+    /// Returns message `number` about `incident`, while `others` other incidents last.
+    pub(crate) fn of(incident: &Incident, kind: AlertKind, number: u64, others: u64) -> Self {
+        let (host, subject) = (host(), &incident.subject);
+        let (name, details) = (subject.to_string().replace('@', "-"), incident.details.clone());
+        let (unit, problem) = match subject {
+            Subject::Unit(unit) => (Some(unit.to_string()), None),
+            Subject::Health(id) => (None, Some(id.to_string())),
+            Subject::Test => (None, None),
         };
-        let (level, advice) = facts.found.map(|found| (found.level, found.advice)).unzip();
+        let is_test = *subject == Subject::Test;
+        let (level, advice) = details.reported.map(|reported| (reported.level, reported.advice)).unzip();
         Self {
             format: FORMAT,
-            id: format!("{name}.{}.{number}", problem.began.as_millisecond()),
+            id: format!("{name}.{}.{number}", incident.began.as_millisecond()),
             kind,
-            subject: subject(problem, kind, &host),
+            title: title(incident, kind, &host),
             host,
-            unit: about.unit().map(ToString::to_string),
-            problem: id,
             level,
-            advice: advice.filter(|_| kind != Kind::Over),
-            result: facts.result,
-            exit: facts.exit,
-            began: Some(problem.began).filter(|_| !is_test),
-            last: Some(problem.last).filter(|last| about.unit().is_some() && *last >= problem.began),
-            over: problem.over.filter(|_| !is_test),
-            failures: if about.unit().is_some() { problem.failures } else { 0 },
+            advice: advice.filter(|_| kind != AlertKind::Resolved),
+            result: details.result,
+            exit: details.exit,
+            began: Some(incident.began).filter(|_| !is_test),
+            last_failure: Some(incident.last_failure)
+                .filter(|last| unit.is_some() && *last >= incident.began),
+            resolved: incident.resolved.filter(|_| !is_test),
+            failures: if unit.is_some() { incident.failures } else { 0 },
             others,
-            lines: facts.lines,
+            lines: details.lines,
+            unit,
+            problem,
         }
     }
 
-    /// Whether something is wrong that a person should look at soon.
+    /// Returns whether the owner should act soon.
     pub(crate) fn is_bad(&self) -> bool {
-        matches!(self.kind, Kind::Failed | Kind::Worse | Kind::Still)
+        match self.kind {
+            AlertKind::Failed | AlertKind::Escalated | AlertKind::Reminder => true,
+            AlertKind::Resolved | AlertKind::Test => false,
+        }
     }
 
-    /// This machine's name, as a mail may hold it.
+    /// Returns this machine's name, in the form that a mail allows.
     pub(crate) fn host(&self) -> &str {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
         if self.host.chars().all(is_plain) { &self.host } else { "localhost" }
     }
 
-    /// Returns the text for people: the subject, what is known, what to do next, the lines.
+    /// Returns the text for people: the title, the details, what to do, the journal's lines.
     pub(crate) fn text(&self) -> String {
         self.text_within(usize::MAX)
     }
 
-    /// Returns the text in at most `most` bytes. The journal's oldest lines go first, because the newest say why; what
-    /// happened goes last.
+    /// Returns the text in at most `most` bytes. Leaves out the oldest lines of the journal first, because the newest
+    /// contain the cause, and cuts the title last.
     pub(crate) fn text_within(&self, most: usize) -> String {
         let head = self.head();
-        let title = |left_out| match left_out {
+        let heading = |left_out| match left_out {
             0 => "\n\nThe last lines of its journal before it failed (UTC):\n\n".to_owned(),
             _ => format!(
                 "\n\nThe last lines of its journal before it failed (UTC), without {} that did not fit:\n\n",
@@ -105,14 +112,14 @@ impl Alert {
             ),
         };
         let mut lines = (0..self.lines.len()).map(|from| {
-            format!("{}{}", title(from as u64), self.lines.get(from..).unwrap_or_default().join("\n"))
+            format!("{}{}", heading(from as u64), self.lines.get(from..).unwrap_or_default().join("\n"))
         });
         let fits = |rest: &String| head.len() + rest.len() < most;
         let rest = lines.find(fits).unwrap_or_default();
         format!("{}{rest}\n", up_to(&head, most.saturating_sub(1)))
     }
 
-    /// Returns the same alert without its lines, for a receiver that takes no more.
+    /// Returns the alert without the journal's lines, for a server that accepts no longer message.
     pub(crate) fn without_lines(&self) -> Self {
         let lines = if self.lines.is_empty() {
             Vec::new()
@@ -123,39 +130,39 @@ impl Alert {
     }
 
     fn head(&self) -> String {
-        let mut text = format!("{}\n", self.subject);
-        let mut say = |what: &str, value: Option<String>| {
+        let mut text = format!("{}\n", self.title);
+        let mut add = |name: &str, value: Option<String>| {
             if let Some(value) = value {
-                text.push_str(&format!("\n{what:<14}{value}"));
+                text.push_str(&format!("\n{name:<14}{value}"));
             }
         };
-        say("result", self.result.clone());
-        say("process", self.exit.clone());
-        say("since", self.began.map(moment));
-        say("failed last", self.last.filter(|last| Some(*last) != self.began).map(moment));
-        say("failures", (self.failures > 1).then(|| self.failures.to_string()));
-        say("over", self.over.map(moment));
-        say("what to do", self.advice.clone());
+        add("result", self.result.clone());
+        add("process", self.exit.clone());
+        add("since", self.began.map(moment));
+        add("last failure", self.last_failure.filter(|last| Some(*last) != self.began).map(moment));
+        add("failures", (self.failures > 1).then(|| self.failures.to_string()));
+        add("over", self.resolved.map(moment));
+        add("what to do", self.advice.clone());
         let of_unit = |unit| format!("systemctl status {unit}; journalctl --catalog --unit={unit}");
-        say("see", self.unit.as_ref().map(of_unit));
-        say("see", self.problem.as_ref().map(|_| "nexus-health --once".to_owned()));
-        say("others", (self.others > 0).then(|| counted(self.others, "other problem") + " besides"));
+        add("see", self.unit.as_ref().map(of_unit));
+        add("see", self.problem.as_ref().map(|_| "nexus-health --once".to_owned()));
+        add("also", (self.others > 0).then(|| counted(self.others, "other problem")));
         text
     }
 
-    /// The subject for where only ASCII may stand, in one line.
-    pub(crate) fn ascii_subject(&self) -> String {
-        let plain = |c: char| if c.is_ascii() { c } else { '?' };
-        format!("NEXUS: {}", printable(&self.subject)).chars().map(plain).collect()
+    /// Returns the title in ASCII, in one line.
+    pub(crate) fn ascii_title(&self) -> String {
+        let ascii = |c: char| if c.is_ascii() { c } else { '?' };
+        format!("NEXUS: {}", printable(&self.title)).chars().map(ascii).collect()
     }
 }
 
-/// Returns the last place up to byte `most` between two characters of `text`.
+/// Returns the last boundary between two characters of `text` that is not after byte `most`.
 pub(crate) fn boundary(text: &str, most: usize) -> usize {
     (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
-/// Returns the beginning of `text` that fits into `most` bytes, with `…` where something was cut off.
+/// Returns the beginning of `text` in at most `most` bytes, with `…` if something was cut off.
 fn up_to(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
@@ -163,31 +170,30 @@ fn up_to(text: &str, most: usize) -> String {
     format!("{}…", &text[..boundary(text, most.saturating_sub("…".len()))])
 }
 
-/// What it is about, in one line.
-fn subject(problem: &Problem, kind: Kind, host: &str) -> String {
-    let about = &problem.about;
-    if let Some(found) = &problem.facts.found {
-        let Found { level, sentence, .. } = found;
+fn title(incident: &Incident, kind: AlertKind, host: &str) -> String {
+    let subject = &incident.subject;
+    if let Some(Reported { level, sentence, .. }) = &incident.details.reported {
         return match kind {
-            Kind::Still => format!("still {level} on {host}: {sentence}"),
-            Kind::Over => format!("over on {host}: {sentence}"),
-            Kind::Failed | Kind::Worse | Kind::Test => format!("{level} on {host}: {sentence}"),
+            AlertKind::Reminder => format!("still {level} on {host}: {sentence}"),
+            AlertKind::Resolved => format!("over on {host}: {sentence}"),
+            AlertKind::Failed | AlertKind::Escalated | AlertKind::Test => {
+                format!("{level} on {host}: {sentence}")
+            }
         };
     }
     match kind {
-        Kind::Still => {
-            let since = moment(problem.began);
-            format!("{about} on {host} still fails, {} since {since}", counted(problem.failures, "time"))
+        AlertKind::Reminder => {
+            let (failures, since) = (counted(incident.failures, "failure"), moment(incident.began));
+            format!("{subject} on {host} still fails: {failures} since {since}")
         }
-        Kind::Over => format!("{about} on {host} is well again"),
-        Kind::Test => format!("test alert from NEXUS on {host}: nothing has failed"),
-        Kind::Failed | Kind::Worse => format!("{about} on {host} has failed"),
+        AlertKind::Resolved => format!("{subject} on {host} is well again"),
+        AlertKind::Test => format!("test alert from NEXUS on {host}: nothing has failed"),
+        AlertKind::Failed | AlertKind::Escalated => format!("{subject} on {host} has failed"),
     }
 }
 
-/// This machine's name.
+/// Returns this machine's name. A machine whose name cannot be read must still send its alerts.
 fn host() -> String {
-    // A machine without a name that can be read is still one that has to tell.
     nix::unistd::gethostname()
         .map_or_else(|_| "this machine".to_owned(), |name| name.to_string_lossy().into_owned())
 }
@@ -197,33 +203,33 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::facts::Facts;
+    use crate::details::Details;
 
-    fn problem() -> Problem {
-        let facts = Facts {
+    fn failure() -> Incident {
+        let details = Details {
             result: Some("exit-code".to_owned()),
             exit: Some("exited, status 74".to_owned()),
             lines: vec!["03:00:12 nexus-backup: it broke".to_owned()],
-            found: None,
+            reported: None,
         };
-        Problem::begins("nexus-backup.service".parse().unwrap(), facts, &[], Timestamp::UNIX_EPOCH)
+        Incident::open("nexus-backup.service".parse().unwrap(), details, &[], Timestamp::UNIX_EPOCH)
     }
 
-    fn finding() -> Problem {
-        let found = nexus_problems::Problem {
+    fn finding() -> Incident {
+        let problem = nexus_problems::Problem {
             id: "disk-backups".parse().unwrap(),
             level: Level::Warning,
             sentence: "The disk of the backups is 92 % full.".to_owned(),
             advice: "Free some space there".to_owned(),
             since: Timestamp::UNIX_EPOCH,
         };
-        Problem::begins("disk-backups.health".parse().unwrap(), found.into(), &[], Timestamp::UNIX_EPOCH)
+        Incident::open("disk-backups.health".parse().unwrap(), problem.into(), &[], Timestamp::UNIX_EPOCH)
     }
 
     #[test]
-    fn a_person_reads_what_failed_how_when_and_where_to_look() {
-        let mut alert = Alert::of(&problem(), Kind::Failed, 1, 0);
-        alert.subject = alert.subject.replace(&alert.host, "HOST");
+    fn the_text_says_what_failed_how_when_and_where_to_look() {
+        let mut alert = Alert::of(&failure(), AlertKind::Failed, 1, 0);
+        alert.title = alert.title.replace(&alert.host, "HOST");
         assert_eq!(
             alert.text(),
             "nexus-backup.service on HOST has failed\n\
@@ -240,9 +246,9 @@ mod tests {
     }
 
     #[test]
-    fn a_person_reads_what_health_has_found_and_what_to_do() {
-        let mut alert = Alert::of(&finding(), Kind::Failed, 1, 2);
-        alert.subject = alert.subject.replace(&alert.host, "HOST");
+    fn the_text_says_what_nexus_health_found_and_what_to_do() {
+        let mut alert = Alert::of(&finding(), AlertKind::Failed, 1, 2);
+        alert.title = alert.title.replace(&alert.host, "HOST");
         assert_eq!(
             alert.text(),
             "warning on HOST: The disk of the backups is 92 % full.\n\
@@ -250,14 +256,14 @@ mod tests {
              since         1970-01-01 00:00:00 UTC\n\
              what to do    Free some space there\n\
              see           nexus-health --once\n\
-             others        2 other problems besides\n"
+             also          2 other problems\n"
         );
-        assert!(Alert::of(&finding(), Kind::Over, 2, 0).subject.starts_with("over on "));
+        assert!(Alert::of(&finding(), AlertKind::Resolved, 2, 0).title.starts_with("over on "));
     }
 
     #[test]
-    fn a_program_reads_the_same_as_an_object() {
-        let alert = serde_json::to_value(Alert::of(&problem(), Kind::Failed, 1, 0)).unwrap();
+    fn the_json_object_holds_the_same() {
+        let alert = serde_json::to_value(Alert::of(&failure(), AlertKind::Failed, 1, 0)).unwrap();
         assert_eq!(alert["format"], 1);
         assert_eq!(alert["kind"], "failed");
         assert_eq!(alert["unit"], "nexus-backup.service");
@@ -268,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_too_long_loses_the_oldest_lines_of_the_journal() {
-        let mut alert = Alert::of(&problem(), Kind::Failed, 1, 0);
+        let mut alert = Alert::of(&failure(), AlertKind::Failed, 1, 0);
         alert.lines = (1..=20).map(|number| format!("{number} {}", "ñandú ".repeat(80))).collect();
         let (whole, cut) = (alert.text(), alert.text_within(4096));
         assert!(whole.len() > 4096 && cut.len() <= 4096, "{} and {}", whole.len(), cut.len());
@@ -281,22 +287,22 @@ mod tests {
     }
 
     #[test]
-    fn no_subject_can_begin_another_header() {
-        let mut alert = Alert::of(&problem(), Kind::Failed, 1, 0);
-        alert.subject = "é\r\nBcc: x".to_owned();
-        assert_eq!(alert.ascii_subject(), "NEXUS: ?\\r\\nBcc: x");
+    fn no_title_can_begin_another_header() {
+        let mut alert = Alert::of(&failure(), AlertKind::Failed, 1, 0);
+        alert.title = "é\r\nBcc: x".to_owned();
+        assert_eq!(alert.ascii_title(), "NEXUS: ?\\r\\nBcc: x");
     }
 
     proptest! {
-        /// Every text keeps within its limit and begins with what happened.
+        /// Every text keeps within its limit and begins with the title.
         #[test]
         fn a_text_never_exceeds_its_limit(
             lines in proptest::collection::vec("\\PC{0,500}", 0..20),
             sentence in "\\PC{0,500}",
             most in 200usize..6000,
         ) {
-            let mut alert = Alert::of(&problem(), Kind::Failed, 1, 0);
-            (alert.lines, alert.subject) = (lines, sentence);
+            let mut alert = Alert::of(&failure(), AlertKind::Failed, 1, 0);
+            (alert.lines, alert.title) = (lines, sentence);
             let (whole, cut) = (alert.text(), alert.text_within(most));
             prop_assert!(cut.len() <= most);
             prop_assert!(cut == whole || whole.len() > most);

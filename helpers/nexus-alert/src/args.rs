@@ -1,55 +1,57 @@
-//! What nexus-alert can be told.
+//! The command line and the settings of nexus-alert.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 use nexus_cli::failure::{Exit, Failure, Result};
 
+use crate::channel::Channel;
+use crate::channels::{Address, Channels, Format, Mail, Program, RunAs};
 use crate::unit::UnitName;
-use crate::ways::{Address, Format, Program, Way};
 
-/// Tells the owner which unit failed, with the journal's last lines, and what nexus-health has found: once a problem, once
-/// when it is over, and once a day as long as it lasts
+/// Alerts the owner when a unit fails or nexus-health finds a problem: once when it begins, once a day while it lasts, and once
+/// when it is over
 ///
-/// Started by `OnFailure=nexus-alert@%N.service` of the other units, and when nexus-health's list changes. Each way to be told is a setting, and none is set
-/// until a person sets it; the journal always has a line. Try what is set with: nexus-alert --test
+/// Other units start it through `OnFailure=nexus-alert@%N.service`; it also runs when nexus-health's list changes. Each channel is
+/// a setting, and none is configured by default; the journal always gets a line. Test your settings with: nexus-alert --test
 #[derive(Parser, Clone, Debug)]
 #[command(name = "nexus-alert", version)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Args {
-    /// Unit to look at, such as nexus-backup: a failure is told, and so is that it is over
+    /// Unit to check, such as nexus-backup: alerts if it failed, or if it is well again
     #[arg(value_name = "UNIT")]
     pub(crate) unit: Option<UnitName>,
 
-    /// The problem of this unit is over, whatever systemd says
+    /// End the incident of this unit, whatever systemd reports
     #[arg(long, value_name = "UNIT", conflicts_with_all = ["unit", "health", "retry", "test"])]
     over: Option<UnitName>,
 
-    /// Tell what is new in the list of nexus-health, and what is gone from it
+    /// Alert about problems that are new in the list of nexus-health, and about those that are gone from it
     #[arg(long, conflicts_with_all = ["unit", "retry", "test"])]
     health: bool,
 
-    /// Send what could not be sent, and remind of what lasts
+    /// Send queued messages again, and send reminders that are due
     #[arg(long, conflicts_with_all = ["unit", "test"])]
     retry: bool,
 
-    /// Send a test alert through every way that is set, and keep what has become of it for nexus-health
+    /// Send a test alert through every configured channel, and record the outcome for nexus-health
     #[arg(long, conflicts_with = "unit")]
     test: bool,
 
-    /// Send nothing now: leave it in the queue, from which nexus-alert-retry sends
+    /// Send nothing now, only queue it for nexus-alert-retry
     #[arg(long, conflicts_with_all = ["by", "retry"])]
     queue: bool,
 
-    /// Ways that this run may use, separated by commas; what the others owe stays in the queue [default: all that are set]
-    #[arg(long, value_name = "WAY", value_delimiter = ',')]
-    by: Vec<Way>,
+    /// Channels that this run may use, separated by commas; messages for other channels stay queued [default: all that are configured]
+    #[arg(long, value_name = "CHANNEL", value_delimiter = ',')]
+    by: Vec<Channel>,
 
-    /// Address to mail to, by /usr/sbin/sendmail, or by port 25 of this machine where that is setuid; empty = no mail
+    /// Recipient of mail, sent through /usr/sbin/sendmail, or through port 25 of this machine if that is setuid; empty = no mail
     #[arg(long, env = "NEXUS_ALERT_MAIL", value_name = "ADDRESS")]
     pub(crate) mail: Option<Address>,
 
-    /// How the webhook is spoken to; its URL is in the credential alert_webhook; empty = no webhook
+    /// Format of the webhook, whose URL is in the credential alert_webhook; empty = no webhook
     #[arg(long, env = "NEXUS_ALERT_WEBHOOK_FORMAT", value_name = "FORMAT")]
     pub(crate) webhook: Option<Format>,
 
@@ -57,7 +59,7 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_ALERT_COMMAND", value_name = "COMMAND")]
     pub(crate) command: Option<Program>,
 
-    /// A line on every terminal on which someone is logged in: yes or no
+    /// Write a line to every terminal on which someone is logged in: yes or no
     #[arg(long, env = "NEXUS_ALERT_WALL", value_name = "YES|NO", default_value = "no", value_parser = yes_or_no,
           action = clap::ArgAction::Set)]
     pub(crate) wall: bool,
@@ -67,7 +69,7 @@ pub(crate) struct Args {
           value_parser = clap::value_parser!(u16).range(0..=200))]
     pub(crate) lines: u16,
 
-    /// Directory of the problems and of what is still to be sent
+    /// Directory of the incidents and their queued messages
     #[arg(long, value_name = "DIRECTORY", default_value = "/var/lib/nexus/alerts", hide = true)]
     pub(crate) dir: PathBuf,
 
@@ -75,7 +77,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", default_value = nexus_problems::PATH, hide = true)]
     pub(crate) problems: PathBuf,
 
-    /// How long a webhook may take, in seconds
+    /// Timeout of a webhook in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=300), hide = true)]
     pub(crate) patience: u64,
 
@@ -83,48 +85,65 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", default_value = "/usr/sbin/sendmail", hide = true)]
     pub(crate) sendmail: PathBuf,
 
-    /// One JSON object on standard output
+    /// Print one JSON object to standard output
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// What is asked of it.
+/// What a run does.
 pub(crate) enum Task {
-    /// Look at a unit, or take its problem for over.
-    Tell { unit: UnitName, is_over: bool },
-    /// Work off the queue.
+    /// Check a unit, or end its incident.
+    Unit { unit: UnitName, is_over: bool },
+    /// Deliver the queue again.
     Retry,
-    /// Look at nexus-health's list.
+    /// Compare nexus-health's list.
     Health,
-    /// Try every way, at once or by the queue.
-    Test { by_queue: bool },
+    /// Test every channel, at once or through the queue.
+    Test { is_queued: bool },
 }
 
 impl Args {
+    /// Returns what the run does.
+    ///
     /// # Errors
-    /// Usage (64) when nothing was asked.
+    /// Usage (64) when the command line asks for nothing.
     pub(crate) fn task(&self) -> Result<Task> {
         match (&self.unit, &self.over) {
-            (_, Some(unit)) => Ok(Task::Tell { unit: unit.clone(), is_over: true }),
-            (Some(unit), _) => Ok(Task::Tell { unit: unit.clone(), is_over: false }),
-            _ if self.retry => Ok(Task::Retry),
-            _ if self.health => Ok(Task::Health),
-            _ if self.test => Ok(Task::Test { by_queue: self.queue }),
-            _ => Err(Failure::new(
+            (_, Some(unit)) => Ok(Task::Unit { unit: unit.clone(), is_over: true }),
+            (Some(unit), _) => Ok(Task::Unit { unit: unit.clone(), is_over: false }),
+            (None, None) if self.retry => Ok(Task::Retry),
+            (None, None) if self.health => Ok(Task::Health),
+            (None, None) if self.test => Ok(Task::Test { is_queued: self.queue }),
+            (None, None) => Err(Failure::new(
                 Exit::Usage,
-                "neither a unit nor --over, --health, --retry or --test was given",
+                "no unit and none of --over, --health, --retry and --test was given",
             )
             .advise("See: nexus-alert --help")),
         }
     }
 
-    /// The ways that this run may use.
-    pub(crate) fn ways(&self) -> &[Way] {
+    /// Returns the channels that this run may use.
+    pub(crate) fn by(&self) -> &[Channel] {
         match self.by.as_slice() {
             _ if self.queue => &[],
-            [] => &Way::ALL,
+            [] => &Channel::ALL,
             some => some,
         }
+    }
+
+    /// Returns the channels as they are configured.
+    ///
+    /// # Errors
+    /// I/O, when the user that programs run as cannot be determined.
+    pub(crate) fn channels(&self) -> Result<Channels> {
+        Ok(Channels {
+            mail: self.mail.clone().map(|to| Mail { to, sendmail: self.sendmail.clone() }),
+            command: self.command.clone(),
+            webhook: self.webhook,
+            timeout: Duration::from_secs(self.patience),
+            wall: self.wall,
+            run_as: RunAs::owner_of(&self.dir)?,
+        })
     }
 }
 
@@ -132,7 +151,7 @@ fn yes_or_no(text: &str) -> std::result::Result<bool, String> {
     match text {
         "yes" => Ok(true),
         "no" => Ok(false),
-        _ => Err("it is yes or no".to_owned()),
+        _ => Err("expected yes or no".to_owned()),
     }
 }
 

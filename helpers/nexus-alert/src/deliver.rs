@@ -1,4 +1,4 @@
-//! Working off the queue: what is owed is sent, way by way; what is not taken stays for the next run.
+//! Delivers pending messages, channel by channel. A message that a channel does not accept stays for the next run.
 
 use std::collections::BTreeMap;
 
@@ -6,180 +6,183 @@ use jiff::Timestamp;
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::journal::message_id;
 
-use crate::about::About;
 use crate::alert::Alert;
-use crate::problem::{Kind, Owed, Problem};
-use crate::report::{Report, Sent, Unsent};
+use crate::channel::Channel;
+use crate::channels::{Channels, journal};
+use crate::incident::{AlertKind, Incident, Pending};
 use crate::store::Store;
-use crate::tested;
-use crate::ways::{Way, Ways, journal};
+use crate::subject::Subject;
+use crate::summary::{Sent, Summary, Unsent};
+use crate::test_outcome;
 
-/// After so many messages that a way has not taken the rest waits for the next run: each may have cost the whole patience.
-const MOST_REFUSED: usize = 3;
+/// After this many unsent messages, a channel waits for the next run: each may have cost a whole timeout.
+const MOST_UNSENT: usize = 3;
 
-/// Sends what is due at `now` by the ways in `by`. What goes wrong with one problem keeps no other from being sent; it is in
-/// the report, as is what was not taken.
+/// Sends the messages that are due at `now` through the channels in `by`. An error with one incident goes into the summary
+/// and does not stop the others; so do the messages that were not accepted.
 ///
 /// # Errors
 /// I/O of the queue.
-pub(crate) fn owed(store: &Store, ways: &Ways, by: &[Way], now: Timestamp) -> Result<Report> {
-    let mut report = Report::default();
-    let all = store.hold()?.all()?;
-    for about in &all {
-        report.note(forget_other_ways(store, ways, about));
+pub(crate) fn pending(store: &Store, channels: &Channels, by: &[Channel], now: Timestamp) -> Result<Summary> {
+    let mut summary = Summary::default();
+    let all = store.lock()?.all()?;
+    for subject in &all {
+        summary.note(drop_unconfigured(store, channels, subject).map(|()| Vec::new()));
     }
-    for way in by {
-        // What another run is sending is sent by it; then this one sees what is left.
-        let _turn = store.turn(*way)?;
-        let before = report.unsent.len();
-        for about in &all {
-            if report.unsent.len() - before >= MOST_REFUSED {
-                log::warn!("{way} has not taken {MOST_REFUSED} messages, the others wait for the next run");
+    for channel in by {
+        // Another run that is sending through this channel finishes first; this one sends what is left.
+        let _lock = store.lock_channel(*channel)?;
+        let before = summary.unsent.len();
+        for subject in &all {
+            if summary.unsent.len() - before >= MOST_UNSENT {
+                log::warn!(
+                    "{channel} has not accepted {MOST_UNSENT} messages; the others wait for the next run"
+                );
                 break;
             }
-            if let Err(failure) = one(store, ways, about, *way, now, &mut report) {
-                report.note(Err(failure));
+            if let Err(failure) = one(store, channels, subject, *channel, now, &mut summary) {
+                summary.note(Err(failure));
             }
         }
     }
-    Ok(report)
+    Ok(summary)
 }
 
-fn forget_other_ways(store: &Store, ways: &Ways, about: &About) -> Result<Vec<Alert>> {
-    let held = store.hold()?;
-    let Some(before) = held.problem(about)? else { return Ok(Vec::new()) };
-    let mut problem = before.clone();
-    problem.forget_other_ways(&ways.set());
-    if problem != before || problem.is_done() {
-        held.keep(&problem)?;
+fn drop_unconfigured(store: &Store, channels: &Channels, subject: &Subject) -> Result<()> {
+    let locked = store.lock()?;
+    let Some(before) = locked.incident(subject)? else { return Ok(()) };
+    let mut incident = before.clone();
+    incident.retain_channels(&channels.configured());
+    if incident != before || incident.is_done() {
+        locked.save(&incident)?;
     }
-    Ok(Vec::new())
+    Ok(())
 }
 
-/// Sends what one way is owed of one problem. While it is sent nothing is locked but the way: a slow server must not keep
-/// another alert from being queued.
+/// Sends the pending message of one incident through one channel. Locks only the channel meanwhile: a slow server must not
+/// keep another alert from being queued.
 fn one(
     store: &Store,
-    ways: &Ways,
-    about: &About,
-    way: Way,
+    channels: &Channels,
+    subject: &Subject,
+    channel: Channel,
     now: Timestamp,
-    report: &mut Report,
+    summary: &mut Summary,
 ) -> Result<()> {
-    let (alert, Owed { number, .. }) = {
-        let held = store.hold()?;
-        let Some(problem) = held.problem(about)? else { return Ok(()) };
-        let Some(owed) = problem.due(way, now) else { return Ok(()) };
-        (Alert::of(&problem, owed.kind, owed.number, held.others(about)?), owed.clone())
+    let (alert, Pending { number, .. }) = {
+        let locked = store.lock()?;
+        let Some(incident) = locked.incident(subject)? else { return Ok(()) };
+        let Some(pending) = incident.due(channel, now) else { return Ok(()) };
+        (Alert::of(&incident, pending.kind, pending.number, locked.others(subject)?), pending.clone())
     };
-    let outcome = ways.send(way, &alert);
-    let why = outcome.as_ref().err().map(Refused::of);
+    let outcome = channels.send(channel, &alert);
+    let refusal = outcome.as_ref().err().map(Refusal::of);
     match outcome {
         Ok(()) => {
-            log::info!(NEXUS_JOB = "alert", NEXUS_ABOUT = about.to_string(); "told by {way}: {about}");
-            report.sent.push(Sent { about: about.clone(), way });
+            log::info!(NEXUS_JOB = "alert", NEXUS_ABOUT = subject.to_string(); "sent by {channel}: {subject}");
+            summary.sent.push(Sent { subject: subject.clone(), channel });
         }
-        Err(failure) => report.unsent.push(Unsent::new(about.clone(), way, &failure)),
+        Err(failure) => summary.unsent.push(Unsent::new(subject.clone(), channel, &failure)),
     }
-    // What was taken and is not on the disk would be told twice: once more, for a disk may fail once.
-    settle(store, about, way, number, now, why.as_ref())
-        .or_else(|_| settle(store, about, way, number, now, why.as_ref()))
+    // A message that was accepted but not recorded would be sent twice. A disk may fail once, so this tries twice.
+    record(store, subject, channel, number, now, refusal.as_ref())
+        .or_else(|_| record(store, subject, channel, number, now, refusal.as_ref()))
 }
 
-/// Why a message was not accepted.
-struct Refused {
+/// Why a channel did not accept a message.
+struct Refusal {
     why: String,
-    /// Whether the server would always refuse the message: it cannot be made short enough.
-    ever: bool,
+    /// Whether the server would always refuse it, because the message cannot be made short enough.
+    is_final: bool,
 }
 
-impl Refused {
+impl Refusal {
     fn of(failure: &Failure) -> Self {
-        Self { why: failure.to_string(), ever: failure.exit() == Exit::CannotCreate }
+        Self { why: failure.to_string(), is_final: failure.exit() == Exit::CannotCreate }
     }
 }
 
-/// Keeps what has become of a message; `why` it was not taken.
-fn settle(
+/// Records the outcome of a message.
+fn record(
     store: &Store,
-    about: &About,
-    way: Way,
+    subject: &Subject,
+    channel: Channel,
     number: u64,
     now: Timestamp,
-    why: Option<&Refused>,
+    refusal: Option<&Refusal>,
 ) -> Result<()> {
-    let held = store.hold()?;
-    let Some(mut problem) = held.problem(about)? else { return Ok(()) };
-    match why {
-        None => problem.sent(way, number),
-        Some(Refused { why, ever }) => {
-            let is_given_up = problem.not_sent(way, number, *ever, now);
-            let then = match (is_given_up, ever) {
+    let locked = store.lock()?;
+    let Some(mut incident) = locked.incident(subject)? else { return Ok(()) };
+    match refusal {
+        None => incident.mark_sent(channel, number),
+        Some(Refusal { why, is_final }) => {
+            let is_dropped = incident.mark_unsent(channel, number, *is_final, now);
+            let then = match (is_dropped, is_final) {
                 (false, _) => "kept for another try",
                 (true, false) => "given up, a week after it was over",
                 (true, true) => "given up; it is in the journal",
             };
-            warn(about, way, why, is_given_up, then);
+            warn(subject, channel, why, is_dropped, then);
         }
     }
-    let noted = if *about == About::Test {
-        problem.outcomes.insert(way, why.map(|refused| refused.why.clone()));
-        note_test(store, &problem)
+    let noted = if *subject == Subject::Test {
+        incident.outcomes.insert(channel, refusal.map(|refusal| refusal.why.clone()));
+        record_test(store, &incident)
     } else {
         Ok(())
     };
-    held.keep(&problem).and(noted)
+    locked.save(&incident).and(noted)
 }
 
-fn warn(about: &About, way: Way, why: &str, is_given_up: bool, then: &str) {
-    let id = if is_given_up { message_id::ALERT_GIVEN_UP } else { message_id::ALERT_KEPT };
+fn warn(subject: &Subject, channel: Channel, why: &str, is_dropped: bool, then: &str) {
+    let id = if is_dropped { message_id::ALERT_GIVEN_UP } else { message_id::ALERT_KEPT };
     log::warn!(
         MESSAGE_ID = id,
         NEXUS_JOB = "alert",
-        NEXUS_ABOUT = about.to_string();
-        "the alert about {about} could not be sent by {way} ({then}): {why}"
+        NEXUS_ABOUT = subject.to_string();
+        "the alert about {subject} could not be sent by {channel} ({then}): {why}"
     );
 }
 
-/// Once every way has been tried, what has become of the test is known, and again whenever that changes.
-fn note_test(store: &Store, test: &Problem) -> Result<()> {
-    if test.owed.keys().all(|way| test.outcomes.contains_key(way)) {
-        tested::write(store.directory(), test.began, &test.outcomes)
+/// Writes the outcome of the test once every channel has been tried, and again whenever it changes.
+fn record_test(store: &Store, test: &Incident) -> Result<()> {
+    if test.pending.keys().all(|channel| test.outcomes.contains_key(channel)) {
+        test_outcome::write(store.directory(), test.began, &test.outcomes)
     } else {
         Ok(())
     }
 }
 
-/// Sends a test alert by every way that is set, past the queue, and keeps what has become of it.
+/// Sends a test alert through the configured channels in `by`, without the queue, and records the outcome.
 ///
 /// # Errors
-/// Settings (78) when none is set; I/O.
-pub(crate) fn test(store: &Store, ways: &Ways, by: &[Way]) -> Result<Report> {
-    let set = ways.set();
-    if set.is_empty() && !ways.wall {
+/// Settings (78) when no channel is configured; I/O.
+pub(crate) fn test(store: &Store, channels: &Channels, by: &[Channel]) -> Result<Summary> {
+    let set = channels.configured();
+    if set.is_empty() && !channels.wall {
         return Err(Failure::new(Exit::Settings, "sending a test alert")
-            .because("no way is set, so that failures are told in the journal alone")
+            .because("no alert channel is configured, so failures appear only in the journal")
             .advise("Set one of NEXUS_ALERT_… in /etc/nexus/nexus.env"));
     }
-    let test = Problem::test(&set, Timestamp::now());
-    let alert = Alert::of(&test, Kind::Test, 1, store.hold()?.others(&About::Test)?);
-    journal::tell(&alert, ways.wall)?;
-    let mut report = Report::of(vec![alert.clone()]);
+    let test = Incident::test(&set, Timestamp::now());
+    let alert = Alert::of(&test, AlertKind::Test, 1, store.lock()?.others(&Subject::Test)?);
+    journal::send(&alert, channels.wall)?;
+    let mut summary = Summary::of(vec![alert.clone()]);
     let mut outcomes = BTreeMap::new();
-    for way in by.iter().copied().filter(|way| set.contains(way)) {
-        let outcome = ways.send(way, &alert);
-        outcomes.insert(way, outcome.as_ref().err().map(ToString::to_string));
+    for channel in by.iter().copied().filter(|channel| set.contains(channel)) {
+        let outcome = channels.send(channel, &alert);
+        outcomes.insert(channel, outcome.as_ref().err().map(ToString::to_string));
         match outcome {
-            Ok(()) => report.sent.push(Sent { about: About::Test, way }),
+            Ok(()) => summary.sent.push(Sent { subject: Subject::Test, channel }),
             Err(failure) => {
-                log::warn!("the test alert could not be sent by {way}: {failure}");
-                report.unsent.push(Unsent::new(About::Test, way, &failure));
+                log::warn!("the test alert could not be sent by {channel}: {failure}");
+                summary.unsent.push(Unsent::new(Subject::Test, channel, &failure));
             }
         }
     }
-    // One of some ways says nothing of the others.
+    // A test of some channels does not replace the outcome of all.
     if outcomes.len() == set.len() {
-        tested::write(store.directory(), test.began, &outcomes)?;
+        test_outcome::write(store.directory(), test.began, &outcomes)?;
     }
-    Ok(report)
+    Ok(summary)
 }

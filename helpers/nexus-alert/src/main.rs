@@ -1,21 +1,23 @@
-//! nexus-alert: tells the owner which unit failed, with the journal's last lines, and what nexus-health has found: once a
-//! problem, and when it is over.
-//! Parses, calls the work, reports.
+//! nexus-alert: alerts the owner when a unit fails or nexus-health finds a problem, and when it is over.
+//!
+//! Data flows one way: a `source` reports, `track` opens or resolves an incident, an `alert` describes it, and `deliver` sends
+//! it through the `channels`.
 
-mod about;
 mod alert;
 mod args;
+mod channel;
+mod channels;
 mod deliver;
-mod facts;
+mod details;
+mod incident;
 mod mask;
-mod problem;
-mod report;
+mod source;
 mod store;
-mod tell;
-mod tested;
+mod subject;
+mod summary;
+mod test_outcome;
+mod track;
 mod unit;
-mod watcher;
-mod ways;
 
 use std::process::ExitCode;
 
@@ -24,9 +26,8 @@ use nexus_cli::failure::Result;
 use nexus_cli::{command_line, journal};
 
 use crate::args::{Args, Task};
-use crate::report::Report;
 use crate::store::Store;
-use crate::ways::Ways;
+use crate::summary::Summary;
 
 fn main() -> ExitCode {
     let _journal = journal::init("nexus-alert");
@@ -42,14 +43,18 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let args: Args = command_line::parse()?;
     let task = args.task()?;
-    ways::wait_for_what_programs_leave()?;
-    let (store, ways) = (Store::at(&args.dir)?, Ways::of(&args)?);
-    let told = match task {
-        Task::Test { by_queue: false } => return deliver::test(&store, &ways, args.ways())?.tell(args.json),
-        Task::Test { by_queue: true } => tell::test(&store, &ways)?,
-        Task::Tell { unit, is_over } => Report::of(tell::about(&store, &ways, &args, &unit, is_over)?),
-        Task::Health => tell::health(&store, &ways, &args.problems)?,
-        Task::Retry => tell::look_again(&store, &ways)?,
+    channels::become_subreaper()?;
+    let (store, channels) = (Store::at(&args.dir)?, args.channels()?);
+    let queued = match task {
+        Task::Test { is_queued: false } => {
+            return deliver::test(&store, &channels, args.by())?.print(args.json);
+        }
+        Task::Test { is_queued: true } => track::test(&store, &channels)?,
+        Task::Unit { unit, is_over } => {
+            Summary::of(track::unit(&store, &channels, &unit, is_over, args.lines)?)
+        }
+        Task::Health => track::health(&store, &channels, &args.problems)?,
+        Task::Retry => track::recheck(&store, &channels)?,
     };
-    told.and(deliver::owed(&store, &ways, args.ways(), Timestamp::now())?).tell(args.json)
+    queued.and(deliver::pending(&store, &channels, args.by(), Timestamp::now())?).print(args.json)
 }

@@ -1,5 +1,5 @@
-//! Masking secrets by their form in lines that leave the journal: what looks like one is masked, and a word too many
-//! rather than one too few. (Which secrets there are this helper does not know: it may not read them.)
+//! Masks secrets in text that leaves the journal, by their form. nexus-alert may not read the secrets themselves, so it masks a
+//! word too many rather than one too few.
 
 #[cfg(test)]
 mod tests;
@@ -9,19 +9,19 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-/// What stands where a secret was.
+/// The replacement of a secret.
 pub(crate) const MASKED: &str = "[masked]";
 
-/// A form of secret, and what is left of it.
+/// A form of secret, and its replacement.
 struct Rule {
     form: Regex,
-    left: &'static str,
+    replacement: &'static str,
 }
 
-/// A name that says that a secret follows: part of a longer one too, `POSTGRES_PASSWORD` or `x-api-key`.
+/// A name that announces a secret. It may be part of a longer name, such as `POSTGRES_PASSWORD` or `x-api-key`.
 const NAME: &str = r"(?i)[\w.-]*(?:passw|passphrase|pwd|secret|token|key|credential|auth|cookie|signature|identity|\bsig\b|\bpin\b|\bpass\b)[\w.-]*";
 
-/// What may follow the word "password" in a sentence that holds none.
+/// Words that may follow "password" in a sentence without a secret.
 const PLAIN_WORDS: [&str; 26] = [
     "and",
     "as",
@@ -59,11 +59,11 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     [
         // Headers, to the end of the line.
         (r"(?i)((?:authorization|cookie)\s*[=:]\s*).*", "${1}[masked]"),
-        // A slash before an @ of a web address: it is in the path, or in a password.
+        // A slash before the @ of a web address is in the path or in a password.
         (r"(?i)\b(https?://)[^\s/?#@]*[/?#]\S*@\S*", "${1}[masked]"),
-        // What is between :// and the last @ of the word: a password may hold any sign itself.
+        // Everything between :// and the last @ of the word: a password may contain any character.
         (r"(?i)\b([a-z][a-z0-9+.-]*://)\S*@", "${1}[masked]@"),
-        // The path of a web address may be all that protects it (a webhook, a topic of ntfy).
+        // The path of a web address may be a secret (a webhook, a topic of ntfy).
         (r"(?i)\b(https?://[^\s/?#]+[/?#])\S+", "${1}[masked]"),
         (named.as_str(), "${1}[masked]"),
         (headed.as_str(), "${1}[masked]"),
@@ -71,18 +71,18 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         (r"\b((?:AUTH|requirepass|masterauth)\s+)\S.*", "${1}[masked]"),
         (r"(?i)AGE-SECRET-KEY-\S*", MASKED),
         (r"(?i)SCRAM-SHA-256\$\S+", MASKED),
-        // JSON Web Tokens, and keys whose maker has given them a beginning to know them by.
+        // JSON Web Tokens, and keys with a well-known prefix.
         (r"\beyJ[\w-]{8,}[\w.-]*", MASKED),
         (r"\b(?:gh[a-z]_|github_pat_|glpat-|sk-|pk-|rk-|tk_|xox[a-z]-|AKIA|ASIA|AIza|hf_|npm_|pypi-)\S{8,}", MASKED),
         (r"(?i)[0-9a-f]{32,}", MASKED),
     ]
     .into_iter()
-    // A form that does not compile is a fault of this file, which its first test would show.
-    .filter_map(|(form, left)| Regex::new(form).ok().map(|form| Rule { form, left }))
+    // The first test fails if a form does not compile.
+    .filter_map(|(form, replacement)| Regex::new(form).ok().map(|form| Rule { form, replacement }))
     .collect()
 });
 
-/// How many forms there are; all of them must have been understood.
+/// How many forms there are. All of them must compile.
 #[cfg(test)]
 const FORMS: usize = 13;
 
@@ -91,17 +91,17 @@ static SPOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)((?:password|passphrase|passwd|pwd|secret|token)\s+(?:(?:is|was)\s+)?)(\S+)").ok()
 });
 
-/// Words of random signs.
+/// Words that may be random.
 static LONG_WORD: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9+_=-]{20,}").ok());
 
-/// Masks line after line; it remembers when it is within a private key of several lines.
+/// Masks line after line, and remembers whether it is inside a private key of several lines.
 #[derive(Default)]
 pub(crate) struct Mask {
     is_in_key: bool,
 }
 
 impl Mask {
-    /// The line without its secrets.
+    /// Masks the secrets of the next line.
     pub(crate) fn line(&mut self, line: &str) -> String {
         let begins = line.find("-----BEGIN").filter(|at| line[*at..].contains("PRIVATE KEY"));
         if self.is_in_key || begins.is_some() {
@@ -113,11 +113,11 @@ impl Mask {
     }
 }
 
-/// A text of one line without its secrets.
+/// Masks the secrets of a text of one line.
 pub(crate) fn one_line(line: &str) -> String {
     let mut line = line.to_owned();
-    for Rule { form, left } in RULES.iter() {
-        if let Cow::Owned(masked) = form.replace_all(&line, *left) {
+    for Rule { form, replacement } in RULES.iter() {
+        if let Cow::Owned(masked) = form.replace_all(&line, *replacement) {
             line = masked;
         }
     }
@@ -138,7 +138,7 @@ fn replaced(form: Option<&Regex>, line: &str, with: impl Fn(&Captures<'_>) -> St
     form.map_or_else(|| line.to_owned(), |form| form.replace_all(line, with).into_owned())
 }
 
-/// Small letters, capitals and digits in one word: neither a name nor a set's number looks so.
+/// Returns whether the word mixes lower case, upper case and digits, which no name and no number of a set does.
 fn is_random(word: &str) -> bool {
     let has = |kind: fn(&char) -> bool| word.chars().filter(kind).count();
     has(char::is_ascii_lowercase) > 1 && has(char::is_ascii_uppercase) > 1 && has(char::is_ascii_digit) > 1

@@ -1,16 +1,16 @@
-//! The name of a unit: also the name of its problem's file, so it is checked strictly.
+//! The name of a unit. It is also the name of its incident's file, so it is checked strictly.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Name of a unit with its suffix, `nexus-backup.service`; no path can be made of it.
+/// The name of a unit with its suffix, such as `nexus-backup.service`. It contains no `/` and does not start with a dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct UnitName(String);
 
-/// The kinds of units, systemd.unit(5).
+/// The suffixes of systemd.unit(5).
 const SUFFIXES: [&str; 11] = [
     ".service",
     ".socket",
@@ -25,11 +25,11 @@ const SUFFIXES: [&str; 11] = [
     ".scope",
 ];
 
-/// The longest name that systemd allows is 255 bytes; the file's name is longer by its own suffix.
+/// The longest name in bytes. systemd allows 255, and the name of the file adds its own suffix.
 const LONGEST: usize = 240;
 
 impl UnitName {
-    /// With the suffix.
+    /// Returns the name with its suffix.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -38,7 +38,7 @@ impl UnitName {
 impl FromStr for UnitName {
     type Err = String;
 
-    /// Without a suffix it is a service, as for systemctl.
+    /// Parses a name. Without a suffix it names a service, as for systemctl.
     fn from_str(text: &str) -> Result<Self, String> {
         let has_suffix = SUFFIXES.iter().any(|suffix| text.ends_with(suffix));
         let name = if has_suffix { text.to_owned() } else { format!("{text}.service") };
@@ -47,7 +47,7 @@ impl FromStr for UnitName {
         if name.len() <= LONGEST && begins_well && name.chars().all(is_allowed) {
             Ok(Self(name))
         } else {
-            Err("a unit's name is letters, digits and :-_.@, such as nexus-backup".to_owned())
+            Err("not the name of a unit; expected letters, digits and :-_.@, such as nexus-backup".to_owned())
         }
     }
 }

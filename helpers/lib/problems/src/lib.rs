@@ -1,4 +1,4 @@
-//! What nexus-health finds wrong with the machine now: `problems.json`, which it writes and nexus-alert reads.
+//! The list of current problems, `problems.json`, which nexus-health writes and nexus-alert reads.
 
 pub mod systemd;
 
@@ -12,25 +12,25 @@ use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_fs::files;
 use serde::{Deserialize, Serialize};
 
-/// Where the list is.
+/// The path of the list.
 pub const PATH: &str = "/run/nexus/health/problems.json";
 
-/// The version this code writes, and the only one it reads.
+/// The version of the list. No other is read.
 pub const VERSION: u32 = 1;
 
-/// The largest list that is read, in bytes.
+/// The most bytes to read of a list.
 const LARGEST: u64 = 1 << 20;
 
-/// The longest name of a problem, in bytes.
+/// The longest name of a problem in bytes.
 const LONGEST: usize = 64;
 
-/// How bad a problem is.
+/// The level of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// It will be bad if nobody looks at it.
+    /// The problem becomes critical if nobody acts.
     Warning,
-    /// It is bad now.
+    /// The problem must be fixed now.
     Critical,
 }
 
@@ -43,20 +43,20 @@ impl fmt::Display for Level {
     }
 }
 
-/// The name of a problem: the same as long as the problem is the same, such as `disk-backups`; small letters, digits and
-/// hyphens, so that a file can have it.
+/// The name of a problem, such as `disk-backups`. It is the same as long as the problem lasts. It consists of small letters, digits
+/// and hyphens, so that it can be the name of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Id(String);
+pub struct ProblemId(String);
 
-impl Id {
-    /// As text.
+impl ProblemId {
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl FromStr for Id {
+impl FromStr for ProblemId {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
@@ -66,13 +66,13 @@ impl FromStr for Id {
             Ok(Self(text.to_owned()))
         } else {
             Err(format!(
-                "a problem's name is 1 to {LONGEST} small letters, digits and -, such as disk-backups"
+                "not the name of a problem; expected 1 to {LONGEST} small letters, digits and -, such as disk-backups"
             ))
         }
     }
 }
 
-impl TryFrom<String> for Id {
+impl TryFrom<String> for ProblemId {
     type Error = String;
 
     fn try_from(text: String) -> std::result::Result<Self, String> {
@@ -80,30 +80,30 @@ impl TryFrom<String> for Id {
     }
 }
 
-impl From<Id> for String {
-    fn from(id: Id) -> Self {
+impl From<ProblemId> for String {
+    fn from(id: ProblemId) -> Self {
         id.0
     }
 }
 
-impl fmt::Display for Id {
+impl fmt::Display for ProblemId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// Something that is wrong.
+/// A problem that nexus-health has found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// Its name.
-    pub id: Id,
-    /// How bad it is.
+    /// The name.
+    pub id: ProblemId,
+    /// The level.
     pub level: Level,
     /// What is wrong, for people: "The disk of the backups is 92 % full."
     pub sentence: String,
-    /// What to do about it, for people.
+    /// What to do, for people.
     pub advice: String,
-    /// When it began.
+    /// When the problem began.
     pub since: Timestamp,
 }
 
@@ -113,36 +113,38 @@ struct List {
     problems: Vec<Problem>,
 }
 
-/// Puts the list in its place, sorted by name, by one rename; of two problems of one name the worse. It says whether it
-/// did: a list that is there already, word for word, is left alone, so that nobody is woken for nothing.
+/// Replaces the list atomically, sorted by name; of two problems with the same name it keeps the worse. Returns whether it wrote the
+/// list: an unchanged list is not written, so that it triggers no reader.
 ///
 /// # Errors
-/// I/O (74), CannotCreate (73) on a full disk, Permission (77). What was there before is there still.
+/// I/O (74), CannotCreate (73) on a full disk, Permission (77). The old list stays.
 pub fn write(path: &Path, mut problems: Vec<Problem>) -> Result<bool> {
     let doing = || format!("writing the list of problems {}", path.display());
     problems.sort_by(|a, b| a.id.cmp(&b.id).then(b.level.cmp(&a.level)));
     problems.dedup_by(|later, kept| later.id == kept.id);
     let json =
         serde_json::to_vec_pretty(&List { version: VERSION, problems }).or_fail(Exit::Software, doing)?;
-    // One that cannot be read is replaced.
+    // A list that cannot be read is replaced.
     if text_of(path).is_ok_and(|there| there == json) {
-        // Of a run that was killed while it wrote what is no longer so.
+        // A killed run may have left a partial file.
         return files::remove_if_there(&files::partial_of(path)).or_fail_io(doing).map(|()| false);
     }
-    // Not synced: it is in memory (/run), and a list from before a crash would be wrong.
+    // Not synced: /run is in memory, and a list from before a crash would be wrong.
     files::replace(path, &json, 0o640).or_fail_io(doing).map(|()| true)
 }
 
-/// What is in the list; nothing means that all is well.
+/// Reads the list. An empty list means that everything is well.
 ///
 /// # Errors
-/// Unavailable (69) when there is no list, for nobody knows then; Data (65) for one that cannot be understood; I/O.
+/// Unavailable (69) when there is no list; Data (65) when it is malformed; I/O.
 pub fn read(path: &Path) -> Result<Vec<Problem>> {
     let doing = || format!("reading the list of problems {}", path.display());
-    let again = |failure: Failure| failure.advise("Have it written again: systemctl restart nexus-health");
+    let again = |failure: Failure| {
+        failure.advise("Restart nexus-health, which writes it again: systemctl restart nexus-health")
+    };
     let text = match text_of(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(Failure::new(Exit::Unavailable, doing()).because("there is none"))
+            Err(Failure::new(Exit::Unavailable, doing()).because("it does not exist"))
         }
         other => other.or_fail_io(doing),
     };
@@ -153,7 +155,7 @@ pub fn read(path: &Path) -> Result<Vec<Problem>> {
     }
     Err(again(
         Failure::new(Exit::Data, doing())
-            .because(format!("it is of version {} and not of {VERSION}", list.version)),
+            .because(format!("its version is {} instead of {VERSION}", list.version)),
     ))
 }
 
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_what_both_helpers_agreed_on() {
+    fn the_list_has_the_documented_form() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("problems.json");
         write(&path, vec![problem("disk-backups", Level::Warning)]).unwrap();
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_sorted_each_name_once_and_the_worse_of_two() {
+    fn the_list_is_sorted_and_keeps_the_worse_of_two() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("problems.json");
         let (a, b) = (problem("a", Level::Warning), problem("b", Level::Critical));
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_changed_is_left_alone_and_what_is_damaged_is_replaced() {
+    fn an_unchanged_list_is_not_written_and_a_damaged_one_is_replaced() {
         use std::os::unix::fs::MetadataExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("problems.json");
@@ -213,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_run_has_half_written_goes_though_nothing_has_changed() {
+    fn a_partial_file_is_removed_though_nothing_has_changed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("problems.json");
         write(&path, Vec::new()).unwrap();
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn no_list_and_a_damaged_list_are_not_an_empty_list() {
+    fn a_missing_or_damaged_list_is_not_an_empty_list() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("problems.json");
         assert_eq!(read(&path).unwrap_err().exit(), Exit::Unavailable);
@@ -243,11 +245,11 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_cannot_be_written_leaves_the_one_before() {
+    fn a_list_that_cannot_be_written_leaves_the_old_one() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("problems.json");
         write(&path, vec![problem("a", Level::Warning)]).unwrap();
-        // A directory in the place of the temporary name.
+        // A directory at the temporary name.
         std::fs::create_dir(path.with_extension("json.partial")).unwrap();
         assert!(write(&path, Vec::new()).is_err());
         assert_eq!(read(&path).unwrap(), [problem("a", Level::Warning)]);
@@ -256,7 +258,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_name_is_a_path(text in "\\PC{0,80}") {
-            if let Ok(id) = text.parse::<Id>() {
+            if let Ok(id) = text.parse::<ProblemId>() {
                 prop_assert!(!id.as_str().contains(['/', '.']) && !id.as_str().is_empty());
                 prop_assert_eq!(id.to_string(), text);
             }

@@ -1,4 +1,4 @@
-//! Asking systemd, over D-Bus (org.freedesktop.systemd1(5)).
+//! A client of systemd over D-Bus (org.freedesktop.systemd1(5)).
 
 use zbus::blocking::proxy::Builder;
 use zbus::blocking::{Connection, Proxy};
@@ -6,13 +6,13 @@ use zbus::proxy::CacheProperties;
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 
-/// The manager's object.
+/// The object of the manager.
 pub const MANAGER: &str = "/org/freedesktop/systemd1";
 
-/// The object at `path`, by one of its interfaces, such as `Manager` or `Unit`. Properties are asked for anew each time.
+/// Returns a proxy of the object at `path` for one of its interfaces, such as `Manager` or `Unit`. It does not cache properties.
 ///
 /// # Errors
-/// When `path` or `interface` is no name that D-Bus allows.
+/// When `path` or `interface` is not a valid D-Bus name.
 pub fn proxy<'a>(connection: &Connection, path: &'a str, interface: &str) -> zbus::Result<Proxy<'a>> {
     Builder::new(connection)
         .destination(SYSTEMD)?

@@ -1,17 +1,17 @@
-//! No secret passes, and what is none is still to be read.
+//! No secret passes, and other text stays readable.
 
 use proptest::prelude::*;
 
 use super::*;
 
 #[test]
-fn every_form_is_understood() {
+fn every_form_compiles() {
     assert_eq!(RULES.len(), FORMS);
     assert!(SPOKEN.is_some() && LONG_WORD.is_some());
 }
 
 #[test]
-fn lines_of_every_day_stay_as_they_are() {
+fn ordinary_lines_are_not_changed() {
     for line in [
         "backup 000042-20261122T030012Z: 1 234 rows in 12 tables, 3.4 MiB",
         "nexus-backup: connecting to PostgreSQL at /run/nexus/postgres: Connection refused (os error 111). Start it with: systemctl start nexus-stack",
@@ -35,7 +35,7 @@ fn a_private_key_of_several_lines_is_masked_to_its_end() {
     assert_eq!(masked, ["x [masked]", "[masked]", "[masked]", "after"]);
 }
 
-/// Ways in which a secret gets into a line; `{}` is the secret.
+/// Lines with a secret, which stands for `{}`.
 const TEMPLATES: [&str; 28] = [
     "nexus/db/password={} x",
     "password={}",
@@ -69,7 +69,7 @@ const TEMPLATES: [&str; 28] = [
 
 proptest! {
     #[test]
-    fn what_a_key_word_announces_does_not_pass(
+    fn a_secret_after_a_key_word_is_masked(
         secret in "[A-Za-z0-9!#%*+,./:;<>?@^_|~-]{8,60}",
         before in "[a-z ]{0,20}",
         template in prop::sample::select(&TEMPLATES[..]),
@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn a_path_with_an_at_does_not_pass(
+    fn a_path_with_an_at_is_masked(
         before in "[A-Za-z0-9!#%*+,./:;<>?^_|~-]{0,9}", after in "[A-Za-z0-9!#%*+,./:;<>?@^_|~-]{8,30}", at in "@{1,3}",
     ) {
         let secret = format!("{before}{at}{after}");
@@ -94,10 +94,10 @@ proptest! {
     }
 
     #[test]
-    fn random_words_do_not_pass_alone(hex in "[0-9a-f]{32,80}", bytes in prop::collection::vec(any::<u8>(), 32)) {
+    fn random_words_are_masked(hex in "[0-9a-f]{32,80}", bytes in prop::collection::vec(any::<u8>(), 32)) {
         let masked = one_line(&format!("it says {hex}."));
         prop_assert!(!masked.contains(&hex));
-        // As nexus-setup makes its passwords.
+        // As nexus-setup generates passwords.
         let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let word: String = bytes.iter().map(|byte| char::from(letters[usize::from(byte % 64)])).collect();
         if is_random(&word) {
@@ -107,10 +107,10 @@ proptest! {
     }
 
     #[test]
-    fn nothing_breaks_it_and_masking_twice_changes_nothing_more(line in "\\PC{0,200}") {
+    fn masking_never_panics_and_twice_masks_no_less(line in "\\PC{0,200}") {
         let once = one_line(&line);
         let twice = one_line(&once);
-        // What is left may be masked further, never less.
+        // The second pass may mask more, never less.
         prop_assert!(twice.matches(MASKED).count() >= once.matches(MASKED).count().min(1));
     }
 }

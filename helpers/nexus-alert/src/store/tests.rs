@@ -1,82 +1,82 @@
-//! What is kept is read back, whatever else lies in the directory.
+//! The store reads back what it saved, whatever other files the directory holds.
 
 use super::*;
-use crate::facts::Facts;
+use crate::details::Details;
 
-fn about(name: &str) -> About {
+fn subject(name: &str) -> Subject {
     name.parse().unwrap()
 }
 
-fn begun(name: &str) -> Problem {
-    Problem::begins(about(name), Facts::default(), &[Way::Webhook], Timestamp::UNIX_EPOCH)
+fn opened(name: &str) -> Incident {
+    Incident::open(subject(name), Details::default(), &[Channel::Webhook], Timestamp::UNIX_EPOCH)
 }
 
 #[test]
-fn what_is_kept_is_read_back_and_what_is_done_is_gone() {
+fn a_saved_incident_is_read_back_and_a_done_one_is_removed() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::at(directory.path()).unwrap();
-    let held = store.hold().unwrap();
-    let mut problem = begun("nexus-backup.service");
-    held.keep(&problem).unwrap();
-    assert_eq!(held.problem(&problem.about).unwrap().as_ref(), Some(&problem));
-    assert_eq!(held.all().unwrap(), std::slice::from_ref(&problem.about));
-    problem.ends(&[], Timestamp::UNIX_EPOCH);
-    problem.owed.clear();
-    held.keep(&problem).unwrap();
-    assert_eq!(held.all().unwrap(), []);
+    let locked = store.lock().unwrap();
+    let mut incident = opened("nexus-backup.service");
+    locked.save(&incident).unwrap();
+    assert_eq!(locked.incident(&incident.subject).unwrap().as_ref(), Some(&incident));
+    assert_eq!(locked.all().unwrap(), std::slice::from_ref(&incident.subject));
+    incident.resolve(&[], Timestamp::UNIX_EPOCH);
+    incident.pending.clear();
+    locked.save(&incident).unwrap();
+    assert_eq!(locked.all().unwrap(), []);
 }
 
 #[test]
-fn what_is_no_problem_is_not_taken_for_one_and_what_is_half_written_is_swept() {
+fn other_files_are_ignored_and_partial_files_are_removed() {
     let directory = tempfile::tempdir().unwrap();
-    let half = directory.path().join("nexus-backup.service.json.partial");
+    let partial = directory.path().join("nexus-backup.service.json.partial");
     for name in ["tested.json", ".webhook.lock", "notes.txt"] {
         fs::write(directory.path().join(name), "{").unwrap();
     }
-    fs::write(&half, "{").unwrap();
+    fs::write(&partial, "{").unwrap();
     let store = Store::at(directory.path()).unwrap();
-    assert_eq!(store.hold().unwrap().all().unwrap(), []);
-    assert!(!half.exists());
+    assert_eq!(store.lock().unwrap().all().unwrap(), []);
+    assert!(!partial.exists());
 }
 
 #[test]
-fn a_damaged_file_is_a_problem_that_nobody_has_heard_of() {
+fn a_damaged_file_is_an_incident_without_history() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::at(directory.path()).unwrap();
-    let held = store.hold().unwrap();
-    let of_another = serde_json::to_string(&begun("nexus-stack.service")).unwrap();
+    let locked = store.lock().unwrap();
+    let of_another = serde_json::to_string(&opened("nexus-stack.service")).unwrap();
     for damaged in ["", "{\"about\":", "[]", of_another.as_str()] {
         fs::write(directory.path().join("nexus-backup.service.json"), damaged).unwrap();
-        let mut found = held.problem(&about("nexus-backup.service")).unwrap().unwrap();
-        assert_eq!((found.over, found.owed.len()), (None, 0));
-        assert!(found.remind(&[Way::Mail], Timestamp::now()).is_some(), "{damaged}");
+        let mut found = locked.incident(&subject("nexus-backup.service")).unwrap().unwrap();
+        assert_eq!((found.resolved, found.pending.len()), (None, 0));
+        assert!(found.remind(&[Channel::Mail], Timestamp::now()).is_some(), "{damaged}");
     }
 }
 
 #[test]
-fn those_that_last_are_counted_and_those_that_are_over_are_not() {
+fn only_incidents_that_last_are_counted() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::at(directory.path()).unwrap();
-    let held = store.hold().unwrap();
-    let mut over = begun("nexus-purge.service");
-    over.ends(&[Way::Webhook], Timestamp::UNIX_EPOCH);
-    let test = Problem::test(&[Way::Webhook], Timestamp::UNIX_EPOCH);
-    for problem in [begun("nexus-backup.service"), begun("disk-root.health"), over, test] {
-        held.keep(&problem).unwrap();
+    let locked = store.lock().unwrap();
+    let mut over = opened("nexus-purge.service");
+    over.resolve(&[Channel::Webhook], Timestamp::UNIX_EPOCH);
+    let test = Incident::test(&[Channel::Webhook], Timestamp::UNIX_EPOCH);
+    for incident in [opened("nexus-backup.service"), opened("disk-root.health"), over, test] {
+        locked.save(&incident).unwrap();
     }
-    assert_eq!(held.others(&about("nexus-backup.service")).unwrap(), 1);
-    assert_eq!(held.others(&about("nexus-purge.service")).unwrap(), 2);
+    assert_eq!(locked.others(&subject("nexus-backup.service")).unwrap(), 1);
+    assert_eq!(locked.others(&subject("nexus-purge.service")).unwrap(), 2);
 }
 
 #[test]
-fn there_is_an_end_to_the_queue() {
+fn the_queue_is_limited() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::at(directory.path()).unwrap();
-    let held = store.hold().unwrap();
+    let locked = store.lock().unwrap();
     for number in 0..MOST {
         fs::write(directory.path().join(format!("a{number}.service.json")), "").unwrap();
     }
-    assert_eq!(held.keep(&begun("one-more.service")).unwrap_err().exit(), Exit::CannotCreate);
-    // One that is there already is still kept.
-    held.keep(&begun("a0.service")).unwrap();
+    assert_eq!(locked.save(&opened("one-more.service")).unwrap_err().exit(), Exit::CannotCreate);
+    // An incident that has a file is still saved.
+    locked.save(&opened("a0.service")).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Mail, handed to the machine's own mail program, `sendmail -t`, which every Debian mail server has.
+//! Mail through this machine's mail program, `sendmail -t`, which every mail server in Debian provides.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -7,17 +7,17 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use nexus_cli::failure::{Exit, OrFail, Result};
 
-use super::program::{RunAs, feed};
 use super::smtp;
+use super::subprocess::{RunAs, run};
 use crate::alert::{Alert, boundary};
 
-/// Where a mail server listens.
+/// The port of a mail server.
 const PORT: u16 = 25;
 
-/// The longest line of a mail, in bytes; RFC 5322 allows 998.
+/// The longest line of a mail in bytes. RFC 5322 allows 998.
 const LONGEST_LINE: usize = 900;
 
-/// Where mail goes: an address, or a user of this machine.
+/// A recipient: an address, or a user of this machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Address(String);
 
@@ -33,13 +33,13 @@ impl FromStr for Address {
         {
             Ok(Self(text.to_owned()))
         } else {
-            Err("it is one address, such as me@example.org, or a user of this machine, such as root"
+            Err("not a mail address; expected one such as me@example.org, or a user of this machine, such as root"
                 .to_owned())
         }
     }
 }
 
-/// The way.
+/// The mail channel.
 #[derive(Clone, Debug)]
 pub(crate) struct Mail {
     pub(crate) to: Address,
@@ -47,37 +47,36 @@ pub(crate) struct Mail {
 }
 
 impl Mail {
-    /// Hands the mail over.
+    /// Sends the mail.
     ///
     /// # Errors
-    /// Unavailable (69) when the mail program is not there or does not take it.
+    /// Unavailable (69) when the mail program does not exist or does not accept the mail.
     pub(crate) fn send(&self, alert: &Alert, run_as: &RunAs) -> Result<()> {
-        let advice =
-            "Install a mail program that has sendmail (such as dma or msmtp-mta), or empty NEXUS_ALERT_MAIL";
+        let advice = "Install a mail program that provides sendmail (such as dma or msmtp-mta), or empty NEXUS_ALERT_MAIL";
         let message = self.message(alert, Timestamp::now());
         if self.is_setuid() {
             return smtp::send(PORT, alert.host(), &self.to.0, &message)
-                .or_fail(Exit::Unavailable, || "handing mail to port 25 of this machine")
+                .or_fail(Exit::Unavailable, || "sending mail to port 25 of this machine")
                 .map_err(|failure| failure.advise(advice));
         }
-        // -i: a line with a dot alone does not end it.
-        feed(&self.sendmail, &["-t".to_owned(), "-i".to_owned()], message.as_bytes(), run_as)
+        // -i: a line that is a single dot does not end the message.
+        run(&self.sendmail, &["-t".to_owned(), "-i".to_owned()], message.as_bytes(), run_as)
             .map_err(|failure| failure.advise(advice))
     }
 
-    /// Whether the mail program becomes root, which the unit does not let it.
+    /// Returns whether the mail program is setuid, which the unit does not allow.
     fn is_setuid(&self) -> bool {
-        // One that is not there is said by whoever runs it.
+        // The run reports a program that does not exist.
         std::fs::metadata(&self.sendmail).is_ok_and(|file| file.permissions().mode() & 0o4000 != 0)
     }
 
-    /// The mail with its headers (RFC 5322; RFC 3834 for the one that keeps holiday replies away).
+    /// Formats the mail with its headers (RFC 5322). `Auto-Submitted` prevents automatic replies (RFC 3834).
     fn message(&self, alert: &Alert, now: Timestamp) -> String {
         format!(
             "To: {}\nSubject: {}\nDate: {}\nMessage-ID: <{}@{}>\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n\
              Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{}",
             self.to.0,
-            alert.ascii_subject(),
+            alert.ascii_title(),
             now.strftime("%a, %d %b %Y %H:%M:%S +0000"),
             alert.id,
             alert.host(),
@@ -86,8 +85,7 @@ impl Mail {
     }
 }
 
-/// Returns `text` with no line longer than a mail may have; servers refuse longer lines or break them inside a
-/// character.
+/// Wraps lines longer than [`LONGEST_LINE`]. Servers refuse longer lines or break them inside a character.
 fn wrapped(text: &str) -> String {
     let mut wrapped = String::new();
     for mut line in text.lines() {
@@ -106,7 +104,7 @@ fn wrapped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::{Kind, Problem};
+    use crate::incident::{AlertKind, Incident};
 
     #[test]
     fn an_address_cannot_be_an_option_or_a_header() {
@@ -119,10 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn the_mail_has_its_headers_and_then_the_text() {
+    fn a_mail_has_its_headers_and_then_the_text() {
         let mail = Mail { to: Address("root".to_owned()), sendmail: PathBuf::new() };
-        let test = Problem::test(&[], Timestamp::UNIX_EPOCH);
-        let message = mail.message(&Alert::of(&test, Kind::Test, 1, 0), Timestamp::UNIX_EPOCH);
+        let test = Incident::test(&[], Timestamp::UNIX_EPOCH);
+        let message = mail.message(&Alert::of(&test, AlertKind::Test, 1, 0), Timestamp::UNIX_EPOCH);
         let (headers, body) = message.split_once("\n\n").unwrap();
         assert!(headers.starts_with("To: root\nSubject: NEXUS: test alert from NEXUS on "));
         assert!(headers.contains("\nDate: Thu, 01 Jan 1970 00:00:00 +0000\nMessage-ID: <monthly.test.0.1@"));
@@ -131,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_no_longer_than_a_mail_may_have() {
+    fn long_lines_are_wrapped() {
         let text = format!("short\n{}\n\nend\n", "ñandú ".repeat(500));
         let wrapped = wrapped(&text);
         assert!(wrapped.lines().all(|line| line.len() <= 998));

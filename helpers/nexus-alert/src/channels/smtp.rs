@@ -1,31 +1,31 @@
-//! Mail to port 25 of this machine (RFC 5321), where the mail program is setuid root: nothing that NEXUS runs may become root,
-//! and a mail server that has such a program (exim, sendmail) listens there.
+//! Mail through port 25 of this machine (RFC 5321), where the mail program is setuid root. Nothing that NEXUS runs may become
+//! root, and a mail server with such a program (exim, sendmail) listens on that port.
 
 use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// For each line.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The timeout for the connection and for each line.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest answer that is read, in bytes.
+/// The most bytes to read of all replies.
 const LONGEST: u64 = 64 << 10;
 
-/// Hands `message` over for `to`; returns once it is taken. The sender is empty, as for every message that no machine shall
-/// answer (RFC 3834).
+/// Sends `message` to `to`, and returns when the server has accepted it. The sender is empty, so that no machine replies
+/// (RFC 3834).
 ///
 /// # Errors
-/// The I/O error, or what the server said instead of yes.
+/// The I/O error, or a negative reply of the server.
 pub(super) fn send(port: u16, host: &str, to: &str, message: &str) -> Result<()> {
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let stream = TcpStream::connect_timeout(&server, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let (mut answers, mut stream) = (BufReader::new(stream.try_clone()?.take(LONGEST)), stream);
-    // A user of this machine: servers want a whole address here.
+    let stream = TcpStream::connect_timeout(&server, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    let (mut replies, mut stream) = (BufReader::new(stream.try_clone()?.take(LONGEST)), stream);
+    // Servers require a domain here, which a user of this machine does not have.
     let at = if to.contains('@') { "" } else { "@localhost" };
-    expect(&mut answers, "2")?;
-    for (command, answer) in [
+    expect(&mut replies, "2")?;
+    for (command, reply) in [
         (format!("HELO {host}"), "2"),
         ("MAIL FROM:<>".to_owned(), "2"),
         (format!("RCPT TO:<{to}{at}>"), "2"),
@@ -33,25 +33,25 @@ pub(super) fn send(port: u16, host: &str, to: &str, message: &str) -> Result<()>
         (lines(message), "2"),
     ] {
         stream.write_all(format!("{command}\r\n").as_bytes())?;
-        expect(&mut answers, answer)?;
+        expect(&mut replies, reply)?;
     }
-    // It has taken the message; whether it says goodbye is its own affair.
+    // The message is accepted already.
     let _goodbye = stream.write_all(b"QUIT\r\n");
     Ok(())
 }
 
-/// The message with the ends of lines of SMTP, no line of it a dot alone but the last, which ends it.
+/// Converts the message to SMTP: CRLF line ends, doubled leading dots, and a final line that is a single dot.
 fn lines(message: &str) -> String {
     let line = |line: &str| format!("{}{line}\r\n", if line.starts_with('.') { "." } else { "" });
     message.lines().map(line).collect::<String>() + "."
 }
 
-/// Reads an answer of one line or several ("250-…", "250 …"), which must begin with `wanted`.
-fn expect(answers: &mut impl BufRead, wanted: &str) -> Result<()> {
+/// Reads a reply of one or more lines ("250-…", "250 …"), which must begin with `wanted`.
+fn expect(replies: &mut impl BufRead, wanted: &str) -> Result<()> {
     loop {
         let mut line = String::new();
-        if answers.read_line(&mut line)? == 0 {
-            return Err(Error::new(ErrorKind::UnexpectedEof, "the server hung up"));
+        if replies.read_line(&mut line)? == 0 {
+            return Err(Error::new(ErrorKind::UnexpectedEof, "the server closed the connection"));
         }
         if line.as_bytes().get(3) != Some(&b'-') {
             let line = line.trim_end();
@@ -71,12 +71,12 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn no_line_of_a_message_ends_it() {
+    fn no_line_of_a_message_ends_the_message() {
         assert_eq!(lines("a\n.\n..b\n"), "a\r\n..\r\n...b\r\n.");
     }
 
     #[test]
-    fn an_answer_may_have_several_lines_and_must_be_yes() {
+    fn a_reply_may_have_several_lines_and_must_be_positive() {
         assert!(expect(&mut &b"250-a\r\n250 b\r\n"[..], "2").is_ok());
         let no = expect(&mut &b"550 5.1.1 no such user\r\n"[..], "2").unwrap_err();
         assert_eq!(no.to_string(), "the server answered \"550 5.1.1 no such user\"");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_gets_the_message_as_it_is() {
+    fn the_server_gets_the_whole_message() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! The last lines of a unit's journal, read by `journalctl`, with every secret masked.
+//! The last lines of a unit's journal, read through `journalctl`, secrets masked.
 
 use std::process::{Command, Stdio};
 
@@ -11,10 +11,10 @@ use serde_json::Value;
 use crate::mask::Mask;
 use crate::unit::UnitName;
 
-/// Longer lines are cut, in characters.
+/// Lines are cut after this many characters.
 const LONGEST: usize = 500;
 
-/// Longer names of who wrote a line are cut, in characters.
+/// Identifiers are cut after this many characters.
 const LONGEST_NAME: usize = 64;
 
 /// One entry as `journalctl --output=json` writes it (systemd.journal-fields(7)).
@@ -24,13 +24,13 @@ struct Entry {
     usec: String,
     #[serde(rename = "SYSLOG_IDENTIFIER")]
     identifier: Option<Value>,
-    /// Text; numbers where it is not UTF-8; null where it is too long for journalctl.
+    /// A string; an array of bytes if it is not UTF-8; null if it is too long for journalctl.
     #[serde(rename = "MESSAGE")]
     message: Option<Value>,
 }
 
-/// The last `count` lines of `unit`, systemd's own about it among them. By the unit's name and not by its run: journald does
-/// not know the run of a process that was gone before its line was read.
+/// Returns the last `count` lines of `unit`, including those of systemd about it. Selects by unit and not by invocation:
+/// journald does not know the invocation of a process that exited before its line was read.
 ///
 /// # Errors
 /// Unavailable (69) when journalctl fails.
@@ -47,13 +47,13 @@ pub(super) fn last_lines(unit: &UnitName, count: u16) -> Result<Vec<String>> {
         .output()
         .or_fail_io(doing)?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(Failure::new(Exit::Unavailable, doing()).because(said));
+        let why = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Failure::new(Exit::Unavailable, doing()).because(why));
     }
     shown(&String::from_utf8_lossy(&output.stdout)).or_fail(Exit::Software, doing)
 }
 
-/// Entries, one JSON object a line, as an alert shows them: the last of their lines, as many as there are entries.
+/// Formats entries, one JSON object a line, for an alert. Returns as many of their last lines as there are entries.
 fn shown(entries: &str) -> std::result::Result<Vec<String>, serde_json::Error> {
     let mut mask = Mask::default();
     let mut lines = Vec::new();
@@ -61,7 +61,7 @@ fn shown(entries: &str) -> std::result::Result<Vec<String>, serde_json::Error> {
     for entry in entries.lines() {
         let entry: Entry = serde_json::from_str(entry)?;
         count += 1;
-        // Whoever writes to the journal chooses it.
+        // Any program chooses its identifier freely.
         let identifier: String = printable(&text(entry.identifier)).chars().take(LONGEST_NAME).collect();
         let head = format!("{} {identifier}: ", time_of(&entry.usec));
         for line in text(entry.message).lines() {
@@ -74,7 +74,7 @@ fn shown(entries: &str) -> std::result::Result<Vec<String>, serde_json::Error> {
     Ok(lines.split_off(lines.len().saturating_sub(count)))
 }
 
-/// `03:00:12`, UTC
+/// Formats a time in UTC: `03:00:12`.
 fn time_of(usec: &str) -> String {
     let at = usec.parse().ok().and_then(|usec| Timestamp::from_microsecond(usec).ok());
     at.map_or_else(|| "-".to_owned(), |at| at.strftime("%H:%M:%S").to_string())
@@ -85,7 +85,7 @@ fn text(value: Option<Value>) -> String {
         Some(Value::String(text)) => text,
         Some(Value::Array(bytes)) => {
             let byte = |value: Value| value.as_u64().and_then(|byte| u8::try_from(byte).ok());
-            // A field that is there several times is an array of texts: what it says is said.
+            // A field that occurs several times is an array of strings.
             if let Some(Value::String(first)) = bytes.first() {
                 return first.clone();
             }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_in_one_entry_is_cut() {
+    fn a_long_entry_is_cut() {
         let message = format!("{}\\n{}", "x\\n".repeat(100), "word ".repeat(1000));
         let entry =
             format!(r#"{{"__REALTIME_TIMESTAMP":"0","SYSLOG_IDENTIFIER":"a","MESSAGE":"{message}"}}"#);

@@ -1,14 +1,14 @@
-//! A program of the person's, which gets the alert as JSON on standard input: for whatever there is no way for here.
+//! A program of the owner, which gets the alert as JSON on standard input: for channels that NEXUS does not have.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use nexus_cli::failure::{Exit, OrFail, Result};
 
-use super::program::{RunAs, feed};
+use super::subprocess::{RunAs, run};
 use crate::alert::Alert;
 
-/// A program and its arguments; no shell reads them.
+/// A program and its arguments. No shell interprets them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Program {
     path: PathBuf,
@@ -22,20 +22,20 @@ impl FromStr for Program {
         let mut words = text.split_whitespace().map(str::to_owned);
         let path = words.next().filter(|path| path.starts_with('/'));
         let path =
-            path.ok_or("it is the path of a program, beginning with /, and its arguments".to_owned())?;
+            path.ok_or("not a program; expected a path that begins with /, and arguments".to_owned())?;
         Ok(Self { path: path.into(), arguments: words.collect() })
     }
 }
 
 impl Program {
-    /// Runs it and waits for its end.
+    /// Runs the program and waits until it exits.
     ///
     /// # Errors
-    /// Unavailable (69) when it cannot be run or ends otherwise than with 0.
+    /// Unavailable (69) when the program cannot be run or does not exit with 0.
     pub(crate) fn send(&self, alert: &Alert, run_as: &RunAs) -> Result<()> {
         let json = serde_json::to_vec(alert).or_fail(Exit::Software, || "writing JSON")?;
-        feed(&self.path, &self.arguments, &json, run_as)
-            .map_err(|failure| failure.advise("See NEXUS_ALERT_COMMAND in /etc/nexus/nexus.env"))
+        run(&self.path, &self.arguments, &json, run_as)
+            .map_err(|failure| failure.advise("Check NEXUS_ALERT_COMMAND in /etc/nexus/nexus.env"))
     }
 }
 

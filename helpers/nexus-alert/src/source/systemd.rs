@@ -1,4 +1,4 @@
-//! Asking systemd about a unit, over D-Bus; only read (org.freedesktop.systemd1(5)).
+//! The state of a unit, read from systemd over D-Bus (org.freedesktop.systemd1(5)).
 
 use jiff::Timestamp;
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
@@ -7,17 +7,16 @@ use nix::sys::signal::Signal;
 use zbus::blocking::Connection;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
-use super::{Health, State};
+use super::unit_state::{UnitHealth, UnitState};
 use crate::unit::UnitName;
 
-/// How the unit is now.
+/// Returns the state of `unit` now.
 ///
 /// # Errors
 /// Unavailable (69) when systemd does not answer, Usage (64) when there is no such unit.
-pub(super) fn state(unit: &UnitName) -> Result<State> {
+pub(super) fn state(unit: &UnitName) -> Result<UnitState> {
     let doing = || format!("asking systemd about {unit}");
-    let asked = ask(unit).or_fail(Exit::Unavailable, doing)?;
-    let Asked { load, active, result, exit, entered } = asked;
+    let Properties { load, active, result, exit, entered } = read(unit).or_fail(Exit::Unavailable, doing)?;
     if load == "not-found" {
         return Err(Failure::new(Exit::Usage, doing())
             .because("there is no such unit")
@@ -26,25 +25,25 @@ pub(super) fn state(unit: &UnitName) -> Result<State> {
     let since = i64::try_from(entered).ok().filter(|usec| *usec > 0);
     let since = since.and_then(|usec| Timestamp::from_microsecond(usec).ok());
     let health = match (active.as_str(), since) {
-        ("failed", _) => Health::Failed,
-        // A service that is started again and again is not well for being about to start.
-        _ if result != "success" => Health::Failed,
-        ("active" | "reloading" | "inactive", Some(_)) => Health::Well(since),
-        _ => Health::Unknown,
+        ("failed", _) => UnitHealth::Failed,
+        // A service that systemd restarts again and again is not well just because it is starting.
+        _ if result != "success" => UnitHealth::Failed,
+        ("active" | "reloading" | "inactive", Some(_)) => UnitHealth::Well(since),
+        _ => UnitHealth::Unknown,
     };
-    Ok(State { health, result, exit })
+    Ok(UnitState { health, result, exit })
 }
 
-struct Asked {
+struct Properties {
     load: String,
     active: String,
     result: String,
     exit: Option<String>,
-    /// When it became what it is, microseconds since 1970; 0 for never.
+    /// When the unit entered its current state, in microseconds since 1970; 0 for never.
     entered: u64,
 }
 
-fn ask(unit: &UnitName) -> zbus::Result<Asked> {
+fn read(unit: &UnitName) -> zbus::Result<Properties> {
     let connection = Connection::system()?;
     let manager = proxy(&connection, MANAGER, "Manager")?;
     let path: OwnedObjectPath = manager.call("LoadUnit", &unit.as_str())?;
@@ -54,14 +53,14 @@ fn ask(unit: &UnitName) -> zbus::Result<Asked> {
     let entered = if is_active { "ActiveEnterTimestamp" } else { "InactiveEnterTimestamp" };
     let kind = unit.as_str().rsplit_once('.').map_or("service", |(_, suffix)| suffix);
     let of_kind = proxy(&connection, path.as_str(), &interface_of(kind))?;
-    // A target has none, and cannot fail.
+    // A target has no Result, and cannot fail.
     let result = of_kind.get_property::<String>("Result").unwrap_or_else(|_| "success".to_owned());
     let exit = if kind == "service" {
         ended(of_kind.get_property("ExecMainCode")?, of_kind.get_property("ExecMainStatus")?)
     } else {
         None
     };
-    Ok(Asked {
+    Ok(Properties {
         load: of_unit.get_property("LoadState")?,
         active,
         result,
@@ -76,7 +75,7 @@ fn interface_of(kind: &str) -> String {
     first.to_uppercase() + rest
 }
 
-/// How the main process ended, by the numbers of waitid(2).
+/// Describes how the main process ended, by the numbers of waitid(2).
 fn ended(code: i32, status: i32) -> Option<String> {
     let signal = || Signal::try_from(status).map_or_else(|_| status.to_string(), |s| s.to_string());
     match code {

@@ -1,4 +1,4 @@
-//! The webhook: one POST to a URL that is itself a secret, so that no error, line or argument may show it.
+//! The webhook: one POST to a URL that is itself a secret, so no error, log line or argument shows it.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,21 +14,21 @@ use ureq::{Agent, Error};
 
 use crate::alert::Alert;
 
-/// The credential with the URL.
+/// The name of the credential that holds the URL.
 const CREDENTIAL: &str = "alert_webhook";
 
-/// How the webhook is spoken to.
+/// The format of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// The whole alert as one JSON object.
+    /// The whole alert as one JSON object
     Json,
-    /// ntfy.sh: the text, with title, priority and tag in headers.
+    /// ntfy.sh: the text, with title, priority and tag in headers
     Ntfy,
-    /// healthchecks.io: URL/fail when something fails, URL when all is well again.
+    /// healthchecks.io: URL/fail when something fails, URL when everything is well again
     Healthchecks,
 }
 
-/// What is posted where.
+/// A request.
 #[derive(Debug, PartialEq, Eq)]
 struct Post {
     url: String,
@@ -48,30 +48,30 @@ const HEALTHCHECKS: usize = 10_000;
 const TOO_LARGE: u16 = 413;
 
 /// Posts `alert`; a status of 200 to 299 means that the server accepted it. If it is too long for the server, posts it
-/// once more without the journal's lines. `patience` limits one whole post: name, connection, request, reply.
+/// once more without the journal's lines. `timeout` limits one whole request: name, connection, request, reply.
 ///
 /// # Errors
-/// Settings (78) without a URL, CannotCreate (73) when it is too long even so, Unavailable (69) when the server refuses it
-/// for another reason.
-pub(crate) fn send(format: Format, alert: &Alert, patience: Duration) -> Result<()> {
+/// Settings (78) without a URL, CannotCreate (73) when it is still too long, Unavailable (69) when the server refuses it for
+/// another reason.
+pub(crate) fn send(format: Format, alert: &Alert, timeout: Duration) -> Result<()> {
     let url = url()?;
-    match send_once(&post(format, &url, alert)?, patience) {
+    match send_once(&post(format, &url, alert)?, timeout) {
         Err(failure) if failure.exit() == Exit::CannotCreate => {
-            send_once(&post(format, &url, &alert.without_lines())?, patience)
+            send_once(&post(format, &url, &alert.without_lines())?, timeout)
         }
         other => other,
     }
 }
 
-fn send_once(post: &Post, patience: Duration) -> Result<()> {
-    let mut request = agent(patience).post(&post.url);
+fn send_once(post: &Post, timeout: Duration) -> Result<()> {
+    let mut request = agent(timeout).post(&post.url);
     for (name, value) in &post.headers {
         request = request.header(*name, value);
     }
     match request.send(&post.body) {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) => Err(refused(answer.status().as_u16(), post.body.len())),
-        Err(error) => Err(failed(Exit::Unavailable, why(&error, patience))),
+        Err(error) => Err(failed(Exit::Unavailable, why(&error, timeout))),
     }
 }
 
@@ -79,7 +79,7 @@ fn failed(exit: Exit, why: String) -> Failure {
     Failure::new(exit, "posting to the webhook").because(why)
 }
 
-/// What any other status means, and what to do about it.
+/// Returns the error for a status other than success.
 fn refused(status: u16, bytes: usize) -> Failure {
     let answered = format!("it answered {status}");
     match status {
@@ -94,14 +94,14 @@ fn refused(status: u16, bytes: usize) -> Failure {
     }
 }
 
-/// The URL, from the credential.
+/// Reads the URL from the credential.
 fn url() -> Result<String> {
     let path = credentials::path_of(CREDENTIAL);
     let doing = || format!("reading the webhook's URL in {}", path.display());
     let unset = |why: &'static str| {
         Failure::new(Exit::Settings, doing())
             .because(why)
-            .advise("Put the URL into /etc/nexus/credentials/alert_webhook, for root alone, or empty NEXUS_ALERT_WEBHOOK_FORMAT")
+            .advise("Write the URL into /etc/nexus/credentials/alert_webhook, readable by root only, or empty NEXUS_ALERT_WEBHOOK_FORMAT")
     };
     let text = match fs::read_to_string(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(unset("it does not exist")),
@@ -109,8 +109,8 @@ fn url() -> Result<String> {
     };
     let url = text.trim();
     match url {
-        // "none" is what the unit has where there is no file (SetCredential=).
-        "" | "none" => Err(unset("there is none")),
+        // Without the file the unit provides "none" (SetCredential=).
+        "" | "none" => Err(unset("it holds no URL")),
         _ if !url.starts_with("https://") && !url.starts_with("http://") => {
             Err(unset("it does not begin with https:// or http://"))
         }
@@ -121,16 +121,16 @@ fn url() -> Result<String> {
     }
 }
 
-fn agent(patience: Duration) -> Agent {
+fn agent(timeout: Duration) -> Agent {
     let tls = TlsConfig::builder()
-        // What this machine trusts, so that a server of one's own with a certificate of one's own works.
+        // The certificates that this machine trusts, so that the owner's own server works.
         .root_certs(RootCerts::PlatformVerifier)
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .build();
     let config = Agent::config_builder()
         .tls_config(tls)
-        .timeout_global(Some(patience))
-        // A redirected POST loses its body: that is to be said, not followed.
+        .timeout_global(Some(timeout))
+        // A redirected POST loses its body, so a redirect is an error.
         .max_redirects(0)
         .http_status_as_error(false)
         .user_agent(concat!("nexus-alert/", env!("CARGO_PKG_VERSION")))
@@ -144,8 +144,8 @@ fn post(format: Format, url: &str, alert: &Alert) -> Result<Post> {
     let is_urgent = is_bad && alert.level != Some(Level::Warning);
     let tag = match (is_bad, is_urgent) {
         (_, true) => "rotating_light",
-        (true, _) => "warning",
-        _ => "white_check_mark",
+        (true, false) => "warning",
+        (false, false) => "white_check_mark",
     };
     let plain = text("Content-Type", "text/plain; charset=utf-8");
     Ok(match format {
@@ -158,7 +158,7 @@ fn post(format: Format, url: &str, alert: &Alert) -> Result<Post> {
             url: url.to_owned(),
             headers: vec![
                 plain,
-                ("Title", alert.ascii_subject()),
+                ("Title", alert.ascii_title()),
                 text("Priority", if is_urgent { "high" } else { "default" }),
                 text("Tags", tag),
             ],
@@ -172,8 +172,8 @@ fn post(format: Format, url: &str, alert: &Alert) -> Result<Post> {
     })
 }
 
-/// The URL for a failure, for an end, and for an end while something else still lasts, which is only written down there
-/// (<https://healthchecks.io/docs/http_api/>): one check stands for all problems.
+/// Returns the URL for a failure or for an end. One check stands for all incidents, so an end while others last is only
+/// logged there (<https://healthchecks.io/docs/http_api/>).
 fn healthchecks(url: &str, is_bad: bool, others_last: bool) -> String {
     let url = url.trim_end_matches('/');
     match (is_bad, others_last) {
@@ -183,15 +183,15 @@ fn healthchecks(url: &str, is_bad: bool, others_last: bool) -> String {
     }
 }
 
-/// The client's error in words of its own: some of its own words quote the URL.
-fn why(error: &Error, patience: Duration) -> String {
+/// Describes the client's error without its own text, which may quote the URL.
+fn why(error: &Error, timeout: Duration) -> String {
     match error {
         Error::Io(error) => error.to_string(),
-        Error::Timeout(_) => format!("no answer within {} s", patience.as_secs()),
-        Error::HostNotFound => "its host is not known (is the network up?)".to_owned(),
+        Error::Timeout(_) => format!("no answer within {} s", timeout.as_secs()),
+        Error::HostNotFound => "its host name cannot be resolved (is the network up?)".to_owned(),
         Error::Rustls(error) => error.to_string(),
         Error::Tls(what) => (*what).to_owned(),
-        Error::Protocol(_) => "its answer is no HTTP".to_owned(),
+        Error::Protocol(_) => "its reply is not HTTP".to_owned(),
         Error::BadUri(_) | Error::Http(_) => "its URL is not valid".to_owned(),
         _ => "the connection failed".to_owned(),
     }
@@ -202,33 +202,33 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::facts::Facts;
-    use crate::problem::{Kind, Problem};
+    use crate::details::Details;
+    use crate::incident::{AlertKind, Incident};
 
-    fn alert(kind: Kind) -> Alert {
-        let about = "nexus-backup.service".parse().unwrap();
-        Alert::of(&Problem::begins(about, Facts::default(), &[], Timestamp::UNIX_EPOCH), kind, 1, 0)
+    fn alert(kind: AlertKind) -> Alert {
+        let subject = "nexus-backup.service".parse().unwrap();
+        Alert::of(&Incident::open(subject, Details::default(), &[], Timestamp::UNIX_EPOCH), kind, 1, 0)
     }
 
     #[test]
-    fn healthchecks_hears_a_failure_and_its_end_at_its_two_urls() {
+    fn healthchecks_has_one_url_for_a_failure_and_one_for_the_end() {
         let url = |kind| post(Format::Healthchecks, "https://hc/x/", &alert(kind)).unwrap().url;
-        assert_eq!(url(Kind::Failed), "https://hc/x/fail");
-        assert_eq!(url(Kind::Still), "https://hc/x/fail");
-        assert_eq!(url(Kind::Over), "https://hc/x");
-        assert_eq!(url(Kind::Test), "https://hc/x");
+        assert_eq!(url(AlertKind::Failed), "https://hc/x/fail");
+        assert_eq!(url(AlertKind::Reminder), "https://hc/x/fail");
+        assert_eq!(url(AlertKind::Resolved), "https://hc/x");
+        assert_eq!(url(AlertKind::Test), "https://hc/x");
     }
 
     #[test]
-    fn healthchecks_does_not_hear_that_all_is_well_while_something_else_lasts() {
-        let mut alert = alert(Kind::Over);
+    fn healthchecks_stays_down_while_another_incident_lasts() {
+        let mut alert = alert(AlertKind::Resolved);
         alert.others = 1;
         assert_eq!(post(Format::Healthchecks, "https://hc/x", &alert).unwrap().url, "https://hc/x/log");
     }
 
     #[test]
-    fn ntfy_has_its_headers_and_the_text() {
-        let post = post(Format::Ntfy, "https://n/t", &alert(Kind::Failed)).unwrap();
+    fn ntfy_gets_headers_and_the_text() {
+        let post = post(Format::Ntfy, "https://n/t", &alert(AlertKind::Failed)).unwrap();
         assert!(post.headers.contains(&("Priority", "high".to_owned())));
         assert!(
             post.headers
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_answer_that_is_about_the_url_says_so() {
+    fn only_an_error_about_the_url_mentions_it() {
         let said = |status| refused(status, 5000).to_string();
         assert!(said(404).contains("Check the URL") && said(301).contains("Check the URL"));
         for status in [413, 429, 500, 503] {
@@ -250,16 +250,16 @@ mod tests {
     }
 
     #[test]
-    fn json_is_the_alert() {
-        let post = post(Format::Json, "https://j", &alert(Kind::Over)).unwrap();
+    fn json_is_the_whole_alert() {
+        let post = post(Format::Json, "https://j", &alert(AlertKind::Resolved)).unwrap();
         let object: serde_json::Value = serde_json::from_str(&post.body).unwrap();
         assert_eq!((&object["kind"], &object["unit"]), (&"over".into(), &"nexus-backup.service".into()));
     }
 
     #[test]
     fn no_error_quotes_the_url() {
-        let patience = Duration::from_secs(1);
-        let error = agent(patience).post("https://[secret-topic/x").send("x").unwrap_err();
-        assert!(!why(&error, patience).contains("secret"), "{}", why(&error, patience));
+        let timeout = Duration::from_secs(1);
+        let error = agent(timeout).post("https://[secret-topic/x").send("x").unwrap_err();
+        assert!(!why(&error, timeout).contains("secret"), "{}", why(&error, timeout));
     }
 }
