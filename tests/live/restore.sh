@@ -341,7 +341,7 @@ serves_before_its_vector_index_is_built() {
 	# Programs read and write; a search compares with every row.
 	same "the nearest" "$(server --dbname=memory --command="SELECT i FROM vectors ORDER BY v <=> (SELECT v FROM vectors WHERE i = 7), i LIMIT 1")" 7
 	server --dbname=memory --command="INSERT INTO vectors VALUES (0, (SELECT v FROM vectors WHERE i = 7))"
-	[[ $(finding) == 'ok: A restore still builds vector indexes ('[12]' left'* ]]
+	[[ $(finding) == 'ok: A restore is building vector indexes ('[12]' left'* ]]
 	fails 'held by a restore' nexus-restore finish --pg-database memory
 	fails 'held by a restore' undo
 	wait "$restore"

@@ -1,4 +1,4 @@
-//! What nexus-health can be told.
+//! The command line and the settings of nexus-health.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,36 +10,36 @@ use nexus_postgres::server::ServerSettings;
 
 use crate::thresholds::Thresholds;
 
-/// Docker's default directory; `data-root` may name another one.
+/// Docker's default data root, which the daemon's `data-root` may change.
 pub(crate) const DOCKER: &str = "/var/lib/docker";
 
-/// Watches the servers, the backups and the machine, mends what it safely can, and says the rest in one sentence
+/// Watches the servers, the backups and the machine, repairs what it safely can, and reports the rest in one sentence
 ///
-/// nexus-health.service runs it all the time: systemctl status nexus-health. By hand: nexus-health --once
+/// nexus-health.service runs it all the time: systemctl status nexus-health. To check now: nexus-health --once
 #[derive(Parser, Clone, Debug)]
 #[command(name = "nexus-health", version)]
 pub(crate) struct Args {
-    /// Look once, print a table, mend nothing; exit 0 well, 1 warning, 2 critical, 3 unknown
+    /// Check once, print a table, repair nothing; exit 0 well, 1 warning, 2 critical, 3 unknown
     #[arg(long)]
     pub(crate) once: bool,
 
-    /// Look once, and one JSON object on standard output
+    /// Check once, and print one JSON object to standard output
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Write down which addresses are listened on, into FILE, and nothing else; nexus-health-ports.service does
+    /// Write the addresses that programs listen on into FILE, and nothing else; nexus-health-ports.service uses it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["once", "json"], hide = true)]
     pub(crate) note_ports: Option<PathBuf>,
 
-    /// Time between two looks, 1s to 1h
+    /// Time between two rounds of checks, 1s to 1h
     #[arg(long, env = "NEXUS_HEALTH_INTERVAL", value_name = "TIME", default_value = "30s", value_parser = interval)]
     pub(crate) interval: Duration,
 
-    /// Mend what can be mended without losing anything: on or off
+    /// Repair what can be repaired without losing data: on or off
     #[arg(long, env = "NEXUS_HEAL", value_name = "ON|OFF", default_value = "on")]
     pub(crate) heal: OnOff,
 
-    /// How often within an hour the same thing is mended, 1 to 60
+    /// How often within an hour the same thing is repaired, 1 to 60
     #[arg(long, env = "NEXUS_HEAL_PER_HOUR", value_name = "NUMBER", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(1..=60))]
     pub(crate) heal_per_hour: u32,
@@ -79,7 +79,7 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
     pub(crate) proofs_dir: PathBuf,
 
-    /// The ledger of what nexus-purge has forgotten: those rows are not missed
+    /// The ledger of rows that nexus-purge has forgotten; they do not count as missing
     #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
     pub(crate) purge_ledger: PathBuf,
 
@@ -102,7 +102,7 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_REDIS_IMAGE", value_name = "IMAGE")]
     pub(crate) redis_image: Option<String>,
 
-    /// Ports that may be listened on by this machine alone
+    /// Ports that must be reachable from this machine only
     #[arg(
         long,
         env = "NEXUS_HEALTH_PORTS",
@@ -122,17 +122,17 @@ pub(crate) struct Args {
 
     /// nexus-alert's channels; one should be set
     #[command(flatten)]
-    pub(crate) ways: Ways,
+    pub(crate) alert_channels: AlertChannels,
 
     /// Where warnings begin
     #[command(flatten)]
     pub(crate) thresholds: Thresholds,
 
-    /// Directory for what is told: health.json, problems.json
+    /// Directory of health.json and problems.json
     #[arg(long, value_name = "DIRECTORY", default_value = "/run/nexus/health", hide = true)]
     pub(crate) run_dir: PathBuf,
 
-    /// Directory for what is remembered: the growth of the disks, requests to systemd
+    /// Directory of the disks' history and of requests to systemd
     #[arg(long, value_name = "DIRECTORY", default_value = "/var/lib/nexus/health", hide = true)]
     pub(crate) state_dir: PathBuf,
 
@@ -140,21 +140,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", default_value = "/var/lib/nexus/metrics/nexus.prom", hide = true)]
     pub(crate) metrics: PathBuf,
 
-    /// What the monthly test alert came to
+    /// The outcome of the monthly test alert
     #[arg(long, value_name = "FILE", default_value = "/var/lib/nexus/alerts/tested.json", hide = true)]
     pub(crate) alert_tested: PathBuf,
 }
 
 impl Args {
-    /// Whether it looks once, and changes nothing.
-    pub(crate) fn is_one_look(&self) -> bool {
+    /// Returns whether this run checks once and changes nothing.
+    pub(crate) fn is_one_shot(&self) -> bool {
         self.once || self.json
     }
 }
 
 /// The settings of nexus-alert's channels, as it reads them; an empty one is not set.
 #[derive(clap::Args, Clone, Debug, Default)]
-pub(crate) struct Ways {
+pub(crate) struct AlertChannels {
     #[arg(long = "alert-mail", env = "NEXUS_ALERT_MAIL", hide = true)]
     pub(crate) mail: Option<String>,
 
@@ -168,27 +168,27 @@ pub(crate) struct Ways {
     pub(crate) wall: String,
 }
 
-impl Ways {
-    /// Whether an alert channel is set.
+impl AlertChannels {
+    /// Returns whether a channel is configured.
     pub(crate) fn is_one_set(&self) -> bool {
-        let ways = [&self.mail, &self.webhook, &self.command];
-        ways.into_iter().any(Option::is_some) || self.wall == "yes"
+        let channels = [&self.mail, &self.webhook, &self.command];
+        channels.into_iter().any(Option::is_some) || self.wall == "yes"
     }
 }
 
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnOff {
-    /// Yes.
+    /// Yes
     On,
-    /// No.
+    /// No
     Off,
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&time) => Ok(time),
-        _ => Err("it is a time from 1s to 1h, such as 30s".to_owned()),
+        _ => Err("not a duration; expected 1s to 1h, such as 30s".to_owned()),
     }
 }
 

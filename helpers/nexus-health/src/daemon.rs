@@ -1,5 +1,5 @@
-//! The loop: it sends the checks off, takes what they bring, tells what has changed, mends what may be mended, and tells
-//! systemd that it lives. Nothing in it waits for anything but the next event.
+//! The main loop: starts checks, takes their reports, publishes changes, repairs what it may, and notifies systemd's watchdog.
+//! It waits for nothing but the next event.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -14,78 +14,80 @@ use signal_hook::iterator::Signals;
 
 use crate::args::{Args, OnOff};
 use crate::check;
+use crate::context::Context;
 use crate::finding::Finding;
-use crate::heal::budget::{Budget, Leave};
-use crate::heal::hand;
-use crate::heal::plan::{Action, Known};
-use crate::look::{Ctx, Look};
-use crate::rounds::{Report, Rounds};
-use crate::tell::document::{Document, Healing};
-use crate::tell::{Files, journal};
+use crate::heal::budget::{Budget, Permit};
+use crate::heal::executor;
+use crate::heal::plan::{Action, Observations};
+use crate::publish::document::{Document, Healing};
+use crate::publish::{Files, journal};
+use crate::report::Report;
+use crate::scheduler::{Completed, Scheduler};
 use crate::verdict::Verdict;
 
-/// The loop comes round at least so often, whatever the interval, and tells systemd that it lives.
+/// The longest time between two notifications of the watchdog.
 const BEAT: Duration = Duration::from_secs(10);
 
-/// News are told so soon, whoever is still away: while a server hangs there is always a check that waits for it.
-const LATEST: Duration = Duration::from_secs(5);
+/// The longest time before news are published while some checks still run. While a server hangs, some check always waits for
+/// it.
+const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
 
-/// Threads that do one small thing.
+/// The stack size of threads that do one small thing.
 const SMALL_STACK: usize = 128 << 10;
 
 /// What the loop waits for.
 enum Event {
-    Report(Report),
-    /// The hand has done it, or not.
+    Completed(Completed),
+    /// The executor has finished.
     Done(Action, Result<()>),
     Stop,
 }
 
-impl From<Report> for Event {
-    fn from(report: Report) -> Self {
-        Self::Report(report)
+impl From<Completed> for Event {
+    fn from(completed: Completed) -> Self {
+        Self::Completed(completed)
     }
 }
 
-/// Everything the loop keeps.
+/// The state of the loop.
 struct Daemon {
-    ctx: Arc<Ctx>,
-    rounds: Rounds,
+    ctx: Arc<Context>,
+    scheduler: Scheduler,
     verdict: Verdict,
-    known: Known,
+    observations: Observations,
     budget: Budget,
-    /// What the hand is doing.
-    mending: Option<Action>,
+    /// The action that the executor is running.
+    running: Option<Action>,
     files: Files,
-    /// Whether there is something new to write.
+    /// Whether there is something new to publish.
     is_news: bool,
-    /// When it was last written.
-    told: Instant,
+    /// When it was last published.
+    published: Instant,
     is_ready: bool,
-    to: Sender<Event>,
+    events: Sender<Event>,
 }
 
 /// Runs until SIGTERM.
 ///
 /// # Errors
-/// When it cannot begin: no signals, no threads.
+/// When it cannot handle signals or start threads.
 pub(crate) fn run(args: Args) -> Result<()> {
-    let (to, events) = channel();
-    stop_on_signals(&to)?;
+    let (sender, events) = channel();
+    stop_on_signals(&sender)?;
     let before = nexus_problems::read(&args.run_dir.join("problems.json")).unwrap_or_default();
-    let ctx = Arc::new(Ctx::new(args));
+    let ctx = Arc::new(Context::new(args));
     let mut daemon = Daemon {
-        rounds: Rounds::new(Arc::clone(&ctx), check::all()),
+        scheduler: Scheduler::new(Arc::clone(&ctx), check::all()),
         ctx,
         verdict: Verdict::resumed(before),
-        known: Known::default(),
+        observations: Observations::default(),
         budget: Budget::default(),
-        mending: None,
+        running: None,
         files: Files::default(),
         is_news: false,
-        told: Instant::now(),
+        published: Instant::now(),
         is_ready: false,
-        to,
+        events: sender,
     };
     log::info!("watching, every {}", humantime::format_duration(daemon.ctx.args.interval));
     while daemon.round(&events)? {}
@@ -94,59 +96,59 @@ pub(crate) fn run(args: Args) -> Result<()> {
 }
 
 impl Daemon {
-    /// One time round; false when it is to stop.
+    /// Handles the next events. Returns false to stop.
     fn round(&mut self, events: &Receiver<Event>) -> Result<bool> {
-        self.rounds.send_off(&self.to)?;
-        let wait = self.rounds.next().saturating_duration_since(Instant::now()).min(BEAT);
+        self.scheduler.start_due(&self.events)?;
+        let wait = self.scheduler.next().saturating_duration_since(Instant::now()).min(BEAT);
         let mut next = match events.recv_timeout(wait) {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
-            // It holds a sender itself.
+            // Unreachable: `self.events` is a sender.
             Err(RecvTimeoutError::Disconnected) => return Ok(false),
         };
         while let Some(event) = next {
             match event {
                 Event::Stop => {
-                    self.leave();
+                    self.stop();
                     return Ok(false);
                 }
-                Event::Report(report) => {
-                    let look = self.rounds.take(report);
-                    self.learn(look);
+                Event::Completed(completed) => {
+                    let report = self.scheduler.finish(completed);
+                    self.learn(report);
                 }
-                Event::Done(action, outcome) => self.mended(action, outcome),
+                Event::Done(action, outcome) => self.finish(action, outcome),
             }
             next = events.try_recv().ok();
         }
-        let overdue = self.rounds.overdue();
+        let overdue = self.scheduler.overdue();
         self.observe(overdue);
-        self.mend();
-        if self.known.is_pressing() || self.budget.is_fresh(Instant::now()) {
-            self.rounds.press();
+        self.repair();
+        if self.observations.is_pressing() || self.budget.is_fresh(Instant::now()) {
+            self.scheduler.hurry();
         }
-        // Those that were sent off together are told of together; the first time it must be all.
-        if !self.rounds.is_waiting() || (self.is_ready && self.told.elapsed() > LATEST) {
-            self.tell();
+        // Checks that were started together are published together; the first time, all must be there.
+        if !self.scheduler.is_waiting() || (self.is_ready && self.published.elapsed() > PUBLISH_WITHIN) {
+            self.publish();
         }
-        // From here alone: a loop that hangs is ended by systemd.
+        // Only here, so that systemd kills a loop that hangs.
         notify(&[NotifyState::Watchdog]);
         Ok(true)
     }
 
-    /// What the journal has had already is in the files too: the next process goes on from there.
-    fn leave(&mut self) {
+    /// Writes to the files what the journal already has, so that the next process continues from there.
+    fn stop(&mut self) {
         if self.is_ready {
-            self.tell();
+            self.publish();
         }
     }
 
-    fn learn(&mut self, look: Look) {
+    fn learn(&mut self, report: Report) {
         let now = Instant::now();
-        for fact in look.facts {
-            self.known.note(fact, now);
+        for fact in report.facts {
+            self.observations.note(fact, now);
         }
         self.is_news = true;
-        self.observe(look.findings);
+        self.observe(report.findings);
     }
 
     fn observe(&mut self, findings: Vec<Finding>) {
@@ -156,79 +158,78 @@ impl Daemon {
         }
     }
 
-    fn mend(&mut self) {
+    fn repair(&mut self) {
         let now = Instant::now();
-        if self.ctx.args.heal == OnOff::Off || self.mending.is_some() {
+        if self.ctx.args.heal == OnOff::Off || self.running.is_some() {
             return;
         }
-        let Some((action, why)) = self.known.action(now) else {
+        let Some((action, why)) = self.observations.action(now) else {
             if self.is_news {
-                self.observe(vec![Finding::ok("healing", "There is nothing to mend.")]);
+                self.observe(vec![Finding::ok("healing", "There is nothing to repair.")]);
             }
             return;
         };
-        match self.budget.leave(action, self.ctx.args.heal_per_hour, now) {
-            Leave::Later => {}
-            Leave::UsedUp => {
+        match self.budget.permit(action, self.ctx.args.heal_per_hour, now) {
+            Permit::TooSoon => {}
+            Permit::UsedUp => {
                 let sentence =
                     format!("{action} has not helped, and is not tried again within the hour: {why}.");
-                let advice =
-                    "A person must look: journalctl -u nexus-health; docker logs nexus-postgres nexus-redis";
+                let advice = "Look for the cause: journalctl -u nexus-health; docker logs nexus-postgres; docker logs nexus-redis";
                 self.observe(vec![Finding::critical("healing", sentence, advice)]);
             }
-            Leave::Given => {
+            Permit::Granted => {
                 self.budget.spend(action, now);
-                self.mending = Some(action);
-                journal::mending(action, &why);
-                if let Err(failure) = self.lend_a_hand(action, why) {
-                    self.mended(action, Err(failure));
+                self.running = Some(action);
+                journal::repairing(action, &why);
+                if let Err(failure) = self.start(action, why) {
+                    self.finish(action, Err(failure));
                 }
             }
         }
     }
 
-    /// Does it in a thread of its own: Docker may take its time.
-    fn lend_a_hand(&self, action: Action, why: String) -> Result<()> {
-        let (ctx, to) = (Arc::clone(&self.ctx), self.to.clone());
+    /// Runs the executor in a thread, because Docker may be slow.
+    fn start(&self, action: Action, why: String) -> Result<()> {
+        let (ctx, events) = (Arc::clone(&self.ctx), self.events.clone());
         let work = move || {
-            let outcome = hand::carry_out(action, &why, &ctx.args);
-            // Nobody listens any more at the end of the process.
-            let _unheard = to.send(Event::Done(action, outcome));
+            let outcome = executor::execute(action, &why, &ctx.args);
+            // At the end of the process nobody receives this.
+            let _received = events.send(Event::Done(action, outcome));
         };
-        let thread = thread::Builder::new().name("hand".to_owned()).stack_size(SMALL_STACK);
+        let thread = thread::Builder::new().name("executor".to_owned()).stack_size(SMALL_STACK);
         thread.spawn(work).map(drop).or_fail(Exit::Unavailable, || "starting a thread")
     }
 
-    fn mended(&mut self, action: Action, outcome: Result<()>) {
-        self.mending = None;
-        self.known.forget(action);
+    fn finish(&mut self, action: Action, outcome: Result<()>) {
+        self.running = None;
+        self.observations.forget(action);
         match outcome {
             Ok(()) => log::info!("{action} is done"),
-            // A job is at it, which is no failure.
+            // A job holds the lock, which is no failure.
             Err(failure) if failure.exit() == Exit::TryLater => log::info!("{action} waits: {failure}"),
-            Err(failure) => journal::not_mended(action, &failure),
+            Err(failure) => journal::not_repaired(action, &failure),
         }
     }
 
-    fn tell(&mut self) {
+    fn publish(&mut self) {
         if !std::mem::take(&mut self.is_news) {
             return;
         }
         if !self.is_ready {
-            // What a former process had told of and no look speaks of any more is over.
+            // Drops what an earlier process published and no check reports any more.
             self.verdict.forget_unseen();
         }
-        self.told = Instant::now();
+        self.published = Instant::now();
         let args = &self.ctx.args;
         let healing =
             Healing { is_on: args.heal == OnOff::On, within_an_hour: self.budget.count(Instant::now()) };
-        let document = Document::new(&self.verdict, &self.rounds.metrics(), healing, Timestamp::now());
+        let document = Document::new(&self.verdict, &self.scheduler.metrics(), healing, Timestamp::now());
         for failure in self.files.write(&document, self.verdict.problems(), args) {
-            journal::not_told(&failure);
+            journal::not_published(&failure);
         }
         let status = match self.files.unwritten() {
             0 => document.sentence,
-            _ => format!("{} What is known cannot be written to its files.", document.sentence),
+            1.. => format!("{} The results cannot be written to their files.", document.sentence),
         };
         notify(&[NotifyState::Status(&status)]);
         if !std::mem::replace(&mut self.is_ready, true) {
@@ -237,19 +238,19 @@ impl Daemon {
     }
 }
 
-fn stop_on_signals(to: &Sender<Event>) -> Result<()> {
+fn stop_on_signals(events: &Sender<Event>) -> Result<()> {
     let doing = || "setting the handler for SIGTERM and SIGINT";
     let mut signals = Signals::new([SIGTERM, SIGINT]).or_fail(Exit::Software, doing)?;
-    let to = to.clone();
+    let events = events.clone();
     let work = move || {
         signals.forever().next();
-        let _unheard = to.send(Event::Stop);
+        let _received = events.send(Event::Stop);
     };
     let thread = thread::Builder::new().name("signals".to_owned()).stack_size(SMALL_STACK);
     thread.spawn(work).map(drop).or_fail(Exit::Unavailable, doing)
 }
 
-/// Without systemd there is nobody to tell; a lost datagram is followed by the next.
+/// Notifies systemd, if it runs this process. The next notification replaces a lost one.
 fn notify(state: &[NotifyState<'_>]) {
-    let _unheard: std::io::Result<()> = sd_notify::notify(state);
+    let _sent: std::io::Result<()> = sd_notify::notify(state);
 }

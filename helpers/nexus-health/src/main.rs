@@ -1,15 +1,16 @@
-//! nexus-health: watches the servers, the backups and the machine, mends what it safely can, and says the rest in one
-//! sentence. Parses, calls the loop or one look, reports.
+//! nexus-health: watches the servers, the backups and the machine, repairs what it safely can, and reports the rest.
 
 mod args;
 mod check;
+mod context;
 mod daemon;
 mod finding;
 mod heal;
-mod look;
+mod level;
 mod once;
-mod rounds;
-mod tell;
+mod publish;
+mod report;
+mod scheduler;
 mod threshold;
 mod thresholds;
 mod verdict;
@@ -21,9 +22,9 @@ use nexus_cli::{command_line, journal};
 
 use crate::args::Args;
 use crate::check::exposure::ports;
-use crate::finding::Level;
+use crate::level::FindingLevel;
 
-/// What our sessions are called in pg_stat_activity.
+/// The name of our sessions in pg_stat_activity.
 const APPLICATION: &str = "nexus-health";
 
 fn main() -> ExitCode {
@@ -42,18 +43,19 @@ fn run() -> Result<ExitCode> {
     if let Some(path) = &args.note_ports {
         return ports::note(path).map(|()| ExitCode::SUCCESS);
     }
-    if args.is_one_look() {
-        return once::look(args).map(as_plugins_exit);
+    if args.is_one_shot() {
+        return once::check(args).map(plugin_exit);
     }
     daemon::run(args).map(|()| ExitCode::SUCCESS)
 }
 
-/// As monitoring plugins do (<https://www.monitoring-plugins.org/doc/guidelines.html>, "Plugin Return Codes").
-fn as_plugins_exit(level: Level) -> ExitCode {
+/// Returns the exit code of monitoring plugins (<https://www.monitoring-plugins.org/doc/guidelines.html>, "Plugin Return
+/// Codes").
+fn plugin_exit(level: FindingLevel) -> ExitCode {
     ExitCode::from(match level {
-        Level::Ok => 0,
-        Level::Warning => 1,
-        Level::Critical => 2,
-        Level::Unknown => 3,
+        FindingLevel::Ok => 0,
+        FindingLevel::Warning => 1,
+        FindingLevel::Critical => 2,
+        FindingLevel::Unknown => 3,
     })
 }

@@ -1,34 +1,32 @@
-//! Where a measured value begins to be a warning, and where it is critical: `85%:95%` in the settings.
+//! The thresholds of a measured value: `85%:95%` in the settings.
 
 use std::str::FromStr;
 
-use crate::finding::Level;
+use crate::level::FindingLevel;
 
-/// Of each threshold, the share by which a value must be on the good side of it before it counts as well again. A value
-/// that trembles by less changes its level once and not again and again.
+/// The hysteresis: a value must be better than a threshold by this share of it before its level improves. So a value that
+/// oscillates by less changes its level once.
 const MARGIN: f64 = 0.05;
 
-/// The two thresholds of one value. Warning above critical means that less is worse, as with days that are left.
+/// The two thresholds of a value. If `warning` is above `critical`, less is worse, as with the days until a disk is full.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Limits {
-    /// From here on it is a warning.
     pub(crate) warning: f64,
-    /// From here on it is critical.
     pub(crate) critical: f64,
 }
 
 impl Limits {
-    /// The level of `value`, by itself.
-    pub(crate) fn level(self, value: f64) -> Level {
+    /// Returns the level of `value` without hysteresis.
+    pub(crate) fn level(self, value: f64) -> FindingLevel {
         self.moved(0.0).reached_by(value)
     }
 
-    /// The level that `value` keeps when it comes from a worse one: thresholds count until it is well past them.
-    pub(crate) fn level_on_the_way_back(self, value: f64) -> Level {
+    /// Returns the level of `value` with hysteresis, for a value that was worse.
+    pub(crate) fn level_on_the_way_back(self, value: f64) -> FindingLevel {
         self.moved(MARGIN).reached_by(value)
     }
 
-    /// By how much of its own size a threshold is exceeded before a change back is believed.
+    /// Returns the width of the hysteresis.
     #[cfg(test)]
     pub(crate) fn margin(self) -> f64 {
         self.warning.abs().min(self.critical.abs()) * MARGIN
@@ -38,20 +36,20 @@ impl Limits {
         self.critical < self.warning
     }
 
-    /// Both thresholds, moved to the good side by a share of themselves.
+    /// Returns both thresholds, moved towards better values by `share` of themselves.
     fn moved(self, share: f64) -> Self {
         let factor = if self.less_is_worse() { 1.0 + share } else { 1.0 - share };
         Self { warning: self.warning * factor, critical: self.critical * factor }
     }
 
-    fn reached_by(self, value: f64) -> Level {
+    fn reached_by(self, value: f64) -> FindingLevel {
         let reached = |limit: f64| if self.less_is_worse() { value <= limit } else { value >= limit };
         if reached(self.critical) {
-            Level::Critical
+            FindingLevel::Critical
         } else if reached(self.warning) {
-            Level::Warning
+            FindingLevel::Warning
         } else {
-            Level::Ok
+            FindingLevel::Ok
         }
     }
 }
@@ -60,7 +58,7 @@ impl Limits {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Threshold(pub(crate) Option<Limits>);
 
-/// `85%:95%`, as shares of 1.
+/// Parses `85%:95%` as shares of 1.
 pub(crate) fn percent(text: &str) -> Result<Threshold, String> {
     parse(text, "85%:95%", |part| {
         let number: f64 = part.strip_suffix('%')?.trim().parse().ok()?;
@@ -68,12 +66,12 @@ pub(crate) fn percent(text: &str) -> Result<Threshold, String> {
     })
 }
 
-/// `30h:3days`, in seconds.
+/// Parses `30h:3days` in seconds.
 pub(crate) fn duration(text: &str) -> Result<Threshold, String> {
     parse(text, "30h:3d", |part| humantime::parse_duration(part).ok().map(|d| d.as_secs_f64()))
 }
 
-/// `4g:16g`, in bytes.
+/// Parses `4g:16g` in bytes.
 pub(crate) fn bytes(text: &str) -> Result<Threshold, String> {
     parse(text, "4g:16g", |part| {
         let (digits, factor) = match part.chars().last()?.to_ascii_lowercase() {
@@ -86,7 +84,7 @@ pub(crate) fn bytes(text: &str) -> Result<Threshold, String> {
     })
 }
 
-/// `1:3`
+/// Parses `1:3`.
 pub(crate) fn count(text: &str) -> Result<Threshold, String> {
     parse(text, "1:3", number::<u32>)
 }
@@ -103,7 +101,7 @@ fn parse(text: &str, example: &str, one: impl Fn(&str) -> Option<f64>) -> Result
         Some(Limits { warning: one(warning.trim())?, critical: one(critical.trim())? })
     });
     both.map(|limits| Threshold(Some(limits))).ok_or_else(|| {
-        format!("it is where a warning begins and where it is critical, such as {example}, or off")
+        format!("not a pair of thresholds; expected warning:critical, such as {example}, or off")
     })
 }
 
@@ -113,7 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn each_kind_reads_as_a_person_writes_it() {
+    fn each_unit_is_parsed() {
         let of = |warning, critical| Ok(Threshold(Some(Limits { warning, critical })));
         assert_eq!(percent("85%:95%"), of(0.85, 0.95));
         assert_eq!(duration("30h:3days"), of(108_000.0, 259_200.0));
@@ -131,7 +129,13 @@ mod tests {
         let days = Limits { warning: 30.0, critical: 7.0 };
         assert_eq!(
             [40.0, 30.0, 8.0, 7.0, 0.0].map(|d| days.level(d)),
-            [Level::Ok, Level::Warning, Level::Warning, Level::Critical, Level::Critical]
+            [
+                FindingLevel::Ok,
+                FindingLevel::Warning,
+                FindingLevel::Warning,
+                FindingLevel::Critical,
+                FindingLevel::Critical
+            ]
         );
     }
 
@@ -142,7 +146,7 @@ mod tests {
         }
 
         #[test]
-        fn on_the_way_back_a_level_is_never_better(
+        fn hysteresis_never_improves_a_level(
             a in 0.1f64..1000.0, b in 0.1f64..1000.0, value in 0.0f64..2000.0
         ) {
             let limits = Limits { warning: a, critical: b };

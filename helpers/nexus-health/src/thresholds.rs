@@ -1,18 +1,18 @@
-//! The thresholds of everything that is measured, as settings.
+//! The settings of all thresholds.
 
 use clap::Args;
 
 use crate::threshold::{self, Threshold};
 
-/// Each is where a warning begins and where it is critical, with a colon between; `off` = not looked at
+/// Each holds the thresholds of a warning and of a critical level, with a colon between; `off` = no threshold
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Thresholds: warning:critical, or off")]
 pub(crate) struct Thresholds {
-    /// Processor in use, on average over a look, ten looks in a row
+    /// Processor in use, on average between two checks, ten checks in a row
     #[arg(long, env = "NEXUS_HEALTH_CPU", value_name = "LIMITS", default_value = "90%:98%", value_parser = threshold::percent)]
     pub(crate) cpu: Threshold,
 
-    /// Memory that no program can have any more
+    /// Memory in use: all but MemAvailable
     #[arg(long, env = "NEXUS_HEALTH_MEMORY", value_name = "LIMITS", default_value = "90%:95%", value_parser = threshold::percent)]
     pub(crate) memory: Threshold,
 
@@ -40,11 +40,11 @@ pub(crate) struct Thresholds {
     #[arg(long, env = "NEXUS_HEALTH_UNTIL_FULL", value_name = "LIMITS", default_value = "30d:7d", value_parser = threshold::duration)]
     pub(crate) until_full: Threshold,
 
-    /// Time that PostgreSQL takes to answer the smallest question
+    /// Time that PostgreSQL takes to answer the smallest query
     #[arg(long, env = "NEXUS_HEALTH_PG_ROUND_TRIP", value_name = "LIMITS", default_value = "500ms:3s", value_parser = threshold::duration)]
     pub(crate) pg_round_trip: Threshold,
 
-    /// Connections in use, of those that programs may have
+    /// Connections in use, of those that programs may use
     #[arg(long, env = "NEXUS_HEALTH_PG_CONNECTIONS", value_name = "LIMITS", default_value = "80%:95%", value_parser = threshold::percent)]
     pub(crate) pg_connections: Threshold,
 
@@ -52,7 +52,7 @@ pub(crate) struct Thresholds {
     #[arg(long, env = "NEXUS_HEALTH_PG_TRANSACTION", value_name = "LIMITS", default_value = "1h:6h", value_parser = threshold::duration)]
     pub(crate) pg_transaction: Threshold,
 
-    /// Time for which somebody has been waiting for a lock
+    /// Time for which a session has been waiting for a lock
     #[arg(long, env = "NEXUS_HEALTH_PG_LOCK", value_name = "LIMITS", default_value = "1m:10m", value_parser = threshold::duration)]
     pub(crate) pg_lock: Threshold,
 
@@ -72,7 +72,7 @@ pub(crate) struct Thresholds {
     #[arg(long, env = "NEXUS_HEALTH_REDIS_MEMORY", value_name = "LIMITS", default_value = "85%:97%", value_parser = threshold::percent)]
     pub(crate) redis_memory: Threshold,
 
-    /// Keys that Redis has thrown out within an hour because its memory was full
+    /// Keys that Redis has evicted within an hour because its memory was full
     #[arg(long, env = "NEXUS_HEALTH_REDIS_EVICTIONS", value_name = "LIMITS", default_value = "1:10000", value_parser = threshold::count)]
     pub(crate) redis_evictions: Threshold,
 
@@ -88,7 +88,7 @@ pub(crate) struct Thresholds {
     #[arg(long, env = "NEXUS_HEALTH_EMBEDDING", value_name = "LIMITS", default_value = "1h:1d", value_parser = threshold::duration)]
     pub(crate) embedding: Threshold,
 
-    /// Times that Docker has started a container again within an hour
+    /// Times that Docker has restarted a container within an hour
     #[arg(long, env = "NEXUS_HEALTH_RESTARTS", value_name = "LIMITS", default_value = "2:5", value_parser = threshold::count)]
     pub(crate) restarts: Threshold,
 }

@@ -1,70 +1,76 @@
-//! From what the looks have found to what is so: a level changes once and not again and again, and each change is told once.
-//! Findings in, changes out, nothing else.
+//! The verdict: the levels that count, after patience and hysteresis. Takes findings, returns each change once, does nothing else.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::finding::{Finding, Level};
+use crate::finding::Finding;
+use crate::level::FindingLevel;
 
-/// What is so of one thing.
+/// The state of one finding.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct State {
-    /// How it is.
-    pub(crate) level: Level,
-    /// Since when it is so.
+pub(crate) struct FindingState {
+    pub(crate) level: FindingLevel,
+    /// Since when it has this level.
     pub(crate) since: Timestamp,
-    /// What the newest look said.
+    /// The newest sentence.
     pub(crate) sentence: String,
-    /// What to do about it.
+    /// The newest advice.
     pub(crate) advice: String,
-    /// What was said when it became so: what is told to others changes only with the level.
-    told: (String, String),
-    /// Looks in a row that wanted it worse, and better.
+    /// Sentence and advice when the level changed. nexus-alert gets these, so that its list changes only with a level.
+    published: (String, String),
+    /// How many runs in a row have reported a worse or a better level.
     worse: u32,
     better: u32,
-    /// Whether this process has looked at it.
+    /// Whether this process has checked it.
     is_seen: bool,
 }
 
-/// A level that has changed.
+/// A change of a level.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Change {
-    /// Of what.
+    /// The finding.
     pub(crate) id: String,
-    /// How it was; nothing when it was never looked at before.
-    pub(crate) before: Option<Level>,
-    /// How it is.
-    pub(crate) level: Level,
-    /// What is so now.
+    /// The level before; `None` for a new finding.
+    pub(crate) before: Option<FindingLevel>,
+    /// The level now.
+    pub(crate) level: FindingLevel,
     pub(crate) sentence: String,
-    /// What to do about it.
     pub(crate) advice: String,
 }
 
-/// All that is known.
+/// The state of all findings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Verdict {
-    states: BTreeMap<String, State>,
+    states: BTreeMap<String, FindingState>,
 }
 
 impl Verdict {
-    /// Goes on from what a former process had told, so that a restart tells nothing twice.
+    /// Continues from the list of an earlier process, so that a restart reports nothing twice.
     pub(crate) fn resumed(problems: Vec<nexus_problems::Problem>) -> Self {
         let states = problems.into_iter().map(|problem| {
             let level = match problem.level {
-                nexus_problems::Level::Warning => Level::Warning,
-                nexus_problems::Level::Critical => Level::Critical,
+                nexus_problems::Level::Warning => FindingLevel::Warning,
+                nexus_problems::Level::Critical => FindingLevel::Critical,
             };
-            let told = (problem.sentence.clone(), problem.advice.clone());
+            let published = (problem.sentence.clone(), problem.advice.clone());
             let (sentence, advice, since) = (problem.sentence, problem.advice, problem.since);
-            let state = State { level, since, sentence, advice, told, worse: 0, better: 0, is_seen: false };
+            let state = FindingState {
+                level,
+                since,
+                sentence,
+                advice,
+                published,
+                worse: 0,
+                better: 0,
+                is_seen: false,
+            };
             (problem.id.to_string(), state)
         });
         Self { states: states.collect() }
     }
 
-    /// Takes what a look has found.
+    /// Takes the findings of a check, and returns the changes.
     pub(crate) fn observe(&mut self, findings: Vec<Finding>, now: Timestamp) -> Vec<Change> {
         findings.into_iter().filter_map(|finding| self.observe_one(finding, now)).collect()
     }
@@ -73,7 +79,7 @@ impl Verdict {
         let Some(state) = self.states.get_mut(&finding.id) else { return self.first(finding, now) };
         let wanted = wanted(state.level, &finding);
         state.is_seen = true;
-        // One look that says otherwise does not yet speak for it.
+        // A sentence of another level does not count yet.
         if wanted == state.level {
             state.sentence.clone_from(&finding.sentence);
             state.advice.clone_from(&finding.advice);
@@ -87,7 +93,7 @@ impl Verdict {
             return None;
         }
         let before = Some(state.level);
-        *state = State::new(wanted, &finding, now);
+        *state = FindingState::new(wanted, &finding, now);
         Some(Change {
             id: finding.id,
             before,
@@ -97,52 +103,52 @@ impl Verdict {
         })
     }
 
-    /// What is looked at for the first time is well until it has been seen otherwise often enough.
+    /// Takes a new finding, which is ok until its patience is used up.
     fn first(&mut self, finding: Finding, now: Timestamp) -> Option<Change> {
-        let is_believed = finding.patience <= 1;
-        let level = if is_believed { finding.level } else { Level::Ok };
-        let mut state = State::new(level, &finding, now);
+        let counts = finding.patience <= 1;
+        let level = if counts { finding.level } else { FindingLevel::Ok };
+        let mut state = FindingState::new(level, &finding, now);
         state.worse = u32::from(finding.level > level);
         self.states.insert(finding.id.clone(), state);
         let Finding { id, sentence, advice, .. } = finding;
-        (level != Level::Ok).then_some(Change { id, before: None, level, sentence, advice })
+        (level != FindingLevel::Ok).then_some(Change { id, before: None, level, sentence, advice })
     }
 
-    /// Forgets what a former process had told and no look speaks of any more.
+    /// Drops findings of an earlier process that no check reports any more.
     pub(crate) fn forget_unseen(&mut self) {
         self.states.retain(|_, state| state.is_seen);
     }
 
-    /// Everything, by name.
-    pub(crate) fn states(&self) -> &BTreeMap<String, State> {
+    /// Returns all states by name.
+    pub(crate) fn states(&self) -> &BTreeMap<String, FindingState> {
         &self.states
     }
 
-    /// The worst level of all.
-    pub(crate) fn level(&self) -> Level {
-        self.states.values().map(|state| state.level).max().unwrap_or(Level::Unknown)
+    /// Returns the worst level.
+    pub(crate) fn level(&self) -> FindingLevel {
+        self.states.values().map(|state| state.level).max().unwrap_or(FindingLevel::Unknown)
     }
 
-    /// All in one sentence: the worst, and how many more there are.
+    /// Returns the worst sentence, and how many more there are.
     pub(crate) fn sentence(&self) -> String {
-        let not_well = || self.states.values().filter(|state| state.level > Level::Ok);
+        let not_well = || self.states.values().filter(|state| state.level > FindingLevel::Ok);
         let worst = not_well().max_by(|a, b| a.level.cmp(&b.level).then(b.since.cmp(&a.since)));
         match (worst, not_well().count()) {
-            (None, _) => format!("All is well: {} things were looked at.", self.states.len()),
+            (None, _) => format!("All is well: {} things were checked.", self.states.len()),
             (Some(worst), 1) => worst.sentence.clone(),
             (Some(worst), count) => format!("{} And {} more.", worst.sentence, count - 1),
         }
     }
 
-    /// What nexus-alert is told. What could not be looked at for a while is a warning: nobody knows how it is.
+    /// Returns the list for nexus-alert. A check that could not be made counts as a warning.
     pub(crate) fn problems(&self) -> Vec<nexus_problems::Problem> {
-        let problem = |(id, state): (&String, &State)| {
+        let problem = |(id, state): (&String, &FindingState)| {
             let level = match state.level {
-                Level::Ok => return None,
-                Level::Unknown | Level::Warning => nexus_problems::Level::Warning,
-                Level::Critical => nexus_problems::Level::Critical,
+                FindingLevel::Ok => return None,
+                FindingLevel::Unknown | FindingLevel::Warning => nexus_problems::Level::Warning,
+                FindingLevel::Critical => nexus_problems::Level::Critical,
             };
-            let (sentence, advice) = state.told.clone();
+            let (sentence, advice) = state.published.clone();
             Some(nexus_problems::Problem {
                 id: id.parse().ok()?,
                 level,
@@ -155,22 +161,22 @@ impl Verdict {
     }
 }
 
-impl State {
-    fn new(level: Level, finding: &Finding, now: Timestamp) -> Self {
-        let told = (finding.sentence.clone(), finding.advice.clone());
-        let (sentence, advice) = told.clone();
-        Self { level, since: now, sentence, advice, told, worse: 0, better: 0, is_seen: true }
+impl FindingState {
+    fn new(level: FindingLevel, finding: &Finding, now: Timestamp) -> Self {
+        let published = (finding.sentence.clone(), finding.advice.clone());
+        let (sentence, advice) = published.clone();
+        Self { level, since: now, sentence, advice, published, worse: 0, better: 0, is_seen: true }
     }
 }
 
-/// The level that a look speaks for, of a thing that is at `now`.
-fn wanted(now: Level, finding: &Finding) -> Level {
+/// Returns the level that `finding` asks for, if the level is `now`.
+fn wanted(now: FindingLevel, finding: &Finding) -> FindingLevel {
     match finding.measured {
-        // A value must be well past a threshold on its way back.
+        // A value improves with hysteresis.
         Some((value, limits)) if finding.level < now => limits.level_on_the_way_back(value).min(now),
-        // That it cannot be seen does not make a known problem better.
-        None if finding.level == Level::Unknown && now > Level::Unknown => now,
-        _ => finding.level,
+        // A check that could not be made does not end a known problem.
+        None if finding.level == FindingLevel::Unknown && now > FindingLevel::Unknown => now,
+        Some(_) | None => finding.level,
     }
 }
 

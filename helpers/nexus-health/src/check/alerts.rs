@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use nexus_fs::files;
 use serde::Deserialize;
 
+use crate::context::{Check, Context};
 use crate::finding::Finding;
-use crate::look::{Check, Ctx, Look};
+use crate::report::Report;
 
 /// The test is sent every month.
 const OLDEST: SignedDuration = SignedDuration::from_hours(24 * 35);
@@ -20,21 +21,22 @@ const ADVICE: &str = "Send one now: systemctl start nexus-alert-test; see: journ
 const SET_ONE: &str = "Set one of NEXUS_ALERT_MAIL, NEXUS_ALERT_WEBHOOK_FORMAT, NEXUS_ALERT_COMMAND or NEXUS_ALERT_WALL in \
                        /etc/nexus/nexus.env (man nexus-alert), then: systemctl restart nexus-health; nexus-alert --test";
 
-/// What nexus-alert has noted.
+/// The outcome that nexus-alert has recorded.
 #[derive(Deserialize)]
-struct Tested {
+struct TestOutcome {
     version: u32,
     at: Timestamp,
-    /// What went wrong, by way; nothing where it arrived.
-    ways: BTreeMap<String, Option<String>>,
+    /// The error by channel; `None` if the channel accepted the test.
+    #[serde(rename = "ways")]
+    channels: BTreeMap<String, Option<String>>,
 }
 
-/// Looks at the note.
+/// Checks the outcome of the last test alert.
 pub(crate) struct Alerts;
 
 impl Check for Alerts {
-    fn look(&mut self, ctx: &Ctx) -> Look {
-        Look::only(if ctx.args.ways.is_one_set() {
+    fn check(&mut self, ctx: &Context) -> Report {
+        Report::only(if ctx.args.alert_channels.is_one_set() {
             judge(&ctx.args.alert_tested, Timestamp::now())
         } else {
             Finding::warning(
@@ -49,30 +51,33 @@ impl Check for Alerts {
 fn judge(path: &Path, now: Timestamp) -> Finding {
     let id = "alerts";
     let text = match files::read_to_string(path) {
-        // Nothing is set, or it is too early.
+        // No channel is configured, or no test was due yet.
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Finding::ok(id, "No test alert has been sent yet.");
         }
         Err(error) => return Finding::unknown(id, format!("{}: {error}.", path.display()), ADVICE),
         Ok(text) => text,
     };
-    let tested: Tested = match serde_json::from_str(&text) {
-        Ok(tested @ Tested { version: 1, .. }) => tested,
-        _ => return Finding::unknown(id, format!("{} cannot be understood.", path.display()), ADVICE),
+    let outcome: TestOutcome = match serde_json::from_str(&text) {
+        Ok(outcome @ TestOutcome { version: 1, .. }) => outcome,
+        _ => return Finding::unknown(id, format!("{} is malformed.", path.display()), ADVICE),
     };
-    if tested.ways.is_empty() {
-        return Finding::ok(id, "No way to send alerts is set.");
+    if outcome.channels.is_empty() {
+        return Finding::ok(id, "No alert channel was configured at the last test.");
     }
-    let failed: Vec<String> =
-        tested.ways.iter().filter_map(|(way, why)| Some(format!("by {way}: {}", why.as_ref()?))).collect();
+    let failed: Vec<String> = outcome
+        .channels
+        .iter()
+        .filter_map(|(channel, why)| Some(format!("by {channel}: {}", why.as_ref()?)))
+        .collect();
     if !failed.is_empty() {
         return Finding::warning(id, format!("The test alert did not arrive {}", failed.join("; ")), ADVICE);
     }
-    if now.duration_since(tested.at) > OLDEST {
+    if now.duration_since(outcome.at) > OLDEST {
         return Finding::warning(id, "The last test alert was more than 35 days ago.", ADVICE);
     }
-    let ways: Vec<&str> = tested.ways.keys().map(String::as_str).collect();
-    Finding::ok(id, format!("The last test alert arrived by {}.", ways.join(" and ")))
+    let channels: Vec<&str> = outcome.channels.keys().map(String::as_str).collect();
+    Finding::ok(id, format!("The last test alert arrived by {}.", channels.join(" and ")))
 }
 
 #[cfg(test)]
@@ -83,27 +88,27 @@ mod tests {
 
     use super::*;
     use crate::args::Args;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
-    fn a_way_is_set_where_nexus_alert_would_use_it() {
+    fn a_channel_is_configured_if_nexus_alert_would_use_it() {
         let is_set = |arguments: &[&str]| {
             let args = Args::parse_from([&["nexus-health"], arguments].concat());
-            args.ways.is_one_set()
+            args.alert_channels.is_one_set()
         };
         assert!(!is_set(&[]) && !is_set(&["--alert-wall", "no"]));
-        for (way, value) in [
+        for (option, value) in [
             ("--alert-mail", "root"),
             ("--alert-webhook-format", "ntfy"),
             ("--alert-command", "/usr/bin/tell"),
             ("--alert-wall", "yes"),
         ] {
-            assert!(is_set(&[way, value]), "{way}");
+            assert!(is_set(&[option, value]), "{option}");
         }
     }
 
     #[test]
-    fn a_test_that_failed_or_is_old_is_said() {
+    fn a_test_that_failed_or_is_old_is_a_warning() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tested.json");
         let now: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
@@ -111,15 +116,15 @@ mod tests {
             fs::write(&path, text).unwrap();
             judge(&path, now).level
         };
-        assert_eq!(judge(&path, now).level, Level::Ok);
-        let tested = |at: &str, ways: &str| format!(r#"{{"version":1,"at":"{at}","ways":{ways}}}"#);
-        assert_eq!(level(&tested("2026-11-01T00:00:00Z", r#"{"mail":null}"#)), Level::Ok);
-        assert_eq!(level(&tested("2026-10-01T00:00:00Z", r#"{"mail":null}"#)), Level::Warning);
+        assert_eq!(judge(&path, now).level, FindingLevel::Ok);
+        let outcome = |at: &str, ways: &str| format!(r#"{{"version":1,"at":"{at}","ways":{ways}}}"#);
+        assert_eq!(level(&outcome("2026-11-01T00:00:00Z", r#"{"mail":null}"#)), FindingLevel::Ok);
+        assert_eq!(level(&outcome("2026-10-01T00:00:00Z", r#"{"mail":null}"#)), FindingLevel::Warning);
         assert_eq!(
-            level(&tested("2026-11-21T00:00:00Z", r#"{"mail":null,"webhook":"refused"}"#)),
-            Level::Warning
+            level(&outcome("2026-11-21T00:00:00Z", r#"{"mail":null,"webhook":"refused"}"#)),
+            FindingLevel::Warning
         );
-        assert_eq!(level(&tested("2026-01-01T00:00:00Z", "{}")), Level::Ok);
-        assert_eq!(level("{"), Level::Unknown);
+        assert_eq!(level(&outcome("2026-01-01T00:00:00Z", "{}")), FindingLevel::Ok);
+        assert_eq!(level("{"), FindingLevel::Unknown);
     }
 }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use nexus_cli::credentials;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::context::{Check, Context};
 use crate::finding::Finding;
-use crate::look::{Check, Ctx, Look};
+use crate::report::Report;
 
 /// For each read and write.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -31,12 +32,12 @@ pub(crate) struct Api {
 }
 
 impl Check for Api {
-    fn look(&mut self, ctx: &Ctx) -> Look {
+    fn check(&mut self, ctx: &Context) -> Report {
         match ask(&ctx.args.api_socket) {
-            Ok(Some(failed)) => Look::only(self.judge(failed, Instant::now())),
+            Ok(Some(failed)) => Report::only(self.judge(failed, Instant::now())),
             // The check of systemd reports a socket without a listener, and a busy API answers the next time.
-            Ok(None) => Look::default(),
-            Err(error) => Look::only(Finding::unknown(
+            Ok(None) => Report::default(),
+            Err(error) => Report::only(Finding::unknown(
                 "stores",
                 format!("nexus-api does not report its failed stores: {error}."),
                 "See: systemctl status nexus-api.socket nexus-api",
@@ -100,22 +101,22 @@ fn token() -> Option<SecretString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
-    fn stores_that_fail_are_said_until_one_succeeds_or_an_hour_is_over() {
+    fn failing_stores_are_critical_until_one_succeeds_or_an_hour_passes() {
         let (mut api, begun) = (Api::default(), Instant::now());
         let mut level = |failed, seconds| api.judge(failed, begun + Duration::from_secs(seconds)).level;
-        assert_eq!(level(0, 0), Level::Ok);
+        assert_eq!(level(0, 0), FindingLevel::Ok);
         assert_eq!(
             (level(1, 30), level(1, 60), level(2, 90)),
-            (Level::Critical, Level::Critical, Level::Critical)
+            (FindingLevel::Critical, FindingLevel::Critical, FindingLevel::Critical)
         );
-        assert_eq!(level(0, 120), Level::Ok);
+        assert_eq!(level(0, 120), FindingLevel::Ok);
         assert_eq!(
             (level(1, 150), level(1, 150 + 3600), level(1, 151 + 3600)),
-            (Level::Critical, Level::Critical, Level::Ok)
+            (FindingLevel::Critical, FindingLevel::Critical, FindingLevel::Ok)
         );
-        assert_eq!(level(2, 4000), Level::Critical);
+        assert_eq!(level(2, 4000), FindingLevel::Critical);
     }
 }

@@ -5,15 +5,16 @@ use jiff::Timestamp;
 use nexus_cli::text::counted;
 use nexus_ledger::{Hourly, asked_within_the_hour};
 
+use crate::context::{Check, Context};
 use crate::finding::Finding;
-use crate::look::{Check, Ctx, Look};
+use crate::report::Report;
 
 /// Checks the ledger.
 pub(crate) struct Forgetting;
 
 impl Check for Forgetting {
-    fn look(&mut self, ctx: &Ctx) -> Look {
-        Look::only(match asked_within_the_hour(&ctx.args.purge_ledger, Timestamp::now()) {
+    fn check(&mut self, ctx: &Context) -> Report {
+        Report::only(match asked_within_the_hour(&ctx.args.purge_ledger, Timestamp::now()) {
             Ok(asked) => judge(asked, ctx.args.hourly),
             Err(failure) => Finding::unknown(
                 "forgetting",
@@ -42,21 +43,21 @@ fn judge(asked: u64, hourly: Hourly) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
-    fn the_owner_is_told_when_no_more_may_be_forgotten() {
+    fn a_reached_limit_is_critical() {
         let level = |asked, most| judge(asked, Hourly { most }).level;
-        assert_eq!((level(0, 100), level(99, 100)), (Level::Ok, Level::Ok));
+        assert_eq!((level(0, 100), level(99, 100)), (FindingLevel::Ok, FindingLevel::Ok));
         assert_eq!(
             (level(100, 100), level(101, 100), level(1, 0)),
-            (Level::Critical, Level::Critical, Level::Critical)
+            (FindingLevel::Critical, FindingLevel::Critical, FindingLevel::Critical)
         );
-        assert_eq!(level(0, 0), Level::Ok);
+        assert_eq!(level(0, 0), FindingLevel::Ok);
     }
 
     #[test]
-    fn what_is_quoted_in_a_finding_cannot_steer_a_terminal() {
+    fn a_quotation_in_a_finding_cannot_control_a_terminal() {
         let finding = Finding::warning("x", "Container \u{1b}]0;x\u{7}\n is down.", "See \u{202e}");
         assert_eq!(
             (finding.sentence.as_str(), finding.advice.as_str()),

@@ -1,4 +1,4 @@
-//! The checks, one file or folder each, and how often each looks.
+//! The checks, one file or folder each, and how often each runs.
 
 pub(crate) mod alerts;
 pub(crate) mod api;
@@ -13,26 +13,26 @@ pub(crate) mod systemd;
 
 use std::time::Duration;
 
-use crate::look::{Check, DOCKER_SAYS};
+use crate::context::{Check, DOCKER_LIMIT};
 
-/// A check, and how it is run.
-pub(crate) struct Group {
-    /// Its name.
+/// A check, and when it runs.
+pub(crate) struct ScheduledCheck {
+    /// The name of the check.
     pub(crate) name: &'static str,
-    /// It looks at every so-manieth round.
+    /// It runs in every nth round.
     pub(crate) every: u32,
-    /// Whether it looks at every round, and the rounds are short, while something is to be mended.
+    /// Whether it runs every few seconds while something needs a repair.
     pub(crate) is_urgent: bool,
-    /// When it takes longer, it is said to hang.
+    /// The time after which it counts as hanging.
     pub(crate) limit: Duration,
-    /// The check itself; it is away while it looks.
+    /// The check; `None` while it runs.
     pub(crate) check: Option<Box<dyn Check>>,
 }
 
-/// All checks. What costs little, or tells of what must be mended soon, looks at every round; at the usual 30 seconds
-/// 10 rounds are 5 minutes.
-pub(crate) fn all() -> Vec<Group> {
-    let group = |name, every, is_urgent, seconds, check| Group {
+/// Returns all checks. Cheap checks, and those that lead to repairs, run in every round. At the default interval of 30 seconds, 10
+/// rounds are 5 minutes.
+pub(crate) fn all() -> Vec<ScheduledCheck> {
+    let scheduled = |name, every, is_urgent, seconds, check| ScheduledCheck {
         name,
         every,
         is_urgent,
@@ -40,19 +40,19 @@ pub(crate) fn all() -> Vec<Group> {
         check: Some(check),
     };
     vec![
-        // In a single round it waits for Docker first.
-        group("machine", 1, false, DOCKER_SAYS + 10, Box::<machine::Machine>::default()),
-        group("postgres", 1, true, 12, Box::new(postgres::Postgres)),
-        group("redis", 1, true, 12, Box::<redis::Redis>::default()),
-        group("systemd", 1, true, 10, Box::new(systemd::Systemd)),
-        group("api", 1, false, 10, Box::<api::Api>::default()),
-        group("docker", 10, true, DOCKER_SAYS, Box::<docker::Docker>::default()),
-        group("backups", 4, false, 20, Box::new(backups::Backups)),
-        group("forgetting", 2, false, 10, Box::new(forgetting::Forgetting)),
-        group("database", 20, false, 30, Box::new(postgres::database::Database)),
-        group("exposure", 20, false, 30, Box::new(exposure::Exposure)),
-        group("sandbox", 20, false, 10, Box::new(systemd::sandbox::Sandbox)),
-        group("clock", 20, false, 10, Box::<machine::clock::Clock>::default()),
-        group("alerts", 20, false, 10, Box::new(alerts::Alerts)),
+        // In a one-shot run it waits for Docker first.
+        scheduled("machine", 1, false, DOCKER_LIMIT + 10, Box::<machine::Machine>::default()),
+        scheduled("postgres", 1, true, 12, Box::new(postgres::Postgres)),
+        scheduled("redis", 1, true, 12, Box::<redis::Redis>::default()),
+        scheduled("systemd", 1, true, 10, Box::new(systemd::Systemd)),
+        scheduled("api", 1, false, 10, Box::<api::Api>::default()),
+        scheduled("docker", 10, true, DOCKER_LIMIT, Box::<docker::Docker>::default()),
+        scheduled("backups", 4, false, 20, Box::new(backups::Backups)),
+        scheduled("forgetting", 2, false, 10, Box::new(forgetting::Forgetting)),
+        scheduled("database", 20, false, 30, Box::new(postgres::database::Database)),
+        scheduled("exposure", 20, false, 30, Box::new(exposure::Exposure)),
+        scheduled("sandbox", 20, false, 10, Box::new(systemd::sandbox::Sandbox)),
+        scheduled("clock", 20, false, 10, Box::<machine::clock::Clock>::default()),
+        scheduled("alerts", 20, false, 10, Box::new(alerts::Alerts)),
     ]
 }

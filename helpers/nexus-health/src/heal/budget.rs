@@ -1,4 +1,4 @@
-//! How often the same thing is mended: what does not help three times within an hour will not help the fourth time.
+//! Limits how often an action is repeated: if it has not helped three times within an hour, it will not help a fourth time.
 
 use std::time::{Duration, Instant};
 
@@ -7,51 +7,50 @@ use super::plan::Action;
 /// Actions are counted over this time.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// After an action the same one waits for so long: what was restarted needs time to come up.
+/// The pause before the same action may be repeated. A restarted server needs time to start.
 const REST: Duration = Duration::from_secs(60);
 
-/// What was done within the last hour.
+/// The actions of the last hour.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     done: Vec<(Instant, Action)>,
 }
 
-/// Whether an action may be done.
+/// Whether an action is permitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leave {
-    /// Yes.
-    Given,
-    /// It was done just now.
-    Later,
-    /// It was done too often.
+pub(crate) enum Permit {
+    Granted,
+    /// The action was executed just now.
+    TooSoon,
+    /// The action was executed too often.
     UsedUp,
 }
 
 impl Budget {
-    /// Whether `action` may be done, when `most` of it are allowed within an hour.
-    pub(crate) fn leave(&mut self, action: Action, most: u32, now: Instant) -> Leave {
+    /// Returns whether `action` is permitted, if `most` of it are allowed within an hour.
+    pub(crate) fn permit(&mut self, action: Action, most: u32, now: Instant) -> Permit {
         self.done.retain(|(at, _)| now.duration_since(*at) < HOUR);
         let same = || self.done.iter().filter(|(_, done)| *done == action);
         if same().count() >= most as usize {
-            Leave::UsedUp
+            Permit::UsedUp
         } else if same().any(|(at, _)| now.duration_since(*at) < REST) {
-            Leave::Later
+            Permit::TooSoon
         } else {
-            Leave::Given
+            Permit::Granted
         }
     }
 
-    /// Notes that it was done.
+    /// Notes that `action` is executed.
     pub(crate) fn spend(&mut self, action: Action, now: Instant) {
         self.done.push((now, action));
     }
 
-    /// Whether something was done just now, so that it is to be seen soon whether it helped.
+    /// Returns whether an action was executed just now, so that checks should show soon whether it helped.
     pub(crate) fn is_fresh(&self, now: Instant) -> bool {
         self.done.iter().any(|(at, _)| now.duration_since(*at) < REST)
     }
 
-    /// How many were done within the last hour.
+    /// Returns how many actions were executed within the last hour.
     pub(crate) fn count(&self, now: Instant) -> usize {
         self.done.iter().filter(|(at, _)| now.duration_since(*at) < HOUR).count()
     }
@@ -64,7 +63,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_more_within_an_hour_than_allowed(
+        fn an_action_is_not_repeated_more_often_than_allowed(
             most in 1u32..6,
             steps in proptest::collection::vec(0u64..900, 1..200),
         ) {
@@ -73,7 +72,7 @@ mod tests {
             let mut done: Vec<Instant> = Vec::new();
             for seconds in steps {
                 now += Duration::from_secs(seconds);
-                if budget.leave(Action::AskForStack, most, now) == Leave::Given {
+                if budget.permit(Action::AskForStack, most, now) == Permit::Granted {
                     budget.spend(Action::AskForStack, now);
                     done.push(now);
                 }

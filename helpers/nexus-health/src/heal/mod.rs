@@ -1,6 +1,6 @@
-//! Mending: what may be mended is decided in `plan`, how often in `budget`, and done in `hand`. Nothing that is done here can
-//! lose data: servers are stopped in order where they still react, and both come back from a kill with all they had confirmed.
+//! Healing: `plan` decides what to repair, `budget` how often, and `executor` does it. No action can lose data: a server that
+//! still reacts is stopped cleanly, and both servers survive a kill with everything that they have confirmed.
 
 pub(crate) mod budget;
-pub(crate) mod hand;
+pub(crate) mod executor;
 pub(crate) mod plan;

@@ -1,4 +1,4 @@
-//! What is to be mended now, from what the looks have seen. Facts in, one action out, nothing else.
+//! Decides from the facts of the checks which action to execute. Takes facts, returns one action, does nothing else.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -6,41 +6,41 @@ use std::time::{Duration, Instant};
 use nexus_docker_client::protocol::Service;
 
 use crate::check::docker::containers::Container;
-use crate::look::{Answer, Fact, Stack, StackState};
+use crate::report::{Fact, Liveness, Stack, StackState};
 
-/// A server that takes connections and has said nothing for so long is hung. Longer than it takes one to write a
-/// checkpoint or a snapshot; short enough that it serves again within a minute and a half, with the usual looks.
+/// A server that accepts connections and has not replied for this long hangs. It is longer than a checkpoint or a snapshot, and
+/// short enough that the server serves again within a minute and a half at the default interval.
 const HUNG: Duration = Duration::from_secs(15);
 
-/// A server that nobody can reach for so long does not come back by itself.
+/// A server that has been unreachable for this long does not come back by itself.
 const ABSENT: Duration = Duration::from_secs(15);
 
-/// A container that Docker calls unhealthy for so long, although its server answers us, does not mend itself.
+/// A container that Docker has called unhealthy for this long, although its server responds, does not recover by itself.
 const UNHEALTHY: Duration = Duration::from_secs(120);
 
-/// A stack that is down for so long was not stopped for a moment, by an upgrade for instance.
+/// A stack that has been down for this long was not stopped for a moment, as by an upgrade.
 const DOWN: Duration = Duration::from_secs(60);
 
-/// What Docker said of the containers counts for so long.
+/// How long Docker's report of the containers counts.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// Something is swept only when it is seen for so long: it may belong to a job that ends just now.
+/// Leftovers are removed only after this long, because they may belong to a job that is ending.
 const LEFT: Duration = Duration::from_secs(60);
 
-/// What is done.
+/// A repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// The container of a server that does not answer is restarted.
+    /// Restarts the container of a server that does not respond.
     RestartHung(Service),
-    /// The container of a server that answers, and is unhealthy, is restarted in order.
+    /// Restarts the container of a server that responds but is unhealthy; stops it cleanly first.
     Restart(Service),
-    /// systemd is asked to make the directories and to start the stack.
+    /// Asks systemd to make the directories and start the stack.
     AskForStack,
-    /// Asks systemd to start timers and sockets, if a start helps.
+    /// Asks systemd to start timers and sockets.
     AskForUnits,
-    /// What throwaway servers have left is removed.
+    /// Removes the leftovers of throwaway servers.
     SweepScratch,
-    /// What killed backups have left is removed.
+    /// Removes the leftovers of killed backups.
     SweepSets,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// A server as people call it.
+/// Returns the name of the server for people.
 pub(crate) fn name(service: Service) -> &'static str {
     match service {
         Service::Postgres => "PostgreSQL",
@@ -64,29 +64,29 @@ pub(crate) fn name(service: Service) -> &'static str {
     }
 }
 
-/// Something that is so, and since when it has been seen to be so.
+/// A state, and since when it has lasted.
 #[derive(Clone, Copy, Debug)]
-struct Lasting<T> {
-    what: T,
+struct Sustained<T> {
+    state: T,
     since: Instant,
 }
 
-impl<T: PartialEq> Lasting<T> {
-    /// What goes on keeps its beginning.
-    fn follow(before: Option<Self>, what: T, now: Instant) -> Self {
+impl<T: PartialEq> Sustained<T> {
+    /// Keeps the time if the state has not changed.
+    fn follow(before: Option<Self>, state: T, now: Instant) -> Self {
         match before {
-            Some(before) if before.what == what => before,
-            _ => Self { what, since: now },
+            Some(before) if before.state == state => before,
+            Some(_) | None => Self { state, since: now },
         }
     }
 }
 
-/// What is known of everything that can be mended.
+/// The facts, and since when each has lasted.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
-    postgres: Option<Lasting<Answer>>,
-    redis: Option<Lasting<Answer>>,
-    stack: Option<Lasting<Stack>>,
+pub(crate) struct Observations {
+    postgres: Option<Sustained<Liveness>>,
+    redis: Option<Sustained<Liveness>>,
+    stack: Option<Sustained<Stack>>,
     containers: Option<(Instant, Vec<Container>)>,
     unhealthy: [Option<Instant>; 2],
     scratch: Option<Instant>,
@@ -94,13 +94,13 @@ pub(crate) struct Known {
     units: Option<Instant>,
 }
 
-impl Known {
-    /// Takes a fact.
+impl Observations {
+    /// Notes a fact.
     pub(crate) fn note(&mut self, fact: Fact, now: Instant) {
         match fact {
-            Fact::Postgres(answer) => self.postgres = Some(Lasting::follow(self.postgres, answer, now)),
-            Fact::Redis(answer) => self.redis = Some(Lasting::follow(self.redis, answer, now)),
-            Fact::Stack(stack) => self.stack = Some(Lasting::follow(self.stack, stack, now)),
+            Fact::Postgres(liveness) => self.postgres = Some(Sustained::follow(self.postgres, liveness, now)),
+            Fact::Redis(liveness) => self.redis = Some(Sustained::follow(self.redis, liveness, now)),
+            Fact::Stack(stack) => self.stack = Some(Sustained::follow(self.stack, stack, now)),
             Fact::Containers(containers) => {
                 for (index, service) in [Service::Postgres, Service::Redis].into_iter().enumerate() {
                     let is = containers.iter().flatten().any(|container| {
@@ -119,7 +119,7 @@ impl Known {
         }
     }
 
-    /// After `action` what it was about must last as long again before anything is done: it needs time to come up.
+    /// Forgets the facts that led to `action`, so that they must last as long again. A restarted server needs time to start.
     pub(crate) fn forget(&mut self, action: Action) {
         match action {
             Action::RestartHung(service) | Action::Restart(service) => {
@@ -139,24 +139,24 @@ impl Known {
         }
     }
 
-    /// Whether something is wrong that looks should follow closely.
+    /// Returns whether checks should run more often, because something is wrong.
     pub(crate) fn is_pressing(&self) -> bool {
-        let is_ill = |answer: &Option<Lasting<Answer>>| {
-            answer.is_some_and(|answer| !matches!(answer.what, Answer::Answers))
+        let is_ill = |liveness: &Option<Sustained<Liveness>>| {
+            liveness.is_some_and(|liveness| !matches!(liveness.state, Liveness::Responsive))
         };
-        let is_down = |stack: Lasting<Stack>| stack.what.is_wanted && stack.what.state != StackState::Up;
+        let is_down = |stack: Sustained<Stack>| stack.state.is_wanted && stack.state.state != StackState::Up;
         is_ill(&self.postgres) || is_ill(&self.redis) || self.stack.is_some_and(is_down)
     }
 
-    /// What is to be done now, and why, in a sentence. One thing at a time, the most urgent first.
+    /// Returns the most urgent action, and why it is needed.
     pub(crate) fn action(&self, now: Instant) -> Option<(Action, String)> {
-        // Nothing is started for somebody who has stopped NEXUS, or while systemd is at it.
+        // The owner may have stopped NEXUS, or systemd may be starting it.
         let stack = self.stack?;
-        if !stack.what.is_wanted || stack.what.state == StackState::Changing {
+        if !stack.state.is_wanted || stack.state.state == StackState::Changing {
             return None;
         }
         let since = |at: Instant| now.duration_since(at);
-        if stack.what.state == StackState::Down {
+        if stack.state.state == StackState::Down {
             let is_lasting = since(stack.since) >= DOWN;
             return is_lasting
                 .then(|| (Action::AskForStack, "the stack is down though nexus.target wants it".into()));
@@ -164,58 +164,73 @@ impl Known {
         let servers = [(Service::Postgres, self.postgres), (Service::Redis, self.redis)];
         servers
             .into_iter()
-            .find_map(|(service, answer)| self.of_server(service, answer?, now))
+            .find_map(|(service, liveness)| self.of_server(service, liveness?, now))
             .or_else(|| self.unhealthy_one(now))
             .or_else(|| {
                 let lasts = self.units.filter(|at| since(*at) >= ABSENT);
-                lasts.map(|_| (Action::AskForUnits, "a timer or a socket does not run as it should".into()))
+                lasts.map(|_| {
+                    (Action::AskForUnits, "a timer or a socket is not scheduled or does not listen".into())
+                })
             })
             .or_else(|| {
                 let left = self.scratch.filter(|at| since(*at) >= LEFT);
                 left.map(|_| {
-                    (Action::SweepScratch, "containers or volumes of a killed restore test are there".into())
+                    (Action::SweepScratch, "a killed restore test has left containers or volumes".into())
                 })
             })
             .or_else(|| {
                 let left = self.partial_sets.filter(|at| since(*at) >= LEFT);
-                left.map(|_| (Action::SweepSets, "directories of a killed backup are there".into()))
+                left.map(|_| (Action::SweepSets, "a killed backup has left directories".into()))
             })
     }
 
-    fn of_server(&self, service: Service, answer: Lasting<Answer>, now: Instant) -> Option<(Action, String)> {
-        let lasts = now.duration_since(answer.since);
+    fn of_server(
+        &self,
+        service: Service,
+        liveness: Sustained<Liveness>,
+        now: Instant,
+    ) -> Option<(Action, String)> {
+        let lasts = now.duration_since(liveness.since);
         let seconds = lasts.as_secs();
         let name = name(service);
-        // Docker may be out of reach then too: its helper's socket was in the same place.
-        if answer.what == Answer::NoDirectory {
-            let why = format!("the directory of {name}'s socket is gone");
+        // nexus-docker's socket was in the same directory, so Docker may be unreachable too.
+        if liveness.state == Liveness::NoDirectory {
+            let why = format!("the directory of {name}'s socket does not exist");
             return (lasts >= ABSENT).then_some((Action::AskForStack, why));
         }
         let container = self.container(service, now)?;
-        match answer.what {
-            Answer::Silent if lasts >= HUNG && container.is_running() => {
-                let why = format!("{name} takes connections and has not answered for {seconds} seconds");
+        match liveness.state {
+            Liveness::Unresponsive if lasts >= HUNG && container.is_running() => {
+                let why = format!("{name} accepts connections and has not replied for {seconds} seconds");
                 Some((Action::RestartHung(service), why))
             }
-            // Docker starts it, or it starts; paused by a person.
-            Answer::Absent if matches!(container.state.as_str(), "restarting" | "paused" | "removing") => {
+            // Docker restarts it, or someone has paused it.
+            Liveness::NotListening
+                if matches!(container.state.as_str(), "restarting" | "paused" | "removing") =>
+            {
                 None
             }
-            // A server makes its socket last, after its files for instance.
-            Answer::Absent if container.is_running() && container.health.as_deref() == Some("starting") => {
+            // A starting server creates its socket last.
+            Liveness::NotListening
+                if container.is_running() && container.health.as_deref() == Some("starting") =>
+            {
                 None
             }
-            Answer::Absent if lasts >= ABSENT && container.is_running() => {
-                Some((Action::RestartHung(service), format!("{name} runs and nobody can reach its socket")))
+            Liveness::NotListening if lasts >= ABSENT && container.is_running() => {
+                Some((Action::RestartHung(service), format!("{name} runs and its socket is unreachable")))
             }
-            Answer::Absent if lasts >= ABSENT => {
+            Liveness::NotListening if lasts >= ABSENT => {
                 let state = &container.state;
                 Some((
                     Action::RestartHung(service),
                     format!("the container of {name} is {state} though the stack is up"),
                 ))
             }
-            _ => None,
+            Liveness::Responsive
+            | Liveness::Busy
+            | Liveness::Unresponsive
+            | Liveness::NotListening
+            | Liveness::NoDirectory => None,
         }
     }
 
@@ -234,8 +249,7 @@ impl Known {
         })
     }
 
-    /// The container of a service, where Docker has spoken of it just now. One that does not exist is brought up by the
-    /// stack alone.
+    /// Returns the container of a service, if Docker's report is fresh. Only the stack can create one that does not exist.
     fn container(&self, service: Service, now: Instant) -> Option<&Container> {
         let (at, containers) = self.containers.as_ref()?;
         let is_fresh = now.duration_since(*at) <= FRESH;

@@ -12,11 +12,11 @@ fn value(value: f64, limits: Limits) -> Finding {
     Finding::measured("x", value, Threshold(Some(limits)), format!("It is {value}."), "Do something")
 }
 
-fn level(finding_level: Level) -> Finding {
+fn level(finding_level: FindingLevel) -> Finding {
     Finding { level: finding_level, ..Finding::ok("x", "It is.") }
 }
 
-fn changes(findings: impl IntoIterator<Item = Finding>) -> Vec<Level> {
+fn changes(findings: impl IntoIterator<Item = Finding>) -> Vec<FindingLevel> {
     let mut verdict = Verdict::default();
     findings.into_iter().flat_map(|finding| verdict.observe(vec![finding], now())).map(|c| c.level).collect()
 }
@@ -25,35 +25,36 @@ const UP: Limits = Limits { warning: 80.0, critical: 90.0 };
 const DOWN: Limits = Limits { warning: 30.0, critical: 7.0 };
 
 #[test]
-fn warning_critical_and_recovery_are_told_once_each() {
+fn each_change_is_reported_once() {
     let up = [50.0, 85.0, 86.0, 95.0, 95.0, 10.0, 10.0, 10.0, 10.0].map(|v| value(v, UP));
-    assert_eq!(changes(up), [Level::Warning, Level::Critical, Level::Ok]);
+    assert_eq!(changes(up), [FindingLevel::Warning, FindingLevel::Critical, FindingLevel::Ok]);
     let down = [100.0, 20.0, 5.0, 100.0, 100.0, 100.0].map(|v| value(v, DOWN));
-    assert_eq!(changes(down), [Level::Warning, Level::Critical, Level::Ok]);
+    assert_eq!(changes(down), [FindingLevel::Warning, FindingLevel::Critical, FindingLevel::Ok]);
 }
 
 #[test]
-fn what_is_bad_at_the_first_look_is_told_and_what_is_well_is_not() {
-    assert_eq!(changes([level(Level::Ok)]), []);
-    assert_eq!(changes([level(Level::Critical)]), [Level::Critical]);
+fn a_new_finding_is_reported_if_it_is_not_ok() {
+    assert_eq!(changes([level(FindingLevel::Ok)]), []);
+    assert_eq!(changes([level(FindingLevel::Critical)]), [FindingLevel::Critical]);
 }
 
 #[test]
-fn patience_is_for_getting_worse() {
-    let bad = || level(Level::Warning).patient(3);
-    assert_eq!(changes([bad(), bad(), level(Level::Ok), bad(), bad()]), []);
-    assert_eq!(changes([bad(), bad(), bad()]), [Level::Warning]);
+fn patience_delays_a_worse_level() {
+    let bad = || level(FindingLevel::Warning).patient(3);
+    assert_eq!(changes([bad(), bad(), level(FindingLevel::Ok), bad(), bad()]), []);
+    assert_eq!(changes([bad(), bad(), bad()]), [FindingLevel::Warning]);
 }
 
 #[test]
-fn that_something_cannot_be_seen_ends_no_problem() {
-    let unseen = || level(Level::Unknown);
-    let seen = [level(Level::Critical), unseen(), unseen(), unseen(), unseen(), level(Level::Ok)];
-    assert_eq!(changes(seen), [Level::Critical]);
+fn an_unknown_finding_ends_no_problem() {
+    let unseen = || level(FindingLevel::Unknown);
+    let seen =
+        [level(FindingLevel::Critical), unseen(), unseen(), unseen(), unseen(), level(FindingLevel::Ok)];
+    assert_eq!(changes(seen), [FindingLevel::Critical]);
 }
 
 #[test]
-fn a_restart_tells_nothing_twice_and_keeps_since_when() {
+fn a_restart_reports_nothing_twice_and_keeps_the_time() {
     let mut before = Verdict::default();
     before.observe(vec![value(85.0, UP)], now());
     let mut after = Verdict::resumed(before.problems());
@@ -66,7 +67,7 @@ fn a_restart_tells_nothing_twice_and_keeps_since_when() {
 }
 
 #[test]
-fn what_a_former_process_told_and_nobody_looks_at_any_more_is_forgotten() {
+fn a_finding_that_no_check_reports_after_a_restart_is_dropped() {
     let mut before = Verdict::default();
     before.observe(vec![value(85.0, UP), Finding::warning("gone", "It is odd.", "")], now());
     let mut after = Verdict::resumed(before.problems());
@@ -76,26 +77,26 @@ fn what_a_former_process_told_and_nobody_looks_at_any_more_is_forgotten() {
 }
 
 #[test]
-fn what_is_told_to_others_changes_with_the_level_only() {
+fn the_list_for_nexus_alert_changes_with_a_level_only() {
     let mut verdict = Verdict::default();
     verdict.observe(vec![value(85.0, UP)], now());
-    let told = verdict.problems();
+    let published = verdict.problems();
     verdict.observe(vec![value(86.0, UP)], now());
-    assert_eq!(verdict.problems(), told);
+    assert_eq!(verdict.problems(), published);
     assert_eq!(verdict.states()["x"].sentence, "It is 86.");
 }
 
 #[test]
-fn the_worst_is_the_sentence() {
+fn the_worst_finding_is_the_sentence() {
     let mut verdict = Verdict::default();
     let critical = Finding::critical("b", "B is bad.", "");
     verdict.observe(vec![Finding::warning("a", "A is odd.", ""), critical, Finding::ok("c", "C.")], now());
     assert_eq!(verdict.sentence(), "B is bad. And 1 more.");
-    assert_eq!(verdict.level(), Level::Critical);
+    assert_eq!(verdict.level(), FindingLevel::Critical);
 }
 
 proptest! {
-    /// A value that trembles around a threshold changes its level once at most.
+    /// A value that oscillates around a threshold changes its level at most once.
     #[test]
     fn no_flapping(
         warning in 1.0f64..1000.0,
@@ -108,16 +109,16 @@ proptest! {
         let limits = Limits { warning, critical };
         let threshold = if at_critical { critical } else { warning };
         let values = noise.into_iter().map(|noise| value(threshold + noise * limits.margin(), limits));
-        let told = changes(values);
-        // Around the critical threshold the first look may be a warning already.
+        let reported = changes(values);
+        // Around the critical threshold the first value may be a warning.
         let most = if at_critical { 2 } else { 1 };
-        prop_assert!(told.len() <= most, "{told:?}");
-        prop_assert!(told.is_sorted(), "{told:?}");
+        prop_assert!(reported.len() <= most, "{reported:?}");
+        prop_assert!(reported.is_sorted(), "{reported:?}");
     }
 
-    /// What has been so for long enough is believed, whatever was before.
+    /// A steady value determines the level, whatever it was before.
     #[test]
-    fn it_follows(
+    fn a_steady_value_determines_the_level(
         before in proptest::collection::vec(0.0f64..200.0, 0..50),
         last in prop_oneof![Just(10.0), Just(85.0), Just(120.0)],
     ) {

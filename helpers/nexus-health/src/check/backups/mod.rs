@@ -1,7 +1,7 @@
-//! Backups: how old the newest set and the newest proven set are, whether rotation keeps up, whether the next one fits.
+//! Backups: the age of the newest set and of the newest proof, whether rotation keeps up, whether the next set fits.
 
-mod kept;
 mod lock;
+mod sets;
 
 use std::time::{Duration, SystemTime};
 
@@ -15,88 +15,91 @@ use nexus_cli::progress::human_bytes;
 use nix::sys::statvfs::statvfs;
 
 use crate::check::postgres::in_words;
+use crate::context::{Check, Context};
 use crate::finding::{Finding, Metric};
-use crate::look::{Check, Ctx, Fact, Look};
+use crate::report::{Fact, Report};
 
-/// A backup that has begun is given a day before it is said not to have ended.
+/// Rotation has a day to remove sets after the newest backup.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Looks at the directory and at the proofs; what is in a set it cannot read.
+/// Checks the directory and the proofs. It cannot decrypt a set.
 pub(crate) struct Backups;
 
 impl Check for Backups {
-    fn look(&mut self, ctx: &Ctx) -> Look {
-        let mut look = Look::default();
-        if let Err(failure) = see(ctx, &mut look) {
-            let advice = "Without it there are no backups: is the disk mounted, and whose is the directory?";
-            look.found(Finding::critical(
+    fn check(&mut self, ctx: &Context) -> Report {
+        let mut report = Report::default();
+        if let Err(failure) = examine(ctx, &mut report) {
+            let advice =
+                "Without it there are no backups. Check that the disk is mounted, and who owns the directory";
+            report.found(Finding::critical(
                 "backups",
-                format!("The backups cannot be looked at: {failure}"),
+                format!("The backups cannot be checked: {failure}"),
                 advice,
             ));
         }
-        look
+        report
     }
 }
 
-fn see(ctx: &Ctx, look: &mut Look) -> Result<()> {
+fn examine(ctx: &Context, report: &mut Report) -> Result<()> {
     let directory = BackupDirectory::at(&ctx.args.backup_dir)?;
     let sets = directory.sets()?;
     let count = sets.len();
-    look.found(Finding::ok("backups", format!("{count} backup sets are in {}.", directory.path().display())));
+    report
+        .found(Finding::ok("backups", format!("{count} backup sets are in {}.", directory.path().display())));
     #[expect(clippy::cast_precision_loss, reason = "a count")]
-    look.metric(Metric::one("backup_sets", "Complete backup sets.", count as f64));
+    report.metric(Metric::one("backup_sets", "Complete backup sets.", count as f64));
     let is_running = lock::is_held(&directory.path().join(".lock"));
     let names: Vec<_> = sets.iter().map(|set| set.name).collect();
-    // A proof that cannot be read is a finding of its own.
+    // A proof that cannot be read is another finding.
     let known = Known::read(&directory, &ctx.args.proofs_dir, &names).unwrap_or_default();
-    look.found(kept::home(&Homes::of_this_machine(), &directory));
-    look.found(kept::date(&sets));
-    look.found(kept::rows(&names, &known));
-    newest(&sets, ctx, look);
-    proven(&sets, ctx, look);
-    look.found(last_run(&directory, is_running));
-    look.found(rotation(&directory, &sets, &known, ctx, is_running));
-    look.found(room(&directory, directory.last()?));
-    // While one runs, its own directory is among them.
+    report.found(sets::home(&Homes::of_this_machine(), &directory));
+    report.found(sets::date(&sets));
+    report.found(sets::rows(&names, &known));
+    newest(&sets, ctx, report);
+    proven(&sets, ctx, report);
+    report.found(last_run(&directory, is_running));
+    report.found(rotation(&directory, &sets, &known, ctx, is_running));
+    report.found(space(&directory, directory.last()?));
+    // The directory of a running backup is one of them.
     let partial = if is_running { 0 } else { directory.leftovers()?.len() };
-    look.facts.push(Fact::PartialSets(partial));
+    report.facts.push(Fact::PartialSets(partial));
     Ok(())
 }
 
-/// Seconds since then; a time slightly in the future counts as now.
+/// Returns the seconds since `at`. A time slightly in the future counts as now.
 fn age(at: Timestamp) -> f64 {
     Timestamp::now().duration_since(at).as_secs_f64().max(0.0)
 }
 
-fn newest(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
+fn newest(sets: &[SetEntry], ctx: &Context, report: &mut Report) {
     let advice = "Take one: systemctl start nexus-backup; why there was none: journalctl -u nexus-backup";
     // A set with a date in the future may be of any age.
-    let Some(set) = sets.iter().rfind(|set| !kept::is_to_come(set.name.taken)) else {
+    let Some(set) = sets.iter().rfind(|set| !sets::is_in_future(set.name.taken)) else {
         let sentence = if sets.is_empty() {
             "There is no backup."
         } else {
             "Every backup has a date in the future, so their age is unknown."
         };
-        // Installation takes the first one after it has started us.
-        look.found(Finding::critical("backup-age", sentence, advice).patient(2));
+        // The installation starts nexus-health before it takes the first backup.
+        report.found(Finding::critical("backup-age", sentence, advice).patient(2));
         return;
     };
     let age = age(set.name.taken);
-    look.metric(Metric::one("backup_newest_age_seconds", "Age of the newest complete backup set.", age));
+    report.metric(Metric::one("backup_newest_age_seconds", "Age of the newest complete backup set.", age));
     let sentence = format!("The newest backup is {} old.", in_words(age));
-    look.found(Finding::measured("backup-age", age, ctx.args.thresholds.backup_age, sentence, advice));
+    report.found(Finding::measured("backup-age", age, ctx.args.thresholds.backup_age, sentence, advice));
 }
 
-/// Two things: what the newest restore test has found, and how long ago one was last proven.
-fn proven(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
+/// Reports the result of the newest restore test, and how long ago a set was proven.
+fn proven(sets: &[SetEntry], ctx: &Context, report: &mut Report) {
     let advice = "Have it proven: systemctl start nexus-restore-test; why it was not: journalctl -u nexus-restore-test";
     let mut verdicts = Vec::new();
     for set in sets.iter().rev() {
         match proof::read(&ctx.args.proofs_dir, set.name) {
             Ok(verdict) => verdicts.extend(verdict),
             Err(failure) => {
-                look.found(Finding::warning("proof", format!("A proof cannot be read: {failure}"), advice));
+                report.found(Finding::warning("proof", format!("A proof cannot be read: {failure}"), advice));
                 return;
             }
         }
@@ -104,28 +107,28 @@ fn proven(sets: &[SetEntry], ctx: &Ctx, look: &mut Look) {
             break;
         }
     }
-    look.found(match verdicts.first() {
+    report.found(match verdicts.first() {
         Some(newest) if !newest.proven => {
             let sentence = format!("The restore test did not prove set {}.", newest.set);
             Finding::critical("proof", sentence, advice)
         }
-        _ => Finding::ok("proof", "No restore test has failed since the last proof."),
+        Some(_) | None => Finding::ok("proof", "No restore test has failed since the last proof."),
     });
-    let is_to_come = |verdict: &&Verdict| kept::is_to_come(verdict.at);
-    let (age, sentence) = if let Some(verdict) = verdicts.last().filter(is_to_come) {
+    let is_in_future = |verdict: &&Verdict| sets::is_in_future(verdict.at);
+    let (age, sentence) = if let Some(verdict) = verdicts.last().filter(is_in_future) {
         let sentence = format!("The date of the proof of set {} is in the future.", verdict.set);
         (f64::INFINITY, sentence)
     } else if let Some(verdict) = verdicts.last().filter(|verdict| verdict.proven) {
         let age = age(verdict.at);
         let help = "Time since a backup set was last proven.";
-        look.metric(Metric::one("backup_newest_proof_age_seconds", help, age));
+        report.metric(Metric::one("backup_newest_proof_age_seconds", help, age));
         (age, format!("Set {} was proven {} ago.", verdict.set, in_words(age)))
     } else {
-        // From the first set on, which is what is not proven.
+        // Counts from the oldest set.
         let age = sets.first().map_or(0.0, |set| age(set.name.taken));
         (age, "No backup set is proven yet.".to_owned())
     };
-    look.found(Finding::measured("proof-age", age, ctx.args.thresholds.proof_age, sentence, advice));
+    report.found(Finding::measured("proof-age", age, ctx.args.thresholds.proof_age, sentence, advice));
 }
 
 fn last_run(directory: &BackupDirectory, is_running: bool) -> Finding {
@@ -141,12 +144,12 @@ fn last_run(directory: &BackupDirectory, is_running: bool) -> Finding {
     }
 }
 
-/// What should have gone and is still there: either backups fail, after which nothing goes, or removing does.
+/// Reports sets that rotation should have removed. Either backups fail, and then it removes nothing, or the removal does.
 fn rotation(
     directory: &BackupDirectory,
     sets: &[SetEntry],
     known: &Known,
-    ctx: &Ctx,
+    ctx: &Context,
     is_running: bool,
 ) -> Finding {
     let id = "backup-rotation";
@@ -156,29 +159,25 @@ fn rotation(
     let due = due.into_iter().filter(|decision| *decision == RotationDecision::Remove).count();
     let rested = sets.last().and_then(|set| set.path.metadata().ok()).and_then(|m| m.modified().ok());
     let rested = rested.and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
-    // The next backup removes them; a day after the newest one had its chance.
+    // The next backup removes them, at most a day after the newest one.
     if due == 0 || is_running || (rested < DAY && !directory.newest_failed()) {
         return Finding::ok(id, "No set is kept longer than it should be.");
     }
     Finding::warning(
         id,
-        format!("{due} sets are older than they should become, and rotation does not remove them."),
-        "It removes nothing after a failed backup: journalctl -u nexus-backup; what it would do: nexus-backup \
+        format!("{due} sets are kept longer than the settings say, and rotation does not remove them."),
+        "Rotation removes nothing after a failed backup: journalctl -u nexus-backup; what it would remove: nexus-backup \
          --rotate-only --dry-run",
     )
 }
 
-/// Whether the next set fits: as large as the last one, and a tenth more.
-fn room(directory: &BackupDirectory, last: Last) -> Finding {
+/// Reports whether the next set fits, if it is a tenth larger than the last.
+fn space(directory: &BackupDirectory, last: Last) -> Finding {
     let id = "backup-room";
     let free = match statvfs(directory.path()) {
         Ok(stat) => stat.blocks_available().saturating_mul(stat.fragment_size()),
         Err(error) => {
-            return Finding::unknown(
-                id,
-                format!("How much is free for backups cannot be seen: {error}."),
-                "",
-            );
+            return Finding::unknown(id, format!("The free space for backups cannot be read: {error}."), "");
         }
     };
     let needed = last.set_bytes.saturating_add(last.set_bytes / 10);
@@ -187,7 +186,7 @@ fn room(directory: &BackupDirectory, last: Last) -> Finding {
     }
     Finding::critical(
         id,
-        format!("The next backup needs about {} and free are {}.", human_bytes(needed), human_bytes(free)),
+        format!("The next backup needs about {}, and {} are free.", human_bytes(needed), human_bytes(free)),
         "Free some space, keep fewer sets (NEXUS_KEEP_DAYS), or set NEXUS_BACKUP_DIR to a larger disk",
     )
 }
@@ -195,16 +194,16 @@ fn room(directory: &BackupDirectory, last: Last) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
-    fn a_backup_that_was_begun_and_not_completed_is_said_unless_it_runs() {
+    fn an_incomplete_backup_is_a_warning_unless_it_runs() {
         let backups = tempfile::tempdir().unwrap();
         let directory = BackupDirectory::at(backups.path()).unwrap();
-        assert_eq!(last_run(&directory, false).level, Level::Ok);
+        assert_eq!(last_run(&directory, false).level, FindingLevel::Ok);
         directory.began().unwrap();
-        assert_eq!(last_run(&directory, true).level, Level::Ok);
-        assert_eq!(last_run(&directory, false).level, Level::Warning);
+        assert_eq!(last_run(&directory, true).level, FindingLevel::Ok);
+        assert_eq!(last_run(&directory, false).level, FindingLevel::Warning);
     }
 
     #[test]
@@ -212,7 +211,7 @@ mod tests {
         let backups = tempfile::tempdir().unwrap();
         let directory = BackupDirectory::at(backups.path()).unwrap();
         let last = |set_bytes| Last { sequence: 1, database_bytes: 1, set_bytes };
-        assert_eq!(room(&directory, last(1000)).level, Level::Ok);
-        assert_eq!(room(&directory, last(u64::MAX / 2)).level, Level::Critical);
+        assert_eq!(space(&directory, last(1000)).level, FindingLevel::Ok);
+        assert_eq!(space(&directory, last(u64::MAX / 2)).level, FindingLevel::Critical);
     }
 }

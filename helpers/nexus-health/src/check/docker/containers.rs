@@ -1,4 +1,4 @@
-//! The containers of the stack: what they are doing, and whether their data is where it survives.
+//! The containers of the stack: their state, their published ports, and whether their data survives them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,66 +14,65 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A container of the stack, as nexus-docker describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Container {
-    /// Its name.
     pub(crate) name: String,
-    /// As the compose file calls it.
+    /// The name of the service in the compose file.
     pub(crate) service: String,
-    /// The image by its name.
+    /// The name of the image.
     pub(crate) image: String,
-    /// The image by its digest.
+    /// The digest of the image.
     pub(crate) image_id: String,
     /// `running`, `exited`, `paused`, `restarting`, …
     pub(crate) state: String,
-    /// `healthy`, `unhealthy`, `starting`; nothing without a health check.
+    /// `healthy`, `unhealthy`, `starting`; `None` without a health check.
     pub(crate) health: Option<String>,
-    /// How often Docker has started it again.
+    /// How often Docker has restarted it.
     pub(crate) restart_count: u64,
-    /// Volumes and directories in it.
+    /// The volumes and directories mounted in it.
     #[serde(default)]
     pub(crate) mounts: Vec<Mount>,
-    /// Addresses of the host that lead into it, by port.
+    /// The published addresses by port.
     #[serde(default)]
     pub(crate) ports: Option<BTreeMap<String, Option<Vec<Published>>>>,
 }
 
-/// A volume or directory in a container.
+/// A volume or directory mounted in a container.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Mount {
     /// `volume`, `bind`, `tmpfs`.
     #[serde(rename = "Type")]
     pub(crate) kind: String,
-    /// Name of the volume.
+    /// The name of the volume.
     #[serde(default)]
     pub(crate) name: String,
-    /// Where it is in the container.
+    /// The path in the container.
     pub(crate) destination: String,
 }
 
-/// An address of the host that leads into a container.
+/// A published address of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Published {
     /// Empty means every address.
     #[serde(default)]
     pub(crate) host_ip: String,
-    /// Its port.
+    /// The port on the host.
     #[serde(default)]
     pub(crate) host_port: String,
 }
 
-/// One object a line.
+/// Parses one object a line.
 pub(super) fn parse(said: &[u8]) -> serde_json::Result<Vec<Container>> {
     said.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect()
 }
 
-/// The services without which there is no memory, and the containers they run in.
+/// The services that the memory needs, and their containers.
 const STACK: [(&str, &str); 2] = [("postgres", "nexus-postgres"), ("redis", "nexus-redis")];
 
-/// The proxy's, where there is to be one.
+/// The proxy and its container.
 const PROXY: (&str, &str) = ("proxy", "nexus-proxy");
 
-/// What is wrong with what they are doing. Of the metrics and the proxy it is a warning: the memory does not need them.
+/// Reports containers that do not run. For the metrics and the proxy this is a warning, because the memory does not need them.
 pub(super) fn states(containers: &[Container], wants_proxy: bool) -> Finding {
     let id = "containers";
     let is_there = |name: &str| containers.iter().any(|container| container.name == name);
@@ -81,7 +80,7 @@ pub(super) fn states(containers: &[Container], wants_proxy: bool) -> Finding {
     let missing = wanted.filter(|(_, name)| !is_there(name));
     let missing = missing.map(|(service, name)| (*service, format!("{name} does not exist")));
     let wrong =
-        containers.iter().filter_map(|container| Some((container.service.as_str(), trouble(container)?)));
+        containers.iter().filter_map(|container| Some((container.service.as_str(), problem(container)?)));
     let (mut of_stack, mut others, mut unit) = (Vec::new(), Vec::new(), "nexus-metrics");
     for (service, sentence) in missing.chain(wrong) {
         if service == PROXY.0 {
@@ -99,7 +98,7 @@ pub(super) fn states(containers: &[Container], wants_proxy: bool) -> Finding {
     }
 }
 
-fn trouble(container: &Container) -> Option<String> {
+fn problem(container: &Container) -> Option<String> {
     let Container { name, state, health, .. } = container;
     match (state.as_str(), health.as_deref()) {
         ("running", Some("unhealthy")) => Some(format!("{name} is unhealthy")),
@@ -109,7 +108,7 @@ fn trouble(container: &Container) -> Option<String> {
     }
 }
 
-/// Addresses of the host that lead into the stack. There should be none, and never one that others reach.
+/// Reports published addresses that other machines can reach.
 pub(super) fn published(containers: &[Container]) -> Finding {
     let id = "ports-published";
     let mut open = Vec::new();
@@ -126,7 +125,7 @@ pub(super) fn published(containers: &[Container]) -> Finding {
     }
     Finding::critical(
         id,
-        format!("Docker publishes ports of the stack to everybody: {}.", open.join(", ")),
+        format!("Docker publishes ports of the stack to other machines: {}.", open.join(", ")),
         "Write 127.0.0.1: before the port in /etc/nexus/compose.override.yml, then systemctl reload nexus-stack; a \
          firewall such as ufw does not close them",
     )
@@ -137,23 +136,23 @@ fn is_loopback(address: &str) -> bool {
 }
 
 impl Container {
-    /// Whether Docker says that it runs.
+    /// Returns whether Docker reports the container as running.
     pub(crate) fn is_running(&self) -> bool {
         self.state == "running"
     }
 
-    /// The addresses of the host that lead into it.
+    /// Returns the published addresses.
     pub(super) fn published(&self) -> impl Iterator<Item = &Published> {
         self.ports.iter().flat_map(BTreeMap::values).flatten().flatten()
     }
 
-    /// Whether the server's `directory` is on the named volume. In the container's own layer everything would be lost
-    /// with it, and in a volume without a name with `docker compose down --volumes`.
+    /// Reports whether the server's `directory` is on the named volume. Data in the container's own layer is lost with the
+    /// container, and data in an anonymous volume with `docker compose down --volumes`.
     pub(super) fn on_its_volume(&self, directory: &str) -> Finding {
         let id = format!("{}-volume", self.service);
         let wanted = format!("nexus_{}_data", self.service);
         let within = |mount: &&Mount| Path::new(directory).starts_with(&mount.destination);
-        // The innermost of those that it is in.
+        // The innermost mount that holds the directory.
         let mount = self.mounts.iter().filter(within).max_by_key(|mount| mount.destination.len());
         let server = &self.name;
         let where_it_is = match mount {
@@ -169,16 +168,15 @@ impl Container {
         Finding::critical(
             id,
             format!("{server} keeps its data ({directory}) {where_it_is}: it is lost with the container."),
-            "Take a backup now (systemctl start nexus-backup), then look at what /etc/nexus/compose.override.yml says of \
-             volumes",
+            "Take a backup now (systemctl start nexus-backup), then check the volumes in /etc/nexus/compose.override.yml",
         )
     }
 }
 
-/// How often Docker has started containers again, look by look.
+/// Counts how often Docker has restarted containers.
 #[derive(Default)]
 pub(super) struct Restarts {
-    /// When how many, all containers together; a new container counts from 0.
+    /// The last count of each container. A new container counts from 0.
     last: BTreeMap<String, u64>,
     seen: Vec<(Instant, u64)>,
 }
@@ -204,7 +202,7 @@ impl Restarts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     fn container(extra: &str) -> Container {
         let line = format!(
@@ -215,45 +213,45 @@ mod tests {
     }
 
     #[test]
-    fn data_in_the_containers_own_layer_is_critical() {
+    fn data_in_the_layer_of_the_container_is_critical() {
         let mounts = |kind: &str, name: &str, at: &str| {
             container(&format!(
                 r#","mounts":[{{"Type":"{kind}","Name":"{name}","Destination":"{at}","RW":true}}]"#
             ))
         };
         let level = |container: Container| container.on_its_volume("/var/lib/postgresql/18/docker").level;
-        assert_eq!(level(mounts("volume", "nexus_postgres_data", "/var/lib/postgresql")), Level::Ok);
-        assert_eq!(level(mounts("volume", "0a1b", "/var/lib/postgresql")), Level::Critical);
+        assert_eq!(level(mounts("volume", "nexus_postgres_data", "/var/lib/postgresql")), FindingLevel::Ok);
+        assert_eq!(level(mounts("volume", "0a1b", "/var/lib/postgresql")), FindingLevel::Critical);
         assert_eq!(
             level(mounts("volume", "nexus_postgres_data", "/var/lib/postgresql/data")),
-            Level::Critical
+            FindingLevel::Critical
         );
-        assert_eq!(level(container("")), Level::Critical);
+        assert_eq!(level(container("")), FindingLevel::Critical);
     }
 
     #[test]
-    fn a_port_for_everybody_is_critical_and_one_for_this_machine_is_not() {
+    fn a_port_for_other_machines_is_critical_and_a_local_one_is_not() {
         let ports = |ip: &str| {
             published(&[container(&format!(
                 r#","ports":{{"5432/tcp":[{{"HostIp":"{ip}","HostPort":"5432"}}],"80/tcp":null}}"#
             ))])
             .level
         };
-        assert_eq!(ports("127.0.0.1"), Level::Ok);
-        assert_eq!(ports("::1"), Level::Ok);
-        assert_eq!(ports(""), Level::Critical);
-        assert_eq!(ports("0.0.0.0"), Level::Critical);
-        assert_eq!(published(&[container(r#","ports":null"#)]).level, Level::Ok);
+        assert_eq!(ports("127.0.0.1"), FindingLevel::Ok);
+        assert_eq!(ports("::1"), FindingLevel::Ok);
+        assert_eq!(ports(""), FindingLevel::Critical);
+        assert_eq!(ports("0.0.0.0"), FindingLevel::Critical);
+        assert_eq!(published(&[container(r#","ports":null"#)]).level, FindingLevel::Ok);
     }
 
     #[test]
-    fn a_missing_container_is_as_bad_as_one_that_does_not_run() {
+    fn a_missing_container_is_critical() {
         let finding = states(&[container("")], false);
         assert_eq!(finding.sentence, "Of the containers, nexus-redis does not exist.");
     }
 
     #[test]
-    fn one_of_the_metrics_is_a_warning_and_one_of_the_stack_is_critical() {
+    fn a_stopped_container_is_critical_in_the_stack_and_a_warning_elsewhere() {
         let named = |name: &str, service: &str, state: &str| Container {
             name: name.to_owned(),
             service: service.to_owned(),
@@ -264,18 +262,18 @@ mod tests {
         let redis = |state| named("nexus-redis", "redis", state);
         let grafana = named("nexus-grafana", "grafana", "exited");
         let finding = states(&[postgres.clone(), redis("running"), grafana.clone()], false);
-        assert_eq!(finding.level, Level::Warning);
+        assert_eq!(finding.level, FindingLevel::Warning);
         assert_eq!(finding.sentence, "Of the containers, nexus-grafana is exited.");
         assert!(finding.advice.ends_with("nexus-metrics"));
         let finding = states(&[postgres.clone(), redis("exited"), grafana], false);
-        assert_eq!(finding.level, Level::Critical);
+        assert_eq!(finding.level, FindingLevel::Critical);
         assert_eq!(finding.sentence, "Of the containers, nexus-redis is exited, nexus-grafana is exited.");
         let finding = states(&[postgres, redis("running")], true);
-        assert_eq!((finding.level, finding.advice.ends_with("nexus-proxy")), (Level::Warning, true));
+        assert_eq!((finding.level, finding.advice.ends_with("nexus-proxy")), (FindingLevel::Warning, true));
     }
 
     #[test]
-    fn restarts_count_from_the_first_look_on() {
+    fn restarts_count_from_the_first_check() {
         let mut restarts = Restarts::default();
         let with = |restart_count| [Container { restart_count, ..container("") }];
         assert_eq!([5, 5, 7, 1].map(|count| restarts.within_an_hour(&with(count))), [0, 0, 2, 3]);

@@ -1,35 +1,40 @@
-//! Docker itself: a version with known exposures, an API on the network, images that were replaced, leftovers.
+//! Docker itself: a version with a known exposure, an API on the network, replaced images, leftovers.
 
 use nexus_docker_client::client::Client;
 use nexus_docker_client::protocol::{Daemon, Request};
 
 use super::LONGEST;
 use super::containers::Container;
+use crate::context::Context;
 use crate::finding::Finding;
-use crate::look::{Ctx, Fact, Look};
+use crate::report::{Fact, Report};
 
-/// Before it, ports published on 127.0.0.1 can be reached from the same network (moby#45610).
+/// Older versions let the same network reach ports published on 127.0.0.1 (moby#45610).
 const LOOPBACK_IS_CLOSED: u32 = 28;
 
-pub(super) fn look(client: &Client, containers: &[Container], ctx: &Ctx, look: &mut Look) {
-    let said = client
+pub(super) fn check(client: &Client, containers: &[Container], ctx: &Context, report: &mut Report) {
+    let reply = client
         .collect(&Request::Daemon {}, LONGEST)
         .map_err(|failure| failure.to_string())
-        .and_then(|said| serde_json::from_slice::<Daemon>(&said).map_err(|error| error.to_string()));
-    let daemon = match said {
+        .and_then(|text| serde_json::from_slice::<Daemon>(&text).map_err(|error| error.to_string()));
+    let daemon = match reply {
         Ok(daemon) => daemon,
         Err(why) => {
             ctx.note_docker(None);
-            let sentence = format!("Docker cannot be asked about itself: {why}");
-            look.found(Finding::unknown("docker-exposure", sentence, "See: journalctl -u 'nexus-docker@*'"));
+            let sentence = format!("Docker does not report its version and settings: {why}");
+            report.found(Finding::unknown(
+                "docker-exposure",
+                sentence,
+                "See: journalctl -u 'nexus-docker@*'",
+            ));
             return;
         }
     };
     ctx.note_docker(Some(daemon.root.clone()).filter(|root| !root.as_os_str().is_empty()));
     let publishes = containers.iter().any(|container| container.published().next().is_some());
-    look.found(exposure(&daemon, publishes));
-    look.found(replaced(&daemon, containers));
-    look.facts.push(Fact::Scratch(daemon.scratch));
+    report.found(exposure(&daemon, publishes));
+    report.found(replaced(&daemon, containers));
+    report.facts.push(Fact::Scratch(daemon.scratch));
 }
 
 fn exposure(daemon: &Daemon, publishes: bool) -> Finding {
@@ -53,7 +58,7 @@ fn exposure(daemon: &Daemon, publishes: bool) -> Finding {
     Finding::ok(id, format!("Docker {version} exposes nothing of the stack."))
 }
 
-/// A tag that was pulled again names another image than the one that runs.
+/// Reports running images whose tag now names another image, because it was pulled again.
 fn replaced(daemon: &Daemon, containers: &[Container]) -> Finding {
     let id = "images-replaced";
     let others: Vec<&str> = containers
@@ -62,25 +67,25 @@ fn replaced(daemon: &Daemon, containers: &[Container]) -> Finding {
         .map(|container| container.name.as_str())
         .collect();
     if others.is_empty() {
-        return Finding::ok(id, "The images that run are those their names stand for.");
+        return Finding::ok(id, "The running images are those that their names stand for.");
     }
     Finding::warning(
         id,
         format!(
-            "Since it was started, the image of {} was replaced by another of its name.",
+            "The image of {} was replaced by another of the same name since the container started.",
             others.join(", ")
         ),
-        "Start it anew when it suits: systemctl reload nexus-stack",
+        "Restart it when convenient: systemctl reload nexus-stack",
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
-    fn an_old_docker_matters_only_where_ports_are_published() {
+    fn an_old_docker_matters_only_with_published_ports() {
         let daemon = |version: &str, warning: &str| Daemon {
             version: version.to_owned(),
             warnings: vec![warning.to_owned()],
@@ -88,10 +93,10 @@ mod tests {
             scratch: 0,
             root: std::path::PathBuf::new(),
         };
-        assert_eq!(exposure(&daemon("26.1.5+dfsg1", ""), false).level, Level::Ok);
-        assert_eq!(exposure(&daemon("26.1.5+dfsg1", ""), true).level, Level::Warning);
-        assert_eq!(exposure(&daemon("28.0.1", ""), true).level, Level::Ok);
+        assert_eq!(exposure(&daemon("26.1.5+dfsg1", ""), false).level, FindingLevel::Ok);
+        assert_eq!(exposure(&daemon("26.1.5+dfsg1", ""), true).level, FindingLevel::Warning);
+        assert_eq!(exposure(&daemon("28.0.1", ""), true).level, FindingLevel::Ok);
         let open = "WARNING: API is accessible on http://0.0.0.0:2375 without encryption.";
-        assert_eq!(exposure(&daemon("29.0.0", open), false).level, Level::Critical);
+        assert_eq!(exposure(&daemon("29.0.0", open), false).level, FindingLevel::Critical);
     }
 }

@@ -10,10 +10,10 @@ use crate::finding::Finding;
 const COMPOSE: [&str; 2] =
     ["/usr/local/share/nexus/compose/docker-compose.yml", "/usr/share/nexus/compose/docker-compose.yml"];
 
-/// Where a person may have chosen other images.
+/// The file in which the owner may choose other images.
 const OVERRIDE: &str = "/etc/nexus/compose.override.yml";
 
-/// Compares.
+/// Compares the running images with the settings.
 pub(super) fn images(containers: &[Container], args: &Args) -> Finding {
     let compose = COMPOSE.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap_or_default();
     let overrides = fs::read_to_string(OVERRIDE).unwrap_or_default();
@@ -28,7 +28,7 @@ pub(super) fn images(containers: &[Container], args: &Args) -> Finding {
 fn compare(containers: &[Container], pinned: &[(&str, Option<String>)], overrides: &str) -> Finding {
     let id = "images";
     if overrides.lines().any(|line| line.trim_start().starts_with("image:")) {
-        return Finding::ok(id, format!("Images are chosen by {OVERRIDE}."));
+        return Finding::ok(id, format!("{OVERRIDE} chooses the images."));
     }
     let mut others = Vec::new();
     for (service, image) in pinned {
@@ -36,7 +36,7 @@ fn compare(containers: &[Container], pinned: &[(&str, Option<String>)], override
         if let (Some(image), Some(running)) = (image, running)
             && running.image != *image
         {
-            others.push(format!("{} runs {} and not {image}", running.name, running.image));
+            others.push(format!("{} runs {} instead of {image}", running.name, running.image));
         }
     }
     if others.is_empty() {
@@ -49,7 +49,7 @@ fn compare(containers: &[Container], pinned: &[(&str, Option<String>)], override
     )
 }
 
-/// `image: ${NAME:-default}`
+/// Returns the default in `image: ${NAME:-default}`.
 fn default_of(compose: &str, name: &str) -> Option<String> {
     let begin = format!("${{{name}:-");
     let rest = compose.split_once(&begin)?.1;
@@ -59,10 +59,10 @@ fn default_of(compose: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
-    fn the_shipped_compose_file_names_its_images_where_they_are_looked_for() {
+    fn the_images_are_found_in_the_shipped_compose_file() {
         let compose = include_str!("../../../../../compose/docker-compose.yml");
         assert!(default_of(compose, "NEXUS_POSTGRES_IMAGE").unwrap().starts_with("pgvector/pgvector:"));
         assert!(default_of(compose, "NEXUS_REDIS_IMAGE").unwrap().starts_with("redis:"));
@@ -70,14 +70,14 @@ mod tests {
     }
 
     #[test]
-    fn another_image_is_said_unless_the_person_chose_it() {
+    fn another_image_is_a_warning_unless_the_owner_chose_it() {
         let line = br#"{"name":"n","service":"redis","image":"redis:7","image_id":"","state":"running","health":null,"restart_count":0}"#;
         let containers = super::super::containers::parse(line).unwrap();
         let level = |image: &str, overrides: &str| {
             compare(&containers, &[("redis", Some(image.to_owned()))], overrides).level
         };
-        assert_eq!(level("redis:7", ""), Level::Ok);
-        assert_eq!(level("redis:8", ""), Level::Warning);
-        assert_eq!(level("redis:8", "services:\n  redis:\n    image: redis:7\n"), Level::Ok);
+        assert_eq!(level("redis:7", ""), FindingLevel::Ok);
+        assert_eq!(level("redis:8", ""), FindingLevel::Warning);
+        assert_eq!(level("redis:8", "services:\n  redis:\n    image: redis:7\n"), FindingLevel::Ok);
     }
 }

@@ -1,20 +1,21 @@
-//! Who could see what: modes of files and directories, addresses that are listened on, other machines that are let in.
+//! Exposure: modes of files and directories, listening addresses, access by other machines.
 
 mod modes;
 pub(crate) mod ports;
 pub(in crate::check) mod remote;
 
-use crate::look::{Check, Ctx, Look};
+use crate::context::{Check, Context};
+use crate::report::Report;
 
-/// Looks at all of it.
+/// Checks all of them.
 pub(crate) struct Exposure;
 
 impl Check for Exposure {
-    fn look(&mut self, ctx: &Ctx) -> Look {
-        let mut look = Look::default();
-        look.found(modes::look(&ctx.args));
-        look.found(ports::look(&ctx.args));
-        look.findings.extend(remote::look(&ctx.args));
-        look
+    fn check(&mut self, ctx: &Context) -> Report {
+        let mut report = Report::default();
+        report.found(modes::check(&ctx.args));
+        report.found(ports::check(&ctx.args));
+        report.findings.extend(remote::check(&ctx.args));
+        report
     }
 }

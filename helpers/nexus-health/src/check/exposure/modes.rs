@@ -1,4 +1,4 @@
-//! Modes and owners of what is secret. The keys themselves are below a directory that is root's alone, so it is the gate.
+//! The modes of secrets. The keys are in a directory that only root may enter, so the mode of that directory protects them.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,11 +9,11 @@ use nexus_cli::credentials;
 use crate::args::Args;
 use crate::finding::Finding;
 
-/// A path, and the permissions that nobody may have on it.
+/// A path, and the permission bits that it must not have.
 type Rule = (PathBuf, u32);
 
-/// All that may not be open wider.
-pub(super) fn look(args: &Args) -> Finding {
+/// Checks all rules.
+pub(super) fn check(args: &Args) -> Finding {
     let path = PathBuf::from;
     let settings =
         std::env::var_os("NEXUS_SETTINGS").map_or_else(|| path("/etc/nexus/nexus.env"), PathBuf::from);
@@ -26,7 +26,7 @@ pub(super) fn look(args: &Args) -> Finding {
         (path(nexus_ledger::forgetting::protocol::DEFAULT_SOCKET), 0o077),
         (args.backup_dir.clone(), 0o077),
     ];
-    // What root can see when it looks by hand; for the service they are behind the gate.
+    // Root sees these in a one-shot run; the service may not enter the directory.
     if let Ok(entries) = fs::read_dir(credentials::DEFAULT_DIRECTORY) {
         rules.extend(entries.filter_map(Result::ok).map(|entry| (entry.path(), 0o077)));
     }
@@ -38,19 +38,19 @@ fn judge(rules: &[Rule]) -> Finding {
     let open: Vec<(&Path, u32)> = rules
         .iter()
         .filter_map(|(path, forbidden)| {
-            // What is not there exposes nothing.
+            // A missing file exposes nothing.
             let mode = fs::symlink_metadata(path).ok()?.mode() & 0o7777;
             (mode & forbidden != 0).then_some((path.as_path(), mode))
         })
         .collect();
     let Some((first, mode)) = open.first() else {
-        return Finding::ok(id, "No secret is open to others.");
+        return Finding::ok(id, "No secret is open to other users.");
     };
     let all: Vec<String> = open.iter().map(|(path, mode)| format!("{} ({mode:o})", path.display())).collect();
     let forbidden = rules.iter().find(|(path, _)| path == first).map_or(0, |(_, forbidden)| *forbidden);
     Finding::critical(
         id,
-        format!("Others may look into or change: {}.", all.join(", ")),
+        format!("Other users can read or change: {}.", all.join(", ")),
         format!("Close it: chmod {:o} {}", mode & !forbidden, first.display()),
     )
 }
@@ -60,7 +60,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
     fn a_mode_that_is_too_wide_is_critical_and_the_advice_closes_it() {
@@ -71,9 +71,9 @@ mod tests {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
             judge(&[(file.clone(), 0o027), (directory.path().join("none"), 0o777)])
         };
-        assert_eq!(level_of(0o640).level, Level::Ok);
+        assert_eq!(level_of(0o640).level, FindingLevel::Ok);
         let finding = level_of(0o664);
-        assert_eq!(finding.level, Level::Critical);
+        assert_eq!(finding.level, FindingLevel::Critical);
         assert!(finding.advice.starts_with("Close it: chmod 640 "), "{}", finding.advice);
     }
 }

@@ -1,5 +1,5 @@
-//! Addresses that are listened on. nexus-health has no network, so not even a view of it: nexus-health-ports.service, which
-//! can open no socket at all, writes down what the kernel lists.
+//! Listening addresses. nexus-health has no network and cannot see them, so nexus-health-ports.service, which can open no socket,
+//! writes the kernel's list into a file.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -13,18 +13,18 @@ use nix::unistd::{Uid, User};
 
 use crate::args::Args;
 use crate::finding::Finding;
-use crate::tell::file;
+use crate::publish::file;
 
-/// Both lists of the kernel (proc(5)).
+/// The kernel's lists (proc(5)).
 const LISTS: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/// The list is written every few minutes; an older one says nothing.
+/// The oldest list that counts. It is written every few minutes.
 const OLDEST: Duration = Duration::from_secs(3600);
 
 /// State TCP_LISTEN of the kernel (include/net/tcp_states.h).
 const LISTENING: &str = "0A";
 
-/// An address that is listened on.
+/// A listening address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
@@ -33,17 +33,17 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// `of alice`
+    /// Formats the user: `of alice`.
     pub(crate) fn of_whom(self) -> String {
         let user = self.user.and_then(|id| User::from_uid(Uid::from_raw(id)).ok().flatten());
         match (user, self.user) {
             (Some(user), _) => format!("of {}", user.name),
             (None, Some(id)) => format!("of user number {id}"),
-            (None, None) => "of a user that is not known".to_owned(),
+            (None, None) => "of an unknown user".to_owned(),
         }
     }
 
-    /// `127.0.0.1:8003 1000`; without the number as an earlier nexus-health wrote it.
+    /// Parses `127.0.0.1:8003 1000`. An earlier nexus-health wrote no number.
     fn read(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
         let address = words.next()?.parse().ok()?;
@@ -51,10 +51,7 @@ impl Listener {
     }
 }
 
-/// Writes the listening addresses and their users into `path`, one a line.
-///
-/// # Errors
-/// I/O.
+/// Writes the listening addresses and their users into `path`, one on each line.
 pub(crate) fn note(path: &Path) -> Result<()> {
     let mut lines = String::new();
     for list in LISTS {
@@ -96,18 +93,18 @@ pub(in crate::check) fn listening_now(args: &Args) -> Listening {
     )
 }
 
-/// Looks at what was written down.
-pub(super) fn look(args: &Args) -> Finding {
+/// Checks the written list.
+pub(super) fn check(args: &Args) -> Finding {
     let path = args.run_dir.join("ports");
     let advice =
-        "Write them down: systemctl start nexus-health-ports; see: systemctl status nexus-health-ports.timer";
+        "Write the list: systemctl start nexus-health-ports; see: systemctl status nexus-health-ports.timer";
     let read = files::read_to_string(&path).and_then(|text| Ok((text, path.metadata()?.modified()?)));
     match read {
         Ok((text, at)) if SystemTime::now().duration_since(at).unwrap_or_default() < OLDEST => {
             judge(&text, &args.ports)
         }
         Ok(_) => {
-            Finding::unknown("ports", format!("{} was not written for an hour.", path.display()), advice)
+            Finding::unknown("ports", format!("{} has not been written for an hour.", path.display()), advice)
         }
         Err(error) => Finding::unknown("ports", format!("{}: {error}.", path.display()), advice),
     }
@@ -121,13 +118,13 @@ fn judge(text: &str, ports: &[u16]) -> Finding {
         .map(|address| address.to_string())
         .collect();
     if open.is_empty() {
-        return Finding::ok("ports", "No port of ours is open to others.");
+        return Finding::ok("ports", "No port of NEXUS is open to other machines.");
     }
     Finding::critical(
         "ports",
-        format!("Open to others: {}.", open.join(", ")),
+        format!("Open to other machines: {}.", open.join(", ")),
         format!(
-            "See who listens: ss -tlnp 'sport = :{}'; let it listen on 127.0.0.1 alone",
+            "See who listens: ss -tlnp 'sport = :{}'; let it listen on 127.0.0.1 only",
             port_of(&open[0])
         ),
     )
@@ -137,8 +134,8 @@ fn port_of(address: &str) -> &str {
     address.rsplit(':').next().unwrap_or_default()
 }
 
-/// `  0: 0100007F:1538 00000000:0000 0A … … … 1000 …`: address and port in hexadecimal, the address in words of the machine's
-/// order; after three more words the user's number.
+/// Parses `  0: 0100007F:1538 00000000:0000 0A … … … 1000 …`: address and port in hexadecimal, the address in words of the machine's
+/// byte order; after three more words the user's number.
 fn listening(table: &str) -> impl Iterator<Item = Listener> {
     table.lines().filter_map(|line| {
         let mut words = line.split_whitespace().skip(1);
@@ -165,7 +162,7 @@ fn listening(table: &str) -> impl Iterator<Item = Listener> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
     #[cfg(target_endian = "little")]
@@ -183,12 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn only_a_port_of_ours_that_others_reach_is_said() {
+    fn only_a_reachable_port_of_nexus_is_critical() {
         let level = |text: &str| judge(text, &[5432]).level;
-        assert_eq!(level("127.0.0.1:5432 1000\n"), Level::Ok);
-        assert_eq!(level("0.0.0.0:5432 1000\n"), Level::Critical);
-        assert_eq!(level("127.0.0.1:5432\n[::1]:5432\n0.0.0.0:22\n[::ffff:127.0.0.1]:5432\n"), Level::Ok);
-        assert_eq!(level("0.0.0.0:5432\n"), Level::Critical);
-        assert_eq!(level("[::]:5432\n"), Level::Critical);
+        assert_eq!(level("127.0.0.1:5432 1000\n"), FindingLevel::Ok);
+        assert_eq!(level("0.0.0.0:5432 1000\n"), FindingLevel::Critical);
+        assert_eq!(
+            level("127.0.0.1:5432\n[::1]:5432\n0.0.0.0:22\n[::ffff:127.0.0.1]:5432\n"),
+            FindingLevel::Ok
+        );
+        assert_eq!(level("0.0.0.0:5432\n"), FindingLevel::Critical);
+        assert_eq!(level("[::]:5432\n"), FindingLevel::Critical);
     }
 }

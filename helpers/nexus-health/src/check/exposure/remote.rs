@@ -1,5 +1,5 @@
-//! Other machines that are let in: who, by which token, with which certificate. nexus-health has no key to look with:
-//! nexus-remote-note.service writes down what there is to know.
+//! Access by other machines: the allow list, the token, the certificate. nexus-health may not read keys, so
+//! nexus-remote-note.service writes a note.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,23 +11,24 @@ use serde::Deserialize;
 use crate::args::Args;
 use crate::finding::Finding;
 
-/// It is written every hour; an older one says nothing.
+/// The oldest note that counts. It is written every hour.
 const OLDEST: Duration = Duration::from_secs(3 * 3600);
 
 const DAY: i64 = 86400;
 
-/// A token that has been the same for so long may be in more hands than one knows.
+/// The age after which a token should be changed, because it may have leaked unnoticed.
 const OLD_TOKEN: i64 = 365 * DAY;
 
-/// Certificates are made anew when a third of their time is left; whoever has a sixth left was forgotten. Of those that are good for
-/// long, three weeks are enough.
+/// Certificates are renewed when a third of their lifetime is left, so a renewal has failed when a sixth is left. For long
+/// lifetimes, three weeks are enough.
 const PART: i64 = 6;
 const MOST: i64 = 21 * DAY;
 
-/// What nexus-remote writes.
+/// The note that nexus-remote writes.
 #[derive(Deserialize)]
 struct Note {
-    way: String,
+    #[serde(rename = "way")]
+    method: String,
     allows_everybody: bool,
     token_since: Option<i64>,
     certificate: Option<Validity>,
@@ -48,39 +49,43 @@ fn read(path: &Path) -> std::io::Result<(Note, SystemTime)> {
     Ok((serde_json::from_str(&text)?, path.metadata()?.modified()?))
 }
 
-/// Whether Caddy is to run.
+/// Returns whether Caddy should run.
 pub(in crate::check) fn wants_proxy(args: &Args) -> bool {
-    read(&path_of(args)).is_ok_and(|(note, _)| note.way == "caddy")
+    read(&path_of(args)).is_ok_and(|(note, _)| note.method == "caddy")
 }
 
-/// Looks at what was written down.
-pub(super) fn look(args: &Args) -> Vec<Finding> {
+/// Checks the note.
+pub(super) fn check(args: &Args) -> Vec<Finding> {
     let path = path_of(args);
     let now = SystemTime::now();
     let advice =
-        "Write it down: systemctl start nexus-remote-note; see: systemctl status nexus-remote-note.timer";
+        "Write the note: systemctl start nexus-remote-note; see: systemctl status nexus-remote-note.timer";
     match read(&path) {
         Ok((note, at)) if now.duration_since(at).unwrap_or_default() < OLDEST => {
             judge(&note, now.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs().cast_signed()))
         }
         Ok(_) => {
-            vec![Finding::unknown("remote", format!("{} was not written for hours.", path.display()), advice)]
+            vec![Finding::unknown(
+                "remote",
+                format!("{} has not been written for hours.", path.display()),
+                advice,
+            )]
         }
-        // Before the first one of this boot; it is due within a minute.
+        // The first note after a boot is due within a minute.
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         Err(error) => vec![Finding::unknown("remote", format!("{}: {error}.", path.display()), advice)],
     }
 }
 
 fn judge(note: &Note, now: i64) -> Vec<Finding> {
-    if note.way == "off" {
-        return vec![Finding::ok("remote", "No other machine is let in.")];
+    if note.method == "off" {
+        return vec![Finding::ok("remote", "No other machine has access.")];
     }
     let mut findings = vec![
-        Finding::ok("remote", format!("Other machines are let in by {}.", note.way)),
+        Finding::ok("remote", format!("Other machines have access through {}.", note.method)),
         token(note.token_since, now),
     ];
-    if note.way == "caddy" {
+    if note.method == "caddy" {
         findings.push(allow(note.allows_everybody));
         findings.push(certificate(note.certificate, now));
     }
@@ -92,11 +97,11 @@ fn allow(is_everybody: bool) -> Finding {
     if is_everybody {
         return Finding::warning(
             id,
-            "NEXUS_ALLOW_IPS lets everybody try: a network with /0 is on the list.",
-            "Name who is to come in, in /etc/nexus/nexus.env, then: systemctl restart nexus-proxy",
+            "NEXUS_ALLOW_IPS allows every address: a network with /0 is on the list.",
+            "List the allowed addresses in /etc/nexus/nexus.env, then: systemctl restart nexus-proxy",
         );
     }
-    Finding::ok(id, "Only who is on the list NEXUS_ALLOW_IPS is let in.")
+    Finding::ok(id, "Only addresses in NEXUS_ALLOW_IPS have access.")
 }
 
 fn token(since: Option<i64>, now: i64) -> Finding {
@@ -104,14 +109,18 @@ fn token(since: Option<i64>, now: i64) -> Finding {
     let Some(since) = since else {
         return Finding::critical(
             id,
-            "There is no token for other machines, so none is let in.",
-            "Make one: nexus-setup --remote caddy, or tailscale",
+            "There is no token for other machines, so none has access.",
+            "Make one: nexus-setup --remote caddy, or nexus-setup --remote tailscale",
         );
     };
     let days = (now - since).max(0) / DAY;
     let sentence = format!("The token for other machines is {days} days old.");
     if now - since > OLD_TOKEN {
-        return Finding::warning(id, sentence, "Change it: docs/REMOTE.md says how without anybody waiting");
+        return Finding::warning(
+            id,
+            sentence,
+            "Change it: docs/REMOTE.md says how to do it without an interruption",
+        );
     }
     Finding::ok(id, sentence)
 }
@@ -126,13 +135,13 @@ fn certificate(validity: Option<Validity>, now: i64) -> Finding {
     if left <= 0 {
         return Finding::critical(
             id,
-            "Caddy's certificate has ended: nobody who looks at it comes in.",
+            "Caddy's certificate has expired: programs that verify it cannot connect.",
             advice,
         );
     }
     let sentence = match left / DAY {
-        0 => format!("Caddy's certificate is good for {} hours more.", left / 3600),
-        days => format!("Caddy's certificate is good for {days} days more."),
+        0 => format!("Caddy's certificate expires in {} hours.", left / 3600),
+        days => format!("Caddy's certificate expires in {days} days."),
     };
     if left < ((until - from) / PART).min(MOST) {
         return Finding::warning(id, sentence, advice);
@@ -143,49 +152,49 @@ fn certificate(validity: Option<Validity>, now: i64) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     const NOW: i64 = 1_800_000_000;
 
-    fn levels(note: &str) -> Vec<(String, Level)> {
+    fn levels(note: &str) -> Vec<(String, FindingLevel)> {
         let findings = judge(&serde_json::from_str(note).unwrap(), NOW);
         findings.into_iter().map(|finding| (finding.id, finding.level)).collect()
     }
 
-    fn level(certificate: (i64, i64)) -> Level {
+    fn level(certificate: (i64, i64)) -> FindingLevel {
         let (from, until) = (NOW + certificate.0, NOW + certificate.1);
         super::certificate(Some(Validity { from, until }), NOW).level
     }
 
     #[test]
-    fn what_nobody_can_reach_is_well() {
+    fn without_remote_access_everything_is_ok() {
         let note = r#"{"way":"off","allows_everybody":true,"token_since":null,"certificate":null}"#;
-        assert_eq!(levels(note), [("remote".to_owned(), Level::Ok)]);
+        assert_eq!(levels(note), [("remote".to_owned(), FindingLevel::Ok)]);
     }
 
     #[test]
-    fn an_old_token_and_a_list_of_everybody_are_said() {
+    fn an_old_token_and_an_open_allow_list_are_warnings() {
         let old = NOW - 366 * DAY;
         let note =
             format!(r#"{{"way":"caddy","allows_everybody":true,"token_since":{old},"certificate":null}}"#);
-        let wanted =
-            ["remote-token", "remote-allow", "remote-certificate"].map(|id| (id.to_owned(), Level::Warning));
+        let wanted = ["remote-token", "remote-allow", "remote-certificate"]
+            .map(|id| (id.to_owned(), FindingLevel::Warning));
         assert_eq!(levels(&note)[1..], wanted);
         let note = r#"{"way":"tailscale","allows_everybody":false,"token_since":null,"certificate":null}"#;
-        assert_eq!(levels(note)[1..], [("remote-token".to_owned(), Level::Critical)]);
+        assert_eq!(levels(note)[1..], [("remote-token".to_owned(), FindingLevel::Critical)]);
     }
 
     #[test]
-    fn a_certificate_near_its_end_is_said_by_its_own_measure() {
-        // Of Let's Encrypt: 90 days, made anew with 30 left.
-        assert_eq!(level((-60 * DAY, 30 * DAY)), Level::Ok);
-        assert_eq!(level((-76 * DAY, 14 * DAY)), Level::Warning);
-        // Of Caddy's own authority: twelve hours.
-        assert_eq!(level((-8 * 3600, 4 * 3600)), Level::Ok);
-        assert_eq!(level((-11 * 3600, 3600)), Level::Warning);
-        // A person's own, of a year.
-        assert_eq!(level((-340 * DAY, 25 * DAY)), Level::Ok);
-        assert_eq!(level((-350 * DAY, 15 * DAY)), Level::Warning);
-        assert_eq!(level((-365 * DAY, 0)), Level::Critical);
+    fn a_certificate_is_a_warning_near_its_end() {
+        // Let's Encrypt: 90 days, renewed with 30 left.
+        assert_eq!(level((-60 * DAY, 30 * DAY)), FindingLevel::Ok);
+        assert_eq!(level((-76 * DAY, 14 * DAY)), FindingLevel::Warning);
+        // Caddy's own authority: twelve hours.
+        assert_eq!(level((-8 * 3600, 4 * 3600)), FindingLevel::Ok);
+        assert_eq!(level((-11 * 3600, 3600)), FindingLevel::Warning);
+        // The owner's own, valid for a year.
+        assert_eq!(level((-340 * DAY, 25 * DAY)), FindingLevel::Ok);
+        assert_eq!(level((-350 * DAY, 15 * DAY)), FindingLevel::Warning);
+        assert_eq!(level((-365 * DAY, 0)), FindingLevel::Critical);
     }
 }

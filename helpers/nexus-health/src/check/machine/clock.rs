@@ -1,27 +1,28 @@
-//! Whether the clock is synchronised. Backup sets, proofs and the purge go by it.
+//! Whether the clock is synchronised. Backup sets, proofs and the purge depend on it.
 
 use std::time::{Duration, Instant};
 
 use zbus::blocking::{Connection, Proxy};
 
+use crate::context::{Check, Context};
 use crate::finding::Finding;
-use crate::look::{Check, Ctx, Look};
+use crate::report::Report;
 
-/// Since when it is not.
+/// Remembers since when the clock is not synchronised.
 #[derive(Default)]
 pub(crate) struct Clock {
     unsynchronised: Option<Instant>,
 }
 
 impl Check for Clock {
-    fn look(&mut self, ctx: &Ctx) -> Look {
+    fn check(&mut self, ctx: &Context) -> Report {
         if ctx.args.thresholds.clock.0.is_none() {
-            return Look::default();
+            return Report::default();
         }
         let advice = "See: timedatectl; install systemd-timesyncd or chrony; or NEXUS_HEALTH_CLOCK=off";
-        Look::only(match is_synchronised() {
+        Report::only(match is_synchronised() {
             Err(error) => {
-                Finding::unknown("clock", format!("The clock cannot be asked about: {error}."), advice)
+                Finding::unknown("clock", format!("The state of the clock cannot be read: {error}."), advice)
             }
             Ok(true) => {
                 self.unsynchronised = None;
@@ -30,7 +31,7 @@ impl Check for Clock {
             Ok(false) => {
                 let for_long = self.unsynchronised.get_or_insert_with(Instant::now).elapsed();
                 let sentence = match for_long.as_secs() {
-                    // A single look cannot tell since when.
+                    // A single run cannot know since when.
                     0 => "The clock is not synchronised.".to_owned(),
                     seconds => {
                         let words = humantime::format_duration(Duration::from_secs(seconds));
@@ -44,7 +45,7 @@ impl Check for Clock {
     }
 }
 
-/// As the kernel says it, whichever program keeps the clock (org.freedesktop.timedate1(5)).
+/// Asks the kernel, through org.freedesktop.timedate1(5), whichever program synchronises the clock.
 fn is_synchronised() -> zbus::Result<bool> {
     let connection = Connection::system()?;
     let name = "org.freedesktop.timedate1";

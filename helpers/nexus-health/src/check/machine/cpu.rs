@@ -1,26 +1,27 @@
-//! How busy the processors are, on average from look to look.
+//! How busy the processors are, on average between two checks.
 
 use std::thread;
 use std::time::Duration;
 
 use super::in_percent;
+use crate::context::Context;
 use crate::finding::{Finding, Metric};
-use crate::look::{Ctx, Look};
+use crate::report::Report;
 
-/// Less than a minute of work is no matter.
+/// A few minutes of work are normal.
 const PATIENCE: u32 = 10;
 
-/// The first look has none before it, so it makes two.
+/// The first check has no earlier sample, so it takes two, this far apart.
 const FIRST: Duration = Duration::from_millis(200);
 
-/// Ticks since the machine started (proc(5), `/proc/stat`).
+/// The ticks since boot (proc(5), `/proc/stat`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sample {
     busy: u64,
     all: u64,
 }
 
-pub(super) fn look(last: &mut Option<Sample>, ctx: &Ctx, look: &mut Look) {
+pub(super) fn check(last: &mut Option<Sample>, ctx: &Context, report: &mut Report) {
     let before = last.or_else(|| {
         let first = sample();
         thread::sleep(FIRST);
@@ -29,21 +30,25 @@ pub(super) fn look(last: &mut Option<Sample>, ctx: &Ctx, look: &mut Look) {
     let now = sample();
     *last = now;
     let Some(share) = before.zip(now).and_then(|(before, now)| share(before, now)) else {
-        look.found(Finding::unknown("cpu", "How busy the processors are cannot be seen in /proc/stat.", ""));
+        report.found(Finding::unknown(
+            "cpu",
+            "The load of the processors cannot be read from /proc/stat.",
+            "",
+        ));
         return;
     };
-    look.metric(Metric::one("cpu_used_ratio", "Processors in use since the last look.", share));
+    report.metric(Metric::one("cpu_used_ratio", "Processors in use since the last check.", share));
     let sentence = format!("The processors are busy for {} of the time.", in_percent(share));
     let advice = "See what keeps them busy: systemd-cgtop";
     let finding = Finding::measured("cpu", share, ctx.args.thresholds.cpu, sentence, advice);
-    look.found(finding.patient(PATIENCE));
+    report.found(finding.patient(PATIENCE));
 }
 
 fn sample() -> Option<Sample> {
     parse(&std::fs::read_to_string("/proc/stat").ok()?)
 }
 
-/// `cpu  user nice system idle iowait irq softirq steal …`; guests are in user already.
+/// Parses `cpu  user nice system idle iowait irq softirq steal …`. The time of guests is in `user` already.
 fn parse(stat: &str) -> Option<Sample> {
     let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let ticks: Vec<u64> = line.split_whitespace().take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
@@ -55,7 +60,7 @@ fn parse(stat: &str) -> Option<Sample> {
 fn share(before: Sample, now: Sample) -> Option<f64> {
     let all = now.all.checked_sub(before.all).filter(|&all| all > 0)?;
     // Idle time may step back a little on some kernels.
-    #[expect(clippy::cast_precision_loss, reason = "ticks of one look")]
+    #[expect(clippy::cast_precision_loss, reason = "ticks of one interval")]
     let share = now.busy.saturating_sub(before.busy) as f64 / all as f64;
     Some(share.min(1.0))
 }
@@ -65,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn busy_is_what_is_neither_idle_nor_waiting_for_a_disk() {
+    fn busy_is_neither_idle_nor_waiting_for_a_disk() {
         let before = parse("cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1 1 1 1\n").unwrap();
         assert_eq!(before, Sample { busy: 200, all: 1000 });
         let now = parse("cpu  175 0 100 725 100 0 0 0 50 0\n").unwrap();

@@ -1,4 +1,4 @@
-//! Bytes and files in use of the file systems that matter: the database's, the backups', the root.
+//! Bytes and inodes in use on the file systems of the database, the backups and the system.
 
 use std::path::{Path, PathBuf};
 
@@ -6,66 +6,67 @@ use nix::sys::statvfs::{Statvfs, statvfs};
 
 use super::growth::Growth;
 use super::in_percent;
+use crate::context::Context;
 use crate::finding::{Finding, Metric};
-use crate::look::{Ctx, Look};
+use crate::report::Report;
 
-/// A place on a file system.
-struct Place {
+/// A file system, by a path on it.
+struct Disk {
     name: &'static str,
     words: &'static str,
     path: PathBuf,
 }
 
-/// What is kept from look to look: the growth.
+/// Kept between checks: the growth.
 #[derive(Default)]
 pub(super) struct Disks {
     growth: Option<Growth>,
 }
 
 impl Disks {
-    pub(super) fn look(&mut self, ctx: &Ctx, look: &mut Look) {
+    pub(super) fn check(&mut self, ctx: &Context, report: &mut Report) {
         let growth = self.growth.get_or_insert_with(|| Growth::read(&ctx.args.state_dir));
         let mut used = Vec::new();
-        for place in places(ctx) {
-            let stat = match statvfs(&place.path) {
+        for disk in disks(ctx) {
+            let stat = match statvfs(&disk.path) {
                 Ok(stat) => stat,
                 Err(error) => {
-                    look.found(unseen(&place, error.desc()));
+                    report.found(unseen(&disk, error.desc()));
                     continue;
                 }
             };
-            if place.name == "database"
-                && let Some(mount) = hidden_mount(&place.path)
+            if disk.name == "database"
+                && let Some(mount) = hidden_mount(&disk.path)
             {
-                let why = format!("{mount} is a file system of its own and root's alone");
-                look.found(unseen(&place, &why));
+                let why = format!("{mount} is a separate file system that only root can read");
+                report.found(unseen(&disk, &why));
                 continue;
             }
-            bytes(&place, &stat, ctx, look);
-            inodes(&place, &stat, ctx, look);
-            used.push((place.name, bytes_used(&stat), bytes_free(&stat)));
+            bytes(&disk, &stat, ctx, report);
+            inodes(&disk, &stat, ctx, report);
+            used.push((disk.name, bytes_used(&stat), bytes_free(&stat)));
         }
-        growth.look(&used, ctx, look);
+        growth.check(&used, ctx, report);
     }
 }
 
-fn places(ctx: &Ctx) -> [Place; 3] {
+fn disks(ctx: &Context) -> [Disk; 3] {
     [
-        Place { name: "database", words: "the database", path: ctx.docker_directory() },
-        Place { name: "backups", words: "the backups", path: ctx.args.backup_dir.clone() },
-        Place { name: "root", words: "the system", path: PathBuf::from("/") },
+        Disk { name: "database", words: "the database", path: ctx.docker_directory() },
+        Disk { name: "backups", words: "the backups", path: ctx.args.backup_dir.clone() },
+        Disk { name: "root", words: "the system", path: PathBuf::from("/") },
     ]
 }
 
-fn unseen(place: &Place, why: &str) -> Finding {
-    let sentence =
-        format!("The disk of {} ({}) cannot be looked at: {why}.", place.words, place.path.display());
-    let advice = "Is it mounted? For the database's: name a directory on it in NEXUS_HEALTH_DATA_DIR";
-    Finding::unknown(format!("disk-{}", place.name), sentence, advice)
+fn unseen(disk: &Disk, why: &str) -> Finding {
+    let sentence = format!("The disk of {} ({}) cannot be checked: {why}.", disk.words, disk.path.display());
+    let advice =
+        "Check that it is mounted. For the database, set NEXUS_HEALTH_DATA_DIR to a directory on its disk";
+    Finding::unknown(format!("disk-{}", disk.name), sentence, advice)
 }
 
-/// Docker's directory is root's, so the volume itself cannot be looked at; its file system is that of Docker's directory
-/// unless something is mounted on the way there.
+/// Returns a mount point below Docker's directory that holds the volume. Only root can read the volume, so the check assumes
+/// that it is on the file system of Docker's directory.
 fn hidden_mount(docker: &Path) -> Option<String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     mount_on_the_way(&mounts, &docker.join("volumes/nexus_postgres_data/_data"), docker)
@@ -77,31 +78,31 @@ fn mount_on_the_way(mountinfo: &str, volume: &Path, docker: &Path) -> Option<Str
     points.filter(below).find(|point| Path::new(point) != docker).map(str::to_owned)
 }
 
-fn bytes(place: &Place, stat: &Statvfs, ctx: &Ctx, look: &mut Look) {
+fn bytes(disk: &Disk, stat: &Statvfs, ctx: &Context, report: &mut Report) {
     let Some(used) = share(stat.blocks() - stat.blocks_free(), stat.blocks_available()) else { return };
-    let label = ("place", place.name);
-    look.metric(Metric::of("disk_used_ratio", "Bytes in use of a file system.", label, used));
+    let label = ("place", disk.name);
+    report.metric(Metric::of("disk_used_ratio", "Bytes in use of a file system.", label, used));
     let free = to_f64(bytes_free(stat));
-    look.metric(Metric::of("disk_free_bytes", "Bytes that may still be written.", label, free));
-    let sentence = format!("The disk of {} is {} full.", place.words, in_percent(used));
-    let advice = format!("Free some space on it: du -xh --max-depth=2 {} | sort -h", place.path.display());
-    let id = format!("disk-{}", place.name);
-    look.found(Finding::measured(id, used, ctx.args.thresholds.disk, sentence, advice));
+    report.metric(Metric::of("disk_free_bytes", "Bytes that may still be written.", label, free));
+    let sentence = format!("The disk of {} is {} full.", disk.words, in_percent(used));
+    let advice = format!("Free some space on it: du -xh --max-depth=2 {} | sort -h", disk.path.display());
+    let id = format!("disk-{}", disk.name);
+    report.found(Finding::measured(id, used, ctx.args.thresholds.disk, sentence, advice));
 }
 
-fn inodes(place: &Place, stat: &Statvfs, ctx: &Ctx, look: &mut Look) {
-    // File systems that make them as they need them, such as btrfs, say 0.
+fn inodes(disk: &Disk, stat: &Statvfs, ctx: &Context, report: &mut Report) {
+    // File systems that allocate inodes on demand, such as btrfs, report 0.
     let Some(used) = share(stat.files() - stat.files_free(), stat.files_available()) else { return };
-    let label = ("place", place.name);
-    look.metric(Metric::of("inodes_used_ratio", "Files in use of a file system.", label, used));
+    let label = ("place", disk.name);
+    report.metric(Metric::of("inodes_used_ratio", "Files in use of a file system.", label, used));
     let sentence =
-        format!("{} of the files that the disk of {} can hold are there.", in_percent(used), place.words);
+        format!("The disk of {1} holds {0} of its maximum number of files.", in_percent(used), disk.words);
     let advice = "Find the directory with very many files: du --inodes -x --max-depth=2 / | sort -n";
-    let id = format!("inodes-{}", place.name);
-    look.found(Finding::measured(id, used, ctx.args.thresholds.inodes, sentence, advice));
+    let id = format!("inodes-{}", disk.name);
+    report.found(Finding::measured(id, used, ctx.args.thresholds.inodes, sentence, advice));
 }
 
-/// As df(1) counts: of what is in use and what may still be written; what is kept for root is neither.
+/// Returns the share in use as df(1) counts it: the space reserved for root is neither used nor available.
 fn share(used: u64, available: u64) -> Option<f64> {
     (used + available > 0).then(|| to_f64(used) / to_f64(used + available))
 }
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_for_root_is_neither_used_nor_free() {
+    fn the_reserve_of_root_is_neither_used_nor_free() {
         assert_eq!(share(75, 25), Some(0.75));
         assert_eq!(share(0, 0), None);
     }

@@ -1,4 +1,4 @@
-//! How the disks grow, and when they will be full: an own history, a sample an hour, for sixty days.
+//! Forecasts when the disks will be full, from a history of hourly samples over sixty days.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,26 +7,27 @@ use jiff::{SignedDuration, Timestamp};
 use nexus_fs::files;
 use serde::{Deserialize, Serialize};
 
+use crate::context::Context;
 use crate::finding::{Finding, Metric};
-use crate::look::{Ctx, Look};
-use crate::tell::file;
+use crate::publish::file;
+use crate::report::Report;
 
 /// Time between two samples.
 const EVERY: SignedDuration = SignedDuration::from_hours(1);
-/// How many are kept.
+/// The most samples to keep.
 const MOST: usize = 24 * 60;
-/// Less history says nothing.
+/// The shortest history that allows a forecast.
 const LEAST: SignedDuration = SignedDuration::from_hours(24);
-/// The slope is taken over so many samples, spread over all there are.
+/// The number of samples for the slope, spread over the whole history.
 const POINTS: usize = 40;
-/// What is longer than this is no forecast.
+/// The longest forecast.
 const FAR: f64 = 10.0 * 365.0 * 86_400.0;
 
-/// How much was in use at a time.
+/// The bytes in use at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Sample {
     at: Timestamp,
-    /// Bytes, by the name of the place.
+    /// Bytes by disk.
     used: Vec<(String, u64)>,
 }
 
@@ -34,12 +35,12 @@ struct Sample {
 pub(super) struct Growth {
     path: PathBuf,
     samples: Vec<Sample>,
-    /// Why it could not be written.
+    /// Why the history could not be written.
     unwritten: Option<String>,
 }
 
 impl Growth {
-    /// The history in `directory`. One that is missing or damaged begins anew: it costs a forecast for a day.
+    /// Reads the history in `directory`. Skips damaged lines; without a history there is no forecast for a day.
     pub(super) fn read(directory: &Path) -> Self {
         let path = directory.join("history.jsonl");
         let text = files::read_to_string(&path).unwrap_or_default();
@@ -49,51 +50,51 @@ impl Growth {
         Self { path, samples, unwritten: None }
     }
 
-    /// Adds a sample when it is time, and says when each of the places, name, bytes in use and bytes free, will be full.
-    pub(super) fn look(&mut self, places: &[(&'static str, u64, u64)], ctx: &Ctx, look: &mut Look) {
-        // A person's look leaves no file behind, least of all one of root's.
-        if !ctx.args.is_one_look() {
-            self.note(places, Timestamp::now());
+    /// Adds a sample if one is due, and reports when each disk (name, bytes in use, bytes free) will be full.
+    pub(super) fn check(&mut self, disks: &[(&'static str, u64, u64)], ctx: &Context, report: &mut Report) {
+        // A one-shot run writes no file, which might belong to root.
+        if !ctx.args.is_one_shot() {
+            self.note(disks, Timestamp::now());
         }
-        look.found(match &self.unwritten {
-            None => Finding::ok("history", "The growth of the disks is written down."),
+        report.found(match &self.unwritten {
+            None => Finding::ok("history", "The growth of the disks is recorded."),
             Some(why) => Finding::warning(
                 "history",
-                format!("The growth of the disks cannot be written down: {why}"),
-                "Until it can, there is no forecast of when they are full",
+                format!("The growth of the disks cannot be recorded: {why}"),
+                "Until then there is no forecast of when they are full",
             ),
         });
-        for (name, _, free) in places {
+        for (name, _, free) in disks {
             let Some(seconds) = self.until_full(name, *free) else { continue };
             let label = ("place", *name);
-            look.metric(Metric::of(
+            report.metric(Metric::of(
                 "disk_full_in_seconds",
-                "Time until a file system is full at its growth of the last weeks; ten years stand for never.",
+                "Time until a file system is full at its growth of the last weeks; ten years mean never.",
                 label,
                 seconds,
             ));
             let of = if *name == "root" { "system" } else { name };
             let sentence = if seconds >= FAR {
-                format!("The disk of the {of} does not grow towards its end.")
+                format!("The disk of the {of} is not filling up.")
             } else {
                 let days = Duration::from_secs_f64(seconds).as_secs() / 86_400;
-                format!("At its growth of the last weeks the disk of the {of} is full in {days} days.")
+                format!("At its growth of the last weeks, the disk of the {of} will be full in {days} days.")
             };
             let advice = "Free some space, keep fewer sets (NEXUS_KEEP_DAYS), or get a larger disk in time";
             let limits = ctx.args.thresholds.until_full;
-            look.found(Finding::measured(format!("full-{name}"), seconds, limits, sentence, advice));
+            report.found(Finding::measured(format!("full-{name}"), seconds, limits, sentence, advice));
         }
     }
 
-    fn note(&mut self, places: &[(&'static str, u64, u64)], now: Timestamp) {
-        // A clock that was wrong leaves samples of a time to come; they would keep all others out.
+    fn note(&mut self, disks: &[(&'static str, u64, u64)], now: Timestamp) {
+        // A wrong clock leaves samples from the future, after which no other would be due.
         self.samples.retain(|sample| sample.at <= now);
         let is_due = self.samples.last().is_none_or(|last| now.duration_since(last.at) >= EVERY);
         if !is_due && self.unwritten.is_none() {
             return;
         }
         if is_due {
-            let used = places.iter().map(|(name, used, _)| ((*name).to_owned(), *used)).collect();
+            let used = disks.iter().map(|(name, used, _)| ((*name).to_owned(), *used)).collect();
             self.samples.push(Sample { at: now, used });
         }
         let excess = self.samples.len().saturating_sub(MOST);
@@ -103,7 +104,7 @@ impl Growth {
         self.unwritten = file::replace(&self.path, text.as_bytes()).err().map(|failure| failure.to_string());
     }
 
-    /// Seconds until `free` bytes are used up; nothing as long as the history is too short.
+    /// Returns the seconds until `free` bytes are used up; `None` while the history is too short.
     fn until_full(&self, name: &str, free: u64) -> Option<f64> {
         let first = self.samples.first()?.at;
         if self.samples.last()?.at.duration_since(first) < LEAST {
@@ -113,7 +114,7 @@ impl Growth {
             .samples
             .iter()
             .filter_map(|sample| {
-                let used = sample.used.iter().find(|(place, _)| place == name)?.1;
+                let used = sample.used.iter().find(|(disk, _)| disk == name)?.1;
                 #[expect(clippy::cast_precision_loss, reason = "a forecast")]
                 Some((sample.at.duration_since(first).as_secs_f64(), used as f64))
             })
@@ -127,8 +128,8 @@ impl Growth {
     }
 }
 
-/// Bytes a second: the median of the slopes between all pairs (Theil and Sen). A day on which much was moved or cleared
-/// away does not change it, where a straight line through all points would follow.
+/// Returns the growth in bytes a second: the median of the slopes between all pairs (Theil and Sen). Unlike a least-squares fit, it
+/// ignores a day on which much was moved or deleted.
 fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let step = points.len().div_ceil(POINTS).max(1);
     let points: Vec<_> = points.iter().rev().step_by(step).collect();
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_history_is_bounded_survives_a_restart_and_damage_costs_only_the_damaged_line() {
+    fn the_history_is_bounded_and_damage_costs_one_line() {
         let directory = tempfile::tempdir().unwrap();
         let mut growth = Growth::read(directory.path());
         for hour in 0..2000i64 {
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn full_is_when_the_free_bytes_are_used_up_at_the_growth_there_was() {
+    fn the_forecast_divides_the_free_bytes_by_the_growth() {
         let directory = tempfile::tempdir().unwrap();
         let mut growth = Growth::read(directory.path());
         for hour in 0..=200i64 {
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_of_a_time_to_come_are_forgotten() {
+    fn samples_from_the_future_are_dropped() {
         let directory = tempfile::tempdir().unwrap();
         let mut growth = Growth::read(directory.path());
         growth.note(&[("backups", 1, 0)], at(1000));
@@ -192,7 +193,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_day_of_moving_things_does_not_change_the_slope(
+        fn one_exceptional_day_does_not_change_the_slope(
             growth in 1.0f64..1e6, leap in -1e12f64..1e12, day in 0usize..30
         ) {
             let points: Vec<_> = (0..30u32)

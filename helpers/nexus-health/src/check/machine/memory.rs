@@ -1,22 +1,24 @@
-//! How much memory programs can still have.
+//! The memory in use.
 
 use super::in_percent;
+use crate::context::Context;
 use crate::finding::{Finding, Metric};
-use crate::look::{Ctx, Look};
+use crate::report::Report;
 
-pub(super) fn look(ctx: &Ctx, look: &mut Look) {
+pub(super) fn check(ctx: &Context, report: &mut Report) {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let Some(used) = used(&text) else {
-        look.found(Finding::unknown("memory", "The memory in use cannot be seen in /proc/meminfo.", ""));
+        report.found(Finding::unknown("memory", "The memory in use cannot be read from /proc/meminfo.", ""));
         return;
     };
-    look.metric(Metric::one("memory_used_ratio", "Memory that no program can have any more.", used));
+    report.metric(Metric::one("memory_used_ratio", "Memory in use: all but MemAvailable.", used));
     let sentence = format!("{} of the memory is in use.", in_percent(used));
-    let advice = "See what uses it: systemd-cgtop --order=memory; less for PostgreSQL: NEXUS_POSTGRES_MEMORY";
-    look.found(Finding::measured("memory", used, ctx.args.thresholds.memory, sentence, advice).patient(2));
+    let advice =
+        "See what uses it: systemd-cgtop --order=memory; to give PostgreSQL less: NEXUS_POSTGRES_MEMORY";
+    report.found(Finding::measured("memory", used, ctx.args.thresholds.memory, sentence, advice).patient(2));
 }
 
-/// What `MemAvailable` leaves of `MemTotal` (proc(5)).
+/// Returns the share of `MemTotal` that is not `MemAvailable` (proc(5)).
 fn used(meminfo: &str) -> Option<f64> {
     let field = |name: &str| {
         let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
@@ -31,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_had_is_not_in_use() {
+    fn available_memory_is_not_in_use() {
         let text = "MemTotal:        1000 kB\nMemFree:          10 kB\nMemAvailable:    250 kB\n";
         assert_eq!(used(text), Some(0.75));
         assert_eq!(used("MemTotal: 0 kB\nMemAvailable: 0 kB\n"), None);

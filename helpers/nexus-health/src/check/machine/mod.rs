@@ -8,9 +8,10 @@ mod memory;
 mod pressure;
 mod temperature;
 
-use crate::look::{Check, Ctx, Look};
+use crate::context::{Check, Context};
+use crate::report::Report;
 
-/// What has to be kept from look to look.
+/// Kept between checks.
 #[derive(Default)]
 pub(crate) struct Machine {
     cpu: Option<cpu::Sample>,
@@ -18,18 +19,18 @@ pub(crate) struct Machine {
 }
 
 impl Check for Machine {
-    fn look(&mut self, ctx: &Ctx) -> Look {
-        let mut look = Look::default();
-        cpu::look(&mut self.cpu, ctx, &mut look);
-        memory::look(ctx, &mut look);
-        pressure::look(ctx, &mut look);
-        temperature::look(ctx, &mut look);
-        self.disks.look(ctx, &mut look);
-        look
+    fn check(&mut self, ctx: &Context) -> Report {
+        let mut report = Report::default();
+        cpu::check(&mut self.cpu, ctx, &mut report);
+        memory::check(ctx, &mut report);
+        pressure::check(ctx, &mut report);
+        temperature::check(ctx, &mut report);
+        self.disks.check(ctx, &mut report);
+        report
     }
 }
 
-/// `41 %`
+/// Formats a share: `41 %`.
 fn in_percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }

@@ -1,22 +1,24 @@
-//! The hottest part, where the kernel offers temperatures.
+//! The temperature of the hottest part, if the kernel reports temperatures.
 
 use std::fs;
 use std::path::Path;
 
+use crate::context::Context;
 use crate::finding::{Finding, Metric};
-use crate::look::{Ctx, Look};
+use crate::report::Report;
 
-/// `temp` of each, in thousandths of a degree (the kernel's Documentation/driver-api/thermal/sysfs-api.rst).
+/// The thermal zones. Their file `temp` is in thousandths of a degree (the kernel's
+/// Documentation/driver-api/thermal/sysfs-api.rst).
 const ZONES: &str = "/sys/class/thermal";
 
-pub(super) fn look(ctx: &Ctx, look: &mut Look) {
-    // A virtual machine has none, and there is nothing to say then.
+pub(super) fn check(ctx: &Context, report: &mut Report) {
+    // A virtual machine has none.
     let Some(hottest) = hottest(Path::new(ZONES)) else { return };
-    look.metric(Metric::one("temperature_celsius", "Temperature of the hottest part.", hottest));
-    let sentence = format!("The hottest part has {hottest:.0} °C.");
-    let advice = "See to it that its air comes through";
+    report.metric(Metric::one("temperature_celsius", "Temperature of the hottest part.", hottest));
+    let sentence = format!("The hottest part is at {hottest:.0} °C.");
+    let advice = "Check the fans and the air flow";
     let limits = ctx.args.thresholds.temperature;
-    look.found(Finding::measured("temperature", hottest, limits, sentence, advice).patient(3));
+    report.found(Finding::measured("temperature", hottest, limits, sentence, advice).patient(3));
 }
 
 fn hottest(zones: &Path) -> Option<f64> {
@@ -25,7 +27,7 @@ fn hottest(zones: &Path) -> Option<f64> {
     let read = zones.filter_map(|zone| fs::read_to_string(zone.path().join("temp")).ok());
     let degrees =
         read.filter_map(|text| text.trim().parse::<f64>().ok()).map(|thousandths| thousandths / 1000.0);
-    // Sensors that are not connected say impossible things.
+    // Disconnected sensors report impossible values.
     degrees.filter(|degrees| (-40.0..=150.0).contains(degrees)).reduce(f64::max)
 }
 

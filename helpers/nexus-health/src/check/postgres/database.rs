@@ -1,14 +1,15 @@
-//! What changes slowly and costs more to look at: size, dead rows, indexes, collations, pgvector, texts without a vector.
+//! What changes slowly and costs more to check: size, dead rows, indexes, collations, pgvector, texts without a vector.
 
-use super::session::{Session, Trouble};
+use super::session::{Session, SessionError};
 use super::{bytes_in_words, embedding, emptied, in_words, others, unbuilt};
+use crate::context::{Check, Context};
 use crate::finding::{Finding, Metric};
-use crate::look::{Answer, Check, Ctx, Look};
+use crate::report::{Liveness, Report};
 
-/// The first pgvector whose VACUUM leaves an HNSW index whole that is written to meanwhile (pgvector#988, #993).
+/// The first pgvector whose VACUUM does not damage an HNSW index under concurrent writes (pgvector#988, #993).
 const SAFE: [u32; 3] = [0, 8, 4];
 
-/// Less dead rows than this are no matter, however small the table.
+/// Fewer dead rows than this do not count, however small the table.
 const MANY: &str = "10000";
 
 const INVALID: &str = "\
@@ -23,53 +24,53 @@ SELECT 'database ' || datname FROM pg_catalog.pg_database \
 UNION ALL SELECT 'collation ' || collname FROM pg_catalog.pg_collation \
  WHERE collversion <> pg_catalog.pg_collation_actual_version(oid) ORDER BY 1";
 
-/// Looks into the database with the memory.
+/// Checks the database that holds the memory.
 pub(crate) struct Database;
 
 impl Check for Database {
-    fn look(&mut self, ctx: &Ctx) -> Look {
-        let mut look = Look::default();
+    fn check(&mut self, ctx: &Context) -> Report {
+        let mut report = Report::default();
         // The check of the server reports that nobody can connect.
         if let Ok(session) = Session::open(&ctx.args.server) {
             let refused: Vec<_> =
-                PARTS.iter().filter_map(|part| part(&session, ctx, &mut look).err()).collect();
-            look.found(complete(&refused));
+                PARTS.iter().filter_map(|part| part(&session, ctx, &mut report).err()).collect();
+            report.found(complete(&refused));
         }
-        look
+        report
     }
 }
 
 /// One subject of this check. A part that fails (a lock, the limit of 4 s, a missing privilege) does not hide the
 /// others.
-type Part = fn(&Session, &Ctx, &mut Look) -> Result<(), Trouble>;
+type Part = fn(&Session, &Context, &mut Report) -> Result<(), SessionError>;
 
 const PARTS: [Part; 8] = [
-    |session, _, look| {
-        look.found(indexes(&session.names(INVALID)?));
+    |session, _, report| {
+        report.found(indexes(&session.names(INVALID)?));
         Ok(())
     },
-    |session, _, look| {
-        look.found(collations(&session.names(COLLATIONS)?));
+    |session, _, report| {
+        report.found(collations(&session.names(COLLATIONS)?));
         Ok(())
     },
-    |session, _, look| {
+    |session, _, report| {
         let versions =
             session.names("SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector'")?;
-        look.found(pgvector(versions.first().map(String::as_str)));
-        size(session, look)
+        report.found(pgvector(versions.first().map(String::as_str)));
+        size(session, report)
     },
-    emptied::look,
-    |session, _, look| unbuilt::look(session, look),
-    others::look,
-    embedding::look,
+    emptied::check,
+    |session, _, report| unbuilt::check(session, report),
+    others::check,
+    embedding::check,
     dead_rows,
 ];
 
 /// The query that the server refused. The check of the server reports that it does not answer at all.
-fn complete(refused: &[Trouble]) -> Finding {
-    match refused.iter().find(|trouble| trouble.answer == Answer::NotNow) {
+fn complete(refused: &[SessionError]) -> Finding {
+    match refused.iter().find(|error| error.liveness == Liveness::Busy) {
         None => Finding::ok("database", "Every query about the database succeeded."),
-        Some(trouble) => Finding::unknown("database", trouble.sentence.clone(), trouble.advice),
+        Some(error) => Finding::unknown("database", error.sentence.clone(), error.advice),
     }
 }
 
@@ -78,20 +79,18 @@ fn indexes(invalid: &[String]) -> Finding {
         [] => Finding::ok("postgres-indexes", "All indexes are valid."),
         names => Finding::warning(
             "postgres-indexes",
-            format!("Indexes that are invalid and used by no query: {}.", names.join(", ")),
-            format!("Build them again: REINDEX INDEX CONCURRENTLY {}", names[0]),
+            format!("Invalid indexes, which no query uses: {}.", names.join(", ")),
+            format!("Rebuild them: REINDEX INDEX CONCURRENTLY {}", names[0]),
         ),
     }
 }
 
 fn collations(changed: &[String]) -> Finding {
     match changed {
-        [] => {
-            Finding::ok("postgres-collation", "Texts are ordered as they were when the indexes were built.")
-        }
+        [] => Finding::ok("postgres-collation", "Texts are sorted as they were when the indexes were built."),
         names => Finding::warning(
             "postgres-collation",
-            format!("The rules by which texts are ordered have changed under {}.", names.join(", ")),
+            format!("The sort order of texts has changed under {}.", names.join(", ")),
             "Indexes on texts may be wrong: REINDEX DATABASE, then ALTER DATABASE … REFRESH COLLATION VERSION",
         ),
     }
@@ -102,16 +101,14 @@ fn pgvector(version: Option<&str>) -> Finding {
         None => Finding::warning(
             "pgvector",
             "The database has no pgvector.",
-            "Run: systemctl reload nexus-stack, which makes what is missing",
+            "Run systemctl reload nexus-stack, which creates what is missing",
         ),
         Some(version) if is_safe(version) => {
-            Finding::ok("pgvector", format!("pgvector is {version}, with no known damage."))
+            Finding::ok("pgvector", format!("pgvector is {version}, which has no known damage."))
         }
         Some(version) => Finding::critical(
             "pgvector",
-            format!(
-                "pgvector is {version}; before 0.8.4 VACUUM can damage an HNSW index that is written to."
-            ),
+            format!("pgvector is {version}; before 0.8.4, VACUUM can damage an HNSW index during writes."),
             "Use a newer image (NEXUS_POSTGRES_IMAGE), then ALTER EXTENSION vector UPDATE and REINDEX the vector indexes",
         ),
     }
@@ -125,17 +122,20 @@ fn is_safe(version: &str) -> bool {
     parts.as_slice() >= SAFE.as_slice()
 }
 
-fn size(session: &Session, look: &mut Look) -> Result<(), Trouble> {
+fn size(session: &Session, report: &mut Report) -> Result<(), SessionError> {
     let rows = session.rows("SELECT pg_catalog.pg_database_size(current_database())::float8")?;
     if let Some(row) = rows.first() {
         let bytes: f64 = row.get(0);
-        look.metric(Metric::one("database_size_bytes", "Size of the database with the memory.", bytes));
-        look.found(Finding::ok("database-size", format!("The database has {}.", bytes_in_words(bytes))));
+        report.metric(Metric::one("database_size_bytes", "Size of the database with the memory.", bytes));
+        report.found(Finding::ok(
+            "database-size",
+            format!("The size of the database is {}.", bytes_in_words(bytes)),
+        ));
     }
     Ok(())
 }
 
-fn dead_rows(session: &Session, ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
+fn dead_rows(session: &Session, ctx: &Context, report: &mut Report) -> Result<(), SessionError> {
     let sql = format!(
         "SELECT relid::regclass::text, n_dead_tup::float8 / (n_dead_tup + n_live_tup), \
          coalesce(extract(epoch FROM clock_timestamp() - greatest(last_autovacuum, last_vacuum)), -1)::float8 \
@@ -154,35 +154,35 @@ fn dead_rows(session: &Session, ctx: &Ctx, look: &mut Look) -> Result<(), Troubl
             (share, format!("{:.0} % of the rows of {table} are dead; it {vacuumed}.", share * 100.0))
         }
     };
-    look.metric(Metric::one(
+    report.metric(Metric::one(
         "postgres_dead_rows_ratio",
-        "Dead rows of the table that has most of them.",
+        "Dead rows of the table that has the most.",
         share,
     ));
     let advice =
-        "Look for old transactions, which keep VACUUM from clearing away; then: VACUUM (VERBOSE) the table";
+        "Find old transactions, which keep VACUUM from removing them; then: VACUUM (VERBOSE) the table";
     let limits = ctx.args.thresholds.pg_dead_rows;
-    look.found(Finding::measured("postgres-dead-rows", share, limits, sentence, advice));
+    report.found(Finding::measured("postgres-dead-rows", share, limits, sentence, advice));
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
-    fn a_pgvector_known_to_damage_is_critical() {
-        assert_eq!(pgvector(Some("0.8.3")).level, Level::Critical);
-        assert_eq!(pgvector(Some("0.8.4")).level, Level::Ok);
-        assert_eq!(pgvector(Some("0.10.0")).level, Level::Ok);
-        assert_eq!(pgvector(None).level, Level::Warning);
+    fn a_pgvector_with_known_damage_is_critical() {
+        assert_eq!(pgvector(Some("0.8.3")).level, FindingLevel::Critical);
+        assert_eq!(pgvector(Some("0.8.4")).level, FindingLevel::Ok);
+        assert_eq!(pgvector(Some("0.10.0")).level, FindingLevel::Ok);
+        assert_eq!(pgvector(None).level, FindingLevel::Warning);
     }
 
     #[test]
     fn an_invalid_index_is_named() {
         let finding = indexes(&["nexus_memory.x".to_owned()]);
-        assert_eq!(finding.level, Level::Warning);
+        assert_eq!(finding.level, FindingLevel::Warning);
         assert!(finding.sentence.contains("nexus_memory.x") && finding.advice.contains("nexus_memory.x"));
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the memory still has the episodes that its backups have: an empty memory answers as well as a full one.
+//! Whether the memory still holds the episodes of its backups. An empty memory answers as well as a full one.
 
 use nexus_backup_set::directory::BackupDirectory;
 use nexus_backup_set::name::SetName;
@@ -8,28 +8,29 @@ use nexus_cli::failure::Result as Outcome;
 use nexus_cli::text::grouped;
 use nexus_ledger::rows_gone;
 
-use super::session::{Session, Trouble};
+use super::session::{Session, SessionError};
+use crate::context::Context;
 use crate::finding::Finding;
-use crate::look::{Ctx, Look};
+use crate::report::Report;
 
-/// The most rows that are counted one by one.
+/// The most rows to count.
 const MOST: u64 = 200_000;
 
 /// The planner's estimate of the rows; less than 0 if it has none, no row if the table does not exist.
 const BELIEVED: &str = "SELECT reltuples::float8 FROM pg_catalog.pg_class \
 WHERE oid = pg_catalog.to_regclass('nexus_memory.zep_episodic_memory')";
 
-pub(super) fn look(session: &Session, ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
+pub(super) fn check(session: &Session, ctx: &Context, report: &mut Report) -> Result<(), SessionError> {
     // The check of the backups reports what cannot be read of them.
     let Ok(Some((set, before, gone))) = reference(ctx) else { return Ok(()) };
-    // It need not count more rows than the limit.
+    // More rows than this need not be counted.
     let episodes = episodes(session, before.episodes / 2 + 1)?;
-    look.found(finding(set, before, Size { rows: before.rows, episodes, forgotten: gone }));
+    report.found(finding(set, before, Size { rows: before.rows, episodes, forgotten: gone }));
     Ok(())
 }
 
 /// The set to compare with, what it holds, and how many rows were forgotten until now.
-fn reference(ctx: &Ctx) -> Outcome<Option<(SetName, Size, u64)>> {
+fn reference(ctx: &Context) -> Outcome<Option<(SetName, Size, u64)>> {
     let directory = BackupDirectory::at(&ctx.args.backup_dir)?;
     let names: Vec<_> = directory.sets()?.iter().map(|set| set.name).collect();
     let known = Known::read(&directory, &ctx.args.proofs_dir, &names)?;
@@ -38,7 +39,7 @@ fn reference(ctx: &Ctx) -> Outcome<Option<(SetName, Size, u64)>> {
 }
 
 /// The number of episodes, up to `enough`. A low estimate of the planner may be out of date.
-fn episodes(session: &Session, enough: u64) -> Result<u64, Trouble> {
+fn episodes(session: &Session, enough: u64) -> Result<u64, SessionError> {
     let Some(row) = session.rows(BELIEVED)?.into_iter().next() else { return Ok(0) };
     #[expect(
         clippy::cast_possible_truncation,
@@ -74,17 +75,17 @@ fn finding(set: SetName, before: Size, now: Size) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
     fn an_emptied_memory_is_critical_and_a_purged_one_is_not() {
         let set: SetName = "000041-20261122T030012Z".parse().unwrap();
         let before = Size { rows: 5004, episodes: 5000, forgotten: 3 };
         let now = |episodes, forgotten| finding(set, before, Size { rows: 5004, episodes, forgotten });
-        assert_eq!(now(2501, 3).level, Level::Ok);
-        assert_eq!(now(0, 5003).level, Level::Ok);
+        assert_eq!(now(2501, 3).level, FindingLevel::Ok);
+        assert_eq!(now(0, 5003).level, FindingLevel::Ok);
         let emptied = now(0, 3);
-        assert_eq!(emptied.level, Level::Critical);
+        assert_eq!(emptied.level, FindingLevel::Critical);
         assert!(emptied.sentence.contains("holds 0 episodes"), "{}", emptied.sentence);
         assert!(emptied.advice.contains("nexus-restore apply 000041"), "{}", emptied.advice);
     }

@@ -1,4 +1,4 @@
-//! PostgreSQL: whether it answers, how fast, and what is piling up in it.
+//! PostgreSQL: whether it answers, how fast, and what accumulates in it.
 
 pub(crate) mod database;
 mod embedding;
@@ -9,12 +9,13 @@ mod unbuilt;
 
 use std::time::{Duration, Instant};
 
+use crate::context::{Check, Context};
 use crate::finding::{Finding, Metric};
-use crate::look::{Answer, Check, Ctx, Fact, Look};
+use crate::report::{Fact, Liveness, Report};
 
-use session::{Session, Trouble};
+use session::{Session, SessionError};
 
-/// What is looked at in one statement. Sessions of the jobs hold their snapshots as long as they need them.
+/// The overview in one statement. It ignores the transactions of NEXUS's jobs, which hold their snapshots as long as they need.
 const OVERVIEW: &str = "\
 SELECT \
  (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')::float8, \
@@ -30,34 +31,33 @@ SELECT \
  (SELECT greatest(max(age(datfrozenxid)), max(mxid_age(datminmxid))) FROM pg_catalog.pg_database)::float8, \
  current_setting('data_directory')";
 
-/// Transaction numbers there are between the oldest row and the newest (PostgreSQL manual, "Preventing Transaction ID
-/// Wraparound Failures").
+/// The transaction IDs available before wraparound (PostgreSQL manual, "Preventing Transaction ID Wraparound Failures").
 const NUMBERS: f64 = 2_147_483_648.0;
 
-/// Asks with a new connection each time: that one can be had is half of what is to be known.
+/// Opens a new connection in every run, because that is half of the check.
 pub(crate) struct Postgres;
 
 impl Check for Postgres {
-    fn look(&mut self, ctx: &Ctx) -> Look {
-        let mut look = Look::default();
-        let answer = match ask(ctx, &mut look) {
-            Ok(()) => Answer::Answers,
-            Err(trouble) => {
-                look.found(trouble.finding());
-                trouble.answer
+    fn check(&mut self, ctx: &Context) -> Report {
+        let mut report = Report::default();
+        let liveness = match query(ctx, &mut report) {
+            Ok(()) => Liveness::Responsive,
+            Err(error) => {
+                report.found(error.finding());
+                error.liveness
             }
         };
-        look.metric(Metric::one(
+        report.metric(Metric::one(
             "postgres_up",
             "Whether PostgreSQL answers.",
-            f64::from(u8::from(answer == Answer::Answers)),
+            f64::from(u8::from(liveness == Liveness::Responsive)),
         ));
-        look.facts.push(Fact::Postgres(answer));
-        look
+        report.facts.push(Fact::Postgres(liveness));
+        report
     }
 }
 
-fn ask(ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
+fn query(ctx: &Context, report: &mut Report) -> Result<(), SessionError> {
     let begun = Instant::now();
     let session = Session::open(&ctx.args.server)?;
     let opened = begun.elapsed();
@@ -65,89 +65,93 @@ fn ask(ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
     session.rows("SELECT 1")?;
     let round_trip = begun.elapsed();
     let rows = session.rows(OVERVIEW)?;
-    let row = rows.first().ok_or_else(|| Trouble::answered("it gave no row"))?;
+    let row = rows.first().ok_or_else(|| SessionError::busy("it returned no row"))?;
     let number = |column: usize| row.get::<_, f64>(column);
     ctx.note_directory(|directories| directories.postgres = Some(row.get(7)));
-    answers(opened, round_trip, ctx, look);
-    connections(number(0), number(1), ctx, look);
-    waiting(number(2), number(3), ctx, look);
-    log_and_numbers(number(4), number(5), number(6), ctx, look);
+    answers(opened, round_trip, ctx, report);
+    connections(number(0), number(1), ctx, report);
+    waiting(number(2), number(3), ctx, report);
+    log_and_numbers(number(4), number(5), number(6), ctx, report);
     Ok(())
 }
 
-fn answers(opened: Duration, round_trip: Duration, ctx: &Ctx, look: &mut Look) {
+fn answers(opened: Duration, round_trip: Duration, ctx: &Context, report: &mut Report) {
     let seconds = round_trip.as_secs_f64();
-    look.metric(Metric::one("postgres_round_trip_seconds", "Time for the smallest question.", seconds));
-    look.metric(Metric::one("postgres_connect_seconds", "Time to connect and log in.", opened.as_secs_f64()));
+    report.metric(Metric::one("postgres_round_trip_seconds", "Time for the smallest query.", seconds));
+    report.metric(Metric::one(
+        "postgres_connect_seconds",
+        "Time to connect and log in.",
+        opened.as_secs_f64(),
+    ));
     let sentence = format!("PostgreSQL answers in {:.1} ms.", seconds * 1000.0);
     let advice = "See what it is busy with: SELECT * FROM pg_stat_activity";
     let limits = ctx.args.thresholds.pg_round_trip;
-    look.found(Finding::measured("postgres", seconds, limits, sentence, advice).patient(2));
+    report.found(Finding::measured("postgres", seconds, limits, sentence, advice).patient(2));
 }
 
-fn connections(there: f64, most: f64, ctx: &Ctx, look: &mut Look) {
+fn connections(there: f64, most: f64, ctx: &Context, report: &mut Report) {
     let share = there / most.max(1.0);
-    look.metric(Metric::one("postgres_connections_ratio", "Connections in use of those there are.", share));
+    report.metric(Metric::one("postgres_connections_ratio", "Connections in use of those available.", share));
     let sentence = format!("PostgreSQL has {there} of {most} connections in use.");
     let advice = "See who holds them: SELECT usename, application_name, count(*) FROM pg_stat_activity GROUP BY 1, 2; \
                   more: max_connections in /etc/nexus/postgres/local.conf";
     let limits = ctx.args.thresholds.pg_connections;
-    look.found(Finding::measured("postgres-connections", share, limits, sentence, advice));
+    report.found(Finding::measured("postgres-connections", share, limits, sentence, advice));
 }
 
-fn waiting(transaction: f64, blocked: f64, ctx: &Ctx, look: &mut Look) {
-    look.metric(Metric::one(
+fn waiting(transaction: f64, blocked: f64, ctx: &Context, report: &mut Report) {
+    report.metric(Metric::one(
         "postgres_oldest_transaction_seconds",
         "Age of the oldest transaction of a program.",
         transaction,
     ));
-    look.metric(Metric::one("postgres_longest_lock_wait_seconds", "Longest wait for a lock.", blocked));
+    report.metric(Metric::one("postgres_longest_lock_wait_seconds", "Longest wait for a lock.", blocked));
     let sentence = match transaction {
         t if t < 1.0 => "No program has a long transaction open.".to_owned(),
         t => format!("The oldest transaction of a program has been open for {}.", in_words(t)),
     };
-    let advice = "It keeps VACUUM from clearing away dead rows. Which: SELECT pid, application_name, state, query FROM \
+    let advice = "It keeps VACUUM from removing dead rows. Find it: SELECT pid, application_name, state, query FROM \
                   pg_stat_activity ORDER BY xact_start; end it: SELECT pg_terminate_backend(PID)";
     let limits = ctx.args.thresholds.pg_transaction;
-    look.found(Finding::measured("postgres-transaction", transaction, limits, sentence, advice));
+    report.found(Finding::measured("postgres-transaction", transaction, limits, sentence, advice));
     let sentence = match blocked {
-        l if l < 1.0 => "Nobody waits for a lock.".to_owned(),
-        l => format!("Somebody has been waiting for a lock for {}.", in_words(l)),
+        l if l < 1.0 => "No session waits for a lock.".to_owned(),
+        l => format!("A session has been waiting for a lock for {}.", in_words(l)),
     };
-    let advice = "Who waits for whom: SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity WHERE \
+    let advice = "See which session blocks it: SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity WHERE \
                   wait_event_type = 'Lock'";
     let limits = ctx.args.thresholds.pg_lock;
-    look.found(Finding::measured("postgres-lock", blocked, limits, sentence, advice));
+    report.found(Finding::measured("postgres-lock", blocked, limits, sentence, advice));
 }
 
-fn log_and_numbers(wal: f64, idle_slots: f64, age: f64, ctx: &Ctx, look: &mut Look) {
-    look.metric(Metric::one("postgres_wal_bytes", "Size of the write-ahead log.", wal));
+fn log_and_numbers(wal: f64, idle_slots: f64, age: f64, ctx: &Context, report: &mut Report) {
+    report.metric(Metric::one("postgres_wal_bytes", "Size of the write-ahead log.", wal));
     let mut sentence = format!("PostgreSQL's write-ahead log has {}.", bytes_in_words(wal));
     if idle_slots > 0.0 {
-        sentence.push_str(&format!(" {idle_slots} replication slots that nobody reads hold it back."));
+        sentence.push_str(&format!(" {idle_slots} inactive replication slots hold it back."));
     }
     let advice = "See what holds it back: SELECT * FROM pg_replication_slots; SELECT * FROM pg_stat_archiver";
-    look.found(Finding::measured("postgres-wal", wal, ctx.args.thresholds.pg_wal, sentence, advice));
+    report.found(Finding::measured("postgres-wal", wal, ctx.args.thresholds.pg_wal, sentence, advice));
     let share = age / NUMBERS;
-    look.metric(Metric::one(
+    report.metric(Metric::one(
         "postgres_wraparound_ratio",
-        "Transaction numbers used up of all there are.",
+        "Transaction numbers used up, of all there are.",
         share,
     ));
     let sentence =
         format!("{:.0} % of the transaction numbers are used up since the last freeze.", share * 100.0);
     let advice = "Autovacuum should have frozen old rows: look for old transactions, then run VACUUM FREEZE";
     let limits = ctx.args.thresholds.pg_wraparound;
-    look.found(Finding::measured("postgres-wraparound", share, limits, sentence, advice));
+    report.found(Finding::measured("postgres-wraparound", share, limits, sentence, advice));
 }
 
-/// `2h 3m`: the two largest units.
+/// Formats a duration in its two largest units: `2h 3m`.
 pub(crate) fn in_words(seconds: f64) -> String {
     let whole = humantime::format_duration(Duration::from_secs_f64(seconds.max(0.0).round())).to_string();
     whole.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// `2.00 GiB`
+/// Formats a size: `2.00 GiB`.
 fn bytes_in_words(bytes: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size for people")]
     nexus_cli::progress::human_bytes(bytes as u64)
@@ -158,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_said_in_two_units() {
+    fn durations_have_two_units() {
         assert_eq!(in_words(7385.4), "2h 3m");
         assert_eq!(in_words(61.0), "1m 1s");
         assert_eq!(in_words(0.2), "0s");

@@ -1,24 +1,24 @@
-//! What the server holds besides the memory's database: no set has it, and `nexus-upgrade-postgres --finish` removes
-//! it.
+//! Data outside the memory's database. No set holds it, and `nexus-upgrade-postgres --finish` removes it.
 
-use super::session::{Session, Trouble};
+use super::session::{Session, SessionError};
+use crate::context::Context;
 use crate::finding::Finding;
-use crate::look::{Ctx, Look};
+use crate::report::Report;
 
-/// The databases of the server, except the memory's own, those that every server has, and those that nexus-restore keeps or
-/// makes, whose names are the memory's name, a space and more.
+/// The databases of the server, except that of the memory, those that every server has, and those that nexus-restore creates, whose
+/// names are the memory's name, a space and more.
 const DATABASES: &str = "\
 SELECT datname::text FROM pg_catalog.pg_database \
 WHERE datname NOT IN ('postgres', 'template0', 'template1', current_database()) \
  AND datname !~ ' (restoring [0-9]+|(before [0-9]+|undone) [0-9]{8}T[0-9]{6}Z)$' ORDER BY 1";
 
-/// Tables that people have made, in the database `postgres`.
+/// The tables of users in the database `postgres`.
 const TABLES: &str = "\
 SELECT c.oid::regclass::text FROM pg_catalog.pg_class c \
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
 WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^(pg_|information_schema$)' ORDER BY 1 LIMIT 20";
 
-pub(super) fn look(session: &Session, ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
+pub(super) fn check(session: &Session, ctx: &Context, report: &mut Report) -> Result<(), SessionError> {
     let databases = session.names(DATABASES)?;
     let mut settings = ctx.args.server.clone();
     // If the memory itself is in `postgres`, its tables are in every set.
@@ -28,7 +28,7 @@ pub(super) fn look(session: &Session, ctx: &Ctx, look: &mut Look) -> Result<(), 
         "postgres".clone_into(&mut settings.database);
         Session::open(&settings)?.names(TABLES)?
     };
-    look.found(judge(databases, &tables, &ctx.args.left_out));
+    report.found(judge(databases, &tables, &ctx.args.left_out));
     Ok(())
 }
 
@@ -63,21 +63,21 @@ fn judge(mut databases: Vec<String>, tables: &[String], left_out: &[String]) -> 
 
 #[cfg(test)]
 mod tests {
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
-    fn what_no_set_has_is_named_unless_a_person_saves_it_in_another_way() {
+    fn data_in_no_set_is_named_unless_it_is_left_out() {
         let judge = |databases: &[&str], tables: &[&str], left_out: &[&str]| {
             let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
             super::judge(owned(databases), &owned(tables), &owned(left_out))
         };
-        assert_eq!(judge(&[], &[], &[]).level, Level::Ok);
+        assert_eq!(judge(&[], &[], &[]).level, FindingLevel::Ok);
         let finding = judge(&["blog", "notes"], &["public.t"], &["blog"]);
         assert_eq!(
             finding.sentence,
             "No backup set has the databases notes, and in the database postgres the tables public.t."
         );
         assert!(finding.advice.contains("-d 'notes'") && finding.advice.ends_with("=notes,postgres"));
-        assert_eq!(judge(&["notes"], &["public.t"], &["notes", "postgres"]).level, Level::Ok);
+        assert_eq!(judge(&["notes"], &["public.t"], &["notes", "postgres"]).level, FindingLevel::Ok);
     }
 }

@@ -1,5 +1,4 @@
-//! One short session with PostgreSQL: every step has a limit, because a server that hangs takes the connection and says
-//! nothing.
+//! A short session with PostgreSQL. Every step has a timeout, because a server that hangs accepts a connection and does not reply.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,46 +12,45 @@ use tokio_postgres::{Client, Row};
 
 use crate::APPLICATION;
 use crate::finding::Finding;
-use crate::look::Answer;
+use crate::report::Liveness;
 
-/// For connecting and for each statement. One that waits for a lock gives up long before.
+/// The timeout for connecting and for each statement.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// What the session may not do: wait for others, or take long.
+/// The limits of the session: it neither waits for locks nor runs for long.
 const MODEST: &str =
     "SET statement_timeout = '4s'; SET lock_timeout = '1s'; SET default_transaction_read_only = on";
 
-/// A session.
+/// An open session.
 pub(super) struct Session {
     client: Client,
     runtime: Runtime,
 }
 
-/// Why there is no answer.
-pub(super) struct Trouble {
-    /// What that says of the server.
-    pub(super) answer: Answer,
+/// Why a query failed.
+pub(super) struct SessionError {
+    pub(super) liveness: Liveness,
     pub(super) sentence: String,
     pub(super) advice: &'static str,
 }
 
 impl Session {
-    /// Connects to the database with the memory.
-    pub(super) fn open(settings: &ServerSettings) -> Result<Self, Trouble> {
+    /// Connects to the database in `settings`.
+    pub(super) fn open(settings: &ServerSettings) -> Result<Self, SessionError> {
         let server =
-            Server::from_settings(settings).map_err(|failure| Trouble::of(Answer::NotNow, &failure))?;
+            Server::from_settings(settings).map_err(|failure| SessionError::of(Liveness::Busy, &failure))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Trouble::answered(&error.to_string()))?;
+            .map_err(|error| SessionError::busy(&error.to_string()))?;
         if server.is_local() {
-            listens(settings)?;
+            require_socket(settings)?;
         }
         let connecting = control::connect(&server, &settings.database, APPLICATION);
         let client = match runtime.block_on(async { tokio::time::timeout(LIMIT, connecting).await }) {
             Ok(Ok(client)) => client,
-            Ok(Err(failure)) => return Err(Trouble::because(&failure)),
-            Err(_) => return Err(Trouble::silent()),
+            Ok(Err(failure)) => return Err(SessionError::because(&failure)),
+            Err(_) => return Err(SessionError::timed_out()),
         };
         let session = Self { client, runtime };
         session.wait(session.client.batch_execute(MODEST))?;
@@ -60,78 +58,87 @@ impl Session {
     }
 
     /// Runs a query.
-    pub(super) fn rows(&self, sql: &str) -> Result<Vec<Row>, Trouble> {
+    pub(super) fn rows(&self, sql: &str) -> Result<Vec<Row>, SessionError> {
         self.wait(self.client.query(sql, &[]))
     }
 
-    /// Runs a query whose rows are one text each.
-    pub(super) fn names(&self, sql: &str) -> Result<Vec<String>, Trouble> {
+    /// Runs a query whose rows are one string each.
+    pub(super) fn names(&self, sql: &str) -> Result<Vec<String>, SessionError> {
         Ok(self.rows(sql)?.iter().map(|row| row.get(0)).collect())
     }
 
-    fn wait<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Trouble> {
-        match self.runtime.block_on(async { tokio::time::timeout(LIMIT, answer).await }) {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(Trouble::because(&from_client("asking PostgreSQL", &error))),
-            Err(_) => Err(Trouble::silent()),
+    fn wait<T>(
+        &self,
+        reply: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, SessionError> {
+        match self.runtime.block_on(async { tokio::time::timeout(LIMIT, reply).await }) {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(error)) => Err(SessionError::because(&from_client("asking PostgreSQL", &error))),
+            Err(_) => Err(SessionError::timed_out()),
         }
     }
 }
 
-/// Whether somebody listens at all: what is missing says what is to be mended.
-fn listens(settings: &ServerSettings) -> Result<(), Trouble> {
+/// Checks that the server's socket exists. What is missing determines the repair.
+fn require_socket(settings: &ServerSettings) -> Result<(), SessionError> {
     let directory = Path::new(&settings.host);
     let socket = directory.join(format!(".s.PGSQL.{}", settings.port));
     if !directory.exists() {
-        return Err(Trouble::absent(Answer::NoDirectory, &format!("{} is gone", directory.display())));
+        return Err(SessionError::unreachable(
+            Liveness::NoDirectory,
+            &format!("{} does not exist", directory.display()),
+        ));
     }
     match socket.try_exists() {
-        Ok(false) => Err(Trouble::absent(Answer::Absent, &format!("there is no {}", socket.display()))),
-        _ => Ok(()),
+        Ok(false) => Err(SessionError::unreachable(
+            Liveness::NotListening,
+            &format!("{} does not exist", socket.display()),
+        )),
+        Ok(true) | Err(_) => Ok(()),
     }
 }
 
-impl Trouble {
-    /// What went wrong although the server lives.
-    pub(super) fn answered(why: &str) -> Self {
-        let sentence = format!("PostgreSQL cannot be looked at: {why}.");
-        Self { answer: Answer::NotNow, sentence, advice: "See: docker logs nexus-postgres" }
+impl SessionError {
+    /// Returns the error of a server that is up.
+    pub(super) fn busy(why: &str) -> Self {
+        let sentence = format!("PostgreSQL cannot be checked: {why}.");
+        Self { liveness: Liveness::Busy, sentence, advice: "See: docker logs nexus-postgres" }
     }
 
-    fn silent() -> Self {
+    fn timed_out() -> Self {
         let sentence = format!("PostgreSQL does not answer within {} seconds.", LIMIT.as_secs());
         Self {
-            answer: Answer::Silent,
+            liveness: Liveness::Unresponsive,
             sentence,
             advice: "See: docker logs nexus-postgres; systemctl status nexus-stack",
         }
     }
 
-    fn absent(answer: Answer, why: &str) -> Self {
-        let sentence = format!("PostgreSQL is not there: {why}.");
-        Self { answer, sentence, advice: "See: systemctl status nexus-stack; docker ps --all" }
+    fn unreachable(liveness: Liveness, why: &str) -> Self {
+        let sentence = format!("PostgreSQL is not reachable: {why}.");
+        Self { liveness, sentence, advice: "See: systemctl status nexus-stack; docker ps --all" }
     }
 
-    /// A server's refusal is an answer; that nobody takes the connection is none.
+    /// Distinguishes an error that the server reports from a failed connection.
     fn because(failure: &Failure) -> Self {
-        let answer = if is_answer(failure) { Answer::NotNow } else { Answer::Absent };
-        Self::of(answer, failure)
+        let liveness = if is_from_server(failure) { Liveness::Busy } else { Liveness::NotListening };
+        Self::of(liveness, failure)
     }
 
-    fn of(answer: Answer, failure: &Failure) -> Self {
+    fn of(liveness: Liveness, failure: &Failure) -> Self {
         let sentence = format!("PostgreSQL does not serve: {failure}");
-        Self { answer, sentence, advice: "See: docker logs nexus-postgres; systemctl status nexus-stack" }
+        Self { liveness, sentence, advice: "See: docker logs nexus-postgres; systemctl status nexus-stack" }
     }
 
-    /// As a finding. A server that starts or stops is given a minute.
+    /// Returns the finding. A server that starts or stops has a minute.
     pub(super) fn finding(&self) -> Finding {
-        let patience = if self.answer == Answer::NotNow { 3 } else { 1 };
+        let patience = if self.liveness == Liveness::Busy { 3 } else { 1 };
         Finding::critical("postgres", self.sentence.clone(), self.advice).patient(patience)
     }
 }
 
-/// Whether the server itself said it: then it has an SQLSTATE.
-fn is_answer(failure: &Failure) -> bool {
+/// Returns whether the server reported the error, which then has an SQLSTATE.
+fn is_from_server(failure: &Failure) -> bool {
     failure.exit() != Exit::Unavailable || failure.to_string().contains("SQLSTATE")
 }
 
@@ -142,13 +149,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_refuses_lives_and_one_that_nobody_hears_of_is_absent() {
+    fn a_refusal_is_busy_and_a_failed_connection_is_not_listening() {
         let starting = from_server("connecting", "57P03", "the database system is starting up");
         let full = from_server("connecting", "53300", "sorry, too many clients already");
         for failure in [starting, full] {
-            assert_eq!(Trouble::because(&failure).answer, Answer::NotNow, "{failure}");
+            assert_eq!(SessionError::because(&failure).liveness, Liveness::Busy, "{failure}");
         }
         let refused = unreachable("connecting", "Connection refused");
-        assert_eq!(Trouble::because(&refused).answer, Answer::Absent);
+        assert_eq!(SessionError::because(&refused).liveness, Liveness::NotListening);
     }
 }

@@ -1,11 +1,11 @@
-//! What INFO says (Redis documentation, "INFO").
+//! The reply to INFO (Redis documentation, "INFO").
 
 use std::collections::BTreeMap;
 
-/// Its lines, `name:value`.
+/// The wanted lines, `name:value`.
 pub(super) struct Info(BTreeMap<String, String>);
 
-/// Those that are looked at; the rest is a hundred lines.
+/// The lines that the check needs, of about a hundred.
 const WANTED: [&str; 8] = [
     "aof_enabled",
     "aof_last_bgrewrite_status",
@@ -18,19 +18,19 @@ const WANTED: [&str; 8] = [
 ];
 
 impl Info {
-    /// Takes what is wanted.
+    /// Parses the wanted lines.
     pub(super) fn parse(text: &str) -> Self {
         let pairs = text.lines().filter_map(|line| line.split_once(':'));
         let wanted = pairs.filter(|(name, _)| WANTED.contains(name));
         Self(wanted.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
     }
 
-    /// The value of a line.
+    /// Returns the value of a line.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The same as a number.
+    /// Returns the value of a line as a number.
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         self.text(name)?.parse().ok()
     }

@@ -1,13 +1,14 @@
 //! Redis: whether it answers, whether it can write its files, and whether its memory suffices.
 
-mod conversation;
+mod connection;
 mod info;
 
 use std::time::{Duration, Instant};
 
+use crate::context::{Check, Context};
 use crate::finding::{Finding, Metric};
-use crate::look::{Answer, Check, Ctx, Fact, Look};
-use conversation::{Conversation, Trouble};
+use crate::report::{Fact, Liveness, Report};
+use connection::{Connection, ConnectionError};
 use info::Info;
 
 /// Evictions are counted over this time.
@@ -23,39 +24,39 @@ pub(crate) struct Redis {
 }
 
 impl Check for Redis {
-    fn look(&mut self, ctx: &Ctx) -> Look {
-        let mut look = Look::default();
-        let answer = match self.ask(ctx, &mut look) {
-            Ok(()) => Answer::Answers,
-            Err(trouble) => {
-                look.found(trouble.finding());
-                trouble.answer
+    fn check(&mut self, ctx: &Context) -> Report {
+        let mut report = Report::default();
+        let liveness = match self.ask(ctx, &mut report) {
+            Ok(()) => Liveness::Responsive,
+            Err(error) => {
+                report.found(error.finding());
+                error.liveness
             }
         };
-        let up = f64::from(u8::from(answer == Answer::Answers));
-        look.metric(Metric::one("redis_up", "Whether Redis answers.", up));
-        look.facts.push(Fact::Redis(answer));
-        look
+        let up = f64::from(u8::from(liveness == Liveness::Responsive));
+        report.metric(Metric::one("redis_up", "Whether Redis answers.", up));
+        report.facts.push(Fact::Redis(liveness));
+        report
     }
 }
 
 impl Redis {
-    fn ask(&mut self, ctx: &Ctx, look: &mut Look) -> Result<(), Trouble> {
-        let mut conversation = Conversation::begin(&ctx.args.redis_socket)?;
+    fn ask(&mut self, ctx: &Context, report: &mut Report) -> Result<(), ConnectionError> {
+        let mut connection = Connection::open(&ctx.args.redis_socket)?;
         let begun = Instant::now();
-        conversation.ask(&["PING"])?;
+        connection.command(&["PING"])?;
         let seconds = begun.elapsed().as_secs_f64();
-        look.metric(Metric::one("redis_round_trip_seconds", "Time that Redis takes for a PING.", seconds));
-        look.found(Finding::ok("redis", format!("Redis answers in {:.1} ms.", seconds * 1000.0)));
-        let info = Info::parse(&conversation.ask(&["INFO"])?);
-        let directory = conversation.ask(&["CONFIG", "GET", "dir"])?;
-        // The answer's lines are the name and the value.
+        report.metric(Metric::one("redis_round_trip_seconds", "Time that Redis takes for a PING.", seconds));
+        report.found(Finding::ok("redis", format!("Redis answers in {:.1} ms.", seconds * 1000.0)));
+        let info = Info::parse(&connection.command(&["INFO"])?);
+        let directory = connection.command(&["CONFIG", "GET", "dir"])?;
+        // The reply has a line for the name and one for the value.
         let directory = directory.lines().nth(1).map(str::to_owned);
         ctx.note_directory(|directories| directories.redis = directory);
-        look.found(self.snapshot(&info));
-        look.found(append_only(&info));
-        memory(&info, ctx, look);
-        self.evictions(&info, ctx, look);
+        report.found(self.snapshot(&info));
+        report.found(append_only(&info));
+        memory(&info, ctx, report);
+        self.evictions(&info, ctx, report);
         Ok(())
     }
 
@@ -84,16 +85,16 @@ impl Redis {
         }
     }
 
-    fn evictions(&mut self, info: &Info, ctx: &Ctx, look: &mut Look) {
+    fn evictions(&mut self, info: &Info, ctx: &Context, report: &mut Report) {
         let now = Instant::now();
         let evicted = info.number("evicted_keys").unwrap_or(0);
-        // One that was restarted counts from 0 again.
+        // A restarted server counts from 0 again.
         if self.evicted.last().is_some_and(|(_, before)| *before > evicted) {
             self.evicted.clear();
         }
         let expired = self.evicted.iter().filter(|(at, _)| now.duration_since(*at) > HOUR).count();
         self.evicted.drain(..expired.saturating_sub(1));
-        // A sample each two minutes is enough, whatever the interval.
+        // One sample in two minutes is enough at any interval.
         if self.evicted.last().is_none_or(|(at, _)| now.duration_since(*at) > HOUR / 30) {
             self.evicted.push((now, evicted));
         }
@@ -101,16 +102,16 @@ impl Redis {
         let count = evicted - before;
         #[expect(clippy::cast_precision_loss, reason = "a count for people")]
         let value = count as f64;
-        look.metric(Metric::one("redis_evicted_keys", "Keys evicted within the last hour.", value));
+        report.metric(Metric::one("redis_evicted_keys", "Keys evicted within the last hour.", value));
         let sentence = match count {
-            0 => "Redis has thrown no key out.".to_owned(),
+            0 => "Redis has evicted no key.".to_owned(),
             count => {
-                format!("Redis has thrown out {count} keys within an hour, because its memory was full.")
+                format!("Redis has evicted {count} keys within an hour, because its memory was full.")
             }
         };
-        let advice = "Give it more: NEXUS_REDIS_MAXMEMORY and NEXUS_REDIS_MEMORY in /etc/nexus/nexus.env";
+        let advice = "Raise NEXUS_REDIS_MAXMEMORY and NEXUS_REDIS_MEMORY in /etc/nexus/nexus.env";
         let limits = ctx.args.thresholds.redis_evictions;
-        look.found(Finding::measured("redis-evictions", value, limits, sentence, advice));
+        report.found(Finding::measured("redis-evictions", value, limits, sentence, advice));
     }
 }
 
@@ -119,7 +120,7 @@ fn append_only(info: &Info) -> Finding {
     if info.text("aof_enabled") == Some("0") {
         return Finding::warning(
             id,
-            "Redis writes no append-only file: a crash loses what came since its last snapshot.",
+            "Redis writes no append-only file: a crash loses everything since its last snapshot.",
             "Set appendonly yes, as the shipped redis.conf does",
         );
     }
@@ -127,26 +128,26 @@ fn append_only(info: &Info) -> Finding {
         (Some("ok"), Some("ok")) => Finding::ok(id, "Redis writes its append-only file."),
         (Some("ok"), _) => Finding::warning(
             id,
-            "Redis could not write its append-only file anew, so it grows.",
+            "Redis could not rewrite its append-only file, so the file grows.",
             "The cause is in its log: docker logs nexus-redis",
         ),
         (Some(_), _) => Finding::critical(
             id,
-            "Redis cannot write its append-only file, and refuses to change anything.",
-            "The cause is in its log: docker logs nexus-redis. Nothing is mended here by itself: the file may be damaged \
+            "Redis cannot write its append-only file, and refuses writes.",
+            "The cause is in its log: docker logs nexus-redis. NEXUS does not repair this, because the file may be damaged \
              (redis-check-aof)",
         ),
         (None, _) => {
-            Finding::unknown(id, "Redis does not say whether it can write its append-only file.", "")
+            Finding::unknown(id, "Redis does not report whether it can write its append-only file.", "")
         }
     }
 }
 
-fn memory(info: &Info, ctx: &Ctx, look: &mut Look) {
+fn memory(info: &Info, ctx: &Context, report: &mut Report) {
     let (used, most) = (info.number("used_memory").unwrap_or(0), info.number("maxmemory").unwrap_or(0));
     if most == 0 {
-        let sentence = "Redis has no limit of memory (maxmemory).";
-        look.found(Finding::warning(
+        let sentence = "Redis has no memory limit (maxmemory).";
+        report.found(Finding::warning(
             "redis-memory",
             sentence,
             "Set NEXUS_REDIS_MAXMEMORY in /etc/nexus/nexus.env",
@@ -155,20 +156,26 @@ fn memory(info: &Info, ctx: &Ctx, look: &mut Look) {
     }
     #[expect(clippy::cast_precision_loss, reason = "a share for people")]
     let share = used as f64 / most as f64;
-    look.metric(Metric::one("redis_memory_used_ratio", "Memory of Redis in use.", share));
-    let sentence = format!("Redis has {:.0} % of its memory in use.", share * 100.0);
+    report.metric(Metric::one("redis_memory_used_ratio", "Memory of Redis in use.", share));
+    let sentence = format!("Redis uses {:.0} % of its memory.", share * 100.0);
     let advice =
-        "Give it more: NEXUS_REDIS_MAXMEMORY and NEXUS_REDIS_MEMORY in /etc/nexus/nexus.env; or let keys end";
-    look.found(Finding::measured("redis-memory", share, ctx.args.thresholds.redis_memory, sentence, advice));
+        "Raise NEXUS_REDIS_MAXMEMORY and NEXUS_REDIS_MEMORY in /etc/nexus/nexus.env, or let keys expire";
+    report.found(Finding::measured(
+        "redis-memory",
+        share,
+        ctx.args.thresholds.redis_memory,
+        sentence,
+        advice,
+    ));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
-    fn what_cannot_be_written_is_critical() {
+    fn a_file_that_redis_cannot_write_is_critical() {
         let level = |text: &str| {
             let info = Info::parse(text);
             (Redis::default().snapshot(&info).level, append_only(&info).level)
@@ -179,10 +186,10 @@ mod tests {
                  aof_last_bgrewrite_status:{rewrite}\r\n"
             )
         };
-        assert_eq!(level(&said("ok", "ok", "ok")), (Level::Ok, Level::Ok));
-        assert_eq!(level(&said("err", "ok", "err")), (Level::Critical, Level::Warning));
-        assert_eq!(level(&said("ok", "err", "ok")), (Level::Ok, Level::Critical));
-        assert_eq!(level(""), (Level::Unknown, Level::Unknown));
+        assert_eq!(level(&said("ok", "ok", "ok")), (FindingLevel::Ok, FindingLevel::Ok));
+        assert_eq!(level(&said("err", "ok", "err")), (FindingLevel::Critical, FindingLevel::Warning));
+        assert_eq!(level(&said("ok", "err", "ok")), (FindingLevel::Ok, FindingLevel::Critical));
+        assert_eq!(level(""), (FindingLevel::Unknown, FindingLevel::Unknown));
     }
 
     #[test]
@@ -194,7 +201,7 @@ mod tests {
         };
         assert!(!says_fork("ok", 7));
         assert!(says_fork("err", 7));
-        assert!(!says_fork("err", 8), "that one forked, and failed after");
+        assert!(!says_fork("err", 8), "the fork succeeded, and the snapshot failed after it");
         assert!(!says_fork("ok", 9));
     }
 }

@@ -1,8 +1,8 @@
 //! systemd: failed units, timers that will not run, sockets without a listener, masked or stopped units, and whether
 //! the stack is up.
 
-mod ask;
 pub(crate) mod sandbox;
+mod snapshot;
 mod sockets;
 mod timers;
 
@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use crate::check::exposure::ports::{self, Listening};
 use crate::check::postgres::in_words;
+use crate::context::{Check, Context};
 use crate::finding::Finding;
-use crate::look::{Check, Ctx, Fact, Look, Stack, StackState};
-use ask::Asked;
+use crate::report::{Fact, Report, Stack, StackState};
+use snapshot::UnitSnapshot;
 
 /// Units that must be enabled: without them the machine has no backups, proofs or purges, or does not start after a
 /// boot.
@@ -25,93 +26,95 @@ const NEEDED: [&str; 6] = [
     "nexus.target",
 ];
 
-/// A first start may have to fetch images, and a server to replay its log. systemd ends a start after half an hour.
+/// A first start may have to pull images, and a server may have to replay its log. systemd ends a start after half an hour.
 const LONG: Duration = Duration::from_secs(20 * 60);
 
-/// Asks again each time.
+/// Reads a new snapshot in every run.
 pub(crate) struct Systemd;
 
 impl Check for Systemd {
-    fn look(&mut self, ctx: &Ctx) -> Look {
-        let asked = match ask::ask() {
-            Ok(asked) => asked,
+    fn check(&mut self, ctx: &Context) -> Report {
+        let snapshot = match snapshot::read() {
+            Ok(snapshot) => snapshot,
             Err(error) => {
-                let sentence = format!("systemd cannot be asked: {error}.");
-                return Look::only(Finding::unknown("systemd", sentence, "See: systemctl status dbus"));
+                let sentence = format!("systemd cannot be queried: {error}.");
+                return Report::only(Finding::unknown("systemd", sentence, "See: systemctl status dbus"));
             }
         };
-        let mut look = Look::only(Finding::ok("systemd", "systemd answers."));
-        let is_wanted = asked.active("nexus.target") == Some("active");
-        // Only where it matters: most of the time no socket has failed.
-        let listening = if asked.failed_sockets.is_empty() {
+        let mut report = Report::only(Finding::ok("systemd", "systemd answers."));
+        let is_wanted = snapshot.active("nexus.target") == Some("active");
+        // Most of the time no socket has failed.
+        let listening = if snapshot.failed_sockets.is_empty() {
             Listening::default()
         } else {
             ports::listening_now(&ctx.args)
         };
-        look.found(failed(&asked));
-        look.found(disabled(&asked));
-        look.found(masked(&asked));
-        look.found(timers::without_next_run(&asked, is_wanted));
-        look.found(timers::late(&asked));
-        look.found(timers::stopped(&asked, is_wanted));
-        look.found(sockets::look(&asked, is_wanted, &listening));
-        let state = match asked.active("nexus-stack.service") {
+        report.found(failed(&snapshot));
+        report.found(disabled(&snapshot));
+        report.found(masked(&snapshot));
+        report.found(timers::without_next_run(&snapshot, is_wanted));
+        report.found(timers::late(&snapshot));
+        report.found(timers::stopped(&snapshot, is_wanted));
+        report.found(sockets::check(&snapshot, is_wanted, &listening));
+        let state = match snapshot.active("nexus-stack.service") {
             Some("active") => StackState::Up,
             Some("activating" | "deactivating" | "reloading") => StackState::Changing,
             _ => StackState::Down,
         };
-        look.found(stack(is_wanted, state, asked.starting));
-        look.facts.push(Fact::Stack(Stack { is_wanted, state }));
-        let can_mend = !timers::late_ones(&asked).is_empty() || sockets::can_start(&asked, &listening);
-        look.facts.push(Fact::UnitsToStart(can_mend));
-        look
+        report.found(stack(is_wanted, state, snapshot.starting));
+        report.facts.push(Fact::Stack(Stack { is_wanted, state }));
+        let can_start = !timers::late_ones(&snapshot).is_empty() || sockets::can_start(&snapshot, &listening);
+        report.facts.push(Fact::UnitsToStart(can_start));
+        report
     }
 }
 
-fn failed(asked: &Asked) -> Finding {
+fn failed(snapshot: &UnitSnapshot) -> Finding {
     let failed: Vec<&str> =
-        asked.units.iter().filter(|unit| unit.active == "failed").map(|unit| unit.name.as_str()).collect();
+        snapshot.units.iter().filter(|unit| unit.active == "failed").map(|unit| unit.name.as_str()).collect();
     match failed.as_slice() {
         [] => Finding::ok("units-failed", "No unit of NEXUS has failed."),
         [first, ..] => Finding::critical(
             "units-failed",
             format!("Failed: {}.", failed.join(", ")),
-            format!("See why: journalctl -u {first}; when it is mended: systemctl reset-failed {first}"),
+            format!(
+                "See why: journalctl -u {first}; when the cause is fixed: systemctl reset-failed {first}"
+            ),
         ),
     }
 }
 
-fn disabled(asked: &Asked) -> Finding {
-    let disabled: Vec<&str> = asked.in_state(&["disabled"]).filter(|name| NEEDED.contains(name)).collect();
+fn disabled(snapshot: &UnitSnapshot) -> Finding {
+    let disabled: Vec<&str> = snapshot.in_state(&["disabled"]).filter(|name| NEEDED.contains(name)).collect();
     match disabled.as_slice() {
-        [] => Finding::ok("units-disabled", "All that must start by itself does."),
+        [] => Finding::ok("units-disabled", "All units that must be enabled are."),
         names => Finding::warning(
             "units-disabled",
-            format!("Disabled, so that it does not start by itself: {}.", names.join(", ")),
+            format!("Disabled, so not started at boot: {}.", names.join(", ")),
             format!("Enable it: systemctl enable --now {}", names.join(" ")),
         ),
     }
 }
 
-fn masked(asked: &Asked) -> Finding {
-    let masked: Vec<&str> = asked.in_state(&["masked", "masked-runtime"]).collect();
+fn masked(snapshot: &UnitSnapshot) -> Finding {
+    let masked: Vec<&str> = snapshot.in_state(&["masked", "masked-runtime"]).collect();
     match masked.as_slice() {
         [] => Finding::ok("units-masked", "No unit of NEXUS is masked."),
         names => Finding::warning(
             "units-masked",
-            format!("Masked, so that it cannot start: {}.", names.join(", ")),
+            format!("Masked, so unable to start: {}.", names.join(", ")),
             format!("Unmask it: systemctl unmask {}", names.join(" ")),
         ),
     }
 }
 
-/// `starting`: for a starting stack, how often systemd has tried again, and since when it starts.
+/// Reports whether the stack is up. `starting` is how often systemd has retried, and for how long the stack has been starting.
 fn stack(is_wanted: bool, state: StackState, starting: Option<(u32, Duration)>) -> Finding {
     let advice = "See why: journalctl -u nexus-stack -n 20; docker ps --all";
     match (is_wanted, state) {
         (_, StackState::Up) => Finding::ok("stack", "The stack is up."),
         (_, StackState::Changing) => match starting {
-            // Once is usual: at boot Docker may start later.
+            // One retry is usual: at boot Docker may start later.
             Some((tries @ 2.., _)) => Finding::critical(
                 "stack",
                 format!("The stack does not start: systemd has tried again {tries} times."),
@@ -123,7 +126,7 @@ fn stack(is_wanted: bool, state: StackState, starting: Option<(u32, Duration)>) 
                 format!("The stack has been starting for {}.", in_words(since.as_secs_f64())),
                 advice,
             ),
-            _ => Finding::ok("stack", "The stack is starting or stopping."),
+            Some(_) | None => Finding::ok("stack", "The stack is starting or stopping."),
         },
         (true, StackState::Down) => {
             Finding::critical("stack", "The stack is down.", "Start it: systemctl start nexus-stack")
@@ -139,12 +142,12 @@ fn stack(is_wanted: bool, state: StackState, starting: Option<(u32, Duration)>) 
 
 #[cfg(test)]
 mod tests {
-    use super::ask::Unit;
+    use super::snapshot::Unit;
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
     use zbus::zvariant::OwnedObjectPath;
 
-    pub(super) fn asked(units: &[(&str, &str)], files: &[(&str, &str)]) -> Asked {
+    pub(super) fn snapshot_of(units: &[(&str, &str)], files: &[(&str, &str)]) -> UnitSnapshot {
         let path = OwnedObjectPath::try_from("/x").unwrap();
         let unit = |(name, active): &(&str, &str)| Unit {
             name: (*name).to_owned(),
@@ -152,10 +155,10 @@ mod tests {
             path: path.clone(),
         };
         let file = |(name, state): &(&str, &str)| ((*name).to_owned(), (*state).to_owned());
-        Asked {
+        UnitSnapshot {
             units: units.iter().map(unit).collect(),
             files: files.iter().map(file).collect(),
-            ..Asked::default()
+            ..UnitSnapshot::default()
         }
     }
 
@@ -166,9 +169,9 @@ mod tests {
             ("nexus-caddy.service", "disabled"),
             ("nexus-purge.timer", "masked"),
         ];
-        let asked = asked(&[], &files);
-        assert!(disabled(&asked).sentence.ends_with(": nexus-backup.timer."));
-        assert!(masked(&asked).sentence.ends_with(": nexus-purge.timer."));
+        let snapshot = snapshot_of(&[], &files);
+        assert!(disabled(&snapshot).sentence.ends_with(": nexus-backup.timer."));
+        assert!(masked(&snapshot).sentence.ends_with(": nexus-purge.timer."));
     }
 
     #[test]
@@ -176,8 +179,11 @@ mod tests {
         let level = |tries, minutes: u64| {
             stack(true, StackState::Changing, Some((tries, Duration::from_secs(minutes * 60)))).level
         };
-        assert_eq!((level(0, 1), level(1, 19), level(0, 20)), (Level::Ok, Level::Ok, Level::Warning));
-        assert_eq!((level(2, 1), level(100, 60)), (Level::Critical, Level::Critical));
-        assert_eq!(stack(true, StackState::Changing, None).level, Level::Ok);
+        assert_eq!(
+            (level(0, 1), level(1, 19), level(0, 20)),
+            (FindingLevel::Ok, FindingLevel::Ok, FindingLevel::Warning)
+        );
+        assert_eq!((level(2, 1), level(100, 60)), (FindingLevel::Critical, FindingLevel::Critical));
+        assert_eq!(stack(true, StackState::Changing, None).level, FindingLevel::Ok);
     }
 }

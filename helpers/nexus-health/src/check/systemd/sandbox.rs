@@ -5,8 +5,9 @@ use nexus_problems::systemd::{MANAGER, proxy};
 use zbus::blocking::Connection;
 use zbus::zvariant::OwnedObjectPath;
 
+use crate::context::{Check, Context};
 use crate::finding::Finding;
-use crate::look::{Check, Ctx, Look};
+use crate::report::Report;
 
 /// Jobs that hold rows or keys, each without a network.
 const JOBS: [&str; 6] = [
@@ -18,7 +19,7 @@ const JOBS: [&str; 6] = [
     "nexus-restore-test.service",
 ];
 
-/// Those of them that need a password or a key.
+/// The jobs that need a password or a key.
 const WITH_CREDENTIALS: [&str; 5] = [
     "nexus-api.service",
     "nexus-backup.service",
@@ -27,7 +28,7 @@ const WITH_CREDENTIALS: [&str; 5] = [
     "nexus-restore-test.service",
 ];
 
-/// What systemd says of a job.
+/// What systemd reports about a job.
 #[derive(Clone, Debug)]
 struct Job {
     name: &'static str,
@@ -35,24 +36,24 @@ struct Job {
     has_credentials: bool,
 }
 
-/// Asks systemd for each of them.
+/// Checks every job.
 pub(crate) struct Sandbox;
 
 impl Check for Sandbox {
-    fn look(&mut self, _: &Ctx) -> Look {
-        match ask() {
-            Ok(jobs) => Look { findings: vec![network(&jobs), credentials(&jobs)], ..Look::default() },
+    fn check(&mut self, _: &Context) -> Report {
+        match read() {
+            Ok(jobs) => Report { findings: vec![network(&jobs), credentials(&jobs)], ..Report::default() },
             // The other check reports that systemd does not answer.
-            Err(error) => Look::only(Finding::unknown(
+            Err(error) => Report::only(Finding::unknown(
                 "sandbox",
-                format!("systemd cannot be asked about the jobs' sandbox: {error}."),
+                format!("systemd cannot be queried about the sandbox of the jobs: {error}."),
                 "See: systemctl status dbus",
             )),
         }
     }
 }
 
-fn ask() -> zbus::Result<Vec<Job>> {
+fn read() -> zbus::Result<Vec<Job>> {
     let connection = Connection::system()?;
     let manager = proxy(&connection, MANAGER, "Manager")?;
     let mut jobs = Vec::new();
@@ -82,22 +83,18 @@ fn network(jobs: &[Job]) -> Finding {
     if open.is_empty() {
         return Finding::ok("sandbox", "The jobs that hold rows or keys have no network.");
     }
-    Finding::warning(
-        "sandbox",
-        format!("The network is not private, as it should be, of: {}.", open.join(", ")),
-        ADVICE,
-    )
+    Finding::warning("sandbox", format!("These jobs have no private network: {}.", open.join(", ")), ADVICE)
 }
 
 fn credentials(jobs: &[Job]) -> Finding {
     let without = |job: &&Job| WITH_CREDENTIALS.contains(&job.name) && !job.has_credentials;
     let without: Vec<&str> = jobs.iter().filter(without).map(|job| job.name).collect();
     if without.is_empty() {
-        return Finding::ok("credentials", "systemd hands the jobs their credentials.");
+        return Finding::ok("credentials", "systemd provides the jobs with their credentials.");
     }
     Finding::critical(
         "credentials",
-        format!("systemd hands no credential (LoadCredential=) to: {}.", without.join(", ")),
+        format!("systemd provides no credentials (LoadCredential=) to: {}.", without.join(", ")),
         ADVICE,
     )
 }
@@ -105,22 +102,22 @@ fn credentials(jobs: &[Job]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
     fn a_job_without_a_private_network_or_its_credentials_is_named() {
         let job =
             |name, has_private_network, has_credentials| Job { name, has_private_network, has_credentials };
         let well = [job("nexus-backup.service", true, true), job("nexus-embed.service", true, false)];
-        assert_eq!((network(&well).level, credentials(&well).level), (Level::Ok, Level::Ok));
+        assert_eq!((network(&well).level, credentials(&well).level), (FindingLevel::Ok, FindingLevel::Ok));
         let ill = [job("nexus-backup.service", false, false), job("nexus-embed.service", true, false)];
-        assert!(network(&ill).sentence.ends_with("of: nexus-backup.service."));
+        assert!(network(&ill).sentence.ends_with(": nexus-backup.service."));
         assert!(credentials(&ill).sentence.ends_with("to: nexus-backup.service."));
     }
 
     /// Each shipped unit file has the settings that this check expects.
     #[test]
-    fn the_shipped_units_have_what_is_asked_for() {
+    fn the_shipped_units_have_the_expected_settings() {
         for name in JOBS {
             let path = format!("{}/../../units/{name}", env!("CARGO_MANIFEST_DIR"));
             let unit = std::fs::read_to_string(path).unwrap();

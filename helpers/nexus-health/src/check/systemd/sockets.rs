@@ -2,22 +2,25 @@
 
 use std::net::SocketAddr;
 
-use super::ask::{Asked, FailedSocket};
+use super::snapshot::{FailedSocket, UnitSnapshot};
 use crate::check::exposure::ports::{Listener, Listening};
 use crate::finding::Finding;
 
-/// The owner wants those off that `systemctl disable` has turned off.
-pub(super) fn look(asked: &Asked, is_wanted: bool, listening: &Listening) -> Finding {
-    let is_unneeded = |name: &str| asked.unneeded_sockets.iter().any(|unneeded| unneeded == name);
-    let is_deaf = |name: &&str| {
-        is_wanted && name.ends_with(".socket") && asked.active(name) != Some("active") && !is_unneeded(name)
+/// Checks the enabled sockets. The owner has turned off those that are disabled.
+pub(super) fn check(snapshot: &UnitSnapshot, is_wanted: bool, listening: &Listening) -> Finding {
+    let is_unneeded = |name: &str| snapshot.unneeded_sockets.iter().any(|unneeded| unneeded == name);
+    let is_silent = |name: &&str| {
+        is_wanted
+            && name.ends_with(".socket")
+            && snapshot.active(name) != Some("active")
+            && !is_unneeded(name)
     };
-    let deaf: Vec<&str> = asked.in_state(&["enabled"]).filter(is_deaf).collect();
-    if deaf.is_empty() {
+    let silent: Vec<&str> = snapshot.in_state(&["enabled"]).filter(is_silent).collect();
+    if silent.is_empty() {
         return Finding::ok("sockets", "systemd listens on every socket.");
     }
-    let names = deaf.join(", ");
-    let (sentence, advice) = match holder(asked, listening) {
+    let names = silent.join(", ");
+    let (sentence, advice) = match holder(snapshot, listening) {
         Some(holder) => (
             format!(
                 "NEXUS does not listen on {names}: another program has {}, {}.",
@@ -31,7 +34,7 @@ pub(super) fn look(asked: &Asked, is_wanted: bool, listening: &Listening) -> Fin
         ),
         None => (
             format!("Nothing listens on {names}: requests there get no reply."),
-            format!("Start it: systemctl start {}; see: journalctl -u {}", deaf.join(" "), deaf[0]),
+            format!("Start it: systemctl start {}; see: journalctl -u {}", silent.join(" "), silent[0]),
         ),
     };
     // An upgrade stops and starts them.
@@ -40,17 +43,17 @@ pub(super) fn look(asked: &Asked, is_wanted: bool, listening: &Listening) -> Fin
 
 /// Whether a socket has failed and its port is free, so that a start helps. A list from before the failure does not show
 /// that, and after a failed start there is no other try for an hour.
-pub(super) fn can_start(asked: &Asked, listening: &Listening) -> bool {
-    let enabled: Vec<&str> = asked.in_state(&["enabled"]).collect();
+pub(super) fn can_start(snapshot: &UnitSnapshot, listening: &Listening) -> bool {
+    let enabled: Vec<&str> = snapshot.in_state(&["enabled"]).collect();
     let is_listed =
         |failed: &FailedSocket| enabled.contains(&failed.name.as_str()) && listening.at > failed.at;
-    asked.failed_sockets.iter().any(is_listed) && holder(asked, listening).is_none()
+    snapshot.failed_sockets.iter().any(is_listed) && holder(snapshot, listening).is_none()
 }
 
 /// The program that listens on the address of a failed socket. A list from before the failure may show the socket
 /// itself.
-fn holder<'a>(asked: &Asked, listening: &'a Listening) -> Option<&'a Listener> {
-    let failed = asked.failed_sockets.iter().filter(|socket| listening.at > socket.at);
+fn holder<'a>(snapshot: &UnitSnapshot, listening: &'a Listening) -> Option<&'a Listener> {
+    let failed = snapshot.failed_sockets.iter().filter(|socket| listening.at > socket.at);
     let wanted = failed.flat_map(|socket| &socket.addresses).filter_map(|address| address.parse().ok());
     wanted.into_iter().find_map(|address: SocketAddr| {
         let is_in_the_way = |other: &&Listener| {
@@ -65,50 +68,50 @@ fn holder<'a>(asked: &Asked, listening: &'a Listening) -> Option<&'a Listener> {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use super::super::tests::asked;
+    use super::super::tests::snapshot_of;
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     const FILES: [(&str, &str); 2] = [("nexus-api.socket", "enabled"), ("nexus-embed.socket", "disabled")];
 
     #[test]
-    fn a_socket_that_is_enabled_must_be_listened_on_and_one_that_a_person_turned_off_not() {
+    fn an_enabled_socket_must_listen_and_a_disabled_one_need_not() {
         let nobody = Listening::default();
-        let up = asked(&[("nexus-api.socket", "active")], &FILES);
-        assert_eq!(look(&up, true, &nobody).level, Level::Ok);
+        let up = snapshot_of(&[("nexus-api.socket", "active")], &FILES);
+        assert_eq!(check(&up, true, &nobody).level, FindingLevel::Ok);
         for units in [&[("nexus-api.socket", "failed")][..], &[]] {
-            let asked = asked(units, &FILES);
-            assert!(look(&asked, true, &nobody).sentence.contains("nexus-api.socket:"));
-            assert_eq!(look(&asked, false, &nobody).level, Level::Ok);
+            let snapshot = snapshot_of(units, &FILES);
+            assert!(check(&snapshot, true, &nobody).sentence.contains("nexus-api.socket:"));
+            assert_eq!(check(&snapshot, false, &nobody).level, FindingLevel::Ok);
         }
-        let mut asked = asked(&[("nexus-api.socket", "inactive")], &FILES);
-        asked.unneeded_sockets.push("nexus-api.socket".to_owned());
-        assert_eq!(look(&asked, true, &nobody).level, Level::Ok, "as without IPv6");
+        let mut snapshot = snapshot_of(&[("nexus-api.socket", "inactive")], &FILES);
+        snapshot.unneeded_sockets.push("nexus-api.socket".to_owned());
+        assert_eq!(check(&snapshot, true, &nobody).level, FindingLevel::Ok, "as without IPv6");
     }
 
     #[test]
-    fn who_has_the_port_is_named_and_the_socket_started_only_when_it_is_free() {
+    fn the_owner_of_a_port_is_named_and_a_socket_started_only_on_a_free_port() {
         let (at, second) = (SystemTime::now(), Duration::from_secs(1));
-        let mut asked = asked(&[("nexus-api.socket", "failed")], &FILES);
+        let mut snapshot = snapshot_of(&[("nexus-api.socket", "failed")], &FILES);
         let addresses = ["127.0.0.1:8003", "/run/nexus/api.sock"].map(str::to_owned).to_vec();
-        asked.failed_sockets = vec![FailedSocket { name: "nexus-api.socket".to_owned(), addresses, at }];
+        snapshot.failed_sockets = vec![FailedSocket { name: "nexus-api.socket".to_owned(), addresses, at }];
         let listening = |address: &str, at| {
             let listener = |address: &str| Listener { address: address.parse().unwrap(), user: Some(0) };
             Listening { listeners: vec![listener("127.0.0.1:22"), listener(address)], at }
         };
         for address in ["127.0.0.1:8003", "0.0.0.0:8003", "[::]:8003"] {
             let after = listening(address, at + second);
-            let finding = look(&asked, true, &after);
+            let finding = check(&snapshot, true, &after);
             assert!(finding.sentence.contains(&format!("another program has {address}, of root")));
             assert!(finding.advice.contains(":8003"));
-            assert!(!can_start(&asked, &after));
-            assert!(!can_start(&asked, &listening(address, at - second)), "it may be the socket itself");
+            assert!(!can_start(&snapshot, &after));
+            assert!(!can_start(&snapshot, &listening(address, at - second)), "it may be the socket itself");
         }
-        assert!(can_start(&asked, &listening("127.0.0.1:8004", at + second)));
-        assert!(can_start(&asked, &listening("[::1]:8003", at + second)));
-        asked.failed_sockets[0].addresses = vec!["[::1]:8003".to_owned()];
+        assert!(can_start(&snapshot, &listening("127.0.0.1:8004", at + second)));
+        assert!(can_start(&snapshot, &listening("[::1]:8003", at + second)));
+        snapshot.failed_sockets[0].addresses = vec!["[::1]:8003".to_owned()];
         let after = listening("[::1]:8003", at + second);
-        assert!(look(&asked, true, &after).sentence.contains("another program has [::1]:8003, of root"));
-        assert!(can_start(&asked, &listening("127.0.0.1:8003", at + second)));
+        assert!(check(&snapshot, true, &after).sentence.contains("another program has [::1]:8003, of root"));
+        assert!(can_start(&snapshot, &listening("127.0.0.1:8003", at + second)));
     }
 }

@@ -2,30 +2,19 @@
 
 use std::time::Duration;
 
-use super::ask::Asked;
+use super::snapshot::{CALENDARS, UnitSnapshot};
 use crate::check::postgres::in_words;
 use crate::finding::Finding;
 
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// The timers with a calendar, and the longest time to their next run that it allows. A clock that was once years ahead
-/// leaves a next run in those years (systemd#6036).
-pub(super) const CALENDARS: [(&str, Duration); 4] = [
-    ("nexus-backup.timer", DAY.saturating_mul(2)),
-    ("nexus-purge.timer", DAY.saturating_mul(2)),
-    ("nexus-restore-test.timer", DAY.saturating_mul(40)),
-    ("nexus-alert-test.timer", DAY.saturating_mul(40)),
-];
-
-/// Those of them that must run.
+/// The timers that must run.
 const NEEDED: [&str; 3] = ["nexus-backup.timer", "nexus-purge.timer", "nexus-restore-test.timer"];
 
-/// It runs once soon after the installation, and no more once there is a proof.
+/// This timer runs once soon after the installation, and never after the first proof.
 const ONCE: &str = "nexus-first-proof.timer";
 
-pub(super) fn without_next_run(asked: &Asked, is_wanted: bool) -> Finding {
-    let stopped = NEEDED.iter().filter(|name| is_wanted && asked.active(name) != Some("active"));
-    let unscheduled = asked.next.iter().filter(|(_, next)| next.is_none()).map(|(name, _)| name.as_str());
+pub(super) fn without_next_run(snapshot: &UnitSnapshot, is_wanted: bool) -> Finding {
+    let stopped = NEEDED.iter().filter(|name| is_wanted && snapshot.active(name) != Some("active"));
+    let unscheduled = snapshot.next.iter().filter(|(_, next)| next.is_none()).map(|(name, _)| name.as_str());
     let names: Vec<&str> = stopped.copied().chain(unscheduled).collect();
     match names.as_slice() {
         [] => Finding::ok("timers", "Every timer has its next run."),
@@ -43,16 +32,16 @@ pub(super) fn without_next_run(asked: &Asked, is_wanted: bool) -> Finding {
 }
 
 /// The timers whose next run is later than their calendar allows, and how far away it is.
-pub(super) fn late_ones(asked: &Asked) -> Vec<(&str, Duration)> {
+pub(super) fn late_ones(snapshot: &UnitSnapshot) -> Vec<(&str, Duration)> {
     let is_late = |(name, next): &(&str, Duration)| {
         CALENDARS.iter().any(|(timer, longest)| timer == name && next > longest)
     };
-    let known = asked.next.iter().filter_map(|(name, next)| Some((name.as_str(), (*next)?)));
+    let known = snapshot.next.iter().filter_map(|(name, next)| Some((name.as_str(), (*next)?)));
     known.filter(is_late).collect()
 }
 
-pub(super) fn late(asked: &Asked) -> Finding {
-    let late = late_ones(asked);
+pub(super) fn late(snapshot: &UnitSnapshot) -> Finding {
+    let late = late_ones(snapshot);
     if late.is_empty() {
         return Finding::ok("timers-late", "No timer's next run is later than its calendar allows.");
     }
@@ -72,14 +61,14 @@ pub(super) fn late(asked: &Asked) -> Finding {
 
 /// Enabled units that were stopped by hand or by an interrupted upgrade. Sockets, and the timers that
 /// [`without_next_run`] names, are separate findings.
-pub(super) fn stopped(asked: &Asked, is_wanted: bool) -> Finding {
+pub(super) fn stopped(snapshot: &UnitSnapshot, is_wanted: bool) -> Finding {
     let id = "units-stopped";
     let is_job = |name: &&str| {
         let is_kind = [".timer", ".path"].iter().any(|kind| name.ends_with(kind));
         (is_kind || *name == "nexus-health.service") && *name != ONCE && !NEEDED.contains(name)
     };
-    let is_stopped = |name: &&str| is_wanted && matches!(asked.active(name), None | Some("inactive"));
-    let stopped: Vec<&str> = asked.in_state(&["enabled"]).filter(is_job).filter(is_stopped).collect();
+    let is_stopped = |name: &&str| is_wanted && matches!(snapshot.active(name), None | Some("inactive"));
+    let stopped: Vec<&str> = snapshot.in_state(&["enabled"]).filter(is_job).filter(is_stopped).collect();
     if stopped.is_empty() {
         return Finding::ok(id, "Nothing that should run was stopped.");
     }
@@ -94,35 +83,36 @@ pub(super) fn stopped(asked: &Asked, is_wanted: bool) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::asked;
+    use super::super::tests::snapshot_of;
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     #[test]
     fn timers_must_run_only_while_nexus_is_wanted() {
-        let asked = asked(&[("nexus-backup.timer", "active"), ("nexus-purge.timer", "inactive")], &[]);
-        assert_eq!(without_next_run(&asked, false).level, Level::Ok);
-        let sentence = without_next_run(&asked, true).sentence;
+        let snapshot =
+            snapshot_of(&[("nexus-backup.timer", "active"), ("nexus-purge.timer", "inactive")], &[]);
+        assert_eq!(without_next_run(&snapshot, false).level, FindingLevel::Ok);
+        let sentence = without_next_run(&snapshot, true).sentence;
         assert!(sentence.contains("nexus-purge.timer, nexus-restore-test.timer"), "{sentence}");
     }
 
     #[test]
     fn a_next_run_after_two_days_is_late_and_of_the_monthly_ones_after_forty() {
-        let mut asked = asked(&[], &[]);
+        let mut snapshot = snapshot_of(&[], &[]);
         let mut finding = |name: &str, hours: u64| {
-            asked.next = vec![(name.to_owned(), Some(Duration::from_secs(hours * 3600)))];
-            late(&asked)
+            snapshot.next = vec![(name.to_owned(), Some(Duration::from_secs(hours * 3600)))];
+            late(&snapshot)
         };
-        assert_eq!(finding("nexus-backup.timer", 47).level, Level::Ok);
-        assert_eq!(finding("nexus-restore-test.timer", 35 * 24).level, Level::Ok);
-        assert_eq!(finding("nexus-restore-test.timer", 41 * 24).level, Level::Warning);
+        assert_eq!(finding("nexus-backup.timer", 47).level, FindingLevel::Ok);
+        assert_eq!(finding("nexus-restore-test.timer", 35 * 24).level, FindingLevel::Ok);
+        assert_eq!(finding("nexus-restore-test.timer", 41 * 24).level, FindingLevel::Warning);
         let finding = finding("nexus-backup.timer", 8 * 366 * 24);
         assert!(finding.sentence.contains("nexus-backup.timer in 8years"), "{}", finding.sentence);
         assert!(finding.advice.contains("systemctl restart nexus-backup.timer"));
     }
 
     #[test]
-    fn what_is_enabled_and_stopped_is_named_once() {
+    fn an_enabled_and_stopped_unit_is_named_once() {
         let files = [
             ("nexus-alert-retry.timer", "enabled"),
             ("nexus-alert-health.path", "enabled"),
@@ -132,9 +122,9 @@ mod tests {
             ("nexus-health.service", "enabled"),
         ];
         let units = [("nexus-alert-health.path", "active"), ("nexus-health.service", "active")];
-        let asked = asked(&units, &files);
-        let sentence = stopped(&asked, true).sentence;
+        let snapshot = snapshot_of(&units, &files);
+        let sentence = stopped(&snapshot, true).sentence;
         assert!(sentence.ends_with(": nexus-alert-retry.timer."), "{sentence}");
-        assert_eq!(stopped(&asked, false).level, Level::Ok);
+        assert_eq!(stopped(&snapshot, false).level, FindingLevel::Ok);
     }
 }

@@ -18,60 +18,60 @@ fn container(service: &str, state: &str, health: &str) -> Container {
     }
 }
 
-/// What is known after `facts` were so for `seconds`.
+/// Returns the action after `facts` have lasted for `seconds`.
 fn after(seconds: u64, facts: &[Fact]) -> Option<Action> {
     let begun = Instant::now();
-    let mut known = Known::default();
+    let mut observations = Observations::default();
     for second in (0..=seconds).step_by(5) {
         for fact in facts {
-            known.note(fact.clone(), begun + Duration::from_secs(second));
+            observations.note(fact.clone(), begun + Duration::from_secs(second));
         }
     }
-    known.action(begun + Duration::from_secs(seconds)).map(|(action, _)| action)
+    observations.action(begun + Duration::from_secs(seconds)).map(|(action, _)| action)
 }
 
-fn postgres(answer: Answer, state: &str, health: &str) -> Vec<Fact> {
+fn postgres(liveness: Liveness, state: &str, health: &str) -> Vec<Fact> {
     let containers = vec![container("postgres", state, health), container("redis", "running", "healthy")];
     vec![
         Fact::Stack(WANTED),
-        Fact::Redis(Answer::Answers),
-        Fact::Postgres(answer),
+        Fact::Redis(Liveness::Responsive),
+        Fact::Postgres(liveness),
         Fact::Containers(Some(containers)),
     ]
 }
 
 #[test]
-fn one_that_hangs_is_restarted_after_a_while_and_not_before() {
-    let hung = postgres(Answer::Silent, "running", "healthy");
+fn a_server_that_hangs_is_restarted_after_a_while() {
+    let hung = postgres(Liveness::Unresponsive, "running", "healthy");
     assert_eq!(after(10, &hung), None);
     assert_eq!(after(15, &hung), Some(Action::RestartHung(Service::Postgres)));
 }
 
 #[test]
-fn one_that_recovers_starts_or_is_full_is_left_alone() {
-    assert_eq!(after(3600, &postgres(Answer::NotNow, "running", "healthy")), None);
-    assert_eq!(after(3600, &postgres(Answer::Absent, "running", "starting")), None);
-    assert_eq!(after(3600, &postgres(Answer::Absent, "restarting", "starting")), None);
-    assert_eq!(after(3600, &postgres(Answer::Absent, "paused", "healthy")), None);
-    assert_eq!(after(3600, &postgres(Answer::Answers, "running", "healthy")), None);
+fn a_server_that_recovers_starts_or_is_full_is_left_alone() {
+    assert_eq!(after(3600, &postgres(Liveness::Busy, "running", "healthy")), None);
+    assert_eq!(after(3600, &postgres(Liveness::NotListening, "running", "starting")), None);
+    assert_eq!(after(3600, &postgres(Liveness::NotListening, "restarting", "starting")), None);
+    assert_eq!(after(3600, &postgres(Liveness::NotListening, "paused", "healthy")), None);
+    assert_eq!(after(3600, &postgres(Liveness::Responsive, "running", "healthy")), None);
 }
 
 #[test]
-fn a_container_that_was_killed_is_started() {
-    let killed = postgres(Answer::Absent, "exited", "unhealthy");
+fn a_killed_container_is_started() {
+    let killed = postgres(Liveness::NotListening, "exited", "unhealthy");
     assert_eq!(after(15, &killed), Some(Action::RestartHung(Service::Postgres)));
 }
 
 #[test]
-fn a_directory_that_is_gone_is_made_by_systemd() {
-    assert_eq!(after(15, &postgres(Answer::NoDirectory, "running", "healthy")), Some(Action::AskForStack));
-    let all_is_gone = [Fact::Stack(WANTED), Fact::Postgres(Answer::NoDirectory), Fact::Containers(None)];
+fn a_missing_directory_is_made_by_systemd() {
+    assert_eq!(after(15, &postgres(Liveness::NoDirectory, "running", "healthy")), Some(Action::AskForStack));
+    let all_is_gone = [Fact::Stack(WANTED), Fact::Postgres(Liveness::NoDirectory), Fact::Containers(None)];
     assert_eq!(after(15, &all_is_gone), Some(Action::AskForStack));
 }
 
 #[test]
-fn an_unhealthy_one_that_answers_is_restarted_in_order() {
-    let ill = postgres(Answer::Answers, "running", "unhealthy");
+fn an_unhealthy_container_whose_server_responds_is_stopped_cleanly() {
+    let ill = postgres(Liveness::Responsive, "running", "unhealthy");
     assert_eq!(after(60, &ill), None);
     assert_eq!(after(120, &ill), Some(Action::Restart(Service::Postgres)));
 }
@@ -86,21 +86,21 @@ fn a_stack_that_is_down_is_started_only_when_it_is_wanted() {
 }
 
 #[test]
-fn leftovers_are_swept_when_they_stay() {
-    let left = |fact| [postgres(Answer::Answers, "running", "healthy"), vec![fact]].concat();
+fn leftovers_are_removed_when_they_last() {
+    let left = |fact| [postgres(Liveness::Responsive, "running", "healthy"), vec![fact]].concat();
     assert_eq!(after(5, &left(Fact::Scratch(1))), None);
     assert_eq!(after(60, &left(Fact::Scratch(1))), Some(Action::SweepScratch));
     assert_eq!(after(60, &left(Fact::PartialSets(2))), Some(Action::SweepSets));
     assert_eq!(after(60, &left(Fact::PartialSets(0))), None);
 }
 
-fn any_answer() -> impl Strategy<Value = Answer> {
+fn any_liveness() -> impl Strategy<Value = Liveness> {
     prop_oneof![
-        Just(Answer::Answers),
-        Just(Answer::NotNow),
-        Just(Answer::Silent),
-        Just(Answer::Absent),
-        Just(Answer::NoDirectory)
+        Just(Liveness::Responsive),
+        Just(Liveness::Busy),
+        Just(Liveness::Unresponsive),
+        Just(Liveness::NotListening),
+        Just(Liveness::NoDirectory)
     ]
 }
 
@@ -109,8 +109,8 @@ fn any_fact() -> impl Strategy<Value = Fact> {
     let container_state = prop_oneof![Just("running"), Just("exited"), Just("paused"), Just("restarting")];
     let health = prop_oneof![Just("healthy"), Just("unhealthy"), Just("starting")];
     prop_oneof![
-        any_answer().prop_map(Fact::Postgres),
-        any_answer().prop_map(Fact::Redis),
+        any_liveness().prop_map(Fact::Postgres),
+        any_liveness().prop_map(Fact::Redis),
         (any::<bool>(), state).prop_map(|(is_wanted, state)| Fact::Stack(Stack { is_wanted, state })),
         (container_state, health)
             .prop_map(|(state, health)| Fact::Containers(Some(vec![container("postgres", state, health)]))),
@@ -121,24 +121,24 @@ fn any_fact() -> impl Strategy<Value = Fact> {
 }
 
 proptest! {
-    /// Whatever happened before: no server that answers, or that says it is starting, is called hung; nothing is done for
-    /// somebody who has stopped NEXUS, or while systemd is at work.
+    /// After any sequence of facts, no server that responds or is starting is restarted, and nothing is done while NEXUS is
+    /// stopped or systemd is changing it.
     #[test]
-    fn never_against_what_was_seen_last(facts in proptest::collection::vec((any_fact(), 0u64..40), 0..60)) {
+    fn no_action_contradicts_the_last_facts(facts in proptest::collection::vec((any_fact(), 0u64..40), 0..60)) {
         let mut now = Instant::now();
-        let mut known = Known::default();
+        let mut observations = Observations::default();
         let (mut stack, mut last) = (None, None);
         for (fact, seconds) in facts {
             now += Duration::from_secs(seconds);
             match &fact {
-                Fact::Postgres(answer) => last = Some(*answer),
+                Fact::Postgres(liveness) => last = Some(*liveness),
                 Fact::Stack(seen) => stack = Some(*seen),
                 _ => {}
             }
-            known.note(fact, now);
-            let action = known.action(now).map(|(action, _)| action);
+            observations.note(fact, now);
+            let action = observations.action(now).map(|(action, _)| action);
             if action == Some(Action::RestartHung(Service::Postgres)) {
-                prop_assert!(matches!(last, Some(Answer::Silent | Answer::Absent)), "{last:?}");
+                prop_assert!(matches!(last, Some(Liveness::Unresponsive | Liveness::NotListening)), "{last:?}");
             }
             if action.is_some() {
                 let stack: Stack = stack.unwrap();

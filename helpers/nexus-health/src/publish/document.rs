@@ -1,80 +1,77 @@
-//! health.json: all that is known, for programs. docs/HEALTH.md describes it.
+//! health.json: all results, for programs. docs/HEALTH.md describes it.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::finding::{Level, Metric};
+use crate::finding::Metric;
+use crate::level::FindingLevel;
 use crate::verdict::Verdict;
 
-/// The version of the document. What is added does not change it, what is taken away does.
+/// The version of the document. Adding something keeps it, removing something raises it.
 pub(crate) const VERSION: u32 = 1;
 
 /// The document.
 #[derive(Debug, Serialize)]
 pub(crate) struct Document {
     version: u32,
-    /// When it was written.
+    /// When the document was written.
     pub(crate) at: Timestamp,
     nexus_version: &'static str,
-    /// The worst of all.
-    pub(crate) level: Level,
-    /// All in one sentence.
+    /// The worst level.
+    pub(crate) level: FindingLevel,
+    /// The worst sentence, and how many more there are.
     pub(crate) sentence: String,
-    /// Everything that is looked at, by name.
+    /// All findings, by name.
     pub(crate) findings: Vec<Row>,
-    /// What was measured.
+    /// All metrics, by name.
     pub(crate) metrics: Vec<Number>,
-    /// Whether it mends, and how often it did.
+    /// Whether repairs are on, and how many there were.
     pub(crate) healing: Healing,
 }
 
-/// One thing that is looked at.
+/// A finding.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
-    /// Its name.
     pub(crate) id: String,
-    /// How it is.
-    pub(crate) level: Level,
-    /// Since when.
+    pub(crate) level: FindingLevel,
+    /// Since when it has this level.
     pub(crate) since: Timestamp,
-    /// In a sentence.
     pub(crate) sentence: String,
-    /// What to do; empty when it is well.
+    /// What to do; empty when everything is well.
     pub(crate) advice: String,
 }
 
-/// A number, under the name it has in the metrics file.
+/// A metric, under its name in the metrics file.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Number {
     /// `nexus_…`
     pub(crate) name: String,
     #[serde(skip)]
     pub(crate) help: &'static str,
-    /// Of which of several things.
+    /// The name and value of the label, if the metric has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) label: Option<(&'static str, String)>,
-    /// Its value.
     pub(crate) value: f64,
 }
 
-/// What was mended.
+/// The state of healing.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Healing {
-    /// `NEXUS_HEAL`
+    /// The setting `NEXUS_HEAL`.
     pub(crate) is_on: bool,
-    /// How many things within the last hour.
+    /// How many repairs there were within the last hour.
     pub(crate) within_an_hour: usize,
 }
 
 impl Document {
-    /// All that is known now.
+    /// Returns the document for the current state.
     pub(crate) fn new(verdict: &Verdict, metrics: &[Metric], healing: Healing, now: Timestamp) -> Self {
-        let row = |(id, state): (&String, &crate::verdict::State)| Row {
+        let row = |(id, state): (&String, &crate::verdict::FindingState)| Row {
             id: id.clone(),
             level: state.level,
             since: state.since,
             sentence: state.sentence.clone(),
-            advice: if state.level == Level::Ok { String::new() } else { state.advice.clone() },
+            advice: if state.level == FindingLevel::Ok { String::new() } else { state.advice.clone() },
         };
         let number = |metric: &Metric| Number {
             name: format!("nexus_{}", metric.name),

@@ -1,48 +1,48 @@
-//! The journal: one line a change, one a thing that is mended.
+//! The journal: one line for each change and each repair.
 
 use nexus_cli::failure::Failure;
 use nexus_cli::journal::message_id;
 
-use crate::finding::Level;
 use crate::heal::plan::Action;
+use crate::level::FindingLevel;
 use crate::verdict::Change;
 
-/// Says that a level has changed.
+/// Logs a change of a level.
 pub(crate) fn change(change: &Change) {
     let Change { id, level, sentence, advice, .. } = change;
     let name = level.to_string();
     let (id, name) = (id.as_str(), name.as_str());
     match level {
-        Level::Ok => log::info!(
+        FindingLevel::Ok => log::info!(
             MESSAGE_ID = message_id::HEALTH_WELL, NEXUS_JOB = "health", NEXUS_FINDING = id, NEXUS_LEVEL = name;
             "{id} is well again: {sentence}"
         ),
-        Level::Unknown => log::warn!(
+        FindingLevel::Unknown => log::warn!(
             MESSAGE_ID = message_id::HEALTH_UNKNOWN, NEXUS_JOB = "health", NEXUS_FINDING = id, NEXUS_LEVEL = name;
             "{id} is unknown: {sentence} {advice}"
         ),
-        Level::Warning => log::warn!(
+        FindingLevel::Warning => log::warn!(
             MESSAGE_ID = message_id::HEALTH_WARNING, NEXUS_JOB = "health", NEXUS_FINDING = id, NEXUS_LEVEL = name;
             "{id} is a warning: {sentence} {advice}"
         ),
-        Level::Critical => log::error!(
+        FindingLevel::Critical => log::error!(
             MESSAGE_ID = message_id::HEALTH_CRITICAL, NEXUS_JOB = "health", NEXUS_FINDING = id, NEXUS_LEVEL = name;
             "{id} is critical: {sentence} {advice}"
         ),
     }
 }
 
-/// Says what is being mended, and why.
-pub(crate) fn mending(action: Action, why: &str) {
+/// Logs the start of a repair, and why.
+pub(crate) fn repairing(action: Action, why: &str) {
     log::warn!(MESSAGE_ID = message_id::HEALTH_MENDS, NEXUS_JOB = "health"; "{action}, because {why}");
 }
 
-/// Says that something could not be mended.
-pub(crate) fn not_mended(action: Action, failure: &Failure) {
+/// Logs a repair that failed.
+pub(crate) fn not_repaired(action: Action, failure: &Failure) {
     log::error!(MESSAGE_ID = message_id::HEALTH_NOT_MENDED, NEXUS_JOB = "health"; "{action} failed: {failure}");
 }
 
-/// Says what could not be told.
-pub(crate) fn not_told(failure: &Failure) {
-    log::error!(MESSAGE_ID = message_id::HEALTH_NOT_TOLD, NEXUS_JOB = "health"; "{failure}. Everything else goes on");
+/// Logs a file that could not be written.
+pub(crate) fn not_published(failure: &Failure) {
+    log::error!(MESSAGE_ID = message_id::HEALTH_NOT_TOLD, NEXUS_JOB = "health"; "{failure}. Everything else continues");
 }

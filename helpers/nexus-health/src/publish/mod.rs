@@ -1,4 +1,4 @@
-//! Telling: the journal on every change, files for programs, a table for people.
+//! Output: the journal for every change, files for programs, a table for people.
 
 pub(crate) mod document;
 pub(crate) mod file;
@@ -14,14 +14,14 @@ use crate::args::Args;
 
 use document::Document;
 
-/// Writes the files. One that cannot be written is said once, and the others are written all the same.
+/// Writes the files. A file that cannot be written is reported once and does not stop the others.
 #[derive(Default)]
 pub(crate) struct Files {
     unwritten: BTreeSet<&'static str>,
 }
 
 impl Files {
-    /// Writes all of them; says which cannot be written, with why, for those that could before.
+    /// Writes all files. Returns the errors of those that could be written before.
     pub(crate) fn write(
         &mut self,
         document: &Document,
@@ -37,7 +37,7 @@ impl Files {
         outcomes.into_iter().filter_map(|(name, outcome)| self.note(name, outcome)).collect()
     }
 
-    /// How many of them cannot be written.
+    /// Returns how many files cannot be written.
     pub(crate) fn unwritten(&self) -> usize {
         self.unwritten.len()
     }

@@ -31,7 +31,7 @@ pub(super) fn rows(names: &[SetName], known: &Known) -> Finding {
         return Finding::ok(id, "The newest backup is not far smaller than older ones.");
     };
     let mut sentence = missing_rows(*newest, measure, &known.sizes);
-    // It begins with a small letter, because nexus-backup prints it after its name.
+    // It begins with a lower-case letter, because nexus-backup prints it after its name.
     sentence.replace_range(..1, "S");
     Finding::critical(
         id,
@@ -43,7 +43,7 @@ pub(super) fn rows(names: &[SetName], known: &Known) -> Finding {
 /// Whether the newest set has a possible date.
 pub(super) fn date(sets: &[SetEntry]) -> Finding {
     let id = "backup-clock";
-    match sets.last().filter(|set| is_to_come(set.name.taken)) {
+    match sets.last().filter(|set| is_in_future(set.name.taken)) {
         None => Finding::ok(id, "The date of the newest backup is not in the future."),
         Some(set) => Finding::warning(
             id,
@@ -55,7 +55,7 @@ pub(super) fn date(sets: &[SetEntry]) -> Finding {
 }
 
 /// Whether no correct clock can have shown this time yet.
-pub(super) fn is_to_come(at: Timestamp) -> bool {
+pub(super) fn is_in_future(at: Timestamp) -> bool {
     at.duration_since(Timestamp::now()).as_secs_f64() > AHEAD
 }
 
@@ -64,18 +64,18 @@ mod tests {
     use nexus_backup_set::size::Size;
 
     use super::*;
-    use crate::finding::Level;
+    use crate::level::FindingLevel;
 
     fn set(sequence: u64, days: i64) -> SetName {
         SetName::new(sequence, Timestamp::now() + jiff::SignedDuration::from_hours(24 * days))
     }
 
     #[test]
-    fn a_date_to_come_is_said_and_a_clock_that_was_set_back_a_little_is_not() {
+    fn a_date_in_the_future_is_a_warning_and_a_small_step_back_is_not() {
         let entry = |days| SetEntry { name: set(1, days), path: "/".into() };
-        assert_eq!(date(&[entry(0)]).level, Level::Ok);
-        assert_eq!(date(&[entry(3650), entry(0)]).level, Level::Ok);
-        assert_eq!(date(&[entry(0), entry(3650)]).level, Level::Warning);
+        assert_eq!(date(&[entry(0)]).level, FindingLevel::Ok);
+        assert_eq!(date(&[entry(3650), entry(0)]).level, FindingLevel::Ok);
+        assert_eq!(date(&[entry(0), entry(3650)]).level, FindingLevel::Warning);
     }
 
     #[test]
@@ -83,10 +83,10 @@ mod tests {
         let names = [set(1, -2), set(2, -1)];
         let mut known = Known::default();
         known.sizes.insert(names[0], Size { rows: 5004, episodes: 5000, forgotten: 0 });
-        assert_eq!(rows(&names, &known).level, Level::Ok);
+        assert_eq!(rows(&names, &known).level, FindingLevel::Ok);
         known.sizes.insert(names[1], Size { rows: 4, episodes: 0, forgotten: 0 });
         let found = rows(&names, &known);
-        assert_eq!(found.level, Level::Critical);
+        assert_eq!(found.level, FindingLevel::Critical);
         assert!(found.sentence.starts_with("Set 000002-"), "{}", found.sentence);
     }
 }

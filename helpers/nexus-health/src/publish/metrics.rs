@@ -1,20 +1,20 @@
-//! nexus.prom: what Prometheus reads, by node_exporter's or Netdata's reader of text files. The text is valid in both of
-//! Prometheus's formats: there are only gauges, which are written alike, and `# EOF` is a comment to the older one
+//! nexus.prom, for Prometheus, read by the text file collector of node_exporter or Netdata. The text is valid in both formats of
+//! Prometheus: gauges have the same form in both, and `# EOF` is a comment in the older one
 //! (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 
 use super::document::{Document, Number};
-use crate::finding::Level;
+use crate::level::FindingLevel;
 
-const LEVELS: &str = "How it is: 0 well, 1 warning, 2 critical, 3 unknown.";
+const LEVELS: &str = "Level: 0 well, 1 warning, 2 critical, 3 unknown.";
 
-/// The whole file.
+/// Returns the text of the file.
 pub(crate) fn text(document: &Document) -> String {
     let mut text = String::new();
     let level = |level| match level {
-        Level::Ok => 0.0,
-        Level::Warning => 1.0,
-        Level::Critical => 2.0,
-        Level::Unknown => 3.0,
+        FindingLevel::Ok => 0.0,
+        FindingLevel::Warning => 1.0,
+        FindingLevel::Critical => 2.0,
+        FindingLevel::Unknown => 3.0,
     };
     let own = |name: &str, help: &'static str, value: f64| Number {
         name: format!("nexus_health_{name}"),
@@ -29,8 +29,8 @@ pub(crate) fn text(document: &Document) -> String {
     #[expect(clippy::cast_precision_loss, reason = "seconds of this century, and a few actions")]
     let others = [
         own("level", LEVELS, level(document.level)),
-        own("written_timestamp_seconds", "When this was written.", document.at.as_second() as f64),
-        own("heals", "What was mended within the last hour.", document.healing.within_an_hour as f64),
+        own("written_timestamp_seconds", "Time when this file was written.", document.at.as_second() as f64),
+        own("heals", "Repairs within the last hour.", document.healing.within_an_hour as f64),
     ];
     let all = findings.chain(others).chain(document.metrics.iter().cloned());
     let mut last = String::new();
@@ -45,7 +45,7 @@ pub(crate) fn text(document: &Document) -> String {
     text
 }
 
-/// `name{label="value"} 1`
+/// Formats a sample: `name{label="value"} 1`.
 fn line(number: &Number) -> String {
     let label = number.label.as_ref().map_or_else(String::new, |(name, value)| {
         let value = value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
@@ -58,11 +58,11 @@ fn line(number: &Number) -> String {
 mod tests {
     use super::*;
     use crate::finding::{Finding, Metric};
-    use crate::tell::document::Healing;
+    use crate::publish::document::Healing;
     use crate::verdict::Verdict;
 
     #[test]
-    fn each_name_has_one_head_and_the_file_has_an_end() {
+    fn each_metric_has_one_header_and_the_file_ends_with_eof() {
         let at = "2026-11-22T03:00:00Z".parse().unwrap();
         let mut verdict = Verdict::default();
         verdict.observe(vec![Finding::ok("a", "A."), Finding::critical("b", "B.", "")], at);
@@ -72,17 +72,17 @@ mod tests {
         let text = text(&Document::new(&verdict, &metrics, healing, at));
         assert_eq!(
             text,
-            "# HELP nexus_health_finding_level How it is: 0 well, 1 warning, 2 critical, 3 unknown.\n\
+            "# HELP nexus_health_finding_level Level: 0 well, 1 warning, 2 critical, 3 unknown.\n\
              # TYPE nexus_health_finding_level gauge\n\
              nexus_health_finding_level{finding=\"a\"} 0\n\
              nexus_health_finding_level{finding=\"b\"} 2\n\
-             # HELP nexus_health_level How it is: 0 well, 1 warning, 2 critical, 3 unknown.\n\
+             # HELP nexus_health_level Level: 0 well, 1 warning, 2 critical, 3 unknown.\n\
              # TYPE nexus_health_level gauge\n\
              nexus_health_level 2\n\
-             # HELP nexus_health_written_timestamp_seconds When this was written.\n\
+             # HELP nexus_health_written_timestamp_seconds Time when this file was written.\n\
              # TYPE nexus_health_written_timestamp_seconds gauge\n\
              nexus_health_written_timestamp_seconds 1795316400\n\
-             # HELP nexus_health_heals What was mended within the last hour.\n\
+             # HELP nexus_health_heals Repairs within the last hour.\n\
              # TYPE nexus_health_heals gauge\n\
              nexus_health_heals 2\n\
              # HELP nexus_cpu_used_ratio Busy.\n# TYPE nexus_cpu_used_ratio gauge\nnexus_cpu_used_ratio 0.25\n\

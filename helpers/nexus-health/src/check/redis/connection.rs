@@ -1,4 +1,4 @@
-//! A few questions to Redis over its socket (Redis documentation, "Redis serialization protocol"), every one with a limit.
+//! A connection to Redis over its socket (Redis documentation, "Redis serialization protocol"), with a timeout for every command.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -10,58 +10,62 @@ use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use crate::finding::Finding;
-use crate::look::Answer;
+use crate::report::Liveness;
 
-/// For each read.
+/// The timeout of each read and write.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// INFO has some 8 KiB.
+/// The most bytes to read of a reply. INFO has some 8 KiB.
 const LONGEST: u64 = 256 << 10;
 
-/// A connection that is logged in.
-pub(super) struct Conversation {
+/// An authenticated connection.
+pub(super) struct Connection {
     stream: BufReader<UnixStream>,
 }
 
-/// Why there is no answer.
+/// Why a command failed.
 #[derive(Debug)]
-pub(super) struct Trouble {
-    /// What that says of the server.
-    pub(super) answer: Answer,
+pub(super) struct ConnectionError {
+    pub(super) liveness: Liveness,
     sentence: String,
 }
 
-impl Conversation {
-    /// Connects and logs in.
-    pub(super) fn begin(socket: &Path) -> Result<Self, Trouble> {
+impl Connection {
+    /// Connects and authenticates.
+    pub(super) fn open(socket: &Path) -> Result<Self, ConnectionError> {
         let password = credentials::read("redis_password")
-            .map_err(|failure| Trouble { answer: Answer::NotNow, sentence: failure.to_string() })?;
-        let stream = UnixStream::connect(socket).map_err(|error| Trouble::unconnected(socket, &error))?;
+            .map_err(|failure| ConnectionError { liveness: Liveness::Busy, sentence: failure.to_string() })?;
+        let stream =
+            UnixStream::connect(socket).map_err(|error| ConnectionError::unconnected(socket, &error))?;
         let limited =
             stream.set_read_timeout(Some(LIMIT)).and_then(|()| stream.set_write_timeout(Some(LIMIT)));
-        limited.map_err(|error| Trouble::broken(&error))?;
-        let mut conversation = Self { stream: BufReader::new(stream) };
-        conversation.ask(&["AUTH", password.expose_secret()])?;
-        Ok(conversation)
+        limited.map_err(|error| ConnectionError::broken(&error))?;
+        let mut connection = Self { stream: BufReader::new(stream) };
+        connection.command(&["AUTH", password.expose_secret()])?;
+        Ok(connection)
     }
 
-    /// Asks, and gives the answer as text; an array as one line an element.
-    pub(super) fn ask(&mut self, words: &[&str]) -> Result<String, Trouble> {
-        // May hold the password.
+    /// Sends a command and returns the reply as text, an array with one line for each element.
+    pub(super) fn command(&mut self, words: &[&str]) -> Result<String, ConnectionError> {
+        // The command may hold the password.
         let mut command = Zeroizing::new(format!("*{}\r\n", words.len()));
         for word in words {
             command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
         }
-        self.stream.get_mut().write_all(command.as_bytes()).map_err(|error| Trouble::broken(&error))?;
-        let answer = read(&mut (&mut self.stream).take(LONGEST)).map_err(|error| Trouble::broken(&error))?;
-        answer.map_err(|refusal| Trouble {
-            answer: Answer::NotNow,
+        self.stream
+            .get_mut()
+            .write_all(command.as_bytes())
+            .map_err(|error| ConnectionError::broken(&error))?;
+        let reply =
+            read(&mut (&mut self.stream).take(LONGEST)).map_err(|error| ConnectionError::broken(&error))?;
+        reply.map_err(|refusal| ConnectionError {
+            liveness: Liveness::Busy,
             sentence: format!("Redis refuses {}: {refusal}", words[0]),
         })
     }
 }
 
-/// Reads an answer; the inner error is Redis's own.
+/// Reads a reply. The inner error is a reply of Redis.
 fn read(input: &mut impl BufRead) -> io::Result<Result<String, String>> {
     let line = line(input)?;
     let Some(count) = line.strip_prefix('*') else { return value(&line, input) };
@@ -75,7 +79,7 @@ fn read(input: &mut impl BufRead) -> io::Result<Result<String, String>> {
     Ok(Ok(lines))
 }
 
-/// One value that is no array; `line` is its first line.
+/// Reads a value that is not an array, after its first line `line`.
 fn value(line: &str, input: &mut impl BufRead) -> io::Result<Result<String, String>> {
     let (kind, rest) = line.split_at_checked(1).ok_or_else(invalid)?;
     match kind {
@@ -99,30 +103,32 @@ fn line(input: &mut impl BufRead) -> io::Result<String> {
 }
 
 fn invalid() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "an answer that is none of Redis's")
+    io::Error::new(io::ErrorKind::InvalidData, "malformed reply")
 }
 
-impl Trouble {
+impl ConnectionError {
     fn unconnected(socket: &Path, error: &io::Error) -> Self {
         let no_directory = socket.parent().is_some_and(|directory| !directory.exists());
-        let answer = if no_directory { Answer::NoDirectory } else { Answer::Absent };
-        Self { answer, sentence: format!("Redis is not there: {}: {error}.", socket.display()) }
+        let liveness = if no_directory { Liveness::NoDirectory } else { Liveness::NotListening };
+        Self { liveness, sentence: format!("Redis is not reachable: {}: {error}.", socket.display()) }
     }
 
     fn broken(error: &io::Error) -> Self {
         match error.kind() {
-            // How a read timeout shows itself (socket(7), SO_RCVTIMEO).
+            // The errors of a read timeout (socket(7), SO_RCVTIMEO).
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                 let sentence = format!("Redis does not answer within {} seconds.", LIMIT.as_secs());
-                Self { answer: Answer::Silent, sentence }
+                Self { liveness: Liveness::Unresponsive, sentence }
             }
-            _ => Self { answer: Answer::NotNow, sentence: format!("Redis broke off: {error}.") },
+            _ => {
+                Self { liveness: Liveness::Busy, sentence: format!("Redis closed the connection: {error}.") }
+            }
         }
     }
 
-    /// As a finding. One that loads its file, or runs a long script, is given a minute.
+    /// Returns the finding. A server that loads its file or runs a long script has a minute.
     pub(super) fn finding(&self) -> Finding {
-        let patience = if self.answer == Answer::NotNow { 3 } else { 1 };
+        let patience = if self.liveness == Liveness::Busy { 3 } else { 1 };
         let advice = "See: docker logs nexus-redis; systemctl status nexus-stack";
         Finding::critical("redis", self.sentence.clone(), advice).patient(patience)
     }
@@ -135,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_answer_is_read() {
+    fn each_type_of_reply_is_read() {
         let text = |bytes: &str| read(&mut bytes.as_bytes()).unwrap();
         assert_eq!(text("+PONG\r\n"), Ok("PONG".to_owned()));
         assert_eq!(text("$5\r\na\r\nb:\r\n"), Ok("a\r\nb:".to_owned()));
@@ -145,11 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn one_that_takes_the_connection_and_says_nothing_may_be_hung() {
+    fn a_server_that_accepts_and_does_not_reply_is_unresponsive() {
         let error = io::Error::from(io::ErrorKind::WouldBlock);
-        assert_eq!(Trouble::broken(&error).answer, Answer::Silent);
+        assert_eq!(ConnectionError::broken(&error).liveness, Liveness::Unresponsive);
         let nowhere = Path::new("/nonexistent/redis.sock");
-        assert_eq!(Trouble::unconnected(nowhere, &error).answer, Answer::NoDirectory);
+        assert_eq!(ConnectionError::unconnected(nowhere, &error).liveness, Liveness::NoDirectory);
     }
 
     proptest! {

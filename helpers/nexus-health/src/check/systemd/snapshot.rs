@@ -1,4 +1,4 @@
-//! Reads the state of the units from systemd, over D-Bus (org.freedesktop.systemd1(5)).
+//! A snapshot of the units' state, read from systemd over D-Bus (org.freedesktop.systemd1(5)).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,16 @@ use nexus_problems::systemd::{MANAGER, proxy};
 use zbus::blocking::Connection;
 use zbus::zvariant::OwnedObjectPath;
 
-use super::timers::CALENDARS;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The timers with a calendar, and the longest time to their next run that it allows. A clock that was once years ahead
+/// leaves a next run in those years (systemd#6036).
+pub(super) const CALENDARS: [(&str, Duration); 4] = [
+    ("nexus-backup.timer", DAY.saturating_mul(2)),
+    ("nexus-purge.timer", DAY.saturating_mul(2)),
+    ("nexus-restore-test.timer", DAY.saturating_mul(40)),
+    ("nexus-alert-test.timer", DAY.saturating_mul(40)),
+];
 
 /// A unit that is loaded.
 #[derive(Clone, Debug)]
@@ -30,9 +39,9 @@ pub(super) struct FailedSocket {
 /// A row of `ListUnitsByPatterns`.
 type Row = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
 
-/// What systemd has said.
+/// What systemd reports about the units of NEXUS.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct UnitSnapshot {
     pub(super) units: Vec<Unit>,
     /// Name and state of each unit file.
     pub(super) files: Vec<(String, String)>,
@@ -42,17 +51,17 @@ pub(super) struct Asked {
     pub(super) unneeded_sockets: Vec<String>,
     /// The sockets that have failed.
     pub(super) failed_sockets: Vec<FailedSocket>,
-    /// For a starting stack: how often systemd has tried again, and since when it starts.
+    /// For a starting stack: how often systemd has retried, and for how long it has been starting.
     pub(super) starting: Option<(u32, Duration)>,
 }
 
-impl Asked {
-    /// The state of a unit that is loaded.
+impl UnitSnapshot {
+    /// Returns the state of a loaded unit.
     pub(super) fn active(&self, name: &str) -> Option<&str> {
         self.units.iter().find(|unit| unit.name == name).map(|unit| unit.active.as_str())
     }
 
-    /// Names of the unit files in one of `states`.
+    /// Returns the names of the unit files in one of `states`.
     pub(super) fn in_state(&self, states: &[&str]) -> impl Iterator<Item = &str> {
         let is_in = move |(name, state): &&(String, String)| {
             states.iter().any(|wanted| wanted == state).then_some(name).is_some()
@@ -62,8 +71,8 @@ impl Asked {
     }
 }
 
-/// Asks over one short connection; none stays open.
-pub(super) fn ask() -> zbus::Result<Asked> {
+/// Reads a snapshot over one short connection.
+pub(super) fn read() -> zbus::Result<UnitSnapshot> {
     let connection = Connection::system()?;
     let manager = proxy(&connection, MANAGER, "Manager")?;
     // Slices: an array of fixed length would go over the bus as a structure.
@@ -76,11 +85,11 @@ pub(super) fn ask() -> zbus::Result<Asked> {
         .into_iter()
         .map(|(path, state)| (path.rsplit('/').next().unwrap_or_default().to_owned(), state))
         .collect();
-    let mut asked = Asked { units, files, ..Asked::default() };
-    for unit in &asked.units {
+    let mut snapshot = UnitSnapshot { units, files, ..UnitSnapshot::default() };
+    for unit in &snapshot.units {
         match (unit.name.as_str(), unit.active.as_str()) {
             (name, "active") if CALENDARS.iter().any(|(timer, _)| *timer == name) => {
-                note_next_run(&connection, unit, &mut asked.next)?;
+                note_next_run(&connection, unit, &mut snapshot.next)?;
             }
             (name, "failed") if name.ends_with(".socket") => {
                 let socket = proxy(&connection, unit.path.as_str(), "Socket")?;
@@ -89,7 +98,7 @@ pub(super) fn ask() -> zbus::Result<Asked> {
                 let at: u64 =
                     proxy(&connection, unit.path.as_str(), "Unit")?.get_property("StateChangeTimestamp")?;
                 let at = UNIX_EPOCH + Duration::from_micros(at);
-                asked.failed_sockets.push(FailedSocket { name: unit.name.clone(), addresses, at });
+                snapshot.failed_sockets.push(FailedSocket { name: unit.name.clone(), addresses, at });
             }
             (name, "inactive") if name.ends_with(".socket") => {
                 let socket = proxy(&connection, unit.path.as_str(), "Unit")?;
@@ -97,19 +106,19 @@ pub(super) fn ask() -> zbus::Result<Asked> {
                 let (is_met, at): (bool, u64) =
                     (socket.get_property("ConditionResult")?, socket.get_property("ConditionTimestamp")?);
                 if at != 0 && !is_met {
-                    asked.unneeded_sockets.push(unit.name.clone());
+                    snapshot.unneeded_sockets.push(unit.name.clone());
                 }
             }
             ("nexus-stack.service", "activating") => {
                 let tries = proxy(&connection, unit.path.as_str(), "Service")?.get_property("NRestarts")?;
                 let begun: u64 =
                     proxy(&connection, unit.path.as_str(), "Unit")?.get_property("InactiveExitTimestamp")?;
-                asked.starting = Some((tries, now().saturating_sub(Duration::from_micros(begun))));
+                snapshot.starting = Some((tries, now().saturating_sub(Duration::from_micros(begun))));
             }
-            _ => {}
+            (_, _) => {}
         }
     }
-    Ok(asked)
+    Ok(snapshot)
 }
 
 /// Notes the time until the next run; not while the job runs, which has no next run yet.
@@ -131,7 +140,7 @@ fn note_next_run(
     Ok(())
 }
 
-/// By the clock.
+/// Returns the time since the epoch.
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
