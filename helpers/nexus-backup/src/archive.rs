@@ -1,7 +1,6 @@
 //! What PostgreSQL's own tools write: the archive of all but the copied rows, and the roles.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use nexus_backup_set::manifest::SequenceState;
 use nexus_backup_set::{DATABASE, ROLES};
