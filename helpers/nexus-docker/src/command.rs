@@ -5,7 +5,8 @@
 //! - [`scratch`]: the memory limit and the length of the RDB file.
 //!
 //! No shell parses a field: the `sh -c` scripts are constants, and what follows them arrives as positional parameters that they
-//! use only as `"$@"` and `"$1"`. Only these modules can make an [`Argv`], and nothing else can be run.
+//! use only as `"$@"` and `"$1"`. Only these modules can make an [`Argv`], and nothing else can be run. Options come from
+//! constants, which are split into words; a value becomes one word.
 
 mod argv;
 pub mod redis;

@@ -7,17 +7,24 @@ use std::ops::Deref;
 pub struct Argv(Vec<String>);
 
 impl Argv {
-    pub(super) fn new(words: &[&str]) -> Self {
+    /// Makes a command line of the words in a constant.
+    pub(super) fn new(words: &'static str) -> Self {
         Self(Vec::new()).words(words)
     }
 
+    /// Adds the words in a constant.
+    pub(super) fn words(self, words: &'static str) -> Self {
+        words.split_whitespace().fold(self, Self::word)
+    }
+
+    /// Adds one word, whatever it contains.
     pub(super) fn word(mut self, word: impl Into<String>) -> Self {
         self.0.push(word.into());
         self
     }
 
-    pub(super) fn words<W: AsRef<str>>(mut self, words: &[W]) -> Self {
-        self.0.extend(words.iter().map(|word| word.as_ref().to_owned()));
+    pub(super) fn all(mut self, words: &[String]) -> Self {
+        self.0.extend_from_slice(words);
         self
     }
 }

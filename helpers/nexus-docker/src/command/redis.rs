@@ -46,12 +46,12 @@ pub fn state() -> Argv {
 
 /// Starts Redis.
 pub fn start() -> Argv {
-    Argv::new(&["start", name()])
+    Argv::new("start").word(name())
 }
 
 /// Stops Redis.
 pub fn stop() -> Argv {
-    Argv::new(&["stop", name()])
+    Argv::new("stop").word(name())
 }
 
 /// Loads the RDB file that is the input beside Redis's data, and checks it.
@@ -75,11 +75,15 @@ fn name() -> &'static str {
 
 /// Runs a script on Redis's volume, in a container of Redis's own image with access to nothing else.
 fn in_volume(image: &str, script: &str) -> Argv {
-    Argv::new(&["run", "--rm", "--interactive", "--name", "nexus-redis-restore"])
-        .words(&["--pull", "never", "--log-driver", "none", "--network", "none"])
-        .words(&["--read-only", "--tmpfs", "/tmp", "--user", "999:1000", "--cap-drop", "ALL"])
-        .words(&["--security-opt", "no-new-privileges", "--volumes-from", name()])
-        .words(&["--entrypoint", "sh", image, "-c", script, "sh"])
+    Argv::new(
+        "run --rm --interactive --name nexus-redis-restore --pull never --log-driver none --network none",
+    )
+    .words("--read-only --tmpfs /tmp --user 999:1000 --cap-drop ALL --security-opt no-new-privileges")
+    .words("--volumes-from nexus-redis --entrypoint sh")
+    .word(image)
+    .word("-c")
+    .word(script)
+    .word("sh")
 }
 
 #[cfg(test)]

@@ -8,13 +8,10 @@ use super::stack::{container, inspect};
 use crate::error::RunError;
 use crate::id::is_image_id;
 
-/// The label of the containers and volumes of throwaway servers.
-const LABEL: &str = "nexus.scratch";
-
-/// The user and group of a throwaway server and of the tools in it. No other process of the machine has this number, which is
-/// above all that systemd hands out (systemd's UIDS-GIDS). The kernel limits some things per user and for the whole machine,
-/// for example the watches of epoll(7), and a set's SQL must not use up what the live servers need.
-pub(super) const USER: &str = "1879048999:1879048999";
+/// The option with which a throwaway server's own programs run: its user and group. No other process of the machine has this
+/// number, which is above all that systemd hands out (systemd's UIDS-GIDS). The kernel limits some things per user and for the
+/// whole machine, for example the watches of epoll(7), and a set's SQL must not use up what the live servers need.
+pub(super) const USER: &str = "--user 1879048999:1879048999";
 
 /// Gives the server's directories to its user, as root without other rights, and becomes that user for good. The first two
 /// parameters are the directories, the third is the script to go on with.
@@ -44,9 +41,15 @@ const REDIS_READY: &str = r#"until [ "$(redis-cli -s /run/redis/redis.sock --no-
 /// inodes.
 const MEASURE: &str = r#"while read -r _; do stat -fc '%a %b %S %d %c' "$1"; done"#;
 
-/// The mount points of the servers' volumes.
-const POSTGRES_VOLUME: &str = "/var/lib/postgresql";
-const REDIS_VOLUME: &str = "/data";
+/// The arguments of PostgreSQL: the live server's own settings first, for what programs in the set may need; the others suit a
+/// throwaway copy, which need not survive a crash and must be small.
+const POSTGRES_OPTIONS: &str = "postgres -c config_file=/etc/postgresql/postgresql.conf \
+    -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off -c archive_mode=off -c ssl=off \
+    -c wal_level=minimal -c max_wal_senders=0 -c checkpoint_timeout=1h -c max_wal_size=1GB -c huge_pages=off \
+    -c max_connections=40 -c listen_addresses= -c logging_collector=off -c log_min_error_statement=panic";
+
+/// The arguments of Redis: the live server's own settings without its append-only file, which Redis would prefer to the RDB file.
+const REDIS_OPTIONS: &str = "/nexus/redis.conf --appendonly no --dbfilename dump.rdb --maxmemory 0";
 
 /// Prints the live container's image, by digest and by name, and the source of its mount `/nexus`.
 const LIVE_FORMAT: &str = r#"{{.Image}}|{{.Config.Image}}|{{range .Mounts}}{{if eq .Destination "/nexus"}}{{.Source}}{{end}}{{end}}"#;
@@ -98,7 +101,7 @@ pub fn inspect_live(service: Service) -> Argv {
 
 /// Prints the digests of the live container's image in registries.
 pub fn digests(live: &LiveContainer) -> Argv {
-    Argv::new(&["image", "inspect", "--format", "{{json .RepoDigests}}", &live.image_id])
+    Argv::new("image inspect --format").word("{{json .RepoDigests}}").word(&live.image_id)
 }
 
 /// Returns the name of a service's throwaway container.
@@ -112,99 +115,54 @@ pub fn name(service: Service) -> &'static str {
 /// Runs the server. The kernel kills it first when memory is short, and gives it the least processor time.
 pub fn server(spec: Spec, live: &LiveContainer) -> Argv {
     let mib = spec.memory_mib;
-    let argv = Argv::new(&["run", "--rm", "--interactive", "--init", "--name", name(spec.service)])
-        .words(&["--label", LABEL, "--pull", "never", "--log-driver", "none", "--network", "none"])
-        .words(&[
-            "--read-only",
-            "--security-opt",
-            "no-new-privileges:true",
-            "--user",
-            "0:0",
-            "--cap-drop",
-            "ALL",
-        ])
-        // For AS_USER; setpriv gives them up.
-        .words(&["--cap-add", "CHOWN", "--cap-add", "SETUID", "--cap-add", "SETGID"])
-        .words(&["--cgroup-parent", "nexus.slice", "--ulimit", "core=0", "--pids-limit", "512"])
-        .words(&["--cpu-shares", "128", "--oom-score-adj", "1000"])
+    let argv = Argv::new("run --rm --interactive --init --name")
+        .word(name(spec.service))
+        .words("--label nexus.scratch --pull never --log-driver none --network none")
+        // The capabilities are for AS_USER; setpriv gives them up.
+        .words("--read-only --user 0:0 --cap-drop ALL --cap-add CHOWN --cap-add SETUID --cap-add SETGID")
+        .words("--security-opt no-new-privileges:true")
+        .words("--cgroup-parent nexus.slice --ulimit core=0 --pids-limit 512")
+        .words("--cpu-shares 128 --oom-score-adj 1000")
         .word(format!("--memory={mib}m"))
         .word(format!("--memory-swap={mib}m"))
         .word(format!("--shm-size={}m", mib / 2))
-        .words(&["--tmpfs", "/tmp:size=64m,mode=1777,noexec,nosuid,nodev"])
+        .words("--tmpfs /tmp:size=64m,mode=1777,noexec,nosuid,nodev")
         // Secrets of its own, not the live server's: the set may come from another person.
-        .words(&["--tmpfs", "/run/secrets:size=64k,mode=1777,noexec,nosuid,nodev"])
-        .words(&mount(&live.scripts, "/nexus"));
+        .words("--tmpfs /run/secrets:size=64k,mode=1777,noexec,nosuid,nodev --mount")
+        .word(format!("type=bind,src={},dst=/nexus,readonly", live.scripts));
+    // A volume without a name: `--rm` removes it with its container.
     match spec.service {
-        Service::Postgres => postgres(argv, mib, live),
-        Service::Redis => redis(argv, spec.bytes, &live.image_id),
+        Service::Postgres => {
+            let argv = argv
+                .words("--volume /run/nexus/scratch:/var/run/postgresql")
+                .words("--mount type=volume,dst=/var/lib/postgresql,volume-label=nexus.scratch --mount")
+                // initdb wants a name for its user.
+                .word(format!("type=bind,src={}/scratch-passwd,dst=/etc/passwd,readonly", live.scripts))
+                .words("--mount type=bind,src=/etc/nexus/postgres,dst=/etc/postgresql,readonly")
+                .words("--env PGUSER=postgres --env PGPASSFILE=/run/secrets/postgres_pgpass")
+                .words(
+                    "--env PGDATA=/var/lib/postgresql/scratch/docker --env NEXUS_INITDB_OPTIONS=--no-sync",
+                );
+            run(argv, live, "/var/run/postgresql /var/lib/postgresql", POSTGRES)
+                .words(POSTGRES_OPTIONS)
+                .words("-c")
+                .word(format!("shared_buffers={}MB", mib / 4))
+                .words("-c")
+                .word(format!("maintenance_work_mem={}MB", mib / 4))
+        }
+        Service::Redis => {
+            let argv = argv
+                .words("--volume /run/nexus/scratch:/run/redis")
+                .words("--mount type=volume,dst=/data,volume-label=nexus.scratch");
+            run(argv, live, "/run/redis /data", REDIS).word(spec.bytes.to_string()).words(REDIS_OPTIONS)
+        }
     }
 }
 
-fn postgres(argv: Argv, mib: u32, live: &LiveContainer) -> Argv {
-    let mut argv = argv
-        .words(&["--volume", "/run/nexus/scratch:/var/run/postgresql"])
-        .words(&volume(POSTGRES_VOLUME))
-        // initdb wants a name for its user.
-        .words(&mount(&format!("{}/scratch-passwd", live.scripts), "/etc/passwd"))
-        .words(&mount("/etc/nexus/postgres", "/etc/postgresql"));
-    for variable in [
-        "PGUSER=postgres",
-        "PGPASSFILE=/run/secrets/postgres_pgpass",
-        "PGDATA=/var/lib/postgresql/scratch/docker",
-        "NEXUS_INITDB_OPTIONS=--no-sync",
-    ] {
-        argv = argv.words(&["--env", variable]);
-    }
-    argv = argv.words(&["--entrypoint", "sh", &live.image_id, "-c", AS_USER, "sh"]).words(&[
-        "/var/run/postgresql",
-        POSTGRES_VOLUME,
-        POSTGRES,
-        "postgres",
-    ]);
-    // The live server's own settings first, for what programs in the set may need; the others suit a throwaway copy: it need not
-    // survive a crash, and it must be small.
-    for setting in [
-        "config_file=/etc/postgresql/postgresql.conf",
-        "fsync=off",
-        "synchronous_commit=off",
-        "full_page_writes=off",
-        "autovacuum=off",
-        "archive_mode=off",
-        "ssl=off",
-        "wal_level=minimal",
-        "max_wal_senders=0",
-        "checkpoint_timeout=1h",
-        "max_wal_size=1GB",
-        "huge_pages=off",
-        "max_connections=40",
-        "listen_addresses=",
-        "logging_collector=off",
-        "log_min_error_statement=panic",
-        &format!("shared_buffers={}MB", mib / 4),
-        &format!("maintenance_work_mem={}MB", mib / 4),
-    ] {
-        argv = argv.words(&["-c", setting]);
-    }
-    argv
-}
-
-fn redis(argv: Argv, bytes: u64, image: &str) -> Argv {
-    argv.words(&["--volume", "/run/nexus/scratch:/run/redis"])
-        .words(&volume(REDIS_VOLUME))
-        .words(&["--entrypoint", "sh", image, "-c", AS_USER, "sh", "/run/redis", REDIS_VOLUME, REDIS])
-        .word(bytes.to_string())
-        // The live server's own settings without its append-only file, which Redis would prefer to the RDB file.
-        .words(&["/nexus/redis.conf", "--appendonly", "no", "--dbfilename", "dump.rdb"])
-        .words(&["--maxmemory", "0"])
-}
-
-fn mount(source: &str, target: &str) -> [String; 2] {
-    ["--mount".to_owned(), format!("type=bind,src={source},dst={target},readonly")]
-}
-
-/// Returns the option for a volume without a name: `--rm` removes it with its container.
-fn volume(target: &str) -> [String; 2] {
-    ["--mount".to_owned(), format!("type=volume,dst={target},volume-label={LABEL}")]
+/// Adds the image, and the script that becomes the server, whose directories these are.
+fn run(argv: Argv, live: &LiveContainer, directories: &'static str, script: &'static str) -> Argv {
+    let argv = argv.words("--entrypoint sh").word(&live.image_id).words("-c").word(AS_USER).words("sh");
+    argv.words(directories).word(script)
 }
 
 /// Waits until the server responds.
@@ -213,7 +171,7 @@ pub fn ready(service: Service) -> Argv {
         Service::Postgres => POSTGRES_READY,
         Service::Redis => REDIS_READY,
     };
-    Argv::new(&["exec", "--user", USER, name(service), "sh", "-c", script])
+    Argv::new("exec").words(USER).word(name(service)).words("sh -c").word(script)
 }
 
 /// Measures the disk of the server's volume whenever a line comes.
@@ -221,36 +179,36 @@ pub fn ready(service: Service) -> Argv {
 /// It runs as a user without rights: the server's programs cannot kill or change processes of another user.
 pub fn measure(service: Service) -> Argv {
     let volume = match service {
-        Service::Postgres => POSTGRES_VOLUME,
-        Service::Redis => REDIS_VOLUME,
+        Service::Postgres => "/var/lib/postgresql",
+        Service::Redis => "/data",
     };
-    Argv::new(&["exec", "--interactive", "--user", "65534:65534", "--workdir", "/", name(service)])
-        .words(&["sh", "-c", MEASURE, "sh", volume])
+    let argv = Argv::new("exec --interactive --user 65534:65534 --workdir /").word(name(service));
+    argv.words("sh -c").word(MEASURE).words("sh").words(volume)
 }
 
 /// Kills the server.
 pub fn kill(service: Service) -> Argv {
-    Argv::new(&["kill", name(service)])
+    Argv::new("kill").word(name(service))
 }
 
 /// Lists the ids of all throwaway containers.
 pub fn containers() -> Argv {
-    Argv::new(&["ps", "--all", "--no-trunc", "--quiet", "--filter", &format!("label={LABEL}")])
+    Argv::new("ps --all --no-trunc --quiet --filter label=nexus.scratch")
 }
 
 /// Lists the names of their volumes.
 pub fn volumes() -> Argv {
-    Argv::new(&["volume", "ls", "--quiet", "--filter", &format!("label={LABEL}")])
+    Argv::new("volume ls --quiet --filter label=nexus.scratch")
 }
 
 /// Removes containers and their volumes without names.
 pub fn remove_containers(ids: &[String]) -> Argv {
-    Argv::new(&["rm", "--force", "--volumes"]).words(ids)
+    Argv::new("rm --force --volumes").all(ids)
 }
 
 /// Removes volumes.
 pub fn remove_volumes(names: &[String]) -> Argv {
-    Argv::new(&["volume", "rm", "--force"]).words(names)
+    Argv::new("volume rm --force").all(names)
 }
 
 #[cfg(test)]
@@ -287,7 +245,7 @@ mod tests {
                 ["--network", "none"],
                 ["--cap-drop", "ALL"],
                 ["--pull", "never"],
-                ["--label", LABEL],
+                ["--label", "nexus.scratch"],
                 [
                     "--volume",
                     if service == Service::Redis {

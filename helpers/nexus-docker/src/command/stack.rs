@@ -4,9 +4,6 @@ use nexus_docker_client::protocol::Service;
 
 use super::argv::Argv;
 
-/// The label that Compose puts on its containers.
-const COMPOSE_LABEL: &str = "label=com.docker.compose.project";
-
 /// Prints one container per line: its id, its project, and the project's files.
 const LIST_FORMAT: &str = concat!(
     r#"{{.ID}}|{{.Label "com.docker.compose.project"}}|"#,
@@ -40,42 +37,42 @@ pub fn container(service: Service) -> &'static str {
 
 /// Lists Compose's containers, running or not; `containers::stack_ids` selects the stack's.
 pub fn list() -> Argv {
-    Argv::new(&["ps", "--all", "--no-trunc", "--filter", COMPOSE_LABEL, "--format", LIST_FORMAT])
+    Argv::new("ps --all --no-trunc --filter label=com.docker.compose.project --format").word(LIST_FORMAT)
 }
 
 /// Describes containers by their ids.
 pub fn describe(ids: &[String]) -> Argv {
-    inspect(CONTAINER_FORMAT).words(ids)
+    inspect(CONTAINER_FORMAT).all(ids)
 }
 
 /// Prints the names of the images that containers run, one per line.
 pub fn images(ids: &[String]) -> Argv {
-    inspect("{{.Config.Image}}").words(ids)
+    inspect("{{.Config.Image}}").all(ids)
 }
 
 /// Prints the digest that an image's name refers to.
 pub fn image_id(name: &str) -> Argv {
-    Argv::new(&["image", "inspect", "--format", "{{.Id}}", "--", name])
+    Argv::new("image inspect --format {{.Id}} --").word(name)
 }
 
 /// Describes the daemon.
 pub fn daemon() -> Argv {
-    Argv::new(&["info", "--format", DAEMON_FORMAT])
+    Argv::new("info --format").word(DAEMON_FORMAT)
 }
 
 /// Restarts a service. The compose file sets how long it may take to stop (`stop_grace_period`).
 pub fn restart(service: Service) -> Argv {
-    Argv::new(&["restart", container(service)])
+    Argv::new("restart").word(container(service))
 }
 
 /// Restarts a service that does not respond. Docker sends the stop signal, so a server that still handles signals shuts down
 /// properly, and kills it after ten seconds; both servers recover from that with all they had confirmed.
 pub fn restart_hung(service: Service) -> Argv {
-    Argv::new(&["restart", "-t", "10", container(service)])
+    Argv::new("restart -t 10").word(container(service))
 }
 
 pub(super) fn inspect(format: &str) -> Argv {
-    Argv::new(&["inspect", "--type", "container", "--format", format])
+    Argv::new("inspect --type container --format").word(format)
 }
 
 #[cfg(test)]

@@ -53,16 +53,14 @@ pub struct Tool {
 /// # Errors
 /// When the names of the tables do not fit on a command line.
 pub fn dump(database: &str, snapshot: &str, exclude_table_data: &[TableName]) -> Result<Tool, RunError> {
-    let mut tool = tool(Server::Live, false, "pg_dump");
-    tool.argv = tool
-        .argv
-        .words(&["--format=custom", "--compress=0", "--encoding=UTF8"])
+    let mut tool = tool(Server::Live, false, "pg_dump")
+        .words("--format=custom --compress=0 --encoding=UTF8")
         .word(format!("--lock-wait-timeout={LOCK_WAIT}"))
         .word(format!("--snapshot={snapshot}"));
     for table in exclude_table_data {
-        tool.argv = tool.argv.word(format!("--exclude-table-data={}", pattern(table)));
+        tool = tool.word(format!("--exclude-table-data={}", pattern(table)));
     }
-    tool.argv = tool.argv.word(dbname(database));
+    let tool = tool.word(dbname(database));
     let bytes: usize = tool.argv.iter().map(|word| word.len() + 1 + size_of::<usize>()).sum();
     if bytes > LONGEST_ARGV {
         return Err(RunError::NotRun(format!(
@@ -74,36 +72,36 @@ pub fn dump(database: &str, snapshot: &str, exclude_table_data: &[TableName]) ->
 
 /// Dumps the roles, without passwords.
 pub fn dump_roles() -> Tool {
-    tool(Server::Live, false, "pg_dumpall").with(&["--roles-only", "--no-role-passwords"])
+    tool(Server::Live, false, "pg_dumpall").words("--roles-only --no-role-passwords")
 }
 
 /// Restores one section of an archive.
 pub fn restore(database: &str, section: Section, server: Server, without_tablespaces: bool) -> Tool {
     // A throwaway server has one volume and no other place.
     let no_tablespaces = without_tablespaces || server == Server::Scratch;
-    let mut tool = tool(server, true, "pg_restore").with(&["--format=custom", "--exit-on-error"]);
+    let mut tool = tool(server, true, "pg_restore").words("--format=custom --exit-on-error");
     if no_tablespaces {
-        tool = tool.with(&["--no-tablespaces"]);
+        tool = tool.words("--no-tablespaces");
     }
-    tool.with(&[&format!("--section={}", section.as_str()), &dbname(database)])
+    tool.word(format!("--section={}", section.as_str())).word(dbname(database))
 }
 
 /// Prints the post-data section of an archive as SQL.
 pub fn post_data_script(server: Server) -> Tool {
-    tool(server, true, "pg_restore").with(&["--format=custom", "--section=post-data", "--file=-"])
+    tool(server, true, "pg_restore").words("--format=custom --section=post-data --file=-")
 }
 
 /// Watches process `pid` in a server's container, and kills it when the input ends.
 pub fn watchdog(server: Server, pid: u32) -> Argv {
-    exec(server).words(&[container(server), "sh", "-c", WATCHDOG, "sh"]).word(pid.to_string())
+    let argv = exec(server).word(container(server)).words("sh -c").word(WATCHDOG);
+    argv.words("sh").word(pid.to_string())
 }
 
 /// Begins a command line that runs something in a server's container, as the server's user.
 fn exec(server: Server) -> Argv {
-    let argv = Argv::new(&["exec", "--interactive"]);
     match server {
-        Server::Live => argv,
-        Server::Scratch => argv.words(&["--user", scratch::USER]),
+        Server::Live => Argv::new("exec --interactive"),
+        Server::Scratch => Argv::new("exec --interactive").words(scratch::USER),
     }
 }
 
@@ -114,25 +112,28 @@ fn container(server: Server) -> &'static str {
     }
 }
 
-fn tool(server: Server, takes_input: bool, name: &str) -> Tool {
+fn tool(server: Server, takes_input: bool, name: &'static str) -> Tool {
     let script = if takes_input { WAITING } else { SELF_WATCHED };
     // The container's own environment names the user and the password file.
-    let argv = exec(server).words(&["--env", &format!("PGOPTIONS={TOOL_OPTIONS}")]).words(&[
-        container(server),
-        "sh",
-        "-c",
-        script,
-        "sh",
-        name,
-        "--no-password",
-    ]);
+    let argv = exec(server)
+        .words("--env")
+        .word(format!("PGOPTIONS={TOOL_OPTIONS}"))
+        .word(container(server))
+        .words("sh -c")
+        .word(script)
+        .words("sh")
+        .words(name)
+        .words("--no-password");
     Tool { server, argv, takes_input }
 }
 
 impl Tool {
-    fn with(mut self, words: &[&str]) -> Self {
-        self.argv = self.argv.words(words);
-        self
+    fn word(self, word: String) -> Self {
+        Self { argv: self.argv.word(word), ..self }
+    }
+
+    fn words(self, words: &'static str) -> Self {
+        Self { argv: self.argv.words(words), ..self }
     }
 }
 

@@ -85,7 +85,7 @@ fn the_other_tools_are_these_command_lines() {
 
 #[test]
 fn tools_for_a_throwaway_server_run_in_its_container_as_its_user() {
-    let head = ["exec", "--interactive", "--user", scratch::USER];
+    let head = ["exec", "--interactive", "--user", "1879048999:1879048999"];
     for tool in [restore("nexus", Section::Data, Server::Scratch, false), post_data_script(Server::Scratch)] {
         assert_eq!(
             (&tool.argv[..4], &*tool.argv[6]),
