@@ -123,9 +123,10 @@ fn files(certificate: &Path, key: &Path) -> Result<()> {
         };
         let mode = file.metadata().or_fail_io(doing)?.permissions().mode();
         if path == key && mode & 0o007 != 0 {
+            // The directory's group is the proxy's, whatever its name is.
             return Err(Failure::new(Exit::Settings, doing())
                 .because("others may read the key")
-                .advise(format!("chgrp nexus-proxy {0}; chmod 640 {0}", path.display())));
+                .advise(format!("chgrp --reference=/etc/nexus/tls {0}; chmod 640 {0}", path.display())));
         }
         let mut begin = [0; 11];
         let has_begin = file.read_exact(&mut begin).is_ok();

@@ -130,7 +130,7 @@ impl Client {
         match error.kind() {
             io::ErrorKind::PermissionDenied => Failure::new(Exit::Permission, doing)
                 .because(error)
-                .advise("Only root and the user nexus may connect; run it by its unit or with sudo"),
+                .advise("Only root and the user of NEXUS's jobs may connect; run it by its unit or with sudo"),
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                 Failure::new(Exit::Unavailable, doing)
                     .because(error)
