@@ -37,6 +37,8 @@ usage: ./install.sh [COMMAND] [OPTION]...
   DESTDIR=DIR           only put the files below DIR, for packagers: no root, no users, no services
   PREFIX=DIR            with DESTDIR: below DIR in there, instead of /usr/local
 
+With NEXUS_USER=NAME in the environment, or in /etc/nexus/nexus.env, NEXUS uses that account for its jobs, and not nexus.
+
 Exit codes are sysexits: 0 done, 64 usage, 69 something is missing, 73 cannot create, 74 input/output,
 75 another one is at work, 77 no permission, 78 settings.
 TEXT
@@ -80,6 +82,7 @@ arguments=("$@")
 
 . "$clone/install.d/setup/places.sh"
 . "$clone/install.d/setup/say.sh"
+. "$clone/install.d/setup/settings-file.sh"
 . "$clone/install.d/setup/accounts.sh"
 . "$clone/install.d/setup/ours.sh"
 . "$clone/install.d/setup/check.sh"
@@ -87,8 +90,8 @@ arguments=("$@")
 . "$clone/install.d/setup/secrets.sh"
 . "$clone/install.d/setup/sizes.sh"
 . "$clone/install.d/setup/model.sh"
+. "$clone/install.d/setup/jobs-user.sh"
 . "$clone/install.d/setup/remove.sh"
-. "$clone/install.d/setup/settings-file.sh"
 . "$clone/install.d/setup/recipients.sh"
 . "$clone/install.d/setup/port.sh"
 . "$clone/install.d/setup/purge.sh"
@@ -153,6 +156,7 @@ install)
 	elif [[ -n $remote && -e $list_of_files ]]; then
 		exec "$prefix/sbin/nexus-setup" --remote "$remote"
 	else
+		require_user
 		become_root
 		lock_installation
 		install_here

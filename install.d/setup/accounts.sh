@@ -1,15 +1,14 @@
 # NEXUS's users and groups, and the list of what NEXUS has created on this machine. Everything older stays when NEXUS is removed.
-# The package's scripts include this file: it needs no other one.
+# The package's scripts include this file: it needs nothing but settings-file.sh, before it.
 # shellcheck shell=bash
 
-accounts=(nexus nexus-api nexus-proxy)
-# Lines of `user NAME UID`, `group NAME GID`, `volume NAME CREATED`. It counts only if root owns it.
+# Lines of `jobs NAME`, `user NAME UID`, `group NAME GID`, `volume NAME CREATED`. It counts only if root owns it.
 made_here=/var/lib/nexus/installed/made
 
 # is_roots_file FILE: whether it is a regular file of root's with a single link.
 is_roots_file() { [[ $(stat --format='%u %h %F' -- "$1" 2>/dev/null) =~ ^'0 1 regular '(empty )?file$ ]]; }
 
-# Gives /var/lib/nexus to root, and moves aside what user nexus may have put at a name of root's or of a job's: until 0.1.0 that user
+# Gives /var/lib/nexus to root, and moves aside what the user of the jobs may have put at a name of root's or of a job's: until 0.1.0 that user
 # owned the directory. After the first command no other user can change these names.
 take_places() {
 	local name place aside
@@ -24,7 +23,7 @@ take_places() {
 		installed:'symbolic link:0' | models:'symbolic link:0') [[ $(stat --dereference --format=%F:%u -- "$place" 2>/dev/null) != directory:0 ]] || continue ;;
 		*:'symbolic link:0') continue ;;
 		installed:* | models:* | .ledger-moving:*) ;;
-		proxy:directory:*) [[ $(stat --format=%U -- "$place") != nexus-proxy ]] || continue ;;
+		proxy:directory:*) [[ $(stat --format=%U -- "$place") != "$jobs_user-proxy" ]] || continue ;;
 		state:directory:*) chown --no-dereference root:root "$place" && continue ;;
 		*:directory:*) continue ;;
 		esac
@@ -56,6 +55,41 @@ group_is_ours() {
 		{ [[ ! -e $made_here ]] && looks_made "$1" && [[ $(field 4 passwd "$1") == "$(field 3 group "$1")" ]]; }
 }
 
+# Prints the account that the jobs of this machine have had so far.
+user_so_far() {
+	local name=''
+	if is_roots_file "$made_here"; then name=$(sed -n 's/^jobs //p' "$made_here" | tail -n 1); fi
+	# Versions without NEXUS_USER noted none.
+	if [[ -z $name ]] && user_is_ours nexus; then name=nexus; fi
+	# The list may be a copy from another machine, and a person may have an account of that name on this one.
+	if [[ $(field 7 passwd "$name") =~ /(nologin|false)$ ]]; then echo "$name"; fi
+}
+
+# Prints what NEXUS_USER says, a line each: in the environment of the command, and in nexus.env.
+users_wanted() { printf '%s\n' "${NEXUS_USER-}" "$(setting_of /etc/nexus/nexus.env NEXUS_USER)" | grep . || true; }
+
+# systemd's strict names have 31 characters at most, and -proxy is added to this one.
+user_name='[a-z_][a-z0-9_-]{0,24}'
+
+# The user and group of the jobs; every script asks these variables. What is noted counts, whatever a person has written since.
+jobs_user=$({ users_wanted && user_so_far; } | LC_ALL=C grep -xE "$user_name" | tail -n 1 || true)
+jobs_user=${jobs_user:-nexus}
+accounts=("$jobs_user" "$jobs_user-api" "$jobs_user-proxy")
+
+# Prints why NEXUS_USER cannot be used; nothing if it can.
+refused_user() {
+	local LC_ALL=C name
+	while IFS= read -r name; do
+		if ! [[ $name =~ ^$user_name$ ]]; then
+			echo "NEXUS_USER is not the name of an account: write a lower-case letter or _, then lower-case letters, digits, - and _, 25 characters at most"
+			return
+		elif [[ $name != "$jobs_user" ]]; then
+			echo "NEXUS_USER=$name, but NEXUS's files on this machine belong to the user $jobs_user: write NEXUS_USER=$jobs_user. It changes only with a new installation"
+			return
+		fi
+	done < <(users_wanted)
+}
+
 # Members of the group $1, and users whose group it is, except the user of that name.
 others_in_group() {
 	{
@@ -73,6 +107,7 @@ account_in_the_way() {
 	for name in "${accounts[@]}"; do
 		if getent passwd "$name" >/dev/null; then
 			if user_is_ours "$name" || looks_made "$name"; then continue; fi
+			if [[ $jobs_user != nexus ]]; then echo "the user $name exists" && return; fi
 			uid=$(field 3 passwd "$name") home=$(field 6 passwd "$name") shell=$(field 7 passwd "$name")
 			others=$(getent passwd | awk -F: -v uid="$uid" -v name="$name" '$3 == uid && $1 != name { print $1 }' | sed -n 1p)
 			case $shell in
@@ -84,6 +119,8 @@ account_in_the_way() {
 			if [[ -n $others ]]; then echo "the user $name has the same number as $others, $uid" && return; fi
 			if [[ -n $(processes_of "$uid") ]]; then echo "the user $name runs programs" && return; fi
 		elif getent group "$name" >/dev/null && ! group_is_ours "$name"; then
+			# Its members may be empty and its rights large, as those of the group docker.
+			if [[ $jobs_user != nexus ]]; then echo "the group $name exists" && return; fi
 			others=$(others_in_group "$name")
 			if [[ -n $others ]]; then echo "the group $name has members: $others" && return; fi
 		fi
@@ -98,20 +135,26 @@ account_refusal() {
 	name=$(cut -d" " -f3 <<<"$why")
 	name=${name%:}
 	printf '%s: NEXUS needs the name %s for its own jobs. Nothing was changed. ' "$why" "$name"
+	if [[ $jobs_user != nexus ]]; then
+		printf 'Choose another name than NEXUS_USER=%s, and run this again' "$jobs_user"
+		return
+	fi
+	printf 'Let NEXUS use another name (mkdir -p /etc/nexus; echo NEXUS_USER=memory >>/etc/nexus/nexus.env), and run this again. Or do this first: '
 	if getent passwd "$name" >/dev/null; then
-		printf 'Give yours another name, which keeps its number and files (usermod --login OTHER %s; groupmod --new-name OTHER %s), and run this again' "$name" "$name"
+		printf 'give yours another name, which keeps its number and files (usermod --login OTHER %s; groupmod --new-name OTHER %s)' "$name" "$name"
 	else
-		printf 'Give the group another name, which keeps its number and members (groupmod --new-name OTHER %s), or, where it is of an earlier NEXUS, take them out of it (gpasswd --delete USER %s), and run this again' "$name" "$name"
+		printf 'give the group another name, which keeps its number and members (groupmod --new-name OTHER %s), or, where it is of an earlier NEXUS, take them out of it (gpasswd --delete USER %s)' "$name" "$name"
 	fi
 }
 
-# make_accounts COMMAND…: runs COMMAND to create the accounts, and notes the new ones.
+# make_accounts COMMAND…: runs COMMAND to create the accounts, and notes the new ones and whose the jobs are.
 make_accounts() {
 	local name users groups
 	users=" $(for name in "${accounts[@]}"; do if getent passwd "$name" >/dev/null && ! user_is_ours "$name"; then echo "$name"; fi; done | paste -sd' ') "
 	groups=" $(for name in "${accounts[@]}"; do if getent group "$name" >/dev/null && ! group_is_ours "$name"; then echo "$name"; fi; done | paste -sd' ') "
 	take_places
 	"$@" || return
+	note_made "jobs $jobs_user"
 	for name in "${accounts[@]}"; do
 		if [[ $users != *" $name "* ]]; then note_made "user $name $(field 3 passwd "$name")"; fi
 		if [[ $groups != *" $name "* ]]; then note_made "group $name $(field 3 group "$name")"; fi

@@ -153,6 +153,13 @@ check_clock() {
 	fi
 }
 
+# Run before anything is changed.
+require_user() {
+	local refusal
+	refusal=$(refused_user)
+	[[ -z $refusal ]] || stop 78 "$refusal"
+}
+
 # The files that the owner may edit.
 check_files() {
 	local line file token=$keys/api_token
@@ -163,5 +170,5 @@ check_files() {
 	if [[ -r $token ]] && (($(head -n 1 "$token" | tr -d '\n' | wc --bytes) < 32)); then
 		wrong "$token has fewer than 32 characters and could be guessed: sudo sh -c 'umask 077 && head -c 24 /dev/urandom | base64 >$token', and give it to every program"
 	fi
-	while IFS= read -r line; do wrong "$line"; done < <(refused_settings "$settings" && refused_recipients "$recipients")
+	while IFS= read -r line; do wrong "$line"; done < <(refused_settings "$settings" && refused_recipients "$recipients" && refused_user)
 }

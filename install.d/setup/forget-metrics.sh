@@ -5,6 +5,7 @@ set -euo pipefail
 here=${BASH_SOURCE[0]%/*}
 . "$here/stand-alone.sh"
 stand_alone
+. "$here/settings-file.sh"
 . "$here/accounts.sh"
 . "$here/ours.sh"
 

@@ -1,5 +1,5 @@
 # Tells which containers and volumes of this machine are NEXUS's. NEXUS never stops or removes others, and never advises it.
-# The package's scripts include this file: it needs nothing but accounts.sh.
+# The package's scripts include this file: it needs nothing but accounts.sh, before it.
 # shellcheck shell=bash disable=SC2034 # what one part sets, another reads
 
 # Always this machine's own daemon: another one, by `docker context use` or by the environment, has another, empty memory.

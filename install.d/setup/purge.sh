@@ -67,9 +67,9 @@ remove_data() {
 	else
 		echo "nexus: Docker does not answer, so its volumes ${memory_volumes[*]} ${metrics_volumes[*]} were not looked for" >&2
 	fi
-	for account in nexus-api nexus-proxy; do remove_account "$account"; done
-	# The user nexus owns the sets that stay, wherever they are.
-	if [[ -z $kept ]]; then remove_account nexus; fi
+	for account in "${accounts[@]:1}"; do remove_account "$account"; done
+	# The user of the jobs owns the sets that stay, wherever they are.
+	if [[ -z $kept ]]; then remove_account "$jobs_user"; fi
 	for place in "${purged_places[@]}"; do remove_all_but "$kept" "$place"; done
 	# When each timer last ran.
 	rm -f -- /var/lib/systemd/timers/stamp-nexus-*.timer

@@ -3,6 +3,7 @@
 
 # The databases' volumes, /etc/nexus and /var/lib/nexus stay.
 remove_services() {
+	local unit
 	take_places
 	systemctl stop nexus.target nexus-stack.service 'nexus-*'
 	switch_units_off
@@ -16,9 +17,8 @@ remove_services() {
 	fi
 	systemctl stop nexus-metrics.slice nexus-proxy.slice nexus.slice
 	if mountpoint --quiet /run/nexus/scratch; then systemctl stop run-nexus-scratch.mount; fi
-	remove_drop_in nexus-backup
-	remove_drop_in nexus-restore-test
-	remove_drop_in nexus-health
+	for unit in nexus-backup nexus-restore-test nexus-health; do remove_drop_in "$(drop_in "$unit")"; done
+	remove_user_files
 }
 
 # Those that are on are noted as not yet switched on, so that setting NEXUS up again does it; what the person had switched off
@@ -36,12 +36,4 @@ switch_units_off() {
 }
 
 # drop_in UNIT: what setup adds to it.
-drop_in() { printf '/etc/systemd/system/%s.service.d/10-nexus-places.conf' "$1"; }
-
-# Its directory stays where the person has a file of their own in it.
-remove_drop_in() {
-	local file
-	file=$(drop_in "$1")
-	rm -f "$file"
-	if [[ -d ${file%/*} ]]; then rmdir --ignore-fail-on-non-empty "${file%/*}"; fi
-}
+drop_in() { printf '%s/%s.service.d/10-nexus-places.conf' "$drop_ins" "$1"; }

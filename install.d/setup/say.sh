@@ -46,7 +46,8 @@ explain_the_end() {
 need_root() {
 	((EUID != 0)) || return 0
 	command -v sudo >/dev/null || stop 77 "this needs root, and sudo is not installed: run it as root (su -c '$program')"
-	exec sudo -- "$@"
+	# sudo drops what it does not know.
+	exec sudo -- ${NEXUS_USER:+env "NEXUS_USER=$NEXUS_USER"} "$@"
 }
 
 # One of us at a time; the lock goes with this process and its children, which after a kill may take a moment.

@@ -71,7 +71,7 @@ own_secrets() {
 	own "$keys/grafana_password" 0600 472:0
 	own "$keys/redis_acl" 0600 999:1000
 	own "$recipients" 0644 root:root
-	own "$settings" 0640 root:nexus
+	own "$settings" 0640 "root:$jobs_user"
 }
 
 # Before anything is done: without a terminal the owner's key cannot be shown.

@@ -94,7 +94,7 @@ say_what_is_next() {
 
 		NEXUS runs, and will after every boot. What to do next:
 		1. Use it:            curl -s 127.0.0.1:8003/health     every call: $prefix/share/doc/nexus/CHEATSHEET.md
-		   by SQL:            usermod -aG nexus USER; host=$(setting NEXUS_PG_HOST) dbname=$(setting NEXUS_PG_DATABASE) user=nexus_app, password in $keys/nexus_app_password
+		   by SQL:            usermod -aG $jobs_user USER; host=$(setting NEXUS_PG_HOST) dbname=$(setting NEXUS_PG_DATABASE) user=nexus_app, password in $keys/nexus_app_password
 		2. A backup now:      systemctl start nexus-backup     what there is: nexus-restore list
 		3. Look at it:        systemctl list-timers 'nexus-*'; journalctl -u 'nexus-*'; systemctl status nexus.slice
 		4. Change a setting:  edit $settings, then systemctl reload nexus-stack

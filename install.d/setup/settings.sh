@@ -4,9 +4,10 @@
 write_settings() {
 	local limits memory shm old='' new
 	limits=$(docker info --format '{{if .CPUCfsQuota}}yes{{else}}no{{end}}')
-	if [[ -s $settings ]]; then old=$(<"$settings"); fi
-	new=$(merged_settings "$example" "$settings" "$(sizes_for "$(memory_of_machine)" "$(nproc)" "$limits")")
-	without_limits "$limits" <<<"$new" | put_if_new "$settings" 0640 root:nexus
+	# This line alone is written before an installation.
+	if [[ -s $settings && $(<"$settings") != "NEXUS_USER=$jobs_user" ]]; then old=$(<"$settings"); fi
+	new=$(merged_settings "$example" "$old" "NEXUS_USER=$jobs_user"$'\n'"$(sizes_for "$(memory_of_machine)" "$(nproc)" "$limits")")
+	without_limits "$limits" <<<"$new" | put_if_new "$settings" 0640 "root:$jobs_user"
 	if [[ -n $old ]]; then explain_settings "$old" "$new"; fi
 	keep_major_version
 	[[ $(setting NEXUS_METRICS) =~ ^(on|off)$ ]] || stop 78 "NEXUS_METRICS=$(setting NEXUS_METRICS) in $settings: it is on or off"
@@ -49,7 +50,7 @@ set_settings() {
 		done
 		content+=$line$'\n'
 	done <"$settings"
-	put "$settings" 0640 root:nexus <<<"${content%$'\n'}"
+	put "$settings" 0640 "root:$jobs_user" <<<"${content%$'\n'}"
 }
 
 names_of_settings() { grep -oE '^NEXUS_[A-Z0-9_]+=' | sort -u; }
@@ -83,14 +84,11 @@ keep_major_version() {
 # shellcheck disable=SC2016 # Compose expands it
 shipped_postgres_image() { sed -n 's/.*\${NEXUS_POSTGRES_IMAGE:-\(.*\)}.*/\1/p' "$share/compose/docker-compose.yml"; }
 
-# merged_settings EXAMPLE FILE SIZES: FILE as it is, and after it what only EXAMPLE has, with its comments. Where there is
-# no FILE yet: EXAMPLE. What is new takes its value from SIZES where that has one.
+# merged_settings EXAMPLE OLD VALUES: OLD as it is, and after it what only EXAMPLE has, with its comments. Where OLD is empty:
+# EXAMPLE. What is new takes its value from VALUES where that has one.
 merged_settings() {
-	local example=$1 file=$2 sizes=$3 line name comment='' old='' value
-	if [[ -s $file ]]; then
-		old=$(<"$file")
-		printf '%s\n' "$old"
-	fi
+	local example=$1 old=$2 values=$3 line name comment='' value
+	if [[ -n $old ]]; then printf '%s\n' "$old"; fi
 	while IFS= read -r line; do
 		name=${line%%=*}
 		if [[ $line == '#'* || -z $line ]]; then
@@ -100,7 +98,7 @@ merged_settings() {
 			continue
 		fi
 		if [[ -z $old ]] || ! grep -q "^$name=" <<<"$old"; then
-			value=$(sed -n "s/^$name=//p" <<<"$sizes")
+			value=$(sed -n "s/^$name=//p" <<<"$values")
 			if [[ -n $old ]]; then printf '\n%s' "$comment"; fi
 			printf '%s=%s\n' "$name" "${value:-${line#*=}}"
 		fi
@@ -149,7 +147,7 @@ place_of() {
 	local place
 	place=$(setting "$1")
 	[[ $place == /* ]] || stop 78 "$1=$place in $settings: it must be a path that begins with /"
-	[[ -d $place ]] || install -d --mode=0700 --owner=nexus --group=nexus "$place"
+	[[ -d $place ]] || install -d --mode=0700 --owner="$jobs_user" --group="$jobs_user" "$place"
 	printf '%s' "$place"
 }
 
@@ -158,7 +156,7 @@ let_write() {
 	local file
 	file=$(drop_in "$1")
 	if [[ $sets == /var/lib/nexus/* && $proofs == /var/lib/nexus/* ]]; then
-		remove_drop_in "$1"
+		remove_drop_in "$file"
 		return
 	fi
 	install -d --mode=0755 "${file%/*}"

@@ -7,9 +7,9 @@ set -euo pipefail
 here=${BASH_SOURCE[0]%/*}
 . "$here/stand-alone.sh"
 stand_alone
+. "$here/settings-file.sh"
 . "$here/accounts.sh"
 . "$here/ours.sh"
-. "$here/settings-file.sh"
 
 # This message goes to the unit's journal; nexus-setup refuses in the same case.
 refused_settings /etc/nexus/nexus.env >&2

@@ -3,6 +3,7 @@
 
 make_users_and_directories() {
 	# As a unit of its own: killed with this script in the middle of its work, it would leave copies of /etc/shadow behind.
+	write_user_files
 	make_accounts systemd-run --quiet --collect --wait --pipe systemd-sysusers nexus.conf
 	move_ledger
 	systemd-tmpfiles --create nexus.conf
@@ -20,7 +21,7 @@ make_users_and_directories() {
 own_state() {
 	local name
 	for name in backups proofs ledger alerts health metrics state/backup; do
-		find "/var/lib/nexus/$name" -xdev \( -type d -o -type f -links 1 \) \( ! -user nexus -o ! -group nexus \) -execdir chown --no-dereference nexus:nexus {} +
+		find "/var/lib/nexus/$name" -xdev \( -type d -o -type f -links 1 \) \( ! -user "$jobs_user" -o ! -group "$jobs_user" \) -execdir chown --no-dereference "$jobs_user:$jobs_user" {} +
 	done
 }
 
@@ -34,8 +35,8 @@ move_ledger() {
 	# The second is left from a killed run; it is root's (take_places).
 	if [[ -n ${names[*]} || -d $part ]]; then
 		for name in "${names[@]}"; do
-			[[ $(stat --format='%F %h %U' -- "$old/$name") =~ ^(regular\ (empty\ )?file\ 1|directory\ [0-9]+)\ nexus$ ]] ||
-				stop 78 "$old/$name must move to $new, but is not a regular file of user nexus with a single link: check it, and move it yourself (chown nexus:nexus)"
+			[[ $(stat --format='%F %h %U' -- "$old/$name") =~ ^(regular\ (empty\ )?file\ 1|directory\ [0-9]+)\ $jobs_user$ ]] ||
+				stop 78 "$old/$name must move to $new, but is not a regular file of user $jobs_user with a single link: check it, and move it yourself (chown $jobs_user:$jobs_user)"
 		done
 		[[ ! -e $new/purge-ledger.jsonl ]] ||
 			stop 78 "there is a purge ledger in $old and another one in $new: compare both, and keep the one that was written last in $new"
@@ -45,7 +46,7 @@ move_ledger() {
 		# Files that a purge has created there without a ledger.
 		rm -f -- "$new"/{.lock,.purging.lock,purge-ledger.*}
 		mv -T -- "$part" "$new"
-		chown --no-dereference nexus:nexus "$new"
+		chown --no-dereference "$jobs_user:$jobs_user" "$new"
 		rm -f -- "$old"/{.lock,.purging.lock,purge-ledger.{new,head.new,handover.new}}
 	fi
 	if [[ -s $settings && $(setting NEXUS_PURGE_LEDGER) == "$old/purge-ledger.jsonl" ]]; then set_settings "NEXUS_PURGE_LEDGER=$new/purge-ledger.jsonl"; fi

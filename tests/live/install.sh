@@ -63,6 +63,7 @@ check volume_of_anothers
 check metrics_of_anothers
 check another_docker_context
 check account_of_anothers
+check another_account_for_the_jobs
 check accounts_that_stay
 check shown_once_on_a_terminal
 check cut_short

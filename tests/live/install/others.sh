@@ -121,6 +121,95 @@ account_of_anothers() {
 	nothing_is_left
 }
 
+# whose_account NAME: all that the machine says of it, and what is in its home.
+whose_account() {
+	getent passwd "$1" && getent group "$1" && getent shadow "$1"
+	find "/home/$1" -printf '%p %m %u %g %s %T@\n' | sort
+	find "/home/$1" -type f -exec sha256sum {} + | sort
+}
+
+# names_of_units: the users and groups that systemd has for NEXUS's units, each once. nexus-docker and nexus-embed are of DynamicUser=.
+names_of_units() {
+	systemctl list-unit-files --no-legend 'nexus-*' | awk '{ sub("@\\.", "@x.", $1); print $1 }' |
+		xargs systemctl show --property=User,Group,SocketUser,SocketGroup,SupplementaryGroups | cut -s -d= -f2 | tr ' ' '\n' | sort -u | grep . | paste -sd' '
+}
+
+# NEXUS works beside a person's account called nexus, and touches nothing of it.
+another_account_for_the_jobs() {
+	local before name settings=/etc/nexus/nexus.env
+	# 1000 is a number of Redis's image.
+	useradd --uid 1234 --create-home --shell /bin/bash nexus
+	echo mine >/home/nexus/letter
+	chown nexus:nexus /home/nexus/letter
+	before=$(whose_account nexus)
+	refused_and_untouched "Let NEXUS use another name (mkdir -p /etc/nexus; echo NEXUS_USER=memory >>/etc/nexus/nexus.env)"
+	for name in Memory -memory 'me mory' ../memory 0 a23456789012345678901234567; do
+		NEXUS_USER=$name exits 78 "NEXUS_USER is not the name of an account" install_now
+	done
+	# Accounts and groups with rights of their own.
+	NEXUS_USER=docker refused_and_untouched "the group docker exists"
+	NEXUS_USER=www-data refused_and_untouched "the user www-data exists"
+
+	# A person's own file at the place of NEXUS's.
+	echo 'd /run/of-mine' >/etc/tmpfiles.d/nexus.conf
+	NEXUS_USER=memory exits 78 "/etc/tmpfiles.d/nexus.conf replaces NEXUS's own" install_now
+	same "the person's file" "$(cat /etc/tmpfiles.d/nexus.conf)" 'd /run/of-mine'
+	same "accounts of NEXUS" "$(getent passwd | grep ':NEXUS ' || true)" ""
+	rm /etc/tmpfiles.d/nexus.conf
+
+	NEXUS_USER=memory exits 0 "NEXUS runs" install_now
+	same "accounts of NEXUS" "$(getent passwd | grep ':NEXUS ' | cut -d: -f1 | sort | paste -sd' ')" "memory memory-api memory-proxy"
+	same "accounts of units" "$(names_of_units)" "docker memory memory-api memory-proxy nexus-docker nexus-embed root systemd-journal"
+	same "the user that nexus-proxy.service gives to Caddy" "$(user_of_caddy)" "$(id -u memory-proxy):$(id -g memory-proxy)"
+	same "the setting" "$(grep '^NEXUS_USER=' "$settings")" NEXUS_USER=memory
+	the_jobs_work
+	mountpoint --quiet /run/nexus/scratch
+	same "whose the mount is" "$(stat --format=%G /run/nexus/scratch)" memory
+	# What systemd does at each boot.
+	systemd-sysusers && systemd-tmpfiles --create 2>/dev/null || true
+	same "files of the person's account elsewhere" "$(find / /run -xdev \( -user nexus -o -group nexus \) -not -path '/home/nexus*')" ""
+	same "accounts of before" "$(getent passwd nexus-api nexus-proxy || true)$(getent group nexus-api nexus-proxy || true)" ""
+
+	exits 0 "nothing is missing" nexus-setup --check
+	exits 0 "NEXUS runs" nexus-setup --yes
+	# It cannot be changed by a word.
+	NEXUS_USER=other exits 78 "belong to the user memory: write NEXUS_USER=memory" install_now
+	sed -i 's/^NEXUS_USER=.*/NEXUS_USER=nexus/' "$settings"
+	exits 78 "wrong    NEXUS_USER=nexus, but NEXUS's files on this machine belong to the user memory" nexus-setup --check
+	exits 78 "write NEXUS_USER=memory" nexus-setup --yes
+	sed -i '/^NEXUS_USER=/d' "$settings"
+	exits 0 "NEXUS runs" nexus-setup --yes
+	same "the setting" "$(grep '^NEXUS_USER=' "$settings")" NEXUS_USER=memory
+
+	exits 0 "What it kept is still here" "$clone/install.sh" --uninstall
+	same "what is left in /etc" "$(find /etc -name '*nexus*' -prune)" /etc/nexus
+	exits 0 "NEXUS runs" install_now
+	the_jobs_work
+	exits 0 "are gone from this machine" "$clone/install.sh" --uninstall --purge --yes
+	same "the person's account and home" "$(whose_account nexus)" "$before"
+	userdel --remove nexus 2>/dev/null
+	nothing_is_left
+	same "accounts of NEXUS" "$(getent passwd | grep ':NEXUS ' || true)$(getent group memory memory-api memory-proxy || true)" ""
+}
+
+# As the units run them.
+the_jobs_work() {
+	local id api=127.0.0.1:8003/memory text="the lighthouse keeper at $(date +%s%N)"
+	curl --silent --fail "$api/action" --json '{"action_type": "note", "action_details": {"content": "stays"}}' >/dev/null
+	id=$(curl --silent --fail "$api/action" --json "{\"action_type\": \"note\", \"action_details\": {\"content\": \"$text\"}}" | jq --raw-output .episode_id)
+	same "what a search finds" "$(curl --silent --fail "$api/search" --json '{"query": "lighthouse keeper"}' | jq --arg text "$text" '[.. | strings | select(. == $text)] | length')" 1
+	systemctl start nexus-backup nexus-restore-test nexus-purge nexus-health-ports nexus-remote-note nexus-embed-backfill nexus-alert-test
+	same "proven sets" "$(nexus-restore list --json | jq '[.. | objects | select(.proven == true)] | length > 0')" true
+	# By nexus-purge's own socket.
+	curl --silent --fail --request DELETE "$api/episode/$id" >/dev/null
+	same "it after that" "$(curl --silent "$api/search" --json '{"query": "lighthouse keeper"}' | jq --arg text "$text" '[.. | strings | select(. == $text)] | length')" 0
+	same "failed units" "$(systemctl list-units --plain --no-legend --state=failed 'nexus-*')" ""
+	# What other machines do to the processor is no matter here.
+	same "that it has looked, and what is critical" "$({ nexus-health --once --json || true; } |
+		jq --raw-output '"\(.findings | length > 40) \([.findings[] | select(.level == "critical") | .id | select(test("^(cpu|pressure-)") | not)] | join(" "))"')" "true "
+	healthy
+}
+
 # Numbers that NEXUS wishes for are taken; groups have members; an account without a shell was there before.
 accounts_that_stay() {
 	local number
@@ -144,6 +233,6 @@ accounts_that_stay() {
 user_of_caddy() {
 	local command
 	command=$(sed -n "s/^ExecStart=sh -c '\(.*\) exec docker compose up.*/\1/p" /usr/local/lib/systemd/system/nexus-proxy.service)
-	bash -c "${command//\$\$/\$} exec docker compose --env-file /etc/nexus/nexus.env --file /usr/local/share/nexus/compose/docker-compose.yml --profile proxy config --format json" |
+	env "$(systemctl show --value --property=Environment nexus-proxy.service | grep -o 'PROXY_ACCOUNT=[^ ]*')" bash -c "${command//\$\$/\$} exec docker compose --env-file /etc/nexus/nexus.env --file /usr/local/share/nexus/compose/docker-compose.yml --profile proxy config --format json" |
 		jq --raw-output .services.proxy.user
 }

@@ -102,6 +102,7 @@ fn shell_commands_have_completions() -> Result {
 fn every_setting_is_read() -> Result {
     let compose = fs::read_to_string(root().join("compose/docker-compose.yml")).expect("docker-compose.yml");
     let readers = text_below(&root().join("helpers"));
+    let accounts = fs::read_to_string(root().join("install.d/setup/accounts.sh")).expect("accounts.sh");
     let units = units::all()?;
     for setting in settings::all()? {
         let in_compose = compose.split(&format!("${{{}:-", setting.name)).nth(1);
@@ -109,6 +110,7 @@ fn every_setting_is_read() -> Result {
         let of_unit = format!("\"$${}\"", setting.name);
         let used = in_compose.is_some()
             || readers.contains(&format!("\"{}\"", setting.name))
+            || accounts.contains(&format!("nexus.env {})", setting.name))
             || units.iter().any(|unit| unit.all("ExecCondition").any(|line| line.contains(&of_unit)));
         assert!(used, "{} is in .env.example, and nothing reads it", setting.name);
         if let Some(default) = in_compose.and_then(|rest| rest.split('}').next())
