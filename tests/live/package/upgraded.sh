@@ -137,10 +137,44 @@ from_the_former_project_and_back() {
 
 # A person's account called nexus: apt stops before a file is there.
 account_of_anothers() {
-	useradd --create-home --shell /bin/bash nexus
+	useradd --uid 1234 --create-home --shell /bin/bash nexus
 	fails "the user nexus has a login shell, /bin/bash" install_loudly "$deb"
 	same "files" "$(find /usr /etc -xdev -name '*nexus*' -not -path '/usr/local/*' -prune)" ""
 	apt_now purge nexus
 	same "the account" "$(getent passwd nexus | cut -d: -f6-)" /home/nexus:/bin/bash
+	with_another_account
 	userdel --remove nexus 2>/dev/null
+}
+
+# The way out that apt names: a line in nexus.env before the package comes. An upgrade keeps it, and nothing becomes the person's.
+with_another_account() {
+	local settings=/etc/nexus/nexus.env before
+	before=$(getent passwd nexus && getent group nexus && find /home/nexus -printf '%p %u %g %T@\n' | sort)
+	install -d /etc/nexus
+	echo NEXUS_USER=Memory >"$settings"
+	fails "NEXUS_USER is not the name of an account" install_loudly "$deb"
+	echo NEXUS_USER=memory >"$settings"
+	apt_now install "$deb"
+	nexus-setup --yes --owner-identity "$work/owner.txt" --model none >"$work/setup"
+	same "settings said to be new" "$(grep -c 'new settings' "$work/setup" || true)" 0
+	systemctl start nexus-restore-test
+	while_storing other-account apt_now install "$next"
+	systemctl start nexus-backup nexus-purge
+	same "whose the sets are" "$(stat --format=%U:%G /var/lib/nexus/backups/0*/ | sort -u)" memory:memory
+	same "files of the person's account" "$(find / /run -xdev \( -user nexus -o -group nexus \) -not -path '/home/nexus*')" ""
+	same "failed units" "$(systemctl list-units --plain --no-legend --state=failed 'nexus-*')" ""
+	# apt stops before a file of the package is there, and the version before goes on.
+	sed -i 's/^NEXUS_USER=.*/NEXUS_USER=nexus/' "$settings"
+	fails "belong to the user memory" install_loudly --reinstall "$next"
+	sed -i 's/^NEXUS_USER=.*/NEXUS_USER=memory/' "$settings"
+	same "what dpkg has half done" "$(dpkg --audit)" ""
+	# Of a shell it says nothing here.
+	NEXUS_USER=other apt_now install --allow-downgrades "$deb"
+	healthy
+	apt_now remove nexus
+	same "what is left in /etc" "$(find /etc -name '*nexus*' -prune)" /etc/nexus
+	echo 'nexus nexus/purge-backups boolean true' | debconf-set-selections
+	apt_now purge nexus
+	same "the account" "$(getent passwd nexus && getent group nexus && find /home/nexus -printf '%p %u %g %T@\n' | sort)" "$before"
+	same "accounts of NEXUS" "$(getent passwd | grep ':NEXUS ' || true)$(getent group memory memory-api memory-proxy || true)" ""
 }
