@@ -74,6 +74,7 @@ part_outside() {
 part_units() {
 	installed
 	in_machine units/verify.sh
+	in_machine units/sockets.sh
 }
 
 part_install() {
