@@ -7,7 +7,7 @@ start it. Specification: https://modelcontextprotocol.io/specification
 import json
 import sys
 
-from nexus_client import Nexus, Refused
+from nexus_client import Nexus, Refused, Stranger
 
 # Newest first. A client that asks for another one is offered the first.
 VERSIONS = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
@@ -83,7 +83,7 @@ def result_of_call(nexus, params):
         said = call(nexus, name, given) if not lacking else f"This needs {', '.join(lacking)}."
     except Refused as refused:
         lacking, said = ["refused"], str(refused)
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, Stranger) as cause:
         lacking, said = ["no answer"], f"NEXUS does not answer at {nexus.url}: {cause}"
     return {"content": [{"type": "text", "text": said}], "isError": bool(lacking)}
 

@@ -7,12 +7,16 @@
     nexus_client.py forget EPISODE_ID
 
 NEXUS_URL (http://127.0.0.1:8003), NEXUS_AGENT (nexus) and NEXUS_TOKEN_FILE (a file with the bearer token, where the API wants one)
-are read from the environment.
+are read from the environment. At that URL it uses the socket /run/nexus/api.sock instead, where it may.
 """
 
 import argparse
+import http.client
+import ipaddress
 import json
 import os
+import pwd
+import socket
 import sys
 import time
 import urllib.error
@@ -31,29 +35,76 @@ class Refused(Exception):
         self.status, self.code, self.again = status, said.get("code", ""), again
 
 
-class Stranger(OSError):
+class Stranger(Exception):
     """Something answered that is not NEXUS."""
 
 
-def is_local(url):
-    """Whether `url` points to this machine."""
-    host = urllib.parse.urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+# Programs on no network reach NEXUS by this socket: root, and the group nexus. Only root can put one there.
+SOCKET = "/run/nexus/api.sock"
+HERE = "http://127.0.0.1:8003"
 
 
-def require_own_listener(port):
-    """Raises Stranger when a program of another user listens on this port of this machine (proc_pid_net(5)). Root is systemd,
-    which listens for NEXUS; the own user may have a tunnel. A machine without these files does not run NEXUS."""
-    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(name, encoding="ascii") as file:
-                lines = [line.split() for line in file.readlines()[1:]]
-        except FileNotFoundError:
-            continue
-        for fields in lines:
-            # Local address, state (0A: it listens), user.
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port and int(fields[7]) not in (0, os.getuid()):
-                raise Stranger(f"port {port} belongs to another user's program (user number {fields[7]})")
+class Connection(http.client.HTTPConnection):
+    """A connection over plain HTTP that gives nothing to another user's program: to the socket where this user may open it, else
+    over TCP. Any program can take a port that is free, so what has accepted the connection is looked up before a byte is sent."""
+
+    def connect(self):
+        if f"http://{self.host}:{self.port}" == HERE and os.access(SOCKET, os.W_OK):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(SOCKET)
+            return
+        super().connect()
+        end = time.monotonic() + self.timeout
+        while (user := user_at_the_other_end(self.sock)) is None:
+            if time.monotonic() > end:
+                raise TimeoutError("nobody has accepted the connection")
+            time.sleep(0.01)
+        if user not in trusted_users():
+            raise Stranger(f"port {self.port} belongs to another user's program (user number {user})")
+
+
+def user_at_the_other_end(sock):
+    """The user whose program has accepted this connection; None while none has; this user's own number where the other end is on
+    another machine, or this one cannot run NEXUS.
+
+    The kernel's list of connections has a line for each end of one on this machine (proc_pid_net(5)). The line of the other end is
+    the one whose local address is our remote one, and the reverse: no two connections share both. Its user is the one that the
+    process had when it called accept(2), and only root can change it, so no other user's program can have one that says root.
+    Before that, and after the end, there is no file (its number is 0), and the line says user 0 of anybody's connection.
+    """
+    ends = [(ipaddress.ip_address(name[0]), name[1]) for name in (sock.getpeername(), sock.getsockname())]
+    if sys.platform != "linux" or not ends[0][0].is_loopback and ends[0][0] != ends[1][0]:
+        return os.getuid()
+    for family in filter(os.path.exists, ("/proc/net/tcp", "/proc/net/tcp6")):
+        with open(family, encoding="ascii") as file:
+            for line in file.readlines()[1:]:
+                fields = line.split()
+                if [end_of(field) for field in fields[1:3]] == ends and fields[9] != "0":
+                    return int(fields[7])
+    return None
+
+
+def end_of(field):
+    """Address and port of a field such as 0100007F:1F43: the address in words of this machine's byte order."""
+    words, port = field.split(":")
+    address = ipaddress.ip_address(b"".join(int(words[i:i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(words), 8)))
+    return getattr(address, "ipv4_mapped", None) or address, int(port, 16)
+
+
+def trusted_users():
+    """Root, this user (who may have a tunnel), and NEXUS."""
+    try:
+        return {0, os.getuid(), pwd.getpwnam("nexus-api").pw_uid}
+    except KeyError:
+        return {0, os.getuid()}
+
+
+class PlainHandler(urllib.request.HTTPHandler):
+    """Opens http:// by Connection."""
+
+    def http_open(self, request):
+        return self.do_open(Connection, request)
 
 
 class Nexus:
@@ -63,13 +114,12 @@ class Nexus:
     trying again stores it once.
     """
 
-    def __init__(self, url="http://127.0.0.1:8003", agent="nexus", token=None, patience=30):
+    def __init__(self, url=HERE, agent="nexus", token=None, patience=30):
         self.url, self.agent, self.token, self.patience = url.rstrip("/"), agent, token, patience
-        # On another machine the certificate identifies the server.
-        self.is_local = is_local(self.url)
-        self.is_known = not self.is_local
-        # A web proxy from the environment must not see requests that stay on this machine.
-        self.opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if self.is_local else []))
+        # On another machine the certificate identifies the server. Plain HTTP is for this machine: no web proxy from the
+        # environment may see it.
+        local = [PlainHandler, urllib.request.ProxyHandler({})] if self.url.startswith("http:") else []
+        self.opener = urllib.request.build_opener(*local)
 
     @classmethod
     def from_environment(cls):
@@ -78,7 +128,7 @@ class Nexus:
         if os.environ.get("NEXUS_TOKEN_FILE"):
             with open(os.environ["NEXUS_TOKEN_FILE"], encoding="ascii") as file:
                 token = file.read().strip()
-        return cls(os.environ.get("NEXUS_URL", "http://127.0.0.1:8003"), os.environ.get("NEXUS_AGENT", "nexus"), token)
+        return cls(os.environ.get("NEXUS_URL", HERE), os.environ.get("NEXUS_AGENT", "nexus"), token)
 
     def remember(self, content, tags=(), kind="note", importance=0.5):
         """Stores a text; its id. When it comes back, the text is on disk."""
@@ -103,18 +153,6 @@ class Nexus:
             if not (refused.status == 404 and refused.again):
                 raise
 
-    def meet(self):
-        """Keeps texts and the token from another program that has NEXUS's port: checks who listens, and once that NEXUS answers."""
-        if self.is_local:
-            require_own_listener(urllib.parse.urlsplit(self.url).port or 80)
-        if self.is_known:
-            return
-        with self.opener.open(self.url + "/", timeout=30) as answer:
-            said = said_by_nexus(answer)
-        if not isinstance(said, dict) or said.get("service") != "NEXUS API":
-            raise Stranger("another program answers there")
-        self.is_known = True
-
     def request(self, method, path, body=None, headers=None):
         """One call; the answer's JSON. Raises Refused, or OSError when there was no answer in time."""
         headers = {"X-Nexus-Agent": self.agent, "Content-Type": "application/json", **(headers or {})}
@@ -125,7 +163,6 @@ class Nexus:
         end, again = time.monotonic() + self.patience, False
         while True:
             try:
-                self.meet()
                 request = urllib.request.Request(self.url + path, data, headers, method=method)
                 with self.opener.open(request, timeout=30) as answer:
                     return said_by_nexus(answer)
@@ -135,8 +172,6 @@ class Nexus:
                 if error.code not in (429, 502, 503, 504) or time.monotonic() + wait > end:
                     said = reason(error.read())
                     raise (Refused(error.code, said, again) if said else Stranger(f"HTTP {error.code}, but not from NEXUS")) from None
-            except Stranger:
-                raise
             except OSError:
                 if time.monotonic() > end:
                     raise

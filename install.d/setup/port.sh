@@ -34,6 +34,15 @@ holder_of() {
 	done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == "0A" { print $2, $8, $10 }')
 }
 
+# is_bound ADDRESS:PORT: whether a program has taken it, as systemd would find out (socket(7), SO_REUSEADDR). A program that has bound a
+# port and does not listen is in none of the kernel's lists.
+# shellcheck disable=SC2016 # Perl's variables
+is_bound() {
+	[[ $1 =~ ^\[?([0-9a-f.:]+)\]?:([0-9]+)$ ]] || return
+	env --ignore-environment perl -MErrno -MIO::Socket::IP -e 'exit !(!IO::Socket::IP->new(LocalHost => $ARGV[0], LocalPort => $ARGV[1], Listen => 1, ReuseAddr => 1, GetAddrInfoFlags => 0) && $!{EADDRINUSE})' \
+		"${BASH_REMATCH[@]:1:2}"
+}
+
 # process_with INODE: prints the process that has this socket open. Only root sees processes of others.
 process_with() {
 	local link process name=''
@@ -54,6 +63,9 @@ strangers() {
 		if systemctl is-active --quiet "$socket" 2>/dev/null; then continue; fi
 		while IFS= read -r address; do
 			holder=$(holder_of "$address")
+			if [[ -z $holder ]] && is_bound "$address"; then
+				holder='it has bound it and does not listen (ss -tanp --bound-inactive names it, from Linux 6.8 on)'
+			fi
 			[[ -z $holder ]] || printf "%s, where NEXUS's API listens, belongs to another program: %s\n" "$address" "$holder"
 		done < <(addresses_of "$socket")
 	done

@@ -47,6 +47,10 @@ check windows_lines_are_read
 check other_recipients_are_named
 check a_short_token_is_named
 check strangers_port_is_told_at_the_end
+check strangers_port_that_is_bound_only
+check strangers_on_other_addresses_stop_nobody
+check own_programs_are_asked
+check the_client_uses_the_socket_where_it_may
 check put_back_as_roots
 check a_server_that_fails
 check waiting_has_an_end

@@ -4,9 +4,9 @@
 
 listens_at() { ss -Htln | found -F "$1 "; }
 
-# a_stranger ADDRESS LISTED: a program of user nobody listens there; stranger is its process.
+# a_stranger ADDRESS LISTED [USER]: a program of USER, or nobody, listens there until the check ends; stranger is its process.
 a_stranger() {
-	setpriv --reuid=nobody --regid=nogroup --clear-groups python3 -c '
+	setpriv --reuid="${3:-nobody}" --regid=nogroup --clear-groups python3 -c '
 import http.server, socket, sys
 class Stranger(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -19,11 +19,62 @@ class Server(http.server.HTTPServer):
     address_family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 Server((sys.argv[1], 8003), Stranger).serve_forever()' "$1" >"$work/asked" 2>&1 &
 	stranger=$!
+	trap "kill $stranger 2>/dev/null || true" EXIT
 	await 10 listens_at "$2"
 }
 stranger_goes() {
 	kill "$stranger"
 	wait "$stranger" 2>/dev/null || true
+}
+
+# a_toggler: a program of user nobody has bound 127.0.0.1:8003 and does not listen. After SIGUSR1 it listens for one connection, answers as NEXUS
+# would, and stops listening.
+a_toggler() {
+	setpriv --reuid=nobody --regid=nogroup --clear-groups python3 -u -c '
+import signal, socket
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+door = socket.socket()
+# Connections that have ended a moment ago do not matter, and nobody else may listen.
+def shares(yes):
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, yes)
+shares(1)
+door.bind(("127.0.0.1", 8003))
+while True:
+    shares(0)
+    print("bound")
+    signal.sigwait([signal.SIGUSR1])
+    shares(1)
+    door.listen()
+    guest = door.accept()[0]
+    guest.settimeout(3)
+    body = b"""{"service": "NEXUS API", "episode_id": "none"}"""
+    try:
+        print(guest.recv(65536), guest.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)), guest.recv(65536))
+    except OSError as error:
+        print(error)
+    guest.close()
+    door.shutdown(socket.SHUT_RDWR)' >"$work/asked" 2>&1 &
+	stranger=$!
+	trap "kill $stranger 2>/dev/null || true" EXIT
+	await 10 found bound "$work/asked"
+}
+# in_the_gap PROCESS COMMAND…: Python runs the program. Before each of its connections it is held up until PROCESS listens: whatever it has looked
+# at before, nobody listened then.
+in_the_gap() {
+	python3 -B -c '
+import os, runpy, signal, sys, time
+def before(event, arguments):
+    if event == "socket.connect":
+        print("connects to", arguments[1], file=sys.stderr)
+        os.kill(stranger, signal.SIGUSR1)
+        end = time.monotonic() + 30
+        while time.monotonic() < end and not any(line.split()[1:4:2] == ["0100007F:1F43", "0A"] for line in open("/proc/net/tcp")):
+            time.sleep(0.001)
+stranger = int(sys.argv[1])
+sys.addaudithook(before)
+sys.path.insert(0, os.path.dirname(sys.argv[2]))
+program, sys.argv = sys.argv[2], sys.argv[2:]
+runpy.run_path(program, run_name="__main__")' "$@"
 }
 
 # does_not_run WORDS COMMAND…: 69, with these words, and no word that NEXUS runs.
@@ -85,4 +136,58 @@ strangers_port_is_told_at_the_end() {
 		127.0.0.1 127.0.0.1:8003
 		::1 [::1]:8003
 	LIST
+}
+
+client=/usr/local/share/nexus/examples/nexus_client.py
+as_daemon() { setpriv --reuid=daemon --regid=daemon --clear-groups env NEXUS_URL="$1" python3 -B "$client" "${@:2}"; }
+
+# A port that is bound is as good as taken, although no list shows it; and between a look at the lists and a connection it can be listened on.
+strangers_port_that_is_bound_only() {
+	local stranger
+	systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service
+	head --bytes=40 /dev/urandom | base64 >"$work/token"
+	a_toggler
+	does_not_run "127.0.0.1:8003, where NEXUS's API listens, belongs to another program: it has bound it and does not listen" nexus-setup --yes --model none
+	does_not_run "it has bound it and does not listen" nexus-setup --after-install --yes --model none
+	fails "belongs to another user's program" env NEXUS_TOKEN_FILE="$work/token" bash -c "$(declare -f in_the_gap); in_the_gap $stranger $client remember secret"
+	same "what the stranger was asked" "$(grep -cE 'HTTP|secret|Bearer' "$work/asked" || true)" 0
+	stranger_goes
+	rm "$work/token"
+	exits 0 "NEXUS runs" nexus-setup --yes --model none
+}
+
+# A listener that no connection of the client's leads to is none of its business.
+strangers_on_other_addresses_stop_nobody() {
+	local stranger
+	a_stranger 127.0.0.5 127.0.0.5:8003
+	exits 0 "" as_daemon http://127.0.0.1:8003 remember "beside a stranger"
+	exits 0 "" as_daemon 'http://[::1]:8003' recall "beside a stranger"
+	fails "belongs to another user's program" as_daemon http://127.0.0.5:8003 remember secret
+	same "what the stranger was asked" "$(grep -c HTTP "$work/asked" || true)" 0
+	stranger_goes
+}
+
+# A person's own tunnel is theirs, also where one socket serves both kinds of addresses.
+own_programs_are_asked() {
+	local stranger address
+	systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service
+	for address in 127.0.0.1 ::; do
+		a_stranger "$address" "$([[ $address == :: ]] && echo '*' || echo "$address"):8003" daemon
+		same "the answer of $address" "$(as_daemon http://127.0.0.1:8003 remember "to my own")" none
+		stranger_goes
+		a_stranger "$address" "$([[ $address == :: ]] && echo '*' || echo "$address"):8003"
+		fails "belongs to another user's program" as_daemon http://127.0.0.1:8003 remember secret
+		same "what the stranger was asked" "$(grep -c HTTP "$work/asked" || true)" 0
+		stranger_goes
+	done
+	exits 0 "NEXUS runs" nexus-setup --yes --model none
+}
+
+the_client_uses_the_socket_where_it_may() {
+	local path=/run/nexus/api.sock
+	same "where root connects to" "$(python3 -B -c '
+import runpy, sys
+sys.addaudithook(lambda event, arguments: print(arguments[1]) if event == "socket.connect" else None)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")' "$client" remember "over the socket" | head -n 1)" "$path"
 }
