@@ -17,8 +17,7 @@ check_remains() {
 	refusal=$(docker_refusal memory)
 	[[ -z $refusal ]] || stop 69 "$refusal"
 	if volume_exists nexus_postgres_data && [[ ! -s $keys/postgres_password ]]; then
-		stop 78 "the database of an earlier NEXUS is still here (Docker's volume nexus_postgres_data), but not its password ($keys/postgres_password):
-  put back /etc/nexus/credentials from where you keep it, or, to begin anew without the old data: docker volume rm nexus_postgres_data"
+		stop 78 "the database of an earlier NEXUS is still here (Docker's volume nexus_postgres_data), but not its password ($keys/postgres_password): put back /etc/nexus/credentials from where you keep it, or, to start without the old data: docker volume rm nexus_postgres_data"
 	fi
 }
 
@@ -89,13 +88,15 @@ choose_owner() {
 		return
 	fi
 	if [[ -n $owner_identity && -e $owner_identity ]]; then
-		owner=$(age-keygen -y "$owner_identity") || stop 78 "$owner_identity holds no age identity$(is_locked "$owner_identity" && echo ' that is not locked with a passphrase'): name another file after --owner-identity"
+		open_identity
+		owner=$(age-keygen -y - <&"$identity") || stop 78 "$owner_identity holds no age identity$(is_locked "$owner_identity" && echo ' that is not locked with a passphrase'): name another file after --owner-identity"
 		say "the owner is whoever holds $owner_identity: $owner"
 	elif [[ -n $owner_identity ]]; then
 		(umask 077 && age-keygen -o "$owner_identity" 2>/dev/null) ||
 			stop 73 "cannot make $owner_identity: name a file in a directory that is there after --owner-identity"
-		if [[ -n ${SUDO_USER:-} ]]; then chown --no-dereference "$SUDO_USER:" "$owner_identity"; fi
-		owner=$(age-keygen -y "$owner_identity")
+		open_identity
+		owner=$(age-keygen -y - <&"$identity")
+		if [[ -n ${SUDO_USER:-} ]]; then chown "$SUDO_USER:" "/dev/fd/$identity"; fi
 		say "the owner's identity is in $owner_identity. Keep it where this machine is not: it opens every backup, and nothing else does."
 	else
 		show_new_identity
@@ -104,6 +105,20 @@ choose_owner() {
 		kind=$(kind_of_recipient "$line")
 		[[ -z $kind ]] || stop 78 "the owner's identity goes with $kind: $only_ages_own"
 	done <<<"$owner"
+}
+
+# Opens the owner's identity, as file descriptor $identity. Whoever wrote that file can open every backup: it must be root's, or of the
+# person who called sudo, and no other user may be able to write to it. Checked once it is open: in a directory of another user, that
+# user can put another file there at any time.
+open_identity() {
+	local user mode kind name
+	[[ -f $owner_identity ]] || stop 78 "$owner_identity is not a regular file: name another one after --owner-identity"
+	exec {identity}<"$owner_identity"
+	read -r user mode kind < <(stat --dereference --format='%u %a %F' "/dev/fd/$identity")
+	name=$(id --name --user "$user" 2>/dev/null || echo "user number $user")
+	[[ $kind == regular* && ($user == 0 || $user == "${SUDO_UID:-0}") ]] ||
+		stop 77 "$owner_identity belongs to $name, who could then open every backup. If that is meant: chown root $owner_identity"
+	((!(8#$mode & 8#022))) || stop 77 "others than $name can write to $owner_identity, and would open every backup: chmod go-w $owner_identity, after a look at it"
 }
 
 # As age --passphrase writes it.

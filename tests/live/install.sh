@@ -33,6 +33,7 @@ check packagers_get_files
 check strangers_port_stops_an_installation
 check strangers_port_is_named_to_anyone
 check owners_of_other_kinds_are_refused
+check owners_of_other_users_are_refused
 check not_without_root
 check person_with_sudo
 check failures_can_be_repeated

@@ -173,3 +173,30 @@ owners_of_other_kinds_are_refused() {
 	age-keygen() { echo age1pq1qqqq; }
 	exits 78 "the owner's identity goes with a post-quantum recipient (age1pq1…): NEXUS encrypts to age's own keys only" refused_owner "$work/identity"
 }
+
+# Whoever wrote the identity opens every set.
+owners_of_other_users_are_refused() {
+	local identity=$work/identity nobody
+	nobody=$(id --user nobody)
+	rm -f "$identity"
+	age-keygen -o "$identity" 2>/dev/null
+	exits 0 "the owner is whoever holds" refused_owner "$identity"
+	chown nobody "$identity"
+	exits 77 "$identity belongs to nobody, who could then open every backup" refused_owner "$identity"
+	SUDO_UID=$nobody exits 0 "the owner is whoever holds" refused_owner "$identity"
+	ln -s "$identity" "$work/link"
+	exits 77 "belongs to nobody" refused_owner "$work/link"
+	chown root "$identity"
+	chmod 0620 "$identity"
+	exits 77 "others than root can write" refused_owner "$identity"
+	mkfifo "$work/pipe"
+	exits 78 "not a regular file" refused_owner "$work/pipe"
+	# Another file takes its place as soon as it is made.
+	# shellcheck disable=SC2317 # called by what is sourced
+	age-keygen() {
+		command age-keygen "$@" || return
+		if [[ $1 == -o ]]; then command age-keygen 2>/dev/null | install --owner=nobody --mode=0600 /dev/stdin "$2"; fi
+	}
+	exits 77 "belongs to nobody" refused_owner "$work/made"
+	rm -f "$work"/{identity,link,pipe,made}
+}
