@@ -5,12 +5,12 @@
 found_missing=0 found_wrong=0
 
 missing() {
-	printf 'missing  %s: %s\n' "$1" "$2" | printable
+	printable "missing  $1: $2"
 	found_missing=$((found_missing + 1))
 }
-note() { printf 'note     %s: %s\n' "$1" "$2" | printable; }
+note() { printable "note     $1: $2"; }
 wrong() {
-	printf 'wrong    %s\n' "$1" | printable
+	printable "wrong    $1"
 	found_wrong=$((found_wrong + 1))
 }
 

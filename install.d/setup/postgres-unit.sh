@@ -45,7 +45,7 @@ run_as_unit() {
 is_at_work() { [[ $(systemctl show --property=ActiveState --value "$unit") != @(inactive|failed) ]]; }
 
 # show_journal CURSOR: prints the unit's messages since then.
-show_journal() { journalctl --quiet --output=cat --cursor-file="$1" _SYSTEMD_UNIT="$unit" | printable; }
+show_journal() { journalctl --quiet --output=cat --cursor-file="$1" _SYSTEMD_UNIT="$unit" | printable_lines; }
 
 stop_unit() {
 	complain "the unit stops and undoes its work; this goes on without this terminal"

@@ -38,7 +38,7 @@ switch_remote() {
 
 start_remote() {
 	wait_for_unit 35 reload-or-restart "$1.service" && return
-	journalctl --unit="$1.service" --lines=10 --no-pager --output=cat | printable >&2
+	journalctl --unit="$1.service" --lines=10 --no-pager --output=cat | quoted
 	complain "other machines are not let in (above); systemd tries again every minute: systemctl status $1"
 	remote_failed=yes
 }

@@ -9,18 +9,24 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # Untrusted text (of a server, a unit, a file) as a terminal may show it: a question mark replaces characters that would control
-# it or reorder the text. In bytes: C0 except tab and line feed, DEL, C1, direction marks, other line ends. Same as `printable` of
-# helpers/lib/cli/src/text.rs.
-printable() {
+# it or reorder the text. In bytes: C0 except tab and line feed, DEL, C1, direction marks, other line ends. Same as
+# `printable_lines` of helpers/lib/cli/src/text.rs.
+printable_lines() {
 	LC_ALL=C sed --unbuffered -E 's/[\x01-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8b\x8e\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf|\xef\xbf[\xb9-\xbb]|\xf3\xa0[\x80\x81][\x80-\xbf]/?/g; s/\x00/?/g'
 }
 
-# guarded COMMAND…: what it writes to standard error may be a server's text, so it goes through `printable`, and is indented: no line of it
-# looks like one of ours.
-guarded() { { "$@" 2>&1 >&3 3>&- | printable | sed --unbuffered 's/^/  /' >&2; } 3>&1; }
+# printable WORD…: prints them in one line. A name with a line feed begins no line that looks like one of ours.
+printable() { printf '%s\n' "${*//$'\n'/?}" | printable_lines; }
 
-say() { printf '%s\n' "$*" | printable; }
-complain() { printf '%s: %s\n' "${program##*/}" "$*" | printable >&2; }
+# Writes standard input, which may be a server's or a unit's text, to standard error. No line of it looks like one of ours: each is
+# indented.
+quoted() { printable_lines | sed --unbuffered 's/^/  /' >&2; }
+
+# guarded COMMAND…: what it writes to standard error may be a server's text.
+guarded() { { "$@" 2>&1 >&3 3>&- | quoted; } 3>&1; }
+
+say() { printable "$*"; }
+complain() { printable "${program##*/}: $*" >&2; }
 
 # stop CODE TEXT: ends everything; TEXT says what was done to what, why it failed and what to do.
 stop() {
@@ -96,6 +102,6 @@ agreed() {
 	local answer
 	[[ $yes == no ]] || return 0
 	has_terminal || stop 64 "there is no terminal to ask on: say --yes if you mean it"
-	read -r -p "$(printf '%s' "$1" | printable) [y/N] " answer </dev/tty
+	read -r -p "$(printable "$1") [y/N] " answer </dev/tty
 	[[ $answer == [yY] || $answer == [yY][eE][sS] ]]
 }

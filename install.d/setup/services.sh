@@ -28,7 +28,7 @@ switch_metrics() {
 	local order=stop
 	if [[ $(setting NEXUS_METRICS) == on ]]; then order=reload-or-restart; fi
 	wait_for_unit 35 "$order" nexus-metrics.service || {
-		journalctl --unit=nexus-metrics.service --lines=10 --no-pager --output=cat | printable >&2
+		journalctl --unit=nexus-metrics.service --lines=10 --no-pager --output=cat | quoted
 		complain "the metrics did not start (above); systemd tries again every five minutes: systemctl status nexus-metrics"
 	}
 }
@@ -47,11 +47,11 @@ enable_units() {
 
 explain_stack() {
 	local container
-	journalctl --unit=nexus-stack.service --lines=15 --no-pager --output=cat | printable >&2
+	journalctl --unit=nexus-stack.service --lines=15 --no-pager --output=cat | quoted
 	for container in nexus-postgres nexus-redis; do
 		if [[ $(docker inspect --format '{{with .State.Health}}{{.Status}}{{end}}' "$container" 2>/dev/null) != healthy ]]; then
 			complain "$container is not healthy; its last lines:"
-			docker logs --tail 5 "$container" 2>&1 | printable >&2 || true
+			docker logs --tail 5 "$container" 2>&1 | quoted || true
 		fi
 	done
 	stop 69 "the servers did not start: the last lines of their unit are above; more in \`journalctl -u nexus-stack\` and \`docker logs nexus-postgres\`"
@@ -82,7 +82,7 @@ take_first_backup() {
 		return
 	fi
 	wait_for_unit 720 start nexus-backup.service || {
-		journalctl --unit=nexus-backup.service --lines=15 --no-pager --output=cat | printable >&2
+		journalctl --unit=nexus-backup.service --lines=15 --no-pager --output=cat | quoted
 		stop 74 "the first backup failed: its last lines are above. The servers run; mend it, then: systemctl start nexus-backup"
 	}
 }

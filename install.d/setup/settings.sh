@@ -35,7 +35,7 @@ write_settings() {
 require_settings() {
 	local refusals
 	refusals=$(refused_settings "$settings")
-	[[ -z $refusals ]] || stop 78 "$refusals"
+	[[ -z $refusals ]] || stop 78 "${refusals//$'\n'/; }"
 }
 
 # setting NAME: its value in nexus.env.

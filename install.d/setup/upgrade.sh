@@ -19,7 +19,7 @@ back_up_before_upgrade() {
 	doing "backing up, before ${from:+$from becomes }version $(version_here) changes anything"
 	if [[ -n $pending ]]; then say "the database gets: $(paste -sd' ' <<<"$pending")"; fi
 	wait_for_unit 720 start nexus-backup.service || {
-		journalctl --unit=nexus-backup.service --lines=15 --no-pager --output=cat | printable >&2
+		journalctl --unit=nexus-backup.service --lines=15 --no-pager --output=cat | quoted
 		stop 74 "the backup before the upgrade failed: its last lines are above. The database is as it was, and nothing else was started anew"
 	}
 	set_before=$(newest_set)

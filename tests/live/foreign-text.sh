@@ -120,10 +120,15 @@ what_a_login_trigger_says_does_not_steer() {
 # Every byte there is, and every mark of direction, through what the scripts print with.
 scripts_print_what_others_say_without_what_steers() {
 	# shellcheck source=/dev/null
-	(program='test' && . /usr/local/share/nexus/setup/say.sh && trap - HUP INT TERM &&
-		say "$evil" && complain "$evil" && LC_ALL=C awk 'BEGIN { for (i = 0; i < 256; i++) printf "%c", i }' | printable) >"$work/said" 2>&1
+	(program='test' && . /usr/local/share/nexus/setup/say.sh && . /usr/local/share/nexus/setup/check.sh && trap - HUP INT TERM &&
+		say "database $evil" && complain "$evil" && doing "$evil" && missing "$evil" "$evil" && note "$evil" "$evil" && wrong "$evil" &&
+		quoted <<<"$evil" && guarded complain "$evil") >"$work/said" 2>&1
 	same "lines that steer" "$(steers "$work/said")" 0
-	grep -q 'all is well' "$work/said"
+	same "lines that only seem ours" "$(grep -c '^nexus-restore: all is well' "$work/said" || true)" 0
+	same "lines" "$(wc -l <"$work/said")" 9
+	# shellcheck source=/dev/null
+	(. /usr/local/share/nexus/setup/say.sh && LC_ALL=C awk 'BEGIN { for (i = 0; i < 256; i++) printf "%c", i }' | quoted) >"$work/said" 2>&1
+	same "lines that steer" "$(steers "$work/said")" 0
 	# shellcheck source=/dev/null
 	same "words" "$(. /usr/local/share/nexus/setup/say.sh && say 'ñandú 🧠 سلام')" 'ñandú 🧠 سلام'
 }
