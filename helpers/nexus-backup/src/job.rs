@@ -125,7 +125,7 @@ fn attempt(
     space::measure(directory.path(), stored_bytes, directory.last()?)?.require(directory.path())?;
     progress.expect(stored_bytes);
 
-    let name = SetName::new(directory.next_sequence()?.max(highest + 1), snapshot.taken);
+    let name = SetName::new(directory.next_sequence(highest)?, snapshot.taken);
     let staging = Staging::create(directory.path(), name, recipients.to_vec(), args.zstd_level)?;
     let written = write::contents(write::Job {
         args,

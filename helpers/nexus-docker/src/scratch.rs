@@ -146,7 +146,7 @@ fn start(
         return Err(RunError::NotRun("the throwaway server did not report its start".to_owned()));
     }
     let monitor = DiskMonitor::start(peer, spec.service)?;
-    feed(PASSWORD_LINE + spec.bytes, input, server.stdin()?, peer, released);
+    feed(PASSWORD_LINE.saturating_add(spec.bytes), input, server.stdin()?, peer, released);
     match run::output(peer, &scratch::ready(spec.service), START) {
         Ok(_) => Ok(monitor),
         // After the monitor has killed the server, everything else fails too.

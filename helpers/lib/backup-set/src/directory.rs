@@ -10,7 +10,7 @@ use nexus_fs::files;
 use nexus_fs::new_file::{NewFile, sync_directory};
 use serde::{Deserialize, Serialize};
 
-use crate::name::SetName;
+use crate::name::{self, HIGHEST, SetName};
 use crate::size::Size;
 
 /// A set that is complete: its name has no leading dot.
@@ -26,6 +26,7 @@ pub struct SetEntry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Last {
     /// Number of the last set.
+    #[serde(deserialize_with = "name::remembered")]
     pub sequence: u64,
     /// Bytes its tables had in the database.
     pub database_bytes: u64,
@@ -44,7 +45,7 @@ pub struct Remembered {
     #[serde(default)]
     sizes: BTreeMap<String, Size>,
     /// The owner has accepted that sets after this number hold less than those before.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "name::remembered")]
     pub accepted: u64,
     /// Name of the set whose rows the newest one lacks.
     #[serde(default)]
@@ -209,13 +210,18 @@ impl BackupDirectory {
         self.path.join(".unfinished")
     }
 
-    /// The number of the next set: one more than any there is or was.
+    /// The number of the next set: one more than any there is or was here, and than `highest`, which is remembered elsewhere.
     ///
     /// # Errors
-    /// I/O.
-    pub fn next_sequence(&self) -> Result<u64> {
+    /// Data (65) when the newest set has the highest number that there is; I/O.
+    pub fn next_sequence(&self, highest: u64) -> Result<u64> {
         let newest = self.sets()?.last().map_or(0, |set| set.name.sequence);
-        Ok(newest.max(self.remembered()?.last.sequence) + 1)
+        let known = newest.max(self.remembered()?.last.sequence).max(highest);
+        known.checked_add(1).filter(|next| *next <= HIGHEST).ok_or_else(|| {
+            Failure::new(Exit::Data, format!("numbering the next set in {}", self.path.display()))
+                .because(format!("a set there has the number {newest}, and {HIGHEST} is the highest"))
+                .advise("No backup has made a set of that number: move its directory elsewhere")
+        })
     }
 
     /// What is remembered of the last set; nothing when it was never written or is damaged.

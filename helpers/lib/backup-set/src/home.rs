@@ -18,7 +18,7 @@ use nexus_fs::new_file::{NewFile, sync_directory};
 use serde::{Deserialize, Serialize};
 
 use crate::directory::{BackupDirectory, replace_json};
-use crate::name::SetName;
+use crate::name::{self, SetName};
 
 /// Where it is remembered.
 pub const STATE: &str = "/var/lib/nexus/state/backup";
@@ -33,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Memory {
     /// The highest number that a set has had in any of them.
+    #[serde(deserialize_with = "name::remembered")]
     highest: u64,
     /// The directories, by path.
     directories: BTreeMap<PathBuf, Home>,
@@ -114,7 +115,8 @@ impl Homes {
     fn note(&self, path: PathBuf, id: &str, newest: Option<SetName>) -> Result<u64> {
         let home =
             Home { id: id.to_owned(), newest: newest.map(|name| name.to_string()), device: device_of(&path) };
-        let highest = |memory: &Memory| memory.highest.max(newest.map_or(0, |name| name.sequence));
+        let newest = newest.map_or(0, |set| name::to_remember(set.sequence));
+        let highest = |memory: &Memory| memory.highest.max(newest);
         let known = self.memory()?;
         if known.directories.get(&path) == Some(&home) && known.highest == highest(&known) {
             return Ok(known.highest);

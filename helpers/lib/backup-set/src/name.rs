@@ -7,11 +7,30 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Deserializer};
+
+/// The highest number of a set; a set an hour needs 100,000 years to reach it. Whoever can make a directory chooses the number
+/// in its name, so a larger one is not a set's name: nothing that counts on from a set can overflow.
+pub const HIGHEST: u64 = 999_999_999;
+
+/// The number of a set as it is remembered: 0 (none) if it is in the upper half. Such a number comes from a directory that no
+/// backup made; remembered, it could leave no number for the next set even when that directory is gone.
+pub fn to_remember(number: u64) -> u64 {
+    if number <= HIGHEST / 2 { number } else { 0 }
+}
+
+/// Reads a number that was remembered, by [`to_remember`]'s rule.
+///
+/// # Errors
+/// Those of a `u64`.
+pub fn remembered<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    u64::deserialize(from).map(to_remember)
+}
 
 /// `000042-20261122T030012Z`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetName {
-    /// Counts up by one each set; never used twice.
+    /// Counts up by one each set, up to [`HIGHEST`]; never used twice.
     pub sequence: u64,
     /// When the set's snapshot was taken, to the second.
     pub taken: Timestamp,
@@ -60,6 +79,9 @@ impl FromStr for SetName {
     fn from_str(text: &str) -> Result<Self, NotASetName> {
         let (sequence, taken) = text.split_once('-').ok_or(NotASetName)?;
         let sequence: u64 = sequence.parse().map_err(|_| NotASetName)?;
+        if sequence > HIGHEST {
+            return Err(NotASetName);
+        }
         let name = Self { sequence, taken: parse_taken(taken).ok_or(NotASetName)? };
         // Only the one way of writing it: no sign, no other padding.
         if name.to_string() == text { Ok(name) } else { Err(NotASetName) }
@@ -107,9 +129,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_number_that_leaves_none_for_the_next_set_is_not_a_sets() {
+        let parse = |number: u64| format!("{number:06}-20261122T030012Z").parse::<SetName>();
+        assert_eq!(parse(HIGHEST).map(|name| name.sequence), Ok(HIGHEST));
+        for number in [HIGHEST + 1, u64::MAX - 1, u64::MAX] {
+            assert_eq!(parse(number), Err(NotASetName), "{number}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn every_name_round_trips(sequence in 0u64..10_000_000, second in 0i64..7_000_000_000) {
+        fn every_name_round_trips(sequence in 0..=HIGHEST, second in 0i64..7_000_000_000) {
             let name = SetName::new(sequence, Timestamp::from_second(second)?);
             prop_assert_eq!(name.to_string().parse(), Ok(name));
         }

@@ -226,7 +226,8 @@ fn names_in(set: &Path) -> io::Result<BTreeMap<String, EntryKind>> {
 pub fn size_of(set: &Path) -> u64 {
     let names = names_in(set).unwrap_or_default().into_iter();
     let files = names.filter(|(_, kind)| *kind == EntryKind::File);
-    files.filter_map(|(name, _)| fs::symlink_metadata(set.join(name)).ok()).map(|m| m.len()).sum()
+    let sizes = files.filter_map(|(name, _)| fs::symlink_metadata(set.join(name)).ok()).map(|m| m.len());
+    sizes.fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub struct Facts {
 impl Facts {
     /// Whether some key has no time to live: a loss that no program would mend.
     pub fn some_key_lives_for_ever(&self) -> bool {
-        self.keys.values().sum::<u64>() > self.with_expiry
+        self.keys.values().copied().fold(0, u64::saturating_add) > self.with_expiry
     }
 
     /// Parses the answer of INFO (Redis documentation, "INFO", sections server and keyspace).
@@ -39,7 +39,7 @@ impl Facts {
                         .find_map(|f| f.strip_prefix(wanted)?.strip_prefix('=')?.parse::<u64>().ok())
                 };
                 facts.keys.insert(number, field("keys")?);
-                facts.with_expiry += field("expires")?;
+                facts.with_expiry = facts.with_expiry.saturating_add(field("expires")?);
             }
         }
         (!facts.version.is_empty()).then_some(facts)

@@ -67,8 +67,8 @@ pub fn all(making: &mut Restoring<'_>) -> Result<Compared> {
     let digests = in_order(&tables, found.into_iter().map(|(digest, _)| digest).chain(through));
     Ok(Compared {
         tables: tables.len() as u64,
-        rows: tables.iter().map(|table| table.rows).sum(),
-        bytes: tables.iter().map(|table| table.bytes).sum(),
+        rows: tables.iter().map(|table| table.rows).fold(0, u64::saturating_add),
+        bytes: tables.iter().map(|table| table.bytes).fold(0, u64::saturating_add),
         sequences: making.manifest.sequences.len() as u64,
         large_objects,
         digests,

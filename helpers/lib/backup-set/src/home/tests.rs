@@ -26,7 +26,7 @@ impl Machine {
     fn back_up(&self, name: &str, is_meant: bool) -> Result<u64> {
         let directory = self.directory(name);
         let highest = self.homes.enter(&directory, is_meant)?;
-        let sequence = directory.next_sequence()?.max(highest + 1);
+        let sequence = directory.next_sequence(highest)?;
         let set = set(sequence);
         fs::create_dir(directory.path().join(set.to_string())).unwrap();
         self.homes.published(&directory, set)?;
@@ -72,6 +72,54 @@ fn a_new_directory_that_is_meant_goes_on_with_the_numbers() {
     // Another path is meant, or it would not be in the settings.
     fs::create_dir(machine.place.path().join("elsewhere")).unwrap();
     assert_eq!(machine.back_up("elsewhere", false).unwrap(), 4);
+}
+
+/// Backs up three times beside an empty directory of this number; returns the number of each set, as far as there was one.
+fn beside_a_directory_of(number: &str) -> (Machine, Vec<std::result::Result<u64, Exit>>) {
+    let machine = Machine::new();
+    machine.back_up("backups", false).unwrap();
+    let hostile = machine.directory("backups").path().join(format!("{number}-20261122T030012Z"));
+    fs::create_dir(&hostile).unwrap();
+    let made = (0..3).map(|_| machine.back_up("backups", false).map_err(|failure| failure.exit())).collect();
+    fs::remove_dir(&hostile).unwrap();
+    (machine, made)
+}
+
+#[test]
+fn no_directory_makes_the_numbers_begin_again() {
+    for number in ["18446744073709551615", "18446744073709551614", "1000000000"] {
+        let (machine, made) = beside_a_directory_of(number);
+        assert_eq!(made, [Ok(2), Ok(3), Ok(4)], "{number}");
+        assert_eq!(machine.back_up("backups", false).unwrap(), 5);
+    }
+}
+
+#[test]
+fn a_directory_with_the_last_number_fails_backups_until_it_is_gone() {
+    let (machine, made) = beside_a_directory_of("999999999");
+    assert_eq!(made, [Err(Exit::Data); 3]);
+    assert_eq!(machine.back_up("backups", false).unwrap(), 2);
+    // Its number is higher than that of every set after it, but is not remembered: a person may move both away.
+    let (machine, made) = beside_a_directory_of("999999998");
+    assert_eq!(made, [Ok(999_999_999), Err(Exit::Data), Err(Exit::Data)]);
+    fs::remove_dir(machine.directory("backups").path().join(set(999_999_999).to_string())).unwrap();
+    assert_eq!(machine.back_up("backups", false).unwrap(), 2);
+}
+
+#[test]
+fn a_remembered_number_that_no_set_has_counts_as_none() {
+    let machine = Machine::new();
+    machine.back_up("backups", false).unwrap();
+    let path = machine.place.path().join("state/directories.json");
+    let json =
+        fs::read_to_string(&path).unwrap().replace("\"highest\":1,", &format!("\"highest\":{},", u64::MAX));
+    assert!(json.contains("18446744073709551615"), "{json}");
+    fs::write(&path, json).unwrap();
+    let last = machine.directory("backups").path().join(".last.json");
+    let all = format!(r#"{{"sequence":{0},"database_bytes":1,"set_bytes":1,"accepted":{0}}}"#, u64::MAX);
+    fs::write(last, all).unwrap();
+    assert_eq!(machine.directory("backups").remembered().unwrap().accepted, 0);
+    assert_eq!(machine.back_up("backups", false).unwrap(), 2);
 }
 
 #[test]
