@@ -69,6 +69,24 @@ sets_are_shown_without_what_steers() {
 	fill
 }
 
+# A manifest says more than names: whoever makes a set chooses all of it.
+every_fact_of_a_manifest_stays_in_its_line() {
+	local set recipient fact
+	rm -rf "$work/foreign" && install -d "$work/foreign"
+	cp -a "$(set_of_hostile)" "$work/foreign/"
+	set=$work/foreign/$(newest "$work/foreign")
+	recipient=$(age-keygen -y "$owner")
+	age --decrypt --identity "$owner" "$set/manifest.json.age" | jq --compact-output --arg evil "$evil" '
+		.nexus_version = $evil | .postgres.server_version = $evil | .postgres.database = $evil | .postgres.extensions = {($evil): $evil}
+		| .postgres.properties |= (.encoding = $evil | .locale_provider = $evil | .locale = $evil | .owner = $evil)
+		| .redis = {version: $evil, keys: {"0": 1, "1": 2}, bytes: 1, sha256: .tables[0].sha256}
+		| .redis_missing = $evil | .left_out = {databases: {($evil): 1}, settings: {($evil): $evil}, passwords: [$evil]}
+		| .recipients = [$evil]' | sed 's/"keys":{"0":1,/"keys":{"0":18446744073709551615,/' | age --recipient "$recipient" >"$work/manifest"
+	mv "$work/manifest" "$set/manifest.json.age"
+	for fact in 'written by' server encoding locale redis 'left out' 'readable by'; do prints "$fact" within "$work/foreign" show 1; done
+	prints '18 446 744 073 709 551 615 keys' within "$work/foreign" show 1
+}
+
 # A duplicate that a unique index refuses is named with the index, the table and the key.
 what_a_restore_complains_of_does_not_steer() {
 	docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=hostile --set=evil="$evil" <<-'SQL'
@@ -177,6 +195,7 @@ a_proof_does_not_wait_for_a_pipe() {
 install -d "$work/proofs"
 fill
 check sets_are_shown_without_what_steers
+check every_fact_of_a_manifest_stays_in_its_line
 check what_a_restore_complains_of_does_not_steer
 check what_a_server_answers_does_not_steer
 check what_a_login_trigger_says_does_not_steer

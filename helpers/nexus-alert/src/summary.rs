@@ -2,7 +2,7 @@
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::output;
-use nexus_cli::text::counted;
+use nexus_cli::text::{counted, printable};
 use serde::Serialize;
 
 use crate::alert::Alert;
@@ -106,7 +106,7 @@ impl Summary {
             Subject::Test => "test alert".to_owned(),
             Subject::Unit(_) | Subject::Health(_) => subject.to_string(),
         };
-        let line = |sent: &Sent| format!("sent by {}: {}\n", sent.channel, name(&sent.subject));
+        let line = |sent: &Sent| format!("sent by {}: {}\n", sent.channel, printable(&name(&sent.subject)));
         self.sent.iter().map(line).collect()
     }
 }

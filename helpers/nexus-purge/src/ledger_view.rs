@@ -5,7 +5,7 @@ use nexus_backup_set::directory::{BackupDirectory, SetEntry};
 use nexus_backup_set::name::SetName;
 use nexus_backup_set::rotation::{Known, Leaves, leaves};
 use nexus_cli::failure::Result;
-use nexus_cli::text::{columns, grouped, moment, printable};
+use nexus_cli::text::{columns, grouped, moment};
 use nexus_ledger::{Forget, Keys, Ledger, Line, Rows, Types, What, read};
 use serde::Serialize;
 
@@ -106,8 +106,8 @@ pub(crate) fn to_text(shown: &[Shown]) -> String {
             shown.line.to_string(),
             moment(shown.at),
             shown.rows.map_or_else(|| "open".to_owned(), grouped),
-            printable(&shown.what),
-            printable(&shown.by),
+            shown.what.clone(),
+            shown.by.clone(),
             shown.last_backup.clone().unwrap_or_else(|| "-".to_owned()),
             shown.gone.clone(),
         ]);

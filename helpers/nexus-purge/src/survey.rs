@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use nexus_cli::failure::Result;
 use nexus_cli::progress::human_bytes;
-use nexus_cli::text::{columns, grouped, printable};
+use nexus_cli::text::{columns, grouped};
 use nexus_ledger::forgetting::Table;
 use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
@@ -119,12 +119,12 @@ impl Survey {
             vec![["type", "rows", "oldest", "newest", "size", "because of"].map(str::to_owned).to_vec()];
         for going in &self.goes {
             lines.push(vec![
-                going.kind.as_deref().map_or_else(|| "(none)".to_owned(), printable),
+                going.kind.clone().unwrap_or_else(|| "(none)".to_owned()),
                 grouped(going.rows),
                 day(going.oldest),
                 day(going.newest),
                 human_bytes(going.bytes),
-                printable(&going.by),
+                going.by.clone(),
             ]);
         }
         lines.push(vec![

@@ -50,7 +50,7 @@ fn text(proof: &Proof) -> String {
     if !proof.tables.is_empty() {
         let head = ["table", "rows", "sha256"].map(str::to_owned).to_vec();
         let tables = proof.tables.iter().map(|table| {
-            let name = printable(&format!("{}.{}", table.schema, table.table));
+            let name = format!("{}.{}", table.schema, table.table);
             vec![name, grouped(table.rows), table.sha256.to_string()]
         });
         text.push_str(&format!("\n{}", columns(&std::iter::once(head).chain(tables).collect::<Vec<_>>())));
@@ -72,7 +72,7 @@ fn text(proof: &Proof) -> String {
     lines.push(vec!["together".to_owned(), seconds(proof.usec)]);
     text.push_str(&format!("\n{}", columns(&lines)));
     for note in &proof.notes {
-        text.push_str(&format!("\nNote: {note}\n"));
+        text.push_str(&format!("\nNote: {}\n", printable(note)));
     }
     text.push_str(&format!("\nSet {} is proven.\n", proof.verdict.set));
     text

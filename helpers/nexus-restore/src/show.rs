@@ -32,14 +32,13 @@ fn text(set: &SetEntry, manifest: &Manifest) -> String {
         ("taken", moment(manifest.taken)),
         ("written by", format!("NEXUS {}", manifest.nexus_version)),
         ("size", human_bytes(size_of(&set.path))),
-        ("database", printable(&postgres.database)),
-        ("owner", printable(&properties.owner)),
+        ("database", postgres.database.clone()),
+        ("owner", properties.owner.clone()),
         ("server", format!("PostgreSQL {}", postgres.server_version)),
         ("encoding", properties.encoding.clone()),
         ("locale", format!("{} {}", provider(&properties.locale_provider), locale(manifest))),
     ];
-    let extensions: Vec<_> =
-        postgres.extensions.iter().map(|(n, v)| printable(&format!("{n} {v}"))).collect();
+    let extensions: Vec<_> = postgres.extensions.iter().map(|(n, v)| format!("{n} {v}")).collect();
     facts.push(("extensions", extensions.join(", ")));
     facts.push((
         "rows",
@@ -50,10 +49,10 @@ fn text(set: &SetEntry, manifest: &Manifest) -> String {
     facts.push(("large objects", grouped(large_objects)));
     facts.push(("redis", manifest.redis.as_ref().map_or_else(|| "no".to_owned(), redis)));
     if let Some(why) = &manifest.redis_missing {
-        facts.push(("", printable(&format!("it could not be read: {why}"))));
+        facts.push(("", format!("it could not be read: {why}")));
     }
     if let Some(left_out) = &manifest.left_out {
-        facts.push(("left out", printable(&format!("the passwords of {}", left_out.passwords.join(", ")))));
+        facts.push(("left out", format!("the passwords of {}", left_out.passwords.join(", "))));
         facts.extend(left_out.sentence().map(|sentence| ("", sentence)));
     }
     facts.extend(manifest.recipients.iter().map(|recipient| ("readable by", recipient.clone())));
@@ -62,8 +61,8 @@ fn text(set: &SetEntry, manifest: &Manifest) -> String {
     }
     let mut text = String::new();
     for (name, fact) in facts {
-        // Writing to a String does not fail.
-        let _written = writeln!(text, "{name:<14}{fact}");
+        // Whoever made the set chose the facts. Writing to a String does not fail.
+        let _written = writeln!(text, "{name:<14}{}", printable(&fact));
     }
     text.push('\n');
     text.push_str(&tables(manifest));
@@ -87,7 +86,7 @@ fn locale(manifest: &Manifest) -> String {
 fn redis(redis: &nexus_backup_set::manifest::Redis) -> String {
     format!(
         "{} keys, {}, from Redis {}",
-        grouped(redis.keys.values().sum()),
+        grouped(redis.keys.values().copied().fold(0, u64::saturating_add)),
         human_bytes(redis.bytes),
         redis.version
     )
@@ -96,12 +95,7 @@ fn redis(redis: &nexus_backup_set::manifest::Redis) -> String {
 fn tables(manifest: &Manifest) -> String {
     let head = ["table", "rows", "bytes", "format"].map(str::to_owned).to_vec();
     let rows = manifest.tables.iter().map(|table| {
-        vec![
-            printable(&format!("{}.{}", table.schema, table.table)),
-            grouped(table.rows),
-            human_bytes(table.bytes),
-            table.format.as_str().to_owned(),
-        ]
+        vec![table.label(), grouped(table.rows), human_bytes(table.bytes), table.format.as_str().to_owned()]
     });
     columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
 }

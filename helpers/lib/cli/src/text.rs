@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// Rows of cells as lines whose columns line up; a column whose cells below the head are all numbers goes right.
+/// Rows of cells as lines whose columns line up; a column whose cells below the head are all numbers goes right. Cells may be
+/// untrusted text: each goes through [`printable`], so that a row is one line.
 pub fn columns(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..).map_while(width).collect();
     let is_number = |cell: &String| {
@@ -14,7 +17,7 @@ pub fn columns(rows: &[Vec<String>]) -> String {
         .map(|column| column > 0 && rows.iter().skip(1).filter_map(|r| r.get(column)).all(is_number))
         .collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
             let gap = " ".repeat(widths[column] - cell.chars().count());
@@ -182,6 +185,13 @@ mod tests {
             prop_assert_eq!(lines.matches('\n').count(), text.matches('\n').count());
             prop_assert_eq!(printable(&line), line);
             prop_assert_eq!(printable_lines(&lines), lines);
+        }
+
+        #[test]
+        fn a_row_of_a_table_is_one_line(rows in proptest::collection::vec(proptest::collection::vec(any_text(), 3), 0..5)) {
+            let text = columns(&rows);
+            prop_assert_eq!(text.matches('\n').count(), rows.len(), "{:?}", text);
+            prop_assert!(!text.chars().any(|c| c != '\n' && is_unprintable(c)), "{text:?}");
         }
 
         #[test]

@@ -1,6 +1,7 @@
 //! Which vectors are of the model that is used now, and which are not.
 
 use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::text::printable;
 use nexus_embed_client::client::{Client, EmbedError};
 use nexus_embed_client::protocol::TextKind;
 use serde::Serialize;
@@ -76,7 +77,7 @@ impl Check {
         let mut text = format!("{:>10} {}, the model that is used\n", self.current, self.version);
         for other in &self.others {
             let version = other.version.as_deref().unwrap_or("a version that the row does not say");
-            text.push_str(&format!("{:>10} {version}\n", other.episodes));
+            text.push_str(&format!("{:>10} {}\n", other.episodes, printable(version)));
         }
         text.push_str(&format!("{:>10} waiting for a vector, {} failed\n", self.waiting, self.failed));
         if self.requeued > 0 {

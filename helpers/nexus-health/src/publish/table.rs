@@ -1,6 +1,6 @@
 //! The table of `--once`.
 
-use nexus_cli::text::{columns, moment};
+use nexus_cli::text::{columns, moment, printable};
 
 use super::document::Document;
 use crate::level::FindingLevel;
@@ -19,6 +19,11 @@ pub(crate) fn text(document: &Document) -> String {
         let head = ["finding", "what to do"].map(str::to_owned).to_vec();
         text.push_str(&format!("\n{}", columns(&std::iter::once(head).chain(cells).collect::<Vec<_>>())));
     }
-    text.push_str(&format!("\n{}, {}: {}\n", moment(document.at), document.level, document.sentence));
+    text.push_str(&format!(
+        "\n{}, {}: {}\n",
+        moment(document.at),
+        document.level,
+        printable(&document.sentence)
+    ));
     text
 }

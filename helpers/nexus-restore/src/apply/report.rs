@@ -128,7 +128,7 @@ impl Report {
             text.push_str(&format!("\nIt has served since {} after the beginning.\n", seconds(usec)));
         }
         for note in &self.notes {
-            text.push_str(&format!("\nNote: {note}\n"));
+            text.push_str(&format!("\nNote: {}\n", printable(note)));
         }
         if self.forgotten > 0 && self.kept.is_some() {
             text.push_str(
@@ -141,11 +141,12 @@ impl Report {
         }
         if let Some(redis) = &self.redis {
             text.push_str(&format!(
-                "\nRedis is restored too; what it held before is kept in its volume: {redis}\n"
+                "\nRedis is restored too; what it held before is kept in its volume: {}\n",
+                printable(redis)
             ));
         }
         if let Some(set) = &self.safety_backup {
-            text.push_str(&format!("\nWhat was there before is backed up as set {set}.\n"));
+            text.push_str(&format!("\nWhat was there before is backed up as set {}.\n", printable(set)));
         }
         if let Some(kept) = &self.kept {
             text.push_str(&kept_text(kept));
