@@ -33,23 +33,34 @@ places_that_stay() {
 	done
 }
 
-# remove_all_but KEPT DIRECTORY: removes DIRECTORY and its content, except the paths in KEPT, one a line, and their parents. It treats
-# no path as a pattern.
+# remove_all_but KEPT DIRECTORY: removes what is in DIRECTORY, which is root's, but for the paths in KEPT, one a line, and their
+# parents; then DIRECTORY itself if it is empty. Other users own directories in it and may exchange them with links meanwhile. find
+# follows no link and removes each entry relative to the directory that it has opened; commands that are given paths would not.
 remove_all_but() {
-	local entry
-	[[ -d $2 && ! -L $2 ]] || return 0
-	if grep -qxF -- "$2" <<<"$1"; then return 0; fi
-	for entry in "$2"/* "$2"/.[!.]* "$2"/..?*; do
-		if grep -qxF -- "$entry" <<<"$1"; then
-			continue
-		elif [[ -d $entry && ! -L $entry && $'\n'$1 == *$'\n'"$entry/"* ]]; then
-			remove_all_but "$1" "$entry"
-		elif [[ -e $entry || -L $entry ]]; then
-			rm -rf --one-file-system -- "$entry" || true
+	local kept=$1 top=$2 path said='' stays=(-false) entries
+	[[ -d $top && ! -L $top ]] || return 0
+	while IFS= read -r path; do
+		if [[ $path == "$top" ]]; then return; fi
+		[[ $path == "$top"/* && (-e $path || -L $path) ]] || continue
+		stays+=(-o -path "$(as_pattern "$path")/*")
+		for (( ; ${#path} > ${#top}; )); do
+			stays+=(-o -path "$(as_pattern "$path")")
+			path=${path%/*}
+		done
+	done <<<"$kept"
+	# What changes during one pass can need another.
+	for _ in {1..5}; do
+		mapfile -d '' -t entries < <(find "$top" -mindepth 1 -maxdepth 1 -print0)
+		if ((${#entries[@]} == 0)) || said=$(find -P "${entries[@]}" -xdev -depth -ignore_readdir_race ! \( "${stays[@]}" \) -delete 2>&1); then
+			rmdir --ignore-fail-on-non-empty -- "$top"
+			return
 		fi
 	done
-	rmdir --ignore-fail-on-non-empty -- "$2"
+	printf 'nexus: %s is not removed completely:\n%s\n' "$top" "$(head -n 3 <<<"$said")" >&2
 }
+
+# as_pattern PATH: prints the pattern of find that matches PATH alone.
+as_pattern() { printf '%s\n' "$1" | sed 's/[][*?\\]/\\&/g'; }
 
 # remove_data KEEP: removes databases, keys, settings, state and accounts. Unless KEEP is no, every directory that holds a backup set
 # stays, with the proofs and the user who owns them. Sets outside of NEXUS's directories always stay.

@@ -75,3 +75,39 @@ purge_keeps_sets_that_were_moved() {
 	install -d /srv/sets
 	sets_kept /srv/sets /srv/sets
 }
+
+# While the package is purged, user nexus exchanges its directories with links to a directory of root's that holds the same names. A
+# set lies below them, so the purge goes into them.
+purge_follows_no_link() {
+	local ledger=/var/lib/nexus/ledger deep=/var/lib/nexus/ledger/deep backups=/var/lib/nexus/backups victim=/var/lib/victim
+	local set=000001-20260101T000000Z before directory attacker status=0 pairs=("$deep" "$ledger/link")
+	echo 'nexus nexus/purge-backups boolean false' | debconf-set-selections
+	apt_now install "$deb"
+	for directory in "$victim" "$deep"; do
+		mkdir -p "$directory"/{a..z}/d
+		(cd "$directory" && touch {10000..19999} {a..z}/d/{1..200})
+	done
+	ln -s "$victim" "$ledger/link"
+	for directory in {a..z}; do
+		ln -s "$victim/$directory" "$deep/$directory.link"
+		pairs+=("$deep/$directory" "$deep/$directory.link")
+	done
+	mkdir -p "$deep/sets/$set" "$backups/$set"
+	touch "$deep/sets/$set/SHA256SUMS" "$backups/$set/SHA256SUMS"
+	chown -R --no-dereference nexus:nexus "$ledger" "$backups"
+	before=$(find "$victim" | sort | sha256sum)
+	runuser --user nexus -- python3 -B - "$deep" "${pairs[@]}" <"$here/package/exchange.py" >"$work/exchanged" &
+	attacker=$!
+	await 10 grep -qx ready "$work/exchanged"
+	apt_now purge nexus || status=$?
+	same "the victim" "$(find "$victim" | sort | sha256sum)" "$before"
+	same "the exit code of apt" "$status" 0
+	same "what is left" "$(find /etc/nexus /run/nexus /var/lib/nexus -mindepth 1 -not -path "$deep*" 2>/dev/null | sort | paste -sd' ')" \
+		"$backups $backups/$set $backups/$set/SHA256SUMS $ledger /var/lib/nexus/proofs"
+	# Its owner may have exchanged the directory above the set for the link.
+	if [[ ! -L $deep ]]; then same "what is left where it attacked" "$(find "$deep" -mindepth 1 -not -path "$deep/sets*")" ""; fi
+	wait "$attacker"
+	(($(tail -n 1 "$work/exchanged") > 0))
+	rm -rf --one-file-system /var/lib/nexus "$victim"
+	userdel nexus
+}
