@@ -1,9 +1,10 @@
 """Each page in Spanish has the commands of the English one, in the same order and tested in the same way, so that it is tested
-with it: languages.py ROOT
+with it; and the same headings, and rows of tables with the same `code`: languages.py ROOT
 
 Of a page whose commands hold texts in Spanish only the programs are compared; such a page is run itself.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def programs(lines):
     return [line.split()[0].split("=")[0] for line in lines]
 
 
+def outline(page):
+    """The level of each heading, and the code in each row of a table."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lines = re.findall(r"^(?:#+ |\|).*", text, flags=re.MULTILINE)
+    return [sorted(re.findall(r"`[^`]+`", line)) if line.startswith("|") else line.split()[0] for line in lines]
+
+
 def main(root):
     passed = failed = 0
     for spanish in sorted((root / "docs/es").glob("*.md")):
@@ -28,9 +36,10 @@ def main(root):
         here, there = commands(spanish, root), commands(english, root)
         if spanish.name in WITH_TEXTS:
             here, there = programs(here), programs(there)
+        here, there = here + outline(spanish), there + outline(english)
         if here == there:
             passed += 1
-            print(f"ok docs/es/{spanish.name} has the commands of docs/{spanish.name}")
+            print(f"ok docs/es/{spanish.name} has the commands and tables of docs/{spanish.name}")
         else:
             failed += 1
             differing = next((pair for pair in zip(here, there) if pair[0] != pair[1]), (len(here), len(there)))
