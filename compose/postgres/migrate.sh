@@ -8,7 +8,8 @@ here=$(dirname "${BASH_SOURCE[0]}")
 database=${NEXUS_PG_DATABASE:-nexus}
 
 run() {
-	PGOPTIONS='-c client_min_messages=warning' psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$@"
+	# A program may hold locks on tables and on its own role: that is said before systemd ends the start.
+	PGOPTIONS='-c client_min_messages=warning -c lock_timeout=10min' psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$@"
 }
 
 run --dbname=postgres --set=database="$database" <<'SQL'

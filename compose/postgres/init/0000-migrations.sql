@@ -1,4 +1,5 @@
 -- Which of the numbered files here have been applied to this database.
+-- The others lock this table, so that each is applied once: programs may not lock it, as they may take any advisory lock.
 BEGIN;
 CREATE SCHEMA IF NOT EXISTS nexus_memory;
 CREATE TABLE IF NOT EXISTS nexus_memory.migrations (

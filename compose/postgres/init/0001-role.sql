@@ -18,5 +18,8 @@ ALTER ROLE nexus_app SET nexus.agent_id = 'nexus';
 ALTER ROLE nexus_app SET hnsw.iterative_scan = 'relaxed_order';
 
 REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
+-- Nor has any role business in these two: a session there could hold the lock of nexus-restore, or keep databases from being
+-- created. A role that needs one: GRANT CONNECT ON DATABASE postgres TO …
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_catalog.pg_database WHERE datname IN ('postgres', 'template1') \gexec
 GRANT CONNECT, TEMPORARY ON DATABASE :"DBNAME" TO nexus_app;
 COMMIT;

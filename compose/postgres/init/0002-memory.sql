@@ -1,7 +1,7 @@
 -- Episodes. Columns are those of the NEXUS programs that exist, plus agent_id; a table that such a program has already
 -- made is adopted: what it lacks is added, what it holds stays.
 BEGIN;
-SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('nexus migrations')) \g /dev/null
+LOCK TABLE nexus_memory.migrations IN SHARE ROW EXCLUSIVE MODE;
 SELECT NOT EXISTS (SELECT FROM nexus_memory.migrations WHERE version = 2) AS needed \gset
 \if :needed
 

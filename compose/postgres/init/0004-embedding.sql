@@ -1,6 +1,6 @@
 -- Which episodes have no vector yet. A trigger keeps the list, so none is left without one unnoticed, whoever stores it.
 BEGIN;
-SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('nexus migrations')) \g /dev/null
+LOCK TABLE nexus_memory.migrations IN SHARE ROW EXCLUSIVE MODE;
 
 -- The role that fills in vectors: a state, asserted at every start, like the one of 0001-role.sql.
 -- Its password is set by migrate.sh.

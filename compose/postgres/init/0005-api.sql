@@ -1,6 +1,6 @@
 -- What the API needs besides the episodes: keys that make a retry safe, and indexes for its counts.
 BEGIN;
-SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('nexus migrations')) \g /dev/null
+LOCK TABLE nexus_memory.migrations IN SHARE ROW EXCLUSIVE MODE;
 SELECT NOT EXISTS (SELECT FROM nexus_memory.migrations WHERE version = 5) AS needed \gset
 \if :needed
 

@@ -1,6 +1,6 @@
 -- Two settings of the episodes' table that were the server's own until now.
 BEGIN;
-SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('nexus migrations')) \g /dev/null
+LOCK TABLE nexus_memory.migrations IN SHARE ROW EXCLUSIVE MODE;
 SELECT NOT EXISTS (SELECT FROM nexus_memory.migrations WHERE version = 6) AS needed \gset
 \if :needed
 

@@ -30,6 +30,21 @@ program_cannot_get_round() {
 	same "tables of memory without forced row-level security" "$(as_owner --command="SELECT string_agg(oid::regclass::text, ',') FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'nexus_memory'::regnamespace AND relname <> 'migrations' AND NOT (relrowsecurity AND relforcerowsecurity)")" ""
 }
 
+# Nor can it hold what a start or a restore waits for.
+program_holds_up_neither_start_nor_restore() {
+	local database holder
+	as_program --command="SELECT pg_advisory_lock(hashtext('nexus migrations'))" --command='SELECT pg_sleep(120)' >/dev/null 2>&1 &
+	holder=$!
+	await 10 as_owner --command="SELECT 1 / count(*) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'"
+	timeout 60 docker exec nexus-postgres bash /nexus/migrate.sh
+	fails "permission denied" as_program --command=BEGIN --command='LOCK TABLE nexus_memory.migrations IN ACCESS SHARE MODE'
+	for database in postgres template1; do
+		fails "permission denied for database" as_program --dbname="$database" --command='SELECT pg_advisory_lock(7954896762663236468)'
+	done
+	as_owner --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'" >/dev/null
+	wait "$holder" || true
+}
+
 # 3,000 rows, of which an agent has one in a hundred.
 many_rows() {
 	as_owner --command="INSERT INTO $episodes (content, agent_id, tags, embedding)

@@ -25,7 +25,7 @@ pub(crate) fn lock(control: &Control) -> Result<()> {
     let (high, low) = (LOCK >> 32, LOCK & 0xffff_ffff);
     let holder = control.rows(
         doing,
-        "SELECT a.pid, a.backend_start::text FROM pg_catalog.pg_locks l \
+        "SELECT a.pid, a.backend_start::text, a.usename::text FROM pg_catalog.pg_locks l \
          JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
          WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = $1 AND l.objid::bigint = $2",
         &[&high, &low],
@@ -33,7 +33,9 @@ pub(crate) fn lock(control: &Control) -> Result<()> {
     let holder = holder.first().map_or_else(
         || "another restore".to_owned(),
         |row| {
-            format!("a restore (server process {}, since {})", row.get::<_, i32>(0), row.get::<_, String>(1))
+            let (pid, since): (i32, &str) = (row.get(0), row.get(1));
+            let role = row.get::<_, Option<&str>>(2).unwrap_or_default();
+            format!("a restore (server process {pid} of role {role}, since {since})")
         },
     );
     Err(Failure::new(Exit::TryLater, doing)
