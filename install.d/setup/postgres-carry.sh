@@ -26,10 +26,13 @@ cluster_file() {
 
 # other_databases: prints every database except the memory and those that are unchanged since initdb, each name ended by NUL.
 other_databases() {
-	local name
-	while IFS= read -r -d '' name; do
+	local name names
+	# All names first: in_database reads standard input, and would take those that are left.
+	mapfile -d '' names < <(in_database postgres --record-separator-zero --set=memory="$(setting NEXUS_PG_DATABASE)" <<<"SELECT datname FROM pg_database WHERE datname NOT IN ('template0', :'memory') ORDER BY datname")
+	wait "$!"
+	for name in "${names[@]}"; do
 		if [[ $name != postgres && $name != template1 || $(in_database "$name" --command="$something_made") == t ]]; then printf '%s\0' "$name"; fi
-	done < <(in_database postgres --record-separator-zero --set=memory="$(setting NEXUS_PG_DATABASE)" <<<"SELECT datname FROM pg_database WHERE datname NOT IN ('template0', :'memory') ORDER BY datname")
+	done
 }
 
 # Names what cannot be carried over, before anything starts.

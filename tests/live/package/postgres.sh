@@ -162,6 +162,9 @@ more_in_the_server() {
 		SELECT lo_from_bytea(0, 'a picture');
 	SQL
 	docker exec nexus-postgres psql -XAtqd postgres -c 'CREATE TABLE in_postgres AS SELECT 7 AS i'
+	# One that comes after `postgres` in the alphabet.
+	docker exec nexus-postgres createdb zeta
+	docker exec nexus-postgres psql -XAtqd zeta -c 'CREATE TABLE last AS SELECT 7 AS i'
 	as_owner --command="ALTER SYSTEM SET work_mem = '33MB'" --command="ALTER ROLE nexus_app SET work_mem = '9MB'" \
 		--command="CREATE ROLE reporter LOGIN PASSWORD 'of the reporter'" --command='GRANT CONNECT ON DATABASE notes TO reporter'
 	echo 'host notes reporter 10.1.2.0/24 scram-sha-256' >>"$(place_of_clusters)/17/docker/pg_hba.conf"
@@ -183,7 +186,7 @@ links_in_a_cluster_lead_root_nowhere() {
 # As other eyes see it: rows, settings, roles with their passwords' hashes, rules.
 rest_of_the_server() {
 	local database
-	for database in notes postgres; do
+	for database in notes postgres zeta; do
 		docker exec nexus-postgres pg_dump --inserts --dbname="$database" | grep -vE '^(--|\\(un)?restrict |SET )' # comments have versions
 	done
 	as_owner --command="SELECT name, setting FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'" \
@@ -241,7 +244,7 @@ postgres_upgraded_while_storing() {
 	echo "   PostgreSQL 17 to 18, with its proof: $((SECONDS - began)) s" >&3
 	same "the server" "$(major_that_runs)" 18
 	same "episodes" "$(as_owner --command="SELECT count(*) FROM nexus_memory.zep_episodic_memory WHERE tags = ARRAY['postgres']")" 500
-	same "databases" "$(docker exec nexus-postgres psql -XAtqd postgres -c 'SELECT count(*) FROM pg_database WHERE NOT datistemplate')" 3
+	same "databases" "$(docker exec nexus-postgres psql -XAtqd postgres -c 'SELECT count(*) FROM pg_database WHERE NOT datistemplate')" 4
 	same "the newest set is proven" "$(nexus-restore list --json | jq '[.. | objects | select(has("proven"))] | sort_by(.id) | last | .proven != null')" true
 	# The image is the shipped one: a later version of NEXUS brings its own.
 	grep -qx 'NEXUS_POSTGRES_IMAGE=' /etc/nexus/nexus.env
