@@ -120,11 +120,12 @@ give_databases() {
 	forget_dumps
 }
 
-# digest_of DATABASE: prints a line for each table (rows, and the sum of their digests), sequence, and large object.
+# digest_of DATABASE: prints a line for each table (rows, and the sum of their digests), sequence, and large object. A row is written
+# as an anonymous record: of a table's own row type its owner may have made a cast, and this is a superuser's session.
 digest_of() {
 	in_database "$1" <<-'SQL'
 		SET search_path = ''; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; SET row_security = off;
-		SELECT format($$SELECT %L, count(*), sum(('x' || substr(md5("a row"::text), 1, 15))::bit(60)::bigint) FROM ONLY %s "a row"$$, name, name)
+		SELECT format($$SELECT %L, count(*), sum(('x' || substr(md5(ROW("a row".*)::text), 1, 15))::bit(60)::bigint) FROM ONLY %s "a row"$$, name, name)
 		FROM (SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 			WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 				AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')) t

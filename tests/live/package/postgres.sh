@@ -162,9 +162,16 @@ more_in_the_server() {
 		SELECT lo_from_bytea(0, 'a picture');
 	SQL
 	docker exec nexus-postgres psql -XAtqd postgres -c 'CREATE TABLE in_postgres AS SELECT 7 AS i'
-	# One that comes after `postgres` in the alphabet.
+	# One that comes after `postgres` in the alphabet; in it, a role that would be a superuser when one of those casts her rows.
 	docker exec nexus-postgres createdb zeta
-	docker exec nexus-postgres psql -XAtqd zeta -c 'CREATE TABLE last AS SELECT 7 AS i'
+	docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=zeta <<-'SQL'
+		CREATE ROLE mallory;
+		CREATE SCHEMA m AUTHORIZATION mallory;
+		SET SESSION AUTHORIZATION mallory;
+		CREATE TABLE m.t AS SELECT 1 AS a;
+		CREATE FUNCTION m.steal(m.t) RETURNS text LANGUAGE plpgsql AS $$BEGIN ALTER ROLE mallory SUPERUSER; RETURN 'stolen'; END$$;
+		CREATE CAST (m.t AS text) WITH FUNCTION m.steal(m.t);
+	SQL
 	as_owner --command="ALTER SYSTEM SET work_mem = '33MB'" --command="ALTER ROLE nexus_app SET work_mem = '9MB'" \
 		--command="CREATE ROLE reporter LOGIN PASSWORD 'of the reporter'" --command='GRANT CONNECT ON DATABASE notes TO reporter'
 	echo 'host notes reporter 10.1.2.0/24 scram-sha-256' >>"$(place_of_clusters)/17/docker/pg_hba.conf"
@@ -196,6 +203,7 @@ rest_of_the_server() {
 }
 rest_came_along() {
 	same "the rest of the server" "$(rest_of_the_server | diff "$work/rest" -)" ""
+	same "whether mallory is a superuser" "$(as_owner --command="SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'")" f
 	same "work_mem" "$(as_owner --command='SHOW work_mem')" 33MB
 	PGPASSWORD='of the reporter' psql -XAtq --host=/run/nexus/postgres --username=reporter --dbname=notes --command='SELECT 1' >/dev/null
 	same "dumps that are left" "$(ls "$(place_of_clusters)")" $'17\n18'
