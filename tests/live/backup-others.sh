@@ -61,7 +61,6 @@ while_backup_waits_for_the_gate() {
 	restored_is_what_is_there "$directory"
 }
 
-
 # The lock is theirs, and what they commit with it gives the table a new file.
 while_others_hold() {
 	local backup directory=$work/held
@@ -97,7 +96,8 @@ held_table_is_75_soon() {
 	others 'COMMIT;'
 	others_go
 	same "the exit code ($said)" "$status" 75
-	[[ $said == *'another session holds an exclusive lock'* ]]
+	# It says who, and on what.
+	[[ $said =~ 'another session holds an exclusive lock on changed for 00:0'[0-9]:[0-9]{2}': server process '[0-9]+' of role postgres (psql)' ]]
 	((SECONDS - began < 30))
 }
 

@@ -141,7 +141,7 @@ impl Contents {
         let failed = |e| from_client("opening the snapshot", &e);
         let known = locks::list(beside).await?;
         client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
-        locks::take(client, known.values()).await?;
+        locks::take(client, beside, known.values()).await?;
         let taken = Timestamp::now();
         let row = client.query_one("SELECT pg_catalog.pg_export_snapshot()", &[]).await.map_err(failed)?;
         locks::settle(client, beside).await?;

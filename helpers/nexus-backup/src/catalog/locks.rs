@@ -31,6 +31,15 @@ const HELD: &str = "\
 SELECT relation FROM pg_catalog.pg_locks \
 WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND granted AND mode = 'AccessShareLock'";
 
+/// The session that has held a lock on a table of this database for longest that keeps others from reading it.
+const HOLDER: &str = "\
+SELECT a.pid, a.usename::text, a.application_name, l.relation::pg_catalog.regclass::text, \
+  pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.xact_start)::text \
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) \
+JOIN pg_catalog.pg_class c ON c.oid = l.relation AND c.relkind IN ('r', 'p') \
+WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'AccessExclusiveLock' \
+  AND a.datname = pg_catalog.current_database() ORDER BY a.xact_start LIMIT 1";
+
 /// A table's names and its definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -76,21 +85,43 @@ pub(crate) async fn list(client: &Client) -> Result<Tables, Refusal> {
 }
 
 /// Takes the weakest lock on each table, as pg_dump does: reading and writing go on, DROP and ALTER wait. It takes no snapshot
-/// in a transaction that has none yet.
+/// in a transaction that has none yet. `beside` looks up who is in the way.
 ///
 /// # Errors
 /// TryLater (75) when another session holds an exclusive lock.
-pub(crate) async fn take<'a>(client: &Client, tables: impl Iterator<Item = &'a Seen>) -> Result<(), Refusal> {
+pub(crate) async fn take<'a>(
+    client: &Client,
+    beside: &Client,
+    tables: impl Iterator<Item = &'a Seen>,
+) -> Result<(), Refusal> {
     let names: Vec<_> = tables.map(|seen| quote::qualified(&seen.schema, &seen.table)).collect();
     for sql in statements(&names) {
-        client.batch_execute(&sql).await.map_err(|error| match error.code() {
+        let Err(error) = client.batch_execute(&sql).await else { continue };
+        return Err(match error.code() {
             // lock_timeout expired; or another session took its locks in another order, and the server ended the
             // deadlock.
-            Some(code) if is_busy(code.code()) => held_by_another(DOING),
+            Some(code) if is_busy(code.code()) => held_by(beside).await?,
             _ => from_client(DOING, &error),
-        })?;
+        }
+        .into());
     }
     Ok(())
+}
+
+/// As [`held_by_another`], with the session that is in the way; it may be gone by now.
+async fn held_by(beside: &Client) -> Result<Failure, Failure> {
+    let holder = beside.query_opt(HOLDER, &[]).await.map_err(|error| from_client(DOING, &error))?;
+    let Some(row) = holder else { return Ok(held_by_another(DOING)) };
+    let pid: i32 = row.get(0);
+    let text = |column| row.get::<_, Option<&str>>(column).unwrap_or_default();
+    let (role, program, table, since) = (text(1), text(2), text(3), text(4));
+    Ok(Failure::new(Exit::TryLater, DOING)
+        .because(format!(
+            "another session holds an exclusive lock on {table} for {since}: server process {pid} of role {role} ({program})"
+        ))
+        .advise(format!(
+            "Wait until it has ended, or end it (SELECT pg_terminate_backend({pid})), and run it again"
+        )))
 }
 
 /// Many names a statement, so that thousands of tables are not thousands of round trips.
@@ -114,7 +145,7 @@ pub(crate) async fn settle(client: &Client, beside: &Client) -> Result<(), Refus
     let seen = list(client).await?;
     let held = client.query(HELD, &[]).await.map_err(|e| from_client(DOING, &e))?;
     let held: BTreeSet<u32> = held.iter().map(|row| row.get(0)).collect();
-    take(client, seen.iter().filter(|(oid, _)| !held.contains(oid)).map(|(_, seen)| seen)).await?;
+    take(client, beside, seen.iter().filter(|(oid, _)| !held.contains(oid)).map(|(_, seen)| seen)).await?;
     let now = list(beside).await?;
     match seen.iter().find(|(oid, table)| now.get(oid) != Some(*table)) {
         None => Ok(()),
