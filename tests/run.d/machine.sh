@@ -145,6 +145,7 @@ part_purge() {
 	installed jobs
 	in_machine live/purge.sh
 	in_machine live/forgotten.sh
+	in_machine live/others-code.sh
 }
 
 part_docker() {

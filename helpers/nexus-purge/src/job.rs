@@ -9,7 +9,9 @@ use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
 use nexus_cli::text::printable;
-use nexus_ledger::forgetting::{Forgetting, Replayed, Table, check_references, replay, session, told};
+use nexus_ledger::forgetting::{
+    CodeOfOthers, Forgetting, Replayed, Table, check_references, replay, session, told,
+};
 use nexus_ledger::{Decision, Keys, Line, TableColumns};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::server::Server;
@@ -44,7 +46,7 @@ impl Living {
         let control = session(&server, &args.server.database, stop)?;
         preflight::refuse_partial_sight(&control)?;
         let place = args.place();
-        let table = Table::find(&control, &place)?.ok_or_else(|| {
+        let table = Table::find(&control, &place, CodeOfOthers::Refused)?.ok_or_else(|| {
             Failure::new(Exit::Settings, format!("looking for table {}.{}", place.schema, place.table))
                 .because(format!("database {} has no such table", args.server.database))
                 .advise("Check NEXUS_PURGE_TABLE and NEXUS_PG_DATABASE in /etc/nexus/nexus.env")
@@ -182,6 +184,7 @@ impl<'a> Job<'a> {
             keys,
             hints,
             on_reference: self.args.referring,
+            code_of_others: CodeOfOthers::Refused,
             most_rows: self.args.batch,
             gently: true,
             progress: self.progress,
@@ -240,7 +243,7 @@ impl<'a> Job<'a> {
             }
         }
         for place in others {
-            if let Some(table) = Table::find(&self.control, place)? {
+            if let Some(table) = Table::find(&self.control, place, CodeOfOthers::Refused)? {
                 preflight::refuse_unsafe_vacuum(&self.control, &table, self.args)?;
                 is_clean &= self.clean_table(&table, false, purged)?;
             }

@@ -11,7 +11,7 @@ use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
 use nexus_cli::text::counted;
 use nexus_fs::lock::Lock;
-use nexus_ledger::forgetting::{Forgetting, replay, shares};
+use nexus_ledger::forgetting::{CodeOfOthers, Forgetting, replay, shares};
 use nexus_ledger::handover::Files;
 use nexus_ledger::{
     Decision, Done, Draft, Keys, Line, TableColumns, What, carry_out_alone, kept, read, read_text,
@@ -66,6 +66,7 @@ pub(crate) fn forget_again(
         keys: before.keys(),
         hints: &[],
         on_reference: args.ledger.referring,
+        code_of_others: CodeOfOthers::Refused,
         most_rows: AT_ONCE,
         gently: false,
         progress: &progress,

@@ -128,9 +128,9 @@ impl Client {
     fn not_connected(&self, request: &Request, error: io::Error) -> Failure {
         let doing = format!("{request}: connecting to {}", self.socket.display());
         match error.kind() {
-            io::ErrorKind::PermissionDenied => Failure::new(Exit::Permission, doing)
-                .because(error)
-                .advise("Only root and the user of NEXUS's jobs may connect; run it by its unit or with sudo"),
+            io::ErrorKind::PermissionDenied => Failure::new(Exit::Permission, doing).because(error).advise(
+                "Only root and the user of NEXUS's jobs may connect; run it by its unit or with sudo",
+            ),
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                 Failure::new(Exit::Unavailable, doing)
                     .because(error)

@@ -2,6 +2,7 @@
 //! nexus-purge does it in the living database, a restore in the one it has just made. And asking nexus-purge to.
 
 pub mod ask;
+mod code_of_others;
 mod condition;
 mod erase;
 mod following;
@@ -10,6 +11,7 @@ mod references;
 mod replay;
 mod table;
 
+pub use code_of_others::CodeOfOthers;
 pub use condition::{RowFilter, matches};
 pub use erase::{Erased, Eraser, ForgetCopies};
 use nexus_cli::failure::Result;

@@ -10,7 +10,7 @@ use age::Identity;
 use nexus_backup_set::{LEDGER, LEDGER_KEY, open};
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_digest::Digest;
-use nexus_ledger::forgetting::{ForgetCopies, Forgetting, OnReference, Referring, replay};
+use nexus_ledger::forgetting::{CodeOfOthers, ForgetCopies, Forgetting, OnReference, Referring, replay};
 use nexus_ledger::{Decision, Forget, KeyId, Keys, Ledger, Line, OfSet, TableColumns, outstanding, read};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
@@ -182,6 +182,7 @@ pub fn again(
         keys: &ledgers.keys,
         hints: &[],
         on_reference: how.on_reference,
+        code_of_others: CodeOfOthers::Trusted,
         most_rows: AT_ONCE,
         gently: false,
         progress: making.progress,

@@ -1,6 +1,7 @@
 //! Taking rows out: in small steps, each a short transaction that waits for nobody long, one after the other through the
 //! pages of the table. Memory does not grow with the table, no index is needed, and whoever is killed begins anew.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use nexus_postgres::failure::{from_client, is_busy};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
+use crate::forgetting::code_of_others::{self, CodeOfOthers};
 use crate::forgetting::following::{Following, follow};
 use crate::forgetting::references::{ForeignKey, OnReference, Referring, forbids, foreign_keys};
 use crate::forgetting::{Heap, Table};
@@ -220,7 +222,11 @@ impl<'a> Eraser<'a> {
             self.table.key_text(),
             self.table.row_bytes()
         );
-        let outcome = match self.session.try_run(begin)? {
+        let ready = match self.session.try_run(begin)? {
+            Ok(()) => self.hold_still()?,
+            Err(error) => Err(error),
+        };
+        let outcome = match ready {
             Ok(()) => self.delete(heap, condition, &delete)?,
             Err(error) => Err(error),
         };
@@ -247,6 +253,33 @@ impl<'a> Eraser<'a> {
 }
 
 impl Eraser<'_> {
+    /// Refuses to run code of others. Until the transaction ends nobody adds a trigger or a foreign key to a table that is
+    /// locked so.
+    fn hold_still(&mut self) -> Result<std::result::Result<(), tokio_postgres::Error>> {
+        if self.table.code_of_others() == CodeOfOthers::Trusted {
+            return Ok(Ok(()));
+        }
+        let mut locked = BTreeSet::new();
+        let mut names = BTreeSet::from([self.table.qualified()]);
+        while !names.is_empty() {
+            let list: Vec<&str> = names.iter().map(String::as_str).collect();
+            let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", list.join(", "));
+            if let Err(error) = self.session.try_run(&lock)? {
+                return Ok(Err(error));
+            }
+            locked.append(&mut names);
+            self.keys = foreign_keys(self.session, self.table)?;
+            names =
+                self.keys.iter().map(|key| key.table.clone()).filter(|name| !locked.contains(name)).collect();
+        }
+        let refused = code_of_others::refuse(self.session, self.table, &self.keys, self.on);
+        if refused.is_err() {
+            // The session may be used again.
+            let _rolled_back = self.session.try_run("ROLLBACK")?;
+        }
+        refused.map(Ok)
+    }
+
     /// Deletes the rows, and handles referring rows as the settings say.
     fn delete(
         &self,
@@ -254,7 +287,7 @@ impl Eraser<'_> {
         condition: &str,
         delete: &str,
     ) -> Result<std::result::Result<(Vec<Row>, Following), tokio_postgres::Error>> {
-        if self.keys.is_empty() {
+        if self.keys.iter().all(|key| key.is_queue) {
             return Ok(self.session.try_rows(delete)?.map(|rows| (rows, Following::default())));
         }
         let following = match follow(self.session, &self.keys, self.on, heap, condition)? {

@@ -56,7 +56,9 @@ pub(super) fn follow(
     while !frontier.is_empty() {
         let mut next = Vec::new();
         for (oid, places) in by_table(&frontier) {
-            for (number, key) in keys.iter().enumerate().filter(|(_, key)| key.refers_to(oid)) {
+            for (number, key) in
+                keys.iter().enumerate().filter(|(_, key)| !key.is_queue && key.refers_to(oid))
+            {
                 for some in places.chunks(AT_ONCE) {
                     let referred = format!("ONLY {} WHERE {}", following.name(oid), at(some));
                     let refer = key.condition(&referred);

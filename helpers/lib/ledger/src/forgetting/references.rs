@@ -12,6 +12,7 @@ use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
 
 use crate::forgetting::Table;
+use crate::forgetting::code_of_others::{self, Event, code, defaults, parts, types};
 
 /// What becomes of rows that refer to a row that goes, where their foreign key forbids that.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,14 +53,24 @@ pub fn told(referring: &Referring) -> Vec<String> {
 pub(super) struct ForeignKey {
     /// The table that refers, quoted and qualified.
     pub(super) table: String,
-    oid: u32,
+    pub(super) oid: u32,
     /// The table that is referred to, and its parts.
-    referred: Vec<u32>,
+    pub(super) referred: Vec<u32>,
     /// Columns there, quoted, and the columns they refer to.
-    pairs: Vec<(String, String)>,
+    pub(super) pairs: Vec<(String, String)>,
     /// `confdeltype`
-    action: char,
-    may_be_null: bool,
+    pub(super) action: char,
+    pub(super) may_be_null: bool,
+    /// Whether the table is a work queue of NEXUS's: the server deletes its rows, and the report leaves them out.
+    pub(super) is_queue: bool,
+    /// The table that refers, and its parts.
+    pub(super) parts: Vec<u32>,
+    /// Whether the server changes the rows that refer when the column referred to changes.
+    pub(super) follows_updates: bool,
+    /// Code of others that runs when the table's rows are compared, deleted or changed.
+    pub(super) on_read: Option<String>,
+    pub(super) on_delete: Option<String>,
+    pub(super) on_update: Option<String>,
 }
 
 /// What happens to a row that refers through a foreign key.
@@ -104,17 +115,18 @@ impl ForeignKey {
 }
 
 /// Refuses if rows refer, directly or through others, to a row to delete, and both their foreign key and the settings
-/// forbid it.
+/// forbid it, or if deleting would run code of others.
 ///
 /// # Errors
-/// Data (65) naming the table that refers; else the server's.
+/// Data (65) naming the table that refers, or the code; else the server's.
 pub fn check(session: &Control, table: &Table, condition: &str, on: OnReference) -> Result<()> {
     let keys = foreign_keys(session, table)?;
+    code_of_others::refuse(session, table, &keys, on)?;
     // Each with the keys that lead there; a key that leads to itself is followed once.
     let mut ways = vec![(table.oid(), table.qualified(), condition.to_owned(), Vec::new())];
     while let Some((oid, name, condition, followed)) = ways.pop() {
         for (number, key) in keys.iter().enumerate() {
-            if !key.refers_to(oid) || followed.contains(&number) {
+            if key.is_queue || !key.refers_to(oid) || followed.contains(&number) {
                 continue;
             }
             let mut refer = key.condition(&format!("{name} WHERE {condition}"));
@@ -159,6 +171,7 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
              JOIN pg_catalog.pg_attribute a ON a.attrelid = f.{relation} AND a.attnum = k.n ORDER BY k.o)"
         )
     };
+    let these = "a.attnum = ANY (f.conkey)";
     let rows = session.rows(
         "reading who refers to the table",
         &format!(
@@ -166,18 +179,24 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
                (SELECT f.conrelid FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.confrelid = r.relid \
                 UNION ALL SELECT p.relid::oid FROM pg_catalog.pg_partition_tree(r.relid) p) more(relid)) \
              SELECT n.nspname::text, c.relname::text, {}, {}, f.confdeltype::text, c.oid, \
-             ARRAY(SELECT f.confrelid UNION SELECT p.relid::oid FROM pg_catalog.pg_partition_tree(f.confrelid) p), \
-             NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = f.conrelid AND a.attnum = ANY (f.conkey) AND a.attnotnull) \
+             ARRAY({}), \
+             NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = f.conrelid AND {these} AND a.attnotnull), \
+             f.confdeltype = 'c' AND n.nspname = {} AND NOT EXISTS \
+               (SELECT FROM pg_catalog.pg_constraint g WHERE g.contype = 'f' AND g.confrelid = f.conrelid), \
+             ARRAY({}), f.confupdtype IN ('c', 'n', 'd'), {}, {}, coalesce({}, CASE WHEN f.confdeltype = 'd' THEN {} END) \
              FROM pg_catalog.pg_constraint f JOIN pg_catalog.pg_class c ON c.oid = f.conrelid \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid IN (SELECT relid FROM reached) \
-             AND NOT (f.confdeltype = 'c' AND n.nspname = {} AND NOT EXISTS \
-               (SELECT FROM pg_catalog.pg_constraint g WHERE g.contype = 'f' AND g.confrelid = f.conrelid)) ORDER BY 1, 2, f.oid",
+             WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid IN (SELECT relid FROM reached) ORDER BY 1, 2, f.oid",
             table.oid(),
             columns("conkey", "conrelid"),
             columns("confkey", "confrelid"),
-            // NEXUS's own work queues: the server deletes their rows too, and the report leaves them out.
+            parts("f.confrelid"),
             quote::literal(&table.place().schema),
+            parts("c.oid"),
+            types("c.oid", these),
+            code("c.oid", Event::Delete),
+            code("c.oid", Event::Update),
+            defaults("c.oid", these),
         ),
         &[],
     )?;
@@ -191,18 +210,37 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
             pairs: quoted(row.get(2)).zip(quoted(row.get(3))).collect(),
             action: row.get::<_, String>(4).chars().next().unwrap_or('a'),
             may_be_null: row.get(7),
+            is_queue: row.get(8),
+            parts: row.get(9),
+            follows_updates: row.get(10),
+            on_read: row.get(11),
+            on_delete: row.get(12),
+            on_update: row.get(13),
         })
         .collect())
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn key(action: char, may_be_null: bool) -> ForeignKey {
+    pub(in crate::forgetting) fn key(action: char, may_be_null: bool) -> ForeignKey {
         let pairs =
             vec![("\"a\"".to_owned(), "\"id\"".to_owned()), ("\"b\"".to_owned(), "\"at\"".to_owned())];
-        ForeignKey { table: "t".to_owned(), oid: 2, referred: vec![1], pairs, action, may_be_null }
+        ForeignKey {
+            table: "t".to_owned(),
+            oid: 2,
+            referred: vec![1],
+            pairs,
+            action,
+            may_be_null,
+            is_queue: false,
+            parts: vec![2],
+            follows_updates: false,
+            on_read: None,
+            on_delete: None,
+            on_update: None,
+        }
     }
 
     #[test]

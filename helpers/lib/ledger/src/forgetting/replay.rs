@@ -12,7 +12,9 @@ use nexus_postgres::raw::RawSession;
 use nexus_postgres::server::Server;
 
 use crate::forgetting::erase::ForgetCopies;
-use crate::forgetting::{Erased, Eraser, OnReference, PINNED, Referring, RowFilter, Table, matches, session};
+use crate::forgetting::{
+    CodeOfOthers, Erased, Eraser, OnReference, PINNED, Referring, RowFilter, Table, matches, session,
+};
 use crate::{Decision, Forget, Hashed, Key, KeyId, Keys, Rows, TableColumns};
 
 /// Keys that are deleted in one step.
@@ -30,6 +32,8 @@ pub struct Forgetting<'a> {
     pub hints: &'a [String],
     /// What becomes of rows that refer to one that goes, where their foreign key forbids that.
     pub on_reference: OnReference,
+    /// What becomes of code of roles that are no superusers.
+    pub code_of_others: CodeOfOthers,
     /// The most rows of a step.
     pub most_rows: u32,
     /// Whether it rests as long as it works, because others use the database too.
@@ -79,7 +83,7 @@ pub fn replay(
     let mut replayed = Replayed { rows: vec![0; decisions.len()], ..Replayed::default() };
     let control = session(on.server, on.database, on.stop)?;
     for (place, here) in by_place(decisions) {
-        let Some(table) = Table::find(&control, place)? else {
+        let Some(table) = Table::find(&control, place, on.code_of_others)? else {
             log::warn!(
                 "there is no table {}.{}: nothing of it is to be forgotten",
                 place.schema,
@@ -123,7 +127,7 @@ pub fn shares(on: &Forgetting<'_>, decisions: &[&Decision]) -> Result<Vec<Share>
     let control = session(on.server, on.database, on.stop)?;
     let mut shares = Vec::new();
     for (place, here) in by_place(decisions) {
-        let Some(table) = Table::find(&control, place)? else { continue };
+        let Some(table) = Table::find(&control, place, on.code_of_others)? else { continue };
         let (_, conditions) = on.conditions(&table, decisions, &here)?;
         let any = if conditions.is_empty() { "false".to_owned() } else { conditions.join(" OR ") };
         let sql = format!("SELECT count(*) FILTER (WHERE {any}), count(*) FROM {}", table.qualified());

@@ -7,6 +7,7 @@ use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
 
 use crate::TableColumns;
+use crate::forgetting::code_of_others::{CodeOfOthers, owned_by_another, parts, types};
 
 /// A table and its columns, found in a database.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Table {
     key_type: String,
     columns: Vec<String>,
     heaps: Vec<Heap>,
+    parts: Vec<u32>,
+    code_of_others: CodeOfOthers,
 }
 
 /// A part of the table that has pages: the table itself, or one of its partitions.
@@ -64,8 +67,13 @@ impl Table {
     /// Looks for it; nothing when the database has no such table.
     ///
     /// # Errors
-    /// Settings (78) when a column is missing that every table must have, or the key names no row; else the server's.
-    pub fn find(session: &Control, place: &TableColumns) -> Result<Option<Self>> {
+    /// Settings (78) when a column is missing that every table must have, the key names no row, or the table or the type of a
+    /// column is of a role whose code is refused; else the server's.
+    pub fn find(
+        session: &Control,
+        place: &TableColumns,
+        code_of_others: CodeOfOthers,
+    ) -> Result<Option<Self>> {
         let doing = format!("looking at table {}.{}", place.schema, place.table);
         let found = session.rows(
             &doing,
@@ -76,12 +84,16 @@ impl Table {
                    WHERE a.attrelid = c.oid AND a.attname = {key}), \
                  EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a \
                    ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE i.indrelid = c.oid AND i.indisunique \
-                   AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = {key}) \
+                   AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = {key}), \
+                 ARRAY({parts}), {owned}, {types} \
                  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                  WHERE n.nspname = {schema} AND c.relname = {table} AND c.relkind IN ('r', 'p')",
                 key = quote::literal(&place.key),
                 schema = quote::literal(&place.schema),
-                table = quote::literal(&place.table)
+                table = quote::literal(&place.table),
+                parts = parts("c.oid"),
+                owned = owned_by_another("c.oid"),
+                types = types("c.oid", "true"),
             ),
             &[],
         )?;
@@ -100,6 +112,14 @@ impl Table {
         if !row.get::<_, bool>(3) {
             return Err(wrong(format!("column {} has no unique index of its own", place.key)));
         }
+        let others: Option<String> = row.get::<_, Option<_>>(5).or_else(|| row.get(6));
+        if let (CodeOfOthers::Refused, Some(others)) = (code_of_others, others) {
+            return Err(Failure::new(Exit::Settings, doing)
+                .because(format!("another role could have its code run as a superuser there: {others}"))
+                .advise(
+                    "If you trust it, give it to a superuser (ALTER TABLE … OWNER TO, ALTER TYPE … OWNER TO)",
+                ));
+        }
         let oid = row.get(0);
         Ok(Some(Self {
             place: place.clone(),
@@ -107,6 +127,8 @@ impl Table {
             key_type: row.get(2),
             columns,
             heaps: heaps(session, oid, &doing)?,
+            parts: row.get(4),
+            code_of_others,
         }))
     }
 
@@ -123,6 +145,16 @@ impl Table {
     /// Quoted and qualified.
     pub fn qualified(&self) -> String {
         quote::qualified(&self.place.schema, &self.place.table)
+    }
+
+    /// Its number, and those of its partitions.
+    pub(super) fn parts(&self) -> &[u32] {
+        &self.parts
+    }
+
+    /// What becomes of other roles' code in it.
+    pub(super) fn code_of_others(&self) -> CodeOfOthers {
+        self.code_of_others
     }
 
     /// Its parts.

@@ -1,0 +1,214 @@
+//! Code of roles that are no superusers, which deleting a row would run: triggers, rules, and what an UPDATE evaluates.
+//!
+//! NEXUS works as a superuser, and so would that code. PostgreSQL's own referential actions run as the owner of the table,
+//! but not what is left to the commit: a trigger that declares a cursor WITH HOLD has the session's user run it then (seen
+//! with 18), and before 18 AFTER triggers run as that user, too. `SET ROLE` holds nobody: the code resets it. So nothing is
+//! deleted where that would run such code.
+
+use std::collections::BTreeSet;
+
+use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_postgres::blocking::Control;
+
+use crate::forgetting::Table;
+use crate::forgetting::references::{Fate, ForeignKey, OnReference};
+
+/// What becomes of code of roles that are no superusers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeOfOthers {
+    /// It never runs: nothing is deleted.
+    Refused,
+    /// It runs: the database was just restored, and the restore runs the code that is in it.
+    Trusted,
+}
+
+/// What happens to rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Event {
+    Delete,
+    Update,
+}
+
+/// Whether a role may as well do itself what its code would do here, in SQL: a superuser, or the session's own role.
+fn is_trusted(role: &str) -> String {
+    format!(
+        "EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = {role} AND (s.rolsuper OR s.rolname = current_user))"
+    )
+}
+
+/// A table and its partitions, in SQL.
+pub(super) fn parts(table: &str) -> String {
+    format!("SELECT {table}::oid UNION SELECT p.relid::oid FROM pg_catalog.pg_partition_tree({table}) p")
+}
+
+/// Text that names code which `event` runs on rows of `table`, in SQL; NULL when it runs none.
+pub(super) fn code(table: &str, event: Event) -> String {
+    let (bit, kind) = match event {
+        Event::Delete => (8, '4'),
+        Event::Update => (16, '2'),
+    };
+    let parts = parts(table);
+    let (owner, function, grantee) =
+        (is_trusted("o.relowner"), is_trusted("f.proowner"), is_trusted("a.grantee"));
+    let mut each = vec![
+        // Whoever may create triggers on a superuser's table chooses their conditions.
+        format!(
+            "SELECT 'trigger', t.tgname, o.oid FROM pg_catalog.pg_trigger t \
+             JOIN pg_catalog.pg_class o ON o.oid = t.tgrelid JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid \
+             WHERE o.oid IN ({parts}) AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & {bit} <> 0 \
+             AND (NOT {owner} OR NOT {function} OR t.tgqual IS NOT NULL AND EXISTS \
+               (SELECT FROM pg_catalog.aclexplode(o.relacl) a WHERE a.privilege_type = 'TRIGGER' AND NOT {grantee}))"
+        ),
+        format!(
+            "SELECT 'rule', r.rulename, o.oid FROM pg_catalog.pg_rewrite r \
+             JOIN pg_catalog.pg_class o ON o.oid = r.ev_class \
+             WHERE o.oid IN ({parts}) AND r.ev_enabled <> 'D' AND r.ev_type = '{kind}' AND NOT {owner}"
+        ),
+    ];
+    if event == Event::Update {
+        each.extend([
+            format!(
+                "SELECT 'constraint', k.conname, o.oid FROM pg_catalog.pg_constraint k \
+                 JOIN pg_catalog.pg_class o ON o.oid = k.conrelid \
+                 WHERE o.oid IN ({parts}) AND k.contype = 'c' AND NOT {owner}"
+            ),
+            format!(
+                "SELECT 'index', n.relname, o.oid FROM pg_catalog.pg_index i \
+                 JOIN pg_catalog.pg_class n ON n.oid = i.indexrelid JOIN pg_catalog.pg_class o ON o.oid = i.indrelid \
+                 WHERE o.oid IN ({parts}) AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND NOT {owner}"
+            ),
+            format!(
+                "SELECT 'generated column', g.attname, o.oid FROM pg_catalog.pg_attribute g \
+                 JOIN pg_catalog.pg_class o ON o.oid = g.attrelid \
+                 WHERE o.oid IN ({parts}) AND g.attgenerated <> '' AND NOT {owner}"
+            ),
+        ]);
+    }
+    named(&each.join(" UNION ALL "))
+}
+
+/// Text that names a column among `which` whose type is a role's that is no superuser, in SQL: such a role may create casts
+/// of it, which a comparison calls. NULL when there is none.
+pub(super) fn types(table: &str, which: &str) -> String {
+    named(&format!(
+        "SELECT 'type of column', a.attname, a.attrelid FROM pg_catalog.pg_attribute a \
+         JOIN pg_catalog.pg_type y ON y.oid = a.atttypid \
+         WHERE a.attrelid = {table} AND a.attnum > 0 AND NOT a.attisdropped AND {which} AND NOT {}",
+        is_trusted("y.typowner")
+    ))
+}
+
+/// Text that names a default which ON DELETE SET DEFAULT evaluates, in SQL; NULL when there is none.
+pub(super) fn defaults(table: &str, which: &str) -> String {
+    named(&format!(
+        "SELECT 'default of column', a.attname, o.oid FROM pg_catalog.pg_attribute a \
+         JOIN pg_catalog.pg_class o ON o.oid = a.attrelid \
+         WHERE o.oid = {table} AND a.atthasdef AND {which} AND NOT {}",
+        is_trusted("o.relowner")
+    ))
+}
+
+/// The first of rows of kind, name and table, as one text.
+fn named(rows: &str) -> String {
+    format!(
+        "(SELECT x.kind || ' ' || pg_catalog.quote_ident(x.name) || ' of ' || x.relid::pg_catalog.regclass::text \
+         FROM ({rows}) x(kind, name, relid) ORDER BY 1 LIMIT 1)"
+    )
+}
+
+/// Text that names a table or partition that is a role's that is no superuser, in SQL.
+pub(super) fn owned_by_another(table: &str) -> String {
+    format!(
+        "(SELECT o.oid::pg_catalog.regclass::text || ' belongs to role ' || pg_catalog.pg_get_userbyid(o.relowner) \
+         FROM pg_catalog.pg_class o WHERE o.oid IN ({}) AND NOT {} ORDER BY 1 LIMIT 1)",
+        parts(table),
+        is_trusted("o.relowner")
+    )
+}
+
+/// Refuses if deleting rows of `table` would run such code there, or where `keys` lead.
+///
+/// # Errors
+/// Data (65) naming it; else the server's.
+pub(super) fn refuse(session: &Control, table: &Table, keys: &[ForeignKey], on: OnReference) -> Result<()> {
+    if table.code_of_others() == CodeOfOthers::Trusted {
+        return Ok(());
+    }
+    let sql = format!("SELECT {}", code(&table.oid().to_string(), Event::Delete));
+    let own: Option<String> = session.row("looking for triggers of other roles", &sql, &[])?.get(0);
+    match own.or_else(|| run_by(table.parts(), keys, on)) {
+        None => Ok(()),
+        Some(code) => Err(Failure::new(Exit::Data, format!("deleting rows of {table}"))
+            .because(format!(
+                "that would run code of another role, as a superuser: {code}; nothing was deleted"
+            ))
+            .advise(
+                "Drop it; or, if you trust it, give table and function to a superuser (ALTER TABLE … OWNER TO, ALTER FUNCTION \
+                 … OWNER TO)",
+            )),
+    }
+}
+
+/// Code that runs where `keys` lead when rows of a table with these `parts` are deleted.
+fn run_by(parts: &[u32], keys: &[ForeignKey], on: OnReference) -> Option<String> {
+    let mut reached = BTreeSet::new();
+    let mut ways = vec![(parts, Event::Delete)];
+    while let Some((parts, event)) = ways.pop() {
+        for (number, key) in
+            keys.iter().enumerate().filter(|(_, key)| parts.iter().any(|oid| key.refers_to(*oid)))
+        {
+            let (event, code) = match (event, key.fate(on)) {
+                (Event::Update, _) if !key.follows_updates => continue,
+                (Event::Delete, Fate::Forbids) if key.on_read.is_none() => continue,
+                (Event::Delete, Fate::Forbids | Fate::Goes) => (Event::Delete, &key.on_delete),
+                (Event::Update, _) | (Event::Delete, Fate::IsEmptied | Fate::IsChanged) => {
+                    (Event::Update, &key.on_update)
+                }
+            };
+            if let Some(code) = key.on_read.as_ref().or(code.as_ref()) {
+                return Some(code.clone());
+            }
+            if reached.insert((number, event)) {
+                ways.push((&key.parts, event));
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forgetting::references::tests::key;
+
+    /// `key` from table `from` to table `to`.
+    fn link(action: char, from: u32, to: u32) -> ForeignKey {
+        ForeignKey { parts: vec![from], referred: vec![to], ..key(action, true) }
+    }
+
+    #[test]
+    fn code_counts_where_a_deletion_leads() {
+        use OnReference::{Cascade, SetNull, Stop};
+        let trigger = || Some("trigger".to_owned());
+        let runs = |keys: &[ForeignKey], on| run_by(&[1], keys, on).is_some();
+        let deletes = |action| ForeignKey { on_delete: trigger(), ..link(action, 2, 1) };
+        let updates = |action| ForeignKey { on_update: trigger(), ..link(action, 2, 1) };
+        for on in [Stop, SetNull, Cascade] {
+            assert!(runs(&[deletes('c')], on) && !runs(&[updates('c')], on));
+            assert!(runs(&[updates('n')], on) && !runs(&[deletes('n')], on));
+            assert!(runs(&[updates('d')], on));
+            assert_eq!(runs(&[deletes('a')], on), on == Cascade);
+            assert_eq!(runs(&[updates('r')], on), on == SetNull);
+            assert!(runs(&[ForeignKey { on_read: trigger(), ..link('a', 2, 1) }], on));
+        }
+        // Two deep: only where the first rows go; or, where they change, by ON UPDATE.
+        let second = ForeignKey { on_delete: trigger(), ..link('c', 3, 2) };
+        assert!(runs(&[link('c', 2, 1), second.clone()], Stop));
+        assert!(!runs(&[link('n', 2, 1), second.clone()], Stop));
+        assert!(!runs(&[link('c', 4, 1), second], Stop));
+        let follows = ForeignKey { on_update: trigger(), follows_updates: true, ..link('a', 3, 2) };
+        assert!(runs(&[link('n', 2, 1), follows], Stop));
+        // A ring ends.
+        assert!(!runs(&[link('c', 2, 1), link('c', 2, 2)], Stop));
+    }
+}

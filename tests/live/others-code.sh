@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# Forgetting never runs code of a role that is no superuser, inside an installed machine: mallory may refer to episodes, and hangs
+# code on her tables that would make her a superuser. Then nothing is deleted, and what is in the way is named. Needs the owner's
+# identity.
+set -euo pipefail
+shopt -s inherit_errexit
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/sets.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/restored.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/lethe.sh"
+
+trap 'rm -rf "$work"; drop_all lethe; server --command="DROP ROLE IF EXISTS mallory"' EXIT
+
+# mallory [OPTION of psql…]: SQL as she.
+mallory() { memory --command='SET SESSION AUTHORIZATION mallory' "$@"; }
+
+# A table of hers that refers to the first episodes, and functions of hers.
+begin() {
+	machine m
+	server --command='DROP ROLE IF EXISTS mallory' --command='CREATE ROLE mallory'
+	fill 1 20 a
+	memory --command='GRANT SELECT, REFERENCES ON episode TO mallory' --command='CREATE SCHEMA m AUTHORIZATION mallory'
+	mallory --command="CREATE FUNCTION m.steal() RETURNS integer LANGUAGE plpgsql AS
+			\$\$BEGIN ALTER ROLE mallory SUPERUSER; RETURN 1; EXCEPTION WHEN insufficient_privilege THEN RETURN 0; END\$\$" \
+		--command="CREATE FUNCTION m.at_once() RETURNS trigger LANGUAGE plpgsql AS
+			\$\$BEGIN PERFORM m.steal(); RETURN coalesce(NEW, OLD); END\$\$" \
+		--command="CREATE FUNCTION m.at_commit() RETURNS trigger LANGUAGE plpgsql AS
+			\$\$BEGIN EXECUTE 'DECLARE later CURSOR WITH HOLD FOR SELECT m.steal()'; RETURN coalesce(NEW, OLD); END\$\$" \
+		--command="CREATE FUNCTION m.steal(bigint) RETURNS boolean LANGUAGE sql AS 'SELECT m.steal() IS NOT NULL'"
+}
+# refers COLUMN: her table, whose column `episode` is that, and a row that refers to episode 1.
+refers() { mallory --command="CREATE TABLE m.t (id bigint PRIMARY KEY, episode $1)" --command='INSERT INTO m.t VALUES (1, 1)'; }
+is_super() { server --command="SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'"; }
+
+# refused_because_of WHAT [OPTION…]: the episode and her row stay, and she is what she was.
+refused_because_of() {
+	local what=$1 before said status=0
+	shift
+	before=$(lines)
+	said=$(purge --episode 1 "$@" 2>&1 </dev/null) || status=$?
+	same "whether she is a superuser after $what" "$(is_super)" f
+	same "the exit code ($said)" "$status" 65
+	[[ $said == *"$what"* ]] || { printf '"%s" does not name %s\n' "$said" "$what" >&2 && return 1; }
+	same "the episode, her row, lines of the ledger" "$(memory --command='SELECT (SELECT count(*) FROM episode WHERE id = 1), (SELECT count(*) FROM m.t)') $(lines)" "1|1 $before"
+}
+lines() { if [[ -e $ledger ]]; then wc -l <"$ledger"; else echo 0; fi; }
+
+triggers_do_not_run() {
+	local function when
+	for function in at_once at_commit; do
+		for when in 'BEFORE DELETE ON m.t FOR EACH ROW' 'AFTER DELETE ON m.t FOR EACH ROW' 'BEFORE DELETE ON m.t FOR EACH STATEMENT'; do
+			begin
+			refers 'bigint REFERENCES episode ON DELETE CASCADE'
+			mallory --command="CREATE TRIGGER x $when EXECUTE FUNCTION m.$function()"
+			refused_because_of 'trigger x of m.t'
+		done
+	done
+	# Which the server would not run for her rows is no reason.
+	memory --command='DROP TRIGGER x ON m.t' --command='CREATE TRIGGER x BEFORE UPDATE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_once()'
+	purge --episode 1 --json 2>/dev/null >"$work/done.json"
+	same "what was said" "$(jq -c .referring "$work/done.json")" '[{"table":"\"m\".\"t\"","deleted":1,"emptied":0}]'
+	same "rows" "$(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.t)') $(is_super)" '19|0 f'
+}
+
+what_an_update_evaluates_does_not_run() {
+	local also
+	for also in 'CREATE TRIGGER x BEFORE UPDATE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_commit()|trigger x of m.t' \
+		'ALTER TABLE m.t ADD CONSTRAINT x CHECK (episode IS NOT NULL OR m.steal(id))|constraint x of m.t' \
+		'ALTER FUNCTION m.steal(bigint) IMMUTABLE; CREATE INDEX x ON m.t (m.steal(id))|index x of m.t'; do
+		begin
+		refers 'bigint REFERENCES episode ON DELETE SET NULL'
+		mallory --command="${also%|*}"
+		refused_because_of "${also#*|}"
+	done
+	begin
+	refers 'bigint DEFAULT m.steal() REFERENCES episode ON DELETE SET DEFAULT'
+	refused_because_of 'default of column episode of m.t'
+	begin
+	refers 'bigint REFERENCES episode'
+	mallory --command='CREATE TRIGGER x BEFORE UPDATE OR DELETE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_once()'
+	exits 65 'their foreign key forbids it' purge --episode 1
+	refused_because_of 'trigger x of m.t' --referring set-null
+	refused_because_of 'trigger x of m.t' --referring cascade
+}
+
+# Two deep, by a trigger or by a rule; and on a table of the owner's where she may create triggers.
+deep_tables_count() {
+	begin
+	refers 'bigint REFERENCES episode ON DELETE CASCADE'
+	mallory --command='CREATE TABLE m.deep (t bigint REFERENCES m.t ON DELETE CASCADE)' --command='INSERT INTO m.deep VALUES (1)' \
+		--command='CREATE TRIGGER x BEFORE DELETE ON m.deep FOR EACH ROW EXECUTE FUNCTION m.at_commit()'
+	refused_because_of 'trigger x of m.deep'
+	mallory --command='DROP TRIGGER x ON m.deep' --command='CREATE RULE x AS ON DELETE TO m.deep DO ALSO SELECT m.steal()'
+	refused_because_of 'rule x of m.deep'
+	begin
+	refers 'bigint REFERENCES episode ON DELETE CASCADE'
+	memory --command='GRANT TRIGGER ON episode TO mallory'
+	mallory --command='CREATE TRIGGER x AFTER DELETE ON episode FOR EACH STATEMENT EXECUTE FUNCTION m.at_once()'
+	refused_because_of 'trigger x of public.episode'
+}
+
+# A comparison calls a cast of her type.
+casts_do_not_run() {
+	begin
+	mallory --command="CREATE TYPE m.e AS ENUM ('1')" --command="CREATE FUNCTION m.cast(m.e) RETURNS bigint LANGUAGE sql AS 'SELECT 1'" \
+		--command='CREATE CAST (m.e AS bigint) WITH FUNCTION m.cast(m.e) AS IMPLICIT'
+	mallory --command='CREATE TABLE m.t (id bigint PRIMARY KEY, episode m.e REFERENCES episode)' --command="INSERT INTO m.t VALUES (1, '1')"
+	# Only now: PostgreSQL itself calls it as the owner of the episodes when she inserts.
+	mallory --command="CREATE OR REPLACE FUNCTION m.cast(m.e) RETURNS bigint LANGUAGE sql AS 'SELECT m.steal()::bigint * 0 + 1'"
+	refused_because_of 'type of column episode of m.t'
+	begin
+	refers 'bigint REFERENCES episode'
+	memory --command='ALTER TABLE episode OWNER TO mallory'
+	exits 78 'public.episode belongs to role mallory' purge --episode 1
+}
+
+# Somebody adds a trigger while a run waits for the table: it is looked for when the run has its lock.
+code_that_comes_meanwhile_does_not_run() {
+	local run in
+	begin
+	refers 'bigint REFERENCES episode ON DELETE CASCADE'
+	mkfifo "$work/in"
+	memory <"$work/in" >/dev/null &
+	exec {in}>"$work/in"
+	echo 'SET SESSION AUTHORIZATION mallory; BEGIN; CREATE TRIGGER x BEFORE DELETE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_commit();' >&"$in"
+	await 10 memory --command="SELECT 1 / count(*) FROM pg_locks WHERE relation = 'm.t'::regclass AND mode = 'ShareRowExclusiveLock' AND granted"
+	purge --episode 1 >"$work/run" 2>&1 &
+	run=$!
+	await 10 run_waits
+	echo 'COMMIT;' >&"$in"
+	exec {in}>&-
+	if wait "$run"; then echo "it succeeded" >&2 && return 1; fi
+	grep -q 'trigger x of m.t' "$work/run"
+	same "whether she is a superuser, and the episode" "$(is_super) $(memory --command='SELECT count(*) FROM episode WHERE id = 1')" 'f 1'
+}
+run_waits() { [[ $(memory --command="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexus-purge' AND wait_event_type = 'Lock'") -ge 1 ]]; }
+
+# What is in a set is trusted where it is restored, and forgotten again there.
+restore_is_not_stopped() {
+	begin
+	refers 'bigint REFERENCES episode ON DELETE CASCADE'
+	mallory --command="CREATE FUNCTION m.quiet() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'" \
+		--command='CREATE TRIGGER x BEFORE DELETE ON m.t FOR EACH ROW EXECUTE FUNCTION m.quiet()'
+	backup
+	memory --command='DROP TRIGGER x ON m.t'
+	purge --episode 1 2>/dev/null
+	apply m --no-safety-backup --yes --json >"$work/done.json" 2>/dev/null
+	same "rows forgotten again, and what is left" "$(jq .forgotten "$work/done.json") $(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.t)')" '1 19|0'
+}
+
+check triggers_do_not_run
+check what_an_update_evaluates_does_not_run
+check deep_tables_count
+check casts_do_not_run
+check code_that_comes_meanwhile_does_not_run
+check restore_is_not_stopped
+report
