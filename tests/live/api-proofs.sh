@@ -57,6 +57,7 @@ prove isolation "$calls"
 prove isolation_sql "$calls"
 prove recall "$rows"
 prove limits
+prove crowd
 prove restart "$((rounds * 3))"
 prove redis_down
 prove kills "$rounds"

@@ -42,6 +42,8 @@ pub(crate) struct Metrics {
     pub(crate) outside: AtomicU64,
     /// Connections that were turned away, because there were too many.
     pub(crate) turned_away: AtomicU64,
+    /// Idle connections that were closed for new ones.
+    pub(crate) closed_for_others: AtomicU64,
     /// Stores that have failed since the last one that succeeded.
     failed_stores: AtomicU64,
 }
@@ -110,6 +112,12 @@ impl Metrics {
             ("cache_misses", "counter", "Recent lists that did not.", &self.cache_misses),
             ("outside", "counter", "Requests from other machines.", &self.outside),
             ("turned_away", "counter", "Connections refused because there were too many.", &self.turned_away),
+            (
+                "closed_for_others",
+                "counter",
+                "Idle connections closed to make room for new ones.",
+                &self.closed_for_others,
+            ),
             ("in_flight", "gauge", "Requests at work.", &self.in_flight),
             (
                 "failed_stores",

@@ -9,6 +9,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,6 +23,7 @@ use tower_service::Service;
 
 use crate::app::App;
 use crate::http::peer::Peer;
+use crate::http::slots::{Slot, Slots};
 use crate::metrics::Metrics;
 
 /// A request's header must be there within this time; a connection that is kept may wait as long for its next one.
@@ -32,8 +35,9 @@ const UNREAD: Duration = Duration::from_secs(20);
 /// The longest header.
 const LONGEST_HEADER: usize = 32 << 10;
 
-/// Connections at once; the next are told to come back.
-const MOST: usize = 1024;
+/// The most connections of one listening socket, so that none takes from the others. One whose header never ends holds some
+/// 50 KiB: all sockets together must stay below the MemoryMax of the unit.
+const MOST: usize = 512;
 
 /// After being told to stop, a kept connection gets its next request answered for so long, and is told then that it ends:
 /// closing one on which a request is just being sent would lose it.
@@ -83,12 +87,13 @@ impl Connections {
 
     /// Takes connections that come to `listener`.
     pub(crate) async fn take(self, listener: Listener) {
+        let slots = Slots::new(MOST);
         let mut stage = self.stage.clone();
         loop {
             let taken = tokio::select! {
                 biased;
                 () = is_past(&mut stage, Stage::Open) => return,
-                taken = self.take_one(&listener) => taken,
+                taken = self.take_one(&listener, &slots) => taken,
             };
             if let Err(error) = taken {
                 pause(&error).await;
@@ -96,20 +101,20 @@ impl Connections {
         }
     }
 
-    async fn take_one(&self, listener: &Listener) -> io::Result<()> {
+    async fn take_one(&self, listener: &Listener, slots: &Arc<Slots>) -> io::Result<()> {
         match listener {
             Listener::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 // An answer is small and goes at once.
                 let _slower = stream.set_nodelay(true);
-                self.serve(stream, Peer::Address(address.ip()));
+                self.serve(stream, Peer::of_address(address.ip()), slots);
             }
             Listener::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 let user = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
-                self.serve(stream, Peer::User(user));
+                self.serve(stream, Peer::User(user), slots);
             }
-            Listener::Proxy(listener) => self.serve(listener.accept().await?.0, Peer::Proxy),
+            Listener::Proxy(listener) => self.serve(listener.accept().await?.0, Peer::Proxy, slots),
         }
         Ok(())
     }
@@ -129,20 +134,21 @@ impl Connections {
         }
     }
 
-    fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S, peer: Peer) {
+    fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S, peer: Peer, slots: &Arc<Slots>) {
         let mut connection = self.clone();
-        // Not one more than there may be: the count goes up here, where connections are taken one after the other.
-        let is_full = connection.count.fetch_add(1, Ordering::AcqRel) >= MOST;
+        connection.count.fetch_add(1, Ordering::AcqRel);
+        // Not one more than there may be: slots are taken here, where connections are taken one after the other.
+        let slot = slots.take(peer);
         tokio::spawn(async move {
             let mut stream = TimeoutStream::new(stream);
             stream.set_write_timeout(Some(UNREAD));
-            if is_full {
+            if let Some(slot) = slot {
+                connection.converse(stream, peer, Arc::new(slot)).await;
+            } else {
                 Metrics::count(&connection.app.metrics.turned_away);
                 let mut stream = Box::pin(stream);
                 // Who does not hear it sees the end.
                 let _unheard = stream.write_all(FULL).await;
-            } else {
-                connection.converse(stream, peer).await;
             }
             connection.count.fetch_sub(1, Ordering::AcqRel);
         });
@@ -152,14 +158,15 @@ impl Connections {
         &mut self,
         stream: TimeoutStream<S>,
         peer: Peer,
+        slot: Arc<Slot>,
     ) {
-        let router = self.router.clone();
+        let (router, of_requests) = (self.router.clone(), Arc::clone(&slot));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            let mut router = router.clone();
+            let (mut router, slot) = (router.clone(), Arc::clone(&of_requests));
             async move {
-                let answer: Result<_, Infallible> = router.call(request.map(Body::new)).await;
-                answer
+                let answer: Result<_, Infallible> = slot.work(router.call(request.map(Body::new))).await;
+                answer.map(|answer| answer.map(|body| noted(body, slot)))
             }
         });
         let conversation = http1::Builder::new()
@@ -171,12 +178,30 @@ impl Connections {
         // Its errors are its caller's: a connection that breaks off, a header that is none. They have their answer, if
         // there is anybody left to hear it.
         tokio::select! {
+            // First, so that a request which is there is at work before the connection is told to close.
+            biased;
             _ended = conversation.as_mut() => return,
+            () = slot.must_close() => {
+                Metrics::count(&self.app.metrics.closed_for_others);
+                return;
+            }
             () = is_past(&mut self.stage, Stage::Closing) => {}
         }
         conversation.as_mut().graceful_shutdown();
         let _ended = conversation.await;
     }
+}
+
+/// Returns `body`, each part of which shows that its reader is there if it is a long one.
+fn noted(body: Body, slot: Arc<Slot>) -> Body {
+    // What has a length is there whole.
+    if body.size_hint().exact().is_some() {
+        return body;
+    }
+    Body::new(body.map_frame(move |frame| {
+        slot.touch();
+        frame
+    }))
 }
 
 async fn is_past(now: &mut watch::Receiver<Stage>, stage: Stage) {

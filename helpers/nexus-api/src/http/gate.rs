@@ -35,7 +35,7 @@ pub(crate) const SHORTEST: usize = 32;
 
 /// Who shares places: of this machine's programs each as one agent, as most come from one address; of other machines each
 /// address, as whatever else they say of themselves is theirs to choose.
-type Client = (Option<Peer>, String);
+type Client = (Option<Peer>, Option<String>);
 
 /// What decides who comes in.
 pub(crate) struct Gate {
@@ -45,7 +45,7 @@ pub(crate) struct Gate {
     outside: Outside,
     hosts: Hosts,
     places: Arc<Semaphore>,
-    /// One client may take so many of the places.
+    /// All agents of one peer together may take so many of the places: an agent's name is free to choose.
     share: usize,
     at_work: Arc<Mutex<HashMap<Client, usize>>>,
     /// No connection is kept any more after its answer.
@@ -71,7 +71,7 @@ impl Gate {
             outside: Outside::new(args)?,
             hosts: Hosts::new(&args.hosts),
             places: Arc::new(Semaphore::new(places)),
-            share: places - places / 4,
+            share: part_of(places),
             at_work: Arc::default(),
             is_closing: AtomicBool::new(false),
         })
@@ -100,18 +100,33 @@ impl Gate {
         self.rate
             .take(peer, Instant::now())
             .map_err(|wait| too_many(wait, "This client asks more often than it may (NEXUS_API_RATE)."))?;
-        Ok((peer, agent.0))
+        Ok((peer, Some(agent.0)))
     }
 
-    fn take_share(&self, client: &Client) -> Option<Share> {
+    /// Takes a place of the client's peer and one of its agent, which has a part of its peer's places.
+    fn take_share(&self, (peer, agent): &Client) -> Option<(Share, Option<Share>)> {
+        let of_peer = self.take_place((*peer, None), self.share)?;
+        let of_agent = match agent {
+            Some(agent) => Some(self.take_place((*peer, Some(agent.clone())), part_of(self.share))?),
+            None => None,
+        };
+        Some((of_peer, of_agent))
+    }
+
+    fn take_place(&self, client: Client, most: usize) -> Option<Share> {
         let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         let count = at_work.entry(client.clone()).or_default();
-        if *count >= self.share {
+        if *count >= most {
             return None;
         }
         *count += 1;
-        Some(Share { at_work: Arc::clone(&self.at_work), client: client.clone() })
+        Some(Share { at_work: Arc::clone(&self.at_work), client })
     }
+}
+
+/// Three quarters: the others always have the rest.
+fn part_of(places: usize) -> usize {
+    places - places / 4
 }
 
 /// `token`, unless it could be guessed.
@@ -208,7 +223,7 @@ async fn enter(
         Metrics::count(&app.metrics.outside);
         let address = gate.outside.admit(route, request.headers(), begun)?;
         let place = Arc::clone(&gate.outside.places).try_acquire_owned();
-        ((Some(Peer::Address(address)), String::new()), Some(place))
+        ((Some(Peer::Address(address)), None), Some(place))
     } else if route == "/" {
         // Asks nothing of anybody, so that whoever watches over the service can always ask it.
         return Ok(next.run(request).await);
@@ -281,10 +296,12 @@ mod tests {
     #[test]
     fn one_client_does_not_take_every_place() {
         let gate = gate(None, "0");
-        let (one, other) = ((Some(Peer::User(1)), "a".to_owned()), (Some(Peer::User(2)), "a".to_owned()));
+        let client = |user, agent: &str| (Some(Peer::User(user)), Some(agent.to_owned()));
+        let (one, other) = (client(1, "a"), client(2, "a"));
         let shares: Vec<_> = (0..3).filter_map(|_| gate.take_share(&one)).collect();
         assert_eq!(shares.len(), 3);
         assert!(gate.take_share(&one).is_none());
+        assert!(gate.take_share(&client(1, "b")).is_none(), "another agent's name gives no more places");
         assert!(gate.take_share(&other).is_some());
         drop(shares);
         assert!(gate.take_share(&one).is_some());

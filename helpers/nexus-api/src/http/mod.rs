@@ -8,6 +8,7 @@ pub(crate) mod gate;
 pub(crate) mod outside;
 pub(crate) mod peer;
 pub(crate) mod rate;
+pub(crate) mod slots;
 pub(crate) mod slowdown;
 pub(crate) mod sockets;
 pub(crate) mod watchdog;

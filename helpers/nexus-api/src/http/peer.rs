@@ -1,6 +1,6 @@
 //! Who is at the other end of a connection.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// An address, a user of this machine, or what stands between us and other machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,4 +11,27 @@ pub(crate) enum Peer {
     User(u32),
     /// Over the proxy's socket: whoever asks is on another machine.
     Proxy,
+}
+
+impl Peer {
+    /// Returns the peer at `address`. All of loopback is one: any program can take any address of 127.0.0.0/8, and would
+    /// get another's rate and places by each.
+    pub(crate) fn of_address(address: IpAddr) -> Self {
+        let is_local = address.to_canonical().is_loopback();
+        Self::Address(if is_local { Ipv4Addr::LOCALHOST.into() } else { address })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_loopback_is_one_peer() {
+        let peer = |address: &str| Peer::of_address(address.parse().unwrap());
+        for address in ["127.0.0.2", "127.255.0.1", "::1", "::ffff:127.0.0.9"] {
+            assert_eq!(peer(address), peer("127.0.0.1"), "{address}");
+        }
+        assert_ne!(peer("192.0.2.1"), peer("192.0.2.2"));
+    }
 }
