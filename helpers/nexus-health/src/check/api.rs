@@ -1,5 +1,5 @@
-//! Whether programs can store, by the figures of nexus-api, which counts its replies. A trigger, a missing privilege or a
-//! full disk can fail every store while everything else works.
+//! Whether nexus-api answers, and whether programs can store, by its figures: it counts its replies. A trigger, a missing
+//! privilege or a full disk can fail every store while everything else works.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -23,19 +23,32 @@ const LONGEST: u64 = 1 << 20;
 const OLD: Duration = Duration::from_secs(3600);
 
 /// The figure: how many stores have failed since the last one that succeeded.
-const FIGURE: &str = "nexus_api_failed_stores ";
+const FAILED_STORES: &str = "nexus_api_failed_stores ";
 
-/// Kept between checks: the figure, and when it last grew.
+/// The figure: how many connections nexus-api has turned away, over any socket. This sandbox has no TCP to try it.
+const TURNED_AWAY: &str = "nexus_api_turned_away_total ";
+
+/// Kept between checks: the failed stores and when they last grew, and the connections turned away.
 #[derive(Debug, Default)]
 pub(crate) struct Api {
     failed: Option<(u64, Instant)>,
+    turned_away: Option<u64>,
+}
+
+/// How nexus-api answers.
+#[derive(Debug, PartialEq, Eq)]
+enum Reply {
+    /// Its figures.
+    Figures { failed_stores: Option<u64>, turned_away: Option<u64> },
+    /// Another status line than 200's.
+    Refused(String),
 }
 
 impl Check for Api {
     fn check(&mut self, ctx: &Context) -> Report {
         match ask(&ctx.args.api_socket) {
-            Ok(Some(failed)) => Report::only(self.judge(failed, Instant::now())),
-            // The check of systemd reports a socket without a listener, and a busy API answers the next time.
+            Ok(Some(reply)) => self.judge_reply(&reply, Instant::now()),
+            // The check of systemd reports a socket without a listener.
             Ok(None) => Report::default(),
             Err(error) => Report::only(Finding::unknown(
                 "stores",
@@ -47,6 +60,44 @@ impl Check for Api {
 }
 
 impl Api {
+    fn judge_reply(&mut self, reply: &Reply, now: Instant) -> Report {
+        let mut report = Report::default();
+        match reply {
+            Reply::Refused(status) => report.found(
+                Finding::critical(
+                    "api",
+                    format!("nexus-api refuses requests: {status}."),
+                    "See why: journalctl -u nexus-api -n 20; who holds connections: sudo ss -tpn 'sport = :8003 or dport = :8003'",
+                )
+                // A busy API answers the next time.
+                .patient(2),
+            ),
+            Reply::Figures { failed_stores, turned_away } => {
+                report.found(self.judge_turned_away(turned_away.unwrap_or_default()));
+                if let Some(failed) = *failed_stores {
+                    report.found(self.judge(failed, now));
+                }
+            }
+        }
+        report
+    }
+
+    fn judge_turned_away(&mut self, count: u64) -> Finding {
+        // After a restart it counts from 0.
+        let more = self.turned_away.and_then(|before| count.checked_sub(before)).unwrap_or_default();
+        self.turned_away = Some(count);
+        if more == 0 {
+            return Finding::ok("api", "nexus-api answers.");
+        }
+        Finding::warning(
+            "api",
+            format!(
+                "nexus-api has turned away {more} connections since the last check: all others were at work."
+            ),
+            "See which programs hold them: sudo ss -tpn 'sport = :8003 or dport = :8003'",
+        )
+    }
+
     fn judge(&mut self, failed: u64, now: Instant) -> Finding {
         let since = match self.failed {
             Some((before, at)) if failed <= before => at,
@@ -66,8 +117,8 @@ impl Api {
     }
 }
 
-/// Reads the figures over a short connection; `None` if nothing listens or the reply has no figure.
-fn ask(socket: &Path) -> std::io::Result<Option<u64>> {
+/// Reads the figures over a short connection; `None` if nothing listens.
+fn ask(socket: &Path) -> std::io::Result<Option<Reply>> {
     let Ok(mut stream) = UnixStream::connect(socket) else { return Ok(None) };
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
@@ -76,19 +127,23 @@ fn ask(socket: &Path) -> std::io::Result<Option<u64>> {
     stream.write_all(
         format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{token}Connection: close\r\n\r\n").as_bytes(),
     )?;
-    let mut lines = BufReader::new(stream.take(LONGEST));
+    parse(BufReader::new(stream.take(LONGEST))).map(Some)
+}
+
+fn parse(mut reply: impl BufRead) -> std::io::Result<Reply> {
     let mut status = String::new();
-    lines.read_line(&mut status)?;
+    reply.read_line(&mut status)?;
     if !status.starts_with("HTTP/1.1 200 ") {
-        return Ok(None);
+        return Ok(Reply::Refused(status.trim().trim_start_matches("HTTP/1.1 ").to_owned()));
     }
-    for line in lines.lines() {
+    let (mut failed_stores, mut turned_away) = (None, None);
+    for line in reply.lines() {
         let line = line?;
-        if let Some(number) = line.strip_prefix(FIGURE) {
-            return Ok(number.trim().parse().ok());
-        }
+        let number = |figure| line.strip_prefix(figure).and_then(|number: &str| number.trim().parse().ok());
+        failed_stores = failed_stores.or_else(|| number(FAILED_STORES));
+        turned_away = turned_away.or_else(|| number(TURNED_AWAY));
     }
-    Ok(None)
+    Ok(Reply::Figures { failed_stores, turned_away })
 }
 
 /// The API's token, if one is set. Without the file the unit provides "none" (SetCredential=).
@@ -101,6 +156,7 @@ fn token() -> Option<SecretString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::FindingLevel;
     use crate::level::FindingLevel;
 
     #[test]
@@ -118,5 +174,29 @@ mod tests {
             (FindingLevel::Critical, FindingLevel::Critical, FindingLevel::Ok)
         );
         assert_eq!(level(2, 4000), FindingLevel::Critical);
+    }
+
+    #[test]
+    fn a_refusal_is_critical_and_not_nothing() {
+        let reply = parse(&b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n{}"[..]).unwrap();
+        assert_eq!(reply, Reply::Refused("503 Service Unavailable".to_owned()));
+        let report = Api::default().judge_reply(&reply, Instant::now());
+        let found: Vec<_> = report.findings.iter().map(|found| (found.id.as_str(), found.level)).collect();
+        assert_eq!(found, [("api", FindingLevel::Critical)]);
+    }
+
+    #[test]
+    fn connections_turned_away_are_a_warning_until_there_are_no_more() {
+        let mut api = Api::default();
+        let mut level = |count: u64| {
+            let text = format!("HTTP/1.1 200 OK\r\n\r\n{FAILED_STORES}0\n{TURNED_AWAY}{count}\n# EOF\n");
+            let report = api.judge_reply(&parse(text.as_bytes()).unwrap(), Instant::now());
+            assert_eq!(report.findings.len(), 2);
+            report.findings[0].level
+        };
+        assert_eq!(
+            [level(7), level(8), level(8), level(0)],
+            [FindingLevel::Ok, FindingLevel::Warning, FindingLevel::Ok, FindingLevel::Ok]
+        );
     }
 }
