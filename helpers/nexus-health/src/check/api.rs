@@ -156,7 +156,6 @@ fn token() -> Option<SecretString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::FindingLevel;
     use crate::level::FindingLevel;
 
     #[test]
