@@ -97,7 +97,7 @@ held_table_is_75_soon() {
 	others_go
 	same "the exit code ($said)" "$status" 75
 	# It says who, and on what.
-	[[ $said =~ 'another session holds an exclusive lock on changed for 00:0'[0-9]:[0-9]{2}': server process '[0-9]+' of role postgres (psql)' ]]
+	[[ $said =~ 'another session holds an exclusive lock on public.changed for 00:0'[0-9]:[0-9]{2}': server process '[0-9]+' of role postgres (psql)' ]]
 	((SECONDS - began < 30))
 }
 
