@@ -60,6 +60,7 @@ prove limits
 prove crowd
 prove restart "$((rounds * 3))"
 prove redis_down
+prove redis_user
 prove kills "$rounds"
 prove examples
 check api_is_small_when_idle

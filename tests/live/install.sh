@@ -57,6 +57,7 @@ check a_server_that_fails
 check waiting_has_an_end
 check upgrade_keeps_what_is_the_persons
 check upgrade_gives_the_api_a_user_of_redis
+check upgrade_takes_the_scripts_from_the_api
 check backups_may_be_elsewhere
 check removed_and_taken_up_again
 check volume_without_its_password

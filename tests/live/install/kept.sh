@@ -156,6 +156,22 @@ upgrade_gives_the_api_a_user_of_redis() {
 	install_now >/dev/null
 	same "Redis's start" "$(docker inspect --format '{{.State.StartedAt}}' nexus-redis)" "$started"
 }
+# A machine of a version whose API ran scripts in Redis, with an item of the working memory as such a script wrote it.
+upgrade_takes_the_scripts_from_the_api() {
+	local now item password
+	password=$(</etc/nexus/credentials/redis_password)
+	sed -i '/^user nexus-api /s/ +ping / +ping +eval +time /' /etc/nexus/credentials/redis_acl
+	docker restart nexus-redis >/dev/null
+	await 60 redis_answers
+	same "a script before" "$(as_the_api_of_redis EVAL 'return 1' 0)" 1
+	now=$(date +%s%3N)
+	item='{"accesses":1,"expires":'$((now + 3600000))',"weight":"0.5","order":2,"tags":"[\"a\\/ñ\"]","added":'$now',"accessed":'$now'}'
+	REDISCLI_AUTH=$password redis-cli -s /run/nexus/redis/redis.sock HSET nexus-api:working:upgraded kept "$item" >/dev/null
+	install_now >/dev/null
+	as_the_api_of_redis EVAL 'return 1' 0 | found '^NOPERM'
+	same "the item" "$(curl --silent --header 'X-Nexus-Agent: upgraded' http://127.0.0.1:8003/memory/working/items | jq --compact-output '.items[] | [.episode_id, .attention_weight, .tags, .access_count]')" '["kept",0.5,["a/ñ"],1]'
+	redis DEL nexus-api:working:upgraded >/dev/null
+}
 redis_answers() { [[ $(redis PING) == PONG ]]; }
 as_the_api_of_redis() {
 	local said

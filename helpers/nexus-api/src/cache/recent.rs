@@ -13,26 +13,6 @@ use crate::memory::episodes::Episode;
 /// More agents than this are forgotten together, with their lists.
 const MOST_AGENTS: usize = 10_000;
 
-/// Gives the list and its texts in one round trip, or nothing where one is missing.
-const READ: &str = r"
-local ids = redis.call('GET', KEYS[1])
-if not ids then return false end
-local keys = {}
-for id in string.gmatch(ids, '[^,]+') do keys[#keys + 1] = ARGV[1] .. id end
-if #keys == 0 then return {} end
-local texts = redis.call('MGET', unpack(keys))
-for i = 1, #keys do if not texts[i] then return false end end
-return texts";
-
-/// Keeps a list: its ids, then its texts.
-const WRITE: &str = r"
-local ids = {}
-for i = 3, #ARGV, 2 do
-  ids[#ids + 1] = ARGV[i]
-  redis.call('SET', ARGV[1] .. ARGV[i], ARGV[i + 1], 'PX', ARGV[2])
-end
-redis.call('SET', KEYS[1], table.concat(ids, ','), 'PX', ARGV[2])";
-
 /// How keys of copies begin, as `NEXUS_REDIS_COPIES` says by default.
 const COPY: &str = "episode:";
 
@@ -91,29 +71,43 @@ impl Recent {
 
     /// The list named `key` of `agent`, as answers have it.
     pub(crate) async fn get(&self, redis: &Redis, key: &str, agent: &str) -> Option<Vec<Value>> {
-        let mut command = redis::cmd("EVAL");
-        command.arg(READ).arg(1).arg(key).arg(COPY);
-        let texts: Option<Vec<Vec<u8>>> = redis.ask(&command).await.ok()?;
-        let copies =
-            texts?.iter().map(|text| serde_json::from_slice(text)).collect::<Result<Vec<Value>, _>>().ok()?;
-        // A copy under that name may be another program's, or another agent's.
-        copies.into_iter().map(|mut copy| (copy["agent"] == agent).then(|| copy["episode"].take())).collect()
+        let mut list = redis::cmd("GET");
+        list.arg(key);
+        let ids: Option<String> = redis.ask(&list).await.ok()?;
+        let ids = ids?;
+        if ids.is_empty() {
+            return Some(Vec::new());
+        }
+        let mut copies = redis::cmd("MGET");
+        for id in ids.split(',') {
+            copies.arg(format!("{COPY}{id}"));
+        }
+        let texts: Vec<Option<Vec<u8>>> = redis.ask(&copies).await.ok()?;
+        let episode = |text: Option<Vec<u8>>| {
+            let mut copy: Value = serde_json::from_slice(&text?).ok()?;
+            // A copy under that name may be another program's, or another agent's.
+            (copy["agent"] == agent).then(|| copy["episode"].take())
+        };
+        texts.into_iter().map(episode).collect()
     }
 
     /// Keeps `episodes` as the list named `key` of `agent`.
     pub(crate) async fn keep(&self, redis: &Redis, key: &str, agent: &str, episodes: &[Episode]) {
-        let mut command = redis::cmd("EVAL");
         let lifetime = u64::try_from(self.lifetime.as_millis()).unwrap_or(u64::MAX);
-        command.arg(WRITE).arg(1).arg(key).arg(COPY).arg(lifetime);
-        let mut bytes = 0;
+        let mut commands = redis::pipe();
+        let (mut ids, mut bytes) = (Vec::with_capacity(episodes.len()), 0);
         for episode in episodes {
+            let id = episode.id.to_string();
             let copy = json!({"agent": agent, "episode": episode.json()}).to_string();
             bytes += copy.len();
-            command.arg(episode.id.to_string()).arg(copy);
+            commands.cmd("SET").arg(format!("{COPY}{id}")).arg(copy).arg("PX").arg(lifetime);
+            ids.push(id);
         }
+        // After its texts, without which it counts as none.
+        commands.cmd("SET").arg(key).arg(ids.join(",")).arg("PX").arg(lifetime);
         if bytes <= MOST_BYTES {
             // Without it the next one asks the database again.
-            let _kept = redis.ask::<()>(&command).await;
+            let _kept = redis.ask_all(&commands).await;
         }
     }
 }

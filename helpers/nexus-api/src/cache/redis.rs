@@ -7,8 +7,8 @@ use nexus_cli::credentials;
 use nexus_cli::failure::{Exit, OrFail, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo,
-    RedisConnectionInfo,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, Pipeline,
+    RedisConnectionInfo, RedisResult,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
@@ -63,13 +63,16 @@ impl Redis {
     /// When it cannot be reached, does not answer in time, or says no.
     pub(crate) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> std::result::Result<T, Down> {
         let mut connection = self.connection().await?;
-        match command.query_async(&mut connection).await {
-            Ok(answer) => Ok(answer),
-            Err(error) => {
-                self.failed(&error).await;
-                Err(Down)
-            }
-        }
+        self.answer(command.query_async(&mut connection).await).await
+    }
+
+    /// Sends several commands at once.
+    ///
+    /// # Errors
+    /// As [`Redis::ask`]; when it says no to one of them, the others may be done.
+    pub(crate) async fn ask_all(&self, commands: &Pipeline) -> std::result::Result<(), Down> {
+        let mut connection = self.connection().await?;
+        self.answer(commands.exec_async(&mut connection).await).await
     }
 
     async fn connection(&self) -> std::result::Result<MultiplexedConnection, Down> {
@@ -101,16 +104,22 @@ impl Redis {
         }
     }
 
-    /// A refusal is one command's; anything else means a new connection.
-    async fn failed(&self, error: &redis::RedisError) {
-        if error.code().is_some() && !error.is_io_error() {
-            log::warn!("Redis refuses a command: {}", error.code().unwrap_or_default());
-            return;
+    /// A refusal is one command's; any other error means a new connection.
+    async fn answer<T>(&self, answer: RedisResult<T>) -> std::result::Result<T, Down> {
+        let error = match answer {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        if let Some(refusals) = error.clone().into_server_errors() {
+            let code = refusals.first().map_or("", |(_, refusal)| refusal.code());
+            log::warn!("Redis refuses a command: {code}");
+            return Err(Down);
         }
         let mut state = self.state.lock().await;
         state.connection = None;
         if state.failed.replace(Instant::now()).is_none() {
             log::warn!("Redis does not answer, so nothing is cached: {error}");
         }
+        Err(Down)
     }
 }

@@ -7,10 +7,10 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::cache::working::Item;
 use crate::calls::answer::{Answer, redis_is_down};
 use crate::http::agent::Agent;
 use crate::http::body;
@@ -41,7 +41,7 @@ pub(super) async fn add(
         "added": added.is_new,
         "episode_id": id,
         "buffer_size": added.count,
-        "capacity": app.working.capacity,
+        "capacity": app.working.limits.capacity,
         "message": message,
     })))
 }
@@ -49,12 +49,13 @@ pub(super) async fn add(
 /// All items, newest first.
 pub(super) async fn items(State(app): State<Arc<App>>, Agent(agent): Agent) -> Answer {
     let items = app.working.items(&app.redis, &agent).await.map_err(|_| redis_is_down())?;
-    let list: Vec<Value> = items.iter().map(Item::json).collect();
+    let now = Timestamp::now();
+    let list: Vec<Value> = items.iter().map(|item| item.json(now)).collect();
     Ok(Json(json!({
         "success": true,
         "items": list,
         "count": list.len(),
-        "capacity": app.working.capacity,
+        "capacity": app.working.limits.capacity,
     })))
 }
 
@@ -67,13 +68,14 @@ pub(super) async fn clear(State(app): State<Arc<App>>, Agent(agent): Agent) -> A
 /// Counts.
 pub(super) async fn stats(State(app): State<Arc<App>>, Agent(agent): Agent) -> Answer {
     let items = app.working.items(&app.redis, &agent).await.map_err(|_| redis_is_down())?;
+    let now = Timestamp::now();
     let accesses: u64 = items.iter().map(|item| item.accesses).sum();
     Ok(Json(json!({
         "success": true,
         "count": items.len(),
-        "capacity": app.working.capacity,
+        "capacity": app.working.limits.capacity,
         "total_accesses": accesses,
-        "oldest_age_seconds": items.iter().map(|item| item.age).fold(0.0, f64::max),
-        "ttl_seconds": app.working.lifetime.as_secs(),
+        "oldest_age_seconds": items.iter().map(|item| item.age(now)).fold(0.0, f64::max),
+        "ttl_seconds": app.working.limits.lifetime.as_secs(),
     })))
 }

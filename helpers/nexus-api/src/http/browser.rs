@@ -1,11 +1,16 @@
 //! Refuses requests that a web page in the owner's browser can make, because a browser reaches loopback.
 //!
 //! A page of another site can send requests to 127.0.0.1 (fetch with `no-cors`, forms, images), and by DNS rebinding it can
-//! even read the replies: its own name then resolves to 127.0.0.1. Fetch Metadata (W3C) and the Fetch standard's `Origin` tell
-//! the first apart,
-//! the `Host` header the second. Programs send none of these headers but `Host`, and are not affected.
+//! even read the replies: its own name then resolves to 127.0.0.1. A page that another program served on this port, before
+//! NEXUS or while it was stopped, has the origin of this service: it stays in a tab, in the browser's cache, or as a service
+//! worker, which also reads what the owner opens by hand. The `Host` header shows another name; Fetch Metadata (W3C) and
+//! `Origin` (Fetch standard) show a browser, and no browser gets anything of the memory. Programs send neither, and are not
+//! affected.
+//!
+//! A page of NEXUS itself would need an origin that no earlier program can have used, such as a random name of each process
+//! below `localhost`.
 
-use axum::http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
+use axum::http::header::{HOST, HeaderName, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
@@ -17,10 +22,8 @@ const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 /// The header that every browser since 2023 sends with each request to loopback.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Types of a body that a page may send to another site without asking it first (Fetch standard, "CORS-safelisted
-/// request-header").
-const WITHOUT_PREFLIGHT: [&str; 3] =
-    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"];
+/// What the owner may open in a browser: it says nothing of the memory.
+const OPEN: [&str; 3] = ["/", "/health", "/openapi.json"];
 
 /// Headers of every reply: they restrict what a page can do with one that it gets after all.
 pub(super) const ANSWER: [(HeaderName, HeaderValue); 4] = [
@@ -45,11 +48,11 @@ impl Hosts {
         Self(names.iter().map(|name| plain(name.trim())).collect())
     }
 
-    /// Admits a request that a program, or a page of this service itself, can have made.
+    /// Admits a request to `route` of a program, or of a browser for what is open.
     ///
     /// # Errors
-    /// 403 for another name, another site, or a body that only a page of another site would send.
-    pub(super) fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    /// 403 for another name, another site, or what no browser may ask.
+    pub(super) fn admit(&self, route: &str, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let hosts: Vec<_> = headers.get_all(HOST).iter().collect();
         // HTTP/1.0 may leave it out; no browser does.
         let host = match hosts.as_slice() {
@@ -60,17 +63,13 @@ impl Hosts {
         if [host.as_ref(), uri.authority()].into_iter().flatten().any(|asked| !self.has(asked)) {
             return Err(unknown_host());
         }
-        let site = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
-        if !site.is_none_or(|site| matches!(site, b"none" | b"same-origin")) {
-            return Err(foreign());
-        }
-        let origins: Vec<_> = headers.get_all(ORIGIN).iter().collect();
-        if !origins.iter().all(|origin| is_origin_of(origin, host.as_ref())) {
-            return Err(foreign());
-        }
-        if (site.is_some() || !origins.is_empty()) && is_sent_without_preflight(headers) {
-            let message = "A browser must send Content-Type: application/json.";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "content_type", message));
+        let is_browser = headers.contains_key(FETCH_SITE) || headers.contains_key(ORIGIN);
+        // No browser sends `Origin` when it opens a page.
+        let is_opened = !headers.contains_key(ORIGIN)
+            && headers.get_all(FETCH_SITE).iter().all(|site| site == "none" || site == "same-origin");
+        if is_browser && !(is_opened && OPEN.contains(&route)) {
+            let message = "No web page and no browser may use this memory.";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", message));
         }
         Ok(())
     }
@@ -95,37 +94,10 @@ fn authority(bytes: &[u8]) -> Option<Authority> {
     Authority::try_from(bytes).ok()
 }
 
-/// Whether `origin` is that of a page that came from `host` itself.
-fn is_origin_of(origin: &HeaderValue, host: Option<&Authority>) -> bool {
-    let origin = origin.as_bytes();
-    let place = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
-    // "null", a file, an extension: from elsewhere.
-    place.and_then(authority).is_some_and(|origin| host == Some(&origin))
-}
-
-fn is_sent_without_preflight(headers: &HeaderMap) -> bool {
-    // There may be a body without a type: a Blob has none.
-    let has_body = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
-        .iter()
-        .any(|name| headers.get(name).is_some_and(|value| value.as_bytes() != b"0"));
-    match headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default()) {
-        None => has_body,
-        Some(kind) => {
-            let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            WITHOUT_PREFLIGHT.contains(&kind.as_str()) || kind.is_empty()
-        }
-    }
-}
-
 fn unknown_host() -> Problem {
     let message =
         "The header Host must name this machine: 127.0.0.1, localhost, [::1], or a name in NEXUS_API_HOSTS.";
     Problem::new(StatusCode::FORBIDDEN, "host", message)
-}
-
-fn foreign() -> Problem {
-    let message = "A page of another site may not use this memory.";
-    Problem::new(StatusCode::FORBIDDEN, "foreign_origin", message)
 }
 
 #[cfg(test)]
@@ -133,10 +105,10 @@ mod tests {
     use super::*;
 
     fn ask(lines: &[(&str, &str)]) -> Result<(), &'static str> {
-        ask_at("/memory/action", lines)
+        ask_at("/memory/action", "/memory/action", lines)
     }
 
-    fn ask_at(uri: &str, lines: &[(&str, &str)]) -> Result<(), &'static str> {
+    fn ask_at(route: &str, uri: &str, lines: &[(&str, &str)]) -> Result<(), &'static str> {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(
@@ -145,7 +117,7 @@ mod tests {
             );
         }
         let hosts = Hosts::new(&["Memory.Example".to_owned(), "192.168.1.5".to_owned()]);
-        hosts.admit(&uri.parse().unwrap(), &headers).map_err(|problem| problem.code)
+        hosts.admit(route, &uri.parse().unwrap(), &headers).map_err(|problem| problem.code)
     }
 
     #[test]
@@ -170,7 +142,7 @@ mod tests {
             let lines = [("host", "127.0.0.1:8003"), ("content-type", kind), ("content-length", "2")];
             assert_eq!(ask(&lines), Ok(()), "{kind}");
         }
-        assert_eq!(ask_at("http://127.0.0.1:8003/stats", &[("host", "127.0.0.1:8003")]), Ok(()));
+        assert_eq!(ask_at("/stats", "http://127.0.0.1:8003/stats", &[("host", "127.0.0.1:8003")]), Ok(()));
     }
 
     #[test]
@@ -192,58 +164,36 @@ mod tests {
             assert_eq!(ask(&[("host", host)]), Err("host"), "{host}");
         }
         assert_eq!(ask(&[("host", "127.0.0.1"), ("host", "evil.example")]), Err("host"));
-        assert_eq!(ask_at("http://evil.example/stats", &[("host", "127.0.0.1")]), Err("host"));
+        assert_eq!(ask_at("/stats", "http://evil.example/stats", &[("host", "127.0.0.1")]), Err("host"));
     }
 
     #[test]
-    fn another_site_is_refused() {
+    fn no_browser_uses_the_memory() {
         let host = ("host", "127.0.0.1:8003");
-        for origin in [
-            "http://evil.example",
-            "null",
-            "http://127.0.0.1",
-            "http://127.0.0.1:3000",
-            "http://localhost:8003",
-            "file://",
-            "chrome-extension://abc",
-            "http://127.0.0.1:8003.evil.example",
-            "",
-        ] {
+        for origin in
+            ["http://127.0.0.1:8003", "http://evil.example", "null", "file://", "chrome-extension://abc", ""]
+        {
             assert_eq!(ask(&[host, ("origin", origin)]), Err("foreign_origin"), "{origin}");
         }
-        for site in ["cross-site", "same-site", "", "None"] {
+        for site in ["none", "same-origin", "cross-site", "same-site", ""] {
             assert_eq!(ask(&[host, ("sec-fetch-site", site)]), Err("foreign_origin"), "{site}");
         }
-        assert_eq!(ask(&[("origin", "http://127.0.0.1:8003")]), Err("foreign_origin"));
     }
 
     #[test]
-    fn a_page_of_its_own_sends_json() {
-        let own = [
-            ("host", "127.0.0.1:8003"),
-            ("origin", "http://127.0.0.1:8003"),
-            ("sec-fetch-site", "same-origin"),
-        ];
-        let sending = |more: &[(&str, &str)]| {
-            let mut lines = own.to_vec();
-            lines.extend(more);
-            ask(&lines)
-        };
-        assert_eq!(sending(&[("content-type", "application/json"), ("content-length", "2")]), Ok(()));
-        assert_eq!(sending(&[]), Ok(()));
-        for kind in [
-            "text/plain;charset=UTF-8",
-            "application/x-www-form-urlencoded",
-            "multipart/form-data; boundary=a",
-            "",
-        ] {
-            assert_eq!(
-                sending(&[("content-type", kind), ("content-length", "2")]),
-                Err("content_type"),
-                "{kind}"
-            );
+    fn a_browser_opens_what_says_nothing_of_the_memory() {
+        let host = ("host", "127.0.0.1:8003");
+        for route in OPEN {
+            let ask = |lines: &[(&str, &str)]| ask_at(route, route, lines);
+            for site in ["none", "same-origin"] {
+                assert_eq!(ask(&[host, ("sec-fetch-site", site)]), Ok(()), "{route} {site}");
+            }
+            for site in ["cross-site", "same-site", "", "None"] {
+                assert_eq!(ask(&[host, ("sec-fetch-site", site)]), Err("foreign_origin"), "{route} {site}");
+            }
+            let twice = [host, ("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")];
+            assert_eq!(ask(&twice), Err("foreign_origin"), "{route}");
+            assert_eq!(ask(&[host, ("origin", "http://127.0.0.1:8003")]), Err("foreign_origin"), "{route}");
         }
-        assert_eq!(sending(&[("content-length", "2")]), Err("content_type"));
-        assert_eq!(sending(&[("transfer-encoding", "chunked")]), Err("content_type"));
     }
 }

@@ -217,7 +217,7 @@ async fn enter(
     let peer = request.extensions().get::<Peer>().copied();
     // Checked first, also for calls that need no token. No browser opens a Unix socket.
     if matches!(peer, Some(Peer::Address(_))) {
-        gate.hosts.admit(request.uri(), request.headers())?;
+        gate.hosts.admit(route, request.uri(), request.headers())?;
     }
     let (client, outside) = if peer == Some(Peer::Proxy) {
         Metrics::count(&app.metrics.outside);

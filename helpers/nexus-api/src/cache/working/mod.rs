@@ -1,0 +1,125 @@
+//! The working memory: a few items with an end of life, in Redis alone, one hash an agent.
+
+mod items;
+
+use std::hash::{BuildHasher, RandomState};
+
+use jiff::Timestamp;
+use tokio::sync::{Mutex, MutexGuard};
+
+use self::items::Items;
+pub(crate) use self::items::{Item, Limits};
+use crate::args::Args;
+use crate::cache::redis::{Down, Redis};
+
+/// Agents share so many locks.
+const LOCKS: usize = 64;
+
+/// The working memories of all agents.
+pub(crate) struct Working {
+    pub(crate) limits: Limits,
+    /// Held by the call that changes a hash, which it reads first. Two such calls overlap only where another process starts to
+    /// serve before this one ends, or where a call gave up waiting for Redis. At worst there is one item too many, an access is
+    /// not counted, or the oldest item leaves although it was just added again. Nobody sees the item too many, and the next
+    /// addition removes it.
+    locks: [Mutex<()>; LOCKS],
+    hasher: RandomState,
+}
+
+/// What came of adding an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Added {
+    /// False when it was there already, and begins its life anew.
+    pub(crate) is_new: bool,
+    /// Items there are now.
+    pub(crate) count: usize,
+}
+
+impl Working {
+    /// As `args` say.
+    pub(crate) fn new(args: &Args) -> Self {
+        Self {
+            limits: Limits { capacity: args.working_items, lifetime: args.working_ttl },
+            locks: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Adds an item, or lets one begin its life anew.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub(crate) async fn add(
+        &self,
+        redis: &Redis,
+        agent: &str,
+        id: &str,
+        weight: f64,
+        tags: &[String],
+    ) -> Result<Added, Down> {
+        let _locked = self.lock(agent).await;
+        let mut items = self.read(redis, agent).await?;
+        let (item, is_new) = items.add(id, weight, tags);
+        // Not as a transaction: MULTI is not among the commands of our user, because Redis answers nobody else while it executes
+        // one, however long it is. If Redis ends between the two, a new hash has no end of life, but its items have theirs.
+        let lifetime = u64::try_from(self.limits.lifetime.as_millis()).unwrap_or(u64::MAX);
+        let mut store = redis::pipe();
+        store.cmd("HSET").arg(key(agent)).arg(id).arg(item.stored());
+        store.cmd("PEXPIRE").arg(key(agent)).arg(lifetime);
+        redis.ask_all(&store).await?;
+        // Only when the new one is stored: a Redis that is full refuses that.
+        if !items.stale.is_empty() {
+            let mut remove = redis::cmd("HDEL");
+            remove.arg(key(agent)).arg(&items.stale);
+            redis.ask::<i64>(&remove).await?;
+        }
+        Ok(Added { is_new, count: items.live.len() })
+    }
+
+    /// The items, newest first.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub(crate) async fn items(&self, redis: &Redis, agent: &str) -> Result<Vec<Item>, Down> {
+        let mut items = self.read(redis, agent).await?.live;
+        items.reverse();
+        Ok(items)
+    }
+
+    /// Removes all items, and gives how many there were.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub(crate) async fn clear(&self, redis: &Redis, agent: &str) -> Result<usize, Down> {
+        let _locked = self.lock(agent).await;
+        let count = self.read(redis, agent).await?.live.len();
+        let mut remove = redis::cmd("DEL");
+        remove.arg(key(agent));
+        redis.ask::<i64>(&remove).await?;
+        Ok(count)
+    }
+
+    /// Removes one item: its episode was forgotten.
+    pub(crate) async fn forget(&self, redis: &Redis, agent: &str, id: &str) {
+        let mut command = redis::cmd("HDEL");
+        command.arg(key(agent)).arg(id);
+        // With Redis down it goes when its time is over.
+        let _gone = redis.ask::<i64>(&command).await;
+    }
+
+    async fn read(&self, redis: &Redis, agent: &str) -> Result<Items, Down> {
+        let mut command = redis::cmd("HGETALL");
+        command.arg(key(agent));
+        let fields = redis.ask(&command).await?;
+        Ok(Items::read(fields, Timestamp::now(), self.limits))
+    }
+
+    async fn lock(&self, agent: &str) -> MutexGuard<'_, ()> {
+        let number = self.hasher.hash_one(agent) % LOCKS as u64;
+        self.locks[usize::try_from(number).unwrap_or_default()].lock().await
+    }
+}
+
+fn key(agent: &str) -> String {
+    format!("nexus-api:working:{agent}")
+}
