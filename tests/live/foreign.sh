@@ -224,7 +224,7 @@ is_used_up() { [[ $(<"$work/used") == "used up" ]]; }
 limits_of_the_living_are_their_own() {
 	with_postgres
 	same "users in the throwaway container" \
-		"$(docker top nexus-scratch-postgres -eo uid,comm | awk 'NR > 1 && $2 !~ /init/ { print $1 }' | sort -u)" 1879048999
+		"$(docker top nexus-scratch-postgres -eo pid,uid,comm | awk 'NR > 1 && $3 !~ /init/ && $2 != 65534 { print $2 }' | sort -u)" 1879048999
 	mkfifo "$work/end"
 	docker exec --interactive --user 1879048999 nexus-scratch-postgres perl -e "$use_up" <"$work/end" >"$work/used" &
 	exec {end}>"$work/end"
