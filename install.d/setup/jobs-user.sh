@@ -1,10 +1,10 @@
 # Tells systemd of another account than nexus: drop-ins for the shipped units, and files in /etc that replace the shipped ones of
-# sysusers.d and tmpfiles.d. Each run writes them anew from what this version ships.
+# sysusers.d and tmpfiles.d. Each run derives them again from what this version ships.
 # The package's scripts include this file: it needs places.sh, say.sh and accounts.sh.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 drop_ins=/etc/systemd/system
-by_setup='# Written by nexus-setup, because of NEXUS_USER in /etc/nexus/nexus.env. Every run of it writes this file anew.'
+by_setup='# Written by nexus-setup, because of NEXUS_USER in /etc/nexus/nexus.env. Every run of it overwrites this file.'
 
 # The lines of a unit that name an account.
 names_account='((Socket)?(User|Group)=|Environment=PROXY_ACCOUNT=|Options=.*,gid=)nexus(-api|-proxy)?(,.*)?'

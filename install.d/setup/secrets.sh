@@ -46,7 +46,7 @@ make_secrets() {
 sum_of() { printf '%s' "$(<"$keys/$1")" | sha256sum | cut -d' ' -f1; }
 
 # What nexus-api does in Redis (helpers/nexus-api/src/cache), with its own keys and the copies that nexus-purge looks for. No scripts,
-# functions or transactions: while Redis executes one it answers nobody else, and whoever has this password could make it endless.
+# functions or transactions: while Redis executes one it answers nobody else, and any program with this password could make it endless.
 may_be_done_by_the_api='~nexus-api:* ~episode:* resetchannels -@all +ping +get +mget +set +del +hgetall +hset +hdel +pexpire'
 
 # The owner may add users here: only a file without the present password is rewritten; in any other, only nexus-api's line.
@@ -108,7 +108,7 @@ choose_owner() {
 	done <<<"$owner"
 }
 
-# Opens the owner's identity, as file descriptor $identity. Whoever wrote that file can open every backup: it must be root's, or of the
+# Opens the owner's identity, as file descriptor $identity. The author of that file can open every backup: it must be root's, or of the
 # person who called sudo, and no other user may be able to write to it. Checked once it is open: in a directory of another user, that
 # user can put another file there at any time.
 open_identity() {

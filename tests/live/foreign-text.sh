@@ -69,7 +69,7 @@ sets_are_shown_without_what_steers() {
 	fill
 }
 
-# A manifest says more than names: whoever makes a set chooses all of it.
+# A manifest says more than names: its author chooses all of it.
 every_fact_of_a_manifest_stays_in_its_line() {
 	local set recipient fact
 	rm -rf "$work/foreign" && install -d "$work/foreign"

@@ -118,7 +118,7 @@ casts_do_not_run() {
 	exits 78 'public.episode belongs to role mallory' purge --episode 1
 }
 
-# Somebody adds a trigger while a run waits for the table: it is looked for when the run has its lock.
+# A role adds a trigger while a run waits for the table: the run looks for triggers once it has its lock.
 code_that_comes_meanwhile_does_not_run() {
 	local run in
 	begin

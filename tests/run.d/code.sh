@@ -52,7 +52,7 @@ cargo_deny() {
 	"$deny" --log-level error check "${what[@]}"
 }
 
-# Whoever reads nexus-docker must be able to read all that it is made of.
+# A reader of nexus-docker must be able to read its whole dependency tree.
 nexus_docker_is_small() {
 	local packages
 	packages=$(cargo tree --locked --package nexus-docker --edges normal --prefix none --format '{p}' | sort -u | wc -l)

@@ -61,7 +61,7 @@ fn text(set: &SetEntry, manifest: &Manifest) -> String {
     }
     let mut text = String::new();
     for (name, fact) in facts {
-        // Whoever made the set chose the facts. Writing to a String does not fail.
+        // The author of the set chose the facts. Writing to a String does not fail.
         let _written = writeln!(text, "{name:<14}{}", printable(&fact));
     }
     text.push('\n');

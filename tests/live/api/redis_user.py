@@ -101,7 +101,7 @@ def start_of_redis():
 
 
 def restart():
-    """Redis anew, and a connection to it once it answers."""
+    """Redis after a restart, and a connection to it once it answers."""
     subprocess.run(["docker", "restart", "nexus-redis"], check=True, capture_output=True)
     end = time.monotonic() + 60
     while True:

@@ -174,7 +174,7 @@ owners_of_other_kinds_are_refused() {
 	exits 78 "the owner's identity goes with a post-quantum recipient (age1pq1…): NEXUS encrypts to age's own keys only" refused_owner "$work/identity"
 }
 
-# Whoever wrote the identity opens every set.
+# The author of the identity can open every set.
 owners_of_other_users_are_refused() {
 	local identity=$work/identity nobody
 	nobody=$(id --user nobody)

@@ -9,7 +9,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer};
 
-/// The highest number of a set; a set an hour needs 100,000 years to reach it. Whoever can make a directory chooses the number
+/// The highest number of a set; a set an hour needs 100,000 years to reach it. Any user who can make a directory chooses the number
 /// in its name, so a larger one is not a set's name: nothing that counts on from a set can overflow.
 pub const HIGHEST: u64 = 999_999_999;
 

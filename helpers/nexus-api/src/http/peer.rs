@@ -9,7 +9,7 @@ pub(crate) enum Peer {
     Address(IpAddr),
     /// Over the Unix socket: its uid.
     User(u32),
-    /// Over the proxy's socket: whoever asks is on another machine.
+    /// Over the proxy's socket: the client is on another machine.
     Proxy,
 }
 

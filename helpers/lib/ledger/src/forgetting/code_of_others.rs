@@ -51,7 +51,7 @@ pub(super) fn code(table: &str, event: Event) -> String {
     let (owner, function, grantee) =
         (is_trusted("o.relowner"), is_trusted("f.proowner"), is_trusted("a.grantee"));
     let mut each = vec![
-        // Whoever may create triggers on a superuser's table chooses their conditions.
+        // A role that may create triggers on a superuser's table chooses their conditions.
         format!(
             "SELECT 'trigger', t.tgname, o.oid FROM pg_catalog.pg_trigger t \
              JOIN pg_catalog.pg_class o ON o.oid = t.tgrelid JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid \

@@ -94,7 +94,7 @@ impl Items {
         items
     }
 
-    /// Adds an item. One that is there already stays in its place and begins its life anew. Returns it, and whether it is
+    /// Adds an item. An item that exists keeps its place, and its lifetime starts again. Returns it, and whether it is
     /// new.
     pub(super) fn add(&mut self, id: &str, weight: f64, tags: &[String]) -> (&Item, bool) {
         let Self { now, limits, .. } = *self;

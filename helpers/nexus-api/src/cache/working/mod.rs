@@ -29,7 +29,7 @@ pub(crate) struct Working {
 /// What came of adding an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Added {
-    /// False when it was there already, and begins its life anew.
+    /// False if the item existed; its lifetime starts again.
     pub(crate) is_new: bool,
     /// Items there are now.
     pub(crate) count: usize,
@@ -45,7 +45,7 @@ impl Working {
         }
     }
 
-    /// Adds an item, or lets one begin its life anew.
+    /// Adds an item, or starts the lifetime of an existing one again.
     ///
     /// # Errors
     /// When Redis does not answer.
