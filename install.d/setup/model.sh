@@ -69,7 +69,7 @@ copy_model() {
 	cd -P -- "$1" || exit
 	while IFS= read -r file; do
 		if [[ ! -e $file && ! -L $file ]]; then continue; fi
-		install -D --mode=0644 /dev/null "$2/$file"
+		install -D --mode=0644 /dev/null "$2/$file" || exit
 		as_its_owner bash -c '[[ -f $1 ]] && exec 3<"$1" || exit
 			here=$(readlink /proc/$$/cwd) real=$(readlink /proc/$$/fd/3)
 			[[ $real == "$here"/* || $here == */snapshots/* && $real == "${here%/snapshots/*}"/blobs/* ]] && exec cat <&3' - "$file" </dev/null >"$2/$file" ||
@@ -86,22 +86,32 @@ copy_model() {
 	FILES
 }
 
+# refuse_model CODE TEXT: removes what was copied, and stops.
+refuse_model() {
+	rm -rf "$models/.partial"
+	stop "$@"
+}
+
 # take_model FOLDER: what of it a model is, into .partial, then in its place by one rename. Sets model_name.
 take_model() {
 	local from=$1 name file part=$models/.partial
 	rm -rf "$part"
 	install -d --mode=0755 "$part"
-	(copy_model "$from" "$part")
+	(copy_model "$from" "$part") || {
+		local status=$?
+		rm -rf "$part"
+		exit "$status"
+	}
 	for file in config.json tokenizer.json model.safetensors; do
-		[[ -f $part/$file ]] || stop 65 "$from has no $file: name a folder of sentence-transformers after --model (docs/EMBEDDING.md says which fit)"
+		[[ -f $part/$file ]] || refuse_model 65 "$from has no $file: name a folder of sentence-transformers after --model (docs/EMBEDDING.md says which fit)"
 	done
 	name=$(basename "$(realpath -- "$from")")
 	# The weights make the model, whatever its folder is called.
 	if sums_of_usual_model | grep ' model.safetensors$' | (cd "$part" && sha256sum --check --status) 2>/dev/null; then name=$usual_model; fi
 	if [[ $name == "$usual_model" ]] && ! is_usual_model "$part"; then
-		stop 65 "the files in $from are not those that were published as $usual_model (their SHA-256 differ): fetch them again, or --model download"
+		refuse_model 65 "the files in $from are not those that were published as $usual_model (their SHA-256 differ): fetch them again, or --model download"
 	fi
-	[[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || stop 64 "the folder $from is to have a name of letters, digits, dots and dashes: that is what its vectors are marked with"
+	[[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || refuse_model 64 "the folder $from is to have a name of letters, digits, dots and dashes: that is what its vectors are marked with"
 	model_name=$name
 	if [[ -e $models/$name/SHA256SUMS ]] && (cd "$models/$name" && sha256sum --check --status --strict SHA256SUMS) &&
 		[[ $(sha256sum <"$part/model.safetensors") == "$(sha256sum <"$models/$name/model.safetensors")" ]]; then
