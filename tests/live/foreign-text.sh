@@ -83,8 +83,8 @@ every_fact_of_a_manifest_stays_in_its_line() {
 		| .redis_missing = $evil | .left_out = {databases: {($evil): 1}, settings: {($evil): $evil}, passwords: [$evil]}
 		| .recipients = [$evil]' | sed 's/"keys":{"0":1,/"keys":{"0":18446744073709551615,/' | age --recipient "$recipient" >"$work/manifest"
 	mv "$work/manifest" "$set/manifest.json.age"
-	for fact in 'written by' server encoding locale redis 'left out' 'readable by'; do prints "$fact" within "$work/foreign" show 1; done
-	prints '18 446 744 073 709 551 615 keys' within "$work/foreign" show 1
+	for fact in 'written by' server encoding locale redis 'left out' 'readable by'; do prints "$fact" within "$work/foreign" show latest; done
+	prints '18 446 744 073 709 551 615 keys' within "$work/foreign" show latest
 }
 
 # A duplicate that a unique index refuses is named with the index, the table and the key.
