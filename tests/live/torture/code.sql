@@ -50,6 +50,9 @@ ALTER TABLE torture.secret OWNER TO torture_owner;
 ALTER TABLE torture.secret ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY mine ON torture.secret USING (who = current_user) WITH CHECK (who = current_user);
 CREATE POLICY "read, some" ON torture.secret AS RESTRICTIVE FOR SELECT TO torture_reader, "torture Rôle, with ""quotes""; and 'more'" USING (id < 50 AND t <> E'\\;');
+-- Moves the role behind the other one in the catalog: pg_dump names the policy's roles in that order.
+ALTER ROLE torture_reader NOINHERIT;
+ALTER ROLE torture_reader INHERIT;
 
 GRANT USAGE ON SCHEMA torture TO torture_reader, PUBLIC;
 GRANT CREATE ON SCHEMA torture TO torture_owner WITH GRANT OPTION;

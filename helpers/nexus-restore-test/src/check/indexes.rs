@@ -17,7 +17,7 @@ WHERE NOT (i.indisvalid AND i.indisready AND i.indislive) AND c.relkind = 'i' OR
 
 /// Constraints, and those that were not valid when they were backed up (NOT VALID) or else could not be compared.
 const CONSTRAINTS: &str = "\
-SELECT count(*), (SELECT array_agg(format('%I on %s', conname, conrelid::regclass) ORDER BY 1) \
+SELECT count(*), (SELECT array_agg(format('%I on %s', conname, conrelid::regclass) ORDER BY conname) \
   FROM pg_constraint WHERE NOT convalidated) \
 FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace \
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";

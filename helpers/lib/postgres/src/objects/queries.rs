@@ -128,8 +128,9 @@ const TRIGGERS: &str = concat!(
 const POLICIES: &str = concat!(
     "SELECT 'policy', format('%I on %s', p.polname, p.polrelid::regclass), jsonb_build_array(p.polcmd, ",
     "p.polpermissive, p.polqual IS NOT NULL, p.polwithcheck IS NOT NULL, ",
-    "(SELECT jsonb_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(r)::text END ORDER BY 1) ",
-    "FROM unnest(p.polroles) r))::text FROM pg_policy p",
+    // The catalog has the roles in any order. (In an aggregate, ORDER BY 1 sorts by the constant 1, so it does not sort.)
+    "(SELECT jsonb_agg(role ORDER BY role COLLATE \"C\") FROM (SELECT CASE WHEN r = 0 THEN 'PUBLIC' ",
+    "ELSE pg_get_userbyid(r)::text END FROM unnest(p.polroles) r) n(role)))::text FROM pg_policy p",
 );
 
 /// The body of a function that is kept as an expression (BEGIN ATOMIC) is left out.
