@@ -7,7 +7,7 @@ long=
 seed=${NEXUS_TEST_SEED:-17048095}
 
 part_faults() {
-	local machines=${NEXUS_FAULT_LANES:-2} lane pids=() status=0 kills=28 nth=3
+	local machines=${NEXUS_FAULT_LANES:-2} lane pids=() status=0 kills=14 nth=6
 	# Of the whole matrix the results stay: when it is run again, only what is missing or has failed is run.
 	results=$logs/.faults
 	if [[ -n $long ]]; then

@@ -79,7 +79,7 @@ part_units() {
 
 part_install() {
 	fresh "install-$$"
-	"$machine" exec "install-$$" -- bash /root/nexus/tests/live/install.sh
+	"$machine" exec "install-$$" -- env NEXUS_TEST_LONG="$long" bash /root/nexus/tests/live/install.sh
 	"$machine" down "install-$$"
 }
 
