@@ -1,6 +1,6 @@
 """The fault matrix: breaks each step of each job and asserts what must always hold. Inside an installed machine, as root.
 
-usage: python3 tests/faults/matrix [--long] [--seed N] [--only WORDS [--case N]] [--results DIR [--lane 1/3 | --report]]
+usage: python3 tests/faults/matrix [--long] [--seed N] [--half 0|1] [--only WORDS [--case N]] [--results DIR [--lane 1/3 | --report]]
                                    [--commit NAME] [--markdown FILE] [TABLE]
 
 Always: no false success, no proven set lost, all damage detected, nothing left, and the next run puts everything right.
@@ -25,6 +25,8 @@ def main():
     with tempfile.TemporaryDirectory() as own:
         results = Results(options.results or own, f"seed {options.seed}, commit {options.commit}", options.long)
         rows = [row for row in table.read(options.table) if options.only in str(row) and row.cases(options.long) != "0"]
+        if options.half is not None:
+            rows = rows[options.half::2]
         if not options.report:
             print(f"seed {options.seed}", flush=True)
             run(rows, results, options)
@@ -37,6 +39,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="matrix", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--long", action="store_true", help="all cases, not a sample")
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--half", type=int, choices=(0, 1), help="only every second row, from the first or the second on")
     parser.add_argument("--only", default="", help="only rows that have these words in them")
     parser.add_argument("--case", type=int, help="only the case of this number")
     parser.add_argument("--results", help="keep results in this directory, and run only rows that have none there, or failed")
