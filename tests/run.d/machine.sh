@@ -31,7 +31,7 @@ fresh() {
 # installed [NAME [--bind HOST:GUEST]]: a machine with NEXUS installed, shared by the parts that leave it well, or for one
 # that does not.
 installed() {
-	local name=${1:-test}-$$ with=none
+	local name=${1:-test}-$$ with=none bench=
 	if ! grep -qx "$name" "$logs/.installed" 2>/dev/null; then
 		fresh "$name" "${@:2}"
 		# Only where it is what is tested: elsewhere rows would get their vectors while they are compared.
@@ -40,7 +40,9 @@ installed() {
 			"$machine" copy "$name" "$model" "/root/$usual_model"
 			with=/root/$usual_model
 		fi
-		"$machine" exec "$name" -- bash -c "cd /root/nexus && ./install.sh --bin-dir bin --yes --owner-identity $owner --model $with"
+		# Its pages are tested too.
+		if [[ $name == docs-* ]]; then bench=--with-bench; fi
+		"$machine" exec "$name" -- bash -c "cd /root/nexus && ./install.sh --bin-dir bin --yes --owner-identity $owner --model $with $bench"
 		# The other parts break things to see what comes of it; nothing may mend them meanwhile.
 		[[ $name == health-* ]] || "$machine" exec "$name" -- bash -c "sed -i 's/^NEXUS_HEAL=.*/NEXUS_HEAL=off/' /etc/nexus/nexus.env && systemctl restart nexus-health"
 		echo "$name" >>"$logs/.installed"
