@@ -232,7 +232,7 @@ it_is_told_again_each_day() {
 }
 nothing_is_over_for_want_of_a_list() {
 	mv /run/nexus/health/problems.json "$work/problems.json"
-	fails "there is none" nexus-alert --health
+	fails "it does not exist" nexus-alert --health
 	echo '{' >/run/nexus/health/problems.json
 	fails "reading the list of problems" nexus-alert --health
 	rm /run/nexus/health/problems.json
