@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use nexus_backup_set::directory::{BackupDirectory, SetEntry};
+use nexus_backup_set::in_use;
 use nexus_backup_set::name::SetName;
 use nexus_backup_set::rotation::{
-    Known, RotationDecision, decide, keep_redis, missing_from_newest, missing_rows, missing_rows_advice,
+    Known, RotationDecision, decide, missing_from_newest, missing_rows, missing_rows_advice,
 };
 use nexus_backup_set::size::Size;
-use nexus_backup_set::{in_use, proof};
 use nexus_cli::failure::{OrFailIo, Result};
 use nexus_cli::journal::message_id;
 use nexus_fs::files;
@@ -34,35 +34,25 @@ fn decided(
     names: &[SetName],
     known: &Known,
 ) -> Vec<(SetEntry, RotationDecision)> {
-    let mut decisions = if directory.newest_failed() {
+    let decisions = if directory.newest_failed() {
         vec![RotationDecision::KeepAfterFailure; sets.len()]
     } else {
         decide(names, known, args.retention)
     };
-    keep_redis(&sets, &mut decisions);
     sets.into_iter().zip(decisions).collect()
 }
 
-/// What is known of the sets, including `new`. If the size of a proven set is not remembered, its proof has it.
+/// What is known of the sets, including `new`.
 fn known(
     directory: &BackupDirectory,
     args: &Args,
     names: &[SetName],
     new: Option<(SetName, Size)>,
 ) -> Result<Known> {
-    let mut known = Known::read(directory, &args.proofs_dir, names)?;
+    let mut known = Known::read(directory, &args.proofs_dir, names)?
+        .with_sizes_from_proofs(&args.proofs_dir, |by| rows_gone(&args.purge_ledger, Some(by)))?;
     known.sizes.extend(new);
     known.sizes.retain(|set, _| names.contains(set));
-    for set in &known.proven {
-        if known.sizes.contains_key(set) {
-            continue;
-        }
-        let tables = proof::tables(&args.proofs_dir, *set)?;
-        if !tables.is_empty() {
-            let forgotten = rows_gone(&args.purge_ledger, Some(set.taken))?;
-            known.sizes.insert(*set, Size::of_digests(&tables, forgotten));
-        }
-    }
     known.measure = missing_from_newest(names, &known);
     Ok(known)
 }

@@ -10,14 +10,18 @@ use std::path::Path;
 use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use nexus_cli::failure::Result;
+use nexus_cli::failure::{OrFailIo, Result};
 use nexus_cli::text::grouped;
 
-use crate::directory::{BackupDirectory, SetEntry};
+use crate::directory::BackupDirectory;
 use crate::name::SetName;
 use crate::proof;
 use crate::size::Size;
 use crate::{REDIS, REDIS_MISSING};
+
+mod forecast;
+
+pub use forecast::{Awaited, Forecast, Leaves};
 
 /// How long sets are kept.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +93,15 @@ impl RotationDecision {
 /// One distance between neighbouring sets always counts in full up to this.
 const ALWAYS_PLAUSIBLE: SignedDuration = SignedDuration::from_hours(48);
 
+/// What a set has of Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedisPart {
+    /// Its snapshot.
+    Stored,
+    /// A note that Redis could not be read.
+    Missing,
+}
+
 /// What is known of the sets besides their names.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -100,6 +113,8 @@ pub struct Known {
     pub accepted: u64,
     /// The set whose rows were missing when that was last found.
     pub measure: Option<SetName>,
+    /// What each set has of Redis; a set that is not here was not meant to have anything.
+    pub redis: BTreeMap<SetName, RedisPart>,
 }
 
 impl Known {
@@ -114,7 +129,30 @@ impl Known {
             sizes: remembered.sizes(),
             accepted: remembered.accepted,
             measure: remembered.measure(),
+            redis: redis_parts(directory, sets)?,
         })
+    }
+
+    /// Adds the size of each proven set whose size is not remembered, from its proof. `forgotten` returns the rows that
+    /// nexus-purge had forgotten by a moment.
+    ///
+    /// # Errors
+    /// I/O, or Data (65) for a proof that cannot be understood.
+    pub fn with_sizes_from_proofs(
+        mut self,
+        proofs: &Path,
+        forgotten: impl Fn(Timestamp) -> Result<u64>,
+    ) -> Result<Self> {
+        for set in &self.proven {
+            if self.sizes.contains_key(set) {
+                continue;
+            }
+            let tables = proof::tables(proofs, *set)?;
+            if !tables.is_empty() {
+                self.sizes.insert(*set, Size::of_digests(&tables, forgotten(set.taken)?));
+            }
+        }
+        Ok(self)
     }
 
     /// What the living memory is compared with: the set that the newest one lacks rows of, or the newest.
@@ -139,6 +177,36 @@ impl Known {
         };
         proven.iter().rfind(is_full).map(|(index, _)| *index)
     }
+
+    fn newest_proven(&self, sets: &[SetName]) -> Option<usize> {
+        sets.iter().rposition(|set| self.proven.contains(set))
+    }
+
+    /// Whether a set has that of Redis.
+    fn has(&self, part: RedisPart) -> impl Fn(&SetName) -> bool + '_ {
+        move |set| self.redis.get(set) == Some(&part)
+    }
+
+    /// The newest set with Redis's data, as long as there is a newer one that lacks it because Redis could not be read.
+    fn only_with_redis(&self, sets: &[SetName]) -> Option<usize> {
+        let newest = sets.iter().rposition(self.has(RedisPart::Stored))?;
+        sets[newest..].iter().any(self.has(RedisPart::Missing)).then_some(newest)
+    }
+}
+
+fn redis_parts(directory: &BackupDirectory, sets: &[SetName]) -> Result<BTreeMap<SetName, RedisPart>> {
+    let mut parts = BTreeMap::new();
+    for set in sets {
+        let path = directory.path().join(set.to_string());
+        for (file, part) in [(REDIS, RedisPart::Stored), (REDIS_MISSING, RedisPart::Missing)] {
+            let file = path.join(file);
+            if file.try_exists().or_fail_io(|| format!("looking for {}", file.display()))? {
+                parts.insert(*set, part);
+                break;
+            }
+        }
+    }
+    Ok(parts)
 }
 
 /// The set that has most of the rows that the newest of `sets` lacks. Once a set is the reference it stays so until its
@@ -192,7 +260,7 @@ pub fn missing_rows_advice(measure: SetName) -> String {
 pub fn decide(sets: &[SetName], known: &Known, retention: Retention) -> Vec<RotationDecision> {
     let keep_for = SignedDuration::from_hours(24 * i64::from(retention.days));
     let newest = sets.len().saturating_sub(retention.at_least.max(1) as usize);
-    let newest_proven = sets.iter().rposition(|set| known.proven.contains(set));
+    let newest_proven = known.newest_proven(sets);
     let newest_full_proven = known.newest_full_proven(sets);
     let missing = missing_from_newest(sets, known).and_then(|set| known.measure_of(&set));
     let has_them = |set: &SetName| {
@@ -201,6 +269,7 @@ pub fn decide(sets: &[SetName], known: &Known, retention: Retention) -> Vec<Rota
             set.sequence > known.accepted && !size.is_some_and(|size| size.is_far_smaller(before))
         })
     };
+    let only_with_redis = known.only_with_redis(sets);
     let weekly = last_of_each(sets, retention.weekly, week);
     let monthly = last_of_each(sets, retention.monthly, month);
     let decide = |(index, age): (usize, SignedDuration)| {
@@ -216,60 +285,13 @@ pub fn decide(sets: &[SetName], known: &Known, retention: Retention) -> Vec<Rota
             RotationDecision::KeepWeekly
         } else if monthly.contains(&index) {
             RotationDecision::KeepMonthly
+        } else if Some(index) == only_with_redis {
+            RotationDecision::KeepRedis
         } else {
             RotationDecision::Remove
         }
     };
     ages(sets).into_iter().enumerate().map(decide).collect()
-}
-
-/// Keeps the newest set with Redis's data as long as there is a newer one that lacks it because Redis could not be read.
-pub fn keep_redis(sets: &[SetEntry], decisions: &mut [RotationDecision]) {
-    let has = |file: &'static str| move |set: &SetEntry| set.path.join(file).exists();
-    let Some(newest) = sets.iter().rposition(has(REDIS)) else { return };
-    if decisions[newest] == RotationDecision::Remove && sets[newest..].iter().any(has(REDIS_MISSING)) {
-        decisions[newest] = RotationDecision::KeepRedis;
-    }
-}
-
-/// When a set will be gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leaves {
-    /// On that day.
-    On(Timestamp),
-    /// Not before that day, and only once a restore has proven a newer set.
-    OnceProven(Timestamp),
-    /// In more than a hundred years.
-    Never,
-}
-
-/// When `set`, one of `sets`, will be rotated away if one backup a day is made from now on.
-pub fn leaves(sets: &[SetName], known: &Known, retention: Retention, set: SetName) -> Leaves {
-    let index = sets.iter().position(|other| *other == set);
-    if index.is_none_or(|index| decide(sets, known, retention)[index] == RotationDecision::KeepFull) {
-        return Leaves::Never;
-    }
-    let newest_proven = sets.iter().rposition(|set| known.proven.contains(set));
-    let is_proven = index == newest_proven || index == known.newest_full_proven(sets);
-    // What the next sets will hold is unknown.
-    let none = Known::default();
-    let mut sets = sets.to_vec();
-    for _ in 0..36_525 {
-        let Some(newest) = sets.last().copied() else { return Leaves::Never };
-        let decisions = decide(&sets, &none, retention);
-        let gone = |name: &SetName| {
-            let index = sets.iter().position(|other| other == name);
-            index.is_some_and(|index| decisions[index] == RotationDecision::Remove)
-        };
-        if gone(&set) {
-            return if is_proven { Leaves::OnceProven(newest.taken) } else { Leaves::On(newest.taken) };
-        }
-        let mut left: Vec<_> = sets.iter().copied().filter(|name| !gone(name)).collect();
-        let Ok(tomorrow) = newest.taken.checked_add(SignedDuration::from_hours(24)) else { break };
-        left.push(SetName::new(newest.sequence + 1, tomorrow));
-        sets = left;
-    }
-    Leaves::Never
 }
 
 /// The age of each set, as of the newest.

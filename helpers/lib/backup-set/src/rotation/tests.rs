@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod emptied;
+mod forecast;
 
 const DAY: i64 = 86_400;
 const RETENTION: Retention = Retention { days: 14, at_least: 3, weekly: 0, monthly: 0 };
@@ -143,40 +144,6 @@ proptest! {
     }
 }
 
-/// What is told of a set is what happens to it, whatever is kept by weeks and months.
-#[test]
-fn the_day_on_which_a_set_leaves_is_the_day_on_which_it_is_removed() {
-    for retention in [RETENTION, Retention { weekly: 4, ..RETENTION }, Retention { monthly: 3, ..RETENTION }]
-    {
-        let now = sets(&nightly(10));
-        let set = now[4];
-        let Leaves::On(day) = leaves(&now, &Known::default(), retention, set) else { panic!("it leaves") };
-        let days = (day.as_second() - now[0].taken.as_second()) / DAY + 1;
-        assert!(!removed_in(&nightly(days - 1), retention, set), "{retention:?}");
-        assert!(removed_in(&nightly(days), retention, set), "{retention:?}");
-    }
-}
-
-/// Whether `set` is gone when the sets of `times` were made one by one.
-fn removed_in(times: &[i64], retention: Retention, set: SetName) -> bool {
-    let mut there: Vec<SetName> = Vec::new();
-    for name in sets(times) {
-        there.push(name);
-        let decisions = decide(&there, &Known::default(), retention);
-        let kept = there.iter().zip(decisions).filter(|(_, decision)| *decision != RotationDecision::Remove);
-        there = kept.map(|(name, _)| *name).collect();
-    }
-    !there.contains(&set)
-}
-
-#[test]
-fn the_newest_proven_set_stays_until_a_newer_one_is_proven() {
-    let now = sets(&nightly(10));
-    let proven = only_proven(&now, &[5]);
-    assert!(matches!(leaves(&now, &proven, RETENTION, now[4]), Leaves::OnceProven(_)));
-    assert!(matches!(leaves(&now, &proven, RETENTION, now[3]), Leaves::On(_)));
-}
-
 /// Every way in which the clock may leap three times in a few nights. Found by the fault matrix.
 #[test]
 fn three_leaps_age_no_set_by_years_however_few_there_are() {
@@ -208,25 +175,31 @@ fn three_leaps_age_no_set_by_years_however_few_there_are() {
 
 #[test]
 fn the_last_copy_of_redis_stays_while_newer_sets_lack_it() {
-    use RotationDecision::{KeepRedis, Remove};
+    use RedisPart::{Missing, Stored};
 
-    let directory = tempfile::tempdir().unwrap();
-    let set = |sequence: u64, file: Option<&str>| {
-        let name = SetName::new(sequence, Timestamp::UNIX_EPOCH);
-        let path = directory.path().join(name.to_string());
-        std::fs::create_dir(&path).unwrap();
-        if let Some(file) = file {
-            std::fs::write(path.join(file), "").unwrap();
-        }
-        SetEntry { name, path }
+    let kept = |parts: &[Option<RedisPart>]| {
+        let sets = sets(&nightly(30));
+        let redis = sets.iter().copied().zip(parts).filter_map(|(set, part)| Some((set, (*part)?))).collect();
+        let decisions = decide(&sets, &Known { redis, ..Known::default() }, RETENTION);
+        decisions.iter().rposition(|decision| *decision == RotationDecision::KeepRedis)
     };
-    let sets = [set(1, Some(REDIS)), set(2, Some(REDIS)), set(3, Some(REDIS_MISSING)), set(4, None)];
-    let decided = |sets: &[SetEntry]| {
-        let mut decisions = vec![Remove; sets.len()];
-        keep_redis(sets, &mut decisions);
-        decisions
-    };
-    assert_eq!(decided(&sets), [Remove, KeepRedis, Remove, Remove]);
+    assert_eq!(kept(&[Some(Stored), Some(Stored), Some(Missing), None]), Some(1));
     // Not wanted any more, which is the owner's word.
-    assert_eq!(decided(&[sets[1].clone(), sets[3].clone()]), [Remove, Remove]);
+    assert_eq!(kept(&[Some(Stored), Some(Stored), None]), None);
+    // A newer set has it again.
+    assert_eq!(kept(&[Some(Stored), Some(Missing), Some(Stored)]), None);
+}
+
+#[test]
+fn what_a_set_has_of_redis_is_read_from_its_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let sets = sets(&nightly(3));
+    for (set, file) in sets.iter().zip([REDIS, REDIS_MISSING, crate::MANIFEST]) {
+        let path = directory.path().join(set.to_string());
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join(file), "").unwrap();
+    }
+    let directory = BackupDirectory::at(directory.path()).unwrap();
+    let known = Known::read(&directory, Path::new("/nonexistent"), &sets).unwrap();
+    assert_eq!(known.redis, [(sets[0], RedisPart::Stored), (sets[1], RedisPart::Missing)].into());
 }

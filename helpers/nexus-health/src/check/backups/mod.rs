@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use nexus_backup_set::directory::{BackupDirectory, Last, SetEntry};
 use nexus_backup_set::home::Homes;
 use nexus_backup_set::proof::{self, Verdict};
-use nexus_backup_set::rotation::{Known, RotationDecision, decide, keep_redis};
+use nexus_backup_set::rotation::{Known, RotationDecision, decide};
 use nexus_cli::failure::Result;
 use nexus_cli::progress::human_bytes;
 use nix::sys::statvfs::statvfs;
@@ -154,9 +154,10 @@ fn rotation(
 ) -> Finding {
     let id = "backup-rotation";
     let names: Vec<_> = sets.iter().map(|set| set.name).collect();
-    let mut due = decide(&names, known, ctx.args.retention);
-    keep_redis(sets, &mut due);
-    let due = due.into_iter().filter(|decision| *decision == RotationDecision::Remove).count();
+    let due = decide(&names, known, ctx.args.retention)
+        .into_iter()
+        .filter(|decision| *decision == RotationDecision::Remove)
+        .count();
     let rested = sets.last().and_then(|set| set.path.metadata().ok()).and_then(|m| m.modified().ok());
     let rested = rested.and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
     // The next backup removes them, at most a day after the newest one.

@@ -81,14 +81,6 @@ fn a_memory_that_grows_again_does_not_remove_the_lost_one() {
     assert_eq!(back[..3], [RotationDecision::Remove; 3]);
 }
 
-#[test]
-fn a_set_that_is_kept_for_its_rows_has_no_day_on_which_it_leaves() {
-    let sets = sets(&nightly(6));
-    let known = known(&sets, &[5000, 5000, 5000, 0, 0, 0], &[2]);
-    assert_eq!(leaves(&sets, &known, RETENTION, sets[0]), Leaves::Never);
-    assert!(matches!(leaves(&sets, &known, RETENTION, sets[3]), Leaves::On(_)));
-}
-
 /// What a night does to the memory.
 #[derive(Clone, Copy, Debug)]
 enum Night {
