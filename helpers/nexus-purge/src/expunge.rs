@@ -1,6 +1,5 @@
 //! `--expunge`: removes the backup sets that still hold something forgotten, before rotation would.
 
-use nexus_backup_set::directory::SetEntry;
 use nexus_backup_set::home::Homes;
 use nexus_backup_set::in_use;
 use nexus_backup_set::rotation::{missing_from_newest, missing_rows, missing_rows_advice};
@@ -43,8 +42,7 @@ pub(crate) fn expunge(args: &Args) -> Result<Expunged> {
     Homes::of_this_machine().require(&sets.directory)?;
     let _lock = (!args.dry_run).then(|| Lock::take(sets.directory.path(), APPLICATION)).transpose()?;
     let last = ledger.lines().iter().filter_map(|line| done(&ledger, line)).map(|(at, _)| at).max();
-    let (goes, stays): (Vec<&SetEntry>, Vec<&SetEntry>) =
-        sets.there.iter().partition(|set| last.is_some_and(|last| set.name.taken <= last));
+    let (goes, stays) = sets.there.split_at(last.map_or(0, |last| sets.with_row_of(last)));
     let newest_proven = goes.iter().rfind(|set| sets.known.proven.contains(&set.name));
     let only_proven =
         newest_proven.filter(|_| !stays.iter().any(|set| sets.known.proven.contains(&set.name)));
