@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use nexus_redis::client::RedisSocket;
 
 /// Serves the memory over HTTP: insert and search episodes
 ///
@@ -37,14 +38,8 @@ pub struct Args {
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub connections: u16,
 
-    /// Socket of Redis
-    #[arg(
-        long,
-        env = "NEXUS_REDIS_SOCKET",
-        value_name = "SOCKET",
-        default_value = "/run/nexus/redis/redis.sock"
-    )]
-    pub redis_socket: PathBuf,
+    #[command(flatten)]
+    pub redis_socket: RedisSocket,
 
     /// Socket of nexus-embed
     #[arg(long, env = "NEXUS_EMBED_SOCKET", value_name = "SOCKET", default_value = "/run/nexus/embed.sock")]

@@ -3,8 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use nexus_backup_set::directory::BackupDir;
+use nexus_backup_set::proof::ProofsDir;
 use nexus_backup_set::rotation::Retention;
+use nexus_docker_client::client::DockerSocket;
+use nexus_ledger::LedgerPath;
 use nexus_postgres::server::ServerSettings;
+use nexus_redis::client::RedisSocket;
 
 /// Writes one encrypted backup set, then rotates old ones away
 ///
@@ -16,14 +21,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) server: ServerSettings,
 
-    /// Directory that holds the sets
-    #[arg(
-        long,
-        env = "NEXUS_BACKUP_DIR",
-        value_name = "DIRECTORY",
-        default_value = "/var/lib/nexus/backups"
-    )]
-    pub(crate) backup_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) backup_dir: BackupDir,
 
     /// File with the age recipients that can read the sets, one a line
     #[arg(long, env = "NEXUS_RECIPIENTS", value_name = "FILE", default_value = "/etc/nexus/recipients.txt")]
@@ -43,34 +42,20 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_BACKUP_REDIS", value_name = "WHEN", default_value = "auto")]
     pub(crate) redis: WhenRedis,
 
-    /// Redis's socket
-    #[arg(
-        long,
-        env = "NEXUS_REDIS_SOCKET",
-        value_name = "SOCKET",
-        default_value = "/run/nexus/redis/redis.sock"
-    )]
-    pub(crate) redis_socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) redis_socket: RedisSocket,
 
     #[command(flatten)]
     pub(crate) retention: Retention,
 
-    /// Directory of the proofs that nexus-restore-test writes; the newest proven set is never removed
-    #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
-    pub(crate) proofs_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) proofs_dir: ProofsDir,
 
-    /// The ledger of what nexus-purge has forgotten; part of each set
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
-    pub(crate) purge_ledger: PathBuf,
+    #[command(flatten)]
+    pub(crate) purge_ledger: LedgerPath,
 
-    /// Socket of nexus-docker, which runs pg_dump in the database's container
-    #[arg(
-        long,
-        env = "NEXUS_DOCKER_SOCKET",
-        value_name = "SOCKET",
-        default_value = "/run/nexus/docker.sock"
-    )]
-    pub(crate) docker_socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) docker_socket: DockerSocket,
 
     /// Command to use in place of pg_dump in the container, for a server outside Compose
     #[arg(long, env = "NEXUS_PG_DUMP", value_name = "COMMAND")]

@@ -4,9 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use nexus_backup_set::directory::BackupDir;
+use nexus_backup_set::proof::ProofsDir;
 use nexus_backup_set::rotation::Retention;
+use nexus_docker_client::client::DockerSocket;
 use nexus_ledger::Hourly;
+use nexus_ledger::LedgerPath;
 use nexus_postgres::server::ServerSettings;
+use nexus_redis::client::RedisSocket;
 
 use crate::thresholds::Thresholds;
 
@@ -48,40 +53,20 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) server: ServerSettings,
 
-    /// Socket of Redis
-    #[arg(
-        long,
-        env = "NEXUS_REDIS_SOCKET",
-        value_name = "SOCKET",
-        default_value = "/run/nexus/redis/redis.sock"
-    )]
-    pub(crate) redis_socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) redis_socket: RedisSocket,
 
-    /// Socket of nexus-docker
-    #[arg(
-        long,
-        env = "NEXUS_DOCKER_SOCKET",
-        value_name = "SOCKET",
-        default_value = "/run/nexus/docker.sock"
-    )]
-    pub(crate) docker_socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) docker_socket: DockerSocket,
 
-    /// Directory that holds the backup sets
-    #[arg(
-        long,
-        env = "NEXUS_BACKUP_DIR",
-        value_name = "DIRECTORY",
-        default_value = "/var/lib/nexus/backups"
-    )]
-    pub(crate) backup_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) backup_dir: BackupDir,
 
-    /// Directory of the proofs
-    #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
-    pub(crate) proofs_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) proofs_dir: ProofsDir,
 
-    /// The ledger of rows that nexus-purge has forgotten; they do not count as missing
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
-    pub(crate) purge_ledger: PathBuf,
+    #[command(flatten)]
+    pub(crate) purge_ledger: LedgerPath,
 
     #[command(flatten)]
     pub(crate) hourly: Hourly,

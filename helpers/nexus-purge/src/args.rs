@@ -7,11 +7,15 @@ use clap::{Parser, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use nexus_backup_set::directory::BackupDir;
+use nexus_backup_set::proof::ProofsDir;
 use nexus_backup_set::rotation::Retention;
-use nexus_ledger::forgetting::{OnReference, parse_kind, parse_table};
+use nexus_ledger::LedgerPath;
+use nexus_ledger::forgetting::{Limits, parse_kind, parse_table};
 use nexus_ledger::{Hourly, TableColumns};
 use nexus_postgres::server::ServerSettings;
-use nexus_redis::copies;
+use nexus_redis::client::RedisSocket;
+use nexus_redis::copies::CopiesArgs;
 
 use crate::rules::{self, KeyRules, Rules};
 
@@ -87,10 +91,8 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_TTL", value_name = "RULES", default_value = "", value_parser = Rules::parse, hide_default_value = true)]
     pub(crate) ttl: Rules,
 
-    /// Percent of the table that may go in one run without --yes, 1 to 100
-    #[arg(long, env = "NEXUS_PURGE_MAX_SHARE", value_name = "PERCENT", default_value_t = 20,
-          value_parser = clap::value_parser!(u64).range(1..=100))]
-    pub(crate) max_share: u64,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 
     #[command(flatten)]
     pub(crate) hourly: Hourly,
@@ -102,10 +104,6 @@ pub(crate) struct Args {
     /// Rewrite the table afterwards instead; locks it for as long as that takes
     #[arg(long, env = "NEXUS_PURGE_REWRITE", value_name = "WHEN", default_value = "no", default_missing_value = "yes", num_args = 0..=1)]
     pub(crate) rewrite: YesNo,
-
-    /// What becomes of rows of other tables that refer to one that goes, where their foreign key forbids that
-    #[arg(long, env = "NEXUS_PURGE_REFERRING", value_name = "WHAT", default_value = "stop")]
-    pub(crate) referring: OnReference,
 
     /// The most rows of one transaction, 10 to 100000
     #[arg(long, env = "NEXUS_PURGE_BATCH", value_name = "ROWS", default_value_t = 1000,
@@ -141,48 +139,27 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_PURGE_AGENT", value_name = "COLUMN", default_value = "agent_id")]
     pub(crate) agent_column: String,
 
-    /// How keys of Redis begin that hold copies of episodes, before the episode's id; none = there are none
-    #[arg(
-        long,
-        env = "NEXUS_REDIS_COPIES",
-        value_name = "PREFIXES",
-        default_value = "episode:",
-        value_delimiter = ','
-    )]
-    pub(crate) redis_copies: Vec<String>,
+    #[command(flatten)]
+    pub(crate) redis_copies: CopiesArgs,
 
     /// Time to live for keys of Redis that have none, by prefix: "session:=1d, scratch:=2h"
     #[arg(long, env = "NEXUS_REDIS_TTL", value_name = "RULES", default_value = "", value_parser = KeyRules::parse, hide_default_value = true)]
     pub(crate) redis_ttl: KeyRules,
 
-    /// Redis's socket
-    #[arg(
-        long,
-        env = "NEXUS_REDIS_SOCKET",
-        value_name = "SOCKET",
-        default_value = "/run/nexus/redis/redis.sock"
-    )]
-    pub(crate) redis_socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) redis_socket: RedisSocket,
 
     #[command(flatten)]
     pub(crate) server: ServerSettings,
 
-    /// The ledger
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
-    pub(crate) purge_ledger: PathBuf,
+    #[command(flatten)]
+    pub(crate) purge_ledger: LedgerPath,
 
-    /// Directory that holds the backup sets
-    #[arg(
-        long,
-        env = "NEXUS_BACKUP_DIR",
-        value_name = "DIRECTORY",
-        default_value = "/var/lib/nexus/backups"
-    )]
-    pub(crate) backup_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) backup_dir: BackupDir,
 
-    /// Directory of the proofs that nexus-restore-test writes
-    #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
-    pub(crate) proofs_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) proofs_dir: ProofsDir,
 
     #[command(flatten)]
     pub(crate) retention: Retention,
@@ -223,11 +200,6 @@ impl Args {
             tags: self.tags_column.clone(),
             agent: self.agent_column.clone(),
         }
-    }
-
-    /// How keys of Redis with copies begin.
-    pub(crate) fn copies(&self) -> Vec<String> {
-        copies::prefixes(&self.redis_copies)
     }
 }
 

@@ -103,7 +103,7 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
         .map(|(selection, _)| selection)
         .collect();
     let goes = any_of(&selections);
-    check_references(&job.control, &job.table, &goes, args.referring)?;
+    check_references(&job.control, &job.table, &goes, args.limits.referring)?;
 
     let mut purged = Purged::default();
     if !behind.is_empty() || !selections.is_empty() {
@@ -150,7 +150,7 @@ impl<'a> Job<'a> {
     }
 
     fn redis(&self) -> Result<Option<Redis>> {
-        let is_needed = !self.args.copies().is_empty() || !self.args.redis_ttl.0.is_empty();
+        let is_needed = !self.args.redis_copies.prefixes().is_empty() || !self.args.redis_ttl.0.is_empty();
         is_needed.then(|| Redis::connect(&self.args.redis_socket)).transpose()
     }
 
@@ -183,7 +183,7 @@ impl<'a> Job<'a> {
             database: &self.args.server.database,
             keys,
             hints,
-            on_reference: self.args.referring,
+            on_reference: self.args.limits.referring,
             code_of_others: CodeOfOthers::Refused,
             most_rows: self.args.batch,
             gently: true,
@@ -204,7 +204,7 @@ impl<'a> Job<'a> {
         if decisions.is_empty() {
             return Ok(Replayed::default());
         }
-        let prefixes = self.args.copies();
+        let prefixes = self.args.redis_copies.prefixes();
         let mut copies_gone = 0;
         let on = self.forgetting(keys, hints);
         let began = Instant::now();

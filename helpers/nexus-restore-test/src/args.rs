@@ -3,6 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use nexus_backup_set::directory::BackupDir;
+use nexus_backup_set::proof::ProofsDir;
+use nexus_docker_client::client::DockerSocket;
+use nexus_ledger::LedgerPath;
+use nexus_redis::copies::CopiesArgs;
 
 /// Restores a backup set into a throwaway server, compares everything with what was backed up, and writes a proof
 ///
@@ -14,32 +19,17 @@ pub(crate) struct Args {
     #[arg(value_name = "ID|latest|PATH")]
     pub(crate) set: Option<String>,
 
-    /// Directory that holds the sets
-    #[arg(
-        long,
-        env = "NEXUS_BACKUP_DIR",
-        value_name = "DIRECTORY",
-        default_value = "/var/lib/nexus/backups"
-    )]
-    pub(crate) backup_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) backup_dir: BackupDir,
 
-    /// Directory of the proofs
-    #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
-    pub(crate) proofs_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) proofs_dir: ProofsDir,
 
-    /// The ledger of what nexus-purge has forgotten: none of it may come back with a set
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
-    pub(crate) purge_ledger: PathBuf,
+    #[command(flatten)]
+    pub(crate) purge_ledger: LedgerPath,
 
-    /// How keys of Redis begin that hold copies of episodes, before the episode's id; none = there are none
-    #[arg(
-        long,
-        env = "NEXUS_REDIS_COPIES",
-        value_name = "PREFIXES",
-        default_value = "episode:",
-        value_delimiter = ','
-    )]
-    pub(crate) redis_copies: Vec<String>,
+    #[command(flatten)]
+    pub(crate) redis_copies: CopiesArgs,
 
     /// File with the age identity to decrypt with [default: this machine's own]
     #[arg(long, value_name = "FILE")]
@@ -58,14 +48,8 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_RESTORE_TEST_RECALL", value_name = "SHARE", default_value_t = 0.5, value_parser = share)]
     pub(crate) recall: f64,
 
-    /// Socket of nexus-docker, which runs the throwaway server
-    #[arg(
-        long,
-        env = "NEXUS_DOCKER_SOCKET",
-        value_name = "SOCKET",
-        default_value = "/run/nexus/docker.sock"
-    )]
-    pub(crate) docker_socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) docker_socket: DockerSocket,
 
     /// Directory of the throwaway servers' sockets
     #[arg(long, value_name = "DIRECTORY", default_value = "/run/nexus/scratch", hide = true)]

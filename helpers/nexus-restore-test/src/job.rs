@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof
         set,
         manifest,
         unlock,
-        tool: Tool::Docker { socket: args.docker_socket.clone(), server: Server::Scratch },
+        tool: Tool::Docker { socket: args.docker_socket.to_path_buf(), server: Server::Scratch },
         jobs: args.jobs,
         wanted: Wanted::default(),
         progress,

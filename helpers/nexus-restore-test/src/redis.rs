@@ -92,7 +92,7 @@ fn forget_again(
     forbidden: &Forbidden,
 ) -> Result<u64> {
     making.progress.doing("forgetting again in Redis");
-    let prefixes = copies::prefixes(&args.redis_copies);
+    let prefixes = args.redis_copies.prefixes();
     let forget = || copies::forget(socket, password, &prefixes, |id| forbidden.contains(id), making.stop);
     let gone = forget()?;
     match forget()? {

@@ -3,8 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use nexus_ledger::forgetting::OnReference;
+use nexus_backup_set::directory::BackupDir;
+use nexus_backup_set::proof::ProofsDir;
+use nexus_docker_client::client::DockerSocket;
+use nexus_ledger::LedgerPath;
+use nexus_ledger::forgetting::Limits;
 use nexus_postgres::server::ServerSettings;
+use nexus_redis::client::RedisSocket;
+use nexus_redis::copies::CopiesArgs;
 
 /// Lists, checks and restores backup sets, with a way back
 #[derive(Parser, Clone, Debug)]
@@ -36,14 +42,8 @@ pub(crate) enum Command {
 /// Where the sets are and how to answer.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Common {
-    /// Directory that holds the sets
-    #[arg(
-        long,
-        env = "NEXUS_BACKUP_DIR",
-        value_name = "DIRECTORY",
-        default_value = "/var/lib/nexus/backups"
-    )]
-    pub(crate) backup_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) backup_dir: BackupDir,
 
     /// One JSON object on standard output
     #[arg(long)]
@@ -61,18 +61,11 @@ pub(crate) struct Key {
 /// What was forgotten, and how it is forgotten again.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Forgetting {
-    /// The ledger of what nexus-purge has forgotten, which is forgotten again
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
-    pub(crate) purge_ledger: PathBuf,
+    #[command(flatten)]
+    pub(crate) purge_ledger: LedgerPath,
 
-    /// What becomes of rows of other tables that refer to one that is forgotten again, where their foreign key forbids that
-    #[arg(long, env = "NEXUS_PURGE_REFERRING", value_name = "WHAT", default_value = "stop")]
-    pub(crate) referring: OnReference,
-
-    /// Percent of a table that may be forgotten again without asking, 1 to 100
-    #[arg(long, env = "NEXUS_PURGE_MAX_SHARE", value_name = "PERCENT", default_value_t = 20,
-          value_parser = clap::value_parser!(u64).range(1..=100))]
-    pub(crate) max_share: u64,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -81,9 +74,8 @@ pub(crate) struct ListArgs {
     pub(crate) common: Common,
     #[command(flatten)]
     pub(crate) key: Key,
-    /// Directory with the proofs of restore tests
-    #[arg(long, env = "NEXUS_PROOFS_DIR", value_name = "DIRECTORY", default_value = "/var/lib/nexus/proofs")]
-    pub(crate) proofs_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) proofs_dir: ProofsDir,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -160,36 +152,17 @@ pub(crate) struct ApplyArgs {
     #[command(flatten)]
     pub(crate) ledger: Forgetting,
 
-    /// How keys of Redis begin that hold copies of episodes, before the episode's id; none = there are none
-    #[arg(
-        long,
-        env = "NEXUS_REDIS_COPIES",
-        value_name = "PREFIXES",
-        default_value = "episode:",
-        value_delimiter = ','
-    )]
-    pub(crate) redis_copies: Vec<String>,
+    #[command(flatten)]
+    pub(crate) redis_copies: CopiesArgs,
 
-    /// Redis's socket
-    #[arg(
-        long,
-        env = "NEXUS_REDIS_SOCKET",
-        value_name = "SOCKET",
-        default_value = "/run/nexus/redis/redis.sock"
-    )]
-    pub(crate) redis_socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) redis_socket: RedisSocket,
 
     #[command(flatten)]
     pub(crate) server: ServerSettings,
 
-    /// Socket of nexus-docker, which runs pg_restore in the database's container
-    #[arg(
-        long,
-        env = "NEXUS_DOCKER_SOCKET",
-        value_name = "SOCKET",
-        default_value = "/run/nexus/docker.sock"
-    )]
-    pub(crate) docker_socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) docker_socket: DockerSocket,
 
     /// Command to use in place of pg_restore in the container, for a server outside Compose
     #[arg(long, env = "NEXUS_PG_RESTORE", value_name = "COMMAND")]
@@ -201,9 +174,8 @@ pub(crate) struct FinishArgs {
     /// One JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
-    /// The ledger of what nexus-purge has forgotten
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
-    pub(crate) purge_ledger: PathBuf,
+    #[command(flatten)]
+    pub(crate) purge_ledger: LedgerPath,
     #[command(flatten)]
     pub(crate) server: ServerSettings,
 }
@@ -236,9 +208,8 @@ pub(crate) struct DropKeptArgs {
     /// One JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
-    /// The ledger of what nexus-purge has forgotten
-    #[arg(long, env = "NEXUS_PURGE_LEDGER", value_name = "FILE", default_value = nexus_ledger::DEFAULT_PATH)]
-    pub(crate) purge_ledger: PathBuf,
+    #[command(flatten)]
+    pub(crate) purge_ledger: LedgerPath,
     #[command(flatten)]
     pub(crate) server: ServerSettings,
 }

@@ -65,14 +65,14 @@ pub(crate) fn forget_again(
         database: back,
         keys: before.keys(),
         hints: &[],
-        on_reference: args.ledger.referring,
+        on_reference: args.ledger.limits.referring,
         code_of_others: CodeOfOthers::Refused,
         most_rows: AT_ONCE,
         gently: false,
         progress: &progress,
         stop,
     };
-    let gone = carry_out(&on, &decisions, args.ledger.max_share);
+    let gone = carry_out(&on, &decisions, args.ledger.limits.max_share);
     progress.finish();
     let gone = gone?;
     let mut after = then.unwrap_or_else(|| before.clone());

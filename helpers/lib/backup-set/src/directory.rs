@@ -13,6 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::name::{self, HIGHEST, SetName};
 use crate::size::Size;
 
+nexus_cli::path_setting! {
+    /// Directory that holds the backup sets
+    BackupDir: "backup_dir", --"backup-dir", "NEXUS_BACKUP_DIR", "DIRECTORY", "/var/lib/nexus/backups"
+}
+
 /// A set that is complete: its name has no leading dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetEntry {

@@ -17,6 +17,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::SetName;
 
+nexus_cli::path_setting! {
+    /// Directory of the proofs that nexus-restore-test writes
+    ProofsDir: "proofs_dir", --"proofs-dir", "NEXUS_PROOFS_DIR", "DIRECTORY", "/var/lib/nexus/proofs"
+}
+
 /// The format this code writes.
 pub const FORMAT: u32 = 1;
 

@@ -8,6 +8,7 @@ pub mod failure;
 pub mod journal;
 pub mod output;
 pub mod panics;
+mod path_setting;
 pub mod progress;
 pub mod pump;
 pub mod stop;

@@ -14,6 +14,11 @@ use crate::protocol::{LONGEST_REQUEST, Request};
 pub use crate::lease::Lease;
 pub use crate::output::CommandOutput;
 
+nexus_cli::path_setting! {
+    /// Socket of nexus-docker
+    DockerSocket: "docker_socket", --"docker-socket", "NEXUS_DOCKER_SOCKET", "SOCKET", "/run/nexus/docker.sock"
+}
+
 /// How many bytes of standard output [`Client::send`] returns; such commands print a few lines.
 const OUTPUT_LIMIT: usize = 64 << 10;
 

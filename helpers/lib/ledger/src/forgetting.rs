@@ -18,7 +18,7 @@ use nexus_cli::failure::Result;
 use nexus_cli::stop::Stop;
 use nexus_postgres::blocking::Control;
 use nexus_postgres::server::Server;
-pub use references::{OnReference, Referring, Touched, check as check_references, told};
+pub use references::{Limits, OnReference, Referring, Touched, check as check_references, told};
 pub use replay::{Forgetting, Replayed, Share, replay, shares};
 pub use table::{Heap, Table, parse_kind, parse_table};
 

@@ -28,5 +28,7 @@ pub use gone::rows_gone;
 pub use key::{Key, KeyId, Keys};
 pub use merge::{Merged, OfSet, Side, foreign, merge, outstanding};
 
-/// Where the ledger is.
-pub const DEFAULT_PATH: &str = "/var/lib/nexus/ledger/purge-ledger.jsonl";
+nexus_cli::path_setting! {
+    /// The ledger of what nexus-purge has forgotten
+    LedgerPath: "purge_ledger", --"purge-ledger", "NEXUS_PURGE_LEDGER", "FILE", "/var/lib/nexus/ledger/purge-ledger.jsonl"
+}

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use clap::Args;
 use nexus_cli::failure::Result;
 use nexus_cli::stop::Stop;
 use secrecy::SecretString;
@@ -11,10 +12,26 @@ use crate::client::{connect, escaped, failed};
 /// Keys that are looked at in one step.
 const AT_ONCE: usize = 1000;
 
-/// The prefixes that setting `NEXUS_REDIS_COPIES` names.
-pub fn prefixes(setting: &[String]) -> Vec<String> {
-    let prefixes = setting.iter().map(|prefix| prefix.trim().to_owned());
-    prefixes.filter(|prefix| !prefix.is_empty() && prefix != "none").collect()
+/// Which keys are copies.
+#[derive(Args, Clone, Debug)]
+pub struct CopiesArgs {
+    /// How keys of Redis begin that hold copies of episodes, before the episode's id; none = there are none
+    #[arg(
+        long,
+        env = "NEXUS_REDIS_COPIES",
+        value_name = "PREFIXES",
+        default_value = "episode:",
+        value_delimiter = ','
+    )]
+    redis_copies: Vec<String>,
+}
+
+impl CopiesArgs {
+    /// Returns the prefixes of such keys.
+    pub fn prefixes(&self) -> Vec<String> {
+        let prefixes = self.redis_copies.iter().map(|prefix| prefix.trim().to_owned());
+        prefixes.filter(|prefix| !prefix.is_empty() && prefix != "none").collect()
+    }
 }
 
 /// Removes from Redis at `socket`, whose default user has `password`, every copy whose id `is_forbidden`, the prefixes being `prefixes`; gives how many there

@@ -59,7 +59,7 @@ pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<Outc
     if !control.row("looking for the episode", &there, &[])?.get::<_, bool>(0) {
         return Ok(Outcome::Absent);
     }
-    let prefixes = args.copies();
+    let prefixes = args.redis_copies.prefixes();
     let mut redis = (!prefixes.is_empty()).then(|| Redis::connect(&args.redis_socket)).transpose()?;
     let mut ledger = LedgerFile::open(&args.purge_ledger, Keys::read()?, APPLICATION)?;
     // Other requests wait for the ledger, so none can exceed the limit.
@@ -82,7 +82,7 @@ pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<Outc
         let mut eraser = Eraser::new(
             &control,
             &table,
-            args.referring,
+            args.limits.referring,
             args.batch,
             false,
             &progress,

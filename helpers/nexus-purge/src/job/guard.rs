@@ -22,7 +22,7 @@ impl Job<'_> {
         if self.args.all {
             return confirm(&format!("{what}."), self.args.yes).map(|()| true);
         }
-        if self.args.yes || survey.rows * 100 <= survey.of * self.args.max_share {
+        if self.args.yes || survey.rows * 100 <= survey.of * self.args.limits.max_share {
             return Ok(self.args.yes);
         }
         if self.args.names_rows() && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
@@ -40,7 +40,7 @@ impl Job<'_> {
             return Ok(());
         }
         for share in forgetting::shares(&self.forgetting(keys, &[]), &measured)? {
-            if share.rows * 100 <= share.of * self.args.max_share {
+            if share.rows * 100 <= share.of * self.args.limits.max_share {
                 continue;
             }
             let percent = (share.rows * 100).div_ceil(share.of.max(1));
@@ -67,7 +67,7 @@ impl Job<'_> {
         Failure::new(Exit::TryLater, "purging")
             .because(format!(
                 "{what}, more than NEXUS_PURGE_MAX_SHARE={} %; nothing was forgotten",
-                self.args.max_share
+                self.args.limits.max_share
             ))
             .advise(advice)
     }

@@ -64,7 +64,7 @@ pub(crate) fn again(restore: &mut Restore<'_>, replaces: bool) -> Result<Forgott
     };
     carry_out(restore, &ledgers, &mut forgotten)?;
     for gone in &forgotten.tables {
-        if replaces && gone.rows * 100 > gone.of * restore.args.ledger.max_share {
+        if replaces && gone.rows * 100 > gone.of * restore.args.ledger.limits.max_share {
             let (rows, of) = (counted(gone.rows, "row"), gone.of);
             let table = format!("{}.{}", gone.table.schema, gone.table.table);
             let question = format!("Of {of} rows of {table} the purge ledger forgets {rows} again.");
@@ -81,7 +81,7 @@ pub(crate) fn again(restore: &mut Restore<'_>, replaces: bool) -> Result<Forgott
 /// # Errors
 /// TryLater (75) while somebody else holds it; else as [`again`]. Nothing was replaced then.
 pub(crate) fn hold(restore: &mut Restore<'_>, forgotten: &mut Forgotten) -> Result<Option<Handing>> {
-    let path = restore.args.ledger.purge_ledger.clone();
+    let path = restore.args.ledger.purge_ledger.to_path_buf();
     let Some(directory) = path.parent().filter(|directory| directory.is_dir()) else { return Ok(None) };
     let alone = carry_out_alone(&path, APPLICATION, PATIENCE)?;
     let lock = Lock::take_within(directory, APPLICATION, PATIENCE)?;
@@ -101,7 +101,7 @@ pub(crate) fn hold(restore: &mut Restore<'_>, forgotten: &mut Forgotten) -> Resu
 
 /// Forgets in the restored copy what `ledgers` forbid, and adds the result to `forgotten`.
 fn carry_out(restore: &mut Restore<'_>, ledgers: &Ledgers, forgotten: &mut Forgotten) -> Result<()> {
-    let how = How { on_reference: restore.args.ledger.referring, rewrite: !is_cleaned_later(restore) };
+    let how = How { on_reference: restore.args.ledger.limits.referring, rewrite: !is_cleaned_later(restore) };
     let Gone { tables, referring } = forget::again(&restore.making, ledgers, how, &mut |ids| {
         if let Some(forbidden) = &mut forgotten.forbidden {
             forbidden.add(ids);

@@ -151,7 +151,7 @@ fn expect_bytes(restore: &Restore<'_>) {
 fn tool(args: &ApplyArgs) -> Tool {
     match &args.pg_restore {
         Some(command) => Tool::Command(command.clone()),
-        None => Tool::Docker { socket: args.docker_socket.clone(), server: protocol::Server::Live },
+        None => Tool::Docker { socket: args.docker_socket.to_path_buf(), server: protocol::Server::Live },
     }
 }
 

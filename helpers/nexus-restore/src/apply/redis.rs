@@ -38,7 +38,7 @@ pub(crate) fn send(
     restore.making.progress.doing("restoring Redis");
     let said =
         client(&restore.args.docker_socket, restore.making.stop).send(&Request::RedisRestore {}, snapshot)?;
-    let prefixes = copies::prefixes(&restore.args.redis_copies);
+    let prefixes = restore.args.redis_copies.prefixes();
     if let Some(forbidden) = forgotten.forbidden.as_ref().filter(|_| !prefixes.is_empty()) {
         let is_forbidden = |id: &str| forbidden.contains(id);
         let (socket, password) = (&restore.args.redis_socket, credentials::read("redis_password")?);

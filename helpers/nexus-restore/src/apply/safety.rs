@@ -63,7 +63,7 @@ fn run(restore: &Restore<'_>, arguments: &[&str], doing: &str) -> Result<String>
     let mut command = Command::new(&program);
     // A directory on the command line is not that of the settings.
     if command_line::was_typed("--backup-dir") {
-        command.arg("--backup-dir").arg(&restore.args.common.backup_dir);
+        command.arg("--backup-dir").arg(restore.args.common.backup_dir.as_os_str());
     }
     let mut child = command
         .args(arguments)
@@ -71,8 +71,8 @@ fn run(restore: &Restore<'_>, arguments: &[&str], doing: &str) -> Result<String>
         .env("NEXUS_PG_PORT", server.port.to_string())
         .env("NEXUS_PG_USER", &server.user)
         .env("NEXUS_PG_DATABASE", &server.database)
-        .env("NEXUS_BACKUP_DIR", &restore.args.common.backup_dir)
-        .env("NEXUS_DOCKER_SOCKET", &restore.args.docker_socket)
+        .env("NEXUS_BACKUP_DIR", restore.args.common.backup_dir.as_os_str())
+        .env("NEXUS_DOCKER_SOCKET", restore.args.docker_socket.as_os_str())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -6,13 +6,26 @@
 
 use std::collections::BTreeMap;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
 
 use crate::forgetting::Table;
 use crate::forgetting::code_of_others::{self, Event, code, defaults, parts, types};
+
+/// What forgetting may do without asking.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Limits {
+    /// Percent of a table that may be forgotten without asking, 1 to 100
+    #[arg(long, env = "NEXUS_PURGE_MAX_SHARE", value_name = "PERCENT", default_value_t = 20,
+          value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub max_share: u64,
+
+    /// What becomes of rows of other tables that refer to a forgotten one, where their foreign key forbids that
+    #[arg(long, env = "NEXUS_PURGE_REFERRING", value_name = "WHAT", default_value = "stop")]
+    pub referring: OnReference,
+}
 
 /// What becomes of rows that refer to a row that goes, where their foreign key forbids that.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

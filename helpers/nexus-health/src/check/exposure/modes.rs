@@ -22,9 +22,9 @@ pub(super) fn check(args: &Args) -> Finding {
         (settings, 0o027),
         (path("/etc/nexus/recipients.txt"), 0o022),
         (path("/run/nexus"), 0o027),
-        (args.docker_socket.clone(), 0o077),
+        (args.docker_socket.to_path_buf(), 0o077),
         (path(nexus_ledger::forgetting::protocol::DEFAULT_SOCKET), 0o077),
-        (args.backup_dir.clone(), 0o077),
+        (args.backup_dir.to_path_buf(), 0o077),
     ];
     // Root sees these in a one-shot run; the service may not enter the directory.
     if let Ok(entries) = fs::read_dir(credentials::DEFAULT_DIRECTORY) {

@@ -53,7 +53,7 @@ impl Disks {
 fn disks(ctx: &Context) -> [Disk; 3] {
     [
         Disk { name: "database", words: "the database", path: ctx.docker_directory() },
-        Disk { name: "backups", words: "the backups", path: ctx.args.backup_dir.clone() },
+        Disk { name: "backups", words: "the backups", path: ctx.args.backup_dir.to_path_buf() },
         Disk { name: "root", words: "the system", path: PathBuf::from("/") },
     ]
 }
