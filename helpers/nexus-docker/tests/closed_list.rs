@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use nexus_docker::command::scratch::{LiveContainer, Spec};
@@ -20,13 +20,12 @@ fn names() -> BTreeSet<String> {
     list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-fn seeds() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/seeds/docker_request")
-}
+/// Relative to the package, where cargo runs its tests: clones may share a target directory.
+const SEEDS: &str = "../../tests/fuzz/seeds/docker_request";
 
 /// The request in a seed; input may follow its line.
 fn seed(name: &str) -> Request {
-    let bytes = fs::read(seeds().join(name)).unwrap_or_else(|e| panic!("the seed {name}: {e}"));
+    let bytes = fs::read(Path::new(SEEDS).join(name)).unwrap_or_else(|e| panic!("the seed {name}: {e}"));
     request::read(&mut bytes.as_slice()).unwrap().unwrap()
 }
 
@@ -100,7 +99,7 @@ fn help_lists_exactly_the_requests() {
 
 #[test]
 fn the_fuzzer_has_a_seed_of_each_request() {
-    let files = fs::read_dir(seeds()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let files = fs::read_dir(SEEDS).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
     assert_eq!(files.collect::<BTreeSet<_>>(), names());
     for name in names() {
         assert_eq!(seed(&name).name().unwrap(), name);

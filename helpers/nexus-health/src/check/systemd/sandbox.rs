@@ -119,8 +119,7 @@ mod tests {
     #[test]
     fn the_shipped_units_have_the_expected_settings() {
         for name in JOBS {
-            let path = format!("{}/../../units/{name}", env!("CARGO_MANIFEST_DIR"));
-            let unit = std::fs::read_to_string(path).unwrap();
+            let unit = std::fs::read_to_string(format!("../../units/{name}")).unwrap();
             assert!(unit.lines().any(|line| line == "PrivateNetwork=yes"), "{name}");
             let has_credentials = unit.lines().any(|line| line.starts_with("LoadCredential="));
             assert_eq!(has_credentials, WITH_CREDENTIALS.contains(&name), "{name}");
