@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import socket
+import struct
 import subprocess
 import time
 
@@ -43,8 +44,10 @@ class OverSocket(http.client.HTTPConnection):
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
+        # A socket with a Python timeout does not wait for a place in the listener's queue (EAGAIN).
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(self.timeout), 0))
         self.sock.connect(self.path)
+        self.sock.settimeout(self.timeout)
 
 
 # Seconds that a connection may rest before it is made anew: nexus-api ends one after 20 (connections.rs, HEADER).
