@@ -89,7 +89,7 @@ run_part() {
 	printf '%s %d %d %d\n' "$name" "$passed" "$failed" $((SECONDS - began)) >>"$logs/.results"
 }
 
-# The table, what failed, the Rust test runner's closing lines, and the sum.
+# The table, the Rust test runner's closing lines, what failed, and the sum.
 summary() {
 	local name passed failed seconds total_passed=0 total_failed=0
 	printf '\n%-10s %7s %7s %8s\n' part passed failed time
@@ -97,12 +97,13 @@ summary() {
 		printf '%-10s %7d %7d %6d s\n' "$name" "$passed" "$failed" "$seconds"
 		total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed))
 	done <"$logs/.results"
-	if ((total_failed)); then
-		echo
-		grep -hE '^FAILED |^test .* FAILED$|^error' "$logs"/* || true
-	fi
 	echo
 	grep -hE '^test result: ' "$logs"/* | grep -v ' 0 passed; 0 failed; 0 ignored' || true
+	# Last, where a reader of the end alone finds it.
+	if ((total_failed)); then
+		echo
+		grep -E '^FAILED |^test .* FAILED$|^error' "$logs"/* | sed "s|^$logs/||" || true
+	fi
 	printf '%d passed, %d failed, in %d min %d s\n' "$total_passed" "$total_failed" $((SECONDS / 60)) $((SECONDS % 60))
 	((total_failed == 0))
 }
