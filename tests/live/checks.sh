@@ -67,9 +67,10 @@ found() { [[ -n $(grep "$@") ]]; }
 # What was said before the call is in the journal, however busy the machine is.
 journalctl() { command journalctl --sync && command journalctl "$@"; }
 
-# await SECONDS COMMAND…: until it succeeds.
+# await SECONDS COMMAND…: waits until it succeeds, five times as long as an idle machine needs at most: no test fails because a
+# machine is slow.
 await() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + 5 * $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < end)) || {
