@@ -255,7 +255,11 @@ refusals_are_one_line() {
 	refused 77 'password authentication failed' env NEXUS_CREDENTIALS="$work/wrong" nexus-restore apply "$(set_of_memory)" --into memory_copy --identity "$owner"
 	server --command="ALTER ROLE restore_login PASSWORD 'weak'"
 	echo weak >"$work/wrong/postgres_password"
-	refused 77 'role restore_login is no superuser' env NEXUS_CREDENTIALS="$work/wrong" nexus-restore apply "$(set_of_memory)" --into memory_copy --identity "$owner" --pg-user restore_login
+	as_login() { refused 77 "$1" env NEXUS_CREDENTIALS="$work/wrong" nexus-restore apply "$(set_of_memory)" --into memory_copy --identity "$owner" --pg-user restore_login; }
+	as_login 'permission denied for database "postgres"'
+	server --command='GRANT CONNECT ON DATABASE postgres TO restore_login'
+	as_login 'role restore_login is no superuser'
+	server --command='REVOKE CONNECT ON DATABASE postgres FROM restore_login'
 }
 
 stopped_server_is_69() {
@@ -361,7 +365,7 @@ killed_while_it_builds_it_is_finished_later() {
 		[[ $signal == KILL ]] || grep -q "Build them with: nexus-restore finish --pg-database 'memory'" "$work/said"
 		await 10 no_restore_runs
 		same "index and list" "$(near)" 'f|t'
-		[[ $(finding) == 'warning: A restore was ended before'* ]]
+		[[ $(finding) == 'warning: A restore ended before'* ]]
 		drop_kept
 	done
 	# A backup that is made meanwhile knows of it too, and so does what is made of that.
