@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use nexus_redis::client::RedisSocket;
+use nexus_cli::sockets::RedisSocket;
 
 /// Serves the memory over HTTP: insert and search episodes
 ///
@@ -38,6 +38,7 @@ pub struct Args {
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub connections: u16,
 
+    /// Redis
     #[command(flatten)]
     pub redis_socket: RedisSocket,
 

@@ -6,10 +6,10 @@ use clap::{Parser, ValueEnum};
 use nexus_backup_set::directory::BackupDir;
 use nexus_backup_set::proof::ProofsDir;
 use nexus_backup_set::rotation::Retention;
+use nexus_cli::sockets::RedisSocket;
 use nexus_docker_client::client::DockerSocket;
 use nexus_ledger::LedgerPath;
 use nexus_postgres::server::ServerSettings;
-use nexus_redis::client::RedisSocket;
 
 /// Writes one encrypted backup set, then rotates old ones away
 ///

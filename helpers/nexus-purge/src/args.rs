@@ -1,6 +1,5 @@
 //! What nexus-purge can be told.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -10,11 +9,11 @@ use jiff::tz::TimeZone;
 use nexus_backup_set::directory::BackupDir;
 use nexus_backup_set::proof::ProofsDir;
 use nexus_backup_set::rotation::Retention;
+use nexus_cli::sockets::RedisSocket;
 use nexus_ledger::LedgerPath;
 use nexus_ledger::forgetting::{Limits, parse_kind, parse_table};
 use nexus_ledger::{Hourly, TableColumns};
 use nexus_postgres::server::ServerSettings;
-use nexus_redis::client::RedisSocket;
 use nexus_redis::copies::CopiesArgs;
 
 use crate::rules::{self, KeyRules, Rules};

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use nexus_backup_set::directory::BackupDir;
 use nexus_backup_set::proof::ProofsDir;
+use nexus_cli::sockets::RedisSocket;
 use nexus_docker_client::client::DockerSocket;
 use nexus_ledger::LedgerPath;
 use nexus_ledger::forgetting::Limits;
 use nexus_postgres::server::ServerSettings;
-use nexus_redis::client::RedisSocket;
 use nexus_redis::copies::CopiesArgs;
 
 /// Lists, checks and restores backup sets, with a way back

@@ -11,5 +11,6 @@ pub mod panics;
 mod path_setting;
 pub mod progress;
 pub mod pump;
+pub mod sockets;
 pub mod stop;
 pub mod text;

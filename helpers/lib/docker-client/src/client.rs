@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
@@ -32,7 +32,7 @@ pub struct Client {
 
 impl Client {
     /// Makes a client for `socket` without connecting to it.
-    pub fn at(socket: impl Into<PathBuf>) -> Self {
+    pub fn at(socket: &Path) -> Self {
         Self { socket: socket.into(), check: Arc::new(|| Ok(())) }
     }
 

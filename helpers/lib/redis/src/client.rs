@@ -7,11 +7,6 @@ use nexus_cli::failure::{Exit, Failure, Result};
 use redis::{Connection, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError};
 use secrecy::{ExposeSecret, SecretString};
 
-nexus_cli::path_setting! {
-    /// Socket of Redis
-    RedisSocket: "redis_socket", --"redis-socket", "NEXUS_REDIS_SOCKET", "SOCKET", "/run/nexus/redis/redis.sock"
-}
-
 /// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 

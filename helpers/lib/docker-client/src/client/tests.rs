@@ -33,7 +33,7 @@ fn helper(
         serde_json::from_str::<Request>(&line).unwrap();
         serve(input, out);
     });
-    (Client::at(path), dir, thread)
+    (Client::at(&path), dir, thread)
 }
 
 fn answer(out: &mut UnixStream, frames: &[Frame<'_>]) {
@@ -199,7 +199,7 @@ fn an_input_error_closes_the_connection_and_is_returned() {
 
 #[test]
 fn without_a_listener_the_failure_names_the_unit_to_start() {
-    let failure = Client::at("/nonexistent/docker.sock").collect(&DUMP(), 1).unwrap_err();
+    let failure = Client::at(Path::new("/nonexistent/docker.sock")).collect(&DUMP(), 1).unwrap_err();
     assert_eq!(failure.exit(), Exit::Unavailable);
     assert!(failure.to_string().contains("systemctl start nexus-docker.socket"), "{failure}");
 }
