@@ -4,80 +4,39 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
+
 /// The most in one list.
 const MOST: usize = 256;
 
-/// An address and how many of its first bits count. The others are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Network {
-    address: IpAddr,
-    bits: u8,
-}
-
-impl Network {
-    /// Whether everybody is in it.
-    pub(crate) fn is_everybody(self) -> bool {
-        self.bits == 0
+/// Reads an address, or a network without bits of an address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+        format!("\"{text}\" is neither an address nor a network such as 192.168.1.0/24 or 2001:db8::/48")
+    })?;
+    if network.trunc() != network {
+        return Err(format!(
+            "\"{text}\": the address has bits that are not the network's; the network is {}",
+            network.trunc()
+        ));
     }
-}
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (address, bits) =
-            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().map_err(|_| {
-            format!("\"{text}\" is neither an address nor a network such as 192.168.1.0/24 or 2001:db8::/48")
-        })?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(most), |bits| {
-            let is_number =
-                !bits.is_empty() && bits.len() <= 3 && bits.bytes().all(|byte| byte.is_ascii_digit());
-            bits.parse().ok().filter(|bits| is_number && *bits <= most)
-        });
-        let bits = bits.ok_or_else(|| format!("\"{text}\": after the / is a number from 0 to {most}"))?;
-        let network = Self { address: masked(address, bits), bits };
-        if network.address != address {
-            return Err(format!(
-                "\"{text}\": the address has bits that are not the network's; the network is {network}"
-            ));
-        }
-        Ok(network)
-    }
-}
-
-fn masked(address: IpAddr, bits: u8) -> IpAddr {
-    match address {
-        IpAddr::V4(address) => {
-            IpAddr::V4((address.to_bits() & u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0)).into())
-        }
-        IpAddr::V6(address) => {
-            IpAddr::V6((address.to_bits() & u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0)).into())
-        }
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.bits)
-    }
+    Ok(network)
 }
 
 /// Several, with blanks between; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Networks(Vec<Network>);
+pub(crate) struct Networks(Vec<IpNet>);
 
 impl Networks {
     /// Those that are never of the Internet, and the loopback: what Caddy calls `private_ranges`.
     pub(crate) fn private() -> Self {
         let all = "192.168.0.0/16 172.16.0.0/12 10.0.0.0/8 127.0.0.0/8 fd00::/8 ::1/128";
-        Self(all.split(' ').filter_map(|network| network.parse().ok()).collect())
+        Self(all.split(' ').filter_map(|text| network(text).ok()).collect())
     }
 
     /// Whether everybody is in one of them, by IPv4 or IPv6.
     pub(crate) fn hold_everybody(&self) -> bool {
-        self.0.iter().any(|network| network.is_everybody())
+        self.0.iter().any(|network| network.prefix_len() == 0)
     }
 }
 
@@ -88,7 +47,7 @@ impl FromStr for Networks {
         if text.contains(',') {
             return Err("it has blanks between, and no commas".to_owned());
         }
-        let networks: Vec<Network> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        let networks: Vec<IpNet> = text.split_whitespace().map(network).collect::<Result<_, _>>()?;
         match networks.len() {
             0 => Err("it names no address".to_owned()),
             1..=MOST => Ok(Self(networks)),
@@ -161,8 +120,8 @@ mod tests {
         #[test]
         fn what_is_printed_is_read_again(v4: Ipv4Addr, v6: Ipv6Addr, bits4 in 0..=32u8, bits6 in 0..=128u8) {
             for (address, bits) in [(IpAddr::V4(v4), bits4), (IpAddr::V6(v6), bits6)] {
-                let network = Network { address: masked(address, bits), bits };
-                prop_assert_eq!(network.to_string().parse::<Network>(), Ok(network));
+                let network = IpNet::new(address, bits).unwrap().trunc();
+                prop_assert_eq!(network.to_string().parse::<Networks>(), Ok(Networks(vec![network])));
             }
         }
 

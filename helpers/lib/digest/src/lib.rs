@@ -67,7 +67,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        fmt::LowerHex::fmt(&base16ct::HexDisplay(&self.0), f)
     }
 }
 
@@ -93,20 +93,11 @@ impl FromStr for Digest {
     type Err = NotADigest;
 
     fn from_str(text: &str) -> Result<Self, NotADigest> {
-        let nibble = |digit: u8| match digit {
-            b'0'..=b'9' => Ok(digit - b'0'),
-            b'a'..=b'f' => Ok(digit - b'a' + 10),
-            _ => Err(NotADigest),
-        };
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(NotADigest) };
         let mut digest = [0; 32];
-        if pairs.len() != digest.len() {
-            return Err(NotADigest);
+        match base16ct::lower::decode(text, &mut digest) {
+            Ok(bytes) if bytes.len() == 32 => Ok(Self(digest)),
+            _ => Err(NotADigest),
         }
-        for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
-            *byte = nibble(*high)? << 4 | nibble(*low)?;
-        }
-        Ok(Self(digest))
     }
 }
 
