@@ -1,5 +1,5 @@
-//! Reading arguments and settings: a wrong one is a single line that says its name, its value and what
-//! would be right, with exit 64 when it was typed and 78 when it is a setting of the environment.
+//! Parses arguments and settings. The error of an invalid one is a single line with its name, its
+//! value and what is expected. The exit code is 64 for an argument and 78 for a setting.
 
 mod settings;
 
@@ -8,13 +8,13 @@ use clap::{Command, Parser};
 
 use crate::failure::{Exit, Failure, Result};
 
-/// Parses the process's arguments and `NEXUS_*` settings: of the environment, else of `/etc/nexus/nexus.env`, so that
-/// what a person runs by hand does as the units do.
+/// Parses the process's arguments and `NEXUS_*` settings. Settings come from the environment, else
+/// from `/etc/nexus/nexus.env`, so that a helper run by hand behaves as in its unit.
 ///
 /// `--help` and `--version` print and end the process with 0.
 ///
 /// # Errors
-/// Usage (64) for arguments, Settings (78) for the environment.
+/// Usage (64) for arguments, Settings (78) for settings.
 pub fn parse<A: Parser>() -> Result<A> {
     let settings = settings::read();
     let command = settings::apply(A::command(), &settings);
@@ -27,14 +27,14 @@ pub fn parse<A: Parser>() -> Result<A> {
     )
 }
 
-/// Whether the command line has `flag`, for example `--backup-dir`; a setting does not count.
+/// Whether the command line contains `flag`, for example `--backup-dir`. A setting does not count.
 pub fn was_typed(flag: &str) -> bool {
     let is_it =
         |word: &str| word.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
     std::env::args_os().skip(1).any(|word| word.to_str().is_some_and(is_it))
 }
 
-/// One line for what clap says in several.
+/// Turns clap's error of several lines into one line.
 fn explain(command: &Command, typed: &[String], error: &clap::Error) -> Failure {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
@@ -72,7 +72,7 @@ fn explain(command: &Command, typed: &[String], error: &clap::Error) -> Failure 
     Failure::new(Exit::Usage, first).advise(format!("See: {} --help", command.get_name()))
 }
 
-/// The subcommand that was typed, or the command itself.
+/// Returns the subcommand that was typed, or the command itself.
 fn deepest<'a>(command: &'a Command, typed: &[String]) -> &'a Command {
     typed.iter().find_map(|word| command.find_subcommand(word)).unwrap_or(command)
 }

@@ -1,14 +1,15 @@
-//! Asking before something is replaced or removed.
+//! Asks before a helper replaces or removes data.
 
 use std::io::{IsTerminal, Write};
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
 use crate::text::printable_lines;
 
-/// Asks `question` on the terminal; only `yes` lets the work go on.
+/// Asks `question` on the terminal. Only the answer `yes`, or `yes` given as an option, returns
+/// `Ok`.
 ///
 /// # Errors
-/// Usage (64) when there is no terminal to ask on, or the answer is another.
+/// Usage (64) when there is no terminal, or on any other answer.
 pub fn confirm(question: &str, yes: bool) -> Result<()> {
     if yes {
         return Ok(());

@@ -1,5 +1,5 @@
-//! Secrets: read from systemd's credentials directory, else from 0600 files; never from arguments or
-//! environment values.
+//! Reads secrets from systemd's credentials directory or from 0600 files, never from arguments or
+//! environment variables.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,14 +10,16 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, OrFailIo, Result};
 
-/// Where the files are when systemd hands none over (a person runs the helper as root).
+/// The directory of the files when systemd passes no credentials, because a person runs the helper
+/// as root.
 pub const DEFAULT_DIRECTORY: &str = "/etc/nexus/credentials";
 
 /// The longest secret, in bytes.
 const LONGEST: u64 = 4096;
 
-/// The path of credential `name`: in `$CREDENTIALS_DIRECTORY` (systemd.exec(5), `LoadCredential=`) when the
-/// unit has it there, else in `$NEXUS_CREDENTIALS`, else in [`DEFAULT_DIRECTORY`].
+/// Returns the path of credential `name`: in `$CREDENTIALS_DIRECTORY` (systemd.exec(5),
+/// `LoadCredential=`) if it exists there, else in `$NEXUS_CREDENTIALS`, else in
+/// [`DEFAULT_DIRECTORY`].
 pub fn path_of(name: &str) -> PathBuf {
     if let Some(directory) = std::env::var_os("CREDENTIALS_DIRECTORY") {
         let path = PathBuf::from(directory).join(name);
@@ -30,10 +32,10 @@ pub fn path_of(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Reads credential `name`, without the line end.
+/// Reads credential `name`, without its newline.
 ///
 /// # Errors
-/// Permission (77) or Settings (78) naming the file; never its content.
+/// Permission (77), Settings (78) or I/O. The error names the file, never its content.
 pub fn read(name: &str) -> Result<SecretString> {
     let path = path_of(name);
     let file = match File::open(&path) {
@@ -57,7 +59,7 @@ pub fn read(name: &str) -> Result<SecretString> {
     Ok(SecretString::from(secret.to_owned()))
 }
 
-/// Makes a password of 64 hexadecimal digits.
+/// Generates a password of 64 hexadecimal digits.
 ///
 /// # Errors
 /// I/O.
@@ -81,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_passwords_are_the_same() {
+    fn two_passwords_differ() {
         let (one, other) = (random().unwrap(), random().unwrap());
         assert_eq!(one.expose_secret().len(), 64);
         assert!(one.expose_secret().bytes().all(|byte| byte.is_ascii_hexdigit()));

@@ -1,5 +1,5 @@
-//! How a helper fails: one line that says what was being done to what, why it could not be, and what
-//! to do next, with the exit code of sysexits(3) that fits.
+//! The error of a helper: one line with the action, the cause and the remedy, and an exit code of
+//! sysexits(3).
 
 use std::error::Error;
 use std::fmt;
@@ -13,17 +13,17 @@ use crate::text::printable;
 pub enum Exit {
     /// 64: the command line is wrong.
     Usage = 64,
-    /// 65: stored data is damaged or not what it says it is.
+    /// 65: stored data is damaged or of another kind than it claims.
     Data = 65,
-    /// 69: a service (PostgreSQL, Redis, nexus-docker) does not answer or broke off.
+    /// 69: a service (PostgreSQL, Redis, nexus-docker) does not answer or closed the connection.
     Unavailable = 69,
-    /// 70: a fault of the helper itself.
+    /// 70: a bug in the helper.
     Software = 70,
-    /// 73: something that must be made cannot be, for instance because it does not fit.
+    /// 73: an output cannot be created, for instance on a full disk.
     CannotCreate = 73,
-    /// 74: reading or writing failed.
+    /// 74: I/O failed.
     Io = 74,
-    /// 75: someone else is at it, or it was stopped; trying later may work.
+    /// 75: another process holds a lock, or the helper was stopped; a later try may work.
     TryLater = 75,
     /// 77: not permitted.
     Permission = 77,
@@ -31,7 +31,7 @@ pub enum Exit {
     Settings = 78,
 }
 
-/// Why a helper could not do its work. `Display` is the one line a person reads.
+/// Why a helper failed. `Display` writes the one line that a person reads.
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
@@ -48,7 +48,7 @@ pub struct Refusal {
     pub sqlstate: String,
     /// The message.
     pub message: String,
-    /// Schema and name of the table that the error is about.
+    /// Schema and name of the table that the error names.
     pub table: Option<(String, String)>,
     /// Name of the constraint or unique index.
     pub constraint: Option<String>,
@@ -56,23 +56,23 @@ pub struct Refusal {
     pub key: Option<String>,
 }
 
-/// `Result` of everything a helper does.
+/// The `Result` of all helpers.
 pub type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
-    /// A failure while `doing` something ("dumping table nexus.episode").
+    /// Creates a failure of an action ("dumping table nexus.episode").
     pub fn new(exit: Exit, doing: impl Into<String>) -> Self {
         Self { exit, doing: doing.into(), cause: None, advice: None, refusal: None }
     }
 
-    /// Adds what made it fail.
+    /// Adds the cause.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// Adds what a person can do about it: a sentence, without a final stop.
+    /// Adds the remedy: a sentence without a full stop.
     #[must_use]
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
@@ -86,24 +86,24 @@ impl Failure {
         self
     }
 
-    /// The fields of the server's error, if a server refused.
+    /// Returns the fields of the server's error, if a server refused.
     pub fn refusal(&self) -> Option<&Refusal> {
         self.refusal.as_deref()
     }
 
-    /// Puts a wider context before what was being done: "restoring set 42: reading …".
+    /// Puts a wider action before the action: "restoring set 42: reading …".
     #[must_use]
     pub fn while_doing(mut self, wider: impl fmt::Display) -> Self {
         self.doing = format!("{wider}: {}", self.doing);
         self
     }
 
-    /// The exit code that fits.
+    /// Returns the exit code.
     pub fn exit(&self) -> Exit {
         self.exit
     }
 
-    /// The same as a process exit code.
+    /// Returns the exit code for `main`.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.exit as u8)
     }
@@ -127,14 +127,15 @@ impl fmt::Display for Failure {
             line.push_str(end);
             line.push_str(advice);
         }
-        // Always one line: a cause may carry a server's multi-line text with control characters.
+        // A cause may contain a server's text with line feeds and control characters.
         f.write_str(&printable(&line.split_whitespace().collect::<Vec<_>>().join(" ")))
     }
 }
 
 impl Error for Failure {}
 
-/// Carries it through what knows I/O errors only, a reader for instance; [`OrFailIo`] takes it out again.
+/// Carries a failure through code that only knows I/O errors, such as a reader. [`OrFailIo`]
+/// unwraps it.
 impl From<Failure> for std::io::Error {
     fn from(failure: Failure) -> Self {
         Self::other(failure)
@@ -143,7 +144,7 @@ impl From<Failure> for std::io::Error {
 
 /// Adds context to another library's error.
 pub trait OrFail<T> {
-    /// Turns the error into a [`Failure`] with `exit`, `doing` computed only when it failed.
+    /// Turns the error into a [`Failure`] with `exit`. Calls `doing` only on an error.
     fn or_fail<D: Into<String>>(self, exit: Exit, doing: impl FnOnce() -> D) -> Result<T>;
 }
 
@@ -153,10 +154,10 @@ impl<T, E: Into<Box<dyn Error + Send + Sync>>> OrFail<T> for std::result::Result
     }
 }
 
-/// Adds context to an I/O error, choosing the exit code by its kind: 77 for permission, 73 for a full
-/// disk, 74 otherwise. An I/O error that carries a [`Failure`] is that failure.
+/// Adds context to an I/O error, choosing the exit code by its kind: 77 for permission, 73 for a
+/// full disk, 74 otherwise. Unwraps an I/O error that carries a [`Failure`].
 pub trait OrFailIo<T> {
-    /// Turns the I/O error into a [`Failure`]; `doing` is computed only when it failed.
+    /// Turns the I/O error into a [`Failure`]. Calls `doing` only on an error.
     fn or_fail_io<D: Into<String>>(self, doing: impl FnOnce() -> D) -> Result<T>;
 }
 
@@ -193,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_one_line_whatever_its_cause_says() {
+    fn a_failure_with_a_cause_of_two_lines_is_one_line() {
         let failure = Failure::new(Exit::Unavailable, "connecting to PostgreSQL at /run/nexus/postgres")
             .because("line one\nline two")
             .advise("Start it with: systemctl start nexus-stack");
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_says_cannot_steer_the_terminal() {
+    fn text_of_a_server_cannot_control_the_terminal() {
         let failure = Failure::new(Exit::Unavailable, "reading \"\u{1b}[2Jx\"")
             .because("\u{1b}]0;owned\u{7} \u{9b}31m\u{202e}")
             .advise("Look");
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_that_came_through_a_reader_is_itself_again() {
+    fn a_failure_carried_by_an_io_error_is_unwrapped() {
         let error = std::io::Error::from(Failure::new(Exit::TryLater, "stopped by a signal"));
         let failure = Err::<(), _>(error).or_fail_io(|| "reading x").unwrap_err();
         assert_eq!((failure.exit(), failure.to_string().as_str()), (Exit::TryLater, "stopped by a signal"));

@@ -1,4 +1,5 @@
-//! Logging: to the journal with fields when a unit runs the helper, to standard error when a person does.
+//! Logs to the journal with fields when a unit runs the helper, and to standard error when a person
+//! does.
 
 mod drain;
 
@@ -20,11 +21,11 @@ pub mod message_id {
     pub const BACKUP_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a61";
     /// Rotation removed a set.
     pub const SET_ROTATED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a62";
-    /// What an earlier, killed run had left was removed.
+    /// The leftovers of an earlier, killed run were removed.
     pub const PARTIAL_SWEPT: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a63";
     /// A set was restored.
     pub const RESTORE_DONE: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a64";
-    /// A restore failed; the living database is untouched.
+    /// A restore failed; the live database is untouched.
     pub const RESTORE_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a65";
     /// A restore test has proven a set.
     pub const TEST_PROVEN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a66";
@@ -42,11 +43,11 @@ pub mod message_id {
     pub const PURGE_DONE: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a70";
     /// A purge failed.
     pub const PURGE_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a71";
-    /// More would have gone than a run may take that nobody watches.
+    /// A purge stopped: it would have removed more than an unattended run may.
     pub const PURGE_TOO_MUCH: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a72";
     /// A backup set was removed because it held something forgotten.
     pub const SET_EXPUNGED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a73";
-    /// A restore forgot again what the ledger forbids.
+    /// A restore forgot again the rows that the ledger lists.
     pub const REPLAYED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a74";
     /// One episode was forgotten at once, because a program asked.
     pub const EPISODE_FORGOTTEN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a75";
@@ -54,37 +55,37 @@ pub mod message_id {
     pub const EPISODE_REFUSED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a76";
     /// A unit has failed.
     pub const ALERT_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a80";
-    /// A unit still fails, a day after that was last told.
+    /// A unit still fails, a day after the last alert.
     pub const ALERT_STILL: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a81";
     /// A unit that had failed is well again.
     pub const ALERT_OVER: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a82";
     /// An alert could not be sent and is kept.
     pub const ALERT_KEPT: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a83";
-    /// An alert could not be sent for a week and is not tried any more.
+    /// An alert could not be sent for a week and was given up.
     pub const ALERT_GIVEN_UP: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a84";
-    /// The owner is told what nexus-health has found, or that it is worse now.
+    /// nexus-health has found a problem, or a problem is worse.
     pub const PROBLEM_FOUND: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a85";
-    /// It lasts, a day after that was last told.
+    /// A problem persists, a day after the last alert.
     pub const PROBLEM_LASTS: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a86";
-    /// It is over.
+    /// A problem is over.
     pub const PROBLEM_OVER: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a87";
-    /// Something is well again.
+    /// A check is well again.
     pub const HEALTH_WELL: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a90";
-    /// Something will be bad if nobody looks at it.
+    /// A check warns: it becomes critical if nobody acts.
     pub const HEALTH_WARNING: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a91";
-    /// Something is bad.
+    /// A check is critical.
     pub const HEALTH_CRITICAL: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a92";
-    /// Something cannot be looked at.
+    /// A check could not run.
     pub const HEALTH_UNKNOWN: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a93";
-    /// Something is being mended.
+    /// A repair has begun.
     pub const HEALTH_MENDS: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a94";
-    /// Something could not be mended.
+    /// A repair failed.
     pub const HEALTH_NOT_MENDED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a95";
-    /// What is known could not be written to its files.
+    /// The results could not be written to their files.
     pub const HEALTH_NOT_TOLD: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a96";
 }
 
-/// Makes every line printable before `0` writes it: it may quote text of others.
+/// Makes every line printable before the inner logger writes it: a line may quote untrusted text.
 struct Printable<L>(L);
 
 impl<L: Log> Log for Printable<L> {
@@ -104,8 +105,8 @@ impl<L: Log> Log for Printable<L> {
     }
 }
 
-/// Plain lines on standard error, for terminals and pipes; what has a MESSAGE_ID goes to the journal as well, so that
-/// what a person did by hand is found there too.
+/// Writes plain lines to standard error, for terminals and pipes. It also sends each line with a
+/// MESSAGE_ID to the journal, which then records what a person did by hand too.
 struct PlainLogger {
     journal: Option<JournalLog>,
 }
@@ -119,8 +120,8 @@ impl Log for PlainLogger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        // In one write, so that a line stays whole; not `eprintln!`, which panics when nobody reads any more or the disk
-        // that it goes to is full. A job's work is worth more than its words.
+        // One write keeps the line whole. `eprintln!` would panic on a closed pipe or a full disk,
+        // and a lost line must not end the job.
         let _unheard = std::io::stderr().write_all(format!("{}\n", record.args()).as_bytes());
         if let Some(journal) = &self.journal
             && record.key_values().get("MESSAGE_ID".into()).is_some()
@@ -134,11 +135,13 @@ impl Log for PlainLogger {
 
 /// Where journald listens (systemd-journald.service(8)).
 const SOCKET: &str = "/run/systemd/journal/socket";
-/// How long the end of a process is put off for a journald that is behind. Usually it is a fraction of a millisecond.
+/// The longest time that a process waits at its end for journald. Usually it waits a fraction of a
+/// millisecond.
 const BEHIND: Duration = Duration::from_secs(5);
 
-/// Kept by `main` until it ends: then what was said last is in the journal, under the unit's name.
-#[must_use = "dropped at once it puts nothing off"]
+/// A guard that `main` holds until it returns. On drop it waits until journald has read the last
+/// lines, so that they appear under the unit.
+#[must_use = "if it is dropped at once, the last lines may be lost"]
 pub struct Journal {
     by_unit: bool,
 }
@@ -146,13 +149,14 @@ pub struct Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         if self.by_unit {
-            // The lines are sent all the same, and there is nobody else to tell.
+            // The lines are sent in any case, and there is nowhere else to report.
             let _behind = drain::wait(Path::new(SOCKET), BEHIND);
         }
     }
 }
 
-/// Sets the logger up for this process; `helper` is its name in the journal. From here on a panic ends the process.
+/// Sets up the logger of this process; `helper` is its name in the journal. From here on a panic
+/// ends the process.
 ///
 /// Without a reachable journal the lines go to standard error.
 pub fn init(helper: &str) -> Journal {
@@ -160,7 +164,7 @@ pub fn init(helper: &str) -> Journal {
     log::set_max_level(LevelFilter::Info);
     let journal = JournalLog::new().ok().map(|log| log.with_syslog_identifier(helper.to_owned()));
     let by_unit = journal.is_some() && systemd_journal_logger::connected_to_journal();
-    // Fails only when a logger is already there, which then does the work.
+    // Fails only when a logger is already set, which then stays in use.
     let _already_there = match journal {
         Some(journal) if by_unit => log::set_boxed_logger(Box::new(Printable(journal))),
         journal => log::set_boxed_logger(Box::new(Printable(PlainLogger { journal }))),
@@ -174,10 +178,10 @@ mod tests {
 
     use super::*;
 
-    /// Keeps what it is given.
-    struct Kept<'a>(&'a Mutex<Vec<String>>);
+    /// Records each line.
+    struct Recorder<'a>(&'a Mutex<Vec<String>>);
 
-    impl Log for Kept<'_> {
+    impl Log for Recorder<'_> {
         fn enabled(&self, _: &Metadata<'_>) -> bool {
             true
         }
@@ -197,7 +201,7 @@ mod tests {
         let fields = [("MESSAGE_ID", "5f1d")];
         let mut builder = Record::builder();
         let record = builder.level(log::Level::Warn).key_values(&fields);
-        Printable(Kept(&lines))
+        Printable(Recorder(&lines))
             .log(&record.args(format_args!("table {}", "\u{1b}]0;x\u{7}\nroot: all is well")).build());
         assert_eq!(*lines.lock().unwrap(), [r"WARN table \u{1b}]0;x\u{7}\nroot: all is well 5f1d"]);
     }

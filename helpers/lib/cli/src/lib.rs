@@ -1,5 +1,5 @@
-//! What every NEXUS program shares: settings and arguments, credentials, the journal, errors with exit codes, progress,
-//! output, signals.
+//! Code that all NEXUS programs share: settings and arguments, credentials, the journal, errors
+//! with exit codes, progress, output, signals.
 
 pub mod command_line;
 pub mod confirm;

@@ -1,4 +1,4 @@
-//! The result on standard output: text for people, one JSON object for programs.
+//! Writes results to standard output: text for people, one JSON object for programs.
 
 use std::io::{ErrorKind, Write};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::failure::{Exit, OrFail, OrFailIo, Result};
 use crate::text::{printable_json, printable_lines};
 
-/// Writes lines of text. A reader that has gone away (`| head`) is no failure.
+/// Writes lines of text. A reader that has closed the pipe (`| head`) is not an error.
 ///
 /// # Errors
 /// I/O.
@@ -22,7 +22,7 @@ fn write(text: &str) -> Result<()> {
     }
 }
 
-/// Writes one JSON object and a line end.
+/// Writes one JSON object and a newline.
 ///
 /// # Errors
 /// I/O.

@@ -1,11 +1,11 @@
-//! What becomes of a process when one of its threads panics.
+//! Ends the process when one of its threads panics.
 
 use std::panic;
 use std::process;
 
-/// From here on a panic in any thread is said on standard error and ends the whole process with SIGABRT: a helper that
-/// goes on with half of its threads would be a success that is none, or a daemon that only seems to live. systemd sees a
-/// failed unit, and what the job left is swept by its next run.
+/// Makes a panic in any thread print its message and end the whole process with SIGABRT. A helper
+/// that went on without that thread could report a false success, or be a daemon that does no work.
+/// systemd sees a failed unit, and the next run of the job sweeps its leftovers.
 pub fn abort_on_panic() {
     let say = panic::take_hook();
     panic::set_hook(Box::new(move |panicked| {
@@ -22,23 +22,20 @@ mod tests {
 
     use super::abort_on_panic;
 
-    /// Set in the process that is to panic.
+    /// Set in the process that panics.
     const PANICS: &str = "NEXUS_TEST_PANICS";
 
     #[test]
-    fn a_panic_in_a_thread_ends_the_process_though_nobody_asks_for_the_thread() {
+    fn a_panic_in_a_thread_ends_the_process() {
         if env::var_os(PANICS).is_some() {
             abort_on_panic();
-            let _ended = thread::spawn(|| panic!("as the test wants it")).join();
-            // What a process that survived would go on to do.
+            let _ended = thread::spawn(|| panic!("expected by the test")).join();
+            // Reached only if the process survives.
             process::exit(0);
         }
         let this = env::current_exe().expect("the test's own program");
         let ended = Command::new(this)
-            .args([
-                "--exact",
-                "panics::tests::a_panic_in_a_thread_ends_the_process_though_nobody_asks_for_the_thread",
-            ])
+            .args(["--exact", "panics::tests::a_panic_in_a_thread_ends_the_process"])
             .env(PANICS, "1")
             .output()
             .expect("the test's own program runs");

@@ -1,6 +1,7 @@
-//! Saying how far long work is: `STATUS=` and `EXTEND_TIMEOUT_USEC=` for systemd, a bar on a terminal.
+//! Reports the progress of long work: `STATUS=` and `EXTEND_TIMEOUT_USEC=` to systemd, a bar on a
+//! terminal.
 //!
-//! It is told by the loops that move bytes, never by a thread of its own: a job that hangs falls silent
+//! The loops that move bytes report it, never a separate thread: a job that hangs stops reporting,
 //! and systemd's `TimeoutStartSec=` ends it (sd_notify(3)).
 
 use std::io::IsTerminal;
@@ -13,24 +14,24 @@ use sd_notify::NotifyState;
 
 use crate::text::printable;
 
-/// How often systemd is told, at most.
+/// The shortest time between two reports to systemd.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How long a job may stay silent before systemd ends it, once it has said that it is at work.
+/// How long systemd waits after a report before it ends a silent job.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Progress of one job; shared by its threads.
+/// The progress of one job. Its threads share it.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
     to_systemd: bool,
     done: AtomicU64,
     total: AtomicU64,
-    told: Mutex<Told>,
+    report: Mutex<Report>,
 }
 
 #[derive(Debug)]
-struct Told {
+struct Report {
     doing: String,
     began: Instant,
     bytes_before: u64,
@@ -38,7 +39,7 @@ struct Told {
 }
 
 impl Progress {
-    /// With `show`, draws a bar when standard error is a terminal.
+    /// Creates it. With `show`, draws a bar if standard error is a terminal.
     pub fn new(show: bool) -> Self {
         let bar = (show && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::no_length();
@@ -52,7 +53,7 @@ impl Progress {
             to_systemd: std::env::var_os("NOTIFY_SOCKET").is_some(),
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
-            told: Mutex::new(Told {
+            report: Mutex::new(Report {
                 doing: String::new(),
                 began: Instant::now(),
                 bytes_before: 0,
@@ -61,7 +62,7 @@ impl Progress {
         }
     }
 
-    /// Says how many bytes the whole job will move, as far as is known.
+    /// Sets the expected number of bytes of the whole job.
     pub fn expect(&self, bytes: u64) {
         self.total.store(bytes, Ordering::Relaxed);
         if let Some(bar) = &self.bar {
@@ -69,24 +70,24 @@ impl Progress {
         }
     }
 
-    /// Says what is being done from now on.
+    /// Sets the current action.
     pub fn doing(&self, what: impl Into<String>) {
-        // `systemctl status` and the terminal show it; it may have the name of a table.
+        // `systemctl status` and the terminal show it, and it may contain the name of a table.
         let what: String = what.into();
         let what = printable(&what);
         if let Some(bar) = &self.bar {
             bar.set_message(what.clone());
         }
-        if let Ok(mut told) = self.told.lock() {
-            told.doing = what;
-            told.began = Instant::now();
-            told.bytes_before = self.done.load(Ordering::Relaxed);
-            told.last = None;
+        if let Ok(mut report) = self.report.lock() {
+            report.doing = what;
+            report.began = Instant::now();
+            report.bytes_before = self.done.load(Ordering::Relaxed);
+            report.last = None;
         }
         self.advance(0);
     }
 
-    /// Counts bytes that were moved, and tells systemd at most once a second.
+    /// Counts moved bytes and reports to systemd, at most once a second.
     pub fn advance(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if let Some(bar) = &self.bar {
@@ -95,20 +96,20 @@ impl Progress {
         if !self.to_systemd {
             return;
         }
-        // Another thread that holds the lock is telling right now.
-        let Ok(mut told) = self.told.try_lock() else { return };
-        if told.last.is_some_and(|last| last.elapsed() < EVERY) {
+        // If another thread holds the lock, it reports now.
+        let Ok(mut report) = self.report.try_lock() else { return };
+        if report.last.is_some_and(|last| last.elapsed() < EVERY) {
             return;
         }
-        told.last = Some(Instant::now());
-        let status = told.line(done, self.total.load(Ordering::Relaxed));
+        report.last = Some(Instant::now());
+        let status = report.line(done, self.total.load(Ordering::Relaxed));
         let patience = u32::try_from(PATIENCE.as_micros()).unwrap_or(u32::MAX);
-        // A lost datagram only makes the status a second older.
+        // If the datagram is lost, the status is a second older.
         let _sent =
             sd_notify::notify(&[NotifyState::Status(&status), NotifyState::ExtendTimeoutUsec(patience)]);
     }
 
-    /// Takes the bar away.
+    /// Clears the bar.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -116,7 +117,7 @@ impl Progress {
     }
 }
 
-impl Told {
+impl Report {
     /// "dumping nexus_memory.zep_episodic_memory 41 %, 212 MiB, 96 MiB/s"
     fn line(&self, done: u64, total: u64) -> String {
         let mut line = self.doing.clone();
@@ -135,7 +136,7 @@ impl Told {
     }
 }
 
-/// Bytes as a person reads them: "212.4 MiB".
+/// Formats a number of bytes for people: "212.4 MiB".
 pub fn human_bytes(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
@@ -145,9 +146,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_status_line_says_what_how_far_and_how_much() {
-        let told = Told { doing: "dumping a.b".into(), began: Instant::now(), bytes_before: 0, last: None };
-        assert_eq!(told.line(41 << 20, 100 << 20), "dumping a.b 41 %, 41.00 MiB");
-        assert_eq!(told.line(0, 0), "dumping a.b");
+    fn the_status_line_has_the_action_the_percentage_and_the_bytes() {
+        let report =
+            Report { doing: "dumping a.b".into(), began: Instant::now(), bytes_before: 0, last: None };
+        assert_eq!(report.line(41 << 20, 100 << 20), "dumping a.b 41 %, 41.00 MiB");
+        assert_eq!(report.line(0, 0), "dumping a.b");
     }
 }

@@ -1,8 +1,8 @@
-//! Copying a stream in large pieces.
+//! Copies a stream in large pieces.
 
 use std::io::{self, ErrorKind, Read};
 
-/// Passes everything that `from` gives to `write`, at most `size` bytes at a time.
+/// Reads `from` to its end and passes the bytes to `write`, at most `size` at a time.
 ///
 /// # Errors
 /// The first error of `from` or of `write`.
@@ -26,7 +26,7 @@ pub fn pump(
 mod tests {
     use super::*;
 
-    /// Gives these results one after the other.
+    /// A reader that returns these results in order.
     struct Source(Vec<io::Result<&'static [u8]>>);
 
     impl Read for Source {

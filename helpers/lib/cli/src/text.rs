@@ -1,10 +1,10 @@
-//! What people read: columns that line up, numbers with separators, names without surprises.
+//! Formats text for people: aligned columns, grouped numbers, untrusted text made printable.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// Rows of cells as lines whose columns line up; a column whose cells below the head are all numbers goes right. Cells may be
-/// untrusted text: each goes through [`printable`], so that a row is one line.
+/// Formats rows of cells as lines with aligned columns. A column with only numbers below its head
+/// is right-aligned. Cells may be untrusted: each goes through [`printable`], so a row is one line.
 pub fn columns(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
@@ -57,18 +57,20 @@ pub fn moment(at: Timestamp) -> String {
     )
 }
 
-/// Untrusted text as a terminal, a log or a message may show it, in one line: escapes characters that would control the
-/// terminal, begin another line, or reorder the text. Printable text stays unchanged.
+/// Makes untrusted text safe for a terminal, a log or a message, in one line. It escapes characters
+/// that would control the terminal, begin another line, or reorder the text. Printable text stays
+/// unchanged.
 pub fn printable(text: &str) -> String {
     escaped(text, false)
 }
 
-/// As [`printable`], in several lines: it keeps line feeds.
+/// Like [`printable`], but keeps line feeds.
 pub fn printable_lines(text: &str) -> String {
     escaped(text, true)
 }
 
-/// As [`printable_lines`], for JSON, whose writer escapes fewer characters: a program reads the same from it.
+/// Like [`printable_lines`], for JSON, whose writer escapes fewer characters. The value stays the
+/// same.
 pub fn printable_json(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
@@ -94,8 +96,9 @@ fn escaped(text: &str, keeps_lines: bool) -> String {
     escaped
 }
 
-/// Control characters (C0, DEL and C1), other line ends, and invisible characters that reorder or hide text: direction marks,
-/// zero-width spaces, tags (Unicode Technical Report 36). Not the joiners, which words of some languages need.
+/// Control characters (C0, DEL and C1), other line ends, and invisible characters that reorder or
+/// hide text: direction marks, zero-width spaces, tags (Unicode Technical Report 36). The joiners
+/// are excluded: some languages need them.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -112,13 +115,14 @@ fn is_unprintable(c: char) -> bool {
         )
 }
 
-/// As much of what others say as one line of ours can hold: an error may repeat all of a long text, with its line feeds.
+/// Returns the first 200 characters of untrusted text in one line: an error may repeat a long text
+/// with line feeds.
 pub fn beginning(said: &str) -> String {
-    // Escaped it may be longer again.
+    // Escaping may lengthen it again.
     printable(&said.chars().take(200).collect::<String>()).chars().take(200).collect()
 }
 
-/// `{count} {one}`, with an s unless there is one.
+/// Formats `{count} {one}`, in the plural unless `count` is 1.
 pub fn counted(count: u64, one: &str) -> String {
     let copy = one.strip_suffix('y').filter(|rest| !rest.ends_with(['a', 'e', 'o', 'u']));
     let several = copy.map_or_else(|| format!("{one}s"), |rest| format!("{rest}ies"));
@@ -132,20 +136,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_what_others_say_one_short_line_is_repeated() {
+    fn untrusted_text_is_cut_to_one_short_line() {
         let said = beginning(&format!("unknown variant `a\nb{}`", "Ɲ".repeat(5000)));
         assert!(said.starts_with("unknown variant `a\\nbƝ") && said.chars().count() == 200, "{said}");
         assert_eq!(beginning(&"\x7f".repeat(5000)).chars().count(), 200);
     }
 
     #[test]
-    fn several_are_written_as_several() {
+    fn counts_other_than_one_are_plural() {
         assert_eq!(["row", "copy", "key"].map(|one| counted(1, one)), ["1 row", "1 copy", "1 key"]);
         assert_eq!(["row", "copy", "key"].map(|one| counted(2, one)), ["2 rows", "2 copies", "2 keys"]);
     }
 
     #[test]
-    fn numbers_go_right_and_words_left() {
+    fn numbers_are_right_aligned_and_words_left_aligned() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         let text = columns(&[row(["id", "rows", "proven"]), row(["1", "20", "no"]), row(["10", "-", "yes"])]);
         assert_eq!(text, "id  rows  proven\n1     20  no\n10     -  yes\n");
@@ -166,7 +170,7 @@ mod tests {
         assert_eq!(printable(words), words);
     }
 
-    /// Any characters, the worst of them often.
+    /// Any characters, often the worst.
     fn any_text() -> impl Strategy<Value = String> {
         let worst = "[\\x00-\\x1f\\x7f-\\u{9f}\\u{200b}-\\u{2069}\\u{feff}\\u{e0001}ab\"\\\\]{0,40}";
         prop_oneof![
@@ -178,7 +182,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_printed_holds_a_control_character(text in any_text()) {
+        fn printed_text_has_no_control_characters(text in any_text()) {
             let (line, lines) = (printable(&text), printable_lines(&text));
             prop_assert!(!line.chars().any(is_unprintable), "{line:?}");
             prop_assert!(!lines.chars().any(|c| c != '\n' && is_unprintable(c)), "{lines:?}");
@@ -195,7 +199,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_in_json_does_either_and_it_says_the_same(text in any_text()) {
+        fn printed_json_has_no_control_characters_and_the_same_value(text in any_text()) {
             let json = printable_json(&serde_json::to_string_pretty(&[&text]).unwrap());
             prop_assert!(!json.chars().any(|c| c != '\n' && is_unprintable(c)), "{json:?}");
             prop_assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [text]);

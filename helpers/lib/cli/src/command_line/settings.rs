@@ -1,4 +1,5 @@
-//! `/etc/nexus/nexus.env`: units get it by `EnvironmentFile=`; whoever runs a helper by hand gets it here.
+//! Reads `/etc/nexus/nexus.env` when a person runs a helper by hand. Units get it by
+//! `EnvironmentFile=`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -6,19 +7,21 @@ use std::ffi::OsStr;
 use clap::Command;
 use clap::builder::Resettable;
 
-/// Where the settings are; `$NEXUS_SETTINGS` names another file.
+/// The settings file, unless `$NEXUS_SETTINGS` names another.
 const DEFAULT_FILE: &str = "/etc/nexus/nexus.env";
 
-/// The settings of the file. A file that is missing or may not be read counts as empty: a unit has its settings in
-/// the environment already, and a person who may not read it may not read a secret either, which is then said.
+/// Returns the settings of the file. A missing or unreadable file counts as empty: a unit has its
+/// settings in the environment, and a person who may not read the file gets an error when the
+/// helper reads a secret.
 pub(super) fn read() -> BTreeMap<String, String> {
     let path = std::env::var_os("NEXUS_SETTINGS").unwrap_or_else(|| DEFAULT_FILE.into());
-    // A comment may be in another encoding.
+    // A comment may have another encoding.
     parse(&String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()))
 }
 
-/// Lines of `NAME=value`, in quotes or not; empty lines and comments are ignored. install.d/setup/settings-file.sh
-/// refuses a line that systemd or Docker Compose reads differently.
+/// Parses lines of `NAME=value`, quoted or not. Ignores empty lines and comments.
+/// install.d/setup/settings-file.sh refuses a line that systemd or Docker Compose reads
+/// differently.
 fn parse(text: &str) -> BTreeMap<String, String> {
     let lines =
         text.split('\n').map(|line| line.trim_matches(BLANKS)).filter(|line| !line.starts_with(['#', ';']));
@@ -29,7 +32,7 @@ fn parse(text: &str) -> BTreeMap<String, String> {
     pairs.map(pair).collect()
 }
 
-/// No others: not those of Unicode.
+/// The blanks of systemd, without those of Unicode.
 const BLANKS: [char; 3] = [' ', '\t', '\r'];
 
 fn unquoted(value: &str) -> &str {
@@ -37,8 +40,8 @@ fn unquoted(value: &str) -> &str {
     inside('"').or_else(|| inside('\'')).unwrap_or(value)
 }
 
-/// Lets every argument of `command` and its subcommands take its setting from the environment, else from
-/// `settings`. One left empty means "the default", as a person would expect.
+/// Lets every argument of `command` and its subcommands take its setting from the environment, else
+/// from `settings`. An empty setting means the default.
 pub(super) fn apply(command: Command, settings: &BTreeMap<String, String>) -> Command {
     command.mut_subcommands(|sub| apply(sub, settings)).mut_args(|arg| {
         let Some(name) = arg.get_env().map(OsStr::to_owned) else { return arg };
@@ -50,7 +53,8 @@ pub(super) fn apply(command: Command, settings: &BTreeMap<String, String>) -> Co
         };
         let of_file = name.to_str().and_then(|name| settings.get(name)).filter(|value| !value.is_empty());
         match of_file {
-            // What is in the environment, even if empty, goes first. Leaked: an argument keeps its text for good.
+            // A variable in the environment wins, even an empty one. clap needs a `'static` text,
+            // hence the leak.
             Some(value) if given.is_none() => arg.default_value(&*value.clone().leak()),
             _ => arg,
         }
@@ -87,7 +91,7 @@ mod tests {
     }
 
     proptest! {
-        /// However it is written, a value stays what it is.
+        /// Quotes, blanks and line ends do not change a value.
         #[test]
         fn a_value_is_read_as_it_was_written(
             value in "[a-zA-Z0-9/:.,*=>-]([ a-zA-Z0-9/:.,*=>-]{0,20}[a-z0-9])?",
@@ -100,13 +104,13 @@ mod tests {
         }
 
         #[test]
-        fn nothing_makes_it_panic(text in "\\PC{0,60}|[ =\"'#\r\n]{0,20}") {
+        fn no_text_makes_it_panic(text in "\\PC{0,60}|[ =\"'#\r\n]{0,20}") {
             let _ = parse(&text);
         }
     }
 
     #[test]
-    fn a_setting_of_the_file_becomes_the_default_also_of_a_subcommand() {
+    fn a_setting_of_the_file_is_the_default_also_in_a_subcommand() {
         let arg = || clap::Arg::new("dir").long("dir").env("NEXUS_NO_SUCH_SETTING").default_value("/d");
         let command = Command::new("x").subcommand(Command::new("list").arg(arg()));
         let settings = BTreeMap::from([("NEXUS_NO_SUCH_SETTING".to_owned(), "/mine".to_owned())]);

@@ -1,8 +1,8 @@
-//! Waiting until journald has taken a process's last lines.
+//! Waits until journald has read a process's last lines.
 //!
-//! journald finds out which unit a line is of by looking its process up in /proc, when it reads the line. Of a process that
-//! has ended by then it knows no unit, and `journalctl -u` never shows the line (systemd issue 2913): on a busy machine that
-//! would be the very line that says why a job failed.
+//! When journald reads a line, it looks the sending process up in /proc to find its unit. If the
+//! process has exited by then, journald finds no unit, and `journalctl -u` never shows the line
+//! (systemd issue 2913). On a busy machine that line is often the one that says why a job failed.
 
 use std::io::{Error, ErrorKind, Result};
 use std::os::fd::AsFd;
@@ -14,21 +14,23 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 
-/// Bytes of the marker: more than a quarter of the least buffer that the kernel gives a socket (4.5 KiB or so), so that the
-/// socket counts as full while the marker waits (`unix_writable` in net/unix/af_unix.c).
+/// The size of the marker in bytes. It exceeds a quarter of the smallest send buffer that the
+/// kernel allows (about 4.5 KiB), so the socket is not writable while the marker is queued
+/// (`unix_writable` in net/unix/af_unix.c).
 const MARKER: usize = 2048;
 
-/// Waits until whoever reads the datagram socket at `path` has taken all that was sent to it before this call, from whatever
-/// socket: a marker is sent after it, which journald's native protocol takes for a comment.
+/// Waits until the reader of the datagram socket at `path` has read everything that any socket sent
+/// to it before this call. To do so it sends a marker, which is a comment in journald's native
+/// protocol.
 ///
 /// # Errors
-/// When there is no such socket, or its reader does not get there within `limit`.
+/// The socket does not exist, or the reader does not reach the marker within `limit`.
 pub(super) fn wait(path: &Path, limit: Duration) -> Result<()> {
     let end = Instant::now() + limit;
     let socket = UnixDatagram::unbound()?;
-    // Raised to the least there is.
+    // The kernel raises it to its minimum.
     setsockopt(&socket, sockopt::SndBuf, &0)?;
-    // For a queue that is full.
+    // `send` blocks while the receiver's queue is full.
     socket.set_write_timeout(Some(limit))?;
     socket.connect(path)?;
     let mut marker = [b'.'; MARKER];
@@ -62,34 +64,34 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_takes_is_waited_for_in_vain() {
+    fn waiting_for_a_reader_that_does_not_read_times_out() {
         let (_directory, path, _reader) = reader();
         let failed = wait(&path, Duration::from_millis(50)).expect_err("nobody has read");
         assert_eq!(failed.kind(), ErrorKind::TimedOut);
     }
 
     #[test]
-    fn it_ends_when_all_has_been_taken() {
+    fn it_returns_when_the_reader_has_read_everything() {
         let (_directory, path, reader) = reader();
         let other = UnixDatagram::unbound().expect("a socket");
         other.send_to(b"a line", &path).expect("it is sent");
         let waits = thread::spawn(move || wait(&path, LONG));
         let mut buffer = [0; MARKER];
-        // The line comes first, and while the marker is not taken the other waits.
+        // The line arrives first, and the call waits until the marker is read.
         assert_eq!(reader.recv(&mut buffer).expect("the line"), 6);
         let mut readable = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
         assert_eq!(poll(&mut readable, PollTimeout::NONE), Ok(1));
         assert!(!waits.is_finished());
         assert_eq!(reader.recv(&mut buffer).expect("the marker"), MARKER);
         waits.join().expect("no panic").expect("it was taken");
-        // A comment, of one line.
+        // A comment of one line.
         assert!(
             buffer.starts_with(b"#") && buffer.iter().position(|&byte| byte == b'\n') == Some(MARKER - 1)
         );
     }
 
     #[test]
-    fn no_socket_is_an_error_at_once() {
+    fn a_missing_socket_is_an_error_at_once() {
         let (directory, ..) = reader();
         assert_eq!(
             wait(&directory.path().join("none"), LONG).expect_err("nothing is there").kind(),
