@@ -5,8 +5,8 @@
 //! root and trusted the name would change, give away or wait for that file. So every function here acts as the directory's
 //! owner ([`AsOwner`]), and opens regular files only. A process of another user acts as itself.
 //!
-//! Do not use it to read the files of a set: they may belong to any user, for example on a disk from another machine. See
-//! [`open_plain`].
+//! Do not use this to read the files of a set: they may belong to any user, for example on a disk
+//! from another machine. See [`open_plain`].
 
 mod owner;
 mod plain;
@@ -31,7 +31,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     open_plain(path)
 }
 
-/// Reads the whole of a plain file.
+/// Reads a whole regular file.
 ///
 /// # Errors
 /// As [`open`], and I/O.
@@ -49,7 +49,7 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
     io::read_to_string(open(path)?)
 }
 
-/// Creates a file to write; it must not exist.
+/// Creates a file to write. The file must not exist.
 ///
 /// # Errors
 /// What open(2) says.
@@ -80,7 +80,7 @@ pub fn append(path: &Path, mode: u32) -> io::Result<File> {
 /// Opens a directory, to lock it or to sync it.
 ///
 /// # Errors
-/// `NotADirectory` for what is none; else what open(2) says.
+/// `NotADirectory` if it is not a directory; else what open(2) says.
 pub fn open_directory(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECTORY.bits()).open(path)
 }
@@ -93,7 +93,7 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
     open_directory(path)?.sync_all()
 }
 
-/// Makes a directory for its owner only (0700).
+/// Creates a directory for its owner only (0700).
 ///
 /// # Errors
 /// What mkdir(2) says.
@@ -114,7 +114,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 /// Removes a file, if there is one.
 ///
 /// # Errors
-/// What unlink(2) says, other than that there is none.
+/// What unlink(2) says, except ENOENT.
 pub fn remove_if_there(path: &Path) -> io::Result<()> {
     let removed = AsOwner::of(path).and_then(|_owner| fs::remove_file(path));
     match removed {
@@ -123,7 +123,7 @@ pub fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a directory with all that is in it.
+/// Removes a directory and its contents.
 ///
 /// # Errors
 /// I/O.
@@ -132,7 +132,8 @@ pub fn remove_directory(path: &Path) -> io::Result<()> {
     fs::remove_dir_all(path)
 }
 
-/// Replaces a file by one rename: a reader sees the whole old file or the whole new one. Does not sync it.
+/// Replaces a file with one rename: a reader sees the whole old file or the whole new one. Does not
+/// sync it.
 ///
 /// # Errors
 /// I/O; the old file stays.
@@ -140,7 +141,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     put(path, content, mode, |_| Ok(()))
 }
 
-/// As [`replace`], and syncs the file to disk.
+/// Like [`replace`], and syncs the file to disk.
 ///
 /// # Errors
 /// I/O.
@@ -149,7 +150,7 @@ pub fn replace_on_disk(path: &Path, content: &[u8], mode: u32) -> io::Result<()>
     sync_directory(path.parent().unwrap_or(Path::new("/")))
 }
 
-/// The name of the file that is being written for `path`. Nothing reads it by that name.
+/// Returns the temporary name of the file that replaces `path`. Nothing reads it by that name.
 pub fn partial_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".partial");
@@ -166,7 +167,7 @@ fn put(path: &Path, content: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>
         rename(&partial, path)
     })();
     if written.is_err() {
-        // On a full disk it would only take space.
+        // The partial file would only take space on a full disk.
         let _left = remove_if_there(&partial);
     }
     written

@@ -1,4 +1,4 @@
-//! One writer at a time: a flock on `.lock` in a directory, held by whoever writes there.
+//! One writer at a time: each writer holds a flock on `.lock` in the directory.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -12,13 +12,13 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::files;
 
-/// How often a lock is tried that is waited for.
-const GLANCE: Duration = Duration::from_millis(20);
+/// The interval between two tries to take a lock.
+const INTERVAL: Duration = Duration::from_millis(20);
 
-/// The most bytes that are read of who holds a lock.
+/// The most bytes to read of the holder's name.
 const LONGEST: u64 = 1 << 10;
 
-/// The lock; released when dropped, also by a kill.
+/// A lock that is released on drop, or when the process is killed.
 #[derive(Debug)]
 pub struct Lock {
     _lease: Lease,
@@ -29,7 +29,7 @@ pub struct Lock {
 pub struct Lease(Option<Flock<File>>);
 
 impl Lease {
-    /// Takes over `lock`.
+    /// Wraps `lock`.
     pub fn new(lock: Flock<File>) -> Self {
         Self(Some(lock))
     }
@@ -44,7 +44,7 @@ impl Drop for Lease {
 }
 
 impl Lock {
-    /// Takes the lock of `directory` for `job`, and waits for it no longer than `patience`.
+    /// Takes the lock of `directory` for `job`. Waits at most `patience`.
     ///
     /// # Errors
     /// As [`Self::take`].
@@ -55,12 +55,12 @@ impl Lock {
     /// Takes the lock of `directory` for `job`, without waiting.
     ///
     /// # Errors
-    /// TryLater (75) naming who holds it.
+    /// TryLater (75) with the name of the holder; I/O.
     pub fn take(directory: &Path, job: &str) -> Result<Self> {
         Self::take_file(&directory.join(".lock"), job)
     }
 
-    /// As [`Self::take_within`], by a lock file that is not the directory's own.
+    /// Like [`Self::take_within`], with another lock file than the directory's.
     ///
     /// # Errors
     /// As [`Self::take`].
@@ -69,7 +69,7 @@ impl Lock {
         loop {
             match Self::take_file(path, job) {
                 Err(failure) if failure.exit() == Exit::TryLater && began.elapsed() < patience => {
-                    thread::sleep(GLANCE);
+                    thread::sleep(INTERVAL);
                 }
                 outcome => return outcome,
             }
@@ -89,7 +89,7 @@ impl Lock {
             }
             Err((file, Errno::EWOULDBLOCK)) => {
                 let mut holder = String::new();
-                // Who it is only helps; that it is held is certain.
+                // The holder's name only helps; the lock is taken in any case.
                 let _unread = file.take(LONGEST).read_to_string(&mut holder);
                 let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
                 Err(Failure::new(Exit::TryLater, doing())

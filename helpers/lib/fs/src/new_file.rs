@@ -1,4 +1,4 @@
-//! Writing a new file: hashed as it is written, synced, and read back from the disk.
+//! Writes a new file: hashes it, syncs it, and reads it back from the disk.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError, Write};
@@ -10,20 +10,21 @@ use nexus_digest::{Digest, Hasher};
 use crate::files;
 use crate::read_back::ReadBack;
 
-/// A file as it is on the disk.
+/// The size and digest of a file on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Bytes.
+    /// The size in bytes.
     pub bytes: u64,
-    /// Of what is on the disk (for an encrypted file: of the ciphertext).
+    /// The digest of the bytes on disk (of the ciphertext, if the file is encrypted).
     pub sha256: Digest,
 }
 
-/// A new file that hashes what is written to it.
+/// A new file that is hashed while it is written.
 #[derive(Debug)]
 pub struct NewFile {
-    // age writes its header in pieces of some bytes, each by one call of write() that it takes for whole (age 0.12,
-    // cookie-factory): a short one would break the file off, and an error would lose its kind. Chunks go past the buffer.
+    // age writes its header in small pieces and does not handle a short write() (age 0.12,
+    // cookie-factory): it would truncate the file, and an error would lose its kind. Large chunks
+    // bypass this buffer.
     file: BufWriter<File>,
     path: PathBuf,
     hasher: Hasher,
@@ -32,9 +33,8 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Makes `path`, which must not exist, for its owner only (0600). If root creates it, it belongs to the directory's
-    /// owner, so
-    /// that a backup made by hand with sudo can be rotated by the unit.
+    /// Creates `path`, which must not exist, for its owner only (0600). If root creates it, it
+    /// belongs to the directory's owner, so that the unit can rotate a backup made with sudo.
     ///
     /// # Errors
     /// The I/O error, with the path.
@@ -50,15 +50,14 @@ impl NewFile {
         })
     }
 
-    /// Brings the file to the disk, reads it back from there and compares.
+    /// Syncs the file to disk, reads it back and compares.
     ///
     /// # Errors
-    /// The I/O error, or Io (74) when what comes back is not what was written.
+    /// The I/O error, or Io (74) when the file differs from what was written.
     pub fn finish(self) -> Result<Stored> {
         let path = &self.path;
         let file = self.file.into_inner().map_err(IntoInnerError::into_error);
-        file.and_then(|file| file.sync_all())
-            .or_fail_io(|| format!("bringing {} to the disk", path.display()))?;
+        file.and_then(|file| file.sync_all()).or_fail_io(|| format!("syncing {} to disk", path.display()))?;
         let written = Stored { bytes: self.bytes, sha256: self.hasher.finish() };
         let (sha256, bytes) = self.back.finish(path)?;
         if (Stored { bytes, sha256 }) == written {
@@ -86,10 +85,10 @@ impl Write for NewFile {
     }
 }
 
-/// Brings a directory's entries to the disk.
+/// Syncs a directory's entries to disk.
 ///
 /// # Errors
 /// I/O.
 pub fn sync_directory(path: &Path) -> Result<()> {
-    files::sync_directory(path).or_fail_io(|| format!("bringing directory {} to the disk", path.display()))
+    files::sync_directory(path).or_fail_io(|| format!("syncing directory {} to disk", path.display()))
 }

@@ -1,10 +1,11 @@
-//! Reading a new file back from the disk, a stretch at a time while the rest is still being written, so that little is left to be
-//! waited for at the end.
+//! Reads a new file back from the disk, one stretch at a time while the rest is still being
+//! written. At the end little is left to read.
 //!
-//! By O_DIRECT: the kernel first writes what of the stretch is only in its memory, waits for that, and reads past its memory
-//! (open(2)). Where a file system has no such thing (some say so only when they are read, as those of FUSE may), what is left is read
-//! at the end, when fsync has brought it to the disk. An fsync for each stretch would do too, but whoever else writes to that file
-//! system, such as PostgreSQL, would wait for each of them.
+//! It uses O_DIRECT: the kernel writes the stretch's dirty pages to disk, waits for that, and reads
+//! past the page cache (open(2)). Some file systems do not support O_DIRECT, and some, such as
+//! those of FUSE, fail only at the read. Then the rest is read at the end, after fsync. An fsync
+//! for each stretch would work too, but other writers to that file system, such as PostgreSQL,
+//! would wait for each one.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -20,26 +21,26 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use crate::files::{open_direct, open_plain};
 
-/// Bytes that are read back at a time.
+/// Bytes that are read back per stretch.
 const STRETCH: u64 = 16 << 20;
 
 /// Bytes of one read.
 const PIECE: usize = 256 << 10;
 
-/// What O_DIRECT wants places in memory and in files to be multiples of; less would do for most disks.
+/// The alignment of buffers and offsets for O_DIRECT. Most disks need less.
 const BLOCK: usize = 4096;
 
-/// What has been read back of a file, from its beginning.
-struct Back {
+/// A file that is read back from its beginning.
+struct BackReader {
     path: PathBuf,
     file: File,
-    /// Past the kernel's memory.
+    /// Whether reads bypass the page cache.
     is_direct: bool,
     hasher: Hasher,
     bytes: u64,
 }
 
-impl Back {
+impl BackReader {
     fn open(path: &Path) -> Result<Self> {
         let (file, is_direct) = match open_direct(path) {
             Err(error) if error.kind() == ErrorKind::InvalidInput => (open_plain(path), false),
@@ -49,7 +50,8 @@ impl Back {
         Ok(Self { path: path.to_owned(), file, is_direct, hasher: Hasher::default(), bytes: 0 })
     }
 
-    /// Reads on to byte `end`, or to the file's end if that comes first; not at all where it turns out that there is no O_DIRECT.
+    /// Reads on to byte `end` or the end of the file. Stops if the file system does not support
+    /// O_DIRECT.
     fn read_to(&mut self, end: u64) -> Result<()> {
         let doing = || reading(&self.path);
         let mut buffer = vec![0; PIECE + BLOCK];
@@ -64,7 +66,8 @@ impl Back {
                     self.bytes += read as u64;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // No O_DIRECT here; or what came last was not a whole block, usually because it was the file's last.
+                // The file system has no O_DIRECT, or the last read was not a whole block, usually
+                // at the end of the file.
                 Err(error) if error.kind() == ErrorKind::InvalidInput && self.is_direct => {
                     self.file = open_plain(&self.path).or_fail_io(doing)?;
                     self.is_direct = false;
@@ -76,13 +79,13 @@ impl Back {
         Ok(())
     }
 
-    /// The same to the file's end, when all of it is on the disk.
+    /// Reads on to the end of the file, after the file was synced.
     fn read_the_rest(&mut self) -> Result<()> {
         if self.is_direct {
             self.read_to(u64::MAX)?;
         }
         if !self.is_direct {
-            // So that the read comes from the disk, not from the page cache.
+            // Drops the page cache, so that the read comes from the disk.
             posix_fadvise(self.file.as_fd(), 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
                 .map_err(io::Error::from)
                 .or_fail_io(|| reading(&self.path))?;
@@ -102,14 +105,14 @@ pub(super) struct ReadBack {
 #[derive(Debug)]
 struct Reader {
     written: Sender<u64>,
-    thread: JoinHandle<Result<Back>>,
+    thread: JoinHandle<Result<BackReader>>,
 }
 
 impl ReadBack {
-    /// Says that the first `bytes` of `path` have been given to the kernel.
+    /// Reports that the first `bytes` of `path` have been passed to the kernel.
     ///
     /// # Errors
-    /// What reading back has met so far.
+    /// The error of an earlier read, with the path.
     pub(super) fn written(&mut self, path: &Path, bytes: u64) -> Result<()> {
         let end = bytes - bytes % STRETCH;
         if end == self.told {
@@ -117,7 +120,7 @@ impl ReadBack {
         }
         self.told = end;
         if self.reader.is_none() {
-            let back = Back::open(path)?;
+            let back = BackReader::open(path)?;
             let (written, told) = channel();
             self.reader = Some(Reader { written, thread: thread::spawn(move || follow(back, &told)) });
         }
@@ -125,19 +128,20 @@ impl ReadBack {
         if still_reads { Ok(()) } else { self.so_far(path).map(drop) }
     }
 
-    /// Reads the rest of `path`, all of which is on the disk; gives the digest and length of what came back.
+    /// Reads the rest of `path`, which is synced, and returns the digest and length of what was
+    /// read.
     ///
     /// # Errors
     /// The I/O error, with the path.
     pub(super) fn finish(mut self, path: &Path) -> Result<(Digest, u64)> {
         let mut back = self.so_far(path)?;
-        // Also what should not be there.
+        // Also reads bytes past the expected end.
         back.read_the_rest()?;
         Ok((back.hasher.finish(), back.bytes))
     }
 
-    fn so_far(&mut self, path: &Path) -> Result<Back> {
-        let Some(Reader { written, thread }) = self.reader.take() else { return Back::open(path) };
+    fn so_far(&mut self, path: &Path) -> Result<BackReader> {
+        let Some(Reader { written, thread }) = self.reader.take() else { return BackReader::open(path) };
         drop(written);
         thread
             .join()
@@ -145,9 +149,9 @@ impl ReadBack {
     }
 }
 
-fn follow(mut back: Back, written: &Receiver<u64>) -> Result<Back> {
+fn follow(mut back: BackReader, written: &Receiver<u64>) -> Result<BackReader> {
     while let Ok(mut end) = written.recv() {
-        // Who was slower than the writer reads all of it at once.
+        // If the reader is behind the writer, it skips to the latest position.
         while let Ok(later) = written.try_recv() {
             end = later;
         }
@@ -174,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_back_is_the_file_in_one_stretch_and_in_several() {
+    fn a_file_of_any_length_is_read_back_whole() {
         let directory = tempfile::tempdir().unwrap();
         for length in [0, 1, STRETCH - 1, STRETCH, 2 * STRETCH + 7] {
             let (path, all) = (directory.path().join(length.to_string()), bytes(length));
@@ -191,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_that_changes_before_its_stretch_is_read_and_one_too_many_are_seen() {
+    fn a_changed_byte_and_an_extra_byte_are_detected() {
         let directory = tempfile::tempdir().unwrap();
         let (path, all) = (directory.path().join("file"), bytes(STRETCH + 9));
         fs::write(&path, &all).unwrap();
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_reader_is_told_to_who_writes_on_and_at_the_end() {
+    fn an_error_of_the_reader_is_returned_while_writing_and_at_the_end() {
         let directory = tempfile::tempdir().unwrap();
         let gone = directory.path().join("gone");
         let failure = ReadBack::default().written(&gone, STRETCH).unwrap_err();

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid, User, geteuid, getgroups, setfsgid, setfsuid, setgroups};
 
-/// No user or group has this number; for it the kernel returns the present one and changes nothing (setfsuid(2)).
+/// No user or group has this number. Given it, the kernel returns the present id and changes
+/// nothing (setfsuid(2)).
 const NOBODY: u32 = u32::MAX;
 
 /// While this lives, this thread of a root process has only the file rights of another user: files that it creates belong to
@@ -24,8 +25,8 @@ pub struct AsOwner {
 }
 
 impl AsOwner {
-    /// Acts as the owner of the directory that `path` is in, unless the process does not run as root, or root owns the
-    /// directory.
+    /// Acts as the owner of the directory that contains `path`. Changes nothing if the process does
+    /// not run as root, or root owns the directory.
     ///
     /// # Errors
     /// I/O; `PermissionDenied` where root may not act as others.
@@ -38,8 +39,8 @@ impl AsOwner {
         let Some((user, group)) = owner_of(path.parent().unwrap_or(Path::new("/")))? else {
             return Ok(acting);
         };
-        // Otherwise root's groups would still open files. They are dropped for the whole process and for good; root does not
-        // need them.
+        // Root's groups would still grant access. The whole process drops them for good; root does
+        // not need them.
         if !getgroups()?.is_empty() {
             setgroups(&[])?;
         }
@@ -60,11 +61,12 @@ impl Drop for AsOwner {
     }
 }
 
-/// The user, other than root, who controls `directory`, with their own group; `None` if that is root.
+/// Returns the user who controls `directory` and that user's group; `None` if root controls it.
 ///
-/// The last directory of the path that root does not own decides: its owner may have created what follows, even as a link to a
-/// directory of root's. A link that root owns counts as a directory. What root does not own stays so during the check, because
-/// its owner cannot give it to root.
+/// The last directory of the path that root does not own decides: its owner may have created the
+/// rest of the path, even a link to a directory of root's. A link that root owns counts as a
+/// directory. The owner of a directory cannot give it to root, so the result holds during the
+/// check.
 fn owner_of(directory: &Path) -> io::Result<Option<(Uid, Gid)>> {
     let mut decides = None;
     let mut place = PathBuf::new();

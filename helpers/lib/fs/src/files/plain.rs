@@ -17,7 +17,7 @@ pub fn open_plain(path: &Path) -> io::Result<File> {
     open_plain_with(OpenOptions::new().read(true), path)
 }
 
-/// As [`open_plain`], in another way than to read. It takes the place of the flags that `options` may have (`custom_flags`).
+/// Like [`open_plain`], with other options. Replaces the `custom_flags` of `options`.
 ///
 /// # Errors
 /// As [`open_plain`].
@@ -25,7 +25,7 @@ pub fn open_plain_with(options: &mut OpenOptions, path: &Path) -> io::Result<Fil
     open_with_flags(options, OFlag::empty(), path)
 }
 
-/// As [`open_plain`], past the page cache.
+/// Like [`open_plain`], but bypasses the page cache.
 ///
 /// # Errors
 /// As [`open_plain`]; `InvalidInput` if the file system does not support it.
@@ -34,7 +34,7 @@ pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
 }
 
 fn open_with_flags(options: &mut OpenOptions, flags: OFlag, path: &Path) -> io::Result<File> {
-    let no_plain_file = || io::Error::new(ErrorKind::InvalidData, "not a regular file");
+    let not_regular = || io::Error::new(ErrorKind::InvalidData, "not a regular file");
     let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = match options.custom_flags(flags.bits()).open(path) {
         // A link; for writing also a socket, a pipe without a reader, or a directory.
@@ -44,9 +44,9 @@ fn open_with_flags(options: &mut OpenOptions, flags: OFlag, path: &Path) -> io::
                 Some(Errno::ELOOP | Errno::ENXIO | Errno::EISDIR)
             ) =>
         {
-            return Err(no_plain_file());
+            return Err(not_regular());
         }
         opened => opened?,
     };
-    if file.metadata()?.is_file() { Ok(file) } else { Err(no_plain_file()) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }

@@ -9,7 +9,7 @@ use super::*;
 const STRANGER: u32 = 45_678;
 
 #[test]
-fn nothing_but_a_plain_file_is_opened_and_nothing_is_waited_for() {
+fn only_regular_files_are_opened_and_no_open_blocks() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     fs::write(at("file"), "text").unwrap();
@@ -45,7 +45,7 @@ fn a_file_is_replaced_whole_or_not_at_all() {
     assert!(replace(&path, b"new", 0o600).is_err());
     assert_eq!(fs::read(&path).unwrap(), b"old");
     fs::remove_dir(partial_of(&path)).unwrap();
-    // What a link leads to is not written to.
+    // The target of a link is not written to.
     fs::write(directory.path().join("other"), "other").unwrap();
     symlink(directory.path().join("other"), partial_of(&path)).unwrap();
     replace(&path, b"new", 0o600).unwrap();
@@ -68,7 +68,7 @@ fn of_a_stranger() -> Option<(tempfile::TempDir, PathBuf)> {
 }
 
 #[test]
-fn what_root_makes_in_a_strangers_directory_is_the_strangers() {
+fn files_that_root_creates_belong_to_the_owner_of_the_directory() {
     let Some((root, theirs)) = of_a_stranger() else { return };
     create_directory(&theirs.join("inner")).unwrap();
     create_new(&theirs.join("inner/file"), 0o600).unwrap();
@@ -79,7 +79,7 @@ fn what_root_makes_in_a_strangers_directory_is_the_strangers() {
         let made = fs::metadata(theirs.join(name)).unwrap();
         assert_eq!((made.uid(), made.gid()), (STRANGER, STRANGER), "{name}");
     }
-    // In a directory of root's, and in threads, root is root again.
+    // In its own directory, root acts as root again.
     create_new(&root.path().join("own"), 0o600).unwrap();
     assert_eq!(fs::metadata(root.path().join("own")).unwrap().uid(), 0);
     let acting = AsOwner::of(&theirs.join("file")).unwrap();
@@ -89,7 +89,7 @@ fn what_root_makes_in_a_strangers_directory_is_the_strangers() {
 }
 
 #[test]
-fn a_strangers_link_to_a_directory_of_roots_is_no_way_into_it() {
+fn a_strangers_link_gives_no_access_to_a_directory_of_roots() {
     let Some((root, theirs)) = of_a_stranger() else { return };
     let own = root.path().join("own");
     fs::create_dir(&own).unwrap();
@@ -106,7 +106,8 @@ fn a_strangers_link_to_a_directory_of_roots_is_no_way_into_it() {
     denied(remove_if_there(&through.join("file")));
     denied(create_directory(&through.join("inner")));
     assert_eq!(fs::read(own.join("file")).unwrap(), b"root's");
-    // A file of root's under a second name, which a kernel may allow, and a directory that is put there.
+    // A hard link to a file of root's, which a kernel may allow, and a link to a directory of
+    // root's.
     fs::hard_link(own.join("file"), theirs.join("second")).unwrap();
     denied(append(&theirs.join("second"), 0o600).map(drop));
     fs::create_dir_all(own.join("inner/most")).unwrap();
@@ -117,7 +118,7 @@ fn a_strangers_link_to_a_directory_of_roots_is_no_way_into_it() {
 }
 
 #[test]
-fn a_link_of_roots_leads_to_the_owner_of_what_is_there() {
+fn a_link_of_roots_is_followed_to_the_owner_of_its_target() {
     let Some((root, theirs)) = of_a_stranger() else { return };
     symlink(&theirs, root.path().join("moved")).unwrap();
     create_new(&root.path().join("moved/file"), 0o600).unwrap();
