@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 /// The path of the list.
 pub const PATH: &str = "/run/nexus/health/problems.json";
 
-/// The version of the list. No other is read.
+/// The version of the list. `read` refuses any other.
 pub const VERSION: u32 = 1;
 
-/// The most bytes to read of a list.
+/// The maximum number of bytes to read.
 const LARGEST: u64 = 1 << 20;
 
 /// The longest name of a problem in bytes.
@@ -43,8 +43,8 @@ impl fmt::Display for Level {
     }
 }
 
-/// The name of a problem, such as `disk-backups`. It is the same as long as the problem lasts. It consists of small letters, digits
-/// and hyphens, so that it can be the name of a file.
+/// The name of a problem, such as `disk-backups`. It stays the same while the problem lasts. It
+/// consists of lower-case letters, digits and hyphens, so it can be a file name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ProblemId(String);
@@ -113,8 +113,9 @@ struct List {
     problems: Vec<Problem>,
 }
 
-/// Replaces the list atomically, sorted by name; of two problems with the same name it keeps the worse. Returns whether it wrote the
-/// list: an unchanged list is not written, so that it triggers no reader.
+/// Replaces the list atomically, sorted by name. Of two problems with the same name, it keeps the
+/// worse. Returns whether it wrote the list: it does not write an unchanged list, so that no reader
+/// is triggered.
 ///
 /// # Errors
 /// I/O (74), CannotCreate (73) on a full disk, Permission (77). The old list stays.
@@ -124,7 +125,7 @@ pub fn write(path: &Path, mut problems: Vec<Problem>) -> Result<bool> {
     problems.dedup_by(|later, kept| later.id == kept.id);
     let json =
         serde_json::to_vec_pretty(&List { version: VERSION, problems }).or_fail(Exit::Software, doing)?;
-    // A list that cannot be read is replaced.
+    // An unreadable list is replaced.
     if text_of(path).is_ok_and(|there| there == json) {
         // A killed run may have left a partial file.
         return files::remove_if_there(&files::partial_of(path)).or_fail_io(doing).map(|()| false);
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partial_file_is_removed_though_nothing_has_changed() {
+    fn a_partial_file_is_removed_even_if_the_list_is_unchanged() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("problems.json");
         write(&path, Vec::new()).unwrap();
