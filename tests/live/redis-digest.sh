@@ -128,7 +128,7 @@ damaged_files_are_refused() {
 	size=$(stat --format=%s "$work/whole.rdb")
 	for at in 0 4 9 1000 $((size / 2)) $((size - 9)) $((size - 1)); do
 		head -c "$at" "$work/whole.rdb" >"$work/damaged.rdb"
-		refused 'too early' "$work/damaged.rdb"
+		refused 'truncated' "$work/damaged.rdb"
 	done
 	for at in 10 5000 $((size / 3)) $((size / 2)) $((size - 3)); do
 		cp "$work/whole.rdb" "$work/damaged.rdb"
@@ -138,9 +138,9 @@ damaged_files_are_refused() {
 	done
 	cp "$work/whole.rdb" "$work/damaged.rdb"
 	echo >>"$work/damaged.rdb"
-	refused 'goes on behind its end' "$work/damaged.rdb"
+	refused 'data after the end' "$work/damaged.rdb"
 	sed 's/^REDIS0012/REDIS0099/' "$work/whole.rdb" >"$work/damaged.rdb"
-	refused 'version is 99' "$work/damaged.rdb"
+	refused 'version 99 is not supported' "$work/damaged.rdb"
 }
 
 # 200 MiB in one value, once as they are and once packed, read with 64 MiB of address space.

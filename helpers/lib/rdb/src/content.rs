@@ -1,4 +1,5 @@
-//! A string's bytes one after another, whichever way it is stored: as it is, as a number, or packed.
+//! Reads the bytes of a string in order, in each of its encodings: plain, as a number, or
+//! compressed.
 
 use std::io;
 
@@ -7,7 +8,7 @@ use nexus_digest::{Digest, Hasher};
 use crate::lzf::Lzf;
 use crate::source::{Length, Source, damaged};
 
-/// A string that is being read.
+/// A string during reading.
 pub(super) struct Content<'s, 'a> {
     source: &'s mut Source<'a>,
     left: u64,
@@ -22,7 +23,7 @@ enum Form {
 }
 
 impl<'s, 'a> Content<'s, 'a> {
-    /// Begins the string that comes next (rdb.c, `rdbGenericLoadStringObject`).
+    /// Opens the next string (rdb.c, `rdbGenericLoadStringObject`).
     pub(super) fn open(source: &'s mut Source<'a>) -> io::Result<Self> {
         let number = match source.any_length()? {
             Length::Plain(left) => return Ok(Self { source, left, form: Form::Plain }),
@@ -34,21 +35,21 @@ impl<'s, 'a> Content<'s, 'a> {
                 let left = source.length()?;
                 return Ok(Self { source, left, form: Form::Packed(Lzf::new(packed, left)) });
             }
-            Length::Special(other) => return Err(damaged(format!("strings are not stored in way {other}"))),
+            Length::Special(other) => return Err(damaged(format!("unknown string encoding {other}"))),
         };
         let text = number.to_string().into_bytes();
         Ok(Self { source, left: text.len() as u64, form: Form::Number(text) })
     }
 
-    /// How many bytes are still to come.
+    /// Returns how many bytes are left.
     pub(super) fn left(&self) -> u64 {
         self.left
     }
 
-    /// Hands on the next `count` bytes, in pieces.
+    /// Passes the next `count` bytes to `give`, in pieces.
     pub(super) fn pieces(&mut self, count: u64, mut give: impl FnMut(&[u8])) -> io::Result<()> {
         if count > self.left {
-            return Err(damaged("something reaches beyond the end of its string"));
+            return Err(damaged("an element extends past the end of its string"));
         }
         let mut missing = count;
         while missing > 0 {
@@ -85,27 +86,27 @@ impl<'s, 'a> Content<'s, 'a> {
         Ok(byte)
     }
 
-    /// The digest of the next `count` bytes.
+    /// Returns the digest of the next `count` bytes.
     pub(super) fn digest(&mut self, count: u64) -> io::Result<Digest> {
         let mut hasher = Hasher::default();
         self.pieces(count, |piece| hasher.update(piece))?;
         Ok(hasher.finish())
     }
 
-    /// Ends the string, of which nothing may be left.
+    /// Ends the string. Bytes that are left are an error.
     pub(super) fn close(self) -> io::Result<()> {
         let packed_at_end = match &self.form {
             Form::Packed(lzf) => lzf.is_at_end(),
             _ => true,
         };
         if self.left > 0 || !packed_at_end {
-            return Err(damaged("a string goes on behind its end"));
+            return Err(damaged("data after the end of a string"));
         }
         Ok(())
     }
 }
 
-/// The digest of the string that comes next.
+/// Returns the digest of the next string.
 pub(super) fn string(source: &mut Source<'_>) -> io::Result<Digest> {
     let mut content = Content::open(source)?;
     let digest = content.digest(content.left())?;

@@ -2,7 +2,7 @@
 
 const POLYNOMIAL: u64 = 0xad93_d235_94c9_35a9;
 
-/// `TABLES[0]` is for one byte; `TABLES[k]` for a byte with k zero bytes behind it, so that eight are taken at once.
+/// `TABLES[k]` is for a byte that k zero bytes follow, so that eight bytes are processed at once.
 static TABLES: [[u64; 256]; 8] = tables();
 
 const fn tables() -> [[u64; 256]; 8] {
@@ -31,7 +31,7 @@ const fn tables() -> [[u64; 256]; 8] {
     tables
 }
 
-/// The checksum of what had `crc` with `bytes` behind it.
+/// Returns the checksum after `bytes`, given the checksum `crc` of the data before them.
 pub(super) fn update(mut crc: u64, bytes: &[u8]) -> u64 {
     let (eights, rest) = bytes.as_chunks::<8>();
     for eight in eights {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_known_check_value_comes_out() {
+    fn the_result_is_the_known_check_value() {
         // Redis's crc64.c, crc64Test.
         assert_eq!(update(0, b"123456789"), 0xe9c6_d914_c4b8_d9ca);
         assert_eq!(update(update(0, b"1234"), b"56789"), 0xe9c6_d914_c4b8_d9ca);

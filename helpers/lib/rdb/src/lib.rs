@@ -1,8 +1,9 @@
-//! Reading RDB files as Redis 5 to 8.0 write them (versions 9 to 12), to say what they hold: one digest that does not
-//! depend on how Redis encoded the values or in which order its hash tables stood.
+//! Reads RDB files of Redis 5 to 8.0 (versions 9 to 12) and summarizes their contents in one
+//! digest. The digest does not depend on how Redis encoded the values or on the order of its hash
+//! tables.
 //!
-//! The file goes by once, nothing is held but the 64 KiB that were read last and the 32 KiB that were unpacked last.
-//! (Redis's rdb.h and rdb.c.)
+//! It reads the file once and holds at most the last 64 KiB of input and the last 32 KiB of
+//! decompressed data. (Redis's rdb.h and rdb.c.)
 
 mod content;
 mod crc64;
@@ -22,20 +23,21 @@ use crate::summary::digest_of;
 
 pub use summary::{Collected, Database, Summary};
 
-/// The versions of the format that are read.
+/// The supported versions of the format.
 const VERSIONS: std::ops::RangeInclusive<u32> = 9..=12;
 
 /// Why a file could not be read.
 #[derive(Debug)]
 pub struct Error {
-    /// The input's own error; `InvalidData` or `UnexpectedEof` for what is no whole RDB file.
+    /// The input's own error; `InvalidData` or `UnexpectedEof` if the input is not a whole RDB
+    /// file.
     pub cause: io::Error,
-    /// Bytes that were read before it.
+    /// The number of bytes before the error.
     pub position: u64,
 }
 
 impl Error {
-    /// Whether the file is damaged or of a newer version, rather than unreadable.
+    /// Whether the file is damaged or of a newer version. Otherwise reading it failed.
     pub fn is_damage(&self) -> bool {
         matches!(self.cause.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
     }
@@ -49,14 +51,16 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Says what the RDB file that `input` gives to its end holds.
+/// Reads an RDB file from `input` to its end and returns its summary.
 ///
-/// Keys and hash fields that end before `cutoff` are left out, and so is a key of which nothing else is left: two
-/// summaries with a cutoff that lies behind them both can be compared although keys expire meanwhile. Also left out is
-/// what is no data: how recently a key was used, what wrote the file, and what modules keep outside of keys.
+/// It leaves out keys and hash fields that expire before `cutoff`, and keys that become empty. With
+/// a cutoff after both, two summaries can be compared although keys expire in between. It also
+/// leaves out what is not data: how recently a key was used, what wrote the file, and what modules
+/// keep outside of keys.
 ///
 /// # Errors
-/// When it is no whole RDB file or holds something of a newer version; the input's own.
+/// The input is not a whole RDB file, or contains something of a newer version; the input's own
+/// errors.
 pub fn summarize(mut input: impl Read, cutoff: Timestamp) -> Result<Summary, Error> {
     let mut reader = Reader {
         source: Source::new(&mut input),
@@ -69,7 +73,7 @@ pub fn summarize(mut input: impl Read, cutoff: Timestamp) -> Result<Summary, Err
     }
 }
 
-/// A file that is being read.
+/// A file during reading.
 struct Reader<'a> {
     source: Source<'a>,
     cutoff: i64,
@@ -101,7 +105,8 @@ impl Reader<'_> {
                 252 => expiry = Some(self.source.milliseconds()?),
                 254 => {
                     let number = self.source.length()?;
-                    database = u32::try_from(number).map_err(|_| damaged("no database has such a number"))?;
+                    database = u32::try_from(number)
+                        .map_err(|_| damaged("the number of a database is out of range"))?;
                 }
                 255 => return self.tail(),
                 kind => self.key(database, kind, expiry.take())?,
@@ -115,26 +120,26 @@ impl Reader<'_> {
             .strip_prefix(b"REDIS")
             .filter(|digits| digits.iter().all(u8::is_ascii_digit))
             .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
-            .ok_or_else(|| damaged("it is no RDB file"))?;
+            .ok_or_else(|| damaged("not an RDB file"))?;
         if !VERSIONS.contains(&version) {
             let (oldest, newest) = VERSIONS.into_inner();
             return Err(damaged(format!(
-                "its version is {version}, this NEXUS reads {oldest} (Redis 5) to {newest} (Redis 8.0)"
+                "version {version} is not supported; this NEXUS reads {oldest} (Redis 5) to {newest} (Redis 8.0)"
             )));
         }
         Ok(())
     }
 
-    /// The checksum, and nothing behind it.
+    /// Reads the checksum and the end of the file.
     fn tail(&mut self) -> io::Result<()> {
         let computed = self.source.crc();
         let stored = u64::from_le_bytes(self.source.array()?);
-        // Zero: Redis was told not to compute it.
+        // Zero: the checksum is disabled in Redis.
         if stored != 0 && stored != computed {
-            return Err(damaged("its checksum is wrong"));
+            return Err(damaged("the checksum is wrong"));
         }
         if !self.source.peek()?.is_empty() {
-            return Err(damaged("it goes on behind its end"));
+            return Err(damaged("data after the end of the file"));
         }
         Ok(())
     }

@@ -1,19 +1,19 @@
-//! Unpacking LZF piece by piece: all that it refers back to is the last 8 KiB (LibLZF, lzf_d.c).
+//! Decompresses LZF piece by piece. References reach back at most 8 KiB (LibLZF, lzf_d.c).
 
 use std::io;
 
 use crate::source::{Source, damaged};
 
-/// How far back a reference may go, in bytes.
+/// How far back a reference may reach, in bytes.
 const FARTHEST: usize = 1 << 13;
 
-/// The most that one instruction gives: a reference of 9 + 255 bytes.
+/// The longest output of one instruction: a reference of 9 + 255 bytes.
 const LONGEST: usize = 264;
 
-/// What is unpacked before it is handed on, in bytes, with the 8 KiB before it.
+/// The size of the decompressed window in bytes, with the 8 KiB for references.
 const WINDOW: usize = 4 * FARTHEST;
 
-/// A packed string of which a part is unpacked.
+/// A compressed string during decompression.
 pub(super) struct Lzf {
     packed_left: u64,
     window: Vec<u8>,
@@ -21,13 +21,13 @@ pub(super) struct Lzf {
 }
 
 impl Lzf {
-    /// One of so many bytes, packed and unpacked.
+    /// Creates one from its sizes in bytes.
     pub(super) fn new(packed: u64, unpacked: u64) -> Self {
         let size = usize::try_from(unpacked).unwrap_or(usize::MAX).min(WINDOW);
         Self { packed_left: packed, window: Vec::with_capacity(size), given: 0 }
     }
 
-    /// What is unpacked and not taken, at least one byte.
+    /// Returns decompressed bytes that are not taken yet, at least one.
     pub(super) fn some(&mut self, source: &mut Source<'_>) -> io::Result<&[u8]> {
         if self.given == self.window.len() {
             self.unpack(source)?;
@@ -39,7 +39,7 @@ impl Lzf {
         self.given = self.window.len().min(self.given + count);
     }
 
-    /// Whether nothing is left.
+    /// Whether all bytes are taken.
     pub(super) fn is_at_end(&self) -> bool {
         self.packed_left == 0 && self.given == self.window.len()
     }
@@ -50,7 +50,7 @@ impl Lzf {
         }
         self.given = self.window.len();
         if self.packed_left == 0 {
-            return Err(damaged("a packed string is shorter than it says"));
+            return Err(damaged("a compressed string is shorter than its declared length"));
         }
         while self.packed_left > 0 && self.window.len() + LONGEST <= WINDOW {
             self.step(source)?;
@@ -69,9 +69,9 @@ impl Lzf {
         }
         let back = usize::from(control & 0x1f) << 8 | usize::from(self.packed_byte(source)?);
         let Some(start) = self.window.len().checked_sub(back + 1) else {
-            return Err(damaged("a packed string refers to what is before it"));
+            return Err(damaged("a compressed string refers to data before its start"));
         };
-        // Byte by byte: the reference may reach into what it writes.
+        // Byte by byte: the reference may overlap its own output.
         for at in start..start + length {
             let byte = self.window[at];
             self.window.push(byte);
@@ -98,7 +98,7 @@ impl Lzf {
 
     fn take_packed(&mut self, count: u64) -> io::Result<()> {
         let left = self.packed_left.checked_sub(count);
-        self.packed_left = left.ok_or_else(|| damaged("a packed string ends within an instruction"))?;
+        self.packed_left = left.ok_or_else(|| damaged("a compressed string ends within an instruction"))?;
         Ok(())
     }
 }
@@ -122,16 +122,16 @@ mod tests {
     }
 
     #[test]
-    fn literals_and_references_are_unpacked() {
-        // "abc", then nine bytes from three back, which reach into what they write.
+    fn literals_and_references_are_decompressed() {
+        // "abc", then a reference of nine bytes, three back, that overlaps its own output.
         assert_eq!(unpack(b"\x02abc\xe0\x00\x02", 12).unwrap(), b"abcabcabcabc");
-        // One byte, 264 times for each instruction, over many windows.
+        // Each instruction repeats one byte 264 times, over many windows.
         let packed = [b"\x00x".to_vec(), b"\xe0\xff\x00".repeat(1000)].concat();
         assert_eq!(unpack(&packed, 264_001).unwrap(), vec![b'x'; 264_001]);
     }
 
     #[test]
-    fn the_farthest_reference_reaches_over_the_windows_edge() {
+    fn the_farthest_reference_crosses_the_edge_of_the_window() {
         let first: Vec<u8> = (0..8192_u32).flat_map(|n| [(n % 251) as u8]).collect();
         let mut packed: Vec<u8> = first.chunks(32).flat_map(|run| [&[31], run].concat()).collect();
         packed.extend(b"\xff\xff\xff".repeat(100));

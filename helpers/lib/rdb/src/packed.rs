@@ -8,13 +8,13 @@ use nexus_digest::Digest;
 use crate::content::Content;
 use crate::source::damaged;
 
-/// The number of entries that says "not counted".
+/// The number of entries that means "not counted".
 const UNCOUNTED: u16 = u16::MAX;
 
-/// Ends either of the two.
+/// The end byte of both.
 const END: u8 = 0xff;
 
-/// The longest text that is read whole: a number or a score.
+/// The longest text of a number or a score, in bytes.
 const LONGEST_NUMBER: u64 = 128;
 
 /// How entries are stored.
@@ -24,7 +24,7 @@ pub(super) enum Packing {
     Ziplist,
 }
 
-/// A packed collection that is being read entry by entry.
+/// A packed collection during reading, entry by entry.
 pub(super) struct Packed<'s, 'a> {
     content: Content<'s, 'a>,
     packing: Packing,
@@ -33,7 +33,7 @@ pub(super) struct Packed<'s, 'a> {
     is_at_end: bool,
 }
 
-/// What the head of an entry says.
+/// The head of an entry: an integer, or the length of a text.
 enum Entry {
     Integer(i64),
     Text(u64),
@@ -43,17 +43,18 @@ impl<'s, 'a> Packed<'s, 'a> {
     pub(super) fn open(mut content: Content<'s, 'a>, packing: Packing) -> io::Result<Self> {
         let size = content.left();
         if u64::from(u32::from_le_bytes(content.array()?)) != size {
-            return Err(damaged("a packed collection is not as long as it says"));
+            return Err(damaged("the declared length of a packed collection is wrong"));
         }
         if packing == Packing::Ziplist {
-            // Where the last entry begins.
+            // The offset of the last entry.
             content.array::<4>()?;
         }
         let counted = u16::from_le_bytes(content.array()?);
         Ok(Self { content, packing, counted, taken: 0, is_at_end: false })
     }
 
-    /// The digest of the next entry; an integer's is that of its decimal text. `None` at the end.
+    /// Returns the digest of the next entry; for an integer, of its decimal text. `None` at the
+    /// end.
     pub(super) fn digest(&mut self) -> io::Result<Option<Digest>> {
         self.entry(|content, entry| match entry {
             Entry::Integer(integer) => Ok(Digest::of(integer.to_string().as_bytes())),
@@ -61,7 +62,7 @@ impl<'s, 'a> Packed<'s, 'a> {
         })
     }
 
-    /// The next entry as a number. `None` at the end.
+    /// Returns the next entry as a number. `None` at the end.
     pub(super) fn number<N: std::str::FromStr>(&mut self) -> io::Result<Option<N>> {
         self.entry(|content, entry| {
             let text = match entry {
@@ -75,14 +76,14 @@ impl<'s, 'a> Packed<'s, 'a> {
                     String::from_utf8_lossy(&text).into_owned()
                 }
             };
-            text.parse().map_err(|_| damaged("there is something else where a number should be"))
+            text.parse().map_err(|_| damaged("an entry is not a number"))
         })
     }
 
-    /// Ends the collection, of which nothing may be left.
+    /// Ends the collection. Entries that are left are an error.
     pub(super) fn close(mut self) -> io::Result<()> {
         if !self.is_at_end && self.digest()?.is_some() {
-            return Err(damaged("a packed collection has an entry too many"));
+            return Err(damaged("a packed collection has too many entries"));
         }
         self.content.close()
     }
@@ -98,7 +99,7 @@ impl<'s, 'a> Packed<'s, 'a> {
         if first == END {
             self.is_at_end = true;
             if self.counted != UNCOUNTED && u64::from(self.counted) != self.taken {
-                return Err(damaged("a packed collection has not as many entries as it says"));
+                return Err(damaged("the declared number of entries of a packed collection is wrong"));
             }
             return Ok(None);
         }
@@ -113,7 +114,7 @@ impl<'s, 'a> Packed<'s, 'a> {
             }
             Packing::Ziplist => {
                 if first == 0xfe {
-                    // The previous entry's length in four bytes more.
+                    // Four more bytes hold the length of the previous entry.
                     self.content.array::<4>()?;
                 }
                 let entry = self.ziplist_head()?;
@@ -139,7 +140,7 @@ impl<'s, 'a> Packed<'s, 'a> {
             0xf2 => Entry::Integer(three_bytes(content.array()?)),
             0xf3 => Entry::Integer(i32::from_le_bytes(content.array()?).into()),
             0xf4 => Entry::Integer(i64::from_le_bytes(content.array()?)),
-            other => return Err(damaged(format!("{other:#04x} begins no listpack entry"))),
+            other => return Err(damaged(format!("{other:#04x} does not begin a listpack entry"))),
         })
     }
 
@@ -156,7 +157,7 @@ impl<'s, 'a> Packed<'s, 'a> {
             let byte = self.content.byte()?;
             let more = if place + 1 == bytes { 0 } else { 0x80 };
             if u64::from(byte) != (length >> (7 * place) & 0x7f | more) {
-                return Err(damaged("a listpack entry ends with another length than its own"));
+                return Err(damaged("a listpack entry ends with a wrong length"));
             }
         }
         Ok(())
@@ -174,9 +175,9 @@ impl<'s, 'a> Packed<'s, 'a> {
             0xe0 => Entry::Integer(i64::from_le_bytes(content.array()?)),
             0xf0 => Entry::Integer(three_bytes(content.array()?)),
             0xfe => Entry::Integer(i8::from_le_bytes(content.array()?).into()),
-            // Zero to twelve, in the byte itself.
+            // Zero to twelve, stored in the byte itself.
             0xf1..=0xfd => Entry::Integer(i64::from(first & 0x0f) - 1),
-            other => return Err(damaged(format!("{other:#04x} begins no ziplist entry"))),
+            other => return Err(damaged(format!("{other:#04x} does not begin a ziplist entry"))),
         })
     }
 }

@@ -1,18 +1,19 @@
-//! The file's bytes in order: their checksum and position, and the lengths and numbers that they spell.
+//! Reads the bytes of the file in order, with their checksum and position, and decodes lengths and
+//! numbers.
 
 use std::io::{self, ErrorKind, Read};
 
 use crate::crc64;
 
-/// Bytes read at once.
+/// Bytes per read.
 const BUFFER: usize = 64 << 10;
 
-/// The error for bytes that no Redis wrote; the reader adds where they are.
+/// Returns the error for malformed data. The reader adds the position.
 pub(super) fn damaged(why: impl Into<String>) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, why.into())
 }
 
-/// An RDB file that is read once from front to back.
+/// An RDB file, read once from start to end.
 pub(super) struct Source<'a> {
     input: &'a mut dyn Read,
     buffer: Vec<u8>,
@@ -22,7 +23,7 @@ pub(super) struct Source<'a> {
     crc: u64,
 }
 
-/// A length, or the way in which a string is stored that has none in front.
+/// A length, or the special encoding of a string without a length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
     Plain(u64),
@@ -34,17 +35,17 @@ impl<'a> Source<'a> {
         Self { input, buffer: vec![0; BUFFER], next: 0, filled: 0, position: 0, crc: 0 }
     }
 
-    /// How many bytes were taken.
+    /// Returns how many bytes were taken.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// The checksum of all that was taken.
+    /// Returns the checksum of the bytes taken.
     pub(super) fn crc(&self) -> u64 {
         self.crc
     }
 
-    /// The next bytes, as many as are there; none at the end of the file.
+    /// Returns the next bytes that are available; none at the end of the file.
     pub(super) fn peek(&mut self) -> io::Result<&[u8]> {
         while self.next == self.filled {
             match self.input.read(&mut self.buffer) {
@@ -57,15 +58,15 @@ impl<'a> Source<'a> {
         Ok(&self.buffer[self.next..self.filled])
     }
 
-    /// The next bytes, at least one.
+    /// Returns the next bytes, at least one.
     pub(super) fn some(&mut self) -> io::Result<&[u8]> {
         if self.peek()?.is_empty() {
-            return Err(io::Error::new(ErrorKind::UnexpectedEof, "it ends too early"));
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, "the file is truncated"));
         }
         Ok(&self.buffer[self.next..self.filled])
     }
 
-    /// Takes the first `count` bytes of what [`Self::some`] gave.
+    /// Takes the first `count` of the bytes that [`Self::some`] returned.
     pub(super) fn take(&mut self, count: usize) {
         let end = self.filled.min(self.next + count);
         self.crc = crc64::update(self.crc, &self.buffer[self.next..end]);
@@ -91,12 +92,12 @@ impl<'a> Source<'a> {
         Ok(byte)
     }
 
-    /// A time in milliseconds since 1970.
+    /// Reads a time in milliseconds since 1970.
     pub(super) fn milliseconds(&mut self) -> io::Result<i64> {
         self.array().map(i64::from_le_bytes)
     }
 
-    /// A length (rdb.c, `rdbLoadLenByRef`).
+    /// Reads a length or a special encoding (rdb.c, `rdbLoadLenByRef`).
     pub(super) fn any_length(&mut self) -> io::Result<Length> {
         let first = self.byte()?;
         let low = first & 0x3f;
@@ -106,15 +107,17 @@ impl<'a> Source<'a> {
             (3, _) => Length::Special(low),
             (_, 0x80) => Length::Plain(u32::from_be_bytes(self.array()?).into()),
             (_, 0x81) => Length::Plain(u64::from_be_bytes(self.array()?)),
-            (_, other) => return Err(damaged(format!("{other:#04x} begins no length"))),
+            (_, other) => return Err(damaged(format!("{other:#04x} does not begin a length"))),
         })
     }
 
-    /// A length, where nothing else may be.
+    /// Reads a length. A special encoding is an error.
     pub(super) fn length(&mut self) -> io::Result<u64> {
         match self.any_length()? {
             Length::Plain(length) => Ok(length),
-            Length::Special(way) => Err(damaged(format!("{way} is no length"))),
+            Length::Special(encoding) => {
+                Err(damaged(format!("string encoding {encoding} instead of a length")))
+            }
         }
     }
 }

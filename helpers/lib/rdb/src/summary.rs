@@ -1,46 +1,48 @@
-//! What a snapshot holds, in a form that two snapshots can be compared by.
+//! A summary of a snapshot, by which two snapshots can be compared.
 
 use std::collections::BTreeMap;
 
 use nexus_digest::{Digest, Hasher};
 use serde::Serialize;
 
-/// What an RDB file holds. Two that are equal hold the same data, however they are encoded and ordered.
+/// The summary of an RDB file. Two files with the same data have equal summaries, however they are
+/// encoded and ordered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// By number; a database without keys is not in it.
+    /// The databases by number, without empty ones.
     pub databases: BTreeMap<u32, Database>,
-    /// Of the libraries of functions.
+    /// The libraries of functions.
     pub functions: Collected,
 }
 
-/// What one database holds.
+/// The summary of one database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Database {
     /// Keys by type: string, list, set, zset, hash, stream, module.
     pub by_type: BTreeMap<&'static str, u64>,
     /// Keys with a time to live.
     pub with_ttl: u64,
-    /// Of every key's name, type, expiry and value.
+    /// The keys, each with its name, type, expiry and value.
     pub keys: Collected,
 }
 
 impl Summary {
-    /// Keys of all databases.
+    /// Returns the number of keys in all databases.
     pub fn keys(&self) -> u64 {
         self.databases.values().map(|database| database.keys.count).sum()
     }
 }
 
-/// Things whose order means nothing: how many, and the sum (modulo 2^256) of their SHA-256 digests.
+/// An unordered collection: the number of items and the sum (modulo 2^256) of their SHA-256
+/// digests.
 ///
-/// Each thing counts as often as it is there. The sum tells accidents apart, and whoever did not choose all of the
-/// data; it is no defence against one who did.
+/// A repeated item counts each time. The sum detects accidents, and changes by anyone who did not
+/// choose all of the data. It does not detect changes by someone who did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Collected {
-    /// How many.
+    /// The number of items.
     pub count: u64,
-    /// The sum, as a number of 32 bytes, the lowest first.
+    /// The sum, as a little-endian number of 32 bytes.
     pub digest: Digest,
 }
 
@@ -51,7 +53,7 @@ impl Default for Collected {
 }
 
 impl Collected {
-    /// Adds one.
+    /// Adds an item.
     pub(super) fn add(&mut self, one: Digest) {
         let mut sum = *self.digest.as_bytes();
         let mut carry = 0;
@@ -64,13 +66,14 @@ impl Collected {
         self.count += 1;
     }
 
-    /// One digest of all that was added.
+    /// Returns one digest of the number and the sum.
     pub(super) fn finish(&self) -> Digest {
         digest_of([&self.count.to_le_bytes(), self.digest.as_bytes()])
     }
 }
 
-/// The digest of parts one behind the other; all but at most one have a fixed length, so that none can stand for another.
+/// Returns the digest of the concatenated parts. All but at most one must have a fixed length, so
+/// that two different lists never concatenate to the same bytes.
 pub(super) fn digest_of<const N: usize>(parts: [&[u8]; N]) -> Digest {
     let mut hasher = Hasher::default();
     for part in parts {
@@ -87,7 +90,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn order_means_nothing_and_number_does(things in prop::collection::vec(any::<u64>(), 1..20)) {
+        fn the_order_does_not_matter_and_the_number_does(things in prop::collection::vec(any::<u64>(), 1..20)) {
             let collect = |things: &mut dyn Iterator<Item = &u64>| {
                 let mut collected = Collected::default();
                 things.for_each(|thing| collected.add(Digest::of(&thing.to_le_bytes())));

@@ -1,4 +1,4 @@
-//! Files that real servers wrote (testdata/*.redis say how), whole and damaged.
+//! Reads files that real servers wrote (testdata/*.redis contains the commands), whole and damaged.
 
 use std::io::{self, Read};
 
@@ -15,7 +15,7 @@ const COMMON: [&[u8]; 4] = [
     include_bytes!("testdata/common-8.0-spread.rdb"),
 ];
 const NEWER_PACKED: &[u8] = include_bytes!("testdata/newer-8.0-packed.rdb");
-/// Without a checksum.
+/// This file has no checksum.
 const NEWER_SPREAD: &[u8] = include_bytes!("testdata/newer-8.0-spread.rdb");
 const STREAMS: [&[u8]; 3] = [
     include_bytes!("testdata/stream-6.0.rdb"),
@@ -27,7 +27,7 @@ fn read(file: &[u8]) -> Result<Summary, Error> {
     summarize(file, Timestamp::UNIX_EPOCH)
 }
 
-/// What is left when all that ends has ended.
+/// Reads the file with a cutoff after every expiry.
 fn read_late(file: &[u8]) -> Summary {
     summarize(file, Timestamp::MAX).unwrap()
 }
@@ -44,7 +44,7 @@ fn refused(file: &[u8], words: &str) {
 }
 
 #[test]
-fn every_version_and_encoding_of_the_same_data_gives_the_same() {
+fn every_version_and_encoding_of_the_same_data_has_the_same_summary() {
     let first = read(COMMON[0]).unwrap();
     assert_eq!(types(&first, 0), [("hash", 2), ("list", 2), ("set", 4), ("string", 10), ("zset", 1)]);
     assert_eq!(types(&first, 3), [("string", 1)]);
@@ -59,7 +59,7 @@ fn every_version_and_encoding_of_the_same_data_gives_the_same() {
 }
 
 #[test]
-fn streams_of_every_generation_are_read_and_newer_ones_say_more() {
+fn streams_of_every_generation_are_read_and_newer_ones_hold_more() {
     let summaries = STREAMS.map(|file| read(file).unwrap());
     for summary in &summaries {
         assert_eq!(types(summary, 0), [("stream", 2)]);
@@ -69,11 +69,11 @@ fn streams_of_every_generation_are_read_and_newer_ones_say_more() {
 }
 
 #[test]
-fn what_ends_before_the_cutoff_is_left_out() {
+fn keys_and_fields_that_expire_before_the_cutoff_are_left_out() {
     let late = read_late(COMMON[2]);
     assert_eq!(types(&late, 0), [("hash", 1), ("list", 2), ("set", 4), ("string", 9), ("zset", 1)]);
     assert_eq!(late.databases[&0].with_ttl, 0);
-    // The hash whose fields all end is gone, the others have fewer fields.
+    // The hash whose fields all expire is gone; the others have fewer fields.
     let (newer, late) = (read(NEWER_PACKED).unwrap(), read_late(NEWER_PACKED));
     assert_eq!(types(&late, 0), [("hash", 2), ("module", 2)]);
     assert_ne!(late.databases[&0].keys, newer.databases[&0].keys);
@@ -81,7 +81,7 @@ fn what_ends_before_the_cutoff_is_left_out() {
 }
 
 #[test]
-fn the_last_moment_of_a_key_is_not_before_the_cutoff() {
+fn a_key_that_expires_at_the_cutoff_is_kept() {
     let at = |millisecond| {
         summarize(NEWER_PACKED, Timestamp::from_millisecond(millisecond).unwrap()).unwrap().keys()
     };
@@ -89,10 +89,10 @@ fn the_last_moment_of_a_key_is_not_before_the_cutoff() {
 }
 
 #[test]
-fn a_file_that_is_cut_anywhere_is_refused() {
+fn a_truncated_file_is_refused() {
     for file in STREAMS.into_iter().chain([NEWER_PACKED, NEWER_SPREAD]) {
         for end in 0..file.len() {
-            refused(&file[..end], "it ends too early");
+            refused(&file[..end], "the file is truncated");
         }
     }
 }
@@ -109,34 +109,40 @@ fn a_file_with_a_wrong_bit_anywhere_is_refused() {
 }
 
 #[test]
-fn what_is_no_file_of_a_known_version_is_refused() {
-    refused(b"REDIS0013\xff\0\0\0\0\0\0\0\0", "its version is 13, this NEXUS reads 9 (Redis 5) to 12");
-    refused(b"REDIS+012\xff\0\0\0\0\0\0\0\0", "it is no RDB file");
-    refused(b"PGDMP0012\xff\0\0\0\0\0\0\0\0", "it is no RDB file");
-    refused(b"REDIS0012\x1a\x01a\x01b\xff\0\0\0\0\0\0\0\0", "no value or mark of type 26");
-    refused(b"REDIS0012\xff\0\0\0\0\0\0\0\0\n", "it goes on behind its end");
+fn an_unknown_version_or_another_format_is_refused() {
+    refused(
+        b"REDIS0013\xff\0\0\0\0\0\0\0\0",
+        "version 13 is not supported; this NEXUS reads 9 (Redis 5) to 12",
+    );
+    refused(b"REDIS+012\xff\0\0\0\0\0\0\0\0", "not an RDB file");
+    refused(b"PGDMP0012\xff\0\0\0\0\0\0\0\0", "not an RDB file");
+    refused(b"REDIS0012\x1a\x01a\x01b\xff\0\0\0\0\0\0\0\0", "unknown value or opcode of type 26");
+    refused(b"REDIS0012\xff\0\0\0\0\0\0\0\0\n", "data after the end of the file");
     assert_eq!(read(b"REDIS0012\xff\0\0\0\0\0\0\0\0").unwrap(), Summary::default());
 }
 
 #[test]
-fn a_length_that_no_file_has_is_an_early_end_and_not_an_allocation() {
+fn a_huge_length_is_a_truncated_file_and_not_an_allocation() {
     let most = b"\x81\xff\xff\xff\xff\xff\xff\xff\xff";
     // A string, a list, a set, a hash, a sorted set, nodes of a list, parts of a stream.
     for kind in [0, 1, 2, 4, 5, 14, 18, 15, 21] {
-        refused(&[b"REDIS0012", &[kind][..], b"\x01k", most].concat(), "it ends too early");
+        refused(&[b"REDIS0012", &[kind][..], b"\x01k", most].concat(), "the file is truncated");
     }
-    // A packed string, in its packed and in its unpacked length.
-    refused(&[b"REDIS0012\0\x01k\xc3".as_slice(), most, b"\x01\0a"].concat(), "it ends too early");
-    refused(&[b"REDIS0012\0\x01k\xc3\x02".as_slice(), most, b"\0a"].concat(), "shorter than it says");
+    // A compressed string, with a wrong compressed and a wrong decompressed length.
+    refused(&[b"REDIS0012\0\x01k\xc3".as_slice(), most, b"\x01\0a"].concat(), "the file is truncated");
+    refused(
+        &[b"REDIS0012\0\x01k\xc3\x02".as_slice(), most, b"\0a"].concat(),
+        "shorter than its declared length",
+    );
 }
 
 #[test]
-fn an_empty_collection_is_no_key() {
+fn an_empty_collection_is_not_a_key() {
     assert_eq!(read(b"REDIS0012\x02\x01k\0\x04\x01h\0\xff\0\0\0\0\0\0\0\0").unwrap(), Summary::default());
 }
 
 #[test]
-fn the_inputs_own_failure_is_passed_on() {
+fn an_error_of_the_input_is_passed_on() {
     struct Stopped;
     impl Read for Stopped {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -149,7 +155,7 @@ fn the_inputs_own_failure_is_passed_on() {
 }
 
 #[test]
-fn the_digest_stays_as_it_is_in_proofs() {
+fn the_digest_equals_those_in_older_proofs() {
     let database = &read(COMMON[0]).unwrap().databases[&3];
     let known = "3ee63b48bbf560cb08b24d2f64f60c5e05c52a82e878f6abf452b43e366839f8".parse().unwrap();
     assert_eq!(database.keys, Collected { count: 1, digest: known });

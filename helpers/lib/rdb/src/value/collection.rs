@@ -1,4 +1,4 @@
-//! Sets, sorted sets and hashes: their order means nothing.
+//! Reads sets, sorted sets and hashes, whose order does not matter.
 
 use std::io;
 
@@ -9,10 +9,10 @@ use crate::packed::{Packed, Packing};
 use crate::source::{Source, damaged};
 use crate::summary::{Collected, digest_of};
 
-/// What is said where a pair has only its first half.
+/// The error for a pair without its second half.
 const HALF: &str = "the last entry of a packed collection lacks its second half";
 
-/// The digest of them all, if there are any.
+/// Returns the digest of the members, if there are any.
 fn finish(members: Collected) -> Option<Digest> {
     (members.count > 0).then(|| members.finish())
 }
@@ -41,7 +41,7 @@ pub(super) fn integer_set(source: &mut Source<'_>) -> io::Result<Option<Digest>>
     let width = u32::from_le_bytes(content.array()?);
     let count = u32::from_le_bytes(content.array()?);
     if u64::from(width) * u64::from(count) != content.left() {
-        return Err(damaged("a set of integers is not as long as it says"));
+        return Err(damaged("the declared length of an integer set is wrong"));
     }
     let mut members = Collected::default();
     for _ in 0..count {
@@ -49,7 +49,7 @@ pub(super) fn integer_set(source: &mut Source<'_>) -> io::Result<Option<Digest>>
             2 => i16::from_le_bytes(content.array()?).into(),
             4 => i32::from_le_bytes(content.array()?).into(),
             8 => i64::from_le_bytes(content.array()?),
-            other => return Err(damaged(format!("a set has no integers of {other} bytes"))),
+            other => return Err(damaged(format!("a set cannot have integers of {other} bytes"))),
         };
         members.add(Digest::of(member.to_string().as_bytes()));
     }
@@ -59,7 +59,7 @@ pub(super) fn integer_set(source: &mut Source<'_>) -> io::Result<Option<Digest>>
 
 fn scored(member: Digest, score: f64) -> io::Result<Digest> {
     if score.is_nan() {
-        return Err(damaged("a score is no number"));
+        return Err(damaged("a score is not a number"));
     }
     // Minus zero is zero: packed sets do not keep the sign.
     Ok(digest_of([member.as_bytes(), &(score + 0.0).to_le_bytes()]))
@@ -85,7 +85,7 @@ pub(super) fn packed_sorted_set(source: &mut Source<'_>, packing: Packing) -> io
     Ok(finish(members))
 }
 
-/// Of a hash: the fields that are not over at a moment.
+/// The fields of a hash that have not expired at a cutoff.
 struct Fields {
     kept: Collected,
     cutoff: i64,
@@ -96,9 +96,9 @@ impl Fields {
         Self { kept: Collected::default(), cutoff }
     }
 
-    /// Adds one that ends at `expiry`, in milliseconds since 1970; zero for never.
+    /// Adds a field that expires at `expiry`, in milliseconds since 1970; zero for never.
     fn add(&mut self, field: Digest, value: Digest, expiry: u64) -> io::Result<()> {
-        let end = i64::try_from(expiry).map_err(|_| damaged("a field ends too late for any clock"))?;
+        let end = i64::try_from(expiry).map_err(|_| damaged("the expiry of a field is out of range"))?;
         if end == 0 || end >= self.cutoff {
             self.kept.add(digest_of([field.as_bytes(), value.as_bytes(), &expiry.to_le_bytes()]));
         }
@@ -130,7 +130,8 @@ pub(super) fn packed_hash(source: &mut Source<'_>, packing: Packing) -> io::Resu
     Ok(fields.finish())
 }
 
-/// Each field's end is given as the distance from the earliest one and one more; zero for never.
+/// Reads a hash whose fields have expiries. Each is stored as its distance from the earliest
+/// expiry, plus one; zero for never.
 pub(super) fn ending_hash(source: &mut Source<'_>, cutoff: i64) -> io::Result<Option<Digest>> {
     let earliest = u64::from_le_bytes(source.array()?);
     let mut fields = Fields::new(cutoff);
@@ -139,7 +140,7 @@ pub(super) fn ending_hash(source: &mut Source<'_>, cutoff: i64) -> io::Result<Op
             0 => 0,
             distance => earliest
                 .checked_add(distance - 1)
-                .ok_or_else(|| damaged("a field ends too late for any clock"))?,
+                .ok_or_else(|| damaged("the expiry of a field is out of range"))?,
         };
         let field = content::string(source)?;
         fields.add(field, content::string(source)?, expiry)?;
@@ -148,7 +149,7 @@ pub(super) fn ending_hash(source: &mut Source<'_>, cutoff: i64) -> io::Result<Op
 }
 
 pub(super) fn packed_ending_hash(source: &mut Source<'_>, cutoff: i64) -> io::Result<Option<Digest>> {
-    // The earliest end, which the fields say too.
+    // The earliest expiry, which the fields have too.
     source.milliseconds()?;
     let mut packed = Packed::open(Content::open(source)?, Packing::Listpack)?;
     let mut fields = Fields::new(cutoff);

@@ -1,4 +1,4 @@
-//! Lists: the elements in their order.
+//! Reads lists: the elements in their order.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::content::{self, Content};
 use crate::packed::{Packed, Packing};
 use crate::source::{Source, damaged};
 
-/// Elements that were read.
+/// The elements read so far.
 #[derive(Default)]
 struct Elements {
     hasher: Hasher,
@@ -49,14 +49,14 @@ pub(super) fn quick(source: &mut Source<'_>, packing: Packing) -> io::Result<Opt
     Ok(elements.finish())
 }
 
-/// Each node says whether it is one element or packed ones.
+/// Reads a list whose nodes are each one element or a packed collection.
 pub(super) fn quick2(source: &mut Source<'_>) -> io::Result<Option<Digest>> {
     let mut elements = Elements::default();
     for _ in 0..source.length()? {
         match source.length()? {
             1 => elements.add(content::string(source)?),
             2 => elements.add_packed(Packed::open(Content::open(source)?, Packing::Listpack)?)?,
-            other => return Err(damaged(format!("a list has no nodes of kind {other}"))),
+            other => return Err(damaged(format!("a list node has the unknown kind {other}"))),
         }
     }
     Ok(elements.finish())

@@ -1,4 +1,4 @@
-//! Values: which kinds there are, and how each is read to one digest.
+//! Reads each kind of value to one digest.
 
 mod collection;
 mod list;
@@ -16,15 +16,15 @@ use crate::source::{Source, damaged};
 
 pub(super) use module::skip_data as skip_module_data;
 
-/// A kind of value, by type and by the way in which it is stored (rdb.h, `RDB_TYPE_…`).
+/// The type and encoding of a value (rdb.h, `RDB_TYPE_…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
     String,
-    /// One string an element.
+    /// One string per element.
     List,
-    /// Packed collections in a row.
+    /// A list of packed collections.
     Quicklist(Packing),
-    /// The same, where a large element stands alone.
+    /// The same, with a large element in a node of its own.
     Quicklist2,
     Set,
     IntegerSet,
@@ -33,18 +33,19 @@ pub(super) enum Encoding {
     PackedSortedSet(Packing),
     Hash,
     PackedHash(Packing),
-    /// With a time to live for fields.
+    /// A hash whose fields have expiries.
     EndingHash,
     PackedEndingHash,
-    /// Of generation 1 (Redis 5), 2 (7.0) or 3 (7.2).
+    /// A stream of generation 1 (Redis 5), 2 (7.0) or 3 (7.2).
     Stream(u8),
     Module,
 }
 
 impl Encoding {
-    /// The kind that an RDB file calls `number`.
+    /// Returns the encoding that has this number in an RDB file.
     ///
-    /// What Redis has not written since version 5, and formats of pre-releases, are unknown.
+    /// Encodings that Redis no longer writes since version 5, and those of pre-releases, are
+    /// unknown.
     pub(super) fn of(number: u8) -> io::Result<Self> {
         use Packing::{Listpack, Ziplist};
         Ok(match number {
@@ -67,16 +68,16 @@ impl Encoding {
             21 => Self::Stream(3),
             24 => Self::EndingHash,
             25 => Self::PackedEndingHash,
-            other => return Err(damaged(format!("this NEXUS knows no value or mark of type {other}"))),
+            other => return Err(damaged(format!("unknown value or opcode of type {other}"))),
         })
     }
 
-    /// Redis's name of the type (`TYPE key`).
+    /// Returns Redis's name of the type (`TYPE key`).
     pub(super) fn type_name(self) -> &'static str {
         self.type_of().0
     }
 
-    /// A byte of our own for the type.
+    /// Returns our own byte for the type.
     pub(super) fn type_tag(self) -> u8 {
         self.type_of().1
     }
@@ -93,8 +94,8 @@ impl Encoding {
         }
     }
 
-    /// The digest of the value that comes next; `None` when nothing of it is left at `cutoff` (an empty collection is
-    /// no key to Redis either).
+    /// Reads the next value and returns its digest. `None` if it is empty at `cutoff`: Redis too
+    /// has no key for an empty collection.
     pub(super) fn read(self, source: &mut Source<'_>, cutoff: i64) -> io::Result<Option<Digest>> {
         match self {
             Self::String => content::string(source).map(Some),

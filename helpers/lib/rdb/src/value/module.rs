@@ -1,4 +1,4 @@
-//! Values of modules: nobody but the module knows what they mean, but how they are spelt is the same for all.
+//! Reads values of modules. Only the module knows their meaning, but all use the same item format.
 //! (rdb.c, `rdbLoadCheckModuleValue`.)
 
 use std::io;
@@ -9,7 +9,7 @@ use crate::content;
 use crate::source::{Source, damaged};
 use crate::value::vector_set;
 
-/// One thing that a module wrote.
+/// One item of a module's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     Integer(u64),
@@ -18,16 +18,16 @@ pub(super) enum Item {
     Text(Digest),
 }
 
-/// The next item; `None` at the end.
+/// Reads the next item; `None` at the end.
 pub(super) fn item(source: &mut Source<'_>) -> io::Result<Option<Item>> {
     Ok(Some(match source.length()? {
         0 => return Ok(None),
-        // Signed or not: the same bits.
+        // Signed and unsigned integers have the same bits.
         1 | 2 => Item::Integer(source.length()?),
         3 => Item::Float(source.array()?),
         4 => Item::Double(source.array()?),
         5 => Item::Text(content::string(source)?),
-        other => return Err(damaged(format!("no module writes items of kind {other}"))),
+        other => return Err(damaged(format!("a module's item has the unknown kind {other}"))),
     }))
 }
 
@@ -42,7 +42,8 @@ impl Item {
     }
 }
 
-/// The module's id with its version, then its items: in their order, where we do not know better.
+/// Reads the module's id and version, then its items in order. Vector sets, whose order does not
+/// matter, have their own reader.
 pub(super) fn read(source: &mut Source<'_>) -> io::Result<Digest> {
     let id = source.length()?;
     if id == vector_set::ID {
@@ -56,7 +57,7 @@ pub(super) fn read(source: &mut Source<'_>) -> io::Result<Digest> {
     Ok(hasher.finish())
 }
 
-/// Skips what a module keeps outside of keys.
+/// Skips data that a module keeps outside of keys.
 pub(crate) fn skip_data(source: &mut Source<'_>) -> io::Result<()> {
     source.length()?;
     while item(source)?.is_some() {}

@@ -1,5 +1,5 @@
-//! Streams: the entries in their order, then the consumer groups with what they have not acknowledged.
-//! (rdb.c, `rdbSaveObject`; t_stream.c on the listpacks.)
+//! Reads streams: the entries in their order, then the consumer groups with their pending entries.
+//! (rdb.c, `rdbSaveObject`; t_stream.c for the listpacks.)
 
 use std::io;
 
@@ -9,27 +9,28 @@ use crate::content::{self, Content};
 use crate::packed::{Packed, Packing};
 use crate::source::{Source, damaged};
 
-/// Flag of an entry that was deleted but is still there.
+/// Flag of an entry that is marked as deleted.
 const DELETED: i64 = 1;
 
-/// Flag of an entry that has the fields of its listpack's first.
+/// Flag of an entry that has the same fields as the first entry of its listpack.
 const SAME_FIELDS: i64 = 2;
 
-/// An entry's id.
+/// The id of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Id {
     milliseconds: u64,
     sequence: u64,
 }
 
-/// A stream that is being read.
+/// A stream during reading.
 struct Stream<'s, 'a> {
     source: &'s mut Source<'a>,
     hasher: Hasher,
     generation: u8,
 }
 
-/// Of generation 1, 2 or 3; what an older one does not have is not in its digest.
+/// Reads a stream of generation 1, 2 or 3. The digest omits fields that the generation does not
+/// have.
 pub(super) fn read(source: &mut Source<'_>, generation: u8) -> io::Result<Digest> {
     let mut stream = Stream { source, hasher: Hasher::default(), generation };
     stream.all()?;
@@ -43,12 +44,12 @@ impl Stream<'_, '_> {
             found += self.listpack()?;
         }
         if self.number()? != found {
-            return Err(damaged("a stream has not as many entries as it says"));
+            return Err(damaged("the declared number of entries of a stream is wrong"));
         }
-        // The last entry's id.
+        // The id of the last entry.
         self.numbers(2)?;
         if self.generation >= 2 {
-            // The ids of the first and of the last deleted one, and how many were ever added.
+            // The first id, the last deleted id, and the number of entries ever added.
             self.numbers(5)?;
         }
         for _ in 0..self.number()? {
@@ -57,7 +58,7 @@ impl Stream<'_, '_> {
         Ok(())
     }
 
-    /// A number, which goes into the digest.
+    /// Reads a number into the digest.
     fn number(&mut self) -> io::Result<u64> {
         let number = self.source.length()?;
         self.hasher.update(&number.to_le_bytes());
@@ -79,18 +80,19 @@ impl Stream<'_, '_> {
         Ok(())
     }
 
-    /// A group: its name, the last id it was given, how many it has read, what is pending, its consumers.
+    /// Reads a group: its name, the last delivered id, the number of entries read, the pending
+    /// entries, and its consumers.
     fn group(&mut self) -> io::Result<()> {
         self.string()?;
         self.numbers(if self.generation >= 2 { 3 } else { 2 })?;
         for _ in 0..self.number()? {
-            // Id, time of delivery, deliveries.
+            // The id and the time of delivery, then the number of deliveries.
             self.bytes::<24>()?;
             self.number()?;
         }
         for _ in 0..self.number()? {
             self.string()?;
-            // When it was last seen and last got something.
+            // The time when it was last seen, and when it last got an entry.
             self.bytes::<8>()?;
             if self.generation >= 3 {
                 self.bytes::<8>()?;
@@ -102,7 +104,8 @@ impl Stream<'_, '_> {
         Ok(())
     }
 
-    /// Some entries, which begin with the id and the fields that the others are told relative to; gives how many.
+    /// Reads a listpack of entries. It begins with a base id and fields, to which the entries are
+    /// relative. Returns the number of entries.
     fn listpack(&mut self) -> io::Result<u64> {
         let mut key = Content::open(self.source)?;
         let [milliseconds, sequence] = [key.array()?, key.array()?].map(u64::from_be_bytes);
@@ -113,7 +116,7 @@ impl Stream<'_, '_> {
         let (alive, deleted) = (entries.integer()?, entries.integer()?);
         let fields = entries.count()?;
         let names = entries.digest_of(fields)?;
-        // Where a listpack is read backwards, this marks its first entry.
+        // Marks the first entry for a reader that goes backwards.
         entries.integer()?;
 
         let (mut found_alive, mut found_deleted) = (0_u64, 0_u64);
@@ -131,19 +134,19 @@ impl Stream<'_, '_> {
         }
         entries.packed.close()?;
         if u64::try_from(alive) != Ok(found_alive) || u64::try_from(deleted) != Ok(found_deleted) {
-            return Err(damaged("a part of a stream has not as many entries as it says"));
+            return Err(damaged("the declared number of entries of a stream node is wrong"));
         }
         Ok(found_alive)
     }
 }
 
-/// A listpack of entries that is being read.
+/// A listpack of entries during reading.
 struct Entries<'s, 'a> {
     packed: Packed<'s, 'a>,
     base: Id,
 }
 
-/// The fields' names and their values, each in their order.
+/// The names and the values of the fields, in their order.
 struct Contents {
     names: Digest,
     values: Digest,
@@ -151,21 +154,21 @@ struct Contents {
 
 impl Entries<'_, '_> {
     fn integer(&mut self) -> io::Result<i64> {
-        self.packed.number()?.ok_or_else(|| damaged("a part of a stream ends too early"))
+        self.packed.number()?.ok_or_else(|| damaged("a stream node ends too early"))
     }
 
     fn count(&mut self) -> io::Result<i64> {
         self.integer().and_then(|count| match count {
             0.. => Ok(count),
-            _ => Err(damaged("a part of a stream has a count below zero")),
+            _ => Err(damaged("a stream node has a negative count")),
         })
     }
 
     fn text(&mut self) -> io::Result<Digest> {
-        self.packed.digest()?.ok_or_else(|| damaged("a part of a stream ends too early"))
+        self.packed.digest()?.ok_or_else(|| damaged("a stream node ends too early"))
     }
 
-    /// The digest of the next `count` texts.
+    /// Returns the digest of the next `count` texts.
     fn digest_of(&mut self, count: i64) -> io::Result<Digest> {
         let mut hasher = Hasher::default();
         for _ in 0..count {
@@ -174,7 +177,8 @@ impl Entries<'_, '_> {
         Ok(hasher.finish())
     }
 
-    /// The rest of an entry behind its flags; `fields` and `names` are those of the listpack's first.
+    /// Reads the rest of an entry after its flags; `fields` and `names` are those of the listpack's
+    /// first entry.
     fn entry(&mut self, flags: i64, fields: i64, names: Digest) -> io::Result<(Id, Contents)> {
         let id = Id {
             milliseconds: self.base.milliseconds.wrapping_add_signed(self.integer()?),
@@ -195,10 +199,10 @@ impl Entries<'_, '_> {
         Ok((id, Contents { names: names.finish(), values: values.finish() }))
     }
 
-    /// An entry ends with the number of listpack entries that it takes.
+    /// Reads the end of an entry: the number of its listpack entries.
     fn end(&mut self, length: Option<i64>) -> io::Result<()> {
         if Some(self.integer()?) != length {
-            return Err(damaged("an entry of a stream has not as many parts as it says"));
+            return Err(damaged("the declared length of a stream entry is wrong"));
         }
         Ok(())
     }

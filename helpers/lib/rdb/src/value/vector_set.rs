@@ -1,5 +1,5 @@
-//! Vector sets: a module's values, but Redis's own (since 8.0), and loading one turns the order of its elements round.
-//! (modules/vector-sets/vset.c, `VectorSetRdbSave`.)
+//! Reads vector sets, values of a module of Redis itself (since 8.0). Loading one reverses the
+//! order of its elements. (modules/vector-sets/vset.c, `VectorSetRdbSave`.)
 
 use std::io;
 
@@ -9,7 +9,8 @@ use crate::source::{Source, damaged};
 use crate::summary::{Collected, digest_of};
 use crate::value::module::{Item, item};
 
-/// The module's name with version 0, as an RDB file spells it: six bits a letter, ten for the version.
+/// The module's name with version 0, as RDB files encode it: six bits per letter, ten for the
+/// version.
 pub(super) const ID: u64 = id(b"vectorset");
 
 /// Flag: the vectors were projected to fewer dimensions.
@@ -32,7 +33,7 @@ const fn id(name: &[u8; 9]) -> u64 {
     id << 10
 }
 
-/// What concerns all elements in its order, then the elements in none.
+/// Reads the head in its order, then the elements in any order.
 pub(super) fn read(source: &mut Source<'_>) -> io::Result<Digest> {
     let mut head = Hasher::default();
     let mut number = |source: &mut Source<'_>| {
@@ -53,13 +54,14 @@ pub(super) fn read(source: &mut Source<'_>) -> io::Result<Digest> {
         elements.add(element(source, flags)?);
     }
     if item(source)?.is_some() {
-        return Err(damaged("a vector set goes on behind its end"));
+        return Err(damaged("data after the end of a vector set"));
     }
     Ok(digest_of([head.finish().as_bytes(), elements.finish().as_bytes()]))
 }
 
-/// Name, attributes, vector, and the last of the node's numbers, which is the vector's length. The others are the graph
-/// between the elements: an index, which loading sorts anew.
+/// Reads an element: its name, attributes and vector, and the last of the node's numbers, which is
+/// the vector's length. The other numbers are the graph between the elements, an index that loading
+/// rebuilds.
 fn element(source: &mut Source<'_>, flags: u64) -> io::Result<Digest> {
     let mut hasher = Hasher::default();
     let texts = if flags & WITH_ATTRIBUTES == 0 { 2 } else { 3 };
@@ -77,13 +79,13 @@ fn element(source: &mut Source<'_>, flags: u64) -> io::Result<Digest> {
 fn integer(source: &mut Source<'_>) -> io::Result<u64> {
     match item(source)? {
         Some(Item::Integer(integer)) => Ok(integer),
-        _ => Err(damaged("a vector set has something else where an integer should be")),
+        _ => Err(damaged("a vector set has another item instead of an integer")),
     }
 }
 
 fn text(source: &mut Source<'_>) -> io::Result<Digest> {
     match item(source)? {
         Some(Item::Text(digest)) => Ok(digest),
-        _ => Err(damaged("a vector set has something else where a text should be")),
+        _ => Err(damaged("a vector set has another item instead of a text")),
     }
 }
