@@ -1,6 +1,7 @@
-//! Prints what an RDB file holds, or a Redis that listens on a socket. For tests/live/redis-digest.sh.
+//! Prints the summary of an RDB file, or of the Redis that listens on a socket. For
+//! tests/live/redis-digest.sh.
 //!
-//! usage: redis-digest FILE|SOCKET [MILLISECONDS]     keys and fields that end before this time (since 1970) are left out
+//! usage: redis-digest FILE|SOCKET [MILLISECONDS]     leaves out keys and fields that expire before this time (since 1970)
 
 use std::fs::File;
 use std::os::unix::fs::FileTypeExt;

@@ -1,4 +1,4 @@
-//! A connection to Redis for commands, and what it says when it refuses them.
+//! A connection to Redis for commands, and the errors of Redis.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 /// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Connects to Redis at `socket` and logs in; `doing` is what for.
+/// Connects to Redis at `socket` and logs in. `doing` begins the error.
 ///
 /// # Errors
 /// Unavailable (69), or Permission (77) when it refuses the password.
@@ -25,7 +25,7 @@ pub fn connect(socket: &Path, password: &SecretString, doing: &str) -> Result<Co
     connection.map_err(|error| failed(doing, error))
 }
 
-/// What to say of an error of Redis.
+/// Turns an error of Redis into a failure with advice.
 pub fn failed(doing: &str, error: RedisError) -> Failure {
     let refused = matches!(error.kind(), redis::ErrorKind::AuthenticationFailed)
         || error.code().is_some_and(|code| matches!(code, "WRONGPASS" | "NOAUTH" | "NOPERM"));
@@ -39,7 +39,7 @@ pub fn failed(doing: &str, error: RedisError) -> Failure {
     )
 }
 
-/// A prefix in a pattern of SCAN, where some characters mean more than themselves.
+/// Escapes a prefix for a pattern of SCAN, in which some characters are special.
 pub fn escaped(prefix: &str) -> String {
     prefix.chars().flat_map(|c| if "*?[]\\^-".contains(c) { vec!['\\', c] } else { vec![c] }).collect()
 }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_stands_for_itself_in_a_pattern() {
+    fn an_escaped_prefix_matches_itself() {
         assert_eq!(escaped("a*[b]?:"), "a\\*\\[b\\]\\?:");
     }
 }

@@ -1,4 +1,4 @@
-//! What a snapshot holds, with this workspace's errors.
+//! Summarizes a snapshot, with this workspace's errors.
 
 use std::io::Read;
 
@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_rdb::Summary;
 
-/// Returns what the RDB file that `input` gives holds; see [`nexus_rdb::summarize`].
+/// Reads an RDB file from `input` and returns its summary; see [`nexus_rdb::summarize`].
 ///
 /// # Errors
-/// Data (65) when it is no whole RDB file or holds something of a newer version; the input's own.
+/// Data (65) when the input is not a whole RDB file or contains something of a newer version; the
+/// input's own errors.
 pub fn summarize(input: impl Read, cutoff: Timestamp) -> Result<Summary> {
     nexus_rdb::summarize(input, cutoff).or_else(|error| {
         let doing = || format!("reading an RDB file, at byte {}", error.position);
@@ -26,7 +27,7 @@ mod tests {
 
     use super::*;
 
-    /// An input that breaks off with a failure of ours.
+    /// An input that fails with a `Failure`.
     struct Stopped;
 
     impl Read for Stopped {
@@ -36,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_named_with_its_place_and_the_inputs_failure_comes_through() {
+    fn damage_is_reported_with_its_position_and_the_inputs_failure_is_passed_on() {
         let damaged = summarize(&b"REDIS0011\xff"[..], Timestamp::UNIX_EPOCH).unwrap_err();
         assert_eq!(damaged.exit(), Exit::Data);
         assert!(damaged.to_string().starts_with("reading an RDB file, at byte 10: "), "{damaged}");

@@ -1,4 +1,4 @@
-//! Copies of episodes in Redis: keys that are a prefix and then an episode's id.
+//! Copies of episodes in Redis. Their keys are a prefix and the id of an episode.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use crate::client::{connect, escaped, failed};
 
-/// Keys that are looked at in one step.
+/// The number of keys per SCAN.
 const AT_ONCE: usize = 1000;
 
 /// Which keys are copies.
@@ -34,11 +34,12 @@ impl CopiesArgs {
     }
 }
 
-/// Removes from Redis at `socket`, whose default user has `password`, every copy whose id `is_forbidden`, the prefixes being `prefixes`; gives how many there
-/// were. A key whose rest is no text is no copy.
+/// Removes every copy whose id `is_forbidden` from Redis at `socket`, and returns how many it
+/// removed. A copy begins with one of `prefixes`; `password` is that of the default user. A key
+/// whose rest is not UTF-8 is not a copy.
 ///
 /// # Errors
-/// Unavailable (69), Permission (77), TryLater (75) when stopped.
+/// Unavailable (69), Permission (77), or TryLater (75) when stopped.
 pub fn forget(
     socket: &Path,
     password: &SecretString,

@@ -1,4 +1,4 @@
-//! What INFO says of Redis: version, keys, and whether some key would live for ever.
+//! Facts about Redis from INFO: its version, its keys, and whether a key has no time to live.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use crate::client::{connect, failed};
 
-/// What Redis holds.
+/// The version and the keys of Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// `redis_version`
@@ -19,7 +19,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Whether some key has no time to live: a loss that no program would mend.
+    /// Whether some key has no time to live. No program would restore it after a loss.
     pub fn some_key_lives_for_ever(&self) -> bool {
         self.keys.values().copied().fold(0, u64::saturating_add) > self.with_expiry
     }
@@ -46,7 +46,7 @@ impl Facts {
     }
 }
 
-/// Asks Redis at `socket`.
+/// Reads the facts from Redis at `socket`.
 ///
 /// # Errors
 /// Unavailable (69), or Permission (77) when it refuses the password.
@@ -59,7 +59,7 @@ pub fn read(socket: &Path, password: &SecretString) -> Result<Facts> {
         .query(&mut connection)
         .map_err(|error| failed(&doing, error))?;
     Facts::parse(&text)
-        .ok_or_else(|| Failure::new(Exit::Unavailable, doing).because("its INFO cannot be understood"))
+        .ok_or_else(|| Failure::new(Exit::Unavailable, doing).because("it sent a malformed INFO"))
 }
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn auto_means_yes_when_some_key_has_no_time_to_live() {
+    fn a_key_without_a_time_to_live_is_found() {
         let info =
             |keyspace: &str| format!("# Server\r\nredis_version:8.0.6\r\n\r\n# Keyspace\r\n{keyspace}\r\n");
         let for_ever = |keyspace| Facts::parse(&info(keyspace)).unwrap().some_key_lives_for_ever();

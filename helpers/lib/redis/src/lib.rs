@@ -1,4 +1,4 @@
-//! Redis as a replica sees it: its snapshot over its own socket, and what such a snapshot holds.
+//! Reads Redis over its own socket: snapshots as for a replica, facts, and copies of episodes.
 
 pub mod client;
 pub mod content;

@@ -1,12 +1,13 @@
-//! A snapshot whose end is a mark that Redis named beforehand: what could be the mark is held back.
+//! Reads a snapshot that ends with a mark that Redis announced. Holds back bytes that may be the
+//! mark.
 
 use std::io;
 use std::ops::Range;
 
-/// Bytes asked for at once.
+/// Bytes per read.
 const BUFFER: usize = 256 << 10;
 
-/// Passes bytes on but holds back as many as the mark is long, until what is held is the mark.
+/// Passes bytes on, but holds back as many as the mark has, until they equal the mark.
 #[derive(Debug)]
 pub(super) struct MarkedTail {
     mark: Vec<u8>,
@@ -19,7 +20,8 @@ impl MarkedTail {
         Self { buffer: vec![0; BUFFER + mark.len()], mark, held: 0..0 }
     }
 
-    /// Reads some bytes before the mark, none when it has come; `fill` gives more, at least one or an error.
+    /// Reads some bytes before the mark, or none at the mark. `fill` returns at least one more byte
+    /// or an error.
     pub(super) fn read(
         &mut self,
         out: &mut [u8],
@@ -51,7 +53,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_mark_ends_the_snapshot_however_it_is_cut(
+        fn the_mark_ends_the_snapshot_in_pieces_of_any_size(
             body in prop::collection::vec(any::<u8>(), 0..200),
             cut in 1usize..50,
             asked in 1usize..50,

@@ -1,26 +1,27 @@
-//! Redis's wire protocol, as far as a replica needs it: lines, and the head of a snapshot.
+//! The parts of Redis's wire protocol that a replica needs: lines, and the head of a snapshot.
 
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 
 use nexus_cli::stop::Stop;
 
-/// The longest line that is waited for, in bytes.
+/// The longest accepted line, in bytes.
 const LONGEST_LINE: usize = 64 << 10;
 
-/// A connection that is read in pieces; its reads time out now and then, to look whether the job is to stop.
+/// A connection whose reads time out regularly, to check whether the job must stop.
 #[derive(Debug)]
 pub(super) struct Input {
     stream: UnixStream,
     stop: Stop,
 }
 
-/// How the snapshot's end is told (Redis documentation, "Replication"; `replication.c`, readSyncBulkPayload).
+/// How Redis announces the end of the snapshot (Redis documentation, "Replication";
+/// `replication.c`, readSyncBulkPayload).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SnapshotHead {
-    /// So many bytes follow.
+    /// This many bytes follow.
     Length(u64),
-    /// It ends with this mark.
+    /// The snapshot ends with this mark.
     Mark(Vec<u8>),
 }
 
@@ -40,7 +41,8 @@ impl Input {
         Self { stream, stop }
     }
 
-    /// Reads some bytes, at least one; a [`nexus_cli::failure::Failure`] when the job is to stop.
+    /// Reads at least one byte. The error is a [`nexus_cli::failure::Failure`] when the job must
+    /// stop.
     pub(super) fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             self.stop.check()?;
@@ -57,9 +59,9 @@ impl Input {
         }
     }
 
-    /// Reads a line without its end, skipping the empty lines with which Redis says that it is still there.
+    /// Reads a line without its line end. Skips the empty lines that Redis sends as a sign of life.
     ///
-    /// Byte by byte, so that nothing of the snapshot behind it is taken.
+    /// Reads byte by byte, so that it takes nothing of the snapshot that follows.
     pub(super) fn line(&mut self) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
         loop {
@@ -87,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ways_of_announcing_a_snapshot_are_understood() {
+    fn both_forms_of_the_snapshot_head_are_parsed() {
         assert_eq!(SnapshotHead::parse(b"$88"), Some(SnapshotHead::Length(88)));
         let mark = b"0123456789abcdef0123456789abcdef01234567";
         assert_eq!(

@@ -1,4 +1,5 @@
-//! Redis's snapshot over its own socket: we ask for it as a replica does, so nobody needs Redis's files or Docker.
+//! Reads Redis's snapshot over its own socket, as a replica does. This needs neither Redis's files
+//! nor Docker.
 //!
 //! (Redis documentation, "Replication" and "REPLCONF"; `redis-cli --rdb` does the same.)
 
@@ -15,10 +16,10 @@ use zeroize::Zeroizing;
 use crate::marked::MarkedTail;
 use crate::reply::{Input, SnapshotHead};
 
-/// How long a read waits before it looks whether the job is to stop.
-const GLANCE: Duration = Duration::from_millis(250);
+/// How long a read waits before it checks whether the job must stop.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Who asks.
+/// The user and password for Redis.
 #[derive(Clone, Debug)]
 pub struct Login {
     /// A user of Redis's ACL; `None` for the default user.
@@ -27,10 +28,10 @@ pub struct Login {
     pub password: SecretString,
 }
 
-/// An RDB file as Redis sends it: what is read ends where the file ends.
+/// A stream of the RDB file that Redis sends. It ends where the file ends.
 ///
-/// Errors carry a [`Failure`] (`or_fail_io` takes it out): Unavailable (69) when Redis breaks off, TryLater (75) when
-/// the job is to stop.
+/// Errors carry a [`Failure`], which `or_fail_io` unwraps: Unavailable (69) when Redis closes the
+/// connection, TryLater (75) when the job must stop.
 #[derive(Debug)]
 pub struct Snapshot {
     input: Input,
@@ -38,7 +39,7 @@ pub struct Snapshot {
     rest: Rest,
 }
 
-/// What is still to come.
+/// The rest of the snapshot.
 #[derive(Debug)]
 enum Rest {
     Bytes(u64),
@@ -46,7 +47,8 @@ enum Rest {
 }
 
 impl Snapshot {
-    /// Asks Redis at `socket` for one; it is of the instant at which Redis answers. No login for a Redis without password.
+    /// Asks Redis at `socket` for a snapshot of the moment at which Redis answers. A Redis without
+    /// a password needs no login.
     ///
     /// # Errors
     /// Unavailable (69) when Redis does not answer, Permission (77) when it refuses the login or the command.
@@ -54,14 +56,14 @@ impl Snapshot {
         let doing = format!("taking Redis's snapshot from {}", socket.display());
         let begun = || {
             let stream = UnixStream::connect(socket)?;
-            stream.set_read_timeout(Some(GLANCE))?;
-            let mut dialogue = Dialogue {
+            stream.set_read_timeout(Some(CHECK_INTERVAL))?;
+            let mut handshake = Handshake {
                 output: stream.try_clone()?,
                 input: Input::new(stream, stop.clone()),
                 doing: &doing,
             };
-            let head = dialogue.until_snapshot(login)?;
-            Ok((head, dialogue.input))
+            let head = handshake.until_snapshot(login)?;
+            Ok((head, handshake.input))
         };
         let (head, input) = begun().map_err(|e| broken(&doing, e)).or_fail_io(String::new)?;
         let rest = match head {
@@ -89,7 +91,7 @@ impl Read for Snapshot {
     }
 }
 
-/// The same error as one that carries a failure.
+/// Wraps an error in a failure, unless it carries one.
 fn broken(doing: &str, error: io::Error) -> io::Error {
     match error.downcast::<Failure>() {
         Ok(carried) => carried.into(),
@@ -97,14 +99,14 @@ fn broken(doing: &str, error: io::Error) -> io::Error {
     }
 }
 
-/// What is said before the snapshot comes.
-struct Dialogue<'a> {
+/// The handshake before the snapshot.
+struct Handshake<'a> {
     output: UnixStream,
     input: Input,
     doing: &'a str,
 }
 
-impl Dialogue<'_> {
+impl Handshake<'_> {
     fn until_snapshot(&mut self, login: Option<&Login>) -> io::Result<SnapshotHead> {
         if let Some(Login { user, password }) = login {
             let mut words = vec!["AUTH"];
@@ -112,18 +114,20 @@ impl Dialogue<'_> {
             words.push(password.expose_secret());
             let reply = self.ask(&words)?;
             if !reply.starts_with(b"+") {
-                // The first word alone: of a command that it does not know, Redis repeats the arguments.
+                // Only the first word: Redis repeats the arguments of a command that it does not
+                // know.
                 let said = String::from_utf8_lossy(&reply).split(' ').next().unwrap_or_default().to_owned();
                 let refused = format!("it refuses the login: {said}");
                 return Err(Failure::new(Exit::Permission, self.doing).because(refused).into());
             }
         }
-        // Lets Redis send the snapshot as it makes it, without a file of its own.
+        // Lets Redis send the snapshot while it creates it, without a file.
         let reply = self.ask(&["REPLCONF", "capa", "eof"])?;
         if !reply.starts_with(b"+") {
             return Err(self.refused(&reply).into());
         }
-        // Spares Redis the replication stream that nobody would read; older servers than 7.0 do not know it.
+        // Stops Redis from sending the replication stream, which nobody would read. Servers before
+        // 7.0 reject it.
         self.ask(&["REPLCONF", "rdb-only", "1"])?;
         let head = self.ask(&["SYNC"])?;
         SnapshotHead::parse(&head).ok_or_else(|| self.refused(&head).into())
@@ -141,9 +145,9 @@ impl Dialogue<'_> {
     }
 }
 
-/// A command in Redis's wire protocol (RESP arrays of bulk strings).
+/// Encodes a command in Redis's wire protocol (RESP arrays of bulk strings).
 fn command(words: &[&str]) -> Zeroizing<Vec<u8>> {
-    // Of the right size from the start: growing would leave copies of the password behind.
+    // The full size at once: growing would leave copies of the password in memory.
     let size = words.iter().map(|word| word.len() + 32).sum::<usize>() + 32;
     let mut wire = Zeroizing::new(Vec::with_capacity(size));
     wire.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
