@@ -9,13 +9,14 @@ use tokio::net::UnixStream;
 
 use crate::protocol::{Code, EmbedReply, LONGEST_ANSWER, Malformed, Refusal, Request, TextKind, Vectors};
 
-/// Where the socket is.
+/// The path of the socket.
 pub const DEFAULT_SOCKET: &str = "/run/nexus/embed.sock";
 
-/// A connection, made when it is first needed and kept. One request at a time; who has several at once takes several clients.
+/// A connection to `nexus-embed`. It opens on first use and stays open. It handles one request at a
+/// time; use several clients for several requests at once.
 ///
-/// It waits for as long as the service takes: the caller sets the limit with [`tokio::time::timeout`], and may use the client
-/// again after it.
+/// It waits without a limit: the caller sets one with [`tokio::time::timeout`], and may use the
+/// client again after a timeout.
 #[derive(Debug)]
 pub struct Client {
     socket: PathBuf,
@@ -25,18 +26,18 @@ pub struct Client {
 /// Why there are no vectors.
 #[derive(Debug)]
 pub enum EmbedError {
-    /// The request cannot be said: no texts, too many, too long. Nothing was sent.
+    /// The request is invalid: no texts, too many, or too long. Nothing was sent.
     Unsayable(Malformed),
-    /// The service cannot be reached, or broke off twice.
+    /// The service cannot be reached, or closed the connection twice.
     Unreachable(io::Error),
-    /// What came back is no answer.
+    /// The answer is malformed.
     Malformed(Malformed),
-    /// The service says why.
+    /// The service refused, for this reason.
     Refused(Refusal),
 }
 
 impl EmbedError {
-    /// Whether it is this request's own fault, so that no other try will help.
+    /// Whether the request itself is at fault, so that another try will not help.
     pub fn is_of_the_request(&self) -> bool {
         match self {
             Self::Unsayable(_) => true,
@@ -59,21 +60,21 @@ impl fmt::Display for EmbedError {
 
 impl std::error::Error for EmbedError {}
 
-/// How far a try has come.
+/// Why a try failed.
 enum Broken {
-    /// The connection was closed before the first byte of an answer: the service had left.
+    /// The connection closed before the first byte of an answer: the service had exited.
     BeforeAnswer(io::Error),
-    /// Whatever else.
+    /// Any other error.
     Otherwise(EmbedError),
 }
 
 impl Client {
-    /// A client of the service at `socket`; connects later.
+    /// Creates a client of the service at `socket`, without connecting to it.
     pub fn new(socket: impl AsRef<Path>) -> Self {
         Self { socket: socket.as_ref().to_owned(), connection: None }
     }
 
-    /// The vectors of `texts`, in their order: as many as there are texts.
+    /// Returns the vectors of `texts`, one for each, in their order.
     ///
     /// # Errors
     /// See [`EmbedError`].
@@ -81,7 +82,8 @@ impl Client {
         let asked = texts.len();
         let frame = Request::new(kind, texts).to_frame().map_err(EmbedError::Unsayable)?;
         let vectors = match self.ask(&frame).await {
-            // The service has left since the last request, or was killed. A new connection starts it again.
+            // The service exited or was killed after the last request. A new connection starts it
+            // again.
             Err(Broken::BeforeAnswer(_)) => match self.ask(&frame).await {
                 Err(Broken::BeforeAnswer(error)) => return Err(EmbedError::Unreachable(error)),
                 other => other,
@@ -99,8 +101,8 @@ impl Client {
         }
     }
 
-    /// One try. The connection is kept only after a whole answer, so a call that is dropped half-way leaves none behind
-    /// that would give its answer to the next request.
+    /// Tries once. Keeps the connection only after a whole answer, so that the answer to a dropped
+    /// call never reaches the next request.
     async fn ask(&mut self, frame: &[u8]) -> Result<Vectors, Broken> {
         let unreachable = |error| Broken::Otherwise(EmbedError::Unreachable(error));
         let mut connection = match self.connection.take() {
@@ -136,8 +138,8 @@ mod tests {
 
     use super::*;
 
-    /// Answers one request a connection, then closes it, as a service does that leaves.
-    fn leaving_service(listener: UnixListener, connections: Arc<AtomicUsize>, arrived: Arc<Notify>) {
+    /// Answers one request per connection, then closes it, as a service that exits does.
+    fn exiting_service(listener: UnixListener, connections: Arc<AtomicUsize>, arrived: Arc<Notify>) {
         tokio::spawn(async move {
             while let Ok((mut peer, _)) = listener.accept().await {
                 connections.fetch_add(1, Ordering::SeqCst);
@@ -159,12 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_has_left_is_asked_again() {
+    fn a_service_that_has_exited_is_asked_again() {
         let place = tempfile::tempdir().unwrap();
         let socket = place.path().join("embed.sock");
         runtime().block_on(async {
             let connections = Arc::new(AtomicUsize::new(0));
-            leaving_service(UnixListener::bind(&socket).unwrap(), Arc::clone(&connections), Arc::default());
+            exiting_service(UnixListener::bind(&socket).unwrap(), Arc::clone(&connections), Arc::default());
             let mut client = Client::new(&socket);
             for _ in 0..3 {
                 let vectors =
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_always_breaks_off_is_unreachable() {
+    fn a_service_that_always_closes_the_connection_is_unreachable() {
         let place = tempfile::tempdir().unwrap();
         let socket = place.path().join("embed.sock");
         runtime().block_on(async {
@@ -189,14 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_a_question_that_was_given_up_goes_to_nobody() {
+    fn the_answer_to_a_dropped_request_is_discarded() {
         let place = tempfile::tempdir().unwrap();
         let socket = place.path().join("embed.sock");
         runtime().block_on(async {
             let arrived = Arc::new(Notify::new());
-            leaving_service(UnixListener::bind(&socket).unwrap(), Arc::default(), Arc::clone(&arrived));
+            exiting_service(UnixListener::bind(&socket).unwrap(), Arc::default(), Arc::clone(&arrived));
             let mut client = Client::new(&socket);
-            // Given up when the request has arrived, before its answer is read.
+            // The call is dropped when the request has arrived, before its answer is read.
             tokio::select! {
                 biased;
                 () = arrived.notified() => {}

@@ -1,4 +1,4 @@
-//! Asking `nexus-embed` for the vectors of texts: what is said on its socket, and a client.
+//! The protocol of `nexus-embed`, which turns texts into vectors, and its client.
 
 pub mod client;
 pub mod protocol;

@@ -1,10 +1,12 @@
-//! What is said on the socket of `nexus-embed`.
+//! The protocol on the socket of `nexus-embed`.
 //!
-//! Requests and answers are frames: four bytes length (little-endian), then so many bytes. A request is JSON. An answer's
-//! first byte is 0 for vectors (length of the version as `u16`, the version in UTF-8, count as `u16`, dimensions as `u16`,
-//! then count × dimensions `f32`, all little-endian) and 1 for a refusal (JSON). Requests may follow each other on one connection,
-//! each after the answer to the one before. The service leaves when it is idle: whoever finds the connection closed
-//! before an answer has begun connects anew and asks again, as a request changes nothing.
+//! Requests and answers are frames: a length of four bytes (little-endian), then that many bytes. A
+//! request is JSON. The first byte of an answer is 0 for vectors (length of the version as `u16`,
+//! the version in UTF-8, count as `u16`, dimensions as `u16`, then count × dimensions `f32`, all
+//! little-endian) and 1 for a refusal (JSON). A client may send several requests on one connection,
+//! each after the answer to the previous one. The service exits when it is idle. A client that
+//! finds the connection closed before an answer begins connects again and repeats the request,
+//! which changes nothing.
 
 use std::fmt;
 
@@ -14,13 +16,13 @@ use serde::{Deserialize, Serialize};
 /// The longest request, in bytes, without its length.
 pub const LONGEST_REQUEST: usize = 4 << 20;
 
-/// Most texts of one request.
+/// The most texts in one request.
 pub const MOST_TEXTS: usize = 64;
 
-/// The longest version: the column that keeps it, `embedding_version`, is a `varchar(50)`.
+/// The longest version: its column, `embedding_version`, is a `varchar(50)`.
 pub const LONGEST_VERSION: usize = 50;
 
-/// Most numbers of a vector: pgvector's limit for an index.
+/// The most dimensions of a vector: pgvector's limit for an index.
 const MOST_DIMENSIONS: usize = 2000;
 
 /// The longest message of a refusal, in bytes.
@@ -32,28 +34,28 @@ pub const LONGEST_ANSWER: usize = 7 + LONGEST_VERSION * 4 + MOST_TEXTS * MOST_DI
 const VECTORS: u8 = 0;
 const REFUSAL: u8 = 1;
 
-/// What the texts are; some models want to know.
+/// The kind of texts, which some models distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TextKind {
-    /// What someone looks for.
+    /// A text to search for.
     Query,
-    /// What is kept and may be found.
+    /// A stored text that a search may find.
     Passage,
 }
 
-/// Texts whose vectors are wanted.
+/// A request for the vectors of texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     v: Version1,
-    /// What they are.
+    /// The kind of the texts.
     pub kind: TextKind,
-    /// 1 to [`MOST_TEXTS`] of them.
+    /// The texts, 1 to [`MOST_TEXTS`].
     pub texts: Vec<String>,
 }
 
-/// The number 1: of this protocol.
+/// The version of this protocol: 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 struct Version1;
@@ -65,7 +67,7 @@ impl TryFrom<u8> for Version1 {
         if version == 1 {
             Ok(Self)
         } else {
-            Err(format!("version {version} of the protocol is not known, 1 is"))
+            Err(format!("version {version} of the protocol is not supported, only 1"))
         }
     }
 }
@@ -76,29 +78,29 @@ impl From<Version1> for u8 {
     }
 }
 
-/// What comes back.
+/// The answer to a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EmbedReply {
     /// The vectors.
     Vectors(Vectors),
-    /// Why there are none.
+    /// Why there are no vectors.
     Refusal(Refusal),
 }
 
 /// Vectors of one model, in the order of the texts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vectors {
-    /// Of which model: its name, `@`, the first eight hexadecimal digits of its weights' SHA-256. Goes into
-    /// `embedding_version`; vectors of two versions are not comparable.
+    /// The model's name, `@`, and the first eight hexadecimal digits of the SHA-256 of its weights.
+    /// Column `embedding_version` stores it. Vectors of two versions are not comparable.
     pub version: String,
-    /// Numbers a vector has, never 0.
+    /// The number of dimensions, never 0.
     pub dimensions: usize,
-    /// One vector after the other, each of Euclidean length 1.
+    /// The vectors one after the other, each of Euclidean length 1.
     pub values: Vec<f32>,
 }
 
 impl Vectors {
-    /// One slice a text.
+    /// Returns one slice per text.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.values.chunks_exact(self.dimensions)
     }
@@ -107,27 +109,27 @@ impl Vectors {
 /// Why there are no vectors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// For programs.
+    /// The reason, for programs.
     pub code: Code,
-    /// For people: one sentence, without anything of the texts.
+    /// The reason, for people: one sentence that quotes nothing of the texts.
     pub message: String,
 }
 
-/// Kinds of refusals.
+/// The kinds of refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
-    /// The request is not what it must be; asking it again changes nothing.
+    /// The request is invalid; another try will not help.
     BadRequest,
     /// No model is installed, or it is damaged.
     NoModel,
-    /// Too many are waiting; later it may work.
+    /// Too many requests are waiting; a later try may work.
     Busy,
-    /// Something went wrong with this request.
+    /// The service failed on this request.
     Failed,
 }
 
-/// Bytes that are no frame of this protocol: why.
+/// Why bytes are not a frame of this protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed(String);
 
@@ -140,12 +142,12 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl Malformed {
-    /// An answer longer than any may be.
+    /// The answer is longer than allowed.
     pub(super) fn of_length(length: usize) -> Self {
-        Self(format!("{length} bytes, the longest answer has {LONGEST_ANSWER}"))
+        Self(format!("{length} bytes, more than {LONGEST_ANSWER}"))
     }
 
-    /// Another number of vectors than of texts.
+    /// The answer has another number of vectors than of texts.
     pub(super) fn of_count() -> Self {
         Self("another number of vectors than of texts".to_owned())
     }
@@ -156,7 +158,7 @@ fn malformed(why: impl Into<String>) -> Malformed {
 }
 
 impl Request {
-    /// A request for the vectors of `texts`.
+    /// Creates a request for the vectors of `texts`.
     pub fn new(kind: TextKind, texts: Vec<String>) -> Self {
         Self { v: Version1, kind, texts }
     }
@@ -164,15 +166,12 @@ impl Request {
     /// As a frame, its length included.
     ///
     /// # Errors
-    /// When it has no text, more than [`MOST_TEXTS`], or is longer than [`LONGEST_REQUEST`].
+    /// The request has no texts, more than [`MOST_TEXTS`], or is longer than [`LONGEST_REQUEST`].
     pub fn to_frame(&self) -> Result<Vec<u8>, Malformed> {
         self.check()?;
         let body = serde_json::to_vec(self).map_err(|error| malformed(error.to_string()))?;
         if body.len() > LONGEST_REQUEST {
-            return Err(malformed(format!(
-                "a request of {} bytes, the longest has {LONGEST_REQUEST}",
-                body.len()
-            )));
+            return Err(malformed(format!("a request of {} bytes, more than {LONGEST_REQUEST}", body.len())));
         }
         Ok(framed(body))
     }
@@ -180,9 +179,9 @@ impl Request {
     /// Reads a frame's body.
     ///
     /// # Errors
-    /// When it is not such a request; nothing of the texts is in the error.
+    /// The body is not a valid request. The error quotes nothing of the texts.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        // serde_json quotes a wrong value of a known field; where it is in the body says as much.
+        // serde_json would quote a wrong value, so the error gives only its position.
         let request: Self = serde_json::from_slice(body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             malformed(format!(
@@ -196,7 +195,7 @@ impl Request {
     fn check(&self) -> Result<(), Malformed> {
         match self.texts.len() {
             1..=MOST_TEXTS => Ok(()),
-            number => Err(malformed(format!("{number} texts, 1 to {MOST_TEXTS} may be asked for at once"))),
+            number => Err(malformed(format!("{number} texts; expected 1 to {MOST_TEXTS}"))),
         }
     }
 }
@@ -205,7 +204,7 @@ impl EmbedReply {
     /// As a frame, its length included.
     ///
     /// # Errors
-    /// When it does not fit the format.
+    /// The answer does not fit the format.
     pub fn to_frame(&self) -> Result<Vec<u8>, Malformed> {
         match self {
             Self::Vectors(vectors) => vectors.to_frame(),
@@ -220,13 +219,13 @@ impl EmbedReply {
     /// Reads a frame's body.
     ///
     /// # Errors
-    /// When it is not such an answer.
+    /// The body is not a valid answer.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         match body.split_first() {
             Some((&VECTORS, rest)) => Vectors::parse(rest).map(Self::Vectors),
             Some((&REFUSAL, rest)) if rest.len() <= LONGEST_MESSAGE => {
                 serde_json::from_slice(rest).map(Self::Refusal).map_err(|error| {
-                    malformed(format!("a refusal that cannot be read: {}", beginning(&error.to_string())))
+                    malformed(format!("a malformed refusal: {}", beginning(&error.to_string())))
                 })
             }
             Some((&REFUSAL, _)) => Err(malformed("a refusal that is too long")),
@@ -306,7 +305,7 @@ impl Vectors {
 
 /// Puts the length before the body.
 fn framed(body: Vec<u8>) -> Vec<u8> {
-    // Every body here is some MiB at most.
+    // Every body has at most a few MiB.
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
     let mut frame = body;
     frame.splice(0..0, length.to_le_bytes());
@@ -333,7 +332,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_said_is_what_is_heard(texts in proptest::collection::vec(any::<String>(), 1..=MOST_TEXTS), is_query: bool, vectors in vectors()) {
+        fn requests_and_answers_survive_a_round_trip(texts in proptest::collection::vec(any::<String>(), 1..=MOST_TEXTS), is_query: bool, vectors in vectors()) {
             let kind = if is_query { TextKind::Query } else { TextKind::Passage };
             let request = Request::new(kind, texts);
             let frame = request.to_frame().unwrap();
@@ -346,7 +345,7 @@ mod tests {
         }
 
         #[test]
-        fn an_answer_cut_short_is_none(vectors in vectors(), cut in any::<proptest::sample::Index>()) {
+        fn a_truncated_answer_is_an_error(vectors in vectors(), cut in any::<proptest::sample::Index>()) {
             let frame = EmbedReply::Vectors(vectors).to_frame().unwrap();
             let end = 4 + cut.index(frame.len() - 4);
             prop_assert!(EmbedReply::parse(&frame[4..end]).is_err());
@@ -354,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_those_of_the_contract() {
+    fn the_bytes_match_the_documented_format() {
         let request = Request::new(TextKind::Query, vec!["é".to_owned()]);
         assert_eq!(
             request.to_frame().unwrap()[4..],
@@ -391,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_none_are_refused() {
+    fn vectors_with_nan_or_without_dimensions_are_refused() {
         let vectors = Vectors { version: "m@01234567".to_owned(), dimensions: 1, values: vec![f32::NAN] };
         assert!(EmbedReply::Vectors(vectors).to_frame().is_err());
         assert!(EmbedReply::parse(&[0, 1, 0, b'm', 1, 0, 1, 0, 0, 0, 0xc0, 0x7f]).is_err());
