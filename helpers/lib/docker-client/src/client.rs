@@ -70,9 +70,10 @@ impl Client {
 
     /// Sends a request with all of `input`, and returns the first 64 KiB of its standard output.
     ///
-    /// One thread moves input and output in turn, so neither side can block the other for ever. This reads `input` to its end
-    /// before it returns `Ok`, even if the command needs only a part: a reader that verifies itself at its end (age, a checksum)
-    /// has done so. When reading it fails, the connection is closed without a shutdown, so the command never takes a part of the
+    /// One thread moves input and output in turn, so neither side can block the other for ever.
+    /// This reads `input` to its end before it returns `Ok`, even if the command needs only a part:
+    /// a reader that verifies itself at its end (age, a checksum) has done so. If reading fails,
+    /// this closes the connection without a shutdown, so the command never takes a part of the
     /// input for the whole.
     ///
     /// # Errors

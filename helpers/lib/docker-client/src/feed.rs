@@ -1,4 +1,4 @@
-//! Sending input without blocking, while output is received.
+//! Sends input without blocking while it receives output.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -11,9 +11,9 @@ use crate::output::CommandOutput;
 /// What happens to the connection's writing half once all input is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AtEnd {
-    /// It is shut down, which ends the command's input.
+    /// Shut it down, which ends the command's input.
     Close,
-    /// It stays open.
+    /// Keep it open.
     KeepOpen,
 }
 
@@ -34,7 +34,8 @@ impl<'a> Feed<'a> {
         Self { input, at_end, pending: Vec::new(), sent: 0, ended: false, closed: false }
     }
 
-    /// Sends everything. A peer that closes the connection is no error here: its answer says why.
+    /// Sends everything. A peer that closes the connection is not an error here: its answer says
+    /// why.
     pub(crate) fn send_all(&mut self, output: &mut CommandOutput) -> Result<()> {
         self.fill(output)?;
         while !self.is_done() {
@@ -45,7 +46,7 @@ impl<'a> Feed<'a> {
         Ok(())
     }
 
-    /// Waits until the socket is ready, then sends input and receives output, as far as that does not block.
+    /// Waits until the socket is ready, then sends and receives without blocking.
     ///
     /// Returns how many bytes of standard output it has put into `buffer`: `None` if none came, `Some(0)` after the command
     /// exited with status 0.
@@ -101,8 +102,8 @@ impl<'a> Feed<'a> {
         Ok(())
     }
 
-    /// Sends what the socket takes now. A command that closes its input early is no error here: it may need only a part, and
-    /// its exit status tells.
+    /// Sends what the socket accepts now. A command that closes its input early is not an error
+    /// here: it may need only a part, and its exit status tells whether it succeeded.
     fn send_some(&mut self, output: &mut CommandOutput) -> Result<()> {
         match output.stream().write(&self.pending[self.sent..]) {
             Ok(sent) => self.sent += sent,

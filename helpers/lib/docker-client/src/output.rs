@@ -18,7 +18,7 @@ pub(crate) const SEE_JOURNAL: &str = "See: journalctl -u 'nexus-docker@*'";
 /// A function that is called at every wait and at least four times a second; its error ends the request.
 pub(crate) type Check = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
-/// How long a wait lasts before the check is called again, in milliseconds.
+/// The interval between two calls of the check, in milliseconds.
 const CHECK_INTERVAL: u16 = 250;
 
 /// How long a command may run after it closed its input early.
@@ -29,9 +29,9 @@ const STDERR_LIMIT: usize = 8 << 10;
 
 /// The standard output of a request's command.
 ///
-/// `read` returns `Ok(0)` only after the command exited with status 0. The failure of a command, a refusal and a closed
-/// connection are errors that carry a [`Failure`]; [`OrFailIo`] takes it out again. Dropping this before the end closes the
-/// connection, and nexus-docker then kills the command.
+/// `read` returns `Ok(0)` only after the command exited with status 0. The failure of a command, a
+/// refusal and a closed connection are errors that carry a [`Failure`]; [`OrFailIo`] unwraps it.
+/// Dropping this before the end closes the connection, and nexus-docker then kills the command.
 pub struct CommandOutput {
     stream: UnixStream,
     doing: String,
@@ -155,7 +155,8 @@ impl CommandOutput {
         let failure = Failure::new(exit, &*self.doing)
             .because(format!("exited with status {status}: {message}"))
             .advise(SEE_JOURNAL);
-        // With status 1 the tool itself reports an error; above 128 a signal killed it.
+        // With status 1 the tool itself reports an error. A status above 128 means that a signal
+        // killed it.
         if status == 1 { failure.refused_with(Refusal { message, ..Refusal::default() }) } else { failure }
     }
 }

@@ -1,4 +1,4 @@
-//! The client against a helper that behaves, misbehaves, or dies.
+//! Tests the client with a helper that behaves, misbehaves, or dies.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
@@ -190,7 +190,7 @@ fn an_input_error_closes_the_connection_and_is_returned() {
     let (client, _dir, thread) = helper(|mut input, mut out| {
         while input.read(&mut [0; 4096]).unwrap_or(0) > 0 {}
         let written = Frame::Exit(0).write_to(&mut out);
-        assert!(written.is_err(), "it is a full hang-up, not a half-close");
+        assert!(written.is_err(), "the connection is closed, not only its writing half");
     });
     let failure = client.send(&RESTORE(), &mut Damaged(0)).unwrap_err();
     assert_eq!(failure.exit(), Exit::Data);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// All that an answer holds: standard output, standard error, and its last frame.
+/// An answer: standard output, standard error, and the last frame.
 type Answer = (Vec<u8>, Vec<u8>, Option<Frame<'static>>);
 
 /// Reads an answer into a buffer of `size` bytes; stops at its last frame or at an error.
@@ -26,7 +26,7 @@ fn read(mut wire: impl Read, size: usize) -> io::Result<Answer> {
     }
 }
 
-/// Gives one byte at a time, and `WouldBlock` before each.
+/// Returns one byte at a time, and `WouldBlock` before each.
 struct Dribble<'a> {
     bytes: &'a [u8],
     blocks: bool,
