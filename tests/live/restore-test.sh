@@ -247,12 +247,12 @@ check damaged_by "SELECT lo_put(oid, 0, 'L') FROM pg_largeobject_metadata" "larg
 check damaged_by "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'm.episode_content'::regclass" "index m.episode_content is invalid"
 check damaged_by "DROP INDEX m.episode_tags" "index m.episode_tags is missing"
 check damaged_by "DROP VIEW m.tagged" "view m.tagged is missing"
-check damaged_by "REVOKE SELECT ON m.tagged FROM nexus_app" "view m.tagged is not as it was"
-check damaged_by "CREATE OR REPLACE FUNCTION m.double(int) RETURNS int LANGUAGE sql AS 'SELECT \$1 * 3'" "function m.double(integer) is not as it was"
+check damaged_by "REVOKE SELECT ON m.tagged FROM nexus_app" "view m.tagged differs"
+check damaged_by "CREATE OR REPLACE FUNCTION m.double(int) RETURNS int LANGUAGE sql AS 'SELECT \$1 * 3'" "function m.double(integer) differs"
 check damaged_by "DROP POLICY mine ON m.note" "policy mine on m.note is missing"
-check damaged_by "ALTER TABLE m.note DISABLE ROW LEVEL SECURITY" "table m.note is not as it was"
+check damaged_by "ALTER TABLE m.note DISABLE ROW LEVEL SECURITY" "table m.note differs"
 check damaged_by "ALTER TABLE m.note DROP CONSTRAINT note_id_fkey" "constraint note_id_fkey on m.note is missing"
-check damaged_by "ALTER ROLE nexus_app SUPERUSER" "role nexus_app is not as it was"
+check damaged_by "ALTER ROLE nexus_app SUPERUSER" "role nexus_app differs"
 check a_double_key_is_no_proof
 check not_damaged_by "UPDATE pg_attribute SET attoptions = '{pg_attver=7}' WHERE attrelid = 'm.note'::regclass AND attnum = 1"
 check owner_only_is_said

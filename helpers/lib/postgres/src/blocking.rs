@@ -1,4 +1,5 @@
-//! A control connection for code that is not asynchronous: it waits for each answer, and notices a stop while it does.
+//! A control connection for synchronous code. It waits for each answer, and checks for a stop while
+//! it waits.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -16,13 +17,13 @@ use crate::objects::Objects;
 use crate::priority::{STAND_BACK, STANDING_BACK};
 use crate::server::Server;
 
-/// How long an answer is waited for before a stop is looked for.
-const GLANCE: Duration = Duration::from_millis(250);
+/// The interval between two checks for a stop.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long a statement may take to end that is no longer wanted: a server that stands still must not hold a job up.
-const CALLED_OFF: Duration = Duration::from_secs(5);
+/// How long to wait for a cancelled statement to end: a server that hangs must not delay the job.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A session.
+/// A session on the server.
 pub struct Control {
     runtime: Runtime,
     client: Client,
@@ -33,7 +34,7 @@ impl Control {
     /// Connects to `database`.
     ///
     /// # Errors
-    /// As [`control::connect`].
+    /// Those of [`control::connect`].
     pub fn open(server: &Server, database: &str, stop: &Stop) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -43,18 +44,19 @@ impl Control {
         Ok(Self { runtime, client, stop: stop.clone() })
     }
 
-    /// A session in a database that is not `avoid`, for what cannot be done from inside it.
+    /// Opens a session in another database than `avoid`, for statements that cannot run inside it.
     ///
     /// # Errors
-    /// As [`Control::open`].
+    /// Those of [`Control::open`].
     pub fn beside(server: &Server, avoid: &str, stop: &Stop) -> Result<Self> {
         Self::open(server, if avoid == "postgres" { "template1" } else { "postgres" }, stop)
     }
 
-    /// Lets all others go first in the server; where it may not (see `priority`), it says so and goes on.
+    /// Lowers the session's priority in the server. If that is not allowed (see `priority`), logs
+    /// it and goes on.
     ///
     /// # Errors
-    /// When stopped, or the connection breaks.
+    /// TryLater (75) when stopped; Unavailable (69) when the connection breaks.
     pub fn stand_back(&self) -> Result<()> {
         match self.try_run(STAND_BACK)? {
             Ok(()) => {}
@@ -66,7 +68,7 @@ impl Control {
         Ok(())
     }
 
-    /// Runs statements whose rows, if any, do not matter.
+    /// Runs statements and discards their rows.
     ///
     /// # Errors
     /// The server's.
@@ -74,7 +76,7 @@ impl Control {
         self.try_run(sql)?.map_err(|error| from_client(doing, &error))
     }
 
-    /// The same, for callers that want to look at the server's error.
+    /// Does the same, for callers that inspect the server's error.
     ///
     /// # Errors
     /// TryLater (75) when stopped.
@@ -90,7 +92,7 @@ impl Control {
         self.wait(self.client.query(sql, values))?.map_err(|error| from_client(doing, &error))
     }
 
-    /// Runs a query, for callers that want to look at the server's error.
+    /// Runs a query, for callers that inspect the server's error.
     ///
     /// # Errors
     /// TryLater (75) when stopped.
@@ -106,7 +108,7 @@ impl Control {
         self.try_run_while(sql, meanwhile)?.map_err(|error| from_client(doing, &error))
     }
 
-    /// The same, for callers that want to look at the server's error.
+    /// Does the same, for callers that inspect the server's error.
     ///
     /// # Errors
     /// TryLater (75) when stopped.
@@ -118,13 +120,13 @@ impl Control {
         self.wait_while(self.client.batch_execute(sql), meanwhile)
     }
 
-    /// Runs a query that gives one row.
+    /// Runs a query that returns one row.
     ///
     /// # Errors
     /// The server's.
     pub fn row(&self, doing: &str, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Row> {
         let row = self.rows(doing, sql, values)?.into_iter().next();
-        row.ok_or_else(|| Failure::new(Exit::Software, doing).because("the server gave no row"))
+        row.ok_or_else(|| Failure::new(Exit::Software, doing).because("the server returned no row"))
     }
 
     /// Lists the objects of the database.
@@ -150,11 +152,11 @@ impl Control {
         self.runtime.block_on(async {
             let mut answer = pin!(answer);
             loop {
-                if let Ok(answer) = tokio::time::timeout(GLANCE, &mut answer).await {
+                if let Ok(answer) = tokio::time::timeout(CHECK_INTERVAL, &mut answer).await {
                     return Ok(answer);
                 }
                 if let Err(stopped) = self.stop.check() {
-                    self.call_off(answer).await;
+                    self.cancel(answer).await;
                     return Err(stopped);
                 }
                 meanwhile();
@@ -162,18 +164,18 @@ impl Control {
         })
     }
 
-    /// Has the server end the statement before its time, and waits for that: a CREATE DATABASE that goes on would be there after
-    /// everything has been put away.
-    async fn call_off<T>(&self, answer: impl Future<Output = std::result::Result<T, Error>>) {
-        let called_off = async {
+    /// Cancels the statement in the server and waits for its end. A CREATE DATABASE that went on
+    /// would leave a database behind after the cleanup.
+    async fn cancel<T>(&self, answer: impl Future<Output = std::result::Result<T, Error>>) {
+        let cancelled = async {
             self.client.cancel_token().cancel_query(NoTls).await?;
-            // Whether it was done or not: either way it has ended.
+            // The result does not matter: the statement has ended.
             Ok::<_, Error>(answer.await.is_ok())
         };
-        match tokio::time::timeout(CALLED_OFF, called_off).await {
+        match tokio::time::timeout(CANCEL_TIMEOUT, cancelled).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => log::info!("{}", from_client("calling a statement off", &error)),
-            Err(_) => log::info!("calling a statement off: the server does not answer"),
+            Ok(Err(error)) => log::info!("{}", from_client("cancelling a statement", &error)),
+            Err(_) => log::info!("cancelling a statement: the server does not answer"),
         }
     }
 }

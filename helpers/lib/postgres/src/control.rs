@@ -8,7 +8,7 @@ use crate::failure::from_client;
 use crate::server::Server;
 use crate::session;
 
-/// Connects to `database`; the connection is driven by the current tokio runtime.
+/// Connects to `database`. The current tokio runtime drives the connection.
 ///
 /// # Errors
 /// Unavailable (69) when the server does not answer, Permission (77) when it refuses the password.
@@ -31,7 +31,7 @@ pub async fn connect(server: &Server, database: &str, application: &str) -> Resu
         .connect_timeout(std::time::Duration::from_secs(10));
     let doing = || format!("connecting to PostgreSQL at {} as {}", server.address(), settings.user);
     let (client, connection) = config.connect(NoTls).await.map_err(|e| from_client(doing(), &e))?;
-    // Ends with the client; its error reaches whoever waits for an answer.
+    // Ends with the client. Its error reaches the caller that waits for an answer.
     tokio::spawn(connection);
     client
         .batch_execute(&format!("{}; SET search_path = ''", session::FIRST))

@@ -1,17 +1,16 @@
-//! What a server's error means for the job: which exit code, which advice.
+//! Turns errors of the server into failures with an exit code and advice.
 
 use nexus_cli::failure::{Exit, Failure, Refusal};
 
-/// Whether a SQLSTATE says that other sessions caused the failure, so that another try may succeed:
-/// serialization_failure,
-/// deadlock_detected, lock_not_available.
+/// Whether other sessions caused the error, so that another try may succeed: serialization_failure,
+/// deadlock_detected or lock_not_available.
 pub fn is_busy(sqlstate: &str) -> bool {
     matches!(sqlstate, "40001" | "40P01" | "55P03")
 }
 
-/// A failure from a server's message and SQLSTATE (PostgreSQL manual, appendix A).
+/// Makes a failure from a server's message and SQLSTATE (PostgreSQL manual, appendix A).
 ///
-/// Only the primary message is shown: DETAIL and CONTEXT may quote rows, which are private.
+/// It contains only the primary message: DETAIL and CONTEXT may quote rows, which are private.
 pub fn from_server(doing: impl Into<String>, sqlstate: &str, message: &str) -> Failure {
     let (exit, advice) = match sqlstate {
         "28P01" | "28000" => {
@@ -41,7 +40,7 @@ pub fn from_server(doing: impl Into<String>, sqlstate: &str, message: &str) -> F
     }
 }
 
-/// A failure from tokio-postgres.
+/// Makes a failure from an error of tokio-postgres.
 pub fn from_client(doing: impl Into<String>, error: &tokio_postgres::Error) -> Failure {
     if let Some(db) = error.as_db_error() {
         let failure = from_server(doing, db.code().code(), db.message());
@@ -57,13 +56,14 @@ pub fn from_client(doing: impl Into<String>, error: &tokio_postgres::Error) -> F
     unreachable(doing, cause)
 }
 
-/// The columns of `Key (a, lower(b))=(…) …`, as DETAIL begins for constraints, in any language.
+/// Returns the columns of `Key (a, lower(b))=(…) …`, with which DETAIL begins for constraints, in
+/// any language.
 pub(super) fn key_in(detail: &str) -> Option<String> {
     let key = &detail[detail.find('(')? + 1..];
     key.find(")=(").map(|end| key[..end].to_owned())
 }
 
-/// A failure because the server does not answer or broke off.
+/// Makes a failure for a server that does not answer or closed the connection.
 pub fn unreachable(doing: impl Into<String>, cause: impl Into<String>) -> Failure {
     Failure::new(Exit::Unavailable, doing)
         .because(cause.into())
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sessions_in_the_way_are_a_reason_to_try_again() {
+    fn errors_caused_by_other_sessions_are_try_later() {
         for sqlstate in ["40001", "40P01", "55P03"] {
             assert_eq!(from_server("locking", sqlstate, "busy").exit(), Exit::TryLater, "{sqlstate}");
         }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_key_its_columns_are_told_and_no_values() {
+    fn a_key_has_its_columns_and_no_values() {
         assert_eq!(key_in("Key (id)=(1) is duplicated."), Some("id".to_owned()));
         assert_eq!(
             key_in("Schlüssel »(a, lower(b))=(1, (x)=(y))« ist doppelt."),

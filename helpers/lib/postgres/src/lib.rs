@@ -1,4 +1,4 @@
-//! Speaking to PostgreSQL: the settings to reach it, a control connection (tokio-postgres), and a raw
+//! Access to PostgreSQL: the settings to reach it, a control connection (tokio-postgres), and a raw
 //! session that streams COPY without holding a row in memory.
 
 pub mod blocking;

@@ -1,8 +1,10 @@
-//! What a database has besides rows: schemas, tables, views, indexes, constraints, triggers, policies, functions, types,
-//! roles. Listed when it is backed up, and again when the set is restored: what is there must be equal.
+//! The objects of a database besides rows: schemas, tables, views, indexes, constraints, triggers,
+//! policies, functions, types, roles. The backup lists them, and the restore lists them again: both
+//! lists must be equal.
 //!
-//! Of each object only what survives a dump letter by letter goes into its digest. Expressions do not: PostgreSQL prints
-//! a view or a CHECK from its parsed form, and that may print otherwise after it was read once more.
+//! The digest of an object contains only what survives a dump unchanged. It contains no
+//! expressions: PostgreSQL prints a view or a CHECK from its parsed form, and the text may differ
+//! after a restore.
 
 mod queries;
 
@@ -17,39 +19,39 @@ use crate::failure::from_client;
 
 use queries::QUERIES;
 
-/// Objects by kind ("view", "policy", …) and identity, each with the digest of what is known of it.
+/// Objects by kind ("view", "policy", …) and identity, each with the digest of its definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Objects(pub BTreeMap<String, BTreeMap<String, Digest>>);
 
-/// How strictly two lists are compared.
+/// How strictly to compare two lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
-    /// Everything must be equal: server and extensions have the versions they had.
+    /// Everything must be equal: the server and the extensions have the same versions.
     Equal,
-    /// Everything must be there; other versions may describe it otherwise.
+    /// Every object must exist. Other versions may describe it differently.
     Present,
 }
 
 impl Objects {
-    /// Takes one row of a query of `QUERIES`.
+    /// Adds one row of a query of `QUERIES`.
     pub fn add(&mut self, kind: &str, identity: String, definition: &str) {
         self.0.entry(kind.to_owned()).or_default().insert(identity, Digest::of(definition.as_bytes()));
     }
 
-    /// How many there are.
+    /// Returns the number of objects.
     pub fn count(&self) -> u64 {
         self.0.values().map(|of_kind| of_kind.len() as u64).sum()
     }
 
-    /// How many there are of each kind.
+    /// Returns the number of objects of each kind.
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.0.iter().map(|(kind, objects)| (kind.clone(), objects.len() as u64)).collect()
     }
 
-    /// What `found` lacks, has besides, or has otherwise, each as "view a.b is missing".
+    /// Lists what `found` lacks, has in addition, or has changed, each as "view a.b is missing".
     ///
-    /// Roles belong to the server: of those only the ones in `roles` are compared, and others may be there.
+    /// Roles belong to the server, so this compares only those in `roles`; others may exist.
     pub fn differences(&self, found: &Self, strictness: Strictness, roles: &BTreeSet<String>) -> Vec<String> {
         let mut differences = Vec::new();
         let kinds: BTreeSet<&String> = self.0.keys().chain(found.0.keys()).collect();
@@ -62,14 +64,14 @@ impl Objects {
                 match there.get(identity) {
                     None => differences.push(format!("{kind} {identity} is missing")),
                     Some(other) if other != digest && strictness == Strictness::Equal => {
-                        differences.push(format!("{kind} {identity} is not as it was"));
+                        differences.push(format!("{kind} {identity} differs"));
                     }
                     Some(_) => {}
                 }
             }
             let is_more = |identity: &&String| !expected.contains_key(*identity) && of_role(identity);
             for identity in there.keys().filter(is_more).filter(|_| strictness == Strictness::Equal) {
-                differences.push(format!("{kind} {identity} was not there"));
+                differences.push(format!("{kind} {identity} was added"));
             }
         }
         differences
@@ -105,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_changed_or_new_is_named() {
+    fn missing_changed_and_added_objects_are_named() {
         let was =
             objects(&[("view", "a.v", "1"), ("table", "a.t", "1"), ("role", "r", "1"), ("role", "s", "1")]);
         let is = objects(&[
@@ -117,12 +119,7 @@ mod tests {
         let roles: BTreeSet<String> = ["r".to_owned()].into();
         assert_eq!(
             was.differences(&is, Strictness::Equal, &roles),
-            [
-                "policy p on a.t was not there",
-                "role r is missing",
-                "table a.t is not as it was",
-                "view a.v is missing"
-            ]
+            ["policy p on a.t was added", "role r is missing", "table a.t differs", "view a.v is missing"]
         );
         assert_eq!(
             was.differences(&is, Strictness::Present, &roles),

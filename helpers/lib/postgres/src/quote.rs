@@ -1,23 +1,23 @@
-//! Names and texts as SQL wants them.
+//! Quotes names and texts for SQL.
 
-/// A name as an SQL identifier, always quoted.
+/// Returns a name as an SQL identifier, always quoted.
 pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Schema and name, both quoted.
+/// Returns schema and name, both quoted.
 pub fn qualified(schema: &str, name: &str) -> String {
     format!("{}.{}", identifier(schema), identifier(name))
 }
 
-/// Schema and name of a text that [`qualified`] wrote; `None` for any other text.
+/// Parses a text that [`qualified`] wrote into schema and name; `None` for any other text.
 pub fn parse_qualified(text: &str) -> Option<(String, String)> {
     let (schema, rest) = parse_identifier(text)?;
     let (name, rest) = parse_identifier(rest.strip_prefix('.')?)?;
     rest.is_empty().then_some((schema, name))
 }
 
-/// The name that `text` begins with, quoted, and what follows it.
+/// Parses the quoted name at the start of `text`. Returns it and the rest.
 fn parse_identifier(text: &str) -> Option<(String, &str)> {
     let (mut name, mut rest) = (String::new(), text.strip_prefix('"')?);
     loop {
@@ -31,8 +31,8 @@ fn parse_identifier(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// A name as an SQL identifier in ASCII alone: right in a session of whatever `client_encoding` (PostgreSQL manual,
-/// "Identifiers and Key Words", Unicode escapes).
+/// Returns a name as an SQL identifier in ASCII, valid with any `client_encoding` (PostgreSQL
+/// manual, "Identifiers and Key Words", Unicode escapes).
 pub fn ascii_identifier(name: &str) -> String {
     if name.is_ascii() {
         return identifier(name);
@@ -40,7 +40,7 @@ pub fn ascii_identifier(name: &str) -> String {
     format!("U&\"{}\"", ascii(name, '"'))
 }
 
-/// Backslashes and `quote` doubled, and what is not ASCII escaped.
+/// Doubles backslashes and `quote`, and escapes other characters than ASCII.
 fn ascii(text: &str, quote: char) -> String {
     text.chars().fold(String::new(), |mut escaped, character| {
         if character == quote || character == '\\' {
@@ -54,12 +54,12 @@ fn ascii(text: &str, quote: char) -> String {
     })
 }
 
-/// A text as an SQL literal in ASCII, for scripts with any `client_encoding`.
+/// Returns a text as an SQL literal in ASCII, valid with any `client_encoding`.
 pub fn ascii_literal(text: &str) -> String {
     if text.is_ascii() { literal(text) } else { format!("U&'{}'", ascii(text, '\'')) }
 }
 
-/// A text as an SQL literal that is right whatever `standard_conforming_strings` says.
+/// Returns a text as an SQL literal, valid with any `standard_conforming_strings`.
 pub fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
@@ -92,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_taken_is_what_qualified_writes(text in "[\".a;\\\\ñ]{0,12}", schema in ".{0,8}", name in ".{0,8}") {
+        fn parse_qualified_accepts_exactly_what_qualified_writes(text in "[\".a;\\\\ñ]{0,12}", schema in ".{0,8}", name in ".{0,8}") {
             prop_assert_eq!(parse_qualified(&qualified(&schema, &name)), Some((schema, name)));
             if let Some((schema, name)) = parse_qualified(&text) {
                 prop_assert_eq!(qualified(&schema, &name), text);

@@ -1,7 +1,7 @@
-//! A raw session for COPY … TO STDOUT: the payload is handed on as it arrives.
+//! A raw session for COPY … TO STDOUT, which passes the payload on as it arrives.
 //!
-//! The server sends a row as one message, and tokio-postgres holds a message whole, so a row of 100 MB
-//! would need that much memory and more; here a row never exists as a whole. (PostgreSQL manual,
+//! The server sends a row as one message, and tokio-postgres holds a whole message: a row of 100 MB
+//! would need that much memory and more. This session never holds a whole row. (PostgreSQL manual,
 //! "Frontend/Backend Protocol", message formats.)
 
 mod copy_in;
@@ -20,13 +20,13 @@ use crate::server::Server;
 use crate::session;
 use crate::stream::Stream;
 
-/// Bytes read from the socket at once.
+/// Bytes per read from the socket.
 const BUFFER: usize = 256 << 10;
 
 /// The longest message that is not COPY data, in bytes: notices, errors, parameters.
 const LONGEST_MESSAGE: usize = 1 << 20;
 
-/// What a COPY moved.
+/// The size of a COPY.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
     /// Rows, as the server counted them.
@@ -45,7 +45,7 @@ pub struct RawSession {
     address: String,
 }
 
-/// Kind and body length of a server's message.
+/// The kind and body length of a message from the server.
 struct Header {
     kind: u8,
     length: usize,
@@ -76,19 +76,20 @@ impl RawSession {
         Ok(session)
     }
 
-    /// Runs statements whose rows, if any, do not matter.
+    /// Runs statements and discards their rows.
     ///
     /// # Errors
-    /// The server's, with `sql` not repeated (it may hold names that are private).
+    /// The server's. The error does not quote `sql`, which may contain private names.
     pub fn execute(&mut self, doing: &str, sql: &str) -> Result<()> {
         self.send(|out| frontend::query(sql, out))?;
         self.until_ready(doing, |_| Ok(())).map(|_| ())
     }
 
-    /// Lets all others go first in the server; where it may not (see `priority`), it says so and goes on.
+    /// Lowers the session's priority in the server. If that is not allowed (see `priority`), logs
+    /// it and goes on.
     ///
     /// # Errors
-    /// When the connection breaks.
+    /// Unavailable (69) when the connection breaks.
     pub fn stand_back(&mut self) -> Result<()> {
         self.send(|out| frontend::query(STAND_BACK, out))?;
         let (_, refused) = self.read_all(STANDING_BACK, |_| Ok(()))?;
@@ -98,7 +99,7 @@ impl RawSession {
         Ok(())
     }
 
-    /// Ends the session in order: the transaction, then the connection, so that the server's log has nothing to say.
+    /// Ends the transaction, then the connection, so that the server logs no error.
     ///
     /// # Errors
     /// The server's.
@@ -110,10 +111,10 @@ impl RawSession {
         })
     }
 
-    /// Runs `COPY … TO STDOUT` and hands every piece of its stream to `take`, in order.
+    /// Runs `COPY … TO STDOUT` and passes every piece of its stream to `take`, in order.
     ///
     /// # Errors
-    /// The server's, or the first that `take` returns; the session is of no use afterwards.
+    /// The server's, or the first that `take` returns. The session is unusable afterwards.
     pub fn copy_out(
         &mut self,
         doing: &str,
@@ -132,13 +133,13 @@ impl RawSession {
         Ok(Copied { rows, bytes })
     }
 
-    /// Reads until the server is ready again; gives the last command tag.
+    /// Reads until the server is ready again and returns the last command tag.
     fn until_ready(&mut self, doing: &str, take: impl FnMut(&[u8]) -> Result<()>) -> Result<String> {
         let (tag, refused) = self.read_all(doing, take)?;
         refused.map_or(Ok(tag), Err)
     }
 
-    /// The same; also gives why the server refused, after which the session goes on.
+    /// Does the same, and also returns the server's error. The session stays usable after it.
     fn read_all(
         &mut self,
         doing: &str,
@@ -159,7 +160,7 @@ impl RawSession {
                     self.body(length)?;
                     return Ok((tag, refused));
                 }
-                // Row descriptions, rows, notices, parameters, COPY's begin and end: nothing to do.
+                // Skips row descriptions, rows, notices, parameters, and the start and end of COPY.
                 _ => self.stream_body(length, &mut |_| Ok(()))?,
             }
         }
@@ -175,7 +176,7 @@ impl RawSession {
             match (kind, body.first_chunk::<4>().map(|code| u32::from_be_bytes(*code))) {
                 (b'E', _) => return Err(error_of(&doing, &body)),
                 (b'Z', _) => return Ok(()),
-                // AuthenticationOk and all that is told before the server is ready.
+                // AuthenticationOk and the messages before the server is ready.
                 (b'R', Some(0)) | (b'S' | b'K' | b'N' | b'v', _) => {}
                 (b'R', Some(3)) => self.send(|out| frontend::password_message(server.password(), out))?,
                 (b'R', Some(5)) => {
@@ -206,7 +207,7 @@ impl RawSession {
                 (kind, code) => {
                     return Err(Failure::new(Exit::Unavailable, doing)
                         .because(format!(
-                            "the server asks for a login this helper does not know ({kind}, {code:?})"
+                            "the server asks for an unsupported login method ({kind}, {code:?})"
                         ))
                         .advise("Let pg_hba.conf use scram-sha-256 for this role"));
                 }
@@ -239,7 +240,7 @@ impl RawSession {
         Ok(Header { kind, length })
     }
 
-    /// A small message's body, whole.
+    /// Reads the whole body of a small message.
     fn body(&mut self, length: usize) -> Result<Vec<u8>> {
         if length > LONGEST_MESSAGE {
             return Err(unreachable(
@@ -286,7 +287,7 @@ impl RawSession {
     }
 }
 
-/// The failure in an ErrorResponse: fields of one letter and a zero-terminated text.
+/// Parses an ErrorResponse: fields of one letter and a zero-terminated text.
 fn error_of(doing: &str, body: &[u8]) -> Failure {
     let field = |letter: u8| {
         body.split(|byte| *byte == 0)

@@ -1,5 +1,6 @@
-//! How well vector indexes find: recall of the ten nearest against the exact answer, on sampled rows of the table itself,
-//! and how long a search takes. (pgvector's README, "Indexing"; ann-benchmarks defines recall by distance as here.)
+//! Measures vector indexes: the recall of the ten nearest neighbours against the exact answer, on
+//! sampled rows of the table, and the time of a search. (pgvector's README, "Indexing";
+//! ann-benchmarks defines recall by distance, as here.)
 
 use std::time::Instant;
 
@@ -9,23 +10,23 @@ use serde::{Deserialize, Serialize};
 use crate::blocking::Control;
 use crate::quote;
 
-/// Neighbours asked for.
+/// Neighbours per search.
 const NEIGHBOURS: usize = 10;
 
-/// Searches by an index, at most.
+/// The most searches by an index.
 const SEARCHES: u8 = 40;
 
-/// Distances computed for the exact answers of one index, about.
+/// About how many distances to compute for the exact answers of one index.
 const DISTANCES: f64 = 4_000_000.0;
 
-/// Exact answers, at least.
+/// The fewest exact answers.
 const LEAST: usize = 5;
 
-/// Within this share of a distance two are the same: index and table may add in another order.
+/// The relative tolerance of equal distances: index and table may add in a different order.
 const TOLERANCE: f64 = 1e-6;
 
-/// Every vector index, with what its searches are written with: index, table, indexed expression, its type, the operator
-/// that orders by distance, predicate, rows.
+/// Lists every vector index with the parts of its searches: index, table, indexed expression, its
+/// type, the operator that orders by distance, predicate, rows.
 const INDEXES: &str = "\
 SELECT i.indexrelid::regclass::text, i.indrelid::regclass::text, \
   pg_catalog.pg_get_indexdef(i.indexrelid, 1, false), pg_catalog.format_type(a.atttypid, a.atttypmod), \
@@ -39,33 +40,35 @@ JOIN pg_catalog.pg_amop p ON p.amopfamily = s.opcfamily AND p.amoppurpose = 'o' 
 JOIN pg_catalog.pg_operator o ON o.oid = p.amopopr JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace \
 WHERE m.amname IN ('hnsw', 'ivfflat') AND i.indisvalid ORDER BY 1";
 
-/// What searching by one index has shown.
+/// The measurements of one index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Searched {
-    /// Its qualified name.
+    /// The qualified name of the index.
     pub index: String,
-    /// The table's.
+    /// The qualified name of the table.
     pub table: String,
-    /// Rows of the table, as the planner counts them.
+    /// Rows of the table, as estimated by the planner.
     pub rows: u64,
-    /// Searches that were compared with the exact answer.
+    /// Searches that were compared with exact answers.
     pub compared: u64,
-    /// Of ten true neighbours, the share that was found, with the database's own settings; 1 for an empty table.
+    /// The share of the ten true neighbours that searches found, with the database's settings; 1
+    /// for an empty table.
     pub recall: f64,
-    /// The same when the search looks as widely as pgvector lets it; only where `recall` was below what was expected.
+    /// The same with the widest search of pgvector; measured only if `recall` is below the
+    /// expectation.
     pub widest_recall: Option<f64>,
-    /// 95th percentile of the time of a search, in microseconds, with the database's own settings.
+    /// The 95th percentile of the time of a search, in microseconds, with the database's settings.
     pub p95_usec: u64,
 }
 
 impl Searched {
-    /// The better of the two.
+    /// Returns the better recall of the two.
     pub fn best(&self) -> f64 {
         self.widest_recall.unwrap_or(self.recall).max(self.recall)
     }
 }
 
-/// One index, as [`INDEXES`] describes it.
+/// An index, as [`INDEXES`] describes it.
 struct Index {
     name: String,
     table: String,
@@ -77,19 +80,20 @@ struct Index {
     method: String,
 }
 
-/// Probes every vector index of the database; where the recall is below `expected`, once more with the widest search.
+/// Measures every vector index of the database. If the recall is below `expected`, measures it
+/// again with the widest search.
 ///
-/// The database must have been analysed. Nothing is written.
+/// The database must be analysed (ANALYZE). This writes nothing.
 ///
 /// # Errors
-/// Data (65) when an index is not used for a search that it is for; else the server's.
+/// Data (65) when the planner does not use an index for its search; the server's.
 pub fn probe(control: &Control, expected: f64) -> Result<Vec<Searched>> {
-    let rows = control.rows("looking for vector indexes", INDEXES, &[])?;
+    let rows = control.rows("listing vector indexes", INDEXES, &[])?;
     let indexes = rows.iter().filter_map(|row| {
         Some(Index {
             name: row.get(0),
             table: row.get(1),
-            // NULL when it was dropped meanwhile.
+            // NULL if the index was dropped in the meantime.
             expression: row.get::<_, Option<_>>(2)?,
             of_type: row.get(3),
             operator: row.get(4),
@@ -133,7 +137,8 @@ impl Index {
         format!("WHERE ({}) IS NOT NULL{predicate}", self.expression)
     }
 
-    /// Vectors of the table as text: blocks chosen by a seed; where those are too few, the first.
+    /// Returns vectors of the table as text: from blocks chosen by a seed, or the first ones if
+    /// those are too few.
     fn sample(&self, control: &Control, doing: &str) -> Result<Vec<String>> {
         let (expression, table, condition) = (&self.expression, &self.table, self.condition());
         let ask = |from: String| -> Result<Vec<String>> {
@@ -145,7 +150,7 @@ impl Index {
         if sampled.len() == usize::from(SEARCHES) { Ok(sampled) } else { ask(table.clone()) }
     }
 
-    /// For the first of `vectors`, the true distances of the nearest, in order.
+    /// Returns the true distances of the nearest neighbours, in order, for the first of `vectors`.
     fn exact(&self, control: &Control, doing: &str, vectors: &[String]) -> Result<Vec<Vec<f64>>> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
         let affordable = (DISTANCES / self.rows.max(1.0)).clamp(0.0, f64::from(SEARCHES)) as usize;
@@ -156,7 +161,7 @@ impl Index {
         answers.collect()
     }
 
-    /// Recall and p95 of searches by the index.
+    /// Returns the recall and p95 of searches by the index.
     fn by_index(
         &self,
         control: &Control,
@@ -185,7 +190,8 @@ impl Index {
         Ok((recall, p95))
     }
 
-    /// Distances of the nearest, in order, and the microseconds it took.
+    /// Returns the distances of the nearest neighbours, in order, and the microseconds that the
+    /// search took.
     fn search(
         &self,
         control: &Control,
@@ -201,7 +207,8 @@ impl Index {
         Ok((rows.iter().map(|row| row.get(0)).collect(), usec))
     }
 
-    /// The vector is a constant in it, as programs write it: the planner chooses by it.
+    /// Returns the query, with the vector as a constant as programs write it: the planner's choice
+    /// depends on it.
     fn query(&self, vector: &str) -> String {
         let Self { table, expression, of_type, operator, .. } = self;
         let distance = format!("({expression}) {operator} {}::{of_type}", quote::literal(vector));
@@ -216,11 +223,12 @@ impl Index {
         if plan.iter().any(|row| row.get::<_, &str>(0).contains("Index Scan using")) {
             return Ok(());
         }
-        Err(Failure::new(Exit::Data, doing).because("a search that it is for does not use it"))
+        Err(Failure::new(Exit::Data, doing).because("the planner does not use the index for its search"))
     }
 }
 
-/// How many of `found` are as near as the true ones. Others at the same distance count as well as these.
+/// Returns how many of `found` are as near as the true neighbours. Others at the same distance
+/// count too.
 fn hits_among(found: &[f64], true_distances: &[f64]) -> usize {
     let Some(farthest) = true_distances.last() else { return 0 };
     let reach = farthest + farthest.abs().max(1.0) * TOLERANCE;
@@ -232,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_as_near_as_the_true_ones_is_a_hit() {
+    fn a_neighbour_as_near_as_the_true_ones_is_a_hit() {
         let exact = [0.0, 0.1, 0.2];
         assert_eq!(hits_among(&[0.0, 0.1, 0.2], &exact), 3);
         assert_eq!(hits_among(&[0.0, 0.2, 0.200_000_1], &exact), 3);

@@ -1,4 +1,4 @@
-//! Where the server is and as whom to connect.
+//! The address of the server and the role to connect as.
 
 use std::path::Path;
 
@@ -30,12 +30,12 @@ pub struct ServerSettings {
     pub database: String,
 }
 
-/// A server and the password for it.
+/// A server and its password.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// How to reach it.
+    /// The settings to reach it.
     pub settings: ServerSettings,
-    /// What our sessions are called in pg_stat_activity.
+    /// The name of our sessions in pg_stat_activity.
     pub application: &'static str,
     password: SecretString,
 }
@@ -44,40 +44,41 @@ impl Server {
     /// Reads the password from credential `postgres_password`.
     ///
     /// # Errors
-    /// As [`credentials::read`].
+    /// Those of [`credentials::read`].
     pub fn from_settings(settings: &ServerSettings) -> Result<Self> {
         Ok(Self::with_password(settings, credentials::read("postgres_password")?))
     }
 
-    /// The same with sessions called `application`.
+    /// Returns the same server with sessions named `application`.
     #[must_use]
     pub fn named(self, application: &'static str) -> Self {
         Self { application, ..self }
     }
 
-    /// A server whose password is known already.
+    /// Creates a server with a known password.
     pub fn with_password(settings: &ServerSettings, password: SecretString) -> Self {
         Self { settings: settings.clone(), application: "nexus", password }
     }
 
-    /// The password, for the two modules that log in.
+    /// Returns the password, for the two modules that log in.
     pub(crate) fn password(&self) -> &[u8] {
         self.password.expose_secret().as_bytes()
     }
 
-    /// The one line of a password file that lets libpq's tools in (libpq, "The Password File"). A secret.
+    /// Returns the line of a password file for libpq's tools (libpq, "The Password File"). It is
+    /// secret.
     pub fn passfile_line(&self) -> Zeroizing<Vec<u8>> {
         let password = self.password.expose_secret().replace('\\', "\\\\").replace(':', "\\:");
         Zeroizing::new(format!("*:*:*:*:{password}\n").into_bytes())
     }
 
-    /// Where the server is, for messages: the socket's path, or host and port.
+    /// Returns the address for messages: the socket's path, or host and port.
     pub fn address(&self) -> String {
         let ServerSettings { host, port, .. } = &self.settings;
         if self.is_local() { format!("{host}/.s.PGSQL.{port}") } else { format!("{host}:{port}") }
     }
 
-    /// Whether it is reached by a Unix socket.
+    /// Whether the address is a Unix socket.
     pub fn is_local(&self) -> bool {
         Path::new(&self.settings.host).is_absolute()
     }

@@ -1,4 +1,4 @@
-//! A connection's byte stream: a Unix socket or TCP, read in pieces so that a stop is noticed.
+//! The byte stream of a connection, a Unix socket or TCP. Reads and writes check for a stop.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -13,8 +13,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::failure::unreachable;
 use crate::server::Server;
 
-/// How long a read or write waits before it looks whether the job is to stop.
-const GLANCE: Duration = Duration::from_millis(250);
+/// How long a read or write waits before it checks for a stop.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A connected stream.
 #[derive(Debug)]
@@ -27,13 +27,13 @@ impl Stream {
     pub(crate) fn connect(server: &Server) -> Result<Self> {
         let opened = if server.is_local() {
             UnixStream::connect(server.address()).and_then(|s| {
-                s.set_read_timeout(Some(GLANCE))?;
-                s.set_write_timeout(Some(GLANCE)).map(|()| Self::Unix(s))
+                s.set_read_timeout(Some(CHECK_INTERVAL))?;
+                s.set_write_timeout(Some(CHECK_INTERVAL)).map(|()| Self::Unix(s))
             })
         } else {
             TcpStream::connect((server.settings.host.as_str(), server.settings.port)).and_then(|s| {
-                s.set_read_timeout(Some(GLANCE))?;
-                s.set_write_timeout(Some(GLANCE)).map(|()| Self::Tcp(s))
+                s.set_read_timeout(Some(CHECK_INTERVAL))?;
+                s.set_write_timeout(Some(CHECK_INTERVAL)).map(|()| Self::Tcp(s))
             })
         };
         opened.map_err(|e| {
@@ -44,7 +44,7 @@ impl Stream {
     /// Writes all of `bytes`.
     ///
     /// # Errors
-    /// `Interrupted` when the job is to stop.
+    /// `Interrupted` when the job must stop.
     pub(crate) fn write_all(&mut self, mut bytes: &[u8], stop: &Stop) -> io::Result<()> {
         while !bytes.is_empty() {
             stopped(stop)?;
@@ -61,7 +61,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether the server has said something that was not read yet. It does not wait.
+    /// Whether unread input is available. Does not wait.
     pub(crate) fn has_input(&self) -> io::Result<bool> {
         let readable = |fd| {
             let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
@@ -73,13 +73,13 @@ impl Stream {
         }
     }
 
-    /// Reads some bytes, at least one.
+    /// Reads at least one byte.
     ///
     /// # Errors
-    /// `Interrupted` when the job is to stop, `UnexpectedEof` when the server closed.
+    /// `Interrupted` when the job must stop, `UnexpectedEof` when the server closed the connection.
     pub(crate) fn read_some(&mut self, buffer: &mut [u8], stop: &Stop) -> io::Result<usize> {
         loop {
-            // At every turn: a server that sends without a pause must not delay the stop.
+            // Before every read: a server that sends without a pause must not delay the stop.
             stopped(stop)?;
             let read = match self {
                 Self::Unix(s) => s.read(buffer),
@@ -97,7 +97,7 @@ impl Stream {
     }
 }
 
-/// Whether a call only waited as long as it may.
+/// Whether the error is only a timeout or an interruption.
 fn is_pause(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

@@ -1,14 +1,15 @@
-//! The catalog queries: each row is kind, identity, definition. (PostgreSQL manual, "System Catalogs".) They are run with
-//! an empty search_path, so that every name is qualified.
+//! The catalog queries. Each row is kind, identity, definition. (PostgreSQL manual, "System
+//! Catalogs".) They run with an empty search_path, so that every name is qualified.
 
-/// What the kind of a role is called.
+/// The kind of roles.
 pub(super) const ROLE: &str = "role";
 
-/// All of them.
+/// All the queries.
 pub(super) const QUERIES: [&str; 10] =
     [RELATIONS, INDEXES, CONSTRAINTS, TRIGGERS, POLICIES, FUNCTIONS, TYPES, SCHEMAS, OTHERS, ROLES];
 
-/// Privileges as a sorted set, without who granted them: `acl!(column, object type of acldefault(), owner)`.
+/// Privileges as a sorted set, without the grantor: `acl!(column, object type of acldefault(),
+/// owner)`.
 macro_rules! acl {
     ($acl:literal, $kind:literal, $owner:literal) => {
         concat!(
@@ -24,7 +25,7 @@ macro_rules! acl {
     };
 }
 
-/// Whether CREATE EXTENSION makes the object by itself: `not_of_extension!(catalog, oid)`.
+/// True unless CREATE EXTENSION creates the object: `not_of_extension!(catalog, oid)`.
 macro_rules! not_of_extension {
     ($catalog:literal, $oid:literal) => {
         concat!(
@@ -37,14 +38,15 @@ macro_rules! not_of_extension {
     };
 }
 
-/// Whether a schema is a person's: `of_a_person!(name)`.
-macro_rules! of_a_person {
+/// True unless the schema belongs to the server: `is_user_schema!(name)`.
+macro_rules! is_user_schema {
     ($name:literal) => {
         concat!("(", $name, " !~ '^pg_' AND ", $name, " <> 'information_schema')")
     };
 }
 
-/// A column's options that pg_dump carries. A server may keep others for itself, as 17.12 does with `pg_attver`.
+/// The column options that pg_dump includes. A server may have internal ones, such as `pg_attver`
+/// in 17.12.
 macro_rules! column_options {
     () => {
         concat!(
@@ -54,7 +56,7 @@ macro_rules! column_options {
     };
 }
 
-/// Columns are sorted by name: those of an inheriting table may come back in another order.
+/// Sorts columns by name: a restore may change their order in a table that inherits.
 const RELATIONS: &str = concat!(
     "SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' ",
     "WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' ",
@@ -74,12 +76,12 @@ const RELATIONS: &str = concat!(
     "(SELECT to_jsonb(s) - 'seqrelid' - 'seqtypid' FROM pg_sequence s WHERE s.seqrelid = c.oid))::text ",
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace ",
     "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND ",
-    of_a_person!("n.nspname"),
+    is_user_schema!("n.nspname"),
     " AND ",
     not_of_extension!("pg_class", "c.oid"),
 );
 
-/// An invalid index is not dumped; one of a partitioned table may be invalid for want of its parts.
+/// pg_dump omits invalid indexes, except those of partitioned tables, which may lack parts.
 const INDEXES: &str = concat!(
     "SELECT 'index', format('%I.%I', n.nspname, c.relname), jsonb_build_array(i.indrelid::regclass::text, ",
     "(SELECT amname FROM pg_am WHERE oid = c.relam), i.indisunique, i.indisprimary, i.indisexclusion, ",
@@ -92,10 +94,11 @@ const INDEXES: &str = concat!(
     "JOIN pg_opclass o ON o.oid = k.class), obj_description(c.oid, 'pg_class'))::text ",
     "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid ",
     "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE (i.indisvalid OR t.relkind = 'p') AND ",
-    of_a_person!("n.nspname"),
+    is_user_schema!("n.nspname"),
 );
 
-/// Those that a partition has from its parent get names from the server. NOT NULL is the column's here.
+/// Leaves out constraints that a partition inherits, whose names the server chooses, and NOT NULL,
+/// which belongs to the column here.
 const CONSTRAINTS: &str = concat!(
     "SELECT 'constraint', format('%I on %s', k.conname, ",
     "CASE WHEN k.conrelid <> 0 THEN k.conrelid::regclass::text ELSE format_type(k.contypid, NULL) END), ",
@@ -107,7 +110,7 @@ const CONSTRAINTS: &str = concat!(
     "k.confupdtype, k.confdeltype, k.confmatchtype)::text ",
     "FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace ",
     "WHERE k.conparentid = 0 AND k.contype <> 'n' AND ",
-    of_a_person!("n.nspname"),
+    is_user_schema!("n.nspname"),
 );
 
 const TRIGGERS: &str = concat!(
@@ -116,24 +119,25 @@ const TRIGGERS: &str = concat!(
     "t.tgqual IS NOT NULL, t.tgoldtable, t.tgnewtable)::text ",
     "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace ",
     "WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND ",
-    of_a_person!("n.nspname"),
+    is_user_schema!("n.nspname"),
     " UNION ALL ",
     "SELECT 'rule', format('%I on %s', r.rulename, r.ev_class::regclass), ",
     "jsonb_build_array(r.ev_type, r.ev_enabled, r.is_instead, r.ev_qual IS NOT NULL)::text ",
     "FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace ",
     "WHERE r.rulename <> '_RETURN' AND ",
-    of_a_person!("n.nspname"),
+    is_user_schema!("n.nspname"),
 );
 
 const POLICIES: &str = concat!(
     "SELECT 'policy', format('%I on %s', p.polname, p.polrelid::regclass), jsonb_build_array(p.polcmd, ",
     "p.polpermissive, p.polqual IS NOT NULL, p.polwithcheck IS NOT NULL, ",
-    // The catalog has the roles in any order. (In an aggregate, ORDER BY 1 sorts by the constant 1, so it does not sort.)
+    // The catalog has the roles in any order. (In an aggregate, ORDER BY 1 would sort by the
+    // constant 1.)
     "(SELECT jsonb_agg(role ORDER BY role COLLATE \"C\") FROM (SELECT CASE WHEN r = 0 THEN 'PUBLIC' ",
     "ELSE pg_get_userbyid(r)::text END FROM unnest(p.polroles) r) n(role)))::text FROM pg_policy p",
 );
 
-/// The body of a function that is kept as an expression (BEGIN ATOMIC) is left out.
+/// Leaves out the body of a function that is stored as an expression (BEGIN ATOMIC).
 const FUNCTIONS: &str = concat!(
     "SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END, ",
     "format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), jsonb_build_array(",
@@ -143,15 +147,15 @@ const FUNCTIONS: &str = concat!(
     acl!("p.proacl", "'f'::\"char\"", "p.proowner"),
     ", obj_description(p.oid, 'pg_proc'))::text ",
     "FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang WHERE ",
-    of_a_person!("n.nspname"),
+    is_user_schema!("n.nspname"),
     " AND ",
     not_of_extension!("pg_proc", "p.oid"),
-    // What CREATE TYPE … AS RANGE makes by itself.
+    // Without functions that CREATE TYPE … AS RANGE creates.
     " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid ",
     "AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i')",
 );
 
-/// Neither the row types of tables nor the array types that come with every type.
+/// Without the row types of tables and the array type of each type.
 const TYPES: &str = concat!(
     "SELECT CASE t.typtype WHEN 'd' THEN 'domain' WHEN 'e' THEN 'enum' WHEN 'r' THEN 'range' ELSE 'type' END, ",
     "format('%I.%I', n.nspname, t.typname), jsonb_build_array(pg_get_userbyid(t.typowner), t.typnotnull, ",
@@ -160,7 +164,7 @@ const TYPES: &str = concat!(
     acl!("t.typacl", "'T'::\"char\"", "t.typowner"),
     ", obj_description(t.oid, 'pg_type'))::text FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace ",
     "WHERE t.typtype IN ('b', 'd', 'e', 'r') AND NOT EXISTS (SELECT FROM pg_type a WHERE a.typarray = t.oid) AND ",
-    of_a_person!("n.nspname"),
+    is_user_schema!("n.nspname"),
     " AND ",
     not_of_extension!("pg_type", "t.oid"),
 );
@@ -169,12 +173,13 @@ const SCHEMAS: &str = concat!(
     "SELECT 'schema', quote_ident(n.nspname), jsonb_build_array(pg_get_userbyid(n.nspowner), ",
     acl!("n.nspacl", "'n'::\"char\"", "n.nspowner"),
     ", obj_description(n.oid, 'pg_namespace'))::text FROM pg_namespace n WHERE ",
-    of_a_person!("n.nspname"),
+    is_user_schema!("n.nspname"),
     " AND ",
     not_of_extension!("pg_namespace", "n.oid"),
 );
 
-/// What is rare: that it is there is enough. Objects of the server itself have numbers below 16384 (FirstNormalObjectId).
+/// Rare kinds, of which only the existence is compared. Objects of the server itself have numbers
+/// below 16384 (FirstNormalObjectId).
 const OTHERS: &str = "\
 SELECT i.type, i.identity, '' FROM ( \
   SELECT 'pg_operator'::regclass AS catalog, oid FROM pg_operator UNION ALL \

@@ -1,4 +1,4 @@
-//! COPY … FROM STDIN: pieces are handed to the server as they are made.
+//! COPY … FROM STDIN, which sends each piece as soon as it is produced.
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use postgres_protocol::message::frontend;
@@ -6,16 +6,16 @@ use postgres_protocol::message::frontend;
 use super::{BUFFER, Copied, Header, RawSession, error_of};
 use crate::failure::unreachable;
 
-/// Kind and length of a CopyData message.
+/// The size of the kind and length of a CopyData message.
 const HEAD: usize = 5;
 
 impl RawSession {
-    /// Runs `COPY … FROM STDIN`. `next` fills the buffer it is given and says how many bytes it put there; 0 ends
-    /// the stream.
+    /// Runs `COPY … FROM STDIN`. `next` fills a buffer and returns the number of bytes; 0 ends the
+    /// stream.
     ///
     /// # Errors
-    /// The server's, noticed between two pieces and not only at the end; or the first that `next` returns, after
-    /// the server was told to forget what it got.
+    /// The server's, detected between two pieces and not only at the end; or the first of `next`,
+    /// after the COPY is aborted in the server.
     pub fn copy_in(
         &mut self,
         doing: &str,
@@ -27,7 +27,8 @@ impl RawSession {
         let mut piece = vec![0; HEAD + BUFFER];
         let mut bytes = 0;
         loop {
-            // Nothing is said during COPY but notices and the error that ends it: no need to stream the rest.
+            // During COPY the server sends only notices and the error that ends it. After an error
+            // the rest is not sent.
             if !self.unread.is_empty() || self.has_input()? {
                 let Header { kind, length } = self.header()?;
                 let body = self.body(length)?;
@@ -44,7 +45,7 @@ impl RawSession {
                 }
                 Err(failure) => {
                     self.send(|out| frontend::copy_fail("the stream could not be read to its end", out))?;
-                    // The server answers with the error it was told; the reason that matters is ours.
+                    // The server answers with this message; the cause that matters is `failure`.
                     let _answered = self.until_ready(doing, |_| Ok(()));
                     return Err(failure);
                 }
@@ -70,7 +71,7 @@ impl RawSession {
                 b'G' => return Ok(()),
                 b'E' => return Err(error_of(doing, &body)),
                 b'Z' => {
-                    return Err(Failure::new(Exit::Software, doing).because("the statement takes no rows"));
+                    return Err(Failure::new(Exit::Software, doing).because("the statement accepts no rows"));
                 }
                 _ => {}
             }
@@ -83,7 +84,7 @@ impl RawSession {
             .map_err(|e| unreachable(format!("waiting for PostgreSQL at {}", self.address), e.to_string()))
     }
 
-    /// Sends CopyData: `piece` begins with room for the head.
+    /// Sends a CopyData message. `piece` begins with space for the head.
     fn send_piece(&mut self, piece: &mut [u8]) -> Result<()> {
         let doing = || format!("writing to PostgreSQL at {}", self.address);
         let length =
