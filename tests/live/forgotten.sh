@@ -169,7 +169,7 @@ who_refers_is_the_owners_choice() {
 	apply a --no-safety-backup --yes --referring set-null --json >"$work/done.json"
 	same "rows" "$(rows) $(memory --command="SELECT count(*), count(episode) FROM quote") $(memory --command="SELECT count(*) FROM remark")" '99 10|9 10'
 	same "what was said" "$(jq -c .referring "$work/done.json")" '[{"table":"\"public\".\"quote\"","deleted":0,"emptied":1}]'
-	jq -e '.notes | any(contains("\"quote\" that referred to what was forgotten: 0 deleted, 1 kept"))' "$work/done.json" >/dev/null
+	jq -e '.notes | any(contains("\"quote\" that referred to forgotten rows: 0 deleted, 1 kept"))' "$work/done.json" >/dev/null
 	with_tables_that_refer
 	apply a --no-safety-backup --yes --referring cascade --json >"$work/done.json"
 	same "rows" "$(rows) $(memory --command="SELECT (SELECT count(*) FROM quote), (SELECT count(*) FROM remark), (SELECT count(remark) FROM star), (SELECT count(*) FROM star)")" '99 9|9|9|10'

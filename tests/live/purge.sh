@@ -174,10 +174,10 @@ drop_others() {
 damaged_ledger_stops_everything() {
 	cp -a "$ledger" "$work/ledger"
 	sed -i '2s/"at":"20/"at":"21/' "$ledger"
-	exits 65 'line 2: its MAC is not right' nexus-purge --replay --yes
-	exits 65 'line 2: its MAC is not right' nexus-restore apply "$work/newer/$(newest "$work/newer")" --into oblivion_copy --identity "$owner"
+	exits 65 'line 2: wrong MAC' nexus-purge --replay --yes
+	exits 65 'line 2: wrong MAC' nexus-restore apply "$work/newer/$(newest "$work/newer")" --into oblivion_copy --identity "$owner"
 	head -n -1 "$work/ledger" >"$ledger"
-	exits 65 'and now it has fewer' nexus-purge --ledger
+	exits 65 'lines are missing at its end' nexus-purge --ledger
 	cat "$work/ledger" >"$ledger"
 	nexus-purge --ledger >/dev/null
 }

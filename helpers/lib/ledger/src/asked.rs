@@ -1,5 +1,5 @@
-//! How many episodes programs have had forgotten within an hour, and the limit. No restore brings forgotten episodes back,
-//! so a broken program, or a compromised nexus-api, must not be able to have everything forgotten.
+//! The hourly limit of episodes that programs may have forgotten. No restore brings them back, so a
+//! broken program or a compromised nexus-api must not be able to delete everything.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,12 +12,12 @@ use serde::Deserialize;
 
 use super::chain::Ledger;
 
-/// Begins the `by` of a decision that a program requested.
+/// The start of the `by` of a decision that a program requested.
 const ASKED: &str = "asked by ";
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// The setting.
+/// The setting of the hourly limit.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Hourly {
     /// The most episodes that programs may have forgotten within an hour, 0 to 1000000; people have no limit
@@ -27,36 +27,37 @@ pub struct Hourly {
 }
 
 impl Hourly {
-    /// Whether the limit is reached after `asked` within the hour.
+    /// Whether `asked` episodes within the hour reach the limit.
     pub fn is_reached(self, asked: u64) -> bool {
         asked >= self.most
     }
 }
 
-/// The `by` of a decision that `asker` requested.
-pub fn asked_by(asker: &str) -> String {
-    format!("{ASKED}{asker}")
+/// Returns the `by` of a decision that `peer` requested.
+pub fn asked_by(peer: &str) -> String {
+    format!("{ASKED}{peer}")
 }
 
-/// A line with a time in the future was written while the clock was wrong; it would count until that time has passed.
+/// Whether a line counts. A line from the future was written with a wrong clock; it would count
+/// until that time has passed.
 fn counts(at: Timestamp, by: &str, now: Timestamp) -> bool {
     let age = now.duration_since(at);
     by.starts_with(ASKED) && !age.is_negative() && age < HOUR
 }
 
 impl Ledger {
-    /// How many episodes programs have had forgotten within the hour before `now`.
+    /// Counts the episodes that programs had forgotten within the hour before `now`.
     pub fn asked_within_the_hour(&self, now: Timestamp) -> u64 {
         let entries = self.lines().iter().filter(|line| line.decision().is_some()).map(|line| &line.entry);
         entries.filter(|entry| counts(entry.at, &entry.by, now)).count() as u64
     }
 }
 
-/// As [`Ledger::asked_within_the_hour`], of the ledger at `path`, without its key, for monitoring. A malformed line does
-/// not count; nexus-purge reports it.
+/// Like [`Ledger::asked_within_the_hour`], for the ledger at `path` without its key, for
+/// monitoring. A malformed line does not count; nexus-purge reports it.
 ///
 /// # Errors
-/// I/O. A ledger that was never written has none.
+/// I/O. A ledger that was never written counts as empty.
 pub fn asked_within_the_hour(path: &Path, now: Timestamp) -> Result<u64> {
     #[derive(Deserialize)]
     struct Asked {
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_programs_asked_for_within_the_hour_is_counted() {
+    fn requests_of_programs_within_the_hour_are_counted() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("purge-ledger.jsonl");
         let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();

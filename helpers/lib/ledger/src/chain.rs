@@ -1,7 +1,8 @@
-//! The ledger's text: lines of JSON, each with a MAC over itself and the one before.
+//! The text of the ledger: lines of JSON, each with a MAC over itself and the previous MAC.
 //!
-//! A line ends in `,"mac":"` 64 digits `"}` and a line feed. The MAC is the HMAC-SHA-256 of the MAC before (64 zeros for
-//! the first), a line feed, and the line up to that ending, so a reader needs no canonical form of JSON.
+//! A line ends in `,"mac":"` 64 digits `"}` and a line feed. The MAC is the HMAC-SHA-256 of the
+//! previous MAC (64 zeros for the first line), a line feed, and the line up to that ending. So a
+//! reader needs no canonical form of JSON.
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
@@ -13,31 +14,31 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Decision, Entry, What};
 use super::key::{KeyId, Keys};
 
-/// The longest line, in bytes: ten thousand hashes and what goes with them.
+/// The longest line, in bytes: ten thousand hashes and the other fields.
 const LONGEST: u64 = 1 << 20;
 
-/// What comes before the MAC.
+/// The text before the MAC.
 const BEFORE_MAC: &str = ",\"mac\":\"";
 
-/// What comes after it.
+/// The text after the MAC.
 const AFTER_MAC: &str = "\"}";
 
-/// Stands for the MAC before the first line.
+/// The previous MAC of the first line.
 const NO_MAC: [u8; 32] = [0; 32];
 
-/// A line that was read and is right.
+/// A verified line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Counts from 1.
+    /// The number of the line, from 1.
     pub number: u64,
-    /// What it says.
+    /// The content of the line.
     pub entry: Entry,
-    /// Names the line, too.
+    /// The MAC, which also identifies the line.
     pub mac: Digest,
 }
 
 impl Line {
-    /// The decision, if it is one.
+    /// Returns the decision, if the line is one.
     pub fn decision(&self) -> Option<&Decision> {
         match &self.entry.what {
             What::Decision(decision) => Some(decision),
@@ -45,13 +46,14 @@ impl Line {
         }
     }
 
-    /// The line that the decision was first written in; nothing for a line that is none.
+    /// Returns the MAC of the line in which the decision was first written; `None` if the line is
+    /// not a decision.
     pub fn origin(&self) -> Option<Digest> {
         self.decision().map(|decision| decision.adopted.unwrap_or(self.mac))
     }
 }
 
-/// What is written of a line before its MAC, but for the closing brace.
+/// The fields of a line before its MAC.
 #[derive(Serialize, Deserialize)]
 struct Body {
     n: u64,
@@ -60,21 +62,21 @@ struct Body {
     entry: Entry,
 }
 
-/// How long a ledger is, and its last MAC.
+/// The length of a ledger, and its last MAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// Lines.
+    /// The number of lines.
     pub lines: u64,
-    /// MAC of the last.
+    /// The MAC of the last line.
     pub mac: Digest,
 }
 
-/// Where a ledger is broken, and how.
+/// The position and cause of damage in a ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
-    /// Counts from 1.
+    /// The number of the line, from 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// The cause.
     pub why: String,
 }
 
@@ -84,7 +86,7 @@ impl fmt::Display for Broken {
     }
 }
 
-/// A ledger that was read and is right.
+/// A verified ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     lines: Vec<Line>,
@@ -93,11 +95,11 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Reads lines and checks the chain. A last line without its line feed was never finished, so nothing was done
-    /// by it: it does not count.
+    /// Reads lines and verifies the chain. Ignores a last line without a line feed: it was never
+    /// completed, so nothing was deleted for it.
     ///
     /// # Errors
-    /// The first line that is not right; line 0 when the text cannot be read.
+    /// The first damaged line.
     pub fn parse(mut text: impl BufRead, keys: &Keys) -> Result<Self, Broken> {
         let mut ledger = Self::default();
         loop {
@@ -117,10 +119,10 @@ impl Ledger {
         }
     }
 
-    /// The text of one more line, with its line feed, and the line.
+    /// Returns the text of one more line, with its line feed, and the line.
     ///
     /// # Errors
-    /// When `entry` cannot be written as JSON, or is too long for a line.
+    /// `entry` cannot be written as JSON, or is too long for a line.
     pub fn next(&self, entry: Entry, keys: &Keys) -> io::Result<(String, Line)> {
         let number = self.lines.len() as u64 + 1;
         let key = keys.current();
@@ -129,44 +131,44 @@ impl Ledger {
         let mac = key.hash("line", &covered(self.last_mac(), body.as_bytes()));
         let line = format!("{body}{BEFORE_MAC}{mac}{AFTER_MAC}\n");
         if line.len() as u64 > LONGEST {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is too long for a line"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the line is too long"));
         }
         Ok((line, Line { number, entry, mac }))
     }
 
-    /// Takes a line that [`Self::next`] gave and that is on the disk.
+    /// Adds a line that [`Self::next`] returned and that is on disk.
     pub(super) fn push(&mut self, text: &str, line: Line) {
         self.bytes += text.len() as u64;
         self.lines.push(line);
     }
 
-    /// Every line, the oldest first.
+    /// Returns all lines, the oldest first.
     pub fn lines(&self) -> &[Line] {
         &self.lines
     }
 
-    /// Bytes of the lines.
+    /// Returns the length of the lines in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether a line follows that was not finished.
+    /// Whether an incomplete line follows.
     pub fn is_torn(&self) -> bool {
         self.is_torn
     }
 
-    /// How long it is; nothing when it has no line.
+    /// Returns the head; `None` if the ledger is empty.
     pub fn head(&self) -> Option<Head> {
         self.lines.last().map(|line| Head { lines: line.number, mac: line.mac })
     }
 
-    /// Whether it once ended there.
+    /// Whether the ledger once ended at `head`.
     pub fn went_through(&self, head: Head) -> bool {
         let index = usize::try_from(head.lines).unwrap_or(usize::MAX).checked_sub(1);
         index.and_then(|index| self.lines.get(index)).is_some_and(|line| line.mac == head.mac)
     }
 
-    /// The decisions that no line says are done, the oldest first.
+    /// Returns the decisions that no line records as done, the oldest first.
     pub fn open(&self) -> Vec<&Line> {
         let done = done_by(&self.lines);
         self.lines.iter().filter(|line| line.decision().is_some() && !done.contains(&line.mac)).collect()
@@ -177,7 +179,7 @@ impl Ledger {
     }
 }
 
-/// The decisions that `lines` say are done.
+/// Returns the decisions that `lines` record as done.
 pub(super) fn done_by(lines: &[Line]) -> std::collections::BTreeSet<Digest> {
     let done = lines.iter().filter_map(|line| match &line.entry.what {
         What::Done(done) => Some(done.of),
@@ -186,7 +188,7 @@ pub(super) fn done_by(lines: &[Line]) -> std::collections::BTreeSet<Digest> {
     done.collect()
 }
 
-/// The bytes up to and with the next line feed, no more than a line may have and one.
+/// Reads up to the next line feed and includes it, at most one byte more than the longest line.
 fn next_line(text: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     text.take(LONGEST + 1).read_until(b'\n', &mut line)?;
@@ -200,14 +202,14 @@ fn covered(previous: Digest, body: &[u8]) -> Vec<u8> {
 }
 
 fn read_line(line: &[u8], number: u64, previous: Digest, keys: &Keys) -> Result<Line, String> {
-    let line = std::str::from_utf8(line).map_err(|_| "it is no UTF-8")?;
+    let line = std::str::from_utf8(line).map_err(|_| "not UTF-8")?;
     let cut = line.strip_suffix(AFTER_MAC).and_then(|line| line.len().checked_sub(64).map(|at| (line, at)));
     let (before, mac) =
         cut.and_then(|(line, at)| line.split_at_checked(at)).ok_or("it ends without a MAC")?;
     let mac: Digest = mac.parse().map_err(|_| "it ends without a MAC")?;
     let body = before.strip_suffix(BEFORE_MAC).ok_or("it ends without a MAC")?;
     let read: Body = serde_json::from_str(&format!("{body}}}")).map_err(|error| {
-        format!("it is not understood, or a newer NEXUS wrote it: {}", beginning(&error.to_string()))
+        format!("malformed, or written by a newer NEXUS: {}", beginning(&error.to_string()))
     })?;
     let key = keys.find(&read.key).ok_or_else(|| {
         format!(
@@ -216,10 +218,10 @@ fn read_line(line: &[u8], number: u64, previous: Digest, keys: &Keys) -> Result<
         )
     })?;
     if read.n != number {
-        return Err(format!("it was written as line {}: lines are missing or were added", read.n));
+        return Err(format!("its number is {}: lines were removed or added", read.n));
     }
     if key.hash("line", &covered(previous, body.as_bytes())) != mac {
-        return Err("its MAC is not right: it or a line before it was changed".to_owned());
+        return Err("wrong MAC: this line or an earlier one was altered".to_owned());
     }
     Ok(Line { number, entry: read.entry, mac })
 }

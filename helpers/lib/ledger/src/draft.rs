@@ -7,7 +7,7 @@ use super::chain::{Ledger, Line};
 use super::entry::{Entry, What};
 use super::key::Keys;
 
-/// The text of a ledger, what it says, and its keys.
+/// The text of a ledger, its parsed form, and its keys.
 #[derive(Clone, Debug)]
 pub struct Draft {
     text: Vec<u8>,
@@ -35,17 +35,17 @@ impl Draft {
         Ok(line)
     }
 
-    /// Its text.
+    /// Returns the text.
     pub fn text(&self) -> &[u8] {
         &self.text
     }
 
-    /// What it says.
+    /// Returns the parsed ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// Its keys.
+    /// Returns the keys.
     pub fn keys(&self) -> &Keys {
         &self.keys
     }

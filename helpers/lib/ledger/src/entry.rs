@@ -1,4 +1,4 @@
-//! What a line of the ledger says: a decision to forget, or that one is done.
+//! The content of a line of the ledger: a decision to forget rows, or the record that one is done.
 
 use jiff::Timestamp;
 use nexus_digest::Digest;
@@ -6,117 +6,119 @@ use serde::{Deserialize, Serialize};
 
 use super::key::KeyId;
 
-/// What happened, when, and by what.
+/// An event with its time and origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When it was written.
+    /// When the line was written.
     pub at: Timestamp,
-    /// By what: a rule, a person's words, a restore.
+    /// The origin: a rule, a person's command line, a restore.
     pub by: String,
-    /// What.
+    /// The event.
     #[serde(flatten)]
     pub what: What,
 }
 
-/// The two kinds of lines.
+/// The kinds of events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
-    /// Rows that are to be forgotten, now and in whatever is restored.
+    /// Rows to forget, now and after each restore.
     Decision(Box<Decision>),
-    /// A decision was carried out: its rows are gone, from the table and from its pages.
+    /// A decision is done: its rows are gone from the table and from its pages.
     Done(Done),
 }
 
-/// That a decision was carried out.
+/// The record of a decision that is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
-    /// MAC of the decision's line.
+    /// The MAC of the decision's line.
     pub of: Digest,
-    /// Rows that went. After a run that was killed: those of the last run alone, or those that the decision had found.
+    /// The number of rows deleted. After a killed run: those of the last run only, or those that
+    /// the decision had found.
     pub rows: u64,
 }
 
-/// Rows that are to be forgotten.
+/// A decision to forget rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
-    /// Where they are.
+    /// The table of the rows.
     pub table: TableColumns,
-    /// Which they are.
+    /// The rows.
     pub forget: Forget,
-    /// MAC of the line this was taken over from, when two ledgers had gone different ways.
+    /// The MAC of the line from which this was adopted, after two ledgers diverged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<Digest>,
-    /// Rows that were found, and gone at once: then the run that cleans up after it and says that it is done finds none.
+    /// The number of rows found, if they were deleted at once: the run that cleans up and records
+    /// the decision as done finds none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<u64>,
-    /// Whether a person agreed to it, however many rows it deletes. Otherwise the run that finishes it applies
-    /// `NEXUS_PURGE_MAX_SHARE` again.
+    /// Whether a person agreed to delete any number of rows. Otherwise the run that finishes it
+    /// applies `NEXUS_PURGE_MAX_SHARE` again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub agreed: bool,
 }
 
-/// Where table, type, time and key live. Names as the catalog has them, not quoted.
+/// The names of the table and its columns, as in the catalog, not quoted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableColumns {
-    /// Schema.
+    /// The schema.
     pub schema: String,
-    /// Table.
+    /// The table.
     pub table: String,
-    /// Column that names a row for ever: its primary key.
+    /// The column that identifies a row for ever: its primary key.
     pub key: String,
-    /// Column whose age counts.
+    /// The column of the time, from which the age is computed.
     pub time: String,
-    /// Where the type is: `column`, or `column->>member` of a JSON column.
+    /// The place of the type: `column`, or `column->>member` of a JSON column.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Column with the tags, an array of texts.
+    /// The column of the tags, an array of texts.
     pub tags: String,
-    /// Column with the agent.
+    /// The column of the agent.
     pub agent: String,
 }
 
-/// Which rows.
+/// The rows that a decision forgets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Forget {
-    /// Those with these keys.
+    /// The rows with these keys.
     Keys(Hashes),
-    /// Those to which all of this applies.
+    /// The rows that match all of these conditions.
     Rows(Rows),
 }
 
-/// Rows by what they are. What is not said applies to every row.
+/// Conditions on rows. An absent condition matches every row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows {
-    /// Of these types.
+    /// The types.
     #[serde(default, rename = "types", skip_serializing_if = "Types::is_any")]
     pub types: Types,
-    /// Whose time is before this.
+    /// The time must be before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Timestamp>,
-    /// Whose time is not after this: the newest that was there when it was decided. Later rows were not meant.
-    /// A row without a time was meant.
+    /// The time must not be after this, the newest at the decision: later rows do not match. A row
+    /// without a time matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// With this tag.
+    /// The row must have this tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<Hashed>,
-    /// Of this agent.
+    /// The row must be of this agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Hashed>,
 }
 
-/// Types of rows. One without a type is of no type that has a name.
+/// Types of rows. A row without a type never matches a named type.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Types {
-    /// Every one.
+    /// Every type.
     #[default]
     Any,
-    /// This one.
+    /// This type.
     Only(String),
-    /// Every one but these.
+    /// Every type except these.
     Except(Vec<String>),
 }
 
@@ -126,31 +128,31 @@ impl Types {
     }
 }
 
-/// A text that is not shown: its HMAC-SHA-256 with a key of the ledger.
+/// A hidden text: its HMAC-SHA-256 with a key of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hashed {
-    /// Which key.
+    /// The id of the key.
     pub key: KeyId,
     /// The hash.
     pub hash: Digest,
 }
 
-/// Several such texts.
+/// Several hidden texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hashes {
-    /// Which key.
+    /// The id of the key.
     pub key: KeyId,
     /// The hashes.
     pub hashes: Vec<Digest>,
 }
 
 impl Hashes {
-    /// The most of one line; more become several decisions.
+    /// The most hashes in one line; more become several decisions.
     pub const MOST: usize = 10_000;
 }
 
 impl Decision {
-    /// The key its hashes were made with; nothing when it has none.
+    /// Returns the id of the key of its hashes; `None` if it has no hashes.
     pub fn key(&self) -> Option<&KeyId> {
         match &self.forget {
             Forget::Keys(keys) => Some(&keys.key),

@@ -1,4 +1,5 @@
-//! The ledger on the disk: read as it is, and appended to under a lock, every line brought to the disk before it counts.
+//! The ledger on disk: read without a lock, and appended to under one. A line counts only once it
+//! is synced to disk.
 
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -16,19 +17,19 @@ use super::entry::{Entry, What};
 use super::handover;
 use super::key::Keys;
 
-/// How long a ledger is waited for that somebody else holds: whoever forgets one episode at once has it for a moment.
+/// How long to wait for the lock: another process that forgets one episode holds it for a moment.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads the ledger at `path`. One that was never written is empty.
+/// Reads the ledger at `path`. A ledger that was never written is empty.
 ///
 /// # Errors
-/// Data (65) naming the line that is not right, or when lines are missing at the end.
+/// Data (65) with the number of the damaged line, or when lines are missing at the end.
 pub fn read(path: &Path, keys: &Keys) -> Result<Ledger> {
     let doing = || format!("reading the purge ledger {}", path.display());
     let damaged = |why: String| {
         Failure::new(Exit::Data, doing()).because(why).advise(
-            "Somebody or something changed it. Put back the copy of a backup set (ledger.jsonl.age), or move it and its \
-             .head away to begin a new one: what it forbade can then come back with a restore",
+            "The ledger was altered. Put back the copy of a backup set (ledger.jsonl.age), or move it and its \
+             .head away to begin a new one; a restore can then bring back what this one lists",
         )
     };
     let ledger = match files::open(path) {
@@ -38,31 +39,34 @@ pub fn read(path: &Path, keys: &Keys) -> Result<Ledger> {
             Ledger::parse(BufReader::new(file), keys).map_err(|broken| damaged(broken.to_string()))?
         }
     };
-    // A head is written after its line: a run that was killed in between leaves it one behind.
+    // The head is written after its line, so a run that was killed in between leaves it one line
+    // behind.
     let heads = read_heads(path)?;
     match heads.first() {
-        Some(head) if !heads.iter().any(|head| ledger.went_through(*head)) => Err(damaged(format!(
-            "it had {} lines, and now it has {}",
-            head.lines,
-            if ledger.lines().len() as u64 >= head.lines { "others" } else { "fewer" }
-        ))),
+        Some(head) if !heads.iter().any(|head| ledger.went_through(*head)) => {
+            Err(damaged(if ledger.lines().len() as u64 >= head.lines {
+                format!("its first {} lines were altered", head.lines)
+            } else {
+                format!("lines are missing at its end: it had {}", head.lines)
+            }))
+        }
         None if ledger.lines().len() > 1 => Err(damaged(format!("{} is missing", head_path(path).display()))),
         _ => Ok(ledger),
     }
 }
 
-/// Takes the place of the one run that carries the ledger at `path` out, for `job`; waits no longer than `patience`. Not the
-/// ledger's own lock: while a run of minutes deletes and cleans up, one episode can be forgotten at once. Whoever takes both
-/// takes this one first.
+/// Takes the lock of the one run that carries out the ledger at `path`, for `job`. Waits at most
+/// `patience`. It is not the ledger's own lock: while a run deletes and cleans up for minutes,
+/// another process can forget one episode at once. To take both locks, take this one first.
 ///
 /// # Errors
-/// TryLater (75) naming who holds it.
+/// TryLater (75) with the name of the holder.
 pub fn carry_out_alone(path: &Path, job: &str, patience: Duration) -> Result<Lock> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     Lock::take_file_within(&directory.join(".purging.lock"), job, patience)
 }
 
-/// The ledger, locked for whoever appends to it.
+/// The ledger, locked for appending.
 #[derive(Debug)]
 pub struct LedgerFile {
     path: PathBuf,
@@ -72,18 +76,20 @@ pub struct LedgerFile {
 }
 
 impl LedgerFile {
-    /// Locks and reads the ledger at `path`, and cuts off what a killed run has left of a line.
+    /// Locks and reads the ledger at `path`, and removes an incomplete line that a killed run has
+    /// left.
     ///
     /// # Errors
-    /// As [`read`]; TryLater (75) when another process holds it for five seconds, or a handover is pending.
+    /// Those of [`read`]; TryLater (75) when another process holds the lock for five seconds, or a
+    /// handover is pending.
     pub fn open(path: &Path, keys: Keys, job: &str) -> Result<Self> {
         Self::open_within(path, keys, job, PATIENCE)
     }
 
-    /// As [`Self::open`], and waits as long as `patience` for whoever holds it.
+    /// Like [`Self::open`], but waits for the lock at most `patience`.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// Those of [`Self::open`].
     pub fn open_within(path: &Path, keys: Keys, job: &str, patience: Duration) -> Result<Self> {
         let directory = path.parent().unwrap_or(Path::new("/"));
         let lock = Lock::take_within(directory, job, patience)?;
@@ -91,43 +97,43 @@ impl LedgerFile {
         Self::of_holder(path, keys, lock)
     }
 
-    /// As [`Self::open`], for a caller that holds the ledger's `lock`, also while a handover is pending.
+    /// Like [`Self::open`], for a caller that holds the ledger's `lock`. A handover may be pending.
     ///
     /// # Errors
-    /// As [`read`].
+    /// Those of [`read`].
     pub fn of_holder(path: &Path, keys: Keys, lock: Lock) -> Result<Self> {
         let ledger = read(path, &keys)?;
         if ledger.is_torn() {
-            let doing = || format!("cutting an unfinished line off {}", path.display());
+            let doing = || format!("removing the incomplete last line of {}", path.display());
             let file = files::append(path, 0o600).or_fail_io(doing)?;
             file.set_len(ledger.bytes()).and_then(|()| file.sync_all()).or_fail_io(doing)?;
             log::warn!(
-                "cut off an unfinished line of {}: a run was killed while it wrote it",
+                "removed the incomplete last line of {}: a run was killed while it wrote it",
                 path.display()
             );
         }
         Ok(Self { path: path.to_owned(), keys, ledger, lock })
     }
 
-    /// Returns the lock.
+    /// Keeps the lock and drops the rest.
     pub(super) fn into_lock(self) -> Lock {
         self.lock
     }
 
-    /// What it says.
+    /// Returns the parsed ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// Its keys.
+    /// Returns the keys.
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// Appends a line; when this returns it is on the disk.
+    /// Appends a line and syncs it to disk.
     ///
     /// # Errors
-    /// I/O; then nothing may be done that the line was to say.
+    /// I/O; the caller must then not do what the line says.
     pub fn append(&mut self, by: &str, what: What) -> Result<Line> {
         let doing = || format!("writing the purge ledger {}", self.path.display());
         let entry = Entry { at: Timestamp::now(), by: by.to_owned(), what };
@@ -136,7 +142,7 @@ impl LedgerFile {
         let mut file = files::append(&self.path, 0o600).or_fail_io(doing)?;
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
         if let Err(error) = written {
-            // Best effort: whatever is left of the line is cut off by the next run, too.
+            // Best effort: the next run also removes an incomplete line.
             let _cut = file.set_len(self.ledger.bytes());
             return Err(error).or_fail_io(doing);
         }
@@ -148,16 +154,16 @@ impl LedgerFile {
         Ok(line)
     }
 
-    /// Puts `text`, which `ledger` was read from, in the place of what is there, in one step.
+    /// Replaces the ledger atomically by `text`, which parses as `ledger`.
     ///
     /// # Errors
-    /// I/O; what was there stays then.
+    /// I/O; the old ledger stays.
     pub fn replace(&mut self, text: &[u8], ledger: Ledger, keys: Keys) -> Result<()> {
         let new = self.path.with_extension("new");
         write_whole(&new, text)?;
-        // Both, until it is certain which of the two is there.
+        // Both heads, until it is certain which ledger is in place.
         self.write_heads(&[self.ledger.head(), ledger.head()])?;
-        self.give_name(&new, &self.path)?;
+        self.rename_synced(&new, &self.path)?;
         (self.ledger, self.keys) = (ledger, keys);
         self.write_heads(&[self.ledger.head()])
     }
@@ -169,10 +175,10 @@ impl LedgerFile {
         let json = serde_json::to_vec(&heads).or_fail(Exit::Software, doing)?;
         let new = path.with_extension("head.new");
         write_whole(&new, &json)?;
-        self.give_name(&new, &path)
+        self.rename_synced(&new, &path)
     }
 
-    fn give_name(&self, from: &Path, to: &Path) -> Result<()> {
+    fn rename_synced(&self, from: &Path, to: &Path) -> Result<()> {
         files::rename(from, to).or_fail_io(|| format!("renaming {} to {}", from.display(), to.display()))?;
         sync_directory(self.directory())
     }
@@ -182,10 +188,10 @@ impl LedgerFile {
     }
 }
 
-/// Reads the ledger in file `path`, without a head: a kept or an incoming one.
+/// Reads the ledger in file `path`, which has no head: a kept or an incoming ledger.
 ///
 /// # Errors
-/// I/O; Data (65) naming the line that is not right.
+/// I/O; Data (65) with the number of the damaged line.
 pub fn read_text(path: &Path, keys: Keys) -> Result<Draft> {
     let doing = || format!("reading {}", path.display());
     let text = match files::read(path) {
@@ -209,7 +215,7 @@ fn head_path(path: &Path) -> PathBuf {
     path.with_extension("head")
 }
 
-/// Where the ledger may end: one place, or two while one ledger takes the place of another.
+/// Returns the possible heads of the ledger: one, or two while one ledger replaces another.
 fn read_heads(path: &Path) -> Result<Vec<Head>> {
     let path = head_path(path);
     let doing = || format!("reading {}", path.display());

@@ -1,5 +1,6 @@
-//! Forgetting rows: where they are, which they are, who refers to them, and taking them out in small steps.
-//! nexus-purge does it in the living database, a restore in the one it has just made. And asking nexus-purge to.
+//! Finds and deletes rows to forget, and rows that refer to them, in small steps. nexus-purge does
+//! it in the live database, and a restore in the one that it has just created. Also a client that
+//! asks nexus-purge to forget an episode.
 
 pub mod ask;
 mod code_of_others;
@@ -22,16 +23,17 @@ pub use references::{Limits, OnReference, Referring, Touched, check as check_ref
 pub use replay::{Forgetting, Replayed, Share, replay, shares};
 pub use table::{Heap, Table, parse_kind, parse_table};
 
-/// What a session that looks for rows sets: texts of keys and times are the same whatever the server's settings,
-/// row-level security hides nothing without a word, and what the session waits for ends when this process does.
+/// The settings of a session that looks for rows. Keys and times have the same text with any
+/// settings of the server, row-level security raises an error instead of hiding rows, and a
+/// statement ends when this process ends.
 const PINNED: &str = "SET search_path = ''; SET row_security = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
     SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; \
     SET client_connection_check_interval = '1s'";
 
-/// A session for what is done here.
+/// Opens a session for forgetting.
 ///
 /// # Errors
-/// As [`Control::open`].
+/// Those of [`Control::open`].
 pub fn session(server: &Server, database: &str, stop: &Stop) -> Result<Control> {
     let control = Control::open(server, database, stop)?;
     control.run("preparing the session", PINNED)?;

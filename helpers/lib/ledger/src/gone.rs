@@ -8,7 +8,7 @@ use nexus_cli::failure::{OrFailIo, Result};
 use nexus_fs::files;
 use serde::Deserialize;
 
-/// The fields of a line that say how many rows are gone.
+/// The fields of a line that record deleted rows.
 #[derive(Deserialize)]
 struct Gone {
     at: Timestamp,
@@ -20,11 +20,11 @@ struct Rows {
     rows: u64,
 }
 
-/// Counts the rows that the ledger at `path` says are gone, since it began or up to `until`. A malformed line does not
-/// count; nexus-purge reports it.
+/// Counts the rows that the ledger at `path` records as gone, in total or up to `until`. A
+/// malformed line does not count; nexus-purge reports it.
 ///
 /// # Errors
-/// I/O. A ledger that was never written has none.
+/// I/O. A ledger that was never written counts as empty.
 pub fn rows_gone(path: &Path, until: Option<Timestamp>) -> Result<u64> {
     let doing = || format!("reading the purge ledger {}", path.display());
     let input = match files::open(path) {

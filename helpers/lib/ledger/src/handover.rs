@@ -2,9 +2,9 @@
 //! disk says what must happen to the ledger before the databases change names, and the step follows. A later run that finds the
 //! note asks the server which database is in place, and then finishes or drops the handover.
 //!
-//! `purge-ledger.handover` says which database it is for, `purge-ledger.next` is the ledger of that database, and
-//! `ledger_key.next`, beside the credential, holds its keys. While the first of them exists no other process writes the
-//! ledger.
+//! `purge-ledger.handover` names the database, `purge-ledger.next` is its ledger, and
+//! `ledger_key.next`, beside the credential, contains its keys. While the note exists, no other
+//! process writes the ledger.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use super::key::Keys;
 /// The database that a ledger comes with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comes {
-    /// The name that it will have.
+    /// The name that the database will have.
     pub database: String,
     /// Its OID. Unlike a name, another database never has it later.
     pub oid: u32,
@@ -29,7 +29,7 @@ pub struct Comes {
     pub cluster: String,
 }
 
-/// Where a ledger and its keys are.
+/// The paths of a ledger and its keys.
 #[derive(Clone, Debug)]
 pub struct Files {
     /// The ledger.
@@ -39,7 +39,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// The ledger at `path`, and the machine's credential.
+    /// Returns the paths of the ledger at `path` and of the machine's credential.
     pub fn of(path: &Path) -> Self {
         Self { ledger: path.to_owned(), credential: Keys::path() }
     }
@@ -63,11 +63,11 @@ impl Files {
     }
 }
 
-/// Notes that `draft` becomes the ledger when `comes` is in place. From then on no other process can write the ledger.
-/// The caller holds its lock.
+/// Notes that `draft` becomes the ledger when `comes` is in place. From then on no other process
+/// can write the ledger. The caller must hold its lock.
 ///
 /// # Errors
-/// I/O; then nothing is noted.
+/// I/O; no note is then written.
 pub fn prepare(files: &Files, comes: &Comes, draft: &Draft) -> Result<()> {
     write_whole(&files.next(), draft.text())?;
     draft.keys().write_to(&files.next_keys())?;
@@ -81,7 +81,7 @@ pub fn prepare(files: &Files, comes: &Comes, draft: &Draft) -> Result<()> {
     sync_directory(files.directory())
 }
 
-/// The handover that a killed restore has left, if any.
+/// Returns the handover that a killed restore has left, if any.
 ///
 /// # Errors
 /// I/O; Data (65) when the note is damaged.
@@ -94,11 +94,11 @@ pub fn pending(path: &Path) -> Result<Option<Comes>> {
     }
 }
 
-/// Carries out the noted handover: replaces the ledger, then the keys, then removes the note. After an interruption it can run
-/// again. `lock` is the lock of the ledger; it is returned.
+/// Carries out the noted handover: replaces the ledger, then the keys, then removes the note. After
+/// an interruption it can run again. Returns `lock`, the lock of the ledger.
 ///
 /// # Errors
-/// I/O; Data (65) when one of the files is damaged. The note stays then.
+/// I/O; Data (65) when one of the files is damaged. The note then stays.
 pub fn complete(files: &Files, lock: Lock) -> Result<Lock> {
     let lock = put_ledger(files, lock)?;
     put_keys(files)?;
@@ -148,7 +148,8 @@ pub(super) fn refuse_pending(path: &Path) -> Result<()> {
         .advise("Finish it with: nexus-restore finish"))
 }
 
-/// Removes the files of a restore that was killed before it had noted anything. The caller holds the lock of restores.
+/// Removes the files of a restore that was killed before it wrote the note. The caller must hold
+/// the lock of restores.
 ///
 /// # Errors
 /// I/O.

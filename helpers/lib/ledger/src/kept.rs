@@ -1,6 +1,6 @@
-//! The ledgers of databases that a restore has kept, each as it was when another database took its place, so that an undo
-//! restores it too. They are in `purge-ledger.kept` beside the ledger; keys that the machine no longer uses are beside the
-//! credential.
+//! The ledgers of databases that a restore has kept. Each is a copy from when another database
+//! replaced its database, so that an undo restores it too. They are in `purge-ledger.kept` beside
+//! the ledger. Keys that the machine no longer uses are beside the credential.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,16 +18,17 @@ use super::file::{read_text, remove_if_there, write_whole};
 use super::handover::Files;
 use super::key::Keys;
 
-/// What is known of a kept database's ledger beside its text.
+/// The metadata of a kept ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// The name under which the database is kept.
+    /// The name of the kept database.
     pub database: String,
-    /// Decisions from another machine: the first MACs of those that were taken over when the database was put aside.
+    /// The first MACs of the decisions that came from another machine when the database was
+    /// replaced.
     pub foreign: BTreeSet<Digest>,
 }
 
-/// Keeps `draft`, the present ledger of the database that will be put aside as `kept` says.
+/// Keeps `draft`, the current ledger of the database that `kept` describes.
 ///
 /// # Errors
 /// I/O.
@@ -40,15 +41,16 @@ pub fn keep(files: &Files, kept: &Kept, draft: &Draft) -> Result<()> {
     let stem = stem(files, &kept.database);
     draft.keys().write_to(&keys_path(files, &kept.database))?;
     write_whole(&stem.with_extension("jsonl"), draft.text())?;
-    let json = serde_json::to_vec(kept).or_fail(Exit::Software, || "writing what a ledger was like")?;
-    // Written last, and in one step: the files that it describes are complete then.
+    let json =
+        serde_json::to_vec(kept).or_fail(Exit::Software, || "writing the metadata of a kept ledger")?;
+    // Written last and atomically: the other files are complete then.
     let new = directory.join("new");
     write_whole(&new, &json)?;
     disk::rename(&new, &stem.with_extension("json")).or_fail_io(|| format!("writing {}", stem.display()))?;
     sync_directory(&directory)
 }
 
-/// The ledger that was kept with `database`, if any.
+/// Returns the ledger that was kept with `database`, if any.
 ///
 /// # Errors
 /// I/O; Data (65) when it is damaged.
@@ -59,13 +61,13 @@ pub fn find(files: &Files, database: &str) -> Result<Option<Draft>> {
     }
     let path = keys_path(files, database);
     let keys = Keys::read_from(&path)?.ok_or_else(|| {
-        Failure::new(Exit::Data, "looking for the ledger that was kept with a database")
+        Failure::new(Exit::Data, "reading the ledger of a kept database")
             .because(format!("{} does not exist", path.display()))
     })?;
     read_text(&stem.with_extension("jsonl"), keys).map(Some)
 }
 
-/// Every ledger that is kept.
+/// Returns the metadata of all kept ledgers.
 ///
 /// # Errors
 /// I/O; Data (65) when one is damaged.
@@ -102,7 +104,7 @@ pub fn forget(files: &Files, database: &str) -> Result<()> {
     remove_if_there(&keys_path(files, database))
 }
 
-/// Of the decisions in `now`, those that were made on this machine and that `then` does not know.
+/// Returns the decisions in `now` that were made on this machine and are not in `then`.
 pub fn since<'a>(now: &'a [Line], then: &Draft, foreign: &BTreeSet<Digest>) -> Vec<&'a Line> {
     let known: BTreeSet<Digest> = then.ledger().lines().iter().filter_map(Line::origin).collect();
     let is_new = |line: &&Line| {

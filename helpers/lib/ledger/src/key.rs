@@ -1,4 +1,5 @@
-//! The keys of the ledger. One is current; older ones are kept, so that what they hashed can still be found.
+//! The keys of the ledger. One is current; older ones stay, so that their hashes can still be
+//! matched.
 
 use std::fmt;
 use std::io::Write;
@@ -14,13 +15,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-/// The credential that holds the keys, one a line, the current one first.
+/// The credential with the keys, one per line, the current one first.
 const CREDENTIAL: &str = "ledger_key";
 
-/// The fewest characters of a key; nexus-setup makes 43, which hold 256 bits.
+/// The fewest characters of a key. nexus-setup generates 43, which encode 256 bits.
 const SHORTEST: usize = 32;
 
-/// Which key: the first 8 hexadecimal digits of a MAC made with it. It says nothing of the key.
+/// The id of a key: the first 8 hexadecimal digits of a MAC made with it. It reveals nothing of the
+/// key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeyId(String);
@@ -31,7 +33,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// A key.
+/// A key with its id.
 #[derive(Clone, Debug)]
 pub struct Key {
     id: KeyId,
@@ -39,19 +41,20 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key that `secret` is.
+    /// Creates a key from a secret.
     pub fn new(secret: SecretString) -> Self {
         let mut id = mac(&secret, "key", b"").to_string();
         id.truncate(8);
         Self { id: KeyId(id), secret }
     }
 
-    /// Which one it is.
+    /// Returns the id.
     pub fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// HMAC-SHA-256 of `text`. `purpose` keeps an id, a tag and an agent of the same text apart.
+    /// Returns the HMAC-SHA-256 of `text`. `purpose` makes the hashes of an id, a tag and an agent
+    /// with the same text differ.
     pub fn hash(&self, purpose: &str, text: &[u8]) -> Digest {
         mac(&self.secret, purpose, text)
     }
@@ -66,7 +69,7 @@ fn mac(secret: &SecretString, purpose: &str, text: &[u8]) -> Digest {
     Digest::from(<[u8; 32]>::from(mac.finalize().into_bytes()))
 }
 
-/// All keys of a ledger; the first is the one that is used for what is new.
+/// All keys of a ledger. The first is the current one, used for new lines.
 #[derive(Clone, Debug)]
 pub struct Keys(Vec<Key>);
 
@@ -74,7 +77,7 @@ impl Keys {
     /// Reads credential `ledger_key`.
     ///
     /// # Errors
-    /// As [`credentials::read`]; Settings (78) when it holds no key.
+    /// Those of [`credentials::read`]; Settings (78) when it contains no key.
     pub fn read() -> Result<Self> {
         Self::parse(credentials::read(CREDENTIAL)?.expose_secret()).map_err(|why| {
             Failure::new(
@@ -86,12 +89,12 @@ impl Keys {
         })
     }
 
-    /// Where the credential is.
+    /// Returns the path of the credential.
     pub fn path() -> PathBuf {
         credentials::path_of(CREDENTIAL)
     }
 
-    /// Keys of a file beside the credential; `None` if that file does not exist.
+    /// Reads the keys of a file beside the credential; `None` if that file does not exist.
     pub(super) fn read_from(path: &Path) -> Result<Option<Self>> {
         let doing = || format!("reading {}", path.display());
         let text = match files::read_to_string(path) {
@@ -103,7 +106,7 @@ impl Keys {
             .map_err(|why| Failure::new(Exit::Data, doing()).because(why))
     }
 
-    /// Writes them to a file beside the credential.
+    /// Writes the keys to a file beside the credential.
     pub(super) fn write_to(&self, path: &Path) -> Result<()> {
         let doing = || format!("writing {}", path.display());
         files::remove_if_there(path).or_fail_io(doing)?;
@@ -113,10 +116,10 @@ impl Keys {
         sync_directory(path.parent().unwrap_or(Path::new("/")))
     }
 
-    /// Keys, one a line, the current one first.
+    /// Parses keys, one per line, the current one first.
     ///
     /// # Errors
-    /// What is wrong; never a key.
+    /// The cause, which never quotes a key.
     pub fn parse(text: &str) -> std::result::Result<Self, String> {
         let mut keys: Vec<Key> = Vec::new();
         for (number, line) in text.lines().map(str::trim).enumerate() {
@@ -125,7 +128,7 @@ impl Keys {
             }
             if line.len() < SHORTEST {
                 return Err(format!(
-                    "line {} is no key: a key has {SHORTEST} characters or more",
+                    "line {} is not a key: a key has at least {SHORTEST} characters",
                     number + 1
                 ));
             }
@@ -134,26 +137,26 @@ impl Keys {
                 keys.push(key);
             }
         }
-        if keys.is_empty() { Err("it holds no key".to_owned()) } else { Ok(Self(keys)) }
+        if keys.is_empty() { Err("it contains no key".to_owned()) } else { Ok(Self(keys)) }
     }
 
-    /// As [`Self::parse`] reads it. A secret.
+    /// Writes the keys in the format of [`Self::parse`]. The text is secret.
     pub fn to_text(&self) -> SecretString {
         let lines: String = self.0.iter().map(|key| key.secret.expose_secret().to_owned() + "\n").collect();
         SecretString::from(lines)
     }
 
-    /// The one for what is new.
+    /// Returns the current key.
     pub fn current(&self) -> &Key {
         &self.0[0]
     }
 
-    /// The one called `id`.
+    /// Returns the key with this id.
     pub fn find(&self, id: &KeyId) -> Option<&Key> {
         self.0.iter().find(|key| key.id == *id)
     }
 
-    /// These, and after them those of `others` that are not among them.
+    /// Returns these keys, followed by those of `others` that are not among them.
     #[must_use]
     pub fn with(&self, others: &Self) -> Self {
         let mut keys = self.0.clone();
@@ -161,12 +164,12 @@ impl Keys {
         Self(keys)
     }
 
-    /// Whether these are the same, in the same order.
+    /// Whether both are the same keys in the same order.
     pub fn are(&self, others: &Self) -> bool {
         self.0.iter().map(Key::id).eq(others.0.iter().map(Key::id))
     }
 
-    /// Whether all of `others` are among these.
+    /// Whether these keys include all of `others`.
     pub fn contain(&self, others: &Self) -> bool {
         others.0.iter().all(|other| self.find(&other.id).is_some())
     }
@@ -182,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_is_the_known_one_and_tells_purposes_apart() {
+    fn a_hash_has_the_known_value_and_depends_on_the_purpose() {
         // printf 'id\nx' | openssl dgst -sha256 -hmac aaa… (43 times)
         let keys = for_tests('a');
         let id = keys.current().hash("id", b"x");
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_back_as_they_were_and_the_first_stays_current() {
+    fn keys_survive_a_round_trip_and_the_first_stays_current() {
         let both = for_tests('a').with(&for_tests('b')).with(&for_tests('a'));
         let again = Keys::parse(both.to_text().expose_secret()).unwrap();
         assert_eq!(again.0.len(), 2);
@@ -203,7 +206,7 @@ mod tests {
     #[test]
     fn a_short_key_is_refused_without_being_shown() {
         let why = Keys::parse("tooshort").unwrap_err();
-        assert!(why.starts_with("line 1 is no key") && !why.contains("tooshort"));
+        assert!(why.starts_with("line 1 is not a key") && !why.contains("tooshort"));
         assert!(Keys::parse("\n\n").is_err());
     }
 }

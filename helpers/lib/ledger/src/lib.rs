@@ -1,11 +1,14 @@
-//! The ledger of what was forgotten: `purge-ledger.jsonl`, one line a decision, written before the first row goes.
+//! The ledger of what was forgotten, `purge-ledger.jsonl`. A decision is written there before the
+//! first row is deleted.
 //!
-//! It holds no content: ages, cutoffs and the names of types are in the clear, what could tell of a person (ids, tags,
-//! agents) is a keyed hash. Each line's MAC covers the line before it, so that a change, a line taken out and a cut in
-//! the middle show; `purge-ledger.head` beside it remembers how long it was, so that a cut at the end shows.
+//! It contains no content of episodes. Ages, cutoffs and the names of types are in clear text;
+//! personal data (ids, tags, agents) are keyed hashes. The MAC of each line covers the previous
+//! one, which reveals altered and removed lines. `purge-ledger.head` beside it records its length,
+//! which reveals lines that are missing at the end.
 //!
-//! A decision is *open* until a line says that it is done. Whoever is killed in between leaves it open, and the next run
-//! finishes it. The same lines, read from a backup set, say what must be forgotten again after a restore.
+//! A decision is *open* until a line records it as done. A killed run leaves it open, and the next
+//! run finishes it. After a restore, the same lines in a backup set list what must be forgotten
+//! again.
 
 mod asked;
 mod chain;

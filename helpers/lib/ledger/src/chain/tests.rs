@@ -26,7 +26,7 @@ pub(crate) fn entry(second: i64, what: What) -> Entry {
     Entry { at: jiff::Timestamp::from_second(second).unwrap(), by: "a test".to_owned(), what }
 }
 
-/// A ledger of these entries, and its text.
+/// Writes a ledger of these entries and returns it with its text.
 pub(crate) fn written(keys: &Keys, entries: &[Entry]) -> (Ledger, String) {
     let (mut ledger, mut whole) = (Ledger::default(), String::new());
     for entry in entries {
@@ -46,18 +46,18 @@ fn broken(text: &str) -> Broken {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn a_written_ledger_is_read_back() {
     let (ledger, text) = three();
     assert_eq!(Ledger::parse(text.as_bytes(), &for_tests('a')), Ok(ledger));
     assert_eq!(Ledger::parse(&b""[..], &for_tests('a')), Ok(Ledger::default()));
 }
 
 #[test]
-fn a_line_that_was_changed_taken_out_moved_or_added_is_named() {
+fn an_altered_removed_moved_or_added_line_is_named() {
     let (_, text) = three();
     let lines: Vec<_> = text.lines().collect();
     let changed = broken(&text.replace("two", "six"));
-    assert_eq!((changed.line, changed.why.contains("was changed")), (2, true));
+    assert_eq!((changed.line, changed.why.contains("was altered")), (2, true));
     assert_eq!(broken(&format!("{}\n{}\n", lines[0], lines[2])).line, 2);
     assert_eq!(broken(&format!("{}\n{}\n{}\n", lines[1], lines[0], lines[2])).line, 1);
     assert_eq!(broken(&format!("{text}{}\n", lines[0])).line, 4);
@@ -65,7 +65,7 @@ fn a_line_that_was_changed_taken_out_moved_or_added_is_named() {
 }
 
 #[test]
-fn what_is_said_of_a_line_is_one_short_line_whatever_is_in_it() {
+fn the_error_about_a_hostile_line_is_one_short_line() {
     let (long, mac) = ("Ɲ".repeat(5000), "0".repeat(64));
     for wrong in [
         format!(r#""key":"k","at":"{long}""#),
@@ -79,7 +79,7 @@ fn what_is_said_of_a_line_is_one_short_line_whatever_is_in_it() {
 }
 
 #[test]
-fn a_line_of_another_key_is_named_with_the_key() {
+fn the_error_about_a_line_of_another_key_names_the_key() {
     let (_, text) = written(&for_tests('b'), &[entry(1, decision("one"))]);
     let why = broken(&text).why;
     assert!(why.contains(&for_tests('b').current().id().to_string()), "{why}");
@@ -88,7 +88,7 @@ fn a_line_of_another_key_is_named_with_the_key() {
 }
 
 #[test]
-fn an_unfinished_line_does_not_count() {
+fn an_incomplete_line_does_not_count() {
     let (ledger, text) = three();
     let torn = Ledger::parse(&text.as_bytes()[..text.len() - 1], &for_tests('a')).unwrap();
     assert!(torn.is_torn());
@@ -97,7 +97,7 @@ fn an_unfinished_line_does_not_count() {
 }
 
 #[test]
-fn a_decision_is_open_until_a_line_says_that_it_is_done() {
+fn a_decision_is_open_until_a_line_records_it_as_done() {
     let (ledger, _) = three();
     let done = What::Done(Done { of: ledger.lines()[1].mac, rows: 5 });
     let entries: Vec<_> =
@@ -108,7 +108,7 @@ fn a_decision_is_open_until_a_line_says_that_it_is_done() {
 }
 
 #[test]
-fn the_most_hashes_of_one_line_fit() {
+fn the_most_hashes_fit_in_one_line() {
     let keys = for_tests('a');
     let hashes = vec![keys.current().hash("id", b"x"); Hashes::MOST];
     let forget = Forget::Keys(Hashes { key: keys.current().id().clone(), hashes });
@@ -125,7 +125,7 @@ fn the_most_hashes_of_one_line_fit() {
 
 proptest! {
     #[test]
-    fn whatever_is_in_it_comes_back(kinds in prop::collection::vec(".{0,20}", 0..8), seconds in 0i64..4_000_000_000) {
+    fn a_ledger_with_any_text_is_read_back(kinds in prop::collection::vec(".{0,20}", 0..8), seconds in 0i64..4_000_000_000) {
         let keys = for_tests('a');
         let entries: Vec<_> = kinds.iter().map(|kind| entry(seconds, decision(kind))).collect();
         let (ledger, text) = written(&keys, &entries);
@@ -133,13 +133,13 @@ proptest! {
     }
 
     #[test]
-    fn one_changed_byte_is_noticed(at in 0usize..2000, to in any::<u8>()) {
+    fn one_changed_byte_is_detected(at in 0usize..2000, to in any::<u8>()) {
         let (ledger, text) = three();
         let mut bytes = text.into_bytes();
         let at = at % bytes.len();
         prop_assume!(bytes[at] != to);
         bytes[at] = to;
-        // The last line feed is the one byte without which there is only less.
+        // Without the last line feed, the last line is incomplete and the rest is valid.
         let read = Ledger::parse(bytes.as_slice(), &for_tests('a'));
         prop_assert!(read.is_err() || (at == bytes.len() - 1 && read.unwrap().lines() == &ledger.lines()[..2]));
     }

@@ -9,7 +9,7 @@ fn open(path: &Path) -> Result<LedgerFile> {
     LedgerFile::open(path, for_tests('a'), "a test")
 }
 
-/// A ledger of three lines in a directory of its own.
+/// Creates a ledger of three lines in its own directory.
 fn three() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("purge-ledger.jsonl");
@@ -33,34 +33,34 @@ fn a_ledger_that_was_never_written_is_empty_and_makes_no_file() {
 }
 
 #[test]
-fn what_was_appended_is_there_and_closed_to_others() {
+fn an_appended_ledger_is_readable_by_its_owner_only() {
     let (_directory, path) = three();
     assert_eq!(lines(&path), 3);
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
 }
 
 #[test]
-fn lines_cut_off_at_the_end_are_missed() {
+fn lines_missing_at_the_end_are_detected() {
     let (_directory, path) = three();
     let text = fs::read_to_string(&path).unwrap();
     let two: Vec<_> = text.split_inclusive('\n').take(2).collect();
     fs::write(&path, two.concat()).unwrap();
     let failure = read(&path, &for_tests('a')).unwrap_err();
     assert_eq!(failure.exit(), Exit::Data);
-    assert!(failure.to_string().contains("it had 3 lines, and now it has fewer"), "{failure}");
+    assert!(failure.to_string().contains("lines are missing at its end: it had 3"), "{failure}");
     fs::remove_file(&path).unwrap();
     assert_eq!(read(&path, &for_tests('a')).unwrap_err().exit(), Exit::Data);
 }
 
 #[test]
-fn a_head_that_is_gone_is_missed() {
+fn a_missing_head_is_detected() {
     let (_directory, path) = three();
     fs::remove_file(head_path(&path)).unwrap();
     assert!(read(&path, &for_tests('a')).unwrap_err().to_string().contains("purge-ledger.head is missing"));
 }
 
 #[test]
-fn a_run_killed_anywhere_in_an_append_leaves_a_ledger_that_goes_on() {
+fn a_kill_at_any_point_of_an_append_leaves_a_valid_ledger() {
     let (_directory, path) = three();
     let whole = fs::read(&path).unwrap();
     let head = fs::read(head_path(&path)).unwrap();
@@ -69,7 +69,7 @@ fn a_run_killed_anywhere_in_an_append_leaves_a_ledger_that_goes_on() {
     drop(file);
     let longer = fs::read(&path).unwrap();
     for cut in whole.len()..=longer.len() {
-        // The line reaches the disk up to there, the head not yet.
+        // The line reaches the disk up to `cut`, and the head not yet.
         fs::write(&path, &longer[..cut]).unwrap();
         fs::write(head_path(&path), &head).unwrap();
         let expected = if cut == longer.len() { 4 } else { 3 };
@@ -81,14 +81,14 @@ fn a_run_killed_anywhere_in_an_append_leaves_a_ledger_that_goes_on() {
 }
 
 #[test]
-fn two_do_not_write_at_once() {
+fn two_processes_cannot_write_at_once() {
     let (_directory, path) = three();
     let _held = open(&path).unwrap();
     assert_eq!(open(&path).unwrap_err().exit(), Exit::TryLater);
 }
 
 #[test]
-fn another_ledger_takes_its_place_in_one_step_even_when_killed_in_between() {
+fn a_replacement_is_atomic_even_if_killed_in_between() {
     let (_directory, path) = three();
     let (_other_directory, other) = three();
     let text = fs::read(&other).unwrap();
@@ -96,7 +96,7 @@ fn another_ledger_takes_its_place_in_one_step_even_when_killed_in_between() {
     let old = fs::read(&path).unwrap();
     let mut file = open(&path).unwrap();
     file.write_heads(&[file.ledger().head(), ledger.head()]).unwrap();
-    // Killed here, or after the rename: either is a ledger.
+    // A kill here and one after the rename both leave a valid ledger.
     assert_eq!(fs::read(&path).unwrap(), old);
     assert_eq!(lines(&path), 3);
     fs::write(&path, &text).unwrap();
@@ -109,7 +109,7 @@ fn another_ledger_takes_its_place_in_one_step_even_when_killed_in_between() {
 }
 
 #[test]
-fn one_run_carries_it_out_and_others_may_write_meanwhile() {
+fn one_run_carries_out_the_ledger_while_others_append() {
     let (_directory, path) = three();
     let alone = carry_out_alone(&path, "the first", Duration::ZERO).unwrap();
     let failure = carry_out_alone(&path, "the second", Duration::ZERO).unwrap_err();

@@ -1,4 +1,5 @@
-//! Asking nexus-purge to forget one episode, over its socket. Asynchronous: who asks serves others meanwhile.
+//! A client of nexus-purge's socket that asks it to forget one episode. It is asynchronous: the
+//! caller serves others in the meantime.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,18 +10,19 @@ use tokio::net::UnixStream;
 
 use crate::forgetting::protocol::{ForgetReply, LONGEST_LINE, Request};
 
-/// How long the answer may take: a little longer than nexus-purge@.service may run.
+/// The longest wait for an answer: a little longer than nexus-purge@.service may run.
 const PATIENCE: Duration = Duration::from_secs(35);
 
-/// Has the episode `request` names forgotten by the nexus-purge that listens at `socket`.
+/// Asks the nexus-purge at `socket` to forget the episode of `request`.
 ///
-/// When this gives [`ForgetReply::Forgotten`], the ledger says so on the disk, and the row, what refers to it and its copies in
-/// Redis are gone. Dropping the future does not take the request back.
+/// [`ForgetReply::Forgotten`] means that the decision is in the ledger on disk, and that the row,
+/// rows that refer to it, and its copies in Redis are gone. Dropping the future does not cancel the
+/// request.
 ///
 /// # Errors
-/// Usage (64) for a request that is none; Permission (77) when this user may not ask; Unavailable (69) when nobody
-/// listens, or the connection ends or 35 seconds pass without an answer: then it may have been forgotten or not, and asking
-/// again does no harm.
+/// Usage (64) for an invalid request; Permission (77) when this user may not connect; Unavailable
+/// (69) when nobody listens, the connection ends without an answer, or 35 seconds pass. Then the
+/// episode may be forgotten or not, and another request does no harm.
 pub async fn forget(socket: &Path, request: &Request) -> Result<ForgetReply> {
     let doing = || format!("asking nexus-purge at {} to forget an episode", socket.display());
     let line = request.to_line().or_fail(Exit::Usage, doing)?;
@@ -46,7 +48,7 @@ pub async fn forget(socket: &Path, request: &Request) -> Result<ForgetReply> {
 
 async fn exchange(socket: &Path, line: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket).await?;
-    // Whoever turns an asker away answers without reading: what counts is the answer.
+    // A server that turns a peer away answers without reading, so the answer counts, not the write.
     let written = stream.write_all(line).await;
     let mut answer = Vec::new();
     let read = (&mut stream).take(LONGEST_LINE as u64 + 1).read_to_end(&mut answer).await;
@@ -65,8 +67,8 @@ mod tests {
 
     use super::*;
 
-    /// Asks one that answers `said`.
-    fn ask_one_that_says(said: &'static str) -> Result<ForgetReply> {
+    /// Asks a server that answers `said`.
+    fn ask_server_that_answers(said: &'static str) -> Result<ForgetReply> {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("purge.sock");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -89,10 +91,13 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_what_was_said_and_silence_is_none() {
-        assert_eq!(ask_one_that_says("{\"v\":1,\"status\":\"absent\"}\n").unwrap(), ForgetReply::Absent);
+    fn an_answer_is_parsed_and_a_malformed_or_missing_one_is_an_error() {
+        assert_eq!(
+            ask_server_that_answers("{\"v\":1,\"status\":\"absent\"}\n").unwrap(),
+            ForgetReply::Absent
+        );
         for silence in ["", "{\"v\":1,\"stat", "hello\n"] {
-            assert_eq!(ask_one_that_says(silence).unwrap_err().exit(), Exit::Unavailable, "{silence}");
+            assert_eq!(ask_server_that_answers(silence).unwrap_err().exit(), Exit::Unavailable, "{silence}");
         }
         assert_eq!(ask(Path::new("/nonexistent/purge.sock")).unwrap_err().exit(), Exit::Unavailable);
     }

@@ -1,9 +1,11 @@
-//! Code of roles that are no superusers, which deleting a row would run: triggers, rules, and what an UPDATE evaluates.
+//! Code of roles that are not superusers, which deleting a row would run: triggers, rules, and what
+//! an UPDATE evaluates.
 //!
-//! NEXUS works as a superuser, and so would that code. PostgreSQL's own referential actions run as the owner of the table,
-//! but not what is left to the commit: a trigger that declares a cursor WITH HOLD has the session's user run it then (seen
-//! with 18), and before 18 AFTER triggers run as that user, too. `SET ROLE` holds nobody: the code resets it. So nothing is
-//! deleted where that would run such code.
+//! NEXUS works as a superuser, so that code would run as a superuser. PostgreSQL runs its own
+//! referential actions as the owner of the table, but not work that it defers to the commit: a
+//! cursor WITH HOLD that a trigger declares runs then as the session's user (seen with 18), and
+//! before 18 AFTER triggers run as that user too. `SET ROLE` does not help: the code resets it. So
+//! NEXUS deletes nothing where that would run such code.
 
 use std::collections::BTreeSet;
 
@@ -13,35 +15,36 @@ use nexus_postgres::blocking::Control;
 use crate::forgetting::Table;
 use crate::forgetting::references::{Fate, ForeignKey, OnReference};
 
-/// What becomes of code of roles that are no superusers.
+/// How to treat code of roles that are not superusers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeOfOthers {
-    /// It never runs: nothing is deleted.
+    /// Never run it: delete nothing.
     Refused,
-    /// It runs: the database was just restored, and the restore runs the code that is in it.
+    /// Run it: the database was just restored, and the restore has run its code.
     Trusted,
 }
 
-/// What happens to rows.
+/// The operation on rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Event {
     Delete,
     Update,
 }
 
-/// Whether a role may as well do itself what its code would do here, in SQL: a superuser, or the session's own role.
+/// SQL for whether a role could run its code here by itself: a superuser, or the session's own
+/// role.
 fn is_trusted(role: &str) -> String {
     format!(
         "EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = {role} AND (s.rolsuper OR s.rolname = current_user))"
     )
 }
 
-/// A table and its partitions, in SQL.
+/// SQL for a table and its partitions.
 pub(super) fn parts(table: &str) -> String {
     format!("SELECT {table}::oid UNION SELECT p.relid::oid FROM pg_catalog.pg_partition_tree({table}) p")
 }
 
-/// Text that names code which `event` runs on rows of `table`, in SQL; NULL when it runs none.
+/// SQL for a text that names code which `event` runs on rows of `table`; NULL if there is none.
 pub(super) fn code(table: &str, event: Event) -> String {
     let (bit, kind) = match event {
         Event::Delete => (8, '4'),
@@ -51,7 +54,8 @@ pub(super) fn code(table: &str, event: Event) -> String {
     let (owner, function, grantee) =
         (is_trusted("o.relowner"), is_trusted("f.proowner"), is_trusted("a.grantee"));
     let mut each = vec![
-        // A role that may create triggers on a superuser's table chooses their conditions.
+        // A role with the TRIGGER privilege on a superuser's table chooses the conditions of its
+        // triggers.
         format!(
             "SELECT 'trigger', t.tgname, o.oid FROM pg_catalog.pg_trigger t \
              JOIN pg_catalog.pg_class o ON o.oid = t.tgrelid JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid \
@@ -87,8 +91,9 @@ pub(super) fn code(table: &str, event: Event) -> String {
     named(&each.join(" UNION ALL "))
 }
 
-/// Text that names a column among `which` whose type is a role's that is no superuser, in SQL: such a role may create casts
-/// of it, which a comparison calls. NULL when there is none.
+/// SQL for a text that names a column among `which` whose type belongs to a role that is not a
+/// superuser; NULL if there is none. Such a role may create casts of the type, which a comparison
+/// calls.
 pub(super) fn types(table: &str, which: &str) -> String {
     named(&format!(
         "SELECT 'type of column', a.attname, a.attrelid FROM pg_catalog.pg_attribute a \
@@ -98,7 +103,7 @@ pub(super) fn types(table: &str, which: &str) -> String {
     ))
 }
 
-/// Text that names a default which ON DELETE SET DEFAULT evaluates, in SQL; NULL when there is none.
+/// SQL for a text that names a default that ON DELETE SET DEFAULT evaluates; NULL if there is none.
 pub(super) fn defaults(table: &str, which: &str) -> String {
     named(&format!(
         "SELECT 'default of column', a.attname, o.oid FROM pg_catalog.pg_attribute a \
@@ -108,7 +113,7 @@ pub(super) fn defaults(table: &str, which: &str) -> String {
     ))
 }
 
-/// The first of rows of kind, name and table, as one text.
+/// SQL for the first row of kind, name and table, as one text.
 fn named(rows: &str) -> String {
     format!(
         "(SELECT x.kind || ' ' || pg_catalog.quote_ident(x.name) || ' of ' || x.relid::pg_catalog.regclass::text \
@@ -116,7 +121,7 @@ fn named(rows: &str) -> String {
     )
 }
 
-/// Text that names a table or partition that is a role's that is no superuser, in SQL.
+/// SQL for a text that names a table or partition that belongs to a role that is not a superuser.
 pub(super) fn owned_by_another(table: &str) -> String {
     format!(
         "(SELECT o.oid::pg_catalog.regclass::text || ' belongs to role ' || pg_catalog.pg_get_userbyid(o.relowner) \
@@ -126,10 +131,10 @@ pub(super) fn owned_by_another(table: &str) -> String {
     )
 }
 
-/// Refuses if deleting rows of `table` would run such code there, or where `keys` lead.
+/// Refuses if deleting rows of `table` would run such code, there or in tables that `keys` reach.
 ///
 /// # Errors
-/// Data (65) naming it; else the server's.
+/// Data (65) with the name of the code; the server's.
 pub(super) fn refuse(session: &Control, table: &Table, keys: &[ForeignKey], on: OnReference) -> Result<()> {
     if table.code_of_others() == CodeOfOthers::Trusted {
         return Ok(());
@@ -149,19 +154,20 @@ pub(super) fn refuse(session: &Control, table: &Table, keys: &[ForeignKey], on: 
     }
 }
 
-/// Code that runs where `keys` lead when rows of a table with these `parts` are deleted.
+/// Returns code that runs in tables that `keys` reach when rows of a table with these `parts` are
+/// deleted.
 fn run_by(parts: &[u32], keys: &[ForeignKey], on: OnReference) -> Option<String> {
     let mut reached = BTreeSet::new();
-    let mut ways = vec![(parts, Event::Delete)];
-    while let Some((parts, event)) = ways.pop() {
+    let mut pending = vec![(parts, Event::Delete)];
+    while let Some((parts, event)) = pending.pop() {
         for (number, key) in
             keys.iter().enumerate().filter(|(_, key)| parts.iter().any(|oid| key.refers_to(*oid)))
         {
             let (event, code) = match (event, key.fate(on)) {
                 (Event::Update, _) if !key.follows_updates => continue,
                 (Event::Delete, Fate::Forbids) if key.on_read.is_none() => continue,
-                (Event::Delete, Fate::Forbids | Fate::Goes) => (Event::Delete, &key.on_delete),
-                (Event::Update, _) | (Event::Delete, Fate::IsEmptied | Fate::IsChanged) => {
+                (Event::Delete, Fate::Forbids | Fate::Deleted) => (Event::Delete, &key.on_delete),
+                (Event::Update, _) | (Event::Delete, Fate::SetToNull | Fate::Updated) => {
                     (Event::Update, &key.on_update)
                 }
             };
@@ -169,7 +175,7 @@ fn run_by(parts: &[u32], keys: &[ForeignKey], on: OnReference) -> Option<String>
                 return Some(code.clone());
             }
             if reached.insert((number, event)) {
-                ways.push((&key.parts, event));
+                pending.push((&key.parts, event));
             }
         }
     }
@@ -181,13 +187,13 @@ mod tests {
     use super::*;
     use crate::forgetting::references::tests::key;
 
-    /// `key` from table `from` to table `to`.
+    /// Returns `key` from table `from` to table `to`.
     fn link(action: char, from: u32, to: u32) -> ForeignKey {
         ForeignKey { parts: vec![from], referred: vec![to], ..key(action, true) }
     }
 
     #[test]
-    fn code_counts_where_a_deletion_leads() {
+    fn code_counts_in_every_table_that_a_deletion_reaches() {
         use OnReference::{Cascade, SetNull, Stop};
         let trigger = || Some("trigger".to_owned());
         let runs = |keys: &[ForeignKey], on| run_by(&[1], keys, on).is_some();
@@ -201,14 +207,15 @@ mod tests {
             assert_eq!(runs(&[updates('r')], on), on == SetNull);
             assert!(runs(&[ForeignKey { on_read: trigger(), ..link('a', 2, 1) }], on));
         }
-        // Two deep: only where the first rows go; or, where they change, by ON UPDATE.
+        // At the second level: only if the first rows are deleted, or if they change and ON UPDATE
+        // applies.
         let second = ForeignKey { on_delete: trigger(), ..link('c', 3, 2) };
         assert!(runs(&[link('c', 2, 1), second.clone()], Stop));
         assert!(!runs(&[link('n', 2, 1), second.clone()], Stop));
         assert!(!runs(&[link('c', 4, 1), second], Stop));
         let follows = ForeignKey { on_update: trigger(), follows_updates: true, ..link('a', 3, 2) };
         assert!(runs(&[link('n', 2, 1), follows], Stop));
-        // A ring ends.
+        // A cycle of keys ends.
         assert!(!runs(&[link('c', 2, 1), link('c', 2, 2)], Stop));
     }
 }

@@ -1,4 +1,4 @@
-//! Which rows are meant, in SQL.
+//! Conditions on rows, in SQL.
 
 use jiff::Timestamp;
 use nexus_postgres::quote;
@@ -6,22 +6,22 @@ use nexus_postgres::quote;
 use crate::Types;
 use crate::forgetting::Table;
 
-/// Rows by what they are, with tag and agent in the clear. What is not said applies to every row.
+/// Conditions on rows, with tag and agent in clear text. An absent condition matches every row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowFilter {
-    /// Of these types.
+    /// The types.
     pub types: Types,
-    /// Whose time is before this.
+    /// The time must be before this.
     pub before: Option<Timestamp>,
-    /// Whose time is not after this, or that have none.
+    /// The time must not be after this. A row without a time matches.
     pub until: Option<Timestamp>,
-    /// With this tag.
+    /// The row must have this tag.
     pub tag: Option<String>,
-    /// Of this agent.
+    /// The row must be of this agent.
     pub agent: Option<String>,
 }
 
-/// A condition on a row of `table` that is never NULL.
+/// Returns the condition for `table` in SQL. It is never NULL.
 pub fn matches(rows: &RowFilter, table: &Table) -> String {
     let place = table.place();
     let time = quote::identifier(&place.time);
@@ -40,7 +40,7 @@ pub fn matches(rows: &RowFilter, table: &Table) -> String {
         all.push(format!("{time} < {}", moment(before)));
     }
     if let Some(until) = rows.until {
-        // What has no time of its own, or one that never comes, was there too.
+        // Rows without a time, or with an infinite one, existed at the decision too.
         all.push(format!(
             "({time} IS NULL OR {time} <= {} OR NOT pg_catalog.isfinite({time}))",
             moment(until)
@@ -55,7 +55,7 @@ pub fn matches(rows: &RowFilter, table: &Table) -> String {
     if all.is_empty() { "true".to_owned() } else { format!("coalesce({}, false)", all.join(" AND ")) }
 }
 
-/// A moment, to the microsecond, which is as fine as the server's clock.
+/// Returns a moment in SQL, to the microsecond, the resolution of the server's clock.
 fn moment(at: Timestamp) -> String {
     let micros = Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
     format!("{}::timestamptz", quote::literal(&micros.to_string()))

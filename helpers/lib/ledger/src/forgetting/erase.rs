@@ -1,5 +1,6 @@
-//! Taking rows out: in small steps, each a short transaction that waits for nobody long, one after the other through the
-//! pages of the table. Memory does not grow with the table, no index is needed, and whoever is killed begins anew.
+//! Deletes rows in small steps through the pages of the table. Each step is a short transaction
+//! with a short lock timeout. Memory does not grow with the table, no index is needed, and a killed
+//! run starts over.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -18,47 +19,49 @@ use crate::forgetting::following::{Following, follow};
 use crate::forgetting::references::{ForeignKey, OnReference, Referring, forbids, foreign_keys};
 use crate::forgetting::{Heap, Table};
 
-/// Pages of the first step; later ones are as many as a step's time and rows allow.
+/// The pages of the first step. Later steps adapt to the time and rows of the last one.
 const FIRST_PAGES: u32 = 64;
 
 /// The most pages of a step.
 const MOST_PAGES: u32 = 4096;
 
-/// A step that takes longer than this is followed by a smaller one.
+/// After a step longer than this, the next one is smaller.
 const LONG: Duration = Duration::from_millis(80);
 
-/// How often a step is tried that others are in the way of.
+/// The most tries of a step that other sessions block.
 const TRIES: u32 = 20;
 
-/// How often the table is gone through, should rows have moved behind us meanwhile.
+/// The most passes through the table, because rows may move to earlier pages in the meantime.
 const PASSES: u32 = 5;
 
-/// Takes away the copies of rows with these keys, wherever they are. Called before a step's rows are gone for others, so
-/// that a kill leaves no copy of a row that is gone, and again after, should somebody have copied a row in between.
+/// Removes all copies of rows with these keys. It is called before a step commits, so that a kill
+/// leaves no copy of a deleted row, and again after, because a program may have copied a row in
+/// between.
 pub type ForgetCopies<'a> = dyn FnMut(&[String]) -> Result<()> + 'a;
 
-/// What went.
+/// What was deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
-    /// Rows, by the number of their condition.
+    /// The rows, by the number of their condition.
     pub rows: Vec<u64>,
-    /// Bytes they took.
+    /// The bytes that they took.
     pub bytes: u64,
-    /// What happened to rows that referred to them.
+    /// What happened to referring rows.
     pub referring: Referring,
 }
 
-/// Takes rows out of one table.
+/// Deletes rows of one table.
 pub struct Eraser<'a> {
     session: &'a Control,
     table: &'a Table,
     keys: Vec<ForeignKey>,
     on: OnReference,
-    /// The most rows of a step, as far as they lie on more than one page.
+    /// The most rows of a step; a single page may have more.
     most_rows: u64,
-    /// Whether it rests as long as it works, because others use the database too.
+    /// Whether to pause after each step for as long as it took, because others use the database
+    /// too.
     gently: bool,
-    /// How often a step is tried that others are in the way of.
+    /// The most tries of a step that other sessions block.
     tries: u32,
     progress: &'a Progress,
     stop: &'a Stop,
@@ -66,7 +69,7 @@ pub struct Eraser<'a> {
 }
 
 impl<'a> Eraser<'a> {
-    /// For `table`, in the session's database.
+    /// Creates an eraser for `table` in the session's database.
     ///
     /// # Errors
     /// The server's.
@@ -86,16 +89,17 @@ impl<'a> Eraser<'a> {
         Ok(Self { session, table, keys, on, most_rows, gently, tries: TRIES, progress, stop, copies })
     }
 
-    /// Gives up after `tries` at a step, each of which waits a second for others.
+    /// Gives up after `tries` of a step. Each try waits up to a second for a lock.
     pub fn trying(&mut self, tries: u32) -> &mut Self {
         self.tries = tries;
         self
     }
 
-    /// Takes out every row to which one of `conditions` applies; it counts for the first that does.
+    /// Deletes every row that matches one of `conditions`. The row counts for the first match.
     ///
     /// # Errors
-    /// The server's; TryLater (75) when somebody holds rows for too long. What is gone by then stays so.
+    /// The server's; TryLater (75) when another session locks rows for too long. Rows deleted by
+    /// then stay deleted.
     pub fn by_conditions(&mut self, conditions: &[String]) -> Result<Erased> {
         let mut erased = Erased { rows: vec![0; conditions.len()], ..Erased::default() };
         if conditions.is_empty() {
@@ -107,17 +111,17 @@ impl<'a> Eraser<'a> {
                 self.through_pages(heap, conditions, &any, &mut erased)?;
             }
             let left = format!("SELECT EXISTS (SELECT FROM {} WHERE {any})", self.table.qualified());
-            if !self.session.row("looking whether rows are left", &left, &[])?.get::<_, bool>(0) {
+            if !self.session.row("looking for remaining rows", &left, &[])?.get::<_, bool>(0) {
                 break;
             }
         }
         Ok(erased)
     }
 
-    /// Takes out the rows with these keys.
+    /// Deletes the rows with these keys.
     ///
     /// # Errors
-    /// As [`Self::by_conditions`].
+    /// Those of [`Self::by_conditions`].
     pub fn by_keys(&mut self, keys: &[String]) -> Result<Erased> {
         let mut erased = Erased { rows: vec![0], ..Erased::default() };
         let key = nexus_postgres::quote::identifier(&self.table.place().key);
@@ -125,15 +129,15 @@ impl<'a> Eraser<'a> {
         for heap in self.table.heaps() {
             self.step(&heap.name, &condition, "0", &mut erased)?;
         }
-        // A copy may be there of a row that is not.
+        // A copy may exist without its row.
         (self.copies)(keys)?;
         Ok(erased)
     }
 
-    /// Takes out the row with this key, if it is the agent's.
+    /// Deletes the row with this key, if it is the agent's.
     ///
     /// # Errors
-    /// As [`Self::by_conditions`].
+    /// Those of [`Self::by_conditions`].
     pub fn by_key_of(&mut self, key: &str, agent: &str) -> Result<Erased> {
         let mut erased = Erased { rows: vec![0], ..Erased::default() };
         let condition = self.table.is_of(key, agent);
@@ -156,7 +160,7 @@ impl<'a> Eraser<'a> {
         let (mut page, mut pages) = (0, FIRST_PAGES);
         while page < heap.pages {
             let next = page.saturating_add(pages);
-            // The last step takes what was added since, too.
+            // The last step includes pages that were added since.
             let end =
                 if next < heap.pages { format!(" AND ctid < '({next},0)'::tid") } else { String::new() };
             let began = Instant::now();
@@ -171,14 +175,16 @@ impl<'a> Eraser<'a> {
             }
             page = next;
             if self.gently {
-                // As long as we worked others have the machine to themselves: this is what keeps their times.
+                // Others get the machine for as long as the step took, which keeps their response
+                // times low.
                 thread::sleep(took.min(Duration::from_secs(1)));
             }
         }
         Ok(())
     }
 
-    /// One step: deletes what `condition` says; `which` numbers each row's condition. Gives how many rows went.
+    /// Runs one step: deletes the rows that match `condition`. `which` is SQL for the number of a
+    /// row's condition. Returns the number of deleted rows.
     fn step(&mut self, heap: &str, condition: &str, which: &str, erased: &mut Erased) -> Result<u64> {
         let mut last = String::new();
         for attempt in 1..=self.tries {
@@ -203,11 +209,12 @@ impl<'a> Eraser<'a> {
             thread::sleep(Duration::from_millis(50) * attempt);
         }
         Err(Failure::new(Exit::TryLater, format!("deleting rows of {}", self.table)).because(last).advise(
-            "Somebody holds those rows: see pg_stat_activity. The next run goes on with what is left",
+            "Another session locks those rows: see pg_stat_activity. The next run continues with the rest",
         ))
     }
 
-    /// Deleted rows and the rows deleted with them, or the session that is in the way.
+    /// Runs a step's transaction. Returns the deleted rows and the rows that followed, or the
+    /// server's message if another session blocks it.
     fn transaction(
         &mut self,
         heap: &str,
@@ -215,7 +222,7 @@ impl<'a> Eraser<'a> {
         which: &str,
     ) -> Result<std::result::Result<(Vec<Row>, Following), String>> {
         let doing = format!("deleting rows of {}", self.table);
-        // A foreign key that is checked late would refuse only after the copies are gone, and what is written before that.
+        // A deferred foreign key would refuse only at the commit, after the copies are removed.
         let begin = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL lock_timeout = '1s'";
         let delete = format!(
             "DELETE FROM ONLY {heap} WHERE {condition} RETURNING {} AS key, {which} AS which, {} AS bytes",
@@ -223,7 +230,7 @@ impl<'a> Eraser<'a> {
             self.table.row_bytes()
         );
         let ready = match self.session.try_run(begin)? {
-            Ok(()) => self.hold_still()?,
+            Ok(()) => self.lock_tables()?,
             Err(error) => Err(error),
         };
         let outcome = match ready {
@@ -233,7 +240,7 @@ impl<'a> Eraser<'a> {
         let (rows, following) = match outcome {
             Ok(done) => done,
             Err(error) => {
-                // A connection that is gone has rolled back by itself, and the error below says so.
+                // If the connection is lost, the server rolls back, and the error below reports it.
                 let _rolled_back = self.session.try_run("ROLLBACK")?;
                 return refused(&doing, self.table, &error).map(Err);
             }
@@ -253,9 +260,9 @@ impl<'a> Eraser<'a> {
 }
 
 impl Eraser<'_> {
-    /// Refuses to run code of others. Until the transaction ends nobody adds a trigger or a foreign key to a table that is
-    /// locked so.
-    fn hold_still(&mut self) -> Result<std::result::Result<(), tokio_postgres::Error>> {
+    /// Locks the tables and refuses to run code of others. Until the transaction ends, no session
+    /// can add a trigger or a foreign key to them.
+    fn lock_tables(&mut self) -> Result<std::result::Result<(), tokio_postgres::Error>> {
         if self.table.code_of_others() == CodeOfOthers::Trusted {
             return Ok(Ok(()));
         }
@@ -280,7 +287,7 @@ impl Eraser<'_> {
         refused.map(Ok)
     }
 
-    /// Deletes the rows, and handles referring rows as the settings say.
+    /// Deletes the rows and treats referring rows according to the settings.
     fn delete(
         &self,
         heap: &str,
@@ -304,7 +311,7 @@ impl Eraser<'_> {
     }
 }
 
-/// What to say of somebody who was in the way.
+/// Returns the server's message if another session caused the error.
 ///
 /// # Errors
 /// Any other error of the server.

@@ -1,5 +1,5 @@
-//! Finds the rows of other tables that a step deletes or changes too, by their place, level by level, before anything is
-//! deleted.
+//! Finds the rows of other tables that a step deletes or changes too, by their location, level by
+//! level, before it deletes anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,33 +12,34 @@ use crate::forgetting::references::{Fate, ForeignKey, OnReference, Referring};
 /// The most rows that one query looks up.
 const AT_ONCE: usize = 5000;
 
-/// What is asked of a row.
+/// The columns that locate a row.
 const PLACE: &str = "tableoid, ctid::text, tableoid::pg_catalog.regclass::text";
 
-/// Table or part of one, and place in it.
+/// A table or partition, and the location in it.
 type RowKey = (u32, String);
 
-/// What a step does beside deleting its own rows.
+/// What a step does besides deleting its own rows.
 #[derive(Debug, Default)]
 pub(super) struct Following {
-    /// Tables, and parts of tables, by their number: quoted and qualified.
+    /// The names of tables and partitions by OID, quoted and qualified.
     names: BTreeMap<u32, String>,
-    /// Rows of the step itself.
+    /// The rows of the step itself.
     own: BTreeSet<RowKey>,
-    /// Rows that go with them, and by which foreign key that was found.
+    /// Rows that are deleted with them, and the foreign key that leads there.
     goes: BTreeMap<RowKey, usize>,
-    /// Rows whose reference is emptied, by foreign key.
+    /// Rows whose reference is set to NULL, by foreign key.
     emptied: BTreeMap<usize, BTreeSet<RowKey>>,
     /// Rows that the server changes, by foreign key.
     changed: BTreeMap<usize, BTreeSet<RowKey>>,
-    /// Rows that forbid it, and by which foreign key.
+    /// Rows that forbid the deletion, and their foreign key.
     forbid: BTreeMap<RowKey, usize>,
 }
 
-/// Finds the rows, and locks those of other tables. Runs within a transaction; the inner result is the server's error.
+/// Finds the rows and locks those of other tables. Runs in a transaction. The inner error is the
+/// server's.
 ///
 /// # Errors
-/// When the connection is lost.
+/// Unavailable (69) when the connection is lost.
 pub(super) fn follow(
     session: &Control,
     keys: &[ForeignKey],
@@ -92,13 +93,13 @@ impl Following {
     fn take(&mut self, rows: &[Row], key: usize, fate: Fate, next: &mut Vec<RowKey>) {
         for place in self.places(rows) {
             match fate {
-                Fate::Goes if self.own.contains(&place) || self.goes.contains_key(&place) => {}
-                Fate::Goes => {
+                Fate::Deleted if self.own.contains(&place) || self.goes.contains_key(&place) => {}
+                Fate::Deleted => {
                     self.goes.insert(place.clone(), key);
                     next.push(place);
                 }
-                Fate::IsEmptied => _ = self.emptied.entry(key).or_default().insert(place),
-                Fate::IsChanged => _ = self.changed.entry(key).or_default().insert(place),
+                Fate::SetToNull => _ = self.emptied.entry(key).or_default().insert(place),
+                Fate::Updated => _ = self.changed.entry(key).or_default().insert(place),
                 Fate::Forbids => _ = self.forbid.insert(place, key),
             }
         }
@@ -108,13 +109,14 @@ impl Following {
         !self.own.contains(place) && !self.goes.contains_key(place)
     }
 
-    /// The foreign key that forbids it, if one does. A row that is deleted itself forbids nothing.
+    /// Returns a foreign key that forbids the deletion, if any. A row that is deleted itself
+    /// forbids nothing.
     pub(super) fn forbidden_by<'k>(&self, keys: &'k [ForeignKey]) -> Option<&'k ForeignKey> {
         self.forbid.iter().find(|(place, _)| self.stays(place)).map(|(_, key)| &keys[*key])
     }
 
-    /// One statement for everything, so that PostgreSQL checks the foreign keys at the end; `delete` is the step's own
-    /// `DELETE … RETURNING`.
+    /// Returns one statement for everything, so that PostgreSQL checks the foreign keys at the end.
+    /// `delete` is the step's own `DELETE … RETURNING`.
     pub(super) fn statement(&self, keys: &[ForeignKey], delete: &str) -> String {
         let mut parts = Vec::new();
         for ((table, set), stay) in self.updates(keys) {
@@ -134,7 +136,8 @@ impl Following {
         format!("WITH {}nexus_own AS ({delete}) SELECT * FROM nexus_own", parts.concat())
     }
 
-    /// Rows whose references are emptied, by their table and what is set: one that refers twice is changed once.
+    /// Returns the rows whose references are set to NULL, by table and SET clause. A row that
+    /// refers twice is updated once.
     fn updates(&self, keys: &[ForeignKey]) -> BTreeMap<(String, String), Vec<RowKey>> {
         let mut sets: BTreeMap<&RowKey, (&str, BTreeSet<String>)> = BTreeMap::new();
         for (key, places) in &self.emptied {
@@ -173,7 +176,7 @@ fn by_table(places: &[RowKey]) -> BTreeMap<u32, Vec<RowKey>> {
     tables
 }
 
-/// The rows at these places of one table, in SQL.
+/// SQL for the rows at these locations of one table.
 fn at(places: &[RowKey]) -> String {
     let places: Vec<String> = places.iter().map(|(_, place)| format!("\"{place}\"")).collect();
     format!("ctid = ANY ('{{{}}}'::pg_catalog.tid[])", places.join(","))

@@ -1,4 +1,5 @@
-//! What is said over nexus-purge's socket: one line of JSON with a request, one with the answer, one of each a connection.
+//! The protocol of nexus-purge's socket: per connection, one line of JSON with a request and one
+//! with the answer.
 //!
 //! ```json
 //! {"v":1,"agent":"nexus","episode":"00000000-0000-4000-8000-000000000000"}
@@ -8,7 +9,7 @@
 use nexus_cli::text::printable;
 use serde::{Deserialize, Serialize};
 
-/// Where it listens.
+/// The path of the socket.
 pub const DEFAULT_SOCKET: &str = "/run/nexus/purge.sock";
 
 /// The longest line of either side, in bytes, with its line feed.
@@ -20,30 +21,30 @@ pub const LONGEST_AGENT: usize = 1024;
 /// The longest message of an answer, in characters.
 const LONGEST_MESSAGE: usize = 1000;
 
-/// The only version there is.
+/// The only supported version.
 const VERSION: u8 = 1;
 
-/// Forget one episode.
+/// A request to forget one episode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Whose it must be.
+    /// The agent to which the episode must belong.
     pub agent: String,
-    /// Its id, a UUID with its hyphens.
+    /// The episode's id, a UUID with hyphens.
     pub episode: String,
 }
 
-/// What came of it.
+/// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForgetReply {
-    /// It is in the ledger, and gone.
+    /// The decision is in the ledger, and the episode is gone.
     Forgotten,
-    /// The agent has no such episode. Nothing was written and nothing deleted.
+    /// The agent does not have this episode. Nothing was written or deleted.
     Absent,
-    /// The hourly limit is reached, and how many were forgotten. Nothing was deleted.
+    /// The hourly limit is reached, with the number of forgotten episodes. Nothing was deleted.
     TooMany(String),
-    /// Somebody else is at the ledger or at the row, and why. Nothing was deleted: try later.
+    /// Another process locks the ledger or the row, with the cause. Nothing was deleted: try later.
     Busy(String),
-    /// It was not done, and why.
+    /// The request failed, with the cause.
     Failed(String),
 }
 
@@ -75,10 +76,10 @@ enum Status {
 }
 
 impl Request {
-    /// The request that `line` is; its line feed may be there or not.
+    /// Parses a request, with or without its line feed.
     ///
     /// # Errors
-    /// What is wrong with it, in one line that repeats little of it.
+    /// The cause, in one line that quotes little of the request.
     pub fn parse(line: &[u8]) -> Result<Self, String> {
         let RequestLine { v, agent, episode } = parse(line)?;
         check_version(v)?;
@@ -87,25 +88,25 @@ impl Request {
         Ok(request)
     }
 
-    /// As [`Self::parse`] reads it, with its line feed.
+    /// Writes the request as a line, with its line feed.
     ///
     /// # Errors
-    /// What is wrong with it: then nobody would read it.
+    /// The request is invalid, for this cause.
     pub fn to_line(&self) -> Result<String, String> {
         self.check()?;
         let Self { agent, episode } = self.clone();
         let line = to_line(&RequestLine { v: VERSION, agent, episode })?;
         // Control characters take six bytes each.
-        if line.len() > LONGEST_LINE { Err("agent: it is too long".to_owned()) } else { Ok(line) }
+        if line.len() > LONGEST_LINE { Err("agent: too long".to_owned()) } else { Ok(line) }
     }
 
     fn check(&self) -> Result<(), String> {
         if self.agent.is_empty() || self.agent.len() > LONGEST_AGENT || self.agent.contains('\0') {
-            return Err(format!("agent: 1 to {LONGEST_AGENT} bytes without a NUL are taken"));
+            return Err(format!("agent: expected 1 to {LONGEST_AGENT} bytes without a NUL"));
         }
         if !is_uuid(&self.episode) {
             return Err(
-                "episode: it looks like 00000000-0000-4000-8000-000000000000, this does not".to_owned()
+                "episode: not a UUID; expected one such as 00000000-0000-4000-8000-000000000000".to_owned()
             );
         }
         Ok(())
@@ -113,10 +114,10 @@ impl Request {
 }
 
 impl ForgetReply {
-    /// The answer that `line` is; its line feed may be there or not.
+    /// Parses an answer, with or without its line feed.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The cause, in one line.
     pub fn parse(line: &[u8]) -> Result<Self, String> {
         let AnswerLine { v, status, message } = parse(line)?;
         check_version(v)?;
@@ -126,15 +127,17 @@ impl ForgetReply {
             (Status::TooMany, Some(message)) => Ok(Self::TooMany(one_line(&message))),
             (Status::Busy, Some(message)) => Ok(Self::Busy(one_line(&message))),
             (Status::Failed, Some(message)) => Ok(Self::Failed(one_line(&message))),
-            (Status::Forgotten | Status::Absent, Some(_)) => Err("it has a message too many".to_owned()),
-            (Status::TooMany | Status::Busy | Status::Failed, None) => Err("it does not say why".to_owned()),
+            (Status::Forgotten | Status::Absent, Some(_)) => Err("unexpected message".to_owned()),
+            (Status::TooMany | Status::Busy | Status::Failed, None) => {
+                Err("the message is missing".to_owned())
+            }
         }
     }
 
-    /// As [`Self::parse`] reads it, with its line feed. Of a long message only the beginning.
+    /// Writes the answer as a line, with its line feed. Truncates a long message.
     ///
     /// # Errors
-    /// When it cannot be written as JSON, which does not happen.
+    /// Never in practice: the answer cannot be written as JSON.
     pub fn to_line(&self) -> Result<String, String> {
         let (status, message) = match self {
             Self::Forgotten => (Status::Forgotten, None),
@@ -151,13 +154,12 @@ fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
     if line.len() > LONGEST_LINE {
         return Err(format!("it is longer than {LONGEST_LINE} bytes"));
     }
-    // The parser would take a list of the members' values for the object, too.
+    // The parser would also accept an array of the members' values.
     if line.trim_ascii_start().first() != Some(&b'{') {
-        return Err("it is no JSON object".to_owned());
+        return Err("not a JSON object".to_owned());
     }
-    // The parser repeats names from the line in its text.
-    serde_json::from_slice(line)
-        .map_err(|error| format!("it is not understood: {}", one_line(&error.to_string())))
+    // The parser's error quotes names from the line.
+    serde_json::from_slice(line).map_err(|error| format!("malformed: {}", one_line(&error.to_string())))
 }
 
 fn to_line(line: &impl Serialize) -> Result<String, String> {
@@ -165,15 +167,19 @@ fn to_line(line: &impl Serialize) -> Result<String, String> {
 }
 
 fn check_version(version: u8) -> Result<(), String> {
-    if version == VERSION { Ok(()) } else { Err(format!("v: {VERSION} is understood, not {version}")) }
+    if version == VERSION {
+        Ok(())
+    } else {
+        Err(format!("v: version {version} is not supported, only {VERSION}"))
+    }
 }
 
-/// Printable, and not too long for a line.
+/// Makes a text printable and short enough for a line.
 fn one_line(text: &str) -> String {
     printable(text).chars().take(LONGEST_MESSAGE).collect()
 }
 
-/// Whether it is a UUID as RFC 9562 writes it.
+/// Whether the text is a UUID in the format of RFC 9562.
 fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
@@ -193,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_is_understood() {
+    fn requests_and_answers_survive_a_round_trip() {
         for agent in ["nexus", "ñandú \"x\"", "\u{1}"] {
             let line = request(agent, ID).to_line().unwrap();
             assert!(line.ends_with("}\n") && line.matches('\n').count() == 1, "{line}");
@@ -212,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_a_request() {
+    fn an_invalid_request_is_refused_with_a_short_cause() {
         let wrong = [
             "",
             "{}",
@@ -238,13 +244,13 @@ mod tests {
             assert!(!why.is_empty() && !why.contains('\n') && why.len() < 1200, "{line}: {why}");
         }
         assert!(Request::parse(&vec![b' '; LONGEST_LINE + 1]).is_err());
-        // It would be a line that nobody reads.
+        // The longest line that is written can be read.
         assert!(request(&"\u{1}".repeat(LONGEST_AGENT), ID).to_line().is_ok());
         assert!(request("a", "x").to_line().is_err());
     }
 
     #[test]
-    fn an_answer_says_why_exactly_where_it_must() {
+    fn an_answer_has_a_message_exactly_where_it_must() {
         for line in [
             r#"{"v":1,"status":"forgotten","message":"x"}"#,
             r#"{"v":1,"status":"busy"}"#,

@@ -1,8 +1,9 @@
-//! Rows of other tables that refer to the ones that are to go (PostgreSQL manual, "Foreign Keys").
+//! Rows of other tables that refer to the rows to delete (PostgreSQL manual, "Foreign Keys").
 //!
-//! ON DELETE CASCADE, SET NULL and SET DEFAULT are the table's own rule, and the server follows it. NO ACTION and RESTRICT
-//! forbid the deletion: the owner chooses what happens to those rows (`NEXUS_PURGE_REFERRING`). Other rows may refer to a row
-//! that is deleted, so this applies at every level.
+//! The server applies ON DELETE CASCADE, SET NULL and SET DEFAULT itself. NO ACTION and RESTRICT
+//! forbid the deletion: then the owner chooses what happens to those rows
+//! (`NEXUS_PURGE_REFERRING`). Further rows may refer to a row that is deleted, so this applies at
+//! every level.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +23,13 @@ pub struct Limits {
           value_parser = clap::value_parser!(u64).range(1..=100))]
     pub max_share: u64,
 
-    /// What becomes of rows of other tables that refer to a forgotten one, where their foreign key forbids that
+    /// What to do with rows of other tables that refer to a forgotten row, where their foreign key forbids its deletion
     #[arg(long, env = "NEXUS_PURGE_REFERRING", value_name = "WHAT", default_value = "stop")]
     pub referring: OnReference,
 }
 
-/// What becomes of rows that refer to a row that goes, where their foreign key forbids that.
+/// What to do with rows that refer to a row to delete, where their foreign key forbids the
+/// deletion.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnReference {
     /// Nothing is deleted, and it is said which table refers
@@ -44,57 +46,58 @@ pub type Referring = BTreeMap<String, Touched>;
 /// What happened to rows of one table that referred to deleted rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
-    /// Rows that went too.
+    /// Rows that were deleted too.
     pub deleted: u64,
-    /// Rows that stay, without the reference.
+    /// Rows that were kept without the reference.
     pub emptied: u64,
 }
 
-/// What happened to rows of other tables, one sentence a table, for people.
+/// Describes what happened to rows of other tables, one sentence per table, for people.
 pub fn told(referring: &Referring) -> Vec<String> {
     let told = |(table, touched): (&String, &Touched)| {
         let Touched { deleted, emptied } = touched;
         format!(
-            "rows of {table} that referred to what was forgotten: {deleted} deleted, {emptied} kept without the reference"
+            "rows of {table} that referred to forgotten rows: {deleted} deleted, {emptied} kept without the reference"
         )
     };
     referring.iter().map(told).collect()
 }
 
-/// A foreign key on the way to the rows that are deleted.
+/// A foreign key that leads, directly or through others, to the rows to delete.
 #[derive(Clone, Debug)]
 pub(super) struct ForeignKey {
-    /// The table that refers, quoted and qualified.
+    /// The referring table, quoted and qualified.
     pub(super) table: String,
     pub(super) oid: u32,
-    /// The table that is referred to, and its parts.
+    /// The OIDs of the referenced table and its partitions.
     pub(super) referred: Vec<u32>,
-    /// Columns there, quoted, and the columns they refer to.
+    /// The referring columns, quoted, and the columns that they reference.
     pub(super) pairs: Vec<(String, String)>,
     /// `confdeltype`
     pub(super) action: char,
     pub(super) may_be_null: bool,
-    /// Whether the table is a work queue of NEXUS's: the server deletes its rows, and the report leaves them out.
+    /// Whether the table is a work queue of NEXUS: the server deletes its rows, and the report
+    /// omits them.
     pub(super) is_queue: bool,
-    /// The table that refers, and its parts.
+    /// The OIDs of the referring table and its partitions.
     pub(super) parts: Vec<u32>,
-    /// Whether the server changes the rows that refer when the column referred to changes.
+    /// Whether the server updates the referring rows when the referenced column changes.
     pub(super) follows_updates: bool,
-    /// Code of others that runs when the table's rows are compared, deleted or changed.
+    /// Code of others that runs when rows of the table are compared, deleted or updated.
     pub(super) on_read: Option<String>,
     pub(super) on_delete: Option<String>,
     pub(super) on_update: Option<String>,
 }
 
-/// What happens to a row that refers through a foreign key.
+/// What happens to a row that refers by a foreign key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It goes.
-    Goes,
-    /// Its reference is emptied.
-    IsEmptied,
-    /// The server changes it.
-    IsChanged,
+    /// It is deleted.
+    Deleted,
+    /// Its reference is set to NULL.
+    SetToNull,
+    /// The server updates it.
+    Updated,
     /// It forbids the deletion.
     Forbids,
 }
@@ -102,24 +105,24 @@ pub(super) enum Fate {
 impl ForeignKey {
     pub(super) fn fate(&self, on: OnReference) -> Fate {
         match (self.action, on) {
-            ('c', _) | ('a' | 'r', OnReference::Cascade) => Fate::Goes,
-            ('a' | 'r', OnReference::SetNull) if self.may_be_null => Fate::IsEmptied,
+            ('c', _) | ('a' | 'r', OnReference::Cascade) => Fate::Deleted,
+            ('a' | 'r', OnReference::SetNull) if self.may_be_null => Fate::SetToNull,
             ('a' | 'r', OnReference::Stop | OnReference::SetNull) => Fate::Forbids,
-            _ => Fate::IsChanged,
+            _ => Fate::Updated,
         }
     }
 
-    /// Whether it refers to rows of the table, or part of one, with this number.
+    /// Whether it references the table or partition with this OID.
     pub(super) fn refers_to(&self, oid: u32) -> bool {
         self.referred.contains(&oid)
     }
 
-    /// `a = NULL` for each of its columns.
+    /// Returns `a = NULL` for each referring column.
     pub(super) fn emptied(&self) -> impl Iterator<Item = String> {
         self.pairs.iter().map(|(column, _)| format!("{column} = NULL"))
     }
 
-    /// The rows that refer to those that `rows` selects from.
+    /// Returns the condition for rows that refer to those of `rows`, in SQL.
     pub(super) fn condition(&self, rows: &str) -> String {
         let columns: Vec<&str> = self.pairs.iter().map(|(column, _)| column.as_str()).collect();
         let referred: Vec<&str> = self.pairs.iter().map(|(_, referred)| referred.as_str()).collect();
@@ -127,17 +130,17 @@ impl ForeignKey {
     }
 }
 
-/// Refuses if rows refer, directly or through others, to a row to delete, and both their foreign key and the settings
-/// forbid it, or if deleting would run code of others.
+/// Refuses if rows refer, directly or through others, to a row to delete, and both their foreign
+/// key and the settings forbid that; or if deleting would run code of others.
 ///
 /// # Errors
-/// Data (65) naming the table that refers, or the code; else the server's.
+/// Data (65) with the name of the referring table or of the code; the server's.
 pub fn check(session: &Control, table: &Table, condition: &str, on: OnReference) -> Result<()> {
     let keys = foreign_keys(session, table)?;
     code_of_others::refuse(session, table, &keys, on)?;
-    // Each with the keys that lead there; a key that leads to itself is followed once.
-    let mut ways = vec![(table.oid(), table.qualified(), condition.to_owned(), Vec::new())];
-    while let Some((oid, name, condition, followed)) = ways.pop() {
+    // Each table with the keys that lead to it. A key is followed once per path.
+    let mut pending = vec![(table.oid(), table.qualified(), condition.to_owned(), Vec::new())];
+    while let Some((oid, name, condition, followed)) = pending.pop() {
         for (number, key) in keys.iter().enumerate() {
             if key.is_queue || !key.refers_to(oid) || followed.contains(&number) {
                 continue;
@@ -147,16 +150,16 @@ pub fn check(session: &Control, table: &Table, condition: &str, on: OnReference)
                 refer = format!("{refer} AND NOT coalesce(({condition}), false)");
             }
             match key.fate(on) {
-                Fate::IsEmptied | Fate::IsChanged => {}
+                Fate::SetToNull | Fate::Updated => {}
                 Fate::Forbids => {
                     let sql = format!("SELECT EXISTS (SELECT FROM {} WHERE {refer})", key.table);
-                    if session.row("looking for rows that refer to those", &sql, &[])?.get(0) {
+                    if session.row("looking for referring rows", &sql, &[])?.get(0) {
                         return Err(forbids(table, &key.table));
                     }
                 }
-                Fate::Goes => {
+                Fate::Deleted => {
                     let followed = followed.iter().copied().chain([number]).collect();
-                    ways.push((key.oid, key.table.clone(), refer, followed));
+                    pending.push((key.oid, key.table.clone(), refer, followed));
                 }
             }
         }
@@ -164,19 +167,20 @@ pub fn check(session: &Control, table: &Table, condition: &str, on: OnReference)
     Ok(())
 }
 
-/// The failure when rows of `other` refer to rows of `table` that are to go.
+/// Returns the failure when rows of `other` refer to rows of `table` to delete.
 pub(super) fn forbids(table: &Table, other: &str) -> Failure {
     Failure::new(Exit::Data, format!("deleting rows of {table}"))
         .because(format!(
             "rows of {other} refer to them, and their foreign key forbids it; nothing was deleted"
         ))
         .advise(
-            "Give that foreign key ON DELETE CASCADE or SET NULL, or set NEXUS_PURGE_REFERRING=set-null (they stay without \
-             the reference, where their column may be NULL) or =cascade (they go too)",
+            "Give that foreign key ON DELETE CASCADE or SET NULL, or set NEXUS_PURGE_REFERRING=set-null (keeps them without \
+             the reference, if their column may be NULL) or =cascade (deletes them too)",
         )
 }
 
-/// The foreign keys by which rows refer to `table`, to those that refer to it, and so on.
+/// Returns the foreign keys by which rows refer to `table`, to the tables that refer to it, and so
+/// on.
 pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<ForeignKey>> {
     let columns = |list: &str, relation: &str| {
         format!(
@@ -186,7 +190,7 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
     };
     let these = "a.attnum = ANY (f.conkey)";
     let rows = session.rows(
-        "reading who refers to the table",
+        "listing the foreign keys to the table",
         &format!(
             "WITH RECURSIVE reached(relid) AS (SELECT {}::oid UNION SELECT more.relid FROM reached r, LATERAL \
                (SELECT f.conrelid FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.confrelid = r.relid \
@@ -257,22 +261,22 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn only_keys_that_forbid_ask_the_owner_and_null_is_only_where_it_may_be() {
+    fn the_setting_applies_only_to_keys_that_forbid_and_null_only_to_nullable_columns() {
         use OnReference::{Cascade, SetNull, Stop};
         for on in [Stop, SetNull, Cascade] {
-            assert_eq!(key('c', true).fate(on), Fate::Goes);
-            assert_eq!(key('n', true).fate(on), Fate::IsChanged);
+            assert_eq!(key('c', true).fate(on), Fate::Deleted);
+            assert_eq!(key('n', true).fate(on), Fate::Updated);
         }
         for action in ['a', 'r'] {
             assert_eq!(key(action, true).fate(Stop), Fate::Forbids);
-            assert_eq!(key(action, true).fate(SetNull), Fate::IsEmptied);
+            assert_eq!(key(action, true).fate(SetNull), Fate::SetToNull);
             assert_eq!(key(action, false).fate(SetNull), Fate::Forbids);
-            assert_eq!(key(action, true).fate(Cascade), Fate::Goes);
+            assert_eq!(key(action, true).fate(Cascade), Fate::Deleted);
         }
     }
 
     #[test]
-    fn every_column_of_a_key_is_compared_and_emptied() {
+    fn every_column_of_a_key_is_compared_and_set_to_null() {
         let key = key('a', true);
         assert_eq!(key.condition("s.t WHERE x"), r#"("a", "b") IN (SELECT "id", "at" FROM s.t WHERE x)"#);
         assert_eq!(key.emptied().collect::<Vec<_>>(), [r#""a" = NULL"#, r#""b" = NULL"#]);

@@ -1,5 +1,5 @@
-//! Carrying out decisions of the ledger: new ones, ones that a killed run has left open, and, in a database that was just
-//! restored, those that are newer than the set.
+//! Carries out decisions of the ledger: new ones, ones that a killed run has left open, and, in a
+//! restored database, ones that are newer than the set.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use crate::forgetting::{
 };
 use crate::{Decision, Forget, Hashed, Key, KeyId, Keys, Rows, TableColumns};
 
-/// Keys that are deleted in one step.
+/// The most keys to delete in one step.
 const AT_ONCE: usize = 1000;
 
-/// Where and how decisions are carried out.
+/// Where and how to carry out decisions.
 pub struct Forgetting<'a> {
     /// The server.
     pub server: &'a Server,
@@ -28,30 +28,33 @@ pub struct Forgetting<'a> {
     pub database: &'a str,
     /// The ledger's keys.
     pub keys: &'a Keys,
-    /// Texts that hashes may stand for. None: every key, tag and agent of the table is tried.
+    /// Candidates for the texts of hashes. If empty, every key, tag and agent of the table is
+    /// tried.
     pub hints: &'a [String],
-    /// What becomes of rows that refer to one that goes, where their foreign key forbids that.
+    /// What to do with rows that refer to a row to delete, where their foreign key forbids the
+    /// deletion.
     pub on_reference: OnReference,
-    /// What becomes of code of roles that are no superusers.
+    /// How to treat code of roles that are not superusers.
     pub code_of_others: CodeOfOthers,
     /// The most rows of a step.
     pub most_rows: u32,
-    /// Whether it rests as long as it works, because others use the database too.
+    /// Whether to pause after each step for as long as it took, because others use the database
+    /// too.
     pub gently: bool,
-    /// Who is told.
+    /// Where to report progress.
     pub progress: &'a Progress,
-    /// When to stop.
+    /// The flag that stops it.
     pub stop: &'a Stop,
 }
 
-/// What went.
+/// What was deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
-    /// Rows of each decision, in their order.
+    /// The rows of each decision, in their order.
     pub rows: Vec<u64>,
-    /// Bytes they took.
+    /// The bytes that they took.
     pub bytes: u64,
-    /// What happened to rows of other tables that referred to them.
+    /// What happened to referring rows of other tables.
     pub referring: Referring,
 }
 
@@ -65,16 +68,16 @@ impl Replayed {
         }
     }
 
-    /// Rows of all.
+    /// Returns the rows of all decisions.
     pub fn total(&self) -> u64 {
         self.rows.iter().sum()
     }
 }
 
-/// Carries decisions out. A table that is not there holds nothing to forget.
+/// Carries out decisions. Skips a table that does not exist.
 ///
 /// # Errors
-/// Data (65) when a decision was hashed with a key that is not there; else the server's and those of `copies`.
+/// Data (65) when the key of a decision's hashes is missing; the server's; those of `copies`.
 pub fn replay(
     on: &Forgetting<'_>,
     decisions: &[&Decision],
@@ -84,11 +87,7 @@ pub fn replay(
     let control = session(on.server, on.database, on.stop)?;
     for (place, here) in by_place(decisions) {
         let Some(table) = Table::find(&control, place, on.code_of_others)? else {
-            log::warn!(
-                "there is no table {}.{}: nothing of it is to be forgotten",
-                place.schema,
-                place.table
-            );
+            log::warn!("table {}.{} does not exist: nothing to forget in it", place.schema, place.table);
             continue;
         };
         let mut copies = |keys: &[String]| copies(keys);
@@ -108,21 +107,21 @@ pub fn replay(
     Ok(replayed)
 }
 
-/// What decisions would delete from one table.
+/// The rows that decisions would delete from one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// The table, as people read it.
+    /// The name of the table, for people.
     pub table: String,
-    /// Rows that would be deleted. A row that two decisions name counts twice.
+    /// The rows to delete. A row of two decisions counts twice.
     pub rows: u64,
-    /// Rows it has.
+    /// All rows of the table.
     pub of: u64,
 }
 
 /// Counts the rows that [`replay`] would delete, by table. Changes nothing.
 ///
 /// # Errors
-/// As [`replay`].
+/// Those of [`replay`].
 pub fn shares(on: &Forgetting<'_>, decisions: &[&Decision]) -> Result<Vec<Share>> {
     let control = session(on.server, on.database, on.stop)?;
     let mut shares = Vec::new();
@@ -131,7 +130,7 @@ pub fn shares(on: &Forgetting<'_>, decisions: &[&Decision]) -> Result<Vec<Share>
         let (_, conditions) = on.conditions(&table, decisions, &here)?;
         let any = if conditions.is_empty() { "false".to_owned() } else { conditions.join(" OR ") };
         let sql = format!("SELECT count(*) FILTER (WHERE {any}), count(*) FROM {}", table.qualified());
-        let row = control.row("counting what the purge ledger would take", &sql, &[])?;
+        let row = control.row("counting the rows that the purge ledger would delete", &sql, &[])?;
         let number = |column| u64::try_from(row.get::<_, i64>(column)).unwrap_or(0);
         let mut share = Share { table: table.to_string(), rows: number(0), of: number(1) };
         on.each_named(&table, decisions, &here, |_, _| {
@@ -143,7 +142,7 @@ pub fn shares(on: &Forgetting<'_>, decisions: &[&Decision]) -> Result<Vec<Share>
     Ok(shares)
 }
 
-/// The tables of decisions, and the numbers of those about each.
+/// Groups the numbers of decisions by table.
 fn by_place<'a>(decisions: &[&'a Decision]) -> Vec<(&'a TableColumns, Vec<usize>)> {
     let mut places: Vec<(&TableColumns, Vec<usize>)> = Vec::new();
     for (index, decision) in decisions.iter().enumerate() {
@@ -156,7 +155,7 @@ fn by_place<'a>(decisions: &[&'a Decision]) -> Vec<(&'a TableColumns, Vec<usize>
 }
 
 impl Forgetting<'_> {
-    /// Carries out the decisions about rows by what they are.
+    /// Carries out the decisions with conditions.
     fn rows_of(
         &self,
         table: &Table,
@@ -175,7 +174,7 @@ impl Forgetting<'_> {
         Ok(())
     }
 
-    /// The decisions about rows by what they are: their numbers, and those rows in SQL.
+    /// Returns the numbers and the SQL of the decisions with conditions.
     fn conditions(
         &self,
         table: &Table,
@@ -193,7 +192,7 @@ impl Forgetting<'_> {
         Ok((numbers, conditions))
     }
 
-    /// Carries out the decisions about rows by their keys.
+    /// Carries out the decisions with keys.
     fn keys_of(
         &self,
         table: &Table,
@@ -227,8 +226,8 @@ impl Forgetting<'_> {
         Ok(())
     }
 
-    /// Calls `take` with each key of the table that a decision names, and the decision's number: it hashes and looks up
-    /// every key.
+    /// Calls `take` with each key of the table that a decision lists, and the decision's number. To
+    /// do so it hashes every key of the table.
     fn each_named(
         &self,
         table: &Table,
@@ -236,7 +235,7 @@ impl Forgetting<'_> {
         here: &[usize],
         mut take: impl FnMut(usize, &str) -> Result<()>,
     ) -> Result<()> {
-        // By key of the ledger, then by hash: the decision's number.
+        // The decision's number by key of the ledger, then by hash.
         let mut wanted: BTreeMap<&KeyId, BTreeMap<Digest, usize>> = BTreeMap::new();
         for &index in here {
             if let Forget::Keys(keys) = &decisions[index].forget {
@@ -261,7 +260,8 @@ impl Forgetting<'_> {
         })
     }
 
-    /// The rows with tag and agent in the clear; nothing when no row has that tag or agent.
+    /// Returns the conditions with tag and agent in clear text; `None` if no row has that tag or
+    /// agent.
     fn plain(&self, table: &Table, rows: &Rows) -> Result<Option<RowFilter>> {
         let place = table.place();
         let mut plain = RowFilter {
@@ -286,7 +286,7 @@ impl Forgetting<'_> {
         Ok(Some(plain))
     }
 
-    /// The text that `hashed` stands for, among those that `every` gives.
+    /// Finds the text of `hashed` among the results of query `every`.
     fn find(
         &self,
         table: &Table,
@@ -317,7 +317,8 @@ impl Forgetting<'_> {
         })
     }
 
-    /// Hands every text that `query` gives, or every hint, to `take`, until that says false. Nothing is held.
+    /// Passes every hint, or every text that `query` returns, to `take` until that returns false.
+    /// Streams the texts.
     fn each_text(&self, query: &str, mut take: impl FnMut(&str) -> Result<bool>) -> Result<()> {
         if !self.hints.is_empty() {
             for hint in self.hints {
@@ -330,7 +331,7 @@ impl Forgetting<'_> {
         let doing = "comparing with the purge ledger";
         let mut raw = RawSession::connect(self.server, self.database, self.server.application, self.stop)?;
         raw.execute(doing, &format!("{PINNED}; BEGIN READ ONLY"))?;
-        // Hexadecimal, so that it is one line of ASCII whatever the text and the database's encoding.
+        // Hexadecimal: one line of ASCII for any text and any encoding of the database.
         let sql = format!(
             "COPY (SELECT pg_catalog.encode(pg_catalog.convert_to(q.text, 'UTF8'), 'hex') FROM ({query}) q) TO STDOUT"
         );
@@ -353,7 +354,7 @@ impl Forgetting<'_> {
     }
 }
 
-/// The text of hexadecimal digits; nothing when they are none, or no UTF-8.
+/// Decodes a text from hexadecimal digits; `None` if they are invalid or the text is not UTF-8.
 fn unhex(digits: &[u8]) -> Option<String> {
     let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
     let bytes: Option<Vec<u8>> =
@@ -366,7 +367,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hexadecimal_is_read_and_rubbish_is_not() {
+    fn valid_hexadecimal_is_decoded_and_the_rest_is_not() {
         assert_eq!(unhex(b"c3b16f").as_deref(), Some("ño"));
         assert_eq!(unhex(b"").as_deref(), Some(""));
         assert_eq!([unhex(b"c"), unhex(b"zz"), unhex(b"ff")], [None, None, None]);

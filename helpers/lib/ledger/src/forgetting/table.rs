@@ -1,4 +1,4 @@
-//! The table whose rows are forgotten, as this database has it.
+//! The table of the rows to forget, as found in a database.
 
 use std::fmt;
 
@@ -24,18 +24,18 @@ pub struct Table {
 /// A part of the table that has pages: the table itself, or one of its partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heap {
-    /// Quoted and qualified.
+    /// The name, quoted and qualified.
     pub name: String,
-    /// Pages of [`Heap::PAGE`] bytes.
+    /// The number of pages of [`Heap::PAGE`] bytes.
     pub pages: u32,
 }
 
 impl Heap {
-    /// Bytes of a page, but in servers that were built with another size.
+    /// The usual size of a page in bytes. A server may be built with another one.
     pub const PAGE: u64 = 8192;
 }
 
-/// `schema.table`
+/// Parses `schema.table`.
 ///
 /// # Errors
 /// What is wrong.
@@ -44,11 +44,11 @@ pub fn parse_table(text: &str) -> std::result::Result<(String, String), String> 
         Some((schema, table)) if !schema.is_empty() && !table.is_empty() => {
             Ok((schema.to_owned(), table.to_owned()))
         }
-        _ => Err("it looks like schema.table, without quotes".to_owned()),
+        _ => Err("not a table; expected schema.table, without quotes".to_owned()),
     }
 }
 
-/// `column` or `column->>member`, with or without quotes round the member: column and member.
+/// Parses `column` or `column->>member` into column and member. The member may have single quotes.
 ///
 /// # Errors
 /// What is wrong.
@@ -58,17 +58,17 @@ pub fn parse_kind(text: &str) -> std::result::Result<(String, Option<String>), S
         Some((column, member)) => (column.trim(), Some(member.trim().trim_matches('\''))),
     };
     if column.is_empty() || member == Some("") || column.contains(['\'', '"', '(', ' ']) {
-        return Err("it looks like column, or column->>member for a JSON column".to_owned());
+        return Err("not a column; expected column, or column->>member for a JSON column".to_owned());
     }
     Ok((column.to_owned(), member.map(str::to_owned)))
 }
 
 impl Table {
-    /// Looks for it; nothing when the database has no such table.
+    /// Looks for the table; `None` if the database does not have it.
     ///
     /// # Errors
-    /// Settings (78) when a column is missing that every table must have, the key names no row, or the table or the type of a
-    /// column is of a role whose code is refused; else the server's.
+    /// Settings (78) when a required column is missing, the key is not unique, or the table or the
+    /// type of a column belongs to a role whose code is refused; the server's.
     pub fn find(
         session: &Control,
         place: &TableColumns,
@@ -132,58 +132,58 @@ impl Table {
         }))
     }
 
-    /// Where it was looked for.
+    /// Returns the names of the table and its columns.
     pub fn place(&self) -> &TableColumns {
         &self.place
     }
 
-    /// Its number in the catalog.
+    /// Returns the OID.
     pub fn oid(&self) -> u32 {
         self.oid
     }
 
-    /// Quoted and qualified.
+    /// The name, quoted and qualified.
     pub fn qualified(&self) -> String {
         quote::qualified(&self.place.schema, &self.place.table)
     }
 
-    /// Its number, and those of its partitions.
+    /// Returns the OIDs of the table and its partitions.
     pub(super) fn parts(&self) -> &[u32] {
         &self.parts
     }
 
-    /// What becomes of other roles' code in it.
+    /// Returns how to treat code of other roles.
     pub(super) fn code_of_others(&self) -> CodeOfOthers {
         self.code_of_others
     }
 
-    /// Its parts.
+    /// Returns the parts that have pages.
     pub fn heaps(&self) -> &[Heap] {
         &self.heaps
     }
 
-    /// Bytes of all parts.
+    /// Returns the size of all parts in bytes.
     pub fn bytes(&self) -> u64 {
         self.heaps.iter().map(|heap| u64::from(heap.pages) * Heap::PAGE).sum()
     }
 
-    /// Whether it has a column of that name.
+    /// Whether the table has a column with this name.
     pub fn has(&self, column: &str) -> bool {
         self.columns.iter().any(|known| known == column)
     }
 
-    /// The key of a row as text, in SQL.
+    /// SQL for the key of a row as text.
     pub fn key_text(&self) -> String {
         format!("{}::text", quote::identifier(&self.place.key))
     }
 
-    /// An array of keys of the key's own type, in SQL.
+    /// SQL for an array of keys of the key's type.
     pub fn key_array<S: AsRef<str>>(&self, keys: &[S]) -> String {
         let texts: Vec<String> = keys.iter().map(|key| quote::literal(key.as_ref())).collect();
         format!("ARRAY[{}]::text[]::{}[]", texts.join(", "), self.key_type)
     }
 
-    /// Whether a row has this key and is this agent's, in SQL.
+    /// SQL for whether a row has this key and belongs to this agent.
     pub fn is_of(&self, key: &str, agent: &str) -> String {
         format!(
             "{} = ANY ({}) AND {}::text = {}",
@@ -194,12 +194,12 @@ impl Table {
         )
     }
 
-    /// A text as the key's own type writes it, in SQL; an error of the server when it is none.
+    /// SQL for a text in the canonical form of the key's type; the server rejects an invalid one.
     pub fn key_normal(&self, text: &str) -> String {
         format!("{}::text::{}::text", quote::literal(text), self.key_type)
     }
 
-    /// The type of a row as text, in SQL; NULL where it has none, or the table has no such column.
+    /// SQL for the type of a row as text; NULL if the row has none, or the table lacks the column.
     pub fn kind_text(&self) -> String {
         match parse_kind(&self.place.kind) {
             Ok((column, Some(member))) if self.has(&column) => {
@@ -210,7 +210,8 @@ impl Table {
         }
     }
 
-    /// Bytes that a row takes, in SQL: as stored, nothing is unpacked for it. 28 for its header and its pointer.
+    /// SQL for the bytes that a row takes as stored, without decompression. The header and the line
+    /// pointer take 28.
     pub fn row_bytes(&self) -> String {
         let sizes: Vec<String> = self
             .columns
@@ -242,7 +243,7 @@ fn heaps(session: &Control, oid: u32, doing: &str) -> Result<Vec<Heap>> {
     Ok(rows
         .iter()
         .filter_map(|row| {
-            // NULL when it was dropped meanwhile.
+            // NULL if the partition was dropped in the meantime.
             let pages: i64 = row.get::<_, Option<_>>(2)?;
             let name = quote::qualified(row.get(0), row.get(1));
             Some(Heap { name, pages: u32::try_from(pages).unwrap_or(u32::MAX) })

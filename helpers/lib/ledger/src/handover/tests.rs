@@ -11,8 +11,8 @@ struct Machine {
     files: Files,
 }
 
-/// A machine whose ledger has the line `mine`, and a draft of another machine's ledger with `theirs`, for which it has
-/// no keys.
+/// Creates a machine whose ledger has the line `mine`, and a draft of another machine's ledger with
+/// `theirs`, for which it has no keys.
 fn machine() -> (Machine, Draft) {
     let directory = tempfile::tempdir().unwrap();
     let files = Files {
@@ -39,7 +39,8 @@ impl Machine {
         fs::read(&self.files.ledger).unwrap()
     }
 
-    /// Ledger and keys are those of `draft`, nothing is left over, and the ledger can be written.
+    /// Asserts that ledger and keys are those of `draft`, nothing is left over, and the ledger can
+    /// be written.
     fn is(&self, draft: &Draft) {
         assert_eq!(self.text(), draft.text());
         assert_eq!(self.files.keys().unwrap().unwrap().current().id(), draft.keys().current().id());
@@ -56,7 +57,7 @@ impl Machine {
 }
 
 #[test]
-fn killed_after_any_step_it_is_handed_over_all_the_same() {
+fn a_handover_completes_after_a_kill_at_any_step() {
     for steps in 0..=3 {
         let (machine, draft) = machine();
         prepare(&machine.files, &comes(), &draft).unwrap();
@@ -77,7 +78,7 @@ fn killed_after_any_step_it_is_handed_over_all_the_same() {
 }
 
 #[test]
-fn what_is_dropped_changes_nothing() {
+fn an_abandoned_handover_changes_nothing() {
     let (machine, draft) = machine();
     let before = machine.before();
     prepare(&machine.files, &comes(), &draft).unwrap();
@@ -86,7 +87,7 @@ fn what_is_dropped_changes_nothing() {
 }
 
 #[test]
-fn nobody_writes_a_ledger_that_is_to_be_handed_over() {
+fn a_ledger_cannot_be_written_during_a_handover() {
     let (machine, draft) = machine();
     prepare(&machine.files, &comes(), &draft).unwrap();
     let failure = LedgerFile::open(&machine.files.ledger, for_tests('a'), "a test").unwrap_err();
@@ -97,7 +98,7 @@ fn nobody_writes_a_ledger_that_is_to_be_handed_over() {
 }
 
 #[test]
-fn a_kept_ledger_comes_back_with_its_keys_and_what_was_decided_since() {
+fn a_kept_ledger_returns_with_its_keys_and_later_decisions() {
     let (machine, draft) = machine();
     let before = machine.before();
     let foreign = draft.ledger().lines().iter().filter_map(super::super::Line::origin).collect();
@@ -106,7 +107,7 @@ fn a_kept_ledger_comes_back_with_its_keys_and_what_was_decided_since() {
     prepare(&machine.files, &comes(), &draft).unwrap();
     complete(&machine.files, machine.lock()).unwrap();
     machine.is(&draft);
-    // `is` has decided one thing more.
+    // `is` has added one decision.
     let back = kept::find(&machine.files, &kept.database).unwrap().unwrap();
     assert_eq!((back.text(), back.keys().current().id()), (before.text(), for_tests('a').current().id()));
     let now = read_text(&machine.files.ledger, machine.files.keys().unwrap().unwrap()).unwrap();

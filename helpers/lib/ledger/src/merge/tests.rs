@@ -11,7 +11,7 @@ fn kinds(kinds: &[&str], from: i64) -> Vec<Entry> {
     kinds.iter().zip(from..).map(|(kind, second)| entry(second, decision(kind))).collect()
 }
 
-/// The same decisions, and that those with these numbers are done.
+/// Returns the same decisions, with those of these numbers done.
 fn and_done(mut entries: Vec<Entry>, numbers: &[usize], at: i64) -> Vec<Entry> {
     for number in numbers {
         let of = ledger(&entries).lines()[number - 1].mac;
@@ -29,7 +29,7 @@ fn of_set(ledger: &Ledger, settled: u64) -> OfSet<'_> {
 }
 
 #[test]
-fn of_two_of_which_one_is_the_beginning_the_longer_wins_and_nothing_is_adopted() {
+fn if_one_ledger_is_a_prefix_the_longer_wins_and_nothing_is_adopted() {
     let long = ledger(&kinds(&["a", "b", "c"], 1));
     let short = ledger(&kinds(&["a", "b"], 1));
     let empty = Ledger::default();
@@ -46,7 +46,7 @@ fn of_two_of_which_one_is_the_beginning_the_longer_wins_and_nothing_is_adopted()
 }
 
 #[test]
-fn of_two_that_went_different_ways_the_newer_wins_and_takes_over_what_only_the_other_has() {
+fn if_ledgers_diverged_the_newer_wins_and_adopts_the_rest_of_the_other() {
     let machine = ledger(&[kinds(&["a"], 1), kinds(&["b", "c"], 10)].concat());
     let set = ledger(&[kinds(&["a"], 1), kinds(&["d"], 20)].concat());
     let merged = merge(&machine, &set);
@@ -56,7 +56,7 @@ fn of_two_that_went_different_ways_the_newer_wins_and_takes_over_what_only_the_o
 }
 
 #[test]
-fn what_was_taken_over_before_is_not_taken_over_again() {
+fn an_adopted_decision_is_not_adopted_again() {
     let set = ledger(&kinds(&["d"], 5));
     let mut entries = kinds(&["a"], 1);
     let mut taken_over = entry(30, decision("d"));
@@ -66,12 +66,12 @@ fn what_was_taken_over_before_is_not_taken_over_again() {
     entries.push(taken_over);
     let machine = ledger(&entries);
     assert_eq!(merge(&machine, &set), Merged { wins: Side::Machine, adopt: vec![] });
-    // And it is owed once only.
+    // It is outstanding only once.
     assert_eq!(outstanding(&machine, of_set(&set, 0)).len(), 2);
 }
 
 #[test]
-fn a_restored_set_owes_what_was_not_done_before_its_snapshot() {
+fn decisions_not_done_before_the_snapshot_are_outstanding() {
     // a was done before the snapshot; b was decided before it and done after it; c came later.
     let at_snapshot = and_done(kinds(&["a", "b"], 1), &[1], 3);
     let settled = at_snapshot.len() as u64;
@@ -83,7 +83,7 @@ fn a_restored_set_owes_what_was_not_done_before_its_snapshot() {
 }
 
 #[test]
-fn a_set_without_a_ledger_owes_what_was_not_done_when_it_was_taken() {
+fn decisions_not_done_at_the_time_of_a_set_without_a_ledger_are_outstanding() {
     let machine = ledger(&and_done(and_done(kinds(&["a", "b"], 1), &[1], 3), &[2], 9));
     let set = OfSet { ledger: None, settled: 0, taken: Timestamp::from_second(5).unwrap() };
     assert_eq!(numbers(&outstanding(&machine, set)), [2]);
