@@ -245,7 +245,7 @@ a_tablespace_that_is_missing_is_done_without() {
 
 refusals_are_one_line() {
 	refused 64 'there is no such set' nexus-restore apply 4711 --into memory_copy
-	refused 77 "this identity is none of the set's recipients" nexus-restore apply "$(set_of_memory)" --into memory_copy --identity "$work/other.key"
+	refused 77 "this identity is not one of the set's recipients" nexus-restore apply "$(set_of_memory)" --into memory_copy --identity "$work/other.key"
 	refused 64 'it holds no age identity' nexus-restore apply "$(set_of_memory)" --into memory_copy --identity /etc/passwd
 	refused 78 'NEXUS_PG_PORT=x' env NEXUS_PG_PORT=x nexus-restore apply "$(set_of_memory)" --into memory_copy
 	refused 69 'nobody runs pg_restore there' nexus-restore apply "$(set_of_memory)" --into memory_copy --docker-socket /none

@@ -1,4 +1,4 @@
-//! SHA256SUMS: one line a file, as sha256sum(1) writes and checks it.
+//! SHA256SUMS: one line per file, in the format of sha256sum(1).
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -10,18 +10,19 @@ use nexus_fs::files;
 
 use crate::CHECKSUMS;
 
-/// The longest checksum file, in bytes: some 80,000 files.
+/// The longest checksum file, in bytes: about 80,000 files.
 const LONGEST: u64 = 8 << 20;
 
-/// Digest by path relative to the set's directory.
+/// The digests by path, relative to the set's directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checksums(pub BTreeMap<String, Digest>);
 
 impl Checksums {
-    /// Reads them from a set's directory.
+    /// Reads the checksums of a set.
     ///
     /// # Errors
-    /// Data (65) for a line that sha256sum would not have written or a name that leaves the directory.
+    /// Data (65) for a line that sha256sum would not write, or a name that leaves the directory;
+    /// I/O.
     pub fn read(set: &Path) -> Result<Self> {
         let path = set.join(CHECKSUMS);
         let doing = || format!("reading {}", path.display());
@@ -38,7 +39,7 @@ impl Checksums {
     /// Parses the text of a checksum file.
     ///
     /// # Errors
-    /// What is wrong, with the line's number.
+    /// The cause, with the number of the line.
     pub fn parse(text: impl Read) -> std::result::Result<Self, String> {
         let mut sums = BTreeMap::new();
         let mut text = BufReader::new(text);
@@ -49,19 +50,20 @@ impl Checksums {
                 break;
             }
             let line = whole_line.strip_suffix('\n').ok_or(format!("line {number} is cut off"))?;
-            let (digest, name) = line.split_once("  ").ok_or(format!("line {number} has no two columns"))?;
+            let (digest, name) =
+                line.split_once("  ").ok_or(format!("line {number} does not have two columns"))?;
             let digest = digest.parse().map_err(|e| format!("line {number}: {e}"))?;
             if !is_plain(name) {
-                return Err(format!("line {number} names a file that no set has"));
+                return Err(format!("line {number} contains a name that no set may have"));
             }
             if sums.insert(name.to_owned(), digest).is_some() {
-                return Err(format!("line {number} names a file twice"));
+                return Err(format!("line {number} repeats a name"));
             }
         }
         if sums.is_empty() { Err("it is empty".to_owned()) } else { Ok(Self(sums)) }
     }
 
-    /// The text of the file.
+    /// Returns the text of the file.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for (name, digest) in &self.0 {
@@ -71,7 +73,7 @@ impl Checksums {
     }
 }
 
-/// Whether `name` is what a set may contain: relative, no `..`, nothing hidden, plain characters.
+/// Whether a set may contain `name`: relative, no `..`, nothing hidden, plain characters.
 pub fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 200
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_lacks_its_last_byte_is_refused() {
+    fn a_text_without_its_last_byte_is_refused() {
         let sums = Checksums([("a".to_owned(), Digest::of(b"a"))].into());
         let text = sums.to_text();
         let why = Checksums::parse(text.trim_end().as_bytes()).unwrap_err();
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_no_checksum_file() {
+    fn a_link_is_refused_as_checksum_file() {
         let set = tempfile::tempdir().unwrap();
         let elsewhere = set.path().join("elsewhere");
         fs::write(&elsewhere, Checksums([("a".to_owned(), Digest::of(b"a"))].into()).to_text()).unwrap();
@@ -118,7 +120,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(names in prop::collection::btree_set("[a-z0-9]{1,8}(/[a-z0-9.]{1,8})?", 1..20)) {
+        fn checksums_survive_a_round_trip(names in prop::collection::btree_set("[a-z0-9]{1,8}(/[a-z0-9.]{1,8})?", 1..20)) {
             let names: Vec<_> = names.into_iter().filter(|n| is_plain(n)).collect();
             prop_assume!(!names.is_empty());
             let sums = Checksums(names.iter().map(|n| (n.clone(), Digest::of(n.as_bytes()))).collect());

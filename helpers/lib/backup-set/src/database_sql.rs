@@ -1,10 +1,10 @@
-//! The statements that make a database like the one that was backed up.
+//! Statements that create a database with the properties of the backed-up one.
 
 use nexus_postgres::quote::{identifier, literal};
 
 use crate::manifest::{DatabaseProperties, DatabaseSetting, Grant};
 
-/// Settings whose stored value is a list of already quoted names (`GUC_LIST_QUOTE`; pg_dump's
+/// Settings whose stored value is a list of quoted names (`GUC_LIST_QUOTE`; pg_dump's
 /// `variable_is_guc_list_quote`).
 const LISTS_OF_NAMES: [&str; 6] = [
     "local_preload_libraries",
@@ -16,7 +16,7 @@ const LISTS_OF_NAMES: [&str; 6] = [
 ];
 
 impl DatabaseProperties {
-    /// `CREATE DATABASE` for an empty database `name` with the same encoding and locale.
+    /// Returns `CREATE DATABASE` for an empty database `name` with the same encoding and locale.
     pub fn create_statement(&self, name: &str) -> String {
         let mut sql = format!(
             "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
@@ -40,7 +40,8 @@ impl DatabaseProperties {
         sql
     }
 
-    /// The statements that give database `name` its owner, comment, settings, limit and privileges, in order.
+    /// Returns the statements that set the owner, comment, connection limit, settings and
+    /// privileges of database `name`, in order.
     pub fn finishing_statements(&self, name: &str) -> Vec<String> {
         let database = identifier(name);
         let mut statements = vec![format!("ALTER DATABASE {database} OWNER TO {}", identifier(&self.owner))];
@@ -51,7 +52,7 @@ impl DatabaseProperties {
             statements.push(format!("ALTER DATABASE {database} CONNECTION LIMIT {}", self.connection_limit));
         }
         statements.extend(self.settings.iter().map(|setting| setting.statement(&database)));
-        // From nothing, so that a privilege that had been taken from PUBLIC does not come back.
+        // Starts from no privileges, so that PUBLIC does not regain a revoked one.
         statements.push(format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC"));
         statements.extend(self.grants.iter().map(|grant| grant.statement(&database)));
         statements
@@ -59,8 +60,8 @@ impl DatabaseProperties {
 }
 
 impl DatabaseProperties {
-    /// The search_paths with which sessions of the database began, as SET takes them: first the one for all roles, last the
-    /// server's default.
+    /// Returns the search_paths of the database's sessions in the syntax of SET: first that for all
+    /// roles, last the server's default.
     pub fn search_paths(&self) -> Vec<String> {
         let mut settings: Vec<_> = self.settings.iter().filter(|s| s.name == "search_path").collect();
         settings.sort_by_key(|setting| setting.role.is_some());
@@ -77,7 +78,7 @@ impl DatabaseProperties {
 
 impl DatabaseSetting {
     fn statement(&self, database: &str) -> String {
-        // An extension's setting has a dot: each part is a name of its own.
+        // The setting of an extension contains a dot: each part is a separate name.
         let name: Vec<_> = self.name.split('.').map(identifier).collect();
         let value = setting_value(&self.name, &self.value);
         let target = match &self.role {
@@ -88,13 +89,14 @@ impl DatabaseSetting {
     }
 }
 
-/// A stored value as `ALTER … SET … TO` takes it.
+/// Returns a stored value in the syntax of `ALTER … SET … TO`.
 pub fn setting_value(name: &str, stored: &str) -> String {
     let is_list = LISTS_OF_NAMES.contains(&name.to_ascii_lowercase().as_str());
     if is_list { list_of_literals(stored) } else { literal(stored) }
 }
 
-/// The names of a stored list, each as a literal: a name may be empty (`SET search_path = ''`), which no identifier can be.
+/// Returns the names of a stored list as literals. A name may be empty (`SET search_path = ''`),
+/// but an identifier may not.
 pub fn list_of_literals(stored: &str) -> String {
     let mut names = vec![String::new()];
     let mut inside_quotes = false;
@@ -115,7 +117,7 @@ impl Grant {
     fn statement(&self, database: &str) -> String {
         let to = self.role.as_deref().map_or_else(|| "PUBLIC".to_owned(), identifier);
         let option = if self.grantable { " WITH GRANT OPTION" } else { "" };
-        // The catalog's own words: CONNECT, CREATE, TEMPORARY.
+        // The catalog contains CONNECT, CREATE and TEMPORARY.
         let privilege: String = self.privilege.chars().filter(char::is_ascii_uppercase).collect();
         format!("GRANT {privilege} ON DATABASE {database} TO {to}{option}")
     }
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_names_is_taken_apart() {
+    fn a_list_of_names_is_parsed() {
         let path = setting("search_path", "\"$user\", public", None);
         assert_eq!(path.statement("\"d\""), "ALTER DATABASE \"d\" SET \"search_path\" TO '$user', 'public'");
         assert_eq!(list_of_literals("\"a, \"\"b\"\" \", c"), "'a, \"b\" ', 'c'");
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_database_is_made_with_its_own_locale() {
+    fn the_database_is_created_with_its_own_locale() {
         assert_eq!(
             properties().create_statement("a\"b"),
             "CREATE DATABASE \"a\"\"b\" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' \

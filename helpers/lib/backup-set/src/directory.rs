@@ -1,4 +1,4 @@
-//! The backup directory: which sets are in it, which leftovers, what number comes next.
+//! The backup directory: its sets, its leftovers, and the next number.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,47 +18,48 @@ nexus_cli::path_setting! {
     BackupDir: "backup_dir", --"backup-dir", "NEXUS_BACKUP_DIR", "DIRECTORY", "/var/lib/nexus/backups"
 }
 
-/// A set that is complete: its name has no leading dot.
+/// A complete set. Its name has no leading dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetEntry {
-    /// Its name.
+    /// The name of the set.
     pub name: SetName,
-    /// Its directory.
+    /// The directory of the set.
     pub path: PathBuf,
 }
 
-/// What the last published set was, to number and size the next; losing it costs nothing but the guess.
+/// Facts about the last published set, for the number and estimated size of the next one. Losing
+/// them loses only the estimate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Last {
-    /// Number of the last set.
+    /// The number of the last set.
     #[serde(deserialize_with = "name::remembered")]
     pub sequence: u64,
-    /// Bytes its tables had in the database.
+    /// The size of its tables in the database, in bytes.
     pub database_bytes: u64,
-    /// Bytes of the set.
+    /// The size of the set in bytes.
     pub set_bytes: u64,
 }
 
-/// What nexus-backup remembers in the directory, in `.last.json`; without it, the estimate of [`Last`] and the comparison
-/// of sizes are missing.
+/// What nexus-backup remembers in `.last.json` of the directory. Without it, the estimate of
+/// [`Last`] and the comparison of sizes are missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
     /// The last published set.
     #[serde(flatten)]
     pub last: Last,
-    /// How much each set holds, by its name.
+    /// The size of each set, by name.
     #[serde(default)]
     sizes: BTreeMap<String, Size>,
-    /// The owner has accepted that sets after this number hold less than those before.
+    /// The owner has accepted that sets after this number have fewer rows than those before.
     #[serde(default, deserialize_with = "name::remembered")]
     pub accepted: u64,
-    /// Name of the set whose rows the newest one lacks.
+    /// The name of the set whose rows the newest set lacks.
     #[serde(default)]
     measure: Option<String>,
 }
 
 impl Remembered {
-    /// How much each set holds.
+    /// Returns the size of each set.
     pub fn sizes(&self) -> BTreeMap<SetName, Size> {
         self.sizes.iter().filter_map(|(name, size)| Some((name.parse().ok()?, *size))).collect()
     }
@@ -68,18 +69,18 @@ impl Remembered {
         self.sizes = sizes.iter().map(|(name, size)| (name.to_string(), *size)).collect();
     }
 
-    /// The set whose rows the newest one lacks.
+    /// Returns the set whose rows the newest set lacks.
     pub fn measure(&self) -> Option<SetName> {
         self.measure.as_ref()?.parse().ok()
     }
 
-    /// Replaces the set whose rows the newest one lacks.
+    /// Replaces the set whose rows the newest set lacks.
     pub fn set_measure(&mut self, measure: Option<SetName>) {
         self.measure = measure.map(|name| name.to_string());
     }
 }
 
-/// Writes `value` as JSON to `path` in one step: the old file stays until the new one is on disk.
+/// Writes `value` as JSON to `path` atomically: the old file stays until the new one is on disk.
 ///
 /// # Errors
 /// I/O.
@@ -101,10 +102,10 @@ pub struct BackupDirectory {
 }
 
 impl BackupDirectory {
-    /// The directory at `path`.
+    /// Opens the directory at `path`.
     ///
     /// # Errors
-    /// Settings (78) when it is no directory.
+    /// Settings (78) when it is not a directory; I/O.
     pub fn at(path: &Path) -> Result<Self> {
         let doing = || format!("opening the backup directory {}", path.display());
         let metadata = match fs::metadata(path) {
@@ -117,18 +118,18 @@ impl BackupDirectory {
         };
         if !metadata.is_dir() {
             return Err(Failure::new(Exit::Settings, doing())
-                .because("it is no directory")
+                .because("not a directory")
                 .advise("Set NEXUS_BACKUP_DIR to a directory"));
         }
         Ok(Self { path: path.to_owned() })
     }
 
-    /// Its path.
+    /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The complete sets, oldest first by sequence number.
+    /// Returns the complete sets in the order of their numbers.
     ///
     /// # Errors
     /// I/O.
@@ -140,15 +141,16 @@ impl BackupDirectory {
                 Ok(metadata) if metadata.is_dir() => sets.push(SetEntry { name, path }),
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                // One that cannot be looked at must not count as one that is not there.
-                Err(error) => return Err(error).or_fail_io(|| format!("looking at {}", path.display())),
+                // An unreadable set must not count as missing.
+                Err(error) => return Err(error).or_fail_io(|| format!("inspecting {}", path.display())),
             }
         }
         sets.sort_by_key(|set| set.name);
         Ok(sets)
     }
 
-    /// What killed runs left: directories whose names begin with a dot and end in `.partial` or `.removing`.
+    /// Returns the leftovers of killed runs: directories whose names begin with a dot and end in
+    /// `.partial` or `.removing`.
     ///
     /// # Errors
     /// I/O.
@@ -158,10 +160,10 @@ impl BackupDirectory {
         Ok(self.entries()?.into_iter().filter(|(name, _)| left(name)).map(|(_, path)| path).collect())
     }
 
-    /// The set that `id` means: `latest`, a number, or a whole name.
+    /// Returns the set with this `id`: `latest`, a number, or a whole name.
     ///
     /// # Errors
-    /// Usage (64) when there is none.
+    /// Usage (64) when it does not exist; I/O.
     pub fn find(&self, id: &str) -> Result<SetEntry> {
         let sets = self.sets()?;
         let found = match (id, id.parse::<u64>()) {
@@ -176,10 +178,11 @@ impl BackupDirectory {
         })
     }
 
-    /// Removes a complete set; the caller holds the lock. The name goes first, so that no half-removed set looks complete.
+    /// Removes a complete set. The caller must hold the lock. Renames it first, so that no
+    /// half-removed set looks complete.
     ///
     /// # Errors
-    /// I/O; what is left is a leftover then.
+    /// I/O; a leftover then remains.
     pub fn remove(&self, set: &SetEntry) -> Result<()> {
         let hidden = self.path.join(format!(".{}.removing", set.name));
         let doing = || format!("removing the set {}", set.path.display());
@@ -188,7 +191,8 @@ impl BackupDirectory {
         files::remove_directory(&hidden).or_fail_io(doing)
     }
 
-    /// Notes that a backup has begun; until [`Self::finished`] the newest backup counts as failed.
+    /// Records that a backup has begun. Until [`Self::finished`], the newest backup counts as
+    /// failed.
     ///
     /// # Errors
     /// I/O.
@@ -197,7 +201,7 @@ impl BackupDirectory {
         files::open_or_create(&path, 0o600).map(drop).or_fail_io(|| format!("making {}", path.display()))
     }
 
-    /// Notes that the backup that had begun is complete.
+    /// Records that the backup is complete.
     ///
     /// # Errors
     /// I/O.
@@ -206,7 +210,7 @@ impl BackupDirectory {
         files::remove_if_there(&path).or_fail_io(|| format!("removing {}", path.display()))
     }
 
-    /// Whether the newest backup has begun and not been completed. While one runs, this is so too.
+    /// Whether the newest backup is incomplete. This is also true while a backup runs.
     pub fn newest_failed(&self) -> bool {
         self.unfinished().exists()
     }
@@ -215,21 +219,22 @@ impl BackupDirectory {
         self.path.join(".unfinished")
     }
 
-    /// The number of the next set: one more than any there is or was here, and than `highest`, which is remembered elsewhere.
+    /// Returns the number of the next set: one more than any past or present one here, and than
+    /// `highest`, which is remembered elsewhere.
     ///
     /// # Errors
-    /// Data (65) when the newest set has the highest number that there is; I/O.
+    /// Data (65) when the newest set has the highest possible number; I/O.
     pub fn next_sequence(&self, highest: u64) -> Result<u64> {
         let newest = self.sets()?.last().map_or(0, |set| set.name.sequence);
         let known = newest.max(self.remembered()?.last.sequence).max(highest);
         known.checked_add(1).filter(|next| *next <= HIGHEST).ok_or_else(|| {
             Failure::new(Exit::Data, format!("numbering the next set in {}", self.path.display()))
-                .because(format!("a set there has the number {newest}, and {HIGHEST} is the highest"))
-                .advise("No backup has made a set of that number: move its directory elsewhere")
+                .because(format!("a set there has the number {newest}, the highest possible is {HIGHEST}"))
+                .advise("No backup has created a set with that number: move its directory elsewhere")
         })
     }
 
-    /// What is remembered of the last set; nothing when it was never written or is damaged.
+    /// Returns the facts about the last set; the default if the file is missing or damaged.
     ///
     /// # Errors
     /// I/O other than "not found".
@@ -237,7 +242,7 @@ impl BackupDirectory {
         Ok(self.remembered()?.last)
     }
 
-    /// What is remembered of the sets; the default if it was never written or is damaged.
+    /// Returns what is remembered of the sets; the default if the file is missing or damaged.
     ///
     /// # Errors
     /// I/O other than "not found".
@@ -250,7 +255,7 @@ impl BackupDirectory {
         }
     }
 
-    /// Replaces what is remembered in one step.
+    /// Replaces what is remembered, atomically.
     ///
     /// # Errors
     /// I/O.
@@ -267,7 +272,7 @@ impl BackupDirectory {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.path).or_fail_io(doing)? {
             let entry = entry.or_fail_io(doing)?;
-            // A name that is not UTF-8 is none of ours.
+            // Names of sets are UTF-8.
             if let Ok(name) = entry.file_name().into_string() {
                 entries.push((name, entry.path()));
             }

@@ -1,4 +1,4 @@
-//! Writing a file of a set: bytes in, through zstd and age, onto the disk; hashed, fsynced, read back.
+//! Writes a file of a set through zstd and age to disk. The file is hashed, synced and read back.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use age::x25519::Recipient;
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_fs::new_file::{NewFile, Stored};
 
-/// An encrypted file being written. What is written to it is compressed, if asked, and encrypted.
+/// A writer of an encrypted file, which compresses if asked.
 pub struct EncryptedWriter {
     path: PathBuf,
     chain: Chain,
@@ -21,10 +21,10 @@ enum Chain {
 }
 
 impl EncryptedWriter {
-    /// Makes `path`, encrypted to every recipient; with `zstd_level` compressed before.
+    /// Creates `path`, encrypted to every recipient. With `zstd_level`, compresses first.
     ///
     /// # Errors
-    /// As [`NewFile::create`].
+    /// Those of [`NewFile::create`].
     pub fn create(path: &Path, recipients: &[Recipient], zstd_level: Option<i32>) -> Result<Self> {
         let doing = || format!("encrypting {}", path.display());
         let encryptor = Encryptor::with_recipients(recipients.iter().map(|r| r as &dyn age::Recipient))
@@ -34,7 +34,7 @@ impl EncryptedWriter {
             None => Chain::Plain(Box::new(writer)),
             Some(level) => {
                 let mut encoder = zstd::Encoder::new(writer, level).or_fail_io(doing)?;
-                // `zstd -t` can then tell damage inside; costs nothing beside the compression.
+                // `zstd -t` can then detect damage. Its cost is negligible beside the compression.
                 encoder.include_checksum(true).or_fail_io(doing)?;
                 Chain::Compressed(Box::new(encoder))
             }
@@ -42,10 +42,10 @@ impl EncryptedWriter {
         Ok(Self { path: path.to_owned(), chain })
     }
 
-    /// Ends the file; only then is it whole.
+    /// Completes the file. Without this it is truncated.
     ///
     /// # Errors
-    /// As [`NewFile::finish`].
+    /// Those of [`NewFile::finish`].
     pub fn finish(self) -> Result<Stored> {
         let doing = || format!("writing {}", self.path.display());
         let writer = match self.chain {

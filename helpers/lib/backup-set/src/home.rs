@@ -1,8 +1,9 @@
-//! Remembers the backup directory outside of it: a disk that is not mounted leaves an empty directory at the same path, and
-//! nothing in there shows that.
+//! Remembers the backup directory outside of it. A disk that is not mounted leaves an empty
+//! directory at the same path, which looks like a new one.
 //!
-//! The directory has an identity, a random number in a file. It and the highest number of a set are remembered in
-//! `/var/lib/nexus/state/backup`. Each program that writes to the directory, or records something about its sets, asks here first.
+//! The directory has an identity, a random number in a file. `/var/lib/nexus/state/backup` records
+//! it and the highest number of a set. Each program that writes to the directory, or records
+//! something about its sets, checks here first.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::directory::{BackupDirectory, replace_json};
 use crate::name::{self, SetName};
 
-/// Where it is remembered.
+/// The directory of the state.
 pub const STATE: &str = "/var/lib/nexus/state/backup";
 
 /// The file of the identity, in the backup directory.
@@ -29,10 +30,10 @@ const IDENTITY: &str = ".directory-id";
 /// How long to wait for another process that writes the state.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is remembered of all backup directories.
+/// The state of all backup directories.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Memory {
-    /// The highest number that a set has had in any of them.
+    /// The highest number of a set in any of them.
     #[serde(deserialize_with = "name::remembered")]
     highest: u64,
     /// The directories, by path.
@@ -42,16 +43,16 @@ struct Memory {
 /// A backup directory, as of the last write to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Home {
-    /// Its identity.
+    /// The identity of the directory.
     id: String,
-    /// Its newest set.
+    /// The newest set in it.
     newest: Option<String>,
     /// The device that it was on, for example `/dev/sdb1`, for people.
     device: Option<String>,
 }
 
-/// The backup directory of the settings, or the one on the command line. A directory on the command line that was never
-/// in the settings is neither remembered nor compared.
+/// Checks the backup directory of the settings or of the command line. It ignores a directory of
+/// the command line that was never in the settings.
 #[derive(Clone, Debug)]
 pub struct Homes {
     state: PathBuf,
@@ -59,15 +60,15 @@ pub struct Homes {
 }
 
 impl Homes {
-    /// As this process was called.
+    /// Creates it for the arguments of this process.
     pub fn of_this_machine() -> Self {
         Self { state: STATE.into(), is_typed: command_line::was_typed("--backup-dir") }
     }
 
-    /// Refuses a directory that is not the one that sets were written to at this path.
+    /// Refuses a directory if sets at this path were written to another one.
     ///
     /// # Errors
-    /// Settings (78), and it names the disk; Data (65) when what is remembered is damaged; I/O.
+    /// Settings (78) with the name of the disk; Data (65) when the state is damaged; I/O.
     pub fn require(&self, directory: &BackupDirectory) -> Result<()> {
         let path = resolved(directory)?;
         match self.memory()?.directories.get(&path) {
@@ -76,8 +77,9 @@ impl Homes {
         }
     }
 
-    /// As [`Self::require`], and then remembers the directory; `is_meant` accepts any directory. Returns the highest known
-    /// number of a set. The caller holds the directory's lock.
+    /// Does the same as [`Self::require`], then remembers the directory. `is_meant` accepts any
+    /// directory. Returns the highest known number of a set. The caller must hold the directory's
+    /// lock.
     ///
     /// # Errors
     /// As [`Self::require`].
@@ -98,7 +100,7 @@ impl Homes {
         self.note(path, &id, newest)
     }
 
-    /// Remembers that `set` is in the directory now.
+    /// Remembers that `set` is now in the directory.
     ///
     /// # Errors
     /// As [`Self::require`].
@@ -134,7 +136,7 @@ impl Homes {
         self.state.join("directories.json")
     }
 
-    /// Without an installed NEXUS, or before the first backup, there is no state.
+    /// Reads the state, which is empty without an installed NEXUS or before the first backup.
     fn memory(&self) -> Result<Memory> {
         let file = self.file();
         let doing = || format!("reading {}", file.display());
@@ -145,7 +147,7 @@ impl Homes {
                 )
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Memory::default()),
-            // A run by hand in another directory.
+            // A person runs it on another directory.
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && self.is_typed => {
                 Ok(Memory::default())
             }
@@ -155,7 +157,8 @@ impl Homes {
 }
 
 impl Home {
-    /// Whether `directory` is this one: it has the identity or the newest set, or there was no set yet.
+    /// Whether `directory` is this one: it has the identity or the newest set, or no set existed
+    /// yet.
     fn is(&self, directory: &BackupDirectory) -> Result<bool> {
         let Some(newest) = &self.newest else { return Ok(true) };
         if read_identity(directory.path())?.as_ref() == Some(&self.id) {
@@ -176,7 +179,7 @@ impl Home {
     }
 }
 
-/// The path without symbolic links, so that a directory has one name only.
+/// Resolves symbolic links, so that a directory has only one path.
 fn resolved(directory: &BackupDirectory) -> Result<PathBuf> {
     let path = directory.path();
     fs::canonicalize(path).or_fail_io(|| format!("opening the backup directory {}", path.display()))
@@ -197,7 +200,7 @@ fn make_identity(directory: &Path) -> Result<String> {
     let mut random = [0_u8; 16];
     fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).or_fail_io(doing)?;
     let id = format!("{:032x}", u128::from_be_bytes(random));
-    // An empty file of a killed run.
+    // A killed run may have left an empty file.
     files::remove_if_there(&path).or_fail_io(doing)?;
     let mut file = NewFile::create(&path)?;
     writeln!(file, "{id}").or_fail_io(doing)?;
@@ -206,7 +209,8 @@ fn make_identity(directory: &Path) -> Result<String> {
     Ok(id)
 }
 
-/// The source of the mount that `path` is on (proc_pid_mountinfo(5)); of several mounts at one place the last is visible.
+/// Returns the source of the mount that contains `path` (proc_pid_mountinfo(5)). Of several mounts
+/// at one point, the last is visible.
 fn device_of(path: &Path) -> Option<String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     let place_and_source = |line: &str| {

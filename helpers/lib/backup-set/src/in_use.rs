@@ -1,5 +1,5 @@
-//! Keeps a set from being removed during a restore: its reader holds a shared lock on its directory, which ends with
-//! the process, and rotation skips it.
+//! Prevents the removal of a set during a restore. The reader holds a shared lock on the set's
+//! directory until its process ends, and rotation skips the set.
 
 use std::path::Path;
 
@@ -9,14 +9,14 @@ use nexus_fs::lock::Lease;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-/// While this lives the set is not removed.
+/// A guard: the set is not removed while this exists.
 #[derive(Debug)]
 pub struct InUse {
     /// `None` if the file system has no locks.
     _lease: Option<Lease>,
 }
 
-/// Keeps the set at `path` from being removed.
+/// Protects the set at `path` from removal.
 ///
 /// # Errors
 /// I/O; TryLater (75) when it is being removed.
@@ -31,7 +31,7 @@ pub fn hold(path: &Path) -> Result<InUse> {
     }
 }
 
-/// The right to remove the set at `path`; `None` while it is in use.
+/// Takes the exclusive lock to remove the set at `path`; `None` while the set is in use.
 ///
 /// # Errors
 /// I/O.
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_that_is_read_by_two_is_free_when_both_have_ended() {
+    fn a_set_with_two_readers_is_free_after_both_end() {
         let set = tempfile::tempdir().unwrap();
         let (one, other) = (hold(set.path()).unwrap(), hold(set.path()).unwrap());
         drop(one);

@@ -1,4 +1,4 @@
-//! Who can read the sets: age recipients, to encrypt for, and identities, to decrypt with.
+//! Reads age recipients, to encrypt for, and identities, to decrypt with.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -11,16 +11,16 @@ use secrecy::{ExposeSecret, SecretSlice};
 
 use super::recipient;
 
-/// Bytes of an identity file that are looked at: some thousand identities.
+/// The maximum bytes to read of an identity file: some thousand identities.
 const LONGEST_IDENTITIES: u64 = 1 << 20;
 
-/// Reads the recipients of `path`: one a line, `#` begins a comment.
+/// Reads the recipients in `path`, one per line. `#` begins a comment.
 ///
 /// # Errors
-/// Settings (78) when the file is missing, empty, or a line is no recipient.
+/// Settings (78) when the file is missing or empty, or a line is not a recipient.
 pub fn recipients(path: &Path) -> Result<Vec<Recipient>> {
     let doing = || format!("reading the recipients in {}", path.display());
-    let advice = "Put one age recipient a line there (age1…); nexus-setup makes it";
+    let advice = "Put one age recipient per line there (age1…); nexus-setup creates the file";
     let file = match File::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Failure::new(Exit::Settings, doing()).because(error).advise(advice));
@@ -47,22 +47,23 @@ pub fn recipients(path: &Path) -> Result<Vec<Recipient>> {
     Ok(recipients)
 }
 
-/// Reads the identities of an identity file as age-keygen(1) writes it.
+/// Reads the identities in a file in the format of age-keygen(1).
 ///
 /// # Errors
-/// Permission (77), I/O (74), or Usage (64) when the file holds no identity; never its content.
+/// Permission (77), I/O (74), or Usage (64) when the file contains no identity. The error never
+/// quotes its content.
 pub fn identities(path: &Path) -> Result<Vec<Box<dyn Identity>>> {
     let doing = || format!("reading the identity file {}", path.display());
     let mut content = Vec::new();
-    // Read before it is understood: a disk that fails is no wrong file.
+    // Reads it before parsing: a failing disk is not a wrong file.
     let outcome = File::open(path).and_then(|file| file.take(LONGEST_IDENTITIES).read_to_end(&mut content));
     let content = SecretSlice::from(content);
     outcome.or_fail_io(doing)?;
-    // As age --passphrase writes it.
+    // The format of age --passphrase.
     let is_locked = |begin: &&str| content.expose_secret().starts_with(begin.as_bytes());
     if ["age-encryption.org/", "-----BEGIN AGE ENCRYPTED FILE"].iter().any(is_locked) {
         return Err(Failure::new(Exit::Usage, doing()).because("it is locked with a passphrase").advise(
-            "IdentitySource it into a file that only you can read, and remove that afterwards: age --decrypt",
+            "Decrypt it into a file that only you can read, and remove that file afterwards: age --decrypt",
         ));
     }
     let no_identity = || {
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_no_wrong_file() {
+    fn a_read_error_differs_from_a_wrong_file() {
         let directory = tempfile::tempdir().unwrap();
         // Reading a directory fails after it was opened, as reading from a bad disk does.
         assert_eq!(refused(directory.path()).exit(), Exit::Io);

@@ -1,5 +1,5 @@
-//! A backup set: a directory that one rename publishes, readable with age, zstd and PostgreSQL's own tools.
-//! docs/FORMAT.md describes it byte by byte.
+//! Backup sets. A set is a directory that one rename publishes, and that age, zstd and PostgreSQL's
+//! own tools can read. docs/FORMAT.md describes it byte by byte.
 
 pub mod checksums;
 pub mod database_sql;
@@ -18,23 +18,24 @@ pub mod rotation;
 pub mod size;
 pub mod verify;
 
-/// Checksums of every file of the set, in the form of sha256sum(1).
+/// The checksums of all files of the set, in the format of sha256sum(1).
 pub const CHECKSUMS: &str = "SHA256SUMS";
-/// How to restore with stock tools.
+/// Instructions to restore with stock tools.
 pub const RESTORE_TEXT: &str = "RESTORE.txt";
-/// What is in the set.
+/// The manifest.
 pub const MANIFEST: &str = "manifest.json.age";
-/// Roles without passwords.
+/// The roles without passwords.
 pub const ROLES: &str = "roles.sql.zst.age";
-/// pg_dump's archive of everything but the rows of the tables in data/.
+/// The archive of pg_dump, without the rows of the tables in data/.
 pub const DATABASE: &str = "database.dump.zst.age";
 /// A shell script that restores the set with stock tools.
 pub const RESTORE_SCRIPT: &str = "restore.sh.age";
 /// The ledger of what was forgotten.
 pub const LEDGER: &str = "ledger.jsonl.age";
-/// The keys of that ledger.
+/// The keys of the ledger.
 pub const LEDGER_KEY: &str = "ledger.key.age";
-/// Redis's snapshot.
+/// The snapshot of Redis.
 pub const REDIS: &str = "redis.rdb.zst.age";
-/// Says that Redis's snapshot is missing although it was wanted. In the clear, so that no key is needed to see it.
+/// Records that the snapshot of Redis is missing although it was requested. It is not encrypted, so
+/// that it can be read without a key.
 pub const REDIS_MISSING: &str = "redis-missing.txt";

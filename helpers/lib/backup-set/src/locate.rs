@@ -1,4 +1,4 @@
-//! Which set is meant, and with which identity it is read.
+//! Finds the set for an id, and the identity to decrypt it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use crate::directory::{BackupDirectory, SetEntry};
 use crate::keys;
 
-/// The set that `id` means: a number, a name or `latest` in `backup_dir`, or the path of a set's directory, which may
-/// be anywhere (a stick, another machine's disk).
+/// Returns the set with this `id`: a number, a name or `latest` in `backup_dir`, or the path of a
+/// set's directory anywhere (a stick, a disk of another machine).
 ///
 /// # Errors
-/// Usage (64) when there is no such set.
+/// Usage (64) when the set does not exist; I/O.
 pub fn find_set(backup_dir: &Path, id: &str) -> Result<SetEntry> {
     if id.contains('/') || (id.parse::<u64>().is_err() && id != "latest" && Path::new(id).is_dir()) {
         return at_path(Path::new(id));
@@ -23,7 +23,7 @@ pub fn find_set(backup_dir: &Path, id: &str) -> Result<SetEntry> {
 
 fn at_path(path: &Path) -> Result<SetEntry> {
     let doing = || format!("opening set {}", path.display());
-    // A name like `.` or a link says nothing; the directory's own name does.
+    // `.` or a link does not have the set's name; the resolved directory does.
     let real = path.canonicalize().or_fail_io(doing)?;
     let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name = name.parse().map_err(|cause: crate::name::NotASetName| {
@@ -32,32 +32,33 @@ fn at_path(path: &Path) -> Result<SetEntry> {
             .advise("Give the set's directory by the name that nexus-backup gave it")
     })?;
     if !real.is_dir() {
-        return Err(Failure::new(Exit::Usage, doing()).because("it is no directory"));
+        return Err(Failure::new(Exit::Usage, doing()).because("not a directory"));
     }
     Ok(SetEntry { name, path: real })
 }
 
-/// Where the identity is. Identities are read anew in each thread: they cannot be shared.
+/// The file of the identity. Each thread reads the identities itself, because threads cannot share
+/// them.
 #[derive(Clone, Debug)]
 pub struct IdentitySource {
     path: PathBuf,
 }
 
 impl IdentitySource {
-    /// The identity file that was given, else this machine's own.
+    /// Uses the given identity file, or that of this machine.
     pub fn with(identity: Option<&Path>) -> Self {
         Self { path: identity.map_or_else(|| credentials::path_of("machine_identity"), Path::to_owned) }
     }
 
-    /// Whether its file is there and may be read.
+    /// Whether the file exists and is readable.
     pub fn is_there(&self) -> bool {
         std::fs::File::open(&self.path).is_ok()
     }
 
-    /// The identities in it.
+    /// Reads the identities in the file.
     ///
     /// # Errors
-    /// Usage (64) when there is no such file, else as [`keys::identities`].
+    /// Usage (64) when the file does not exist; those of [`keys::identities`].
     pub fn identities(&self) -> Result<Vec<Box<dyn Identity>>> {
         if matches!(self.path.try_exists(), Ok(false)) {
             return Err(Failure::new(Exit::Usage, "looking for an identity to decrypt with")

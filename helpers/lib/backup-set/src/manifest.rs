@@ -1,4 +1,4 @@
-//! manifest.json: what a set holds, and what a restored copy must be equal to.
+//! manifest.json, which describes the contents of a set, and with which a restored copy must agree.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -18,55 +18,56 @@ use crate::directory::SetEntry;
 use crate::name::SetName;
 use crate::{MANIFEST, open};
 
-/// The format this code writes and reads.
+/// The format that this code writes and reads.
 pub const FORMAT: u32 = 1;
 
-/// The largest manifest that is read, in bytes.
+/// The maximum size of a manifest in bytes.
 const LARGEST: u64 = 256 << 20;
 
-/// What a set holds.
+/// The contents of a set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// [`FORMAT`].
     pub format: u32,
-    /// Number of the set.
+    /// The number of the set.
     pub sequence: u64,
-    /// When the snapshot was taken.
+    /// The time of the snapshot.
     pub taken: Timestamp,
-    /// Version of NEXUS that wrote it.
+    /// The version of NEXUS that wrote it.
     pub nexus_version: String,
     /// The server and the database.
     pub postgres: Postgres,
-    /// Every table whose rows the set holds as COPY streams.
+    /// The tables whose rows are in the set as COPY streams.
     pub tables: Vec<Table>,
     /// Sequences, by quoted qualified name.
     pub sequences: BTreeMap<String, SequenceRange>,
-    /// Schemas, views, policies, functions, roles and the like; `None` in sets of NEXUS before these were listed.
+    /// Schemas, views, policies, functions, roles and other objects; `None` in older sets, which do
+    /// not list them.
     #[serde(default)]
     pub objects: Option<Objects>,
-    /// What the server has and the set lacks; `None` in older sets, which do not list it.
+    /// Parts of the server that are not in the set; `None` in older sets, which do not list them.
     #[serde(default)]
     pub left_out: Option<LeftOut>,
-    /// Objects that need a search_path to be restored; a restore sets none by itself.
+    /// Objects whose restore needs a search_path. A restore sets none by itself.
     #[serde(default)]
     pub bare_names: Vec<BareNames>,
-    /// Large objects; `None` when there are none.
+    /// The large objects; `None` if there are none.
     pub large_objects: Option<LargeObjects>,
-    /// Redis's snapshot; `None` when the set holds none.
+    /// The snapshot of Redis; `None` if the set has none.
     pub redis: Option<Redis>,
-    /// Why the set holds no snapshot of Redis although it was wanted.
+    /// Why the set lacks the snapshot of Redis although it was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis_missing: Option<String>,
-    /// The ledger of what was forgotten; `None` when there is none yet.
+    /// The ledger of what was forgotten; `None` if there is none yet.
     #[serde(default)]
     pub ledger: Option<Ledger>,
     /// The age recipients that can read the set.
     pub recipients: Vec<String>,
-    /// Milliseconds each step took.
+    /// The milliseconds that each step took.
     pub timings: BTreeMap<String, u64>,
 }
 
-/// What the server has and no set of this database holds, except its configuration files.
+/// Parts of the server that no set of this database contains. Configuration files are not listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Other databases: name and bytes, if nexus-backup may read the size.
@@ -78,7 +79,7 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// Databases and settings for a person, if there are any.
+    /// Describes the databases and settings for people, if there are any.
     pub fn sentence(&self) -> Option<String> {
         let mut parts = Vec::new();
         let size = |bytes: &Option<u64>| bytes.map_or_else(String::new, |b| format!(" ({})", human_bytes(b)));
@@ -95,10 +96,11 @@ impl LeftOut {
     }
 }
 
-/// A function that a restore calls and that names others without their schema.
+/// A function that a restore calls and that names objects without their schema.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BareNames {
-    /// What depends on it: "index public.later_slug", "constraint c on table public.people".
+    /// The object that depends on it: "index public.later_slug", "constraint c on table
+    /// public.people".
     pub object: String,
     /// The function: "public.slug(text)".
     pub function: String,
@@ -116,16 +118,16 @@ impl std::fmt::Display for BareNames {
     }
 }
 
-/// The server and the database as they were.
+/// The server and the database at the time of the backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Postgres {
     /// `server_version`.
     pub server_version: String,
     /// `server_version_num`, for instance 180006.
     pub server_version_num: u32,
-    /// Name of the database.
+    /// The name of the database.
     pub database: String,
-    /// How to make an equal one.
+    /// The properties for CREATE DATABASE.
     pub properties: DatabaseProperties,
     /// Extensions: name and version.
     pub extensions: BTreeMap<String, String>,
@@ -133,11 +135,11 @@ pub struct Postgres {
     pub snapshot: String,
 }
 
-/// What CREATE DATABASE and ALTER DATABASE need to make an equal database (catalog pg_database).
-/// [`crate::database_sql`] writes the statements.
+/// The properties with which CREATE DATABASE and ALTER DATABASE make an equal database (catalog
+/// pg_database). [`crate::database_sql`] writes the statements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseProperties {
-    /// Name of the encoding.
+    /// The name of the encoding.
     pub encoding: String,
     /// `c` libc, `i` ICU, `b` built in.
     pub locale_provider: String,
@@ -145,67 +147,68 @@ pub struct DatabaseProperties {
     pub collate: String,
     /// LC_CTYPE.
     pub ctype: String,
-    /// Locale of the provider, where it has one.
+    /// The locale of the provider, if it has one.
     pub locale: Option<String>,
-    /// ICU rules, where it has any.
+    /// The ICU rules, if there are any.
     pub icu_rules: Option<String>,
-    /// Owner.
+    /// The owner.
     pub owner: String,
-    /// Comment.
+    /// The comment.
     pub comment: Option<String>,
-    /// Connection limit, -1 for none.
+    /// The connection limit, -1 for none.
     pub connection_limit: i32,
-    /// `(role, settings)` of ALTER DATABASE … SET and ALTER ROLE … IN DATABASE … SET; no role means all.
+    /// The settings of ALTER DATABASE … SET and ALTER ROLE … IN DATABASE … SET.
     pub settings: Vec<DatabaseSetting>,
-    /// Tablespaces of its tables and indexes, other than the database's own; `None` in older sets, which do not list them.
+    /// The tablespaces of its tables and indexes, except the database's own; `None` in older sets,
+    /// which do not list them.
     #[serde(default)]
     pub tablespaces: Option<Vec<String>>,
-    /// GRANT statements on the database, on it, as the catalog has them; `None` would be the default.
+    /// The privileges on the database.
     pub grants: Vec<Grant>,
 }
 
-/// One `name=value` that sessions of the database begin with.
+/// A default setting of the database's sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseSetting {
-    /// For this role only; `None` for all.
+    /// The role to which it applies; `None` for all.
     pub role: Option<String>,
-    /// Name of the setting.
+    /// The name of the setting.
     pub name: String,
-    /// Its value.
+    /// The value.
     pub value: String,
 }
 
 /// A privilege on the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// Who has it; `None` for PUBLIC.
+    /// The role that has it; `None` for PUBLIC.
     pub role: Option<String>,
     /// CONNECT, CREATE or TEMPORARY.
     pub privilege: String,
-    /// WITH GRANT OPTION.
+    /// Whether it has WITH GRANT OPTION.
     pub grantable: bool,
 }
 
-/// One table's rows.
+/// The rows of one table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
-    /// Path in the set: `data/0001.copy.zst.age`.
+    /// The path in the set: `data/0001.copy.zst.age`.
     pub file: String,
     /// Schema.
     pub schema: String,
     /// Name.
     pub table: String,
-    /// Columns in the stream's order; empty when the table has none.
+    /// The columns in the order of the stream; empty if the table has none.
     pub columns: Vec<String>,
     /// COPY's format.
     pub format: CopyFormat,
-    /// Why it is text, when it is.
+    /// The reason for the text format, if it is text.
     pub text_because: Option<String>,
     /// Rows.
     pub rows: u64,
     /// Bytes of the COPY stream.
     pub bytes: u64,
-    /// SHA-256 of the COPY stream: what the same COPY from a restored copy must give.
+    /// The SHA-256 of the COPY stream. The same COPY from a restored copy must produce it.
     pub sha256: Digest,
 }
 
@@ -219,7 +222,7 @@ pub enum CopyFormat {
     Text,
 }
 
-/// A sequence's state.
+/// The state of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequenceState {
     /// `last_value`
@@ -228,23 +231,24 @@ pub struct SequenceState {
     pub is_called: bool,
 }
 
-/// A sequence's state just before and just after pg_dump read it, and what pg_dump wrote. Sequences are in no snapshot (PostgreSQL
-/// manual, "Sequence Manipulation Functions"): while programs insert, the archive may hold any state between the two, and if one
-/// begins again (CYCLE, `setval`), any state at all.
+/// The state of a sequence before and after pg_dump read it, and in pg_dump's archive. Snapshots do
+/// not include sequences (PostgreSQL manual, "Sequence Manipulation Functions"): while programs
+/// insert, the archive may have any state between the two, and if the sequence restarts (CYCLE,
+/// `setval`), any state at all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequenceRange {
-    /// Before pg_dump began.
+    /// The state before pg_dump began.
     pub before: SequenceState,
-    /// After it had ended.
+    /// The state after pg_dump ended.
     pub after: SequenceState,
-    /// The states that the archive sets. Usually one; several if the database holds a text that looks like the archive's
-    /// statement. Empty in older sets, which do not note it.
+    /// The states that the archive sets. Usually one; several if the database contains a text that
+    /// looks like the archive's statement. Empty in older sets, which do not record it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub archived: Vec<SequenceState>,
 }
 
 impl SequenceRange {
-    /// Whether a restored sequence in `state` is as the set says.
+    /// Whether a restored sequence in `state` agrees with the set.
     pub fn allows(&self, state: SequenceState) -> bool {
         if !self.archived.is_empty() {
             return self.archived.contains(&state);
@@ -259,13 +263,13 @@ impl SequenceRange {
 /// All large objects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LargeObjects {
-    /// How many.
+    /// The number of large objects.
     pub count: u64,
     /// SHA-256 of the text COPY of [`LARGE_OBJECT_QUERY`].
     pub sha256: Digest,
 }
 
-/// Gives every large object's id, offset and the SHA-256 of each MiB, in order.
+/// Returns the id, offset and SHA-256 of each MiB of every large object, in order.
 pub const LARGE_OBJECT_QUERY: &str = "\
 SELECT m.oid, chunk.start, encode(pg_catalog.sha256(pg_catalog.lo_get(m.oid, chunk.start, 1048576)), 'hex') \
 FROM pg_catalog.pg_largeobject_metadata m \
@@ -274,7 +278,7 @@ LEFT JOIN LATERAL (SELECT max(pageno::bigint * 2048 + octet_length(data)) AS byt
 LEFT JOIN LATERAL pg_catalog.generate_series(0, size.bytes - 1, 1048576) chunk(start) ON true \
 ORDER BY m.oid, chunk.start";
 
-/// Redis's snapshot.
+/// The snapshot of Redis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redis {
     /// `redis_version`
@@ -290,9 +294,10 @@ pub struct Redis {
 /// The copy of the purge ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Lines that were there before the snapshot was opened: what they say is done is not in the set.
+    /// The number of lines before the snapshot was opened. The set lacks the rows that these lines
+    /// record as done.
     pub settled: u64,
-    /// Lines of the copy, which was taken after the snapshot was opened.
+    /// The number of lines of the copy, which was taken after the snapshot was opened.
     pub lines: u64,
     /// SHA-256 of the copy.
     pub sha256: Digest,
@@ -302,17 +307,17 @@ impl Manifest {
     /// Reads and decrypts the manifest of the set in directory `set`.
     ///
     /// # Errors
-    /// Permission (77) when no identity fits, Data (65) when it is damaged or of another format.
+    /// Permission (77) when no identity matches; Data (65) when it is damaged or of another format.
     pub fn read(set: &Path, identities: &[Box<dyn Identity>]) -> Result<Self> {
         let path = set.join(MANIFEST);
         Self::parse(open::open(&path, identities)?)
             .map_err(|failure| failure.while_doing(format!("reading {}", path.display())))
     }
 
-    /// The same, and refuses one that belongs to another set: every file of it might be whole.
+    /// Does the same, and refuses the manifest of another set, whose files may all be whole.
     ///
     /// # Errors
-    /// As [`Manifest::read`], and Data (65).
+    /// Those of [`Manifest::read`]; Data (65) for the manifest of another set.
     pub fn of(set: &SetEntry, identities: &[Box<dyn Identity>]) -> Result<Self> {
         let manifest = Self::read(&set.path, identities)?;
         let name = SetName::new(manifest.sequence, manifest.taken);
@@ -327,7 +332,7 @@ impl Manifest {
     /// Parses a manifest.
     ///
     /// # Errors
-    /// Data (65).
+    /// Data (65) when it is malformed or of another format.
     pub fn parse(json: impl Read) -> Result<Self> {
         let damaged = |why: String| {
             Failure::new(Exit::Data, "the manifest cannot be read")
@@ -337,37 +342,42 @@ impl Manifest {
         let manifest: Self = serde_json::from_reader(std::io::BufReader::new(json.take(LARGEST)))
             .map_err(|e| damaged(e.to_string()))?;
         if manifest.format != FORMAT {
-            return Err(damaged(format!("its format is {}, this NEXUS reads {FORMAT}", manifest.format)));
+            return Err(damaged(format!(
+                "format {} is not supported; this NEXUS reads {FORMAT}",
+                manifest.format
+            )));
         }
         if let Some(table) = manifest.tables.iter().find(|t| !crate::checksums::is_plain(&t.file)) {
-            return Err(damaged(format!("it names the file {:?}", table.file)));
+            return Err(damaged(format!("it contains the file name {:?}", table.file)));
         }
         Ok(manifest)
     }
 
-    /// Bytes of all rows, as COPY streams. The maker of the set states them; do not rely on them.
+    /// Returns the bytes of all rows as COPY streams. The creator of the set chose this number; do
+    /// not rely on it.
     pub fn bytes(&self) -> u64 {
         self.tables.iter().fold(0, |sum, table| sum.saturating_add(table.bytes))
     }
 
-    /// Rows of all tables.
+    /// Returns the rows of all tables.
     pub fn rows(&self) -> u64 {
         self.tables.iter().fold(0, |sum, table| sum.saturating_add(table.rows))
     }
 }
 
 impl Table {
-    /// Schema and name as people read and write them, `public.people`.
+    /// Returns schema and name for people, such as `public.people`.
     pub fn label(&self) -> String {
         format!("{}.{}", self.schema, self.table)
     }
 
-    /// `"schema"."table"`, in ASCII alone: the sessions that copy have the database's own encoding, not ours.
+    /// Returns `"schema"."table"` in ASCII: sessions that copy use the database's encoding, not
+    /// ours.
     pub fn qualified(&self) -> String {
         format!("{}.{}", ascii_identifier(&self.schema), ascii_identifier(&self.table))
     }
 
-    /// The column list with parentheses, or nothing when there are no columns.
+    /// Returns the column list with parentheses, or an empty text if there are no columns.
     pub fn column_list(&self) -> String {
         if self.columns.is_empty() {
             return String::new();
@@ -376,18 +386,19 @@ impl Table {
         format!(" ({})", names.join(", "))
     }
 
-    /// The statement that streams the rows out; the same one on the restored copy must give the same bytes.
+    /// Returns the statement that streams the rows out. On the restored copy it must produce the
+    /// same bytes.
     pub fn copy_out(&self) -> String {
         format!("COPY {}{} TO STDOUT (FORMAT {})", self.qualified(), self.column_list(), self.format.as_str())
     }
 
-    /// The same rows into the table `root`, above this one in a tree of partitions.
+    /// Returns the statement that loads the rows into `root`, an ancestor of this partition.
     pub fn copy_in_through(&self, root: &str) -> String {
         format!("COPY {root}{} FROM STDIN (FORMAT {})", self.column_list(), self.format.as_str())
     }
 
-    /// The statement that takes the rows in; after TRUNCATE in the same transaction FREEZE keeps them in order
-    /// and spares a later rewrite.
+    /// Returns the statement that loads the rows. After TRUNCATE in the same transaction, FREEZE
+    /// keeps their order and avoids a later rewrite.
     pub fn copy_in(&self) -> String {
         let format = self.format.as_str();
         format!("COPY {}{} FROM STDIN (FORMAT {format}, FREEZE)", self.qualified(), self.column_list())
@@ -395,7 +406,7 @@ impl Table {
 }
 
 impl CopyFormat {
-    /// As COPY's option wants it.
+    /// Returns the value of COPY's option FORMAT.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Binary => "binary",
@@ -404,8 +415,8 @@ impl CopyFormat {
     }
 }
 
-/// What a session sets before it copies, so that text and order do not depend on anybody's settings.
-/// `client_encoding` is set to the database's own, so that nothing is converted.
+/// Returns the settings of a session that copies, so that text and order do not depend on other
+/// settings. `client_encoding` is that of the database, so that nothing is converted.
 pub fn pin_session(encoding: &str) -> String {
     let encoding = nexus_postgres::quote::literal(encoding);
     format!(
@@ -426,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_still_sequence_must_come_back_exactly() {
+    fn an_unchanged_sequence_must_be_restored_exactly() {
         let still = SequenceRange { before: state(7, true), after: state(7, true), archived: Vec::new() };
         assert!(still.allows(state(7, true)));
         assert!(!still.allows(state(7, false)));
@@ -434,14 +445,14 @@ mod tests {
     }
 
     #[test]
-    fn a_moving_sequence_may_be_anywhere_it_was() {
+    fn a_changing_sequence_may_have_any_state_in_its_range() {
         let moving = SequenceRange { before: state(7, true), after: state(9, true), archived: Vec::new() };
         assert!(moving.allows(state(8, true)));
         assert!(!moving.allows(state(10, true)));
     }
 
     #[test]
-    fn a_sequence_that_began_again_must_be_where_the_archive_sets_it() {
+    fn a_restarted_sequence_must_have_the_state_of_the_archive() {
         let cycled = SequenceRange {
             before: state(900, true),
             after: state(5, true),
@@ -452,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_no_set_is_named() {
+    fn databases_and_settings_in_no_set_are_named() {
         assert_eq!(LeftOut::default().sentence(), None);
         let left_out = LeftOut {
             databases: [("notes".to_owned(), Some(1 << 20)), ("secret".to_owned(), None)].into(),

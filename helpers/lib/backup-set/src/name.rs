@@ -1,4 +1,4 @@
-//! The name of a set: a sequence number, which orders the sets, and the UTC time at which it was taken,
+//! The name of a set: a sequence number, which orders the sets, and the UTC time of its snapshot,
 //! which is for people (a clock can jump).
 
 use std::fmt;
@@ -9,17 +9,19 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer};
 
-/// The highest number of a set; a set an hour needs 100,000 years to reach it. Any user who can make a directory chooses the number
-/// in its name, so a larger one is not a set's name: nothing that counts on from a set can overflow.
+/// The highest number of a set. Hourly sets would need 100,000 years to reach it. Any user who can
+/// create a directory chooses the number in its name, so a larger one is not the name of a set:
+/// then no later number can overflow.
 pub const HIGHEST: u64 = 999_999_999;
 
-/// The number of a set as it is remembered: 0 (none) if it is in the upper half. Such a number comes from a directory that no
-/// backup made; remembered, it could leave no number for the next set even when that directory is gone.
+/// Returns the number of a set to remember: 0 (none) if it is in the upper half. Such a number
+/// comes from a directory that no backup created. Remembered, it could leave no number for the next
+/// set, even after that directory is removed.
 pub fn to_remember(number: u64) -> u64 {
     if number <= HIGHEST / 2 { number } else { 0 }
 }
 
-/// Reads a number that was remembered, by [`to_remember`]'s rule.
+/// Deserializes a remembered number by the rule of [`to_remember`].
 ///
 /// # Errors
 /// Those of a `u64`.
@@ -30,13 +32,13 @@ pub fn remembered<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
 /// `000042-20261122T030012Z`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetName {
-    /// Counts up by one each set, up to [`HIGHEST`]; never used twice.
+    /// The number, one more for each set, up to [`HIGHEST`]; never reused.
     pub sequence: u64,
-    /// When the set's snapshot was taken, to the second.
+    /// The time of the snapshot, to the second.
     pub taken: Timestamp,
 }
 
-/// Why a text is no set name.
+/// The error for a text that is not the name of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotASetName;
 
@@ -49,7 +51,7 @@ impl fmt::Display for NotASetName {
 impl std::error::Error for NotASetName {}
 
 impl SetName {
-    /// The name of set `sequence`, taken at `now`.
+    /// Creates the name of set `sequence`, taken at `now`.
     pub fn new(sequence: u64, now: Timestamp) -> Self {
         let whole = Timestamp::from_second(now.as_second()).unwrap_or(now);
         Self { sequence, taken: whole }
@@ -83,7 +85,7 @@ impl FromStr for SetName {
             return Err(NotASetName);
         }
         let name = Self { sequence, taken: parse_taken(taken).ok_or(NotASetName)? };
-        // Only the one way of writing it: no sign, no other padding.
+        // Only the canonical form: no sign, no other padding.
         if name.to_string() == text { Ok(name) } else { Err(NotASetName) }
     }
 }
@@ -114,14 +116,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_reads_as_it_is_written() {
+    fn a_name_is_parsed_and_written_in_one_form() {
         let name: SetName = "000042-20261122T030012Z".parse().unwrap();
         assert_eq!(name.sequence, 42);
         assert_eq!(name.to_string(), "000042-20261122T030012Z");
     }
 
     #[test]
-    fn other_ways_of_writing_are_refused() {
+    fn other_forms_of_a_name_are_refused() {
         for text in
             ["42-20261122T030012Z", "+00042-20261122T030012Z", "000042-20261322T030012Z", ".000042", "000042"]
         {
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_leaves_none_for_the_next_set_is_not_a_sets() {
+    fn a_number_above_the_highest_is_refused() {
         let parse = |number: u64| format!("{number:06}-20261122T030012Z").parse::<SetName>();
         assert_eq!(parse(HIGHEST).map(|name| name.sequence), Ok(HIGHEST));
         for number in [HIGHEST + 1, u64::MAX - 1, u64::MAX] {

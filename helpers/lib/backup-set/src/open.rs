@@ -1,4 +1,4 @@
-//! Reading a file of a set: from the disk through age and zstd.
+//! Reads a file of a set through age and zstd.
 
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
@@ -7,16 +7,16 @@ use age::{DecryptError, Decryptor, Identity};
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_fs::files;
 
-/// What a damaged file calls for.
+/// The advice for a damaged file.
 const DAMAGED: &str = "The set is damaged: use another one (nexus-restore verify finds which are whole)";
 
-/// Opens an encrypted file of a set; one whose name ends in `.zst.age` is decompressed too.
+/// Opens an encrypted file of a set. Decompresses it if its name ends in `.zst.age`.
 ///
-/// The reader fails with an `io::Error` of kind `InvalidData` or `UnexpectedEof` where the file is damaged
-/// or cut: age authenticates each 64 KiB and the end.
+/// The reader fails with an `io::Error` of kind `InvalidData` or `UnexpectedEof` where the file is
+/// damaged or truncated: age authenticates each 64 KiB and the end.
 ///
 /// # Errors
-/// Permission (77) when no identity fits, Data (65) when the head is damaged.
+/// Permission (77) when no identity matches; Data (65) when the header is damaged; I/O.
 pub fn open(path: &Path, identities: &[Box<dyn Identity>]) -> Result<Box<dyn Read + Send>> {
     let doing = || format!("decrypting {}", path.display());
     let opening = || format!("opening {}", path.display());
@@ -30,7 +30,7 @@ pub fn open(path: &Path, identities: &[Box<dyn Identity>]) -> Result<Box<dyn Rea
     let decryptor = Decryptor::new_buffered(BufReader::new(file)).map_err(damaged)?;
     let plain = decryptor.decrypt(identities.iter().map(AsRef::as_ref)).map_err(|error| match error {
         DecryptError::NoMatchingKeys => Failure::new(Exit::Permission, doing())
-            .because("this identity is none of the set's recipients")
+            .because("this identity is not one of the set's recipients")
             .advise("Give the owner's identity file with --identity"),
         other => damaged(other),
     })?;
@@ -43,7 +43,7 @@ pub fn open(path: &Path, identities: &[Box<dyn Identity>]) -> Result<Box<dyn Rea
     }
 }
 
-/// The failure for an error while reading what [`open`] gave.
+/// Returns the failure for an error of the reader from [`open`].
 pub fn damaged(path: &Path, cause: std::io::Error) -> Failure {
     Failure::new(Exit::Data, format!("reading {}", path.display())).because(cause).advise(DAMAGED)
 }

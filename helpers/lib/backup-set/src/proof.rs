@@ -1,5 +1,5 @@
-//! What a restore test has found: `proofs/000042.json`, which nexus-restore-test writes, and rotation, the list and the
-//! health check read.
+//! Proofs, the results of restore tests: `proofs/000042.json`. nexus-restore-test writes them;
+//! rotation, the list and the health check read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read};
@@ -22,60 +22,62 @@ nexus_cli::path_setting! {
     ProofsDir: "proofs_dir", --"proofs-dir", "NEXUS_PROOFS_DIR", "DIRECTORY", "/var/lib/nexus/proofs"
 }
 
-/// The format this code writes.
+/// The format that this code writes.
 pub const FORMAT: u32 = 1;
 
-/// The largest proof that is read, in bytes.
+/// The maximum size of a proof in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// What a restore test has found. Serialized it is the proof.
+/// The result of a restore test. Its JSON is the proof.
 #[derive(Clone, Debug, Serialize)]
 pub struct Proof {
-    /// What there is of every proof.
+    /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// When the set was taken.
+    /// The time of the set's snapshot.
     pub taken: Timestamp,
-    /// Version of NEXUS that tested it.
+    /// The version of NEXUS that tested it.
     pub nexus_version: String,
     /// Why it is not proven.
     pub failure: Option<String>,
-    /// `server_version` of the throwaway server.
+    /// The `server_version` of the throwaway server.
     pub server_version: Option<String>,
-    /// Image of the throwaway server.
+    /// The image of the throwaway server.
     pub image: Option<Scratch>,
-    /// Extensions in it and their versions.
+    /// The extensions in it and their versions.
     pub extensions: BTreeMap<String, String>,
-    /// Every table with what was found in it, which is what the manifest says.
+    /// The contents of every table, which agree with the manifest.
     pub tables: Vec<TableDigest>,
-    /// How many of what else were compared or checked: sequences, views, policies, constraints …
+    /// The numbers of other objects that were compared or checked: sequences, views, policies,
+    /// constraints …
     pub counts: BTreeMap<String, u64>,
-    /// What searching by each vector index has shown.
+    /// The measurements of each vector index.
     pub searches: Vec<Searched>,
-    /// What Redis held after it had read the snapshot, which is what the snapshot holds; `None` for a set without.
+    /// The contents of Redis after it loaded the snapshot, which agree with the snapshot; `None`
+    /// for a set without one.
     pub redis: Option<Summary>,
-    /// What a person should know.
+    /// Notes for people.
     pub notes: Vec<String>,
-    /// What each step took.
+    /// The duration of each step.
     pub steps: Vec<Step>,
-    /// Microseconds of all.
+    /// The microseconds of all steps.
     pub usec: u64,
 }
 
-/// What rotation, the list and the health check need of a proof.
+/// The part of a proof that rotation, the list and the health check need.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// [`FORMAT`].
     pub format: u32,
-    /// Name of the set, with its time: a sequence number that was used twice proves nothing.
+    /// The name of the set, with its time: the number alone is not unique across machines.
     pub set: String,
-    /// Whether all that came back was what went in.
+    /// Whether everything that was restored equals what was backed up.
     pub proven: bool,
-    /// When that was found.
+    /// The time of the result.
     pub at: Timestamp,
 }
 
-/// What was found in a table.
+/// The contents of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableDigest {
     /// Schema.
@@ -84,25 +86,25 @@ pub struct TableDigest {
     pub table: String,
     /// Rows.
     pub rows: u64,
-    /// SHA-256 of its COPY stream.
+    /// The SHA-256 of its COPY stream.
     pub sha256: Digest,
-    /// The root through which this partition's rows were loaded, if any: rows and digest are then those of the set, and all
-    /// partitions of the root were compared together.
+    /// The root through which this partition's rows were loaded, if any. Rows and digest are then
+    /// those of the set, because all partitions of the root were compared together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
 }
 
-/// One step and what it took.
+/// A step and its duration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// What was done.
+    /// The name of the step.
     pub name: String,
     /// Microseconds.
     pub usec: u64,
 }
 
 impl Proof {
-    /// Of a set that nothing is known of yet but its name and when it was taken: not proven.
+    /// Creates a proof of a set whose test has not run: not proven.
     pub fn of(set: SetName, taken: Timestamp) -> Self {
         Self {
             verdict: Verdict { format: FORMAT, set: set.to_string(), proven: false, at: Timestamp::now() },
@@ -122,7 +124,7 @@ impl Proof {
         }
     }
 
-    /// Puts the proof in its place, by one rename, on the disk when this returns.
+    /// Writes the proof atomically and syncs it to disk.
     ///
     /// # Errors
     /// I/O (74), CannotCreate (73) on a full disk, Permission (77).
@@ -134,32 +136,33 @@ impl Proof {
     }
 }
 
-/// Where the proof of a set is.
+/// Returns the usual path of a set's proof.
 pub fn path_of(proofs: &Path, set: SetName) -> PathBuf {
     proofs.join(format!("{:06}.json", set.sequence))
 }
 
-/// Its path if another set with the same number already has a proof, for example one of another machine.
+/// Returns the path if another set with the same number already has a proof, for example one of
+/// another machine.
 fn whole_path_of(proofs: &Path, set: SetName) -> PathBuf {
     proofs.join(format!("{set}.json"))
 }
 
-/// The path to which the proof of `set` can be written without replacing another set's.
+/// Returns a path for the proof of `set` that does not replace another set's.
 fn free_path_of(proofs: &Path, set: SetName) -> Result<PathBuf> {
     let path = path_of(proofs, set);
     let is_others = match read_at::<Verdict>(&path) {
         Ok(verdict) => verdict.is_some_and(|verdict| verdict.set != set.to_string()),
-        // A damaged one is replaced.
+        // A damaged proof is replaced.
         Err(failure) if failure.exit() == Exit::Data => false,
         Err(failure) => return Err(failure),
     };
     Ok(if is_others { whole_path_of(proofs, set) } else { path })
 }
 
-/// The proof of a set, if there is one.
+/// Reads the verdict of a set, if it has a proof.
 ///
 /// # Errors
-/// I/O, or Data (65) for a proof that cannot be understood.
+/// I/O; Data (65) for a malformed proof.
 pub fn read(proofs: &Path, set: SetName) -> Result<Option<Verdict>> {
     read_as(proofs, set, |verdict: &Verdict| &verdict.set)
 }
@@ -172,7 +175,7 @@ struct Tables {
     tables: Vec<TableDigest>,
 }
 
-/// The tables that the restore test of a set has found; empty if the proof lists none.
+/// Reads the tables of a set's proof; empty if it lists none.
 ///
 /// # Errors
 /// As [`read`].
@@ -205,10 +208,10 @@ fn read_at<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         .map_err(|failure| failure.advise("Remove it and run: systemctl start nexus-restore-test"))
 }
 
-/// Those of `sets` that a restore has proven.
+/// Returns those of `sets` that a restore has proven.
 ///
 /// # Errors
-/// As [`read`]: whoever removes sets must not take a damaged proof for none.
+/// Those of [`read`]: rotation must not mistake a damaged proof for a missing one.
 pub fn proven(proofs: &Path, sets: &[SetName]) -> Result<BTreeSet<SetName>> {
     let mut proven = BTreeSet::new();
     for set in sets {
@@ -234,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_counts_for_its_own_set_only_and_a_damaged_one_is_no_silence() {
+    fn a_proof_counts_for_its_own_set_only_and_a_damaged_one_is_an_error() {
         let proofs = tempfile::tempdir().unwrap();
         let found = || proven(proofs.path(), &[set()]).map(|sets| sets.len());
         assert_eq!(found().unwrap(), 0);
@@ -266,11 +269,11 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_that_cannot_be_written_leaves_the_one_before() {
+    fn a_proof_that_cannot_be_written_leaves_the_old_one() {
         let proofs = tempfile::tempdir().unwrap();
         let before = proof(true);
         let path = before.write(proofs.path(), set()).unwrap();
-        // A directory in the place of the temporary name.
+        // A directory at the temporary name.
         std::fs::create_dir(path.with_extension("json.partial")).unwrap();
         assert!(proof(false).write(proofs.path(), set()).is_err());
         assert_eq!(read(proofs.path(), set()).unwrap(), Some(before.verdict));

@@ -1,17 +1,18 @@
-//! Age recipients: NEXUS encrypts only to age's own keys (X25519), and names anything else that stands in the file.
+//! Parses age recipients. NEXUS encrypts only to age's own keys (X25519), and its errors name
+//! anything else in the file.
 
 use age::x25519::Recipient;
 
-/// What to do about it; install.d/setup/recipients.sh says the same.
+/// The advice, the same as in install.d/setup/recipients.sh.
 pub(super) const ADVICE: &str = "NEXUS encrypts to age's own keys only: put a recipient there that age-keygen -y prints (age1…, 62 characters)";
 
-/// The longest kind that is named; what is longer is a misspelt recipient.
+/// The longest name of a kind. A longer one is a misspelt recipient.
 const LONGEST_KIND: usize = 16;
 
-/// Reads a recipient.
+/// Parses a recipient.
 ///
 /// # Errors
-/// What `text` is instead. Never the text: it may be an identity, put there by mistake.
+/// The kind of `text`. Never the text itself: it may be an identity, put there by mistake.
 pub(super) fn read(text: &str) -> Result<Recipient, String> {
     text.parse().map_err(|_| kind_of(text))
 }
@@ -19,7 +20,7 @@ pub(super) fn read(text: &str) -> Result<Recipient, String> {
 fn kind_of(text: &str) -> String {
     let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
     let upper = text.get(..16).unwrap_or(text).to_ascii_uppercase();
-    // A Bech32 text has its `1` between its kind and its data, and none in the data.
+    // Bech32 has a `1` between the kind and the data, and none in the data.
     let kind = text.strip_prefix("age1").and_then(|rest| rest.rsplit_once('1')).map(|(kind, _)| kind);
     let is_kind = |kind: &&str| {
         (1..=LONGEST_KIND).contains(&kind.len())
@@ -44,11 +45,11 @@ mod tests {
 
     use super::*;
 
-    /// A line of what stands there, a tab, and what it is; the test of nexus-setup reads it too.
+    /// Lines of a text, a tab, and its kind. The test of nexus-setup reads them too.
     const KINDS: &str = include_str!("../../../../tests/live/install/recipients.tsv");
 
     #[test]
-    fn what_is_no_recipient_is_named() {
+    fn the_kind_of_another_text_than_a_recipient_is_named() {
         let kinds: Vec<(&str, &str)> = KINDS.lines().filter_map(|line| line.split_once('\t')).collect();
         assert!(kinds.len() > 10);
         for (text, kind) in kinds {
@@ -58,14 +59,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_identity_is_never_repeated(secret in "[02-9AC-HJ-NP-Z]{20,60}") {
+        fn an_identity_is_never_quoted(secret in "[02-9AC-HJ-NP-Z]{20,60}") {
             for text in [format!("AGE-SECRET-KEY-1{secret}"), format!("age-secret-key-pq-1{secret}"), format!("age1{secret}")] {
                 prop_assert!(!kind_of(&text).contains(&secret));
             }
         }
 
         #[test]
-        fn any_text_is_named(text in "\\PC{0,80}") {
+        fn any_text_has_a_kind(text in "\\PC{0,80}") {
             prop_assert!(!kind_of(&text).is_empty());
         }
     }

@@ -1,8 +1,8 @@
-//! Which sets go and which stay, and why: sets in, decisions out, nothing else.
+//! Decides which sets to keep and which to remove, and why. It has no side effects.
 //!
-//! Sets are ordered by sequence number. A set's age is the time that passed from set to set after it, where a
-//! step back of the clock counts as nothing and a leap no more than twice the usual distance between sets: a clock
-//! that jumps by years, now and then, ages no set by years.
+//! Sets are ordered by sequence number. The age of a set is the sum of the intervals between the
+//! sets after it. A backward step of the clock counts as zero, and a leap as at most twice the
+//! usual interval: so a clock that jumps by years does not age a set by years.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -23,7 +23,7 @@ mod forecast;
 
 pub use forecast::{Awaited, Forecast, Leaves};
 
-/// How long sets are kept.
+/// The settings of how long to keep sets.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Days for which sets are kept, 7 to 3650
@@ -47,31 +47,32 @@ pub struct Retention {
     pub monthly: u32,
 }
 
-/// Why a set stays, or that it goes.
+/// The decision on a set: why to keep it, or to remove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RotationDecision {
-    /// One of the newest.
+    /// It is one of the newest.
     KeepNewest,
-    /// The newest that a restore has proven, or the newest of those that lacks no rows of an older one.
+    /// It is the newest that a restore has proven, or the newest proven one that is not far smaller
+    /// than an older proven one.
     KeepProven,
-    /// The newest set lacks rows that this one has, or may have.
+    /// It has, or may have, rows that the newest set lacks.
     KeepFull,
-    /// Not older than the days that are set.
+    /// It is not older than the days in the settings.
     KeepYoung,
-    /// The last of its week.
+    /// It is the last of its week.
     KeepWeekly,
-    /// The last of its month.
+    /// It is the last of its month.
     KeepMonthly,
-    /// The newest with Redis's data, which newer sets lack because Redis could not be read.
+    /// It is the newest with Redis's data, which newer sets lack because Redis could not be read.
     KeepRedis,
-    /// The newest backup failed: until one succeeds, nothing goes.
+    /// The newest backup failed: nothing is removed until one succeeds.
     KeepAfterFailure,
-    /// Nothing keeps it.
+    /// No rule keeps it.
     Remove,
 }
 
 impl RotationDecision {
-    /// For a person, after the set's name.
+    /// Returns the reason for people, to print after the set's name.
     pub fn reason(self, retention: Retention) -> String {
         match self {
             Self::KeepNewest => format!("keep: one of the newest {}", retention.at_least.max(1)),
@@ -90,38 +91,39 @@ impl RotationDecision {
     }
 }
 
-/// One distance between neighbouring sets always counts in full up to this.
+/// An interval between two sets up to this always counts in full.
 const ALWAYS_PLAUSIBLE: SignedDuration = SignedDuration::from_hours(48);
 
-/// What a set has of Redis.
+/// The Redis part of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedisPart {
-    /// Its snapshot.
+    /// A snapshot.
     Stored,
     /// A note that Redis could not be read.
     Missing,
 }
 
-/// What is known of the sets besides their names.
+/// Facts about the sets besides their names.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Those that a restore has proven.
+    /// The sets that a restore has proven.
     pub proven: BTreeSet<SetName>,
-    /// How much they hold; a set that is not here may hold anything.
+    /// The sizes of the sets. A set without one may have any size.
     pub sizes: BTreeMap<SetName, Size>,
-    /// The owner has accepted the loss up to this number: newer sets are not compared with sets up to it.
+    /// The owner has accepted the loss up to this number: newer sets are not compared with these
+    /// sets.
     pub accepted: u64,
-    /// The set whose rows were missing when that was last found.
+    /// The last set whose rows were found missing.
     pub measure: Option<SetName>,
-    /// What each set has of Redis; a set that is not here was not meant to have anything.
+    /// The Redis part of each set. A set without one was made with Redis backups off.
     pub redis: BTreeMap<SetName, RedisPart>,
 }
 
 impl Known {
-    /// Reads what is known of `sets`, which are in `directory`.
+    /// Reads the facts about `sets` in `directory`.
     ///
     /// # Errors
-    /// I/O, or Data (65) for a proof that cannot be understood.
+    /// I/O; Data (65) for a malformed proof.
     pub fn read(directory: &BackupDirectory, proofs: &Path, sets: &[SetName]) -> Result<Self> {
         let remembered = directory.remembered()?;
         Ok(Self {
@@ -155,18 +157,20 @@ impl Known {
         Ok(self)
     }
 
-    /// What the living memory is compared with: the set that the newest one lacks rows of, or the newest.
+    /// Returns the set with which to compare the live memory: the one whose rows the newest set
+    /// lacks, or the newest.
     pub fn reference(&self, sets: &[SetName]) -> Option<(SetName, Size)> {
         let set = missing_from_newest(sets, self).or_else(|| sets.last().copied())?;
         Some((set, self.measure_of(&set)?))
     }
 
-    /// The size of `set`, where it is a measure for newer sets.
+    /// Returns the size of `set` if newer sets are compared with it.
     fn measure_of(&self, set: &SetName) -> Option<Size> {
         self.sizes.get(set).copied().filter(|_| set.sequence > self.accepted)
     }
 
-    /// The proven set that must stay: the newest that is not far smaller than an older proven one.
+    /// Returns the newest proven set that is not far smaller than an older proven one. It must
+    /// stay.
     fn newest_full_proven(&self, sets: &[SetName]) -> Option<usize> {
         let proven: Vec<(usize, Size)> = (0..sets.len())
             .filter(|index| self.proven.contains(&sets[*index]))
@@ -182,12 +186,13 @@ impl Known {
         sets.iter().rposition(|set| self.proven.contains(set))
     }
 
-    /// Whether a set has that of Redis.
+    /// Returns whether a set has this part of Redis.
     fn has(&self, part: RedisPart) -> impl Fn(&SetName) -> bool + '_ {
         move |set| self.redis.get(set) == Some(&part)
     }
 
-    /// The newest set with Redis's data, as long as there is a newer one that lacks it because Redis could not be read.
+    /// Returns the newest set with Redis's data if a newer one lacks it because Redis could not be
+    /// read.
     fn only_with_redis(&self, sets: &[SetName]) -> Option<usize> {
         let newest = sets.iter().rposition(self.has(RedisPart::Stored))?;
         sets[newest..].iter().any(self.has(RedisPart::Missing)).then_some(newest)
@@ -209,8 +214,8 @@ fn redis_parts(directory: &BackupDirectory, sets: &[SetName]) -> Result<BTreeMap
     Ok(parts)
 }
 
-/// The set that has most of the rows that the newest of `sets` lacks. Once a set is the reference it stays so until its
-/// rows are back or the owner accepts the loss, however the memory grows meanwhile.
+/// Returns the largest set whose rows the newest of `sets` lacks. A set stays the reference until
+/// its rows are back or the owner accepts the loss, even if the memory grows in the meantime.
 pub fn missing_from_newest(sets: &[SetName], known: &Known) -> Option<SetName> {
     let newest = sets.last()?;
     let now = known.sizes.get(newest);
@@ -226,7 +231,7 @@ pub fn missing_from_newest(sets: &[SetName], known: &Known) -> Option<SetName> {
     larger.max_by_key(|(before, set)| (before.episodes, before.rows, *set)).map(|(_, set)| set)
 }
 
-/// One sentence without a full stop, for people: which rows of `measure` `newest` lacks.
+/// Describes, in one sentence without a full stop, which rows of `measure` are missing in `newest`.
 pub fn missing_rows(newest: SetName, measure: SetName, sizes: &BTreeMap<SetName, Size>) -> String {
     let before = sizes.get(&measure).copied().unwrap_or_default();
     let Some(now) = sizes.get(&newest).copied() else {
@@ -248,7 +253,7 @@ pub fn missing_rows(newest: SetName, measure: SetName, sizes: &BTreeMap<SetName,
     )
 }
 
-/// What to do about it.
+/// Returns the advice for missing rows.
 pub fn missing_rows_advice(measure: SetName) -> String {
     format!(
         "If they are lost: nexus-restore apply {:06}. If they are meant to be gone: nexus-backup --accept-smaller",
@@ -256,7 +261,8 @@ pub fn missing_rows_advice(measure: SetName) -> String {
     )
 }
 
-/// A decision for every set; `sets` are ordered by sequence number, and so are the decisions.
+/// Decides on every set. `sets` must be ordered by sequence number; the decisions have the same
+/// order.
 pub fn decide(sets: &[SetName], known: &Known, retention: Retention) -> Vec<RotationDecision> {
     let keep_for = SignedDuration::from_hours(24 * i64::from(retention.days));
     let newest = sets.len().saturating_sub(retention.at_least.max(1) as usize);
@@ -294,7 +300,7 @@ pub fn decide(sets: &[SetName], known: &Known, retention: Retention) -> Vec<Rota
     ages(sets).into_iter().enumerate().map(decide).collect()
 }
 
-/// The age of each set, as of the newest.
+/// Returns the age of each set relative to the newest.
 fn ages(sets: &[SetName]) -> Vec<SignedDuration> {
     let steps: Vec<SignedDuration> = sets
         .windows(2)
@@ -302,8 +308,8 @@ fn ages(sets: &[SetName]) -> Vec<SignedDuration> {
         .collect();
     let mut sorted = steps.clone();
     sorted.sort_unstable();
-    // The lower quartile, not the median: clocks leap more than once, and of a few sets half of the steps may be leaps.
-    // Four steps say too little of what is usual.
+    // The lower quartile, not the median: clocks leap more than once, and with few sets half of the
+    // steps may be leaps. Four steps are too few to tell the usual one.
     let usual = match sorted.len() {
         0..=4 => SignedDuration::ZERO,
         steps => sorted[(steps - 1) / 4],
@@ -318,7 +324,7 @@ fn ages(sets: &[SetName]) -> Vec<SignedDuration> {
     ages
 }
 
-/// The indexes of the last set of each of the newest `count` periods in which there are sets.
+/// Returns the indexes of the last set of each of the newest `count` periods with sets.
 fn last_of_each(sets: &[SetName], count: u32, period: fn(Timestamp) -> (i16, i8)) -> BTreeSet<usize> {
     let mut periods = BTreeSet::new();
     let mut last = BTreeSet::new();
@@ -333,7 +339,7 @@ fn last_of_each(sets: &[SetName], count: u32, period: fn(Timestamp) -> (i16, i8)
     last
 }
 
-/// Year and week, as ISO 8601 counts them.
+/// Returns the year and week of ISO 8601.
 fn week(taken: Timestamp) -> (i16, i8) {
     let date = taken.to_zoned(TimeZone::UTC).date().iso_week_date();
     (date.year(), date.week())

@@ -1,4 +1,4 @@
-//! How much a set holds, to tell an emptied memory from a living one.
+//! The size of a set, to tell an emptied memory from a full one.
 //!
 //! A set's manifest is encrypted, so nexus-backup remembers these numbers when it writes the set.
 
@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::proof::TableDigest;
 
-/// Schema and name of the table that holds the episodes.
+/// The schema and name of the table of episodes.
 const EPISODES: (&str, &str) = ("nexus_memory", "zep_episodic_memory");
 
-/// Losing fewer rows than this, while some are left, is not worth an alert.
+/// A loss of fewer rows than this is ignored while some rows are left.
 const NOTABLE: u64 = 20;
 
-/// Rows of a set.
+/// The numbers of rows of a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
     /// Rows of all tables.
     pub rows: u64,
     /// Rows of the table of episodes.
     pub episodes: u64,
-    /// Rows that nexus-purge had forgotten when the set was taken, since the ledger began.
+    /// Rows that nexus-purge had forgotten in total when the set was taken.
     pub forgotten: u64,
 }
 
 impl Size {
-    /// The size of `tables`, each a schema, a name and a number of rows.
+    /// Returns the size of `tables`, each a schema, a name and a number of rows.
     pub fn of<'a>(tables: impl IntoIterator<Item = (&'a str, &'a str, u64)>, forgotten: u64) -> Self {
         let mut size = Self { forgotten, ..Self::default() };
         for (schema, table, rows) in tables {
@@ -36,21 +36,21 @@ impl Size {
         size
     }
 
-    /// The size of what a restore test has found.
+    /// Returns the size of the tables of a proof.
     pub fn of_digests(tables: &[TableDigest], forgotten: u64) -> Self {
         let tables = tables.iter().map(|table| (table.schema.as_str(), table.table.as_str(), table.rows));
         Self::of(tables, forgotten)
     }
 
-    /// Whether rows are missing that `before` had: more than half of the episodes, or nine tenths of all rows. Rows that
-    /// nexus-purge has forgotten since are not missing.
+    /// Whether many rows of `before` are missing: more than half of the episodes, or more than nine
+    /// tenths of all rows. Rows that nexus-purge has forgotten since are not missing.
     pub fn is_far_smaller(self, before: Self) -> bool {
         let forgotten = self.forgotten_since(before);
         has_fallen(self.episodes.saturating_add(forgotten), before.episodes, 2)
             || has_fallen(self.rows.saturating_add(forgotten), before.rows, 10)
     }
 
-    /// Whether what was missing is back: nine tenths of the episodes, and half of all rows.
+    /// Whether the missing rows are back: nine tenths of the episodes and half of all rows.
     pub fn is_back(self, before: Self) -> bool {
         let forgotten = self.forgotten_since(before);
         let reaches = |now: u64, before: u64, tenths: u128| {
@@ -59,13 +59,13 @@ impl Size {
         reaches(self.episodes, before.episodes, 9) && reaches(self.rows, before.rows, 5)
     }
 
-    /// Rows that nexus-purge has forgotten between `before` and this.
+    /// Returns the rows that nexus-purge has forgotten between `before` and this.
     pub fn forgotten_since(self, before: Self) -> u64 {
         self.forgotten.saturating_sub(before.forgotten)
     }
 }
 
-/// Whether fewer than one `part`th of `before` are left.
+/// Whether less than one `part`th of `before` is left.
 fn has_fallen(now: u64, before: u64, part: u128) -> bool {
     let is_notable = now == 0 || before.saturating_sub(now) >= NOTABLE;
     is_notable && u128::from(now) * part < u128::from(before)
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_episodes_or_nine_tenths_of_all_rows_must_be_gone() {
+    fn a_loss_is_half_of_the_episodes_or_nine_tenths_of_all_rows() {
         let before = size(100_000, 5000, 0);
         assert!(size(95_004, 0, 0).is_far_smaller(before));
         assert!(size(97_499, 2499, 0).is_far_smaller(before));
@@ -90,14 +90,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_forgotten_on_purpose_is_not_missing() {
+    fn rows_forgotten_on_purpose_are_not_missing() {
         let before = size(5004, 5000, 7);
         assert!(!size(4, 0, 5007).is_far_smaller(before));
         assert!(size(4, 0, 1007).is_far_smaller(before));
     }
 
     #[test]
-    fn a_handful_of_rows_is_missing_only_when_none_is_left() {
+    fn a_loss_of_few_rows_counts_only_when_none_is_left() {
         assert!(!size(5, 1, 0).is_far_smaller(size(14, 10, 0)));
         assert!(size(4, 0, 0).is_far_smaller(size(14, 10, 0)));
         assert!(!size(0, 0, 0).is_far_smaller(size(0, 0, 0)));

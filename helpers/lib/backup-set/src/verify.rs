@@ -1,5 +1,6 @@
-//! Checks by SHA256SUMS, without a key, whether a set's files are unchanged. What others have put into its directory (a Mac,
-//! a network drive, a file system) is ignored and named: no reader of sets ever opens it.
+//! Checks by SHA256SUMS, without a key, whether a set's files are unchanged. It names and ignores
+//! foreign files in the directory (of a Mac, a network drive, a file system): no reader of sets
+//! opens them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,34 +29,35 @@ const SOMETIMES_THERE: [&str; 3] = [REDIS, LEDGER, LEDGER_KEY];
 /// The directory of the rows.
 const DATA: &str = "data";
 
-/// What a check of one set found.
+/// The result of checking a set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Checked {
-    /// Name of the set.
+    /// The name of the set.
     pub set: String,
-    /// Files that are whole.
+    /// The number of whole files.
     pub files: usize,
-    /// Their bytes.
+    /// The bytes of the whole files.
     pub bytes: u64,
-    /// Files that are not.
+    /// The damaged files.
     pub damaged: Vec<Damage>,
-    /// What is in the directory and does not belong to the set.
+    /// Files in the directory that do not belong to the set.
     pub foreign: Vec<String>,
 }
 
-/// A file that is not what it was.
+/// A damaged file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Damage {
-    /// Path in the set.
+    /// The path in the set.
     pub file: String,
-    /// What is wrong with it.
+    /// The damage.
     pub what: String,
 }
 
 /// Checks every file of a set.
 ///
 /// # Errors
-/// Permission (77) when a file may not be read; TryLater (75) when stopped. Damage is no error here.
+/// Permission (77) when a file may not be read; TryLater (75) when stopped. Damage is not an error
+/// here.
 pub fn check(set: &SetEntry, progress: &Progress, stop: &Stop) -> Result<Checked> {
     let mut checked = Checked { set: set.name.to_string(), ..Checked::default() };
     progress.doing(format!("checking {}", set.name));
@@ -95,11 +97,11 @@ pub fn check(set: &SetEntry, progress: &Progress, stop: &Stop) -> Result<Checked
     for (name, kind) in names_in(&set.path).or_fail_io(|| format!("listing {}", set.path.display()))? {
         match kind {
             EntryKind::File if name == CHECKSUMS || sums.0.contains_key(&name) => {}
-            // A reader would open it.
+            // A reader would open this file.
             EntryKind::File if may_belong(&name) => checked.damage(&name, "it is not in SHA256SUMS"),
             EntryKind::File if name == DATA => checked.damage(&name, "not a directory"),
             EntryKind::File => checked.foreign.push(name),
-            // In the place of a file it is damage, which the check has already found.
+            // A directory instead of a file is damage that the check has already found.
             EntryKind::Directory if sums.0.contains_key(&name) => {}
             EntryKind::Directory => checked.foreign.push(format!("{name}/")),
         }
@@ -107,10 +109,11 @@ pub fn check(set: &SetEntry, progress: &Progress, stop: &Stop) -> Result<Checked
     Ok(checked)
 }
 
-/// Refuses a damaged set, or one whose manifest names a file that SHA256SUMS does not have. Logs what it ignored.
+/// Refuses a damaged set, or one whose manifest lists a file that SHA256SUMS lacks. Logs ignored
+/// files.
 ///
 /// # Errors
-/// Data (65) naming the first file that is damaged; else as [`check`].
+/// Data (65) with the name of the first damaged file; those of [`check`].
 pub fn require_whole(set: &SetEntry, manifest: &Manifest, progress: &Progress, stop: &Stop) -> Result<()> {
     let mut checked = check(set, progress, stop)?;
     if checked.damaged.is_empty() {
@@ -148,7 +151,7 @@ impl Checked {
         self.foreign.iter().map(|name| printable(name)).collect::<Vec<_>>().join(", ")
     }
 
-    /// As people read it.
+    /// Formats the result for people.
     pub fn lines(&self) -> String {
         let Self { set, files, bytes, damaged, foreign } = self;
         let mut lines = match damaged.len() as u64 {
@@ -165,7 +168,7 @@ impl Checked {
     }
 }
 
-/// Digest and length of a plain file, read in pieces.
+/// Returns the digest and length of a regular file.
 fn digest(path: &Path, progress: &Progress, stop: &Stop) -> io::Result<(Digest, u64)> {
     let mut file = files::open_plain(path)?;
     let mut hasher = Hasher::default();
@@ -185,7 +188,7 @@ fn digest(path: &Path, progress: &Progress, stop: &Stop) -> io::Result<(Digest, 
     }
 }
 
-/// Whether a reader of sets might open a file of this name.
+/// Whether a reader of sets might open a file with this name.
 fn may_belong(name: &str) -> bool {
     let is_rows = |name: &str| {
         let number = name.strip_suffix(".copy.zst.age");
@@ -200,11 +203,11 @@ fn may_belong(name: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EntryKind {
     File,
-    /// A directory of others; the check does not open it.
+    /// A directory. The check opens only `data`.
     Directory,
 }
 
-/// Paths of everything in the directory `set` and in its `data`, relative to it.
+/// Returns the relative paths of all entries in the directory `set` and in its `data`.
 fn names_in(set: &Path) -> io::Result<BTreeMap<String, EntryKind>> {
     let mut names = BTreeMap::new();
     let mut below = vec![(set.to_owned(), String::new())];
@@ -222,7 +225,7 @@ fn names_in(set: &Path) -> io::Result<BTreeMap<String, EntryKind>> {
     Ok(names)
 }
 
-/// Bytes of a set's files; what cannot be read counts nothing.
+/// Returns the bytes of a set's files. Unreadable files count as zero.
 pub fn size_of(set: &Path) -> u64 {
     let names = names_in(set).unwrap_or_default().into_iter();
     let files = names.filter(|(_, kind)| *kind == EntryKind::File);
@@ -234,7 +237,7 @@ pub fn size_of(set: &Path) -> u64 {
 mod tests {
     use super::*;
 
-    /// A set of regular files with right checksums; nothing else of it is read.
+    /// Creates a set of regular files with correct checksums.
     fn set() -> (tempfile::TempDir, SetEntry) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("000001-20261122T030012Z");
@@ -255,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_leave_in_the_directory_is_passed_over_and_named() {
+    fn foreign_files_are_ignored_and_named() {
         let (_directory, set) = set();
         for name in [".DS_Store", "._manifest.json.age", "data/Thumbs.db", "data/._0001.copy.zst.age"] {
             fs::write(set.path.join(name), "x").unwrap();
@@ -279,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reader_would_open_is_listed_or_damage() {
+    fn a_readable_file_outside_of_sha256sums_is_damage() {
         let (_directory, set) = set();
         for name in [REDIS, LEDGER, LEDGER_KEY, "data/0002.copy.zst.age"] {
             fs::write(set.path.join(name), "x").unwrap();
@@ -290,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_lie_elsewhere_are_damage() {
+    fn rows_outside_of_the_data_directory_are_damage() {
         let (_directory, set) = set();
         fs::rename(set.path.join(DATA), set.path.join("elsewhere")).unwrap();
         std::os::unix::fs::symlink("elsewhere", set.path.join(DATA)).unwrap();

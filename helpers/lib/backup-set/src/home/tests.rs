@@ -1,8 +1,8 @@
-//! Another directory at the same path is refused, unless the owner accepts it.
+//! Tests that another directory at the same path is refused unless the owner accepts it.
 
 use super::*;
 
-/// A machine with its state and a place for backups.
+/// A machine with its state and a directory for backups.
 struct Machine {
     place: tempfile::TempDir,
     homes: Homes,
@@ -22,7 +22,7 @@ impl Machine {
         BackupDirectory::at(&self.place.path().join(name)).unwrap()
     }
 
-    /// A backup: the next number and a directory of that name.
+    /// Makes a backup: takes the next number and creates a directory with that name.
     fn back_up(&self, name: &str, is_meant: bool) -> Result<u64> {
         let directory = self.directory(name);
         let highest = self.homes.enter(&directory, is_meant)?;
@@ -33,7 +33,7 @@ impl Machine {
         Ok(sequence)
     }
 
-    /// What is seen at the place when its disk is not mounted.
+    /// Leaves an empty directory at the path, as when the disk is not mounted.
     fn unmount(&self) {
         fs::rename(self.place.path().join("backups"), self.place.path().join("disk")).unwrap();
         fs::create_dir(self.place.path().join("backups")).unwrap();
@@ -45,7 +45,7 @@ fn set(sequence: u64) -> SetName {
 }
 
 #[test]
-fn an_empty_directory_in_the_place_of_the_disk_is_refused_and_nothing_is_written_to_it() {
+fn an_empty_directory_instead_of_the_disk_is_refused_and_stays_empty() {
     let machine = Machine::new();
     assert_eq!(machine.back_up("backups", false).unwrap(), 1);
     machine.homes.require(&machine.directory("backups")).unwrap();
@@ -63,18 +63,19 @@ fn an_empty_directory_in_the_place_of_the_disk_is_refused_and_nothing_is_written
 }
 
 #[test]
-fn a_new_directory_that_is_meant_goes_on_with_the_numbers() {
+fn an_accepted_new_directory_continues_the_numbers() {
     let machine = Machine::new();
     machine.back_up("backups", false).unwrap();
     machine.unmount();
     assert_eq!(machine.back_up("backups", true).unwrap(), 2);
     assert_eq!(machine.back_up("backups", false).unwrap(), 3);
-    // Another path is meant, or it would not be in the settings.
+    // Another path in the settings is accepted.
     fs::create_dir(machine.place.path().join("elsewhere")).unwrap();
     assert_eq!(machine.back_up("elsewhere", false).unwrap(), 4);
 }
 
-/// Backs up three times beside an empty directory of this number; returns the number of each set, as far as there was one.
+/// Backs up three times beside an empty directory with this number. Returns the number of each set
+/// or its exit code.
 fn beside_a_directory_of(number: &str) -> (Machine, Vec<std::result::Result<u64, Exit>>) {
     let machine = Machine::new();
     machine.back_up("backups", false).unwrap();
@@ -86,7 +87,7 @@ fn beside_a_directory_of(number: &str) -> (Machine, Vec<std::result::Result<u64,
 }
 
 #[test]
-fn no_directory_makes_the_numbers_begin_again() {
+fn no_directory_restarts_the_numbers() {
     for number in ["18446744073709551615", "18446744073709551614", "1000000000"] {
         let (machine, made) = beside_a_directory_of(number);
         assert_eq!(made, [Ok(2), Ok(3), Ok(4)], "{number}");
@@ -95,11 +96,12 @@ fn no_directory_makes_the_numbers_begin_again() {
 }
 
 #[test]
-fn a_directory_with_the_last_number_fails_backups_until_it_is_gone() {
+fn a_directory_with_the_highest_number_fails_backups_until_it_is_removed() {
     let (machine, made) = beside_a_directory_of("999999999");
     assert_eq!(made, [Err(Exit::Data); 3]);
     assert_eq!(machine.back_up("backups", false).unwrap(), 2);
-    // Its number is higher than that of every set after it, but is not remembered: a person may move both away.
+    // Its number is higher than any later set's, but it is not remembered: a person may move both
+    // away.
     let (machine, made) = beside_a_directory_of("999999998");
     assert_eq!(made, [Ok(999_999_999), Err(Exit::Data), Err(Exit::Data)]);
     fs::remove_dir(machine.directory("backups").path().join(set(999_999_999).to_string())).unwrap();
@@ -107,7 +109,7 @@ fn a_directory_with_the_last_number_fails_backups_until_it_is_gone() {
 }
 
 #[test]
-fn a_remembered_number_that_no_set_has_counts_as_none() {
+fn an_impossible_remembered_number_is_ignored() {
     let machine = Machine::new();
     machine.back_up("backups", false).unwrap();
     let path = machine.place.path().join("state/directories.json");
@@ -123,7 +125,7 @@ fn a_remembered_number_that_no_set_has_counts_as_none() {
 }
 
 #[test]
-fn a_directory_with_sets_is_taken_up_as_it_is() {
+fn a_directory_with_sets_is_accepted_and_continued() {
     let machine = Machine::new();
     fs::create_dir(machine.directory("backups").path().join(set(41).to_string())).unwrap();
     assert_eq!(machine.back_up("backups", false).unwrap(), 42);
@@ -139,7 +141,7 @@ fn sets_that_were_copied_without_the_identity_are_the_same_directory() {
 }
 
 #[test]
-fn a_disk_that_is_mounted_before_the_first_set_is_taken() {
+fn a_disk_that_is_mounted_before_the_first_set_is_accepted() {
     let machine = Machine::new();
     machine.homes.enter(&machine.directory("backups"), false).unwrap();
     machine.unmount();
@@ -147,7 +149,7 @@ fn a_disk_that_is_mounted_before_the_first_set_is_taken() {
 }
 
 #[test]
-fn a_directory_that_a_person_types_stands_for_itself_unless_it_is_known() {
+fn a_typed_directory_is_not_compared_unless_it_is_known() {
     let machine = Machine::new();
     machine.back_up("backups", false).unwrap();
     fs::create_dir(machine.place.path().join("own")).unwrap();
@@ -159,7 +161,7 @@ fn a_directory_that_a_person_types_stands_for_itself_unless_it_is_known() {
 }
 
 #[test]
-fn a_memory_that_is_damaged_is_said() {
+fn damaged_state_is_an_error() {
     let machine = Machine::new();
     machine.back_up("backups", false).unwrap();
     fs::write(machine.homes.file(), "{").unwrap();
@@ -167,7 +169,7 @@ fn a_memory_that_is_damaged_is_said() {
 }
 
 #[test]
-fn the_device_of_a_path_is_that_of_the_mount_that_holds_it() {
+fn the_device_of_a_path_is_that_of_its_mount() {
     assert_eq!(device_of(Path::new("/proc/1")), device_of(Path::new("/proc")));
     assert!(device_of(Path::new("/")).is_some());
 }

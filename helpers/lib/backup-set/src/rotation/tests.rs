@@ -1,5 +1,5 @@
-//! The plan's promises: what is kept for the days that are set, and that no clock and no history makes it remove what it
-//! must not.
+//! Tests that sets are kept for the days in the settings, and that no clock and no history removes
+//! a set that must stay.
 
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ mod forecast;
 const DAY: i64 = 86_400;
 const RETENTION: Retention = Retention { days: 14, at_least: 3, weekly: 0, monthly: 0 };
 
-/// One set a time given in seconds, numbered from 1.
+/// Creates one set per time, given in seconds, numbered from 1.
 fn sets(times: &[i64]) -> Vec<SetName> {
     let name =
         |(index, time): (usize, &i64)| SetName::new(index as u64 + 1, Timestamp::from_second(*time).unwrap());
@@ -25,24 +25,24 @@ fn removed(times: &[i64], proven: &[u64], retention: Retention) -> Vec<u64> {
     pairs.filter(|(_, decision)| *decision == RotationDecision::Remove).map(|(set, _)| set.sequence).collect()
 }
 
-/// Those with the numbers `proven` are proven, and nothing is known of any set's size.
+/// The sets with the numbers `proven` are proven; no sizes are known.
 fn only_proven(sets: &[SetName], proven: &[u64]) -> Known {
     let proven = sets.iter().filter(|set| proven.contains(&set.sequence)).copied().collect();
     Known { proven, ..Known::default() }
 }
 
 fn nightly(days: i64) -> Vec<i64> {
-    // 2026-01-01, a Thursday, at three.
+    // From 2026-01-01, a Thursday, at three.
     (0..days).map(|day| 1_767_236_400 + day * DAY).collect()
 }
 
 #[test]
-fn nightly_sets_are_kept_for_the_days_that_are_set() {
+fn nightly_sets_are_kept_for_the_days_in_the_settings() {
     assert_eq!(removed(&nightly(20), &[], RETENTION), [1, 2, 3, 4, 5]);
 }
 
 #[test]
-fn weekly_sets_are_kept_for_the_days_that_are_set() {
+fn weekly_sets_are_kept_for_the_days_in_the_settings() {
     let weekly: Vec<i64> = (0..8).map(|week| week * 7 * DAY).collect();
     assert_eq!(removed(&weekly, &[], RETENTION), [1, 2, 3, 4, 5]);
 }
@@ -59,7 +59,7 @@ fn the_last_of_each_week_and_month_is_kept_when_asked() {
     // Sundays of January and February 2026: the 4th is set 4, then every seventh.
     assert_eq!(removed(&nightly(46), &[], weekly), without(1..=31, &[11, 18, 25]));
     let monthly = Retention { monthly: 3, ..RETENTION };
-    // The last of January and of February, and the newest set for March.
+    // The last sets of January and February, and the newest set for March.
     assert_eq!(removed(&nightly(80), &[], monthly), without(1..=65, &[31, 59]));
 }
 
@@ -68,7 +68,7 @@ fn without(range: std::ops::RangeInclusive<u64>, kept: &[u64]) -> Vec<u64> {
 }
 
 #[test]
-fn a_clock_that_leaps_ten_years_and_back_removes_nothing_young() {
+fn a_clock_that_leaps_ten_years_and_back_removes_no_young_set() {
     let mut times = nightly(10);
     times.push(times[9] + 3650 * DAY);
     assert_eq!(removed(&times, &[], RETENTION), Vec::<u64>::new());
@@ -78,7 +78,7 @@ fn a_clock_that_leaps_ten_years_and_back_removes_nothing_young() {
     assert_eq!(removed(&times, &[], RETENTION), Vec::<u64>::new());
 }
 
-/// Histories as clocks make them: mostly a day between two sets, now and then a leap anywhere.
+/// Histories with real clocks: mostly a day between two sets, sometimes a leap.
 fn histories() -> impl Strategy<Value = Vec<i64>> {
     let step = prop_oneof![
         8 => (DAY / 2..2 * DAY).boxed(),
@@ -98,11 +98,11 @@ fn histories() -> impl Strategy<Value = Vec<i64>> {
 }
 
 proptest! {
-    // The promise of the issue that brought it: a hundred thousand histories with random clocks.
+    // A hundred thousand histories with random clocks.
     #![proptest_config(ProptestConfig::with_cases(100_000))]
 
     #[test]
-    fn whatever_the_history_and_the_clock(
+    fn no_history_and_no_clock_removes_a_set_that_must_stay(
         times in histories(),
         proven in prop::collection::btree_set(0u64..50, 0..4),
         days in 7u32..60, at_least in 0u32..10, weekly in 0u32..8, monthly in 0u32..8,
@@ -121,32 +121,33 @@ proptest! {
         if let Some(newest_proven) = sets.iter().rposition(|set| known.proven.contains(set)) {
             prop_assert!(!removed(newest_proven));
         }
-        // A removed set has as many nights after it as make it old, counting each step no longer than is plausible.
+        // A removed set has enough later sets to be old, even if each step counts only up to the
+        // plausible maximum.
         let mut steps: Vec<i64> = times.windows(2).map(|pair| (pair[1] - pair[0]).max(0)).collect();
         steps.sort_unstable();
-        // Three quarters of the steps are as long as what counts as usual.
+        // Three quarters of the steps are at least as long as the usual one.
         let usual = if steps.len() > 4 { steps[(steps.len() - 1) / 4] } else { 0 };
         let most = (usual * 2).max(2 * DAY);
         for index in (0..sets.len()).filter(|index| removed(*index)) {
             let later = i64::try_from(sets.len() - 1 - index).unwrap();
             prop_assert!(later * most > i64::from(days) * DAY);
         }
-        // One more proof, one more day, one more week: never removes more.
+        // Longer retention never removes more.
         let more = Retention { days: days + 1, at_least: at_least + 1, weekly: weekly + 1, monthly: monthly + 1 };
         for (index, decision) in decide(&sets, &known, more).into_iter().enumerate() {
             prop_assert!(decision != RotationDecision::Remove || removed(index));
         }
-        // What is left is left again: a second run removes nothing that the first has kept but for being old by a
-        // plausible step, and never the newest or the newest proven.
+        // A second run on the rest does not remove the newest set.
         let left: Vec<SetName> = (0..sets.len()).filter(|index| !removed(*index)).map(|index| sets[index]).collect();
         let again = decide(&left, &known, retention);
         prop_assert!(again.last() != Some(&RotationDecision::Remove));
     }
 }
 
-/// Every way in which the clock may leap three times in a few nights. Found by the fault matrix.
+/// Tries every way in which the clock can leap three times in a few nights. The fault matrix found
+/// this bug.
 #[test]
-fn three_leaps_age_no_set_by_years_however_few_there_are() {
+fn three_leaps_age_no_set_by_years_even_among_few_sets() {
     let retention = Retention { days: 14, at_least: 1, weekly: 0, monthly: 0 };
     let leaps = [-50, -10, -1, 1, 10, 50].map(|years| years * 365 * DAY);
     for count in 2..=7_usize {
@@ -184,7 +185,7 @@ fn the_last_copy_of_redis_stays_while_newer_sets_lack_it() {
         decisions.iter().rposition(|decision| *decision == RotationDecision::KeepRedis)
     };
     assert_eq!(kept(&[Some(Stored), Some(Stored), Some(Missing), None]), Some(1));
-    // Not wanted any more, which is the owner's word.
+    // Redis is no longer backed up: the owner's choice.
     assert_eq!(kept(&[Some(Stored), Some(Stored), None]), None);
     // A newer set has it again.
     assert_eq!(kept(&[Some(Stored), Some(Missing), Some(Stored)]), None);

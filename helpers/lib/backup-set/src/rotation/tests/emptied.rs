@@ -1,4 +1,4 @@
-//! A memory that was emptied must not rotate away the sets that still hold it.
+//! Tests that sets of an emptied memory do not cause the removal of full sets.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ fn size(episodes: u64) -> Size {
     Size { rows: episodes + 4, episodes, forgotten: 0 }
 }
 
-/// One set a night; how many episodes each holds.
+/// Returns the facts about nightly sets with these numbers of episodes.
 fn known(sets: &[SetName], episodes: &[u64], proven: &[u64]) -> Known {
     let sizes = sets.iter().copied().zip(episodes.iter().map(|episodes| size(*episodes))).collect();
     Known { sizes, ..only_proven(sets, proven) }
@@ -21,19 +21,19 @@ fn decisions(episodes: &[u64], proven: &[u64], change: impl FnOnce(&mut Known)) 
     decide(&sets, &known, RETENTION)
 }
 
-/// Three full sets with the second one proven, then thirty empty ones with the twentieth proven.
+/// Three full sets, then thirty empty ones.
 fn emptied() -> Vec<u64> {
     [vec![5000; 3], vec![0; 30]].concat()
 }
 
 #[test]
-fn sets_of_an_emptied_memory_remove_none_that_holds_it() {
+fn sets_of_an_emptied_memory_do_not_remove_full_sets() {
     let decisions = decisions(&emptied(), &[2, 23], |_| ());
     assert_eq!(
         decisions[..3],
         [RotationDecision::KeepFull, RotationDecision::KeepProven, RotationDecision::KeepFull]
     );
-    // The empty ones go as ever, so that the disk does not fill.
+    // The empty sets are removed as usual, so that the disk does not fill.
     assert_eq!(decisions[3..18], [RotationDecision::Remove; 15]);
     assert_eq!(decisions[22], RotationDecision::KeepProven);
 }
@@ -47,10 +47,10 @@ fn a_set_of_unknown_size_stays_too() {
 }
 
 #[test]
-fn a_person_can_accept_that_the_memory_is_smaller_now() {
+fn the_owner_can_accept_a_smaller_memory() {
     let accepted = decisions(&emptied(), &[2, 23], |known| known.accepted = 4);
     assert_eq!(accepted[..18], [RotationDecision::Remove; 18]);
-    // Until a newer set is proven the old one stays, as ever.
+    // As usual, the old proven set stays until a newer one is proven.
     let unproven = decisions(&emptied(), &[2], |known| known.accepted = 4);
     assert_eq!(
         unproven[..3],
@@ -59,7 +59,7 @@ fn a_person_can_accept_that_the_memory_is_smaller_now() {
 }
 
 #[test]
-fn what_nexus_purge_forgot_is_not_missed() {
+fn rows_forgotten_by_nexus_purge_are_not_missing() {
     let forgotten = decisions(&emptied(), &[2, 23], |known| {
         for (set, size) in &mut known.sizes {
             size.forgotten = if set.sequence > 3 { 5000 } else { 0 };
@@ -69,28 +69,28 @@ fn what_nexus_purge_forgot_is_not_missed() {
 }
 
 #[test]
-fn a_memory_that_grows_again_does_not_remove_the_lost_one() {
+fn a_memory_that_grows_again_does_not_remove_sets_with_lost_rows() {
     let mut episodes = emptied();
     episodes.extend([3000; 30]);
     let held = decisions(&episodes, &[2, 40], |known| known.measure = known.sizes.keys().next().copied());
     assert_eq!(held[0], RotationDecision::KeepFull);
-    // Once it is as large as before, nothing is missing any more.
+    // Once the memory is as large as before, nothing is missing.
     let back = decisions(&[vec![5000; 3], vec![0; 3], vec![4900; 30]].concat(), &[2, 30], |known| {
         known.measure = known.sizes.keys().next().copied();
     });
     assert_eq!(back[..3], [RotationDecision::Remove; 3]);
 }
 
-/// What a night does to the memory.
+/// The event of a night.
 #[derive(Clone, Copy, Debug)]
 enum Night {
-    /// It has this many episodes now.
+    /// A backup has this many episodes.
     Has(u64),
     /// The newest set is proven.
     Proven,
 }
 
-/// A life in which the memory is at most doubled and never halved, and one in which anything happens.
+/// Nights in which the memory at most doubles and never halves, then nights of any size.
 fn lives() -> impl Strategy<Value = (Vec<Night>, Vec<Night>)> {
     let night = |most: u64| prop_oneof![3 => (0..most).prop_map(Night::Has), 1 => Just(Night::Proven)];
     let full = prop_oneof![3 => (5000..9000_u64).prop_map(Night::Has), 1 => Just(Night::Proven)];
@@ -100,12 +100,12 @@ fn lives() -> impl Strategy<Value = (Vec<Night>, Vec<Night>)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(5_000))]
 
-    /// The law: after the memory fell below half, the newest full set and the newest proven full set stay until the owner
-    /// accepts the loss, whatever happens to the memory and whichever of its sets are proven.
+    /// After the memory fell below half, the newest full set and the newest proven full set stay
+    /// until the owner accepts the loss. Neither later sizes nor later proofs change that.
     #[test]
-    fn the_newest_full_set_and_the_newest_full_proven_one_outlive_every_fall(
+    fn the_newest_full_set_and_the_newest_full_proven_set_survive_any_loss(
         (full, after) in lives(),
-        // All below half of the smallest full set on the night of the fall.
+        // Below half of the smallest full set.
         fall in 0..2000_u64,
         days in 7u32..20, at_least in 1u32..4,
     ) {
