@@ -248,7 +248,7 @@ refusals_are_one_line() {
 	refused 77 "this identity is not one of the set's recipients" nexus-restore apply "$(set_of_memory)" --into memory_copy --identity "$work/other.key"
 	refused 64 'it holds no age identity' nexus-restore apply "$(set_of_memory)" --into memory_copy --identity /etc/passwd
 	refused 78 'NEXUS_PG_PORT=x' env NEXUS_PG_PORT=x nexus-restore apply "$(set_of_memory)" --into memory_copy
-	refused 69 'nobody runs pg_restore there' nexus-restore apply "$(set_of_memory)" --into memory_copy --docker-socket /none
+	refused 69 'nexus-docker does not listen there' nexus-restore apply "$(set_of_memory)" --into memory_copy --docker-socket /none
 	refused 78 'it names no command' nexus-restore apply "$(set_of_memory)" --into memory_copy --pg-restore ' '
 	refused 64 'a name has 1 to 63 bytes' nexus-restore apply "$(set_of_memory)" --into "$(printf 'x%.0s' {1..64})"
 	install -d -m 700 "$work/wrong" && echo wrong >"$work/wrong/postgres_password"
@@ -258,7 +258,7 @@ refusals_are_one_line() {
 	as_login() { refused 77 "$1" env NEXUS_CREDENTIALS="$work/wrong" nexus-restore apply "$(set_of_memory)" --into memory_copy --identity "$owner" --pg-user restore_login; }
 	as_login 'permission denied for database "postgres"'
 	server --command='GRANT CONNECT ON DATABASE postgres TO restore_login'
-	as_login 'role restore_login is no superuser'
+	as_login 'role restore_login is not a superuser'
 	server --command='REVOKE CONNECT ON DATABASE postgres FROM restore_login'
 }
 

@@ -1,5 +1,6 @@
-//! A second try for rows that the server has refused: after all the others, because a constraint's function may read them;
-//! through the root of their partitions; with the search_path that sessions of the database had.
+//! A second try for rows that the server has refused. It runs after all other rows, because a
+//! constraint's function may read them; through the root of the partitions; and with the
+//! search_path of the database's sessions.
 
 use age::Identity;
 use nexus_backup_set::database_sql::list_of_literals;
@@ -11,17 +12,17 @@ use crate::refused::{self, Refused, Rows, is_about_content, is_misplaced};
 use crate::tree::{self, Tree};
 use crate::{Restoring, parallel, rows};
 
-/// How the rows were loaded in the end.
+/// How rows were loaded.
 struct Loaded {
     tree: Option<Tree>,
-    /// The search_path that it took.
+    /// The search_path that was needed.
     path: Option<String>,
 }
 
 /// Loads the refused rows.
 ///
 /// # Errors
-/// Data (65) naming every table that is still refused; else the server's.
+/// Data (65) with the name of every table that is still refused; the server's.
 pub(super) fn load<'t>(
     making: &mut Restoring<'_>,
     tables: &'t [Table],
@@ -36,7 +37,7 @@ pub(super) fn load<'t>(
         let count = left.len();
         let mut still = Vec::new();
         for Refused { rows, failure: _ } in left {
-            match load_somehow(making, &identities, &rows)? {
+            match load_with_any_path(making, &identities, &rows)? {
                 Ok(loaded) => remember(making, &rows, loaded),
                 Err(failure) => still.push(Refused { rows, failure }),
             }
@@ -49,7 +50,7 @@ pub(super) fn load<'t>(
     refused::rows(making, &left).map_or(Ok(()), Err)
 }
 
-/// Whether any of them was loaded together with all partitions of its root.
+/// Groups refused partitions by root, to load them together. Returns whether it found any.
 fn find_trees<'t>(making: &Restoring<'_>, tables: &'t [Table], left: &mut Vec<Refused<'t>>) -> Result<bool> {
     let mut found = false;
     while let Some((table, place)) = left.iter().enumerate().find_map(|(place, refused)| match refused.rows {
@@ -68,15 +69,16 @@ fn find_trees<'t>(making: &Restoring<'_>, tables: &'t [Table], left: &mut Vec<Re
     Ok(found)
 }
 
-/// Tries without a search_path, then each search_path; returns the first refusal if all are refused.
-fn load_somehow(
+/// Tries without a search_path, then with each one. Returns the first refusal if all are refused.
+fn load_with_any_path(
     making: &Restoring<'_>,
     identities: &[Box<dyn Identity>],
     rows: &Rows<'_>,
 ) -> Result<std::result::Result<Loaded, Failure>> {
-    let first = match load_with(making, identities, rows, None)? {
+    let first = match load_with_path(making, identities, rows, None)? {
         Err(failure) if !is_misplaced(&failure) => failure,
-        // Only when their functions are found does the server say that rows belong to another partition.
+        // The server only reports that rows belong to another partition once it has found the
+        // functions.
         outcome => return Ok(outcome),
     };
     let paths = match &making.wanted.search_path {
@@ -84,7 +86,7 @@ fn load_somehow(
         None => making.manifest.postgres.properties.search_paths(),
     };
     for path in paths {
-        match load_with(making, identities, rows, Some(path))? {
+        match load_with_path(making, identities, rows, Some(path))? {
             Err(failure) if !is_misplaced(&failure) => {}
             outcome => return Ok(outcome),
         }
@@ -92,7 +94,7 @@ fn load_somehow(
     Ok(Err(first))
 }
 
-fn load_with(
+fn load_with_path(
     making: &Restoring<'_>,
     identities: &[Box<dyn Identity>],
     rows: &Rows<'_>,

@@ -1,5 +1,5 @@
-//! pg_dump's archive through pg_restore: run in the database's container by nexus-docker, so that versions match, or by a
-//! command of the owner's for a server outside Compose.
+//! Restores pg_dump's archive with pg_restore. nexus-docker runs it in the database's container, so
+//! that versions match. For a server outside Compose, it is a command of the owner's.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -14,16 +14,17 @@ use nexus_docker_client::protocol::{Request, Section};
 use crate::pg_restore::PgRestore;
 use crate::{Restoring, Tool};
 
-/// The longest script of the last section that is read, in bytes: some 100,000 indexes.
+/// The longest script of post-data, in bytes: about 100,000 indexes.
 pub(super) const LONGEST_SCRIPT: usize = 32 << 20;
 
-/// What pg_restore writes at the end of every script.
+/// The end of every script of pg_restore.
 const SCRIPT_END: &str = "-- PostgreSQL database dump complete";
 
-/// Whether pg_restore can be run, before anything is made.
+/// Checks that pg_restore can run, before anything is created.
 ///
 /// # Errors
-/// Unavailable (69) when there is no nexus-docker; Settings (78) when the command is none or too old.
+/// Unavailable (69) when nexus-docker is missing; Settings (78) when the command is invalid or too
+/// old.
 pub fn check(making: &Restoring<'_>) -> Result<()> {
     match &making.tool {
         Tool::Command(command) => {
@@ -33,7 +34,7 @@ pub fn check(making: &Restoring<'_>) -> Result<()> {
         Tool::Docker { socket, .. } if socket.exists() => Ok(()),
         Tool::Docker { socket, .. } => {
             Err(Failure::new(Exit::Unavailable, format!("looking for {}", socket.display()))
-                .because("nobody runs pg_restore there")
+                .because("nexus-docker does not listen there")
                 .advise(
                     "Start it with: systemctl start nexus-docker.socket. \
                      For a server outside Compose set NEXUS_PG_RESTORE",
@@ -45,7 +46,7 @@ pub fn check(making: &Restoring<'_>) -> Result<()> {
 /// Restores one section of the archive into the new database.
 ///
 /// # Errors
-/// Data (65) when the archive is damaged, else what pg_restore said.
+/// Data (65) when the archive is damaged; pg_restore's.
 pub fn restore(making: &Restoring<'_>, section: Section) -> Result<()> {
     making.progress.doing(format!("restoring {}", section.as_str()));
     let path = making.set.path.join(DATABASE);
@@ -71,12 +72,12 @@ pub fn restore(making: &Restoring<'_>, section: Section) -> Result<()> {
     }
 }
 
-/// The SQL of the archive's last section, as pg_restore would run it.
+/// Returns the SQL of the archive's post-data, as pg_restore would run it.
 ///
 /// # Errors
-/// Data (65) when the archive is damaged or the script is not whole, else what pg_restore said.
+/// Data (65) when the archive is damaged or the script is truncated; pg_restore's.
 pub fn post_data_script(making: &Restoring<'_>) -> Result<String> {
-    let doing = || "reading what comes after the rows";
+    let doing = || "reading post-data";
     making.progress.doing(doing());
     let path = making.set.path.join(DATABASE);
     let mut archive = DecryptedFile {
@@ -95,18 +96,18 @@ pub fn post_data_script(making: &Restoring<'_>) -> Result<String> {
     match script.rfind(SCRIPT_END) {
         Some(end) => Ok(script[..end].to_owned()),
         None => Err(Failure::new(Exit::Data, doing())
-            .because("the script has no end")
-            .advise("Run it without --serve-early, which leaves all of it to pg_restore")),
+            .because("the script is truncated")
+            .advise("Run it without --serve-early; then pg_restore restores all of it")),
     }
 }
 
-/// The way to nexus-docker, which notices a stop.
+/// Returns a client of nexus-docker that checks for a stop.
 pub fn client(socket: &Path, stop: &Stop) -> Client {
     let stop = stop.clone();
     Client::at(socket).checking(move || stop.check())
 }
 
-/// A file of the set as it is read; damage travels through whatever reads it as a [`Failure`].
+/// A file of the set during reading. Damage is an I/O error that carries a [`Failure`].
 struct DecryptedFile<'a> {
     inner: Box<dyn Read + Send>,
     path: PathBuf,

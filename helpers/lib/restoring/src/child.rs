@@ -1,4 +1,4 @@
-//! Waiting for a program that was started, without being deaf to a stop.
+//! Waits for a child process and passes on a stop.
 
 use std::process::{Child, ExitStatus};
 use std::thread;
@@ -9,26 +9,26 @@ use nexus_cli::stop::Stop;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How often it is looked at whether it has ended.
-const GLANCE: Duration = Duration::from_millis(50);
+/// The interval between two checks of the child.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Waits until `child` ends by itself; a stop is passed on to it as `signal`.
+/// Waits until `child` ends. A stop sends it `signal`.
 ///
 /// # Errors
-/// TryLater (75) when stopped; the child has ended then.
+/// TryLater (75) when stopped, after the child has ended.
 pub fn wait(child: &mut Child, signal: Signal, stop: &Stop) -> Result<ExitStatus> {
-    let mut told = false;
+    let mut signalled = false;
     loop {
         if let Some(status) = child.try_wait().or_fail_io(|| "waiting for a program to end")? {
             return stop.check().map(|()| status);
         }
-        if stop.is_set() && !told {
-            told = true;
+        if stop.is_set() && !signalled {
+            signalled = true;
             if let Ok(id) = i32::try_from(child.id()) {
-                // It may have ended this moment.
+                // The child may have ended in the meantime.
                 let _sent = kill(Pid::from_raw(id), signal);
             }
         }
-        thread::sleep(GLANCE);
+        thread::sleep(POLL_INTERVAL);
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the restored database is the one that was backed up: every row, sequence and large object.
+//! Compares the restored database with the backup: every row, sequence and large object.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,31 +14,31 @@ use serde::Serialize;
 
 use crate::{Restoring, Tree, parallel, tree};
 
-/// Sequences asked for in one query.
+/// The most sequences in one query.
 const SEQUENCES_AT_ONCE: usize = 100;
 
-/// What was compared and found equal.
+/// The numbers of compared and equal items.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Compared {
-    /// Tables.
+    /// The number of tables.
     pub tables: u64,
-    /// Their rows.
+    /// The rows of the tables.
     pub rows: u64,
-    /// Bytes of their COPY streams.
+    /// The bytes of their COPY streams.
     pub bytes: u64,
-    /// Sequences.
+    /// The number of sequences.
     pub sequences: u64,
-    /// Large objects.
+    /// The number of large objects.
     pub large_objects: u64,
-    /// What was found in each table, in the manifest's order.
+    /// The contents of each table, in the order of the manifest.
     #[serde(skip)]
     pub digests: Vec<TableDigest>,
 }
 
-/// Compares everything the manifest has a measure of.
+/// Compares everything that the manifest lists.
 ///
 /// # Errors
-/// Data (65) naming what differs.
+/// Data (65) with the first difference.
 pub fn all(making: &mut Restoring<'_>) -> Result<Compared> {
     let making = &*making;
     let tables: Vec<&Table> =
@@ -86,7 +86,7 @@ fn refuse(differences: &[String], what: &str) -> Result<()> {
     ))
 }
 
-/// What is found in a table, and how that differs from what was backed up.
+/// Returns the digest of a table, and its difference from the backup.
 fn compare_table(
     making: &Restoring<'_>,
     session: &mut RawSession,
@@ -99,7 +99,7 @@ fn compare_table(
     let expected = (Copied { rows: table.rows, bytes: table.bytes }, table.sha256);
     let difference = (expected != (copied, digest)).then(|| {
         format!(
-            "{name}: {} rows, {} bytes, SHA-256 {digest}; it was backed up with {} rows, {} bytes, {}",
+            "{name}: {} rows, {} bytes, SHA-256 {digest}; the backup has {} rows, {} bytes, {}",
             copied.rows, copied.bytes, table.rows, table.bytes, table.sha256
         )
     });
@@ -107,12 +107,12 @@ fn compare_table(
     Ok((TableDigest { schema, table, rows: copied.rows, sha256: digest, through: None }, difference))
 }
 
-/// The partitions with which `table` was loaded, if it was loaded through their root.
+/// Returns the tree of `table`, if it was loaded through the root of its partitions.
 fn tree_of<'a>(making: &'a Restoring<'_>, table: &Table) -> Option<&'a Tree> {
     making.trees.iter().find(|tree| tree.files.contains(&table.file))
 }
 
-/// The threads have them in any order.
+/// Sorts the digests in the order of `tables`, because threads return them in any order.
 fn in_order(tables: &[&Table], found: impl Iterator<Item = TableDigest>) -> Vec<TableDigest> {
     let place: HashMap<(&str, &str), usize> =
         tables.iter().enumerate().map(|(place, t)| ((t.schema.as_str(), t.table.as_str()), place)).collect();
@@ -155,24 +155,27 @@ fn compare_sequences(making: &Restoring<'_>) -> Result<Vec<String>> {
         (!is_equal).then(|| {
             let state =
                 state.map_or_else(|| "nothing".to_owned(), |s| format!("{} {}", s.last_value, s.is_called));
-            format!("{}: {state}; it was backed up at {}", printable(name), range.before.last_value)
+            format!("{}: {state}; the backup has {}", printable(name), range.before.last_value)
         })
     });
     Ok(differs.collect())
 }
 
-/// The query for the state of sequence `name`. A manifest is untrusted text: only a name becomes part of the SQL.
+/// Returns the query for the state of sequence `name`. The manifest is untrusted: only a valid name
+/// becomes part of the SQL.
 fn state_query(name: &str) -> Result<String> {
     let (schema, sequence) = quote::parse_qualified(name).ok_or_else(|| {
         Failure::new(Exit::Data, "comparing sequences")
-            .because(format!("the manifest names a sequence {name}, which is not a quoted schema and name"))
-            .advise("nexus-backup does not write sets like this: find out who made it")
+            .because(format!(
+                "the manifest contains a sequence {name}, which is not a quoted schema and name"
+            ))
+            .advise("nexus-backup does not write such sets: find out who created it")
     })?;
     let place = quote::qualified(&schema, &sequence);
     Ok(format!("SELECT {}::text, last_value, is_called FROM {place}", quote::literal(name)))
 }
 
-/// How many large objects there are, when they are equal.
+/// Compares the large objects and returns their number.
 fn compare_large_objects(making: &Restoring<'_>) -> Result<u64> {
     let doing = "comparing large objects";
     making.progress.doing(doing);
@@ -189,7 +192,7 @@ fn compare_large_objects(making: &Restoring<'_>) -> Result<u64> {
     }
     let expected =
         expected.map_or_else(|| "none".to_owned(), |e| format!("{}, SHA-256 {}", e.count, e.sha256));
-    refuse(&[format!("s: SHA-256 {digest}; backed up were {expected}")], "large object")?;
+    refuse(&[format!("s: SHA-256 {digest}; the backup has {expected}")], "large object")?;
     Ok(0)
 }
 
@@ -198,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_cannot_have_sql_run_by_the_name_of_a_sequence() {
+    fn the_name_of_a_sequence_cannot_inject_sql() {
         let query = state_query("\"public\".\"it's\"").unwrap();
         assert_eq!(
             query,

@@ -1,4 +1,4 @@
-//! The database itself: empty at first, and at the end with all that CREATE DATABASE does not say.
+//! Creates the empty database, and finally sets the properties that CREATE DATABASE does not cover.
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::text::printable;
@@ -8,19 +8,20 @@ use nexus_postgres::quote;
 
 use crate::Restoring;
 
-/// The first server version with the setting `event_triggers`.
+/// The first version of the server with the setting `event_triggers`.
 const HAS_EVENT_TRIGGERS: u32 = 170_000;
 
-/// An empty database that lets in nobody but superusers: row-level security comes last.
+/// Creates an empty database that only superusers may connect to, because row-level security is
+/// restored last.
 ///
 /// # Errors
-/// CannotCreate (73) when the server has not the locale, else the server's.
+/// CannotCreate (73) when the server lacks the locale; the server's.
 pub fn create(making: &mut Restoring<'_>, control: &Control, server_version: u32) -> Result<()> {
     let properties = &making.manifest.postgres.properties;
     let create = properties.create_statement(&making.database);
     let outcome = control.try_run(&format!("{create} CONNECTION LIMIT 0"))?;
     outcome.map_err(|error| {
-        let failure = from_client("making the new database", &error);
+        let failure = from_client("creating the new database", &error);
         match error.code().map(tokio_postgres::error::SqlState::code) {
             // wrong_object_type, invalid_parameter_value: "invalid LC_COLLATE locale name", "ICU locale … unknown"
             Some("42809" | "22023") => Failure::new(Exit::CannotCreate, failure.to_string()).advise(format!(
@@ -32,7 +33,7 @@ pub fn create(making: &mut Restoring<'_>, control: &Control, server_version: u32
         }
     })?;
     if server_version >= HAS_EVENT_TRIGGERS {
-        // A trigger on login would run for each of our sessions and could change what is compared.
+        // A login trigger would run for each of our sessions and could change the data to compare.
         control.run("preparing the new database", &set_event_triggers(making, "SET event_triggers = off"))?;
     }
     Ok(())
@@ -42,10 +43,11 @@ fn set_event_triggers(making: &Restoring<'_>, how: &str) -> String {
     format!("ALTER DATABASE {} {how}", quote::identifier(&making.database))
 }
 
-/// Statistics for the planner: the archive holds none, and the first queries must not wait for autovacuum.
+/// Collects statistics for the planner: the archive contains none, and the first queries must not
+/// wait for autovacuum.
 ///
 /// # Errors
-/// When no session can be opened.
+/// The server's, when no session can be opened.
 pub fn analyze(making: &mut Restoring<'_>) -> Result<()> {
     let control = Control::open(&making.server, &making.database, making.stop)?;
     if let Err(error) = control.try_run("ANALYZE")? {
@@ -55,7 +57,7 @@ pub fn analyze(making: &mut Restoring<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Owner, comment, settings and privileges of the database itself.
+/// Sets the owner, comment, settings and privileges of the database.
 ///
 /// # Errors
 /// The server's.
@@ -67,7 +69,7 @@ pub fn finish(making: &mut Restoring<'_>, control: &Control, server_version: u32
         let Err(error) = control.try_run(&statement)? else { continue };
         let failure = from_client(printable(&format!("setting up the database: {statement}")), &error);
         match error.code().map(tokio_postgres::error::SqlState::code) {
-            // undefined_object: a setting that this newer server has no more.
+            // undefined_object: a setting that this newer server no longer has.
             Some("42704") if statement.contains(" SET ") => making.note(failure.to_string()),
             _ => return Err(failure),
         }

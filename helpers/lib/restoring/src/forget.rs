@@ -1,5 +1,5 @@
-//! What was forgotten since a set was taken is forgotten again in a database that is made of it: read from the purge
-//! ledgers of this machine and of the set.
+//! Forgets again, in a restored database, the rows that were forgotten since its set was taken. The
+//! purge ledgers of this machine and of the set list them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,48 +17,48 @@ use nexus_postgres::quote;
 
 use crate::Restoring;
 
-/// The largest ledger and the largest file of keys that are read, in bytes.
+/// The maximum size of a ledger, and of a file of keys, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// The most rows of a step: nobody else is in the database.
+/// The most rows of a step, large because nobody else uses the database.
 const AT_ONCE: u32 = 10_000;
 
 /// The set's copy of the ledger.
 #[derive(Debug)]
 pub struct Copy {
-    /// As it stands in the set.
+    /// The text in the set.
     pub text: Vec<u8>,
-    /// The same, read.
+    /// The parsed ledger.
     pub ledger: Ledger,
 }
 
-/// Both ledgers and all keys for them.
+/// Both ledgers and all their keys.
 #[derive(Debug)]
 pub struct Ledgers {
-    /// For both.
+    /// The keys of both.
     pub keys: Keys,
-    /// This machine's own; nothing where it has none.
+    /// The keys of this machine; `None` if it has none.
     pub own: Option<Keys>,
-    /// Of this machine.
+    /// The ledger of this machine.
     pub machine: Ledger,
-    /// Of the set.
+    /// The ledger of the set.
     pub copy: Option<Copy>,
     /// Whether this machine lacks some of the keys.
     pub has_new_keys: bool,
 }
 
-/// Ids of episodes whose copies may not come back either.
+/// The ids of forgotten episodes, whose copies must not return either.
 #[derive(Debug)]
 pub struct Forbidden {
     keys: Keys,
-    /// What the ledgers' decisions name, by the key they are hashed with.
+    /// The hashes in the ledgers' decisions, by their key.
     named: BTreeMap<KeyId, BTreeSet<Digest>>,
-    /// What went when the decisions were carried out: 64 bits of each, since they may be millions.
+    /// The ids that were deleted now: 64 bits of each, because they may be millions.
     gone: BTreeSet<u64>,
 }
 
 impl Forbidden {
-    /// What the decisions of both ledgers name.
+    /// Creates it from the decisions of both ledgers.
     pub fn named(ledgers: &Ledgers) -> Self {
         let mut forbidden =
             Self { keys: ledgers.keys.clone(), named: BTreeMap::new(), gone: BTreeSet::new() };
@@ -66,7 +66,7 @@ impl Forbidden {
         forbidden
     }
 
-    /// What the decisions of these name, too.
+    /// Adds the decisions of other ledgers.
     pub fn name(&mut self, ledgers: &Ledgers) {
         self.keys = self.keys.with(&ledgers.keys);
         let of_set = ledgers.copy.iter().flat_map(|copy| copy.ledger.lines());
@@ -77,12 +77,12 @@ impl Forbidden {
         }
     }
 
-    /// These, too.
+    /// Adds ids.
     pub fn add(&mut self, ids: &[String]) {
         self.gone.extend(ids.iter().map(|id| short(id)));
     }
 
-    /// Whether the episode with this id is one.
+    /// Whether the episode with this id is forgotten.
     pub fn contains(&self, id: &str) -> bool {
         let is_named = |(key, hashes): (&KeyId, &BTreeSet<Digest>)| {
             self.keys.find(key).is_some_and(|key| hashes.contains(&key.hash("id", id.as_bytes())))
@@ -97,10 +97,11 @@ fn short(id: &str) -> u64 {
     hasher.finish()
 }
 
-/// Both ledgers, this machine's being in file `ledger`; nothing when there is none: then nothing was ever forgotten.
+/// Reads both ledgers; that of this machine is in file `ledger`. `None` if neither exists: then
+/// nothing was ever forgotten.
 ///
 /// # Errors
-/// Data (65) when one is damaged.
+/// Data (65) when one is damaged; I/O.
 pub fn ledgers(making: &Restoring<'_>, ledger: &Path) -> Result<Option<Ledgers>> {
     let of_set = keys_of_set(&making.set.path, &making.unlock.identities()?)?;
     let of_machine = keys_of_machine(ledger)?;
@@ -119,47 +120,49 @@ pub fn ledgers(making: &Restoring<'_>, ledger: &Path) -> Result<Option<Ledgers>>
     Ok(Some(Ledgers { keys, own, machine, copy, has_new_keys }))
 }
 
-/// How rows that the ledgers forbid are forgotten.
+/// How to forget the rows that the ledgers list.
 #[derive(Clone, Copy, Debug)]
 pub struct How {
-    /// What happens to rows that refer to a deleted row, if their foreign key forbids the deletion.
+    /// What to do with rows that refer to a row to delete, if their foreign key forbids the
+    /// deletion.
     pub on_reference: OnReference,
-    /// Whether the tables are rewritten, so that their files keep none of the rows: if no purge will clean them.
+    /// Whether to rewrite the tables, so that their files keep none of the rows. Needed if no purge
+    /// will clean them.
     pub rewrite: bool,
 }
 
-/// What was deleted from one table.
+/// The deletions from one table.
 #[derive(Clone, Debug)]
 pub struct GoneOf {
     /// The table.
     pub table: TableColumns,
-    /// Rows that were deleted.
+    /// The rows that were deleted.
     pub rows: u64,
-    /// Rows it had.
+    /// The rows that it had.
     pub of: u64,
 }
 
-/// What went.
+/// The deletions from all tables.
 #[derive(Clone, Debug, Default)]
 pub struct Gone {
-    /// Of each table that lost rows.
+    /// The tables that lost rows.
     pub tables: Vec<GoneOf>,
-    /// What became of rows of other tables that referred to them.
+    /// What happened to referring rows of other tables.
     pub referring: Referring,
 }
 
 impl Gone {
-    /// Rows of all tables.
+    /// Returns the deleted rows of all tables.
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|gone| gone.rows).sum()
     }
 }
 
-/// Forgets the rows that the ledgers forbid, and passes their ids to `copies`.
+/// Forgets the rows that the ledgers list, and passes their ids to `copies`.
 ///
 /// # Errors
-/// Data (65) when the key of a decision's hash is missing, or rows refer to one to delete and `how` forbids it; else the
-/// server's.
+/// Data (65) when the key of a decision's hash is missing, or rows refer to a row to delete and
+/// `how` forbids the deletion; the server's.
 pub fn again(
     making: &Restoring<'_>,
     ledgers: &Ledgers,
@@ -171,9 +174,9 @@ pub fn again(
         settled: making.manifest.ledger.as_ref().map_or(0, |ledger| ledger.settled),
         taken: making.manifest.taken,
     };
-    let owed: Vec<&Decision> =
+    let decisions: Vec<&Decision> =
         outstanding(&ledgers.machine, set).into_iter().filter_map(Line::decision).collect();
-    if owed.is_empty() {
+    if decisions.is_empty() {
         return Ok(Gone::default());
     }
     let on = Forgetting {
@@ -188,9 +191,9 @@ pub fn again(
         progress: making.progress,
         stop: making.stop,
     };
-    let replayed = replay(&on, &owed, copies)?;
+    let replayed = replay(&on, &decisions, copies)?;
     let mut tables: Vec<GoneOf> = Vec::new();
-    for (decision, rows) in owed.iter().zip(&replayed.rows).filter(|(_, rows)| **rows > 0) {
+    for (decision, rows) in decisions.iter().zip(&replayed.rows).filter(|(_, rows)| **rows > 0) {
         match tables.iter_mut().find(|gone| gone.table == decision.table) {
             Some(gone) => gone.rows += rows,
             None => tables.push(GoneOf { table: decision.table.clone(), rows: *rows, of: 0 }),
@@ -200,7 +203,7 @@ pub fn again(
     for gone in &mut tables {
         let name = quote::qualified(&gone.table.schema, &gone.table.table);
         let left: i64 =
-            control.row("counting the rows that stay", &format!("SELECT count(*) FROM {name}"), &[])?.get(0);
+            control.row("counting the remaining rows", &format!("SELECT count(*) FROM {name}"), &[])?.get(0);
         gone.of = gone.rows + u64::try_from(left).unwrap_or(0);
     }
     let gone = Gone { tables, referring: replayed.referring };
@@ -224,7 +227,7 @@ fn clean(making: &Restoring<'_>, control: &Control, gone: &Gone, rewrite: bool) 
     let how = if rewrite { "FULL, ANALYZE" } else { "ANALYZE" };
     let statistics = rewrite.then(|| "VACUUM (FULL) pg_catalog.pg_statistic".to_owned());
     for sql in names.iter().map(|name| format!("VACUUM ({how}) {name}")).chain(statistics) {
-        control.run_while("vacuuming what was forgotten", &sql, || making.progress.advance(0))?;
+        control.run_while("vacuuming tables with forgotten rows", &sql, || making.progress.advance(0))?;
     }
     Ok(())
 }
@@ -242,8 +245,7 @@ fn keys_of_set(set: &Path, identities: &[Box<dyn Identity>]) -> Result<Option<Ke
     let path = set.join(LEDGER_KEY);
     let Some(text) = whole_file(&path, identities)? else { return Ok(None) };
     let doing = || format!("reading {}", path.display());
-    let text =
-        String::from_utf8(text).map_err(|_| Failure::new(Exit::Data, doing()).because("it is no text"))?;
+    let text = String::from_utf8(text).map_err(|_| Failure::new(Exit::Data, doing()).because("not UTF-8"))?;
     Keys::parse(&text).map(Some).map_err(|why| Failure::new(Exit::Data, doing()).because(why))
 }
 
@@ -258,7 +260,7 @@ fn copy_of_set(making: &Restoring<'_>, keys: &Keys) -> Result<Option<Copy>> {
     Ok(Some(Copy { text, ledger }))
 }
 
-/// A file of the set, if the set has it.
+/// Reads a whole file of the set; `None` if the set does not have it.
 fn whole_file(path: &Path, identities: &[Box<dyn Identity>]) -> Result<Option<Vec<u8>>> {
     if matches!(path.try_exists(), Ok(false)) {
         return Ok(None);

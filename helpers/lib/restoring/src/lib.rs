@@ -1,5 +1,5 @@
-//! Making a database of a set, step by step, and comparing it with what was backed up. nexus-restore does it beside the
-//! living database, nexus-restore-test in a throwaway server.
+//! Restores a set into a new database, step by step, and compares it with the backup. nexus-restore
+//! does it beside the live database, nexus-restore-test in a throwaway server.
 
 mod again;
 pub mod archive;
@@ -39,90 +39,91 @@ use nexus_postgres::server::Server;
 pub use row_sum::RowSum;
 pub use tree::Tree;
 
-/// A database that is being made of a set.
+/// A restore of a set into a new database.
 #[derive(Debug)]
 pub struct Restoring<'a> {
-    /// Where it is made.
+    /// The server of the new database.
     pub server: Server,
-    /// Name of the database that is made.
+    /// The name of the new database.
     pub database: String,
-    /// Of what it is made.
+    /// The set.
     pub set: SetEntry,
-    /// What the set says it holds.
+    /// The manifest of the set.
     pub manifest: Manifest,
-    /// Who decrypts.
+    /// The source of the identity to decrypt the set.
     pub unlock: IdentitySource,
-    /// Who runs pg_restore.
+    /// How to run pg_restore.
     pub tool: Tool,
-    /// Tables at once.
+    /// The number of tables to load at once.
     pub jobs: u8,
-    /// What a person has asked for.
+    /// The requests of the owner.
     pub wanted: Wanted,
-    /// Whom to tell how far it is.
+    /// Where to report progress.
     pub progress: &'a Progress,
-    /// Asked in between.
+    /// The flag that stops the restore.
     pub stop: &'a Stop,
-    /// Whether tables and indexes go to the database's default tablespace, because this server lacks a tablespace of
-    /// the set.
+    /// Whether to put tables and indexes in the database's default tablespace, because this server
+    /// lacks a tablespace of the set.
     pub without_tablespaces: bool,
     /// Partitions that were loaded through their root.
     pub trees: Vec<Tree>,
-    /// Roles that were made for it.
+    /// Roles that the restore has created.
     pub roles_made: Vec<String>,
-    /// What a person should know at the end.
+    /// Notes for people, printed at the end.
     pub notes: Vec<String>,
-    /// What was done so far.
+    /// The completed steps.
     pub steps: Vec<Step>,
 }
 
-/// How to restore a set that does not restore without help.
+/// Requests for a set that cannot be restored without help.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// What to leave out: rows of tables and post-data entries, each by the name in the refusal.
+    /// The tables whose rows to leave out, and the post-data entries to leave out, each by its name
+    /// in the refusal.
     pub without: Vec<String>,
-    /// The search_path for rows that are refused without one, instead of those in the set.
+    /// The search_path for rows that are refused without one. It replaces those in the set.
     pub search_path: Option<String>,
 }
 
-/// Who runs pg_restore.
+/// How to run pg_restore.
 #[derive(Clone, Debug)]
 pub enum Tool {
-    /// nexus-docker, in the container of a server.
+    /// By nexus-docker, in the container of a server.
     Docker {
-        /// Where it listens.
+        /// The path of its socket.
         socket: PathBuf,
-        /// Which server's container.
+        /// The server of the container.
         server: protocol::Server,
     },
-    /// A command of the owner's (setting `NEXUS_PG_RESTORE`), for a server outside Compose.
+    /// By a command of the owner (setting `NEXUS_PG_RESTORE`), for a server outside Compose.
     Command(String),
 }
 
 impl Restoring<'_> {
-    /// `000042`
+    /// Returns the number of the set, such as `000042`.
     pub fn id(&self) -> String {
         format!("{:06}", self.set.name.sequence)
     }
 
-    /// Whether a person wants the rows of `table` left out.
+    /// Whether the owner leaves the rows of `table` out.
     pub fn is_left_out(&self, table: &Table) -> bool {
         self.wanted.without.contains(&table.label())
     }
 
-    /// Notes that something is left out on request.
+    /// Adds a note that something is left out on request.
     pub fn leave_out(&mut self, label: &str, why: &str) {
         self.note(format!("left out as asked{why}: {}", printable(label)));
     }
 
-    /// Remembers something that a person should know at the end.
+    /// Adds a note for people.
     pub fn note(&mut self, note: String) {
         self.notes.push(note);
     }
 
-    /// Does one step and takes its time.
+    /// Runs a step and records its duration.
     ///
     /// # Errors
-    /// TryLater (75) when stopped, else the step's.
+    /// TryLater (75) when stopped; the step's.
     pub fn step<T>(&mut self, name: &str, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.stop.check()?;
         self.progress.doing(name);
@@ -133,27 +134,27 @@ impl Restoring<'_> {
         Ok(outcome)
     }
 
-    /// Remembers that a step which began at `began` is done.
+    /// Records the duration of a step that began at `began`.
     pub fn took(&mut self, name: &str, began: Instant) {
         let usec = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.steps.push(Step { name: name.to_owned(), usec });
     }
 
-    /// Makes the database and fills it. It lets in nobody but superusers until [`database::finish`].
+    /// Creates the database and fills it. Only superusers may connect until [`database::finish`].
     ///
-    /// `control` is a session in another database of the server.
+    /// `control` must be a session in another database of the server.
     ///
     /// # Errors
-    /// Data (65) when the set is damaged, else the server's.
+    /// Data (65) when the set is damaged; the server's.
     pub fn fill(&mut self, control: &Control, server_version: u32) -> Result<()> {
         self.fill_rows(control, server_version)?;
         self.step("post-data", post_data::restore)
     }
 
-    /// The same, but for what comes after the rows: keys, indexes, triggers, policies.
+    /// Does the same without post-data: keys, indexes, triggers, policies.
     ///
     /// # Errors
-    /// As [`Restoring::fill`].
+    /// Those of [`Restoring::fill`].
     pub fn fill_rows(&mut self, control: &Control, server_version: u32) -> Result<()> {
         self.step("roles", |making| roles::restore(making, control))?;
         self.step("create", |making| {

@@ -1,4 +1,4 @@
-//! Several tables at once, each thread with a session of its own.
+//! Processes several tables at once, each thread with its own session.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,14 +10,15 @@ use nexus_postgres::raw::RawSession;
 
 use crate::Restoring;
 
-/// NEXUS's own tables: restored before all others.
+/// The schema of NEXUS's own tables, which come before all others.
 const NEXUS_SCHEMA: &str = "nexus_memory";
 
-/// Does `work` for each of `tables`, NEXUS's own first, then the largest first, so that no thread ends long after the others.
-/// Each thread begins with what `begin` gives and a session in the new database.
+/// Runs `work` for each of `tables`: NEXUS's own first, then the largest, so that no thread ends
+/// long after the others. Each thread starts with the result of `begin` and a session in the new
+/// database.
 ///
 /// # Errors
-/// The first failure of any; the other threads are stopped.
+/// The first failure of any thread, which stops the others.
 pub(super) fn each_table<'t, S, T: Send>(
     making: &Restoring<'_>,
     mut tables: Vec<&'t Table>,
@@ -42,7 +43,7 @@ pub(super) fn each_table<'t, S, T: Send>(
         for _ in 0..usize::from(making.jobs).clamp(1, tables.len().max(1)) {
             scope.spawn(|| {
                 if let Err(failure) = run() {
-                    // The first is the cause; the others only fail because they are stopped.
+                    // The first failure is the cause; the others fail because they are stopped.
                     if let Ok(mut first) = first_failure.lock() {
                         first.get_or_insert(failure);
                     }
@@ -57,7 +58,7 @@ pub(super) fn each_table<'t, S, T: Send>(
     }
 }
 
-/// A session in the new database in which text and order depend on nobody's settings.
+/// Opens a session in the new database, in which text and order do not depend on other settings.
 ///
 /// # Errors
 /// The server's.

@@ -1,4 +1,4 @@
-//! pg_restore as a command of the owner's, on this machine.
+//! Runs pg_restore as a command of the owner on this machine.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::{ChildStdin, Command, Stdio};
@@ -14,20 +14,20 @@ use tempfile::NamedTempFile;
 use crate::archive::LONGEST_SCRIPT;
 use crate::{Restoring, child};
 
-/// How much of what it says is kept.
-const KEPT: usize = 64 << 10;
+/// The maximum bytes of standard error to keep.
+const STDERR_LIMIT: usize = 64 << 10;
 
-/// The command and its first arguments.
+/// The command of pg_restore and its first arguments.
 #[derive(Clone, Debug)]
 pub(super) struct PgRestore {
     words: Vec<String>,
 }
 
 impl PgRestore {
-    /// The words of the setting.
+    /// Splits the setting into words.
     ///
     /// # Errors
-    /// Settings (78) when there is none.
+    /// Settings (78) when it is empty.
     pub(super) fn parse(command: &str) -> Result<Self> {
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
         if words.is_empty() {
@@ -42,10 +42,10 @@ impl PgRestore {
         command
     }
 
-    /// Refuses one that cannot read an archive of PostgreSQL `major`.
+    /// Refuses a version that cannot read an archive of PostgreSQL `major`.
     ///
     /// # Errors
-    /// Settings (78).
+    /// Settings (78) when it is too old or does not run.
     pub(super) fn require_version(&self, major: u32) -> Result<()> {
         let refused = || refused(&self.words.join(" "));
         let output = self
@@ -60,16 +60,14 @@ impl PgRestore {
             Some(version) => Err(refused()
                 .because(format!("it is of version {version}, the set is of PostgreSQL {major}"))
                 .advise(ADVICE)),
-            None => Err(refused()
-                .because(format!("asked for its version it says {:?}", said.trim()))
-                .advise(ADVICE)),
+            None => Err(refused().because(format!("its --version printed {:?}", said.trim())).advise(ADVICE)),
         }
     }
 
     /// Restores one section of `archive` into the new database.
     ///
     /// # Errors
-    /// What reading `archive` gives, else CannotCreate (73) with what pg_restore said.
+    /// Those of `archive`; CannotCreate (73) with pg_restore's message.
     pub(super) fn run(
         &self,
         making: &Restoring<'_>,
@@ -78,7 +76,7 @@ impl PgRestore {
     ) -> Result<()> {
         let server = &making.server;
         let doing = || format!("restoring {} with {}", section.as_str(), self.words[0]);
-        let mut passfile = NamedTempFile::new().or_fail_io(|| "making a password file")?;
+        let mut passfile = NamedTempFile::new().or_fail_io(|| "creating a password file")?;
         passfile.write_all(&server.passfile_line()).or_fail_io(|| "writing a password file")?;
         let settings = &server.settings;
         let mut command = self.command();
@@ -88,28 +86,28 @@ impl PgRestore {
             .arg(format!("--section={}", section.as_str()))
             .args(making.without_tablespaces.then_some("--no-tablespaces"))
             .arg(format!("--dbname=dbname={}", conninfo_value(&making.database)))
-            // What it says is looked at.
+            // Its messages are parsed.
             .env("LC_MESSAGES", "C")
             .env("PGHOST", &settings.host)
             .env("PGPORT", settings.port.to_string())
             .env("PGUSER", &settings.user)
             .env("PGPASSFILE", passfile.path());
-        talk(command, archive, making.stop, doing).map(|_| ())
+        run_command(command, archive, making.stop, doing).map(|_| ())
     }
 
-    /// The last section of `archive` as SQL, into no database.
+    /// Returns the post-data of `archive` as SQL, without a database.
     ///
     /// # Errors
-    /// As [`PgRestore::run`].
+    /// Those of [`PgRestore::run`].
     pub(super) fn script(&self, archive: &mut (dyn Read + Send), stop: &Stop) -> Result<Vec<u8>> {
         let mut command = self.command();
         command.args(["--section=post-data", "--file=-"]);
-        talk(command, archive, stop, || format!("reading post-data with {}", self.words[0]))
+        run_command(command, archive, stop, || format!("reading post-data with {}", self.words[0]))
     }
 }
 
-/// Runs `command` with `archive` as its input; gives its standard output.
-fn talk(
+/// Runs `command` with `archive` as its input and returns its standard output.
+fn run_command(
     mut command: Command,
     archive: &mut (dyn Read + Send),
     stop: &Stop,
@@ -125,8 +123,9 @@ fn talk(
     thread::scope(|scope| {
         let fed = scope.spawn(move || stdin.map_or(Ok(()), |stdin| feed(archive, stdin)));
         let output =
-            scope.spawn(move || stdout.map_or_else(Vec::new, |stdout| first_of(stdout, LONGEST_SCRIPT)));
-        let said = scope.spawn(move || stderr.map_or_else(Vec::new, |stderr| first_of(stderr, KEPT)));
+            scope.spawn(move || stdout.map_or_else(Vec::new, |stdout| read_first(stdout, LONGEST_SCRIPT)));
+        let said =
+            scope.spawn(move || stderr.map_or_else(Vec::new, |stderr| read_first(stderr, STDERR_LIMIT)));
         let status = child::wait(&mut child, Signal::SIGKILL, stop);
         let fed = fed.join().map_err(|_| Failure::new(Exit::Software, doing()))?;
         let output = output.join().unwrap_or_default();
@@ -151,7 +150,8 @@ fn refused(command: &str) -> Failure {
     Failure::new(Exit::Settings, format!("setting NEXUS_PG_RESTORE={command}"))
 }
 
-/// Gives it the archive. It may need less than all and close its end: its exit status tells whether all is well.
+/// Writes the archive to its input. It may need only a part and close the pipe: its exit status
+/// tells whether it succeeded.
 fn feed(archive: &mut (dyn Read + Send), mut stdin: ChildStdin) -> io::Result<()> {
     match pump(archive, 256 << 10, |piece| stdin.write_all(piece)) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -159,27 +159,27 @@ fn feed(archive: &mut (dyn Read + Send), mut stdin: ChildStdin) -> io::Result<()
     }
 }
 
-/// The first bytes of what it says, at most so many; the rest is read away, so that it is never blocked.
-fn first_of(mut from: impl Read, most: usize) -> Vec<u8> {
+/// Returns the first bytes, at most `most`. Discards the rest, so that the command never blocks.
+fn read_first(mut from: impl Read, most: usize) -> Vec<u8> {
     let mut said = Vec::new();
     let _read = from.by_ref().take(most as u64).read_to_end(&mut said);
     let _rest = io::copy(&mut from, &mut io::sink());
     said
 }
 
-/// The line that says why; what follows may quote rows.
+/// Returns the line with the cause. The lines after it may quote rows.
 fn reason(said: &str) -> String {
     let line = said.lines().find(|line| line.contains("error:")).or_else(|| said.lines().last());
     line.map_or("it said nothing", |line| line.trim_start_matches("pg_restore: error: ")).to_owned()
 }
 
-/// `pg_restore (PostgreSQL) 15.18 (Debian …)` is 15.
+/// Returns 15 for `pg_restore (PostgreSQL) 15.18 (Debian …)`.
 fn version_in(said: &str) -> Option<u32> {
     let version = said.split_once("(PostgreSQL) ")?.1;
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// A value in a conninfo string (libpq, "Keyword/Value Connection Strings").
+/// Quotes a value for a conninfo string (libpq, "Keyword/Value Connection Strings").
 fn conninfo_value(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }
@@ -189,14 +189,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_read_from_what_it_says() {
+    fn the_version_is_parsed_from_the_output() {
         assert_eq!(version_in("pg_restore (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(version_in("pg_restore (PostgreSQL) 19beta1\n"), Some(19));
         assert_eq!(version_in("hello"), None);
     }
 
     #[test]
-    fn only_the_reason_is_told() {
+    fn only_the_line_with_the_cause_is_returned() {
         let said =
             "pg_restore: while PROCESSING TOC\npg_restore: error: could not execute query: no\nDETAIL: row";
         assert_eq!(reason(said), "could not execute query: no");
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_name_is_never_more_than_a_name() {
+    fn a_database_name_cannot_inject_connection_options() {
         assert_eq!(conninfo_value(r"a' host=x\"), r"'a\' host=x\\'");
     }
 }

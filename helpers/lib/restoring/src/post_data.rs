@@ -1,5 +1,6 @@
-//! The entries after the rows, one by one: indexes, constraints, triggers, policies. pg_restore stops at the first that the
-//! server refuses; this module restores the others, names all that are refused, and lets the owner leave them out.
+//! Restores the entries of post-data one by one: indexes, constraints, triggers, policies.
+//! pg_restore stops at the first entry that the server refuses; this module restores the others,
+//! names all refused ones, and lets the owner leave them out.
 
 use nexus_backup_set::database_sql::list_of_literals;
 use nexus_cli::failure::{Exit, Failure, OrFail, Refusal, Result};
@@ -16,15 +17,16 @@ use crate::{Restoring, archive};
 const DOING: &str = "restoring post-data";
 
 /// `duplicate_object`, `duplicate_table` (an index is one) and `duplicate_function`.
-const IS_THERE: [&str; 3] = ["42710", "42P07", "42723"];
+const ALREADY_EXISTS: [&str; 3] = ["42710", "42P07", "42723"];
 
 /// `undefined_object`, `undefined_table`, `invalid_foreign_key`: the errors for an index that does not exist.
-const NEEDS_IT: [&str; 3] = ["42704", "42P01", "42830"];
+const IS_MISSING: [&str; 3] = ["42704", "42P01", "42830"];
 
 /// Restores the section.
 ///
 /// # Errors
-/// Data (65) when the archive is damaged, or naming what the server refuses; else the server's or pg_restore's.
+/// Data (65) when the archive is damaged, or with the names of refused entries; the server's;
+/// pg_restore's.
 pub fn restore(making: &mut Restoring<'_>) -> Result<()> {
     let refused = if making.wanted.without.is_empty() {
         match archive::restore(making, Section::PostData) {
@@ -35,8 +37,8 @@ pub fn restore(making: &mut Restoring<'_>) -> Result<()> {
         None
     };
     let is_again = refused.is_some();
-    // Its errors say more than the one line that pg_restore reports; if it cannot run at all, report pg_restore's
-    // failure.
+    // The server's errors for the script say more than pg_restore's one line. If the script cannot
+    // be read, report pg_restore's failure.
     let script = match (archive::post_data_script(making), refused) {
         (Err(_), Some(refused)) => return Err(refused),
         (script, _) => script?,
@@ -53,12 +55,13 @@ fn is_of_server(failure: &Failure) -> bool {
     failure.refusal().is_some_and(|refusal| refusal.message.contains("could not execute query"))
 }
 
-/// Runs the entries, and keeps those that are refused.
+/// Runs entries and collects the refused ones.
 pub struct Runner {
     control: Control,
-    /// Whether pg_restore has run before, so that some entries exist.
+    /// Whether pg_restore has run before, so that some entries already exist.
     is_again: bool,
-    /// The search_paths of the set, as SET takes them, with the server's own functions first: unqualified names are theirs.
+    /// The search_paths of the set in the syntax of SET, with pg_catalog first, so that unqualified
+    /// names of the server's own functions resolve to it.
     paths: Vec<String>,
     left_out: bool,
     refused: Vec<(String, Failure)>,
@@ -80,15 +83,15 @@ impl Runner {
         Ok(Self { control, is_again, paths, left_out: false, refused: Vec::new() })
     }
 
-    /// The session.
+    /// Returns the session.
     pub fn control(&self) -> &Control {
         &self.control
     }
 
-    /// Runs an entry of the script, or the settings before the first.
+    /// Runs an entry of the script, or the settings before the first entry.
     ///
     /// # Errors
-    /// The server's, when it is not about the entry.
+    /// The server's, unless it refuses the entry.
     pub fn run(&mut self, making: &mut Restoring<'_>, entry: &str) -> Result<()> {
         let (body, settings) = cut(entry);
         if let Some(label) = label(entry) {
@@ -120,13 +123,13 @@ impl Runner {
         let try_once = |sql: &str| self.control.try_run_while(sql, || progress.advance(0));
         let Err(error) = try_once(sql)? else { return Ok(()) };
         let failure = from_client(format!("restoring {}", printable(label)), &error);
-        if self.is_again && is_there(&error) {
+        if self.is_again && already_exists(&error) {
             return Ok(());
         }
         if !is_about_content(&failure) {
             return Err(failure);
         }
-        if self.left_out && NEEDS_IT.contains(&sqlstate(&error)) {
+        if self.left_out && IS_MISSING.contains(&sqlstate(&error)) {
             making.leave_out(label, ", because it needs what is left out");
             return Ok(());
         }
@@ -148,15 +151,15 @@ impl Runner {
         Ok(())
     }
 
-    /// Ends, if all entries are restored that should be.
+    /// Succeeds if no entry was refused.
     ///
     /// # Errors
-    /// Data (65) naming all that were refused.
+    /// Data (65) with the names of all refused entries.
     pub fn finish(self, making: &Restoring<'_>) -> Result<()> {
         let labels: Vec<String> = self.refused.iter().map(|(label, _)| label.clone()).collect();
         let Some((_, first)) = self.refused.first() else { return Ok(()) };
         Err(Failure::new(Exit::Data, with_others(first, &labels[1..])).advise(format!(
-            "All else can be restored. Mend it in the living database and back that up; or restore this set without it: {}",
+            "Everything else can be restored. Repair it in the live database and back that up, or restore this set without it: {}",
             without(making, &labels)
         )))
     }
@@ -166,13 +169,13 @@ fn sqlstate(error: &Error) -> &str {
     error.code().map_or("", tokio_postgres::error::SqlState::code)
 }
 
-fn is_there(error: &Error) -> bool {
+fn already_exists(error: &Error) -> bool {
     let message = error.as_db_error().map_or("", |error| error.message());
-    IS_THERE.contains(&sqlstate(error))
+    ALREADY_EXISTS.contains(&sqlstate(error))
         || (sqlstate(error) == "42P16" && message.starts_with("multiple primary keys"))
 }
 
-/// The failure with a hint where to look: the columns of a key, never its values.
+/// Adds to the failure where to look: the columns of a key, never its values.
 fn explained(failure: Failure) -> Failure {
     let Some(Refusal { sqlstate, table: Some((schema, table)), constraint: Some(constraint), key, .. }) =
         failure.refusal()
@@ -188,14 +191,15 @@ fn explained(failure: Failure) -> Failure {
         "23P01" => {
             format!("table {table} holds rows that exclude each other by the key{key} of {constraint}")
         }
-        "23503" => format!("table {table} holds rows whose key{key} has no row where {constraint} points to"),
-        "23514" => format!("table {table} holds rows that do not meet {constraint}"),
+        "23503" => format!("table {table} holds rows whose key{key} has no matching row for {constraint}"),
+        "23514" => format!("table {table} holds rows that violate {constraint}"),
         _ => return failure,
     };
     Failure::new(Exit::Data, why)
 }
 
-/// What pg_restore calls an entry: `public.a a_pkey`, of `-- Name: a a_pkey; Type: CONSTRAINT; Schema: public; Owner: o`.
+/// Returns pg_restore's name of an entry: `public.a a_pkey` for `-- Name: a a_pkey; Type:
+/// CONSTRAINT; Schema: public; Owner: o`.
 fn label(entry: &str) -> Option<String> {
     let head = entry.lines().next()?.strip_prefix("-- Name: ")?;
     let (head, rest) = head.rsplit_once("; Schema: ")?;
@@ -204,9 +208,9 @@ fn label(entry: &str) -> Option<String> {
     Some(if schema == "-" { name.to_owned() } else { format!("{schema}.{name}") })
 }
 
-/// The entry itself, and the settings at its end, which belong to the next one.
+/// Splits off the settings at the end of an entry, which belong to the next one.
 fn cut(entry: &str) -> (&str, Vec<Statement>) {
-    // The body of a function may hold semicolons of its own, but it ends with a statement that is no setting.
+    // The body of a function may contain semicolons, but its last statement is not a setting.
     let mut statements = split(entry).unwrap_or_default();
     let is_setting = |statement: &Statement| matches!(statement.tokens.first(), Some((_, Token::Word(word))) if word == "set");
     let first = statements.iter().rposition(|statement| !is_setting(statement)).map_or(0, |last| last + 1);
@@ -223,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_called_what_pg_restore_calls_it() {
+    fn an_entry_has_the_name_that_pg_restore_gives_it() {
         for (head, name) in [
             ("-- Name: a a_pkey; Type: CONSTRAINT; Schema: public; Owner: o", Some("public.a a_pkey")),
             ("-- Name: i; Type: INDEX; Schema: m; Owner: o; Tablespace: fast", Some("m.i")),
@@ -236,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_at_the_end_of_an_entry_are_those_of_the_next() {
+    fn settings_at_the_end_of_an_entry_belong_to_the_next() {
         let entry = "-- Name: a; Type: INDEX\n--\n\nCREATE INDEX a ON b (c);\n\n\nSET default_tablespace = fast;\n\nSET x = 'SET y;';\n--\n";
         let (body, settings) = cut(entry);
         assert_eq!(body, "-- Name: a; Type: INDEX\n--\n\nCREATE INDEX a ON b (c);\n\n\n");
@@ -245,13 +249,13 @@ mod tests {
         let function =
             "-- Name: f(); Type: FUNCTION\nCREATE FUNCTION f() BEGIN ATOMIC SELECT 1; SELECT 2; END;\n";
         assert_eq!(cut(function), (function, vec![]));
-        // What comes before the first entry.
+        // The text before the first entry.
         let preamble = "SET a = 1;\nSELECT pg_catalog.set_config('search_path', '', false);\nSET b = 2;\n";
         assert_eq!(cut(preamble).0, "SET a = 1;\nSELECT pg_catalog.set_config('search_path', '', false);\n");
     }
 
     #[test]
-    fn a_double_key_is_told_by_table_index_and_columns() {
+    fn a_duplicate_key_is_reported_by_table_index_and_columns() {
         let refusal = Refusal {
             sqlstate: "23505".to_owned(),
             message: "could not create unique index \"a_pkey\"".to_owned(),

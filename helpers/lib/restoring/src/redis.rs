@@ -1,4 +1,4 @@
-//! Redis's snapshot in the set, compared with the manifest before it is used.
+//! Compares Redis's snapshot in the set with the manifest before its use.
 
 use std::io::Read;
 
@@ -8,10 +8,11 @@ use nexus_digest::Hasher;
 
 use crate::Restoring;
 
-/// Reads the snapshot once to compare it, and opens it again: rotation may remove the set meanwhile, but not what is open.
+/// Reads the snapshot to compare it, then opens it again: rotation may remove the set in the
+/// meantime, but an open file stays readable.
 ///
 /// # Errors
-/// Data (65) when it is not what the manifest says.
+/// Data (65) when it differs from the manifest.
 pub fn check(making: &Restoring<'_>) -> Result<Box<dyn Read + Send>> {
     let path = making.set.path.join(REDIS);
     let identities = making.unlock.identities()?;

@@ -1,4 +1,4 @@
-//! What a server refuses of a set, and how the owner restores the rest.
+//! Parts of a set that the server refuses, and the advice to restore the rest.
 
 use nexus_backup_set::manifest::Table;
 use nexus_cli::failure::{Exit, Failure};
@@ -7,7 +7,7 @@ use nexus_cli::text::printable;
 use crate::Restoring;
 use crate::tree::Branches;
 
-/// How many are named in one line.
+/// The most names in one line.
 const NAMED: usize = 8;
 
 /// Rows that the server has refused.
@@ -18,9 +18,9 @@ pub(super) struct Refused<'t> {
 
 /// Rows that are loaded together.
 pub(super) enum Rows<'t> {
-    /// Of a table.
+    /// The rows of a table.
     Table(&'t Table),
-    /// Of all partitions of a table, through that.
+    /// The rows of all partitions of a table, through that table.
     Tree(Branches<'t>),
 }
 
@@ -29,7 +29,7 @@ impl<'t> Refused<'t> {
         Self { rows: Rows::Table(table), failure }
     }
 
-    /// The tables, as [`Restoring::is_left_out`] compares them.
+    /// Returns the names of the tables, as [`Restoring::is_left_out`] compares them.
     fn labels(&self) -> Vec<String> {
         match &self.rows {
             Rows::Table(table) => vec![table.label()],
@@ -38,12 +38,13 @@ impl<'t> Refused<'t> {
     }
 }
 
-/// Whether the server refused the content and works itself: a different try may succeed.
+/// Whether the server refused the content although it works: a different try may succeed.
 pub(super) fn is_about_content(failure: &Failure) -> bool {
     failure.refusal().is_some_and(|refusal| {
         let class = refusal.sqlstate.get(..2).unwrap_or_default();
-        // Appendix A: data, integrity, undefined objects, errors that functions raise; also a deadlock, when functions
-        // of two tables read each other's. Not: no space, no privileges, an end from outside.
+        // Appendix A: data, integrity, undefined objects, errors that functions raise; also a
+        // deadlock, if functions of two tables read each other's table. Not: no space, no
+        // privileges, termination from outside.
         matches!(
             class,
             "0A" | "21" | "22" | "23" | "2B" | "2F" | "38" | "39" | "3F" | "40" | "42" | "44" | "P0"
@@ -52,12 +53,13 @@ pub(super) fn is_about_content(failure: &Failure) -> bool {
     })
 }
 
-/// Whether rows were refused because they belong to another partition: the only check violation that names no constraint.
+/// Whether rows were refused because they belong to another partition: the only check violation
+/// without the name of a constraint.
 pub(super) fn is_misplaced(failure: &Failure) -> bool {
     failure.refusal().is_some_and(|refusal| refusal.sqlstate == "23514" && refusal.constraint.is_none())
 }
 
-/// The failure for rows that could not be loaded; `None` if all could.
+/// Returns the failure for rows that could not be loaded; `None` if there are none.
 pub(super) fn rows(making: &Restoring<'_>, refused: &[Refused<'_>]) -> Option<Failure> {
     let first = refused.first()?;
     let labels: Vec<String> = refused.iter().flat_map(Refused::labels).collect();
@@ -68,7 +70,7 @@ pub(super) fn rows(making: &Restoring<'_>, refused: &[Refused<'_>]) -> Option<Fa
     )))
 }
 
-/// Says why the first was refused, and names the others.
+/// Returns the cause for the first, with the names of the others.
 pub(super) fn with_others(first: &Failure, others: &[String]) -> String {
     if others.is_empty() {
         return first.to_string();
@@ -76,7 +78,7 @@ pub(super) fn with_others(first: &Failure, others: &[String]) -> String {
     format!("{first} (and {})", some_of(others.iter().map(|label| printable(label)), ", "))
 }
 
-/// The command that leaves these out.
+/// Returns the command that leaves these out.
 pub(super) fn without(making: &Restoring<'_>, labels: &[String]) -> String {
     let options =
         labels.iter().map(|label| format!("--without '{}'", printable(label).replace('\'', r"'\''")));
@@ -106,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_about_the_rows_is_tried_again() {
+    fn only_errors_about_the_content_are_tried_again() {
         for sqlstate in ["42883", "23514", "23505", "22P02", "P0001", "3F000", "40P01", "XX000"] {
             assert!(is_about_content(&failure(sqlstate, None)), "{sqlstate}");
         }
@@ -117,13 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_another_partition_is_no_check_that_fails() {
+    fn a_row_of_another_partition_differs_from_a_failed_check() {
         assert!(is_misplaced(&failure("23514", None)));
         assert!(!is_misplaced(&failure("23514", Some("positive"))));
     }
 
     #[test]
-    fn many_are_named_by_the_first() {
+    fn of_many_names_only_the_first_are_listed() {
         let labels = (0..10).map(|n| n.to_string());
         assert_eq!(some_of(labels.clone().take(8), ","), "0,1,2,3,4,5,6,7");
         assert_eq!(some_of(labels, ","), "0,1,2,3,4,5,6,7,… and 2 more");

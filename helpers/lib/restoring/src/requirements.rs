@@ -1,4 +1,4 @@
-//! What a server must have so that a set can be restored there.
+//! Checks that a server meets the requirements of a set.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,13 +9,14 @@ use nexus_postgres::blocking::Control;
 
 use crate::Restoring;
 
-/// Refuses a server that is too old, a standby, or lets us in as no superuser; gives its `server_version_num`.
+/// Refuses a server that is too old or a standby, or a role that is not a superuser. Returns
+/// `server_version_num`.
 ///
 /// # Errors
-/// Unavailable (69), Permission (77).
+/// Unavailable (69), Permission (77); the server's.
 pub fn check_server(making: &Restoring<'_>, control: &Control) -> Result<u32> {
     let row = control.row(
-        "looking at the server",
+        "checking the server",
         "SELECT pg_catalog.current_setting('server_version'), \
          pg_catalog.current_setting('server_version_num')::integer, pg_catalog.pg_is_in_recovery(), \
          (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)",
@@ -25,30 +26,30 @@ pub fn check_server(making: &Restoring<'_>, control: &Control) -> Result<u32> {
     let number = number.cast_unsigned();
     let of_set = &making.manifest.postgres;
     if number / 10_000 < of_set.server_version_num / 10_000 {
-        return Err(Failure::new(Exit::Unavailable, "looking at the server")
+        return Err(Failure::new(Exit::Unavailable, "checking the server")
             .because(format!("it is PostgreSQL {version}, the set is of {}", of_set.server_version))
             .advise("Restore on a server of that version or newer"));
     }
     if row.get(2) {
-        return Err(Failure::new(Exit::Unavailable, "looking at the server")
+        return Err(Failure::new(Exit::Unavailable, "checking the server")
             .because("it is a standby")
             .advise("Restore on its primary"));
     }
     if !row.get::<_, bool>(3) {
-        return Err(Failure::new(Exit::Permission, "looking at the server")
-            .because(format!("role {} is no superuser", making.server.settings.user))
+        return Err(Failure::new(Exit::Permission, "checking the server")
+            .because(format!("role {} is not a superuser", making.server.settings.user))
             .advise("Set NEXUS_PG_USER to a superuser (postgres in the shipped stack)"));
     }
     Ok(number)
 }
 
-/// Refuses a server that lacks an extension of the set, or has only an older version of it.
+/// Refuses a server that lacks an extension of the set or has only an older version.
 ///
 /// # Errors
-/// Unavailable (69).
+/// Unavailable (69); the server's.
 pub fn check_extensions(making: &mut Restoring<'_>, control: &Control) -> Result<()> {
     let rows = control.rows(
-        "reading which extensions the server offers",
+        "listing the extensions of the server",
         "SELECT name::text, default_version FROM pg_catalog.pg_available_extensions",
         &[],
     )?;
@@ -59,7 +60,7 @@ pub fn check_extensions(making: &mut Restoring<'_>, control: &Control) -> Result
                 .because(why)
                 .advise("Install it on the server, in that version or a newer one")
         };
-        // pg_dump does not say which version: the server's default one is made.
+        // pg_dump does not record the version, so the server creates its default one.
         let Some(default) = offered.get(&name).cloned().flatten() else {
             return Err(refused("the server does not have it".to_owned()));
         };
@@ -74,14 +75,15 @@ pub fn check_extensions(making: &mut Restoring<'_>, control: &Control) -> Result
     Ok(())
 }
 
-/// Checks whether the server has the tablespaces of the set. If it lacks one, everything goes to the database's default
-/// tablespace. A set that does not list them is restored with them if the server has any.
+/// Checks whether the server has the tablespaces of the set. If it lacks one, everything goes to
+/// the database's default tablespace. If the set does not list its tablespaces, the restore uses
+/// them if the server has any.
 ///
 /// # Errors
 /// The server's.
 pub fn check_tablespaces(making: &mut Restoring<'_>, control: &Control) -> Result<()> {
     let rows = control.rows(
-        "reading which tablespaces there are",
+        "listing the tablespaces",
         "SELECT spcname::text FROM pg_catalog.pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')",
         &[],
     )?;
@@ -99,7 +101,7 @@ pub fn check_tablespaces(making: &mut Restoring<'_>, control: &Control) -> Resul
     Ok(())
 }
 
-/// `0.8.10` is newer than `0.8.7`.
+/// Compares versions by their numbers: `0.8.10` is newer than `0.8.7`.
 fn compare_versions(one: &str, other: &str) -> Ordering {
     let parts = |version: &str| -> Vec<(u64, String)> {
         version.split(['.', '-']).map(|part| (part.parse().unwrap_or(0), part.to_owned())).collect()

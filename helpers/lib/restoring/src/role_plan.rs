@@ -1,11 +1,11 @@
-//! What of a set's roles is to be made here: those that do not exist, with all that is said about them. A role that
-//! exists is left as its owner has it today.
+//! Plans which roles of a set to create: those that do not exist, with all their properties. An
+//! existing role stays unchanged.
 
 use std::collections::BTreeSet;
 
 use crate::statements::{Statement, Token};
 
-/// What the server has.
+/// The roles of the server.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Existing {
     pub(super) roles: BTreeSet<String>,
@@ -15,34 +15,34 @@ pub(super) struct Existing {
     pub(super) settings: BTreeSet<(String, String, String)>,
 }
 
-/// What is to be done.
+/// The statements to run, and notes for the owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RolePlan {
-    /// Roles that will be made, in order.
+    /// The roles to create, in order.
     pub(super) create: Vec<String>,
-    /// Those of them that may log in, and have no password yet.
+    /// Those that may log in and have no password yet.
     pub(super) login: Vec<String>,
-    /// Statements to run, in order.
+    /// The statements to run, in order.
     pub(super) run: Vec<Run>,
-    /// `(role, member)` that the set has, the server has not, though both roles exist.
+    /// `(role, member)` pairs that the server lacks although both roles exist.
     pub(super) missing: Vec<(String, String)>,
-    /// Settings that existing roles lack: the owner must apply them.
+    /// Settings that existing roles lack. The owner must apply them.
     pub(super) settings: Vec<String>,
 }
 
-/// One statement to run.
+/// A statement to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) text: String,
-    /// The same without GRANTED BY, where it has one: the grantor may be none here.
+    /// The same statement without GRANTED BY, if it has one: the grantor may not exist here.
     pub(super) without_grantor: Option<String>,
-    /// Role it makes.
+    /// The role that it creates.
     pub(super) creates: Option<String>,
 }
 
-/// Whom a statement is about.
+/// The subject of a statement.
 #[derive(Debug, PartialEq, Eq)]
-enum About {
+enum Subject {
     Creation(String),
     Role(String),
     Membership { role: String, member: String },
@@ -50,36 +50,36 @@ enum About {
     Other,
 }
 
-/// Decides over the statements of pg_dumpall --roles-only.
+/// Makes a plan from the statements of pg_dumpall --roles-only.
 pub(super) fn plan(statements: &[Statement], existing: &Existing) -> RolePlan {
     let mut plan = RolePlan::default();
     for statement in statements {
         let is_new = |plan: &RolePlan, name: &String| plan.create.contains(name);
-        match about(statement) {
-            About::Creation(role) if !existing.roles.contains(&role) => {
+        match subject(statement) {
+            Subject::Creation(role) if !existing.roles.contains(&role) => {
                 plan.run.push(Run { creates: Some(role.clone()), ..run(statement) });
                 plan.create.push(role);
             }
-            About::Role(role) if is_new(&plan, &role) => {
-                if says(statement, "login") {
+            Subject::Role(role) if is_new(&plan, &role) => {
+                if has_keyword(statement, "login") {
                     plan.login.push(role);
                 }
                 plan.run.push(run(statement));
             }
-            About::Role(role) => {
+            Subject::Role(role) => {
                 let is_there = |(name, value)| existing.settings.contains(&(role, name, value));
                 if setting(statement).is_some_and(|setting| !is_there(setting)) {
                     plan.settings.push(statement.text.clone());
                 }
             }
-            About::Membership { role, member } => {
+            Subject::Membership { role, member } => {
                 if is_new(&plan, &role) || is_new(&plan, &member) {
                     plan.run.push(run(statement));
                 } else if !existing.memberships.contains(&(role.clone(), member.clone())) {
                     plan.missing.push((role, member));
                 }
             }
-            About::Parameter { grantee } if is_new(&plan, &grantee) => plan.run.push(run(statement)),
+            Subject::Parameter { grantee } if is_new(&plan, &grantee) => plan.run.push(run(statement)),
             _ => {}
         }
     }
@@ -100,28 +100,28 @@ fn run(statement: &Statement) -> Run {
     }
 }
 
-fn about(statement: &Statement) -> About {
+fn subject(statement: &Statement) -> Subject {
     let tokens: Vec<_> = statement.tokens.iter().map(|(_, token)| token).collect();
     let words: Vec<_> = tokens.iter().map(|token| word(token)).collect();
     let name_at = |at: usize| tokens.get(at).and_then(|token| name(token));
     let after = |keyword| words.iter().position(|w| *w == Some(keyword)).and_then(|at| name_at(at + 1));
     match words.as_slice() {
-        [Some("create"), Some("role"), ..] => name_at(2).map(About::Creation),
-        [Some("alter"), Some("role"), ..] => name_at(2).map(About::Role),
-        [Some("comment"), Some("on"), Some("role"), ..] => name_at(3).map(About::Role),
+        [Some("create"), Some("role"), ..] => name_at(2).map(Subject::Creation),
+        [Some("alter"), Some("role"), ..] => name_at(2).map(Subject::Role),
+        [Some("comment"), Some("on"), Some("role"), ..] => name_at(3).map(Subject::Role),
         [Some("grant"), _, Some("to"), ..] => match (name_at(1), name_at(3)) {
-            (Some(role), Some(member)) => Some(About::Membership { role, member }),
+            (Some(role), Some(member)) => Some(Subject::Membership { role, member }),
             _ => None,
         },
         [Some("grant"), rest @ ..] if rest.windows(2).any(|pair| pair == [Some("on"), Some("parameter")]) => {
-            after("to").map(|grantee| About::Parameter { grantee })
+            after("to").map(|grantee| Subject::Parameter { grantee })
         }
         _ => None,
     }
-    .unwrap_or(About::Other)
+    .unwrap_or(Subject::Other)
 }
 
-/// Name and value of `ALTER ROLE role SET name TO value`.
+/// Returns the name and value of `ALTER ROLE role SET name TO value`.
 fn setting(statement: &Statement) -> Option<(String, String)> {
     let [_, _, _, (_, set), (_, setting), (_, to), (at, _), ..] = statement.tokens.as_slice() else {
         return None;
@@ -130,7 +130,7 @@ fn setting(statement: &Statement) -> Option<(String, String)> {
     is_one.then(|| Some((name(setting)?, statement.text[*at..].trim_end().to_owned())))?
 }
 
-fn says(statement: &Statement, keyword: &str) -> bool {
+fn has_keyword(statement: &Statement, keyword: &str) -> bool {
     statement.tokens.iter().skip(3).any(|(_, token)| word(token) == Some(keyword))
 }
 
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use crate::statements::split;
 
-    /// As pg_dumpall of PostgreSQL 18 writes it, shortened.
+    /// The output of pg_dumpall of PostgreSQL 18, shortened.
     const DUMP: &str = r#"
 --
 -- Roles
@@ -181,7 +181,7 @@ GRANT SET ON PARAMETER work_mem TO postgres;
     }
 
     #[test]
-    fn new_roles_are_made_whole_and_existing_ones_left_alone() {
+    fn new_roles_are_created_with_all_properties_and_existing_ones_stay_unchanged() {
         let plan = plan(&split(DUMP).unwrap(), &existing(&["postgres", "pg_read_all_data"]));
         assert_eq!(plan.create, ["ana", "Group to"]);
         assert_eq!(plan.login, ["ana"]);
@@ -197,7 +197,7 @@ GRANT SET ON PARAMETER work_mem TO postgres;
     }
 
     #[test]
-    fn where_all_exist_nothing_is_done() {
+    fn nothing_is_done_if_all_roles_exist() {
         let mut all = existing(&["postgres", "ana", "Group to", "pg_read_all_data"]);
         all.memberships.insert(("Group to".to_owned(), "ana".to_owned()));
         all.memberships.insert(("pg_read_all_data".to_owned(), "postgres".to_owned()));

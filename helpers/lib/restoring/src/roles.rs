@@ -1,4 +1,4 @@
-//! The roles of a set, made before anything that they own.
+//! Creates the roles of a set before the objects that they own.
 
 use std::io::Read;
 
@@ -14,13 +14,13 @@ use crate::Restoring;
 use crate::role_plan::{Existing, RolePlan, plan};
 use crate::statements::split;
 
-/// The longest roles file, in bytes: some 30,000 roles.
+/// The longest roles file, in bytes: about 30,000 roles.
 const LONGEST: u64 = 16 << 20;
 
-/// Makes the roles that do not exist, and remembers them in `restore`.
+/// Creates the roles that do not exist, and records them in `making`.
 ///
 /// # Errors
-/// Data (65) when the file is damaged, else the server's.
+/// Data (65) when the file is damaged; the server's.
 pub fn restore(making: &mut Restoring<'_>, control: &Control) -> Result<()> {
     let path = making.set.path.join(ROLES);
     let mut sql = String::new();
@@ -31,12 +31,12 @@ pub fn restore(making: &mut Restoring<'_>, control: &Control) -> Result<()> {
     let statements = split(&sql).or_fail(Exit::Data, || format!("reading {}", path.display()))?;
     let plan = plan(&statements, &existing(control)?);
     run(making, control, &plan)?;
-    remark(making, &plan);
+    add_notes(making, &plan);
     Ok(())
 }
 
 fn existing(control: &Control) -> Result<Existing> {
-    let doing = "reading which roles exist";
+    let doing = "listing the roles";
     let roles = control.rows(doing, "SELECT rolname::text FROM pg_catalog.pg_roles", &[])?;
     let memberships = control.rows(
         doing,
@@ -62,7 +62,7 @@ fn existing(control: &Control) -> Result<Existing> {
 }
 
 fn run(making: &mut Restoring<'_>, control: &Control, plan: &RolePlan) -> Result<()> {
-    // pg_dumpall writes backslashes for this.
+    // pg_dumpall writes backslashes for this setting.
     control.run("preparing for the roles", "SET standard_conforming_strings = on")?;
     for step in &plan.run {
         let mut outcome = control.try_run(&step.text)?;
@@ -71,20 +71,20 @@ fn run(making: &mut Restoring<'_>, control: &Control, plan: &RolePlan) -> Result
         }
         match outcome {
             Ok(()) => making.roles_made.extend(step.creates.clone()),
-            // What a newer or older server calls otherwise must not keep a person from the data.
+            // A statement that another version does not support must not prevent the restore.
             Err(error) if step.creates.is_none() => {
                 making
                     .note(from_client(printable(&format!("not applied: {}", step.text)), &error).to_string());
             }
             Err(error) => {
-                return Err(from_client(printable(&format!("making a role: {}", step.text)), &error));
+                return Err(from_client(printable(&format!("creating a role: {}", step.text)), &error));
             }
         }
     }
     Ok(())
 }
 
-fn remark(making: &mut Restoring<'_>, plan: &RolePlan) {
+fn add_notes(making: &mut Restoring<'_>, plan: &RolePlan) {
     for role in &plan.login {
         making.note(format!(
             "role {} was made without its password: give it one in psql with \\password {}",
@@ -105,12 +105,13 @@ fn remark(making: &mut Restoring<'_>, plan: &RolePlan) {
     }
 }
 
-/// Takes away roles that this run has made. They own nothing by then; one that does stays.
+/// Removes the roles that this run has created. By then they own nothing; one that owns something
+/// stays.
 pub fn remove(control: &Control, made: &[String]) {
     for role in made.iter().rev() {
         let outcome = control.try_run(&format!("DROP ROLE IF EXISTS {}", quote::identifier(role)));
         if !matches!(outcome, Ok(Ok(()))) {
-            log::warn!("role {} was made for the restore and could not be removed again", printable(role));
+            log::warn!("role {} was created for the restore and could not be removed", printable(role));
         }
     }
 }

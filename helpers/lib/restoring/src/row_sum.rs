@@ -1,4 +1,5 @@
-//! A digest of rows in any order: the sum of a hash of each row. docs/FORMAT.md says what is hashed.
+//! A digest of rows in any order: the sum of the hashes of the rows. docs/FORMAT.md defines the
+//! hash.
 
 use std::ops::AddAssign;
 
@@ -6,18 +7,19 @@ use nexus_backup_set::manifest::{CopyFormat, Table};
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_digest::{Digest, Hasher};
 
-/// How a binary COPY stream begins (PostgreSQL manual, COPY, "Binary Format"); 4 bytes of flags and 4 of a length follow.
+/// The start of a binary COPY stream (PostgreSQL manual, COPY, "Binary Format"). Flags of 4 bytes
+/// and a length of 4 bytes follow.
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
-/// Length of the signature with flags and length.
+/// The size of the signature, flags and length.
 const HEADER: usize = SIGNATURE.len() + 8;
 
-/// Rows, and the sum of their hashes modulo 2^256.
+/// The number of rows, and the sum of their hashes modulo 2^256.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowSum {
-    /// How many.
+    /// The number of rows.
     pub rows: u64,
-    /// The sum, the lowest 64 bits first.
+    /// The sum, with the lowest 64 bits first.
     sum: [u64; 4],
 }
 
@@ -46,42 +48,42 @@ impl AddAssign for RowSum {
     }
 }
 
-/// Takes a COPY stream in pieces and adds up its rows. It never holds a whole row or field.
+/// Sums the rows of a COPY stream, which arrives in pieces. It never holds a whole row or field.
 #[derive(Debug)]
 pub(super) struct Adder {
     format: CopyFormat,
-    /// For each column of the stream its place among their names in order.
+    /// The place of each column of the stream in the sorted order of names.
     places: Vec<usize>,
-    /// Digests of the row's fields, by place.
+    /// The digests of the row's fields, by place.
     fields: Vec<Digest>,
-    /// How many of them are there.
+    /// The number of fields seen.
     seen: usize,
     field: Hasher,
     /// Whether a text stream is inside a row.
     is_in_row: bool,
     state: State,
-    /// The first bytes of a number that a piece cut.
+    /// The first bytes of a number that is split between pieces.
     number: Vec<u8>,
     sum: RowSum,
 }
 
-/// What comes next in a binary stream.
+/// The next part of a binary stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// So many bytes of the header.
+    /// This many bytes of the header.
     Header(usize),
     /// The number of fields of the next row.
     Count,
     /// The length of the next field.
     Length,
-    /// So many bytes of a field.
+    /// This many bytes of a field.
     Field(usize),
     /// Nothing.
     End,
 }
 
 impl Adder {
-    /// Begins with a stream of `table`, whose columns may have another order than those of its siblings.
+    /// Starts a stream of `table`, whose columns may have another order than those of its siblings.
     pub(super) fn new(table: &Table) -> Self {
         let mut sorted: Vec<&String> = table.columns.iter().collect();
         sorted.sort();
@@ -99,10 +101,10 @@ impl Adder {
         }
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     ///
     /// # Errors
-    /// Data (65) when this is not a stream of the table.
+    /// Data (65) when the stream is malformed or of another table.
     pub(super) fn take(&mut self, piece: &[u8]) -> Result<()> {
         match self.format {
             CopyFormat::Text => self.take_text(piece),
@@ -110,10 +112,10 @@ impl Adder {
         }
     }
 
-    /// The sum, when the stream has ended.
+    /// Returns the sum at the end of the stream.
     ///
     /// # Errors
-    /// Data (65) when it ended in the middle of a row.
+    /// Data (65) when the stream ends in a row.
     pub(super) fn finish(self) -> Result<RowSum> {
         let is_whole = match self.format {
             CopyFormat::Text => !self.is_in_row,
@@ -122,7 +124,7 @@ impl Adder {
         if is_whole { Ok(self.sum) } else { Err(malformed("the stream ends early")) }
     }
 
-    /// In the text format no value holds a tab or a line feed: both are written otherwise there.
+    /// In the text format, values contain no tab or line feed: COPY escapes both.
     fn take_text(&mut self, mut piece: &[u8]) -> Result<()> {
         while let Some(end) = piece.iter().position(|byte| matches!(byte, b'\t' | b'\n')) {
             self.field.update(&piece[..end]);
@@ -162,7 +164,7 @@ impl Adder {
                 }
                 State::Length => {
                     let Some(number) = self.number::<4>(&mut piece) else { return Ok(()) };
-                    // The length too: NULL is not the empty value.
+                    // Includes the length: NULL differs from the empty value.
                     self.field.update(&number);
                     self.state = State::Field(usize::try_from(i32::from_be_bytes(number)).unwrap_or(0));
                     self.end_binary_field()?;
@@ -174,13 +176,13 @@ impl Adder {
                     self.state = State::Field(left - taken);
                     self.end_binary_field()?;
                 }
-                State::End => return Err(malformed("the stream goes on after its end")),
+                State::End => return Err(malformed("the stream continues after its end")),
             }
         }
         Ok(())
     }
 
-    /// The next `N` bytes, as soon as all of them are there.
+    /// Returns the next `N` bytes once all are available.
     fn number<const N: usize>(&mut self, piece: &mut &[u8]) -> Option<[u8; N]> {
         let taken = (N - self.number.len()).min(piece.len());
         self.number.extend_from_slice(&piece[..taken]);
@@ -302,7 +304,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn neither_order_nor_pieces_nor_the_order_of_columns_matter(mut rows in rows(), piece in 1_usize..50) {
+        fn the_order_of_rows_and_columns_and_the_pieces_do_not_matter(mut rows in rows(), piece in 1_usize..50) {
             for format in [CopyFormat::Binary, CopyFormat::Text] {
                 let whole = sum(&["a", "b", "c"], &rows, format, 1 << 20);
                 prop_assert_eq!(whole.rows, rows.len() as u64);
@@ -310,7 +312,7 @@ mod tests {
                 prop_assert_eq!(sum(&["a", "b", "c"], &rows, format, piece), whole);
                 let turned: Vec<Row> = rows.iter().map(|row| vec![row[2].clone(), row[0].clone(), row[1].clone()]).collect();
                 prop_assert_eq!(sum(&["c", "a", "b"], &turned, format, piece), whole);
-                // Two halves, as two partitions have them.
+                // Two halves, as in two partitions.
                 let (one, other) = rows.split_at(rows.len() / 2);
                 let mut both = sum(&["a", "b", "c"], one, format, piece);
                 both += sum(&["a", "b", "c"], other, format, piece);
@@ -319,7 +321,7 @@ mod tests {
         }
 
         #[test]
-        fn every_other_value_and_every_row_more_is_seen(rows in rows(), at in any::<prop::sample::Index>(), column in 0_usize..3) {
+        fn every_changed_value_and_every_extra_row_is_detected(rows in rows(), at in any::<prop::sample::Index>(), column in 0_usize..3) {
             prop_assume!(!rows.is_empty());
             for format in [CopyFormat::Binary, CopyFormat::Text] {
                 let whole = sum(&["a", "b", "c"], &rows, format, 7);
@@ -346,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_change_places_are_seen() {
+    fn swapped_values_are_detected() {
         let one: Row = vec![Some(b"x".to_vec()), Some(b"y".to_vec())];
         let other: Row = vec![Some(b"y".to_vec()), Some(b"x".to_vec())];
         for format in [CopyFormat::Binary, CopyFormat::Text] {
@@ -358,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_breaks_off_is_refused() {
+    fn a_truncated_stream_is_refused() {
         let rows = [vec![Some(b"x".to_vec())]];
         for format in [CopyFormat::Binary, CopyFormat::Text] {
             let stream = stream(&rows, format);

@@ -1,4 +1,4 @@
-//! Rows into the new database, in the order in which they were read.
+//! Loads rows into the new database, in the order of the backup.
 
 use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
@@ -15,11 +15,12 @@ use nexus_postgres::raw::RawSession;
 use crate::refused::{Refused, is_about_content};
 use crate::{Restoring, again, parallel};
 
-/// Loads every table. A table that the server refuses does not stop the others; it is tried again after them.
+/// Loads every table. A table that the server refuses does not stop the others and is tried again
+/// after them.
 ///
 /// # Errors
-/// Data (65) when a file does not hold what the manifest says, or the server refuses a table's rows in every try; else
-/// the server's.
+/// Data (65) when a file differs from the manifest, or the server refuses a table's rows in every
+/// try; the server's.
 pub fn load(making: &mut Restoring<'_>) -> Result<()> {
     let set = making.manifest.tables.clone();
     for table in &set {
@@ -46,9 +47,9 @@ pub fn load(making: &mut Restoring<'_>) -> Result<()> {
     again::load(making, &set, refused.into_iter().flatten().collect())
 }
 
-/// TRUNCATE and COPY in one transaction: PostgreSQL then writes to a new file from its beginning to its end, without
-/// looking for free room in earlier pages, so that reading it again gives the rows in this order (COPY, "FREEZE";
-/// `TABLE_INSERT_SKIP_FSM` in the source).
+/// Loads a table by TRUNCATE and COPY in one transaction. PostgreSQL then writes a new file from
+/// start to end without looking for free space in earlier pages, so a later read returns the rows
+/// in this order (COPY, "FREEZE"; `TABLE_INSERT_SKIP_FSM` in the source).
 pub(super) fn load_table(
     making: &Restoring<'_>,
     identities: &[Box<dyn Identity>],
@@ -63,11 +64,11 @@ pub(super) fn load_table(
     session.execute(&doing, "COMMIT")
 }
 
-/// Runs `sql`, a COPY, with the rows of `table`; each piece of them goes to `see` too.
+/// Runs `sql`, a COPY, with the rows of `table`, and also passes each piece to `see`.
 ///
 /// # Errors
-/// Data (65) when the rows differ from the backup. Nothing is committed then, because the session ends with the
-/// failure.
+/// Data (65) when the rows differ from the backup. Then nothing is committed, because the session
+/// ends with the failure.
 pub(super) fn copy(
     making: &Restoring<'_>,
     identities: &[Box<dyn Identity>],
@@ -97,7 +98,8 @@ pub(super) fn copy(
     Ok(())
 }
 
-/// The rows of a table in the set, hashed while they are read. It reads no more than the manifest says.
+/// The rows of a table in the set, hashed during reading. It reads at most the size in the
+/// manifest.
 struct TableFile {
     path: PathBuf,
     input: Box<dyn Read>,
@@ -113,7 +115,8 @@ impl TableFile {
         Ok(Self { path, input, hasher: Hasher::default(), size: table.bytes, left: table.bytes })
     }
 
-    /// A few bytes that decompress to a disk full of zeros must not reach the server.
+    /// Refuses excess bytes: a small file that decompresses to a disk full of zeros must not reach
+    /// the server.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let read = read_some(&mut self.input, buffer).map_err(|cause| open::damaged(&self.path, cause))?;
         self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
@@ -124,8 +127,8 @@ impl TableFile {
         Ok(read)
     }
 
-    /// Why a COPY was refused: the server's word, unless these are not the rows that were backed up, which is the graver
-    /// finding and may be what the server means by it.
+    /// Returns the cause of a failed COPY: damage, if the file differs from the backup, else the
+    /// server's error. Damage is more serious, and may have caused the server's error.
     fn or_damaged(&mut self, stop: &Stop, doing: &str, table: &Table, refusal: Failure) -> Failure {
         match self.read_to_end(stop) {
             Err(unreadable) if unreadable.exit() == Exit::Data => unreadable,
@@ -159,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_is_read_than_the_manifest_says() {
+    fn at_most_the_size_in_the_manifest_is_read() {
         let file = |size| TableFile {
             path: "data/0001.copy.zst.age".into(),
             input: Box::new(std::io::repeat(0)),

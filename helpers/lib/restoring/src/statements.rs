@@ -1,31 +1,31 @@
-//! SQL text into statements and their words, as PostgreSQL's own scanner would see them: enough to know where a
-//! statement ends and whom it is about. (PostgreSQL manual, "Lexical Structure".)
+//! Splits SQL text into statements and their tokens, as PostgreSQL's scanner does: enough to find
+//! the end and the subject of a statement. (PostgreSQL manual, "Lexical Structure".)
 
 use std::fmt;
 
-/// One word of a statement.
+/// A token of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token {
     /// A keyword or an unquoted name, in lower case as PostgreSQL folds it.
     Word(String),
     /// A quoted name, without its quotes.
     Quoted(String),
-    /// A string constant of whatever form; its content does not matter here.
+    /// A string constant in any form, without its content.
     Text,
     /// Any other character.
     Symbol(char),
 }
 
-/// One statement.
+/// A statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// As it is written, without the semicolon.
+    /// The text without the semicolon.
     pub text: String,
-    /// Its words, each with where it begins in `text`.
+    /// The tokens, each with its position in `text`.
     pub tokens: Vec<(usize, Token)>,
 }
 
-/// Something that was opened and never closed.
+/// The error for an element that is not closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unclosed {
     what: &'static str,
@@ -40,7 +40,8 @@ impl fmt::Display for Unclosed {
 
 impl std::error::Error for Unclosed {}
 
-/// Splits `sql`. Lines that begin with a backslash between statements are psql's, not the server's, and are left out.
+/// Splits `sql`. Leaves out lines between statements that begin with a backslash: they are commands
+/// of psql.
 ///
 /// # Errors
 /// [`Unclosed`].
@@ -61,14 +62,15 @@ pub fn split(sql: &str) -> Result<Vec<Statement>, Unclosed> {
         }
     }
     match tokens.first() {
-        // A statement without its semicolon: the text was cut.
+        // A statement without a semicolon: the text is truncated.
         Some((at, _)) => Err(Unclosed { what: "the statement", at: *at }),
         None => Ok(statements),
     }
 }
 
-/// Cuts a script of pg_restore before each of its entries: what comes before the first one, then each entry with what
-/// follows it. What looks like the beginning of an entry inside a text or a name is none.
+/// Splits a script of pg_restore before each of its entries. Returns the text before the first
+/// entry, then each entry. Ignores text that looks like the start of an entry inside a string or a
+/// name.
 ///
 /// # Errors
 /// [`Unclosed`].
@@ -84,13 +86,13 @@ pub fn entries(script: &str) -> Result<Vec<&str>, Unclosed> {
     Ok(pieces)
 }
 
-/// How the comment before each entry of a script begins.
+/// The start of the comment before each entry of a script.
 const ENTRY: &str = "-- Name: ";
 
 struct Scanner<'a> {
     sql: &'a str,
     at: usize,
-    /// Where comments begin that introduce an entry.
+    /// The positions of the comments that introduce entries.
     entries: Vec<usize>,
 }
 
@@ -99,7 +101,7 @@ impl Scanner<'_> {
         &self.sql[self.at..]
     }
 
-    /// The next token and where it begins.
+    /// Returns the next token and its position.
     fn next(&mut self, between_statements: bool) -> Result<Option<(usize, Token)>, Unclosed> {
         loop {
             let begin = self.at;
@@ -146,7 +148,8 @@ impl Scanner<'_> {
         }
     }
 
-    /// What is between `quote`s, of which a doubled one means itself; with `escapes` a backslash covers the next.
+    /// Returns the text between `quote`s. A doubled quote stands for itself; with `escapes`, a
+    /// backslash escapes the next character.
     fn quoted(&mut self, quote: char, escapes: bool) -> Result<String, Unclosed> {
         let begin = self.at;
         let mut content = String::new();
@@ -166,7 +169,7 @@ impl Scanner<'_> {
         Err(Unclosed { what: if quote == '"' { "the name" } else { "the text" }, at: begin })
     }
 
-    /// `$tag$ … $tag$`, or a dollar that begins no such text.
+    /// Reads `$tag$ … $tag$`, or a single dollar.
     fn dollar_quoted(&mut self) -> Result<Token, Unclosed> {
         let begin = self.at;
         let after = &self.sql[begin + 1..];
@@ -187,7 +190,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// `/* … */`, which may hold others.
+    /// Skips `/* … */`, which may be nested.
     fn comment(&mut self) -> Result<(), Unclosed> {
         let begin = self.at;
         let mut depth = 0;
@@ -214,7 +217,7 @@ fn is_name_start(c: char) -> bool {
     c.is_ascii_alphabetic() || c == '_' || !c.is_ascii()
 }
 
-/// Dollars are told apart from those that quote by standing inside a name.
+/// A dollar inside a name does not quote.
 fn is_name_part(c: char) -> bool {
     is_name_start(c) || c.is_ascii_digit() || c == '$'
 }

@@ -7,7 +7,7 @@ fn texts(sql: &str) -> Vec<String> {
 }
 
 #[test]
-fn semicolons_that_end_nothing_are_passed_over() {
+fn semicolons_inside_of_texts_names_and_comments_do_not_end_a_statement() {
     for sql in [
         "COMMENT ON ROLE a IS 'x;y''z;'",
         r"COMMENT ON ROLE a IS E'x\';y'",
@@ -25,7 +25,7 @@ fn semicolons_that_end_nothing_are_passed_over() {
 }
 
 #[test]
-fn what_psql_alone_understands_is_left_out() {
+fn commands_of_psql_are_left_out() {
     let sql =
         "-- dump\n\n\\restrict abc;\n\nSET client_encoding = 'UTF8';\nCREATE ROLE a;\n\\unrestrict abc\n";
     assert_eq!(texts(sql), ["SET client_encoding = 'UTF8'", "CREATE ROLE a"]);
@@ -50,7 +50,7 @@ fn words_are_folded_and_quoted_names_are_not() {
 }
 
 #[test]
-fn what_is_cut_is_refused() {
+fn truncated_sql_is_refused() {
     for sql in [
         "CREATE ROLE a",
         "COMMENT ON ROLE a IS 'x",
@@ -65,7 +65,7 @@ fn what_is_cut_is_refused() {
 }
 
 #[test]
-fn a_script_is_cut_before_its_entries() {
+fn a_script_is_split_before_its_entries() {
     let script = "--\n-- PostgreSQL database dump\n--\n\\restrict x\nSET a = 1;\n\n--\n-- Name: i; Type: INDEX\n--\nCREATE INDEX i;\n\n\
                   --\n-- Name: f; Type: FUNCTION\n--\nCREATE FUNCTION f() BEGIN ATOMIC SELECT '\n-- Name: x'; SELECT $$\n-- Name: y$$; END;\n";
     let pieces = entries(script).unwrap();
@@ -75,7 +75,7 @@ fn a_script_is_cut_before_its_entries() {
     assert!(entries("SELECT 'x").is_err());
 }
 
-/// A quoted name or text as a server would write it.
+/// A name, text or comment as a server would write it.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z_][a-z0-9_$]{0,8}",
@@ -89,7 +89,7 @@ fn piece() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn statements_come_back_as_they_were_joined(
+    fn joined_statements_are_split_again(
         statements in prop::collection::vec(prop::collection::vec(piece(), 1..6), 0..5)
     ) {
         let statements: Vec<String> = statements.iter().map(|pieces| format!("x {}", pieces.join(" "))).collect();

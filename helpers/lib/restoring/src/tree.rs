@@ -1,5 +1,6 @@
-//! Partitions whose rows belong to other partitions in another database, for example by the hash of an enum: they are loaded
-//! through the root table, as `pg_dump --load-via-partition-root` does, and compared together.
+//! Partitions whose rows belong to other partitions in the new database, for example by the hash of
+//! an enum. They are loaded through the root table, as `pg_dump --load-via-partition-root` does,
+//! and compared together.
 
 use std::collections::HashSet;
 
@@ -14,7 +15,8 @@ use nexus_postgres::raw::RawSession;
 use crate::row_sum::{Adder, RowSum};
 use crate::{Restoring, parallel, rows};
 
-/// Schema and name of the table at the root, if `$1` is a partition; then of each partition below it that holds rows.
+/// Returns schema and name of the root table, if `$1` is a partition, then of each leaf partition
+/// below it.
 const FAMILY: &str = "\
 SELECT n.nspname::text, c.relname::text FROM (SELECT pg_catalog.pg_partition_root($1::text::pg_catalog.regclass) AS root) r, \
 LATERAL (SELECT r.root AS relid, 0 AS place UNION ALL \
@@ -24,23 +26,23 @@ JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON 
 /// The partitions of a table that are in the set.
 #[derive(Clone, Debug)]
 pub(super) struct Branches<'t> {
-    /// Schema and name of the table at the root.
+    /// The schema and name of the root table.
     root: (String, String),
     pub(super) tables: Vec<&'t Table>,
 }
 
-/// Partitions that were loaded through the table at their root.
+/// Partitions that were loaded through their root table.
 #[derive(Clone, Debug)]
 pub struct Tree {
-    /// The root, as people read it.
+    /// The name of the root, for people.
     pub root: String,
-    /// Files of the partitions in the set, by which they are told apart.
+    /// The files of the partitions in the set, which identify them.
     pub files: HashSet<String>,
-    /// What their rows in the set hold together.
+    /// The sum of their rows in the set.
     pub expected: RowSum,
 }
 
-/// The partitions of the root of `table`; `None` if it is not a partition.
+/// Returns the partitions below the root of `table`; `None` if `table` is not a partition.
 ///
 /// # Errors
 /// The server's.
@@ -64,15 +66,15 @@ pub(super) fn find<'t>(
 }
 
 impl Branches<'_> {
-    /// The root, as people read it.
+    /// The name of the root, for people.
     pub(super) fn label(&self) -> String {
         printable(&format!("{}.{}", self.root.0, self.root.1))
     }
 
-    /// Loads all rows, in one transaction.
+    /// Loads all rows in one transaction.
     ///
     /// # Errors
-    /// As [`rows::copy`], and the session cannot be used again.
+    /// Those of [`rows::copy`]. The session is then unusable.
     pub(super) fn load(
         &self,
         making: &Restoring<'_>,
@@ -98,7 +100,7 @@ impl Branches<'_> {
     }
 }
 
-/// How the rows in the partitions differ from those in the set.
+/// Returns how the rows in the partitions differ from those in the set.
 ///
 /// # Errors
 /// The server's.
