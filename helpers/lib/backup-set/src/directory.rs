@@ -198,7 +198,7 @@ impl BackupDirectory {
     /// I/O.
     pub fn began(&self) -> Result<()> {
         let path = self.unfinished();
-        files::open_or_create(&path, 0o600).map(drop).or_fail_io(|| format!("making {}", path.display()))
+        files::open_or_create(&path, 0o600).map(drop).or_fail_io(|| format!("creating {}", path.display()))
     }
 
     /// Records that the backup is complete.

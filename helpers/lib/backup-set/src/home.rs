@@ -82,7 +82,7 @@ impl Homes {
     /// lock.
     ///
     /// # Errors
-    /// As [`Self::require`].
+    /// Those of [`Self::require`].
     pub fn enter(&self, directory: &BackupDirectory, is_meant: bool) -> Result<u64> {
         let path = resolved(directory)?;
         let memory = self.memory()?;
@@ -103,7 +103,7 @@ impl Homes {
     /// Remembers that `set` is now in the directory.
     ///
     /// # Errors
-    /// As [`Self::require`].
+    /// Those of [`Self::require`].
     pub fn published(&self, directory: &BackupDirectory, set: SetName) -> Result<()> {
         let path = resolved(directory)?;
         let Some(id) = self.memory()?.directories.get(&path).map(|home| home.id.clone()) else {

@@ -178,7 +178,7 @@ struct Tables {
 /// Reads the tables of a set's proof; empty if it lists none.
 ///
 /// # Errors
-/// As [`read`].
+/// Those of [`read`].
 pub fn tables(proofs: &Path, set: SetName) -> Result<Vec<TableDigest>> {
     Ok(read_as(proofs, set, |tables: &Tables| &tables.set)?.map(|tables| tables.tables).unwrap_or_default())
 }

@@ -34,7 +34,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// Reads a whole regular file.
 ///
 /// # Errors
-/// As [`open`], and I/O.
+/// Those of [`open`], and I/O.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
@@ -44,7 +44,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// Reads a whole regular file as text.
 ///
 /// # Errors
-/// As [`read`]; `InvalidData` for what is not UTF-8.
+/// Those of [`read`]; `InvalidData` if the content is not UTF-8.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
     io::read_to_string(open(path)?)
 }
@@ -61,7 +61,7 @@ pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 /// Opens a regular file to read and write, and creates it if there is none. Its content stays.
 ///
 /// # Errors
-/// As [`open`].
+/// Those of [`open`].
 pub fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
     let _owner = AsOwner::of(path)?;
     let mut options = OpenOptions::new();
@@ -71,7 +71,7 @@ pub fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
 /// Opens a regular file to append to, and creates it if there is none.
 ///
 /// # Errors
-/// As [`open`].
+/// Those of [`open`].
 pub fn append(path: &Path, mode: u32) -> io::Result<File> {
     let _owner = AsOwner::of(path)?;
     open_plain_with(OpenOptions::new().append(true).create(true).mode(mode), path)

@@ -47,7 +47,7 @@ impl Lock {
     /// Takes the lock of `directory` for `job`. Waits at most `patience`.
     ///
     /// # Errors
-    /// As [`Self::take`].
+    /// Those of [`Self::take`].
     pub fn take_within(directory: &Path, job: &str, patience: Duration) -> Result<Self> {
         Self::take_file_within(&directory.join(".lock"), job, patience)
     }
@@ -63,7 +63,7 @@ impl Lock {
     /// Like [`Self::take_within`], with another lock file than the directory's.
     ///
     /// # Errors
-    /// As [`Self::take`].
+    /// Those of [`Self::take`].
     pub fn take_file_within(path: &Path, job: &str, patience: Duration) -> Result<Self> {
         let began = Instant::now();
         loop {

@@ -39,7 +39,7 @@ impl NewFile {
     /// # Errors
     /// The I/O error, with the path.
     pub fn create(path: &Path) -> Result<Self> {
-        let doing = || format!("making {}", path.display());
+        let doing = || format!("creating {}", path.display());
         let file = files::create_new(path, 0o600).or_fail_io(doing)?;
         Ok(Self {
             file: BufWriter::new(file),

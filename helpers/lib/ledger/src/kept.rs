@@ -36,7 +36,7 @@ pub fn keep(files: &Files, kept: &Kept, draft: &Draft) -> Result<()> {
     let directory = directory(files);
     if !directory.is_dir() {
         disk::create_directory(&directory)
-            .or_fail_io(|| format!("making directory {}", directory.display()))?;
+            .or_fail_io(|| format!("creating directory {}", directory.display()))?;
     }
     let stem = stem(files, &kept.database);
     draft.keys().write_to(&keys_path(files, &kept.database))?;

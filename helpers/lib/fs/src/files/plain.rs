@@ -20,7 +20,7 @@ pub fn open_plain(path: &Path) -> io::Result<File> {
 /// Like [`open_plain`], with other options. Replaces the `custom_flags` of `options`.
 ///
 /// # Errors
-/// As [`open_plain`].
+/// Those of [`open_plain`].
 pub fn open_plain_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     open_with_flags(options, OFlag::empty(), path)
 }
@@ -28,7 +28,7 @@ pub fn open_plain_with(options: &mut OpenOptions, path: &Path) -> io::Result<Fil
 /// Like [`open_plain`], but bypasses the page cache.
 ///
 /// # Errors
-/// As [`open_plain`]; `InvalidInput` if the file system does not support it.
+/// Those of [`open_plain`]; `InvalidInput` if the file system does not support it.
 pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
     open_with_flags(OpenOptions::new().read(true), OFlag::O_DIRECT, path)
 }

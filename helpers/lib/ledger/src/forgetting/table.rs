@@ -38,7 +38,7 @@ impl Heap {
 /// Parses `schema.table`.
 ///
 /// # Errors
-/// What is wrong.
+/// The cause.
 pub fn parse_table(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('.') {
         Some((schema, table)) if !schema.is_empty() && !table.is_empty() => {
@@ -51,7 +51,7 @@ pub fn parse_table(text: &str) -> std::result::Result<(String, String), String> 
 /// Parses `column` or `column->>member` into column and member. The member may have single quotes.
 ///
 /// # Errors
-/// What is wrong.
+/// The cause.
 pub fn parse_kind(text: &str) -> std::result::Result<(String, Option<String>), String> {
     let (column, member) = match text.split_once("->>") {
         None => (text.trim(), None),
