@@ -10,10 +10,10 @@ complete -c nexus-backup -l redis -d 'Whether Redis is backed up; auto: when som
 yes\t'Always; where it cannot be read there is no backup'
 no\t'Never'"
 complete -c nexus-backup -l redis-socket -d 'Redis\'s socket' -r -F
-complete -c nexus-backup -l keep-days -d 'Days for which sets are kept, 7 to 3650' -r
-complete -c nexus-backup -l keep-min -d 'Sets that are kept whatever their age, at least 1' -r
-complete -c nexus-backup -l keep-weekly -d 'Weeks of which the last set is kept beyond that, 0 to 520' -r
-complete -c nexus-backup -l keep-monthly -d 'Months of which the last set is kept beyond that, 0 to 120' -r
+complete -c nexus-backup -l keep-days -d 'Days to keep sets, 7 to 3650' -r
+complete -c nexus-backup -l keep-min -d 'Newest sets to keep at any age, at least 1' -r
+complete -c nexus-backup -l keep-weekly -d 'Weeks for which to keep the last set too, 0 to 520' -r
+complete -c nexus-backup -l keep-monthly -d 'Months for which to keep the last set too, 0 to 120' -r
 complete -c nexus-backup -l proofs-dir -d 'Directory of the proofs that nexus-restore-test writes; the newest proven set is never removed' -r -F
 complete -c nexus-backup -l purge-ledger -d 'The ledger of what nexus-purge has forgotten; part of each set' -r -F
 complete -c nexus-backup -l docker-socket -d 'Socket of nexus-docker, which runs pg_dump in the database\'s container' -r -F

@@ -14,10 +14,10 @@ complete -c nexus-health -l proofs-dir -d 'Directory of the proofs' -r -F
 complete -c nexus-health -l purge-ledger -d 'The ledger of rows that nexus-purge has forgotten; they do not count as missing' -r -F
 complete -c nexus-health -l purge-hourly -d 'The most episodes that programs may have forgotten within an hour, 0 to 1000000; people have no limit' -r
 complete -c nexus-health -l data-dir -d 'A directory on the file system that holds the database; with the default, nexus-health asks Docker for its data root' -r -F
-complete -c nexus-health -l keep-days -d 'Days for which sets are kept, 7 to 3650' -r
-complete -c nexus-health -l keep-min -d 'Sets that are kept whatever their age, at least 1' -r
-complete -c nexus-health -l keep-weekly -d 'Weeks of which the last set is kept beyond that, 0 to 520' -r
-complete -c nexus-health -l keep-monthly -d 'Months of which the last set is kept beyond that, 0 to 120' -r
+complete -c nexus-health -l keep-days -d 'Days to keep sets, 7 to 3650' -r
+complete -c nexus-health -l keep-min -d 'Newest sets to keep at any age, at least 1' -r
+complete -c nexus-health -l keep-weekly -d 'Weeks for which to keep the last set too, 0 to 520' -r
+complete -c nexus-health -l keep-monthly -d 'Months for which to keep the last set too, 0 to 120' -r
 complete -c nexus-health -l postgres-image -d 'Image of PostgreSQL [default: the one of docker-compose.yml]' -r
 complete -c nexus-health -l redis-image -d 'Image of Redis [default: the one of docker-compose.yml]' -r
 complete -c nexus-health -l ports -d 'Ports that must be reachable from this machine only' -r

@@ -12,9 +12,9 @@ complete -c nexus-purge -l scrub -d 'Overwrite the room that the rows leave in t
 no\t'No'"
 complete -c nexus-purge -l rewrite -d 'Rewrite the table afterwards instead; locks it for as long as that takes' -r -f -a "yes\t'Yes'
 no\t'No'"
-complete -c nexus-purge -l referring -d 'What becomes of rows of other tables that refer to one that goes, where their foreign key forbids that' -r -f -a "stop\t'Nothing is deleted, and it is said which table refers'
-set-null\t'They stay, and refer to nothing any more; where their column may not be NULL, as stop'
-cascade\t'They go too'"
+complete -c nexus-purge -l referring -d 'What becomes of rows of other tables that refer to one that goes, where their foreign key forbids that' -r -f -a "stop\t'Delete nothing, and name the table that refers'
+set-null\t'Keep those rows without the reference; like stop if the column is NOT NULL'
+cascade\t'Delete those rows too'"
 complete -c nexus-purge -l batch -d 'The most rows of one transaction, 10 to 100000' -r
 complete -c nexus-purge -l old-pgvector -d 'Purge although pgvector is older than 0.8.4, whose VACUUM can damage an HNSW index that is written to meanwhile' -r -f -a "yes\t'Yes'
 no\t'No'"
@@ -34,10 +34,10 @@ complete -c nexus-purge -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-purge -l purge-ledger -d 'The ledger' -r -F
 complete -c nexus-purge -l backup-dir -d 'Directory that holds the backup sets' -r -F
 complete -c nexus-purge -l proofs-dir -d 'Directory of the proofs that nexus-restore-test writes' -r -F
-complete -c nexus-purge -l keep-days -d 'Days for which sets are kept, 7 to 3650' -r
-complete -c nexus-purge -l keep-min -d 'Sets that are kept whatever their age, at least 1' -r
-complete -c nexus-purge -l keep-weekly -d 'Weeks of which the last set is kept beyond that, 0 to 520' -r
-complete -c nexus-purge -l keep-monthly -d 'Months of which the last set is kept beyond that, 0 to 120' -r
+complete -c nexus-purge -l keep-days -d 'Days to keep sets, 7 to 3650' -r
+complete -c nexus-purge -l keep-min -d 'Newest sets to keep at any age, at least 1' -r
+complete -c nexus-purge -l keep-weekly -d 'Weeks for which to keep the last set too, 0 to 520' -r
+complete -c nexus-purge -l keep-monthly -d 'Months for which to keep the last set too, 0 to 120' -r
 complete -c nexus-purge -l all -d 'Forget every episode; asks'
 complete -c nexus-purge -l replay -d 'Carry out every decision of the ledger again: after a restore by hand, or on an older copy of the database'
 complete -c nexus-purge -l ledger -d 'Show the ledger, and when the last backup that still holds what each line forgot will be gone'

@@ -53,9 +53,9 @@ complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l se
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l reserve -d 'MiB that must stay free on the server\'s disks, for the log of the living database; with less the restore ends [default: a twentieth of the disk, 256 to 4096]' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l jobs -d 'Tables at once, 1 to 16' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten, which is forgotten again' -r -F
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l referring -d 'What becomes of rows of other tables that refer to one that is forgotten again, where their foreign key forbids that' -r -f -a "stop\t'Nothing is deleted, and it is said which table refers'
-set-null\t'They stay, and refer to nothing any more; where their column may not be NULL, as stop'
-cascade\t'They go too'"
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l referring -d 'What becomes of rows of other tables that refer to one that is forgotten again, where their foreign key forbids that' -r -f -a "stop\t'Delete nothing, and name the table that refers'
+set-null\t'Keep those rows without the reference; like stop if the column is NOT NULL'
+cascade\t'Delete those rows too'"
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l max-share -d 'Percent of a table that may be forgotten again without asking, 1 to 100' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-copies -d 'How keys of Redis begin that hold copies of episodes, before the episode\'s id; none = there are none' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-socket -d 'Redis\'s socket' -r -F
@@ -79,9 +79,9 @@ complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l p
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l json -d 'One JSON object on standard output'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -s h -l help -d 'Print help'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten, which is forgotten again' -r -F
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l referring -d 'What becomes of rows of other tables that refer to one that is forgotten again, where their foreign key forbids that' -r -f -a "stop\t'Nothing is deleted, and it is said which table refers'
-set-null\t'They stay, and refer to nothing any more; where their column may not be NULL, as stop'
-cascade\t'They go too'"
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l referring -d 'What becomes of rows of other tables that refer to one that is forgotten again, where their foreign key forbids that' -r -f -a "stop\t'Delete nothing, and name the table that refers'
+set-null\t'Keep those rows without the reference; like stop if the column is NOT NULL'
+cascade\t'Delete those rows too'"
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l max-share -d 'Percent of a table that may be forgotten again without asking, 1 to 100' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-port -d 'Port (part of the socket\'s name too)' -r

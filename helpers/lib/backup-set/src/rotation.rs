@@ -26,22 +26,22 @@ pub use forecast::{Awaited, Forecast, Leaves};
 /// The settings of how long to keep sets.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Days for which sets are kept, 7 to 3650
+    /// Days to keep sets, 7 to 3650
     #[arg(long = "keep-days", env = "NEXUS_KEEP_DAYS", value_name = "DAYS", default_value_t = 14,
           value_parser = clap::value_parser!(u32).range(7..=3650))]
     pub days: u32,
 
-    /// Sets that are kept whatever their age, at least 1
+    /// Newest sets to keep at any age, at least 1
     #[arg(long = "keep-min", env = "NEXUS_KEEP_MIN", value_name = "NUMBER", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub at_least: u32,
 
-    /// Weeks of which the last set is kept beyond that, 0 to 520
+    /// Weeks for which to keep the last set too, 0 to 520
     #[arg(long = "keep-weekly", env = "NEXUS_KEEP_WEEKLY", value_name = "NUMBER", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=520))]
     pub weekly: u32,
 
-    /// Months of which the last set is kept beyond that, 0 to 120
+    /// Months for which to keep the last set too, 0 to 120
     #[arg(long = "keep-monthly", env = "NEXUS_KEEP_MONTHLY", value_name = "NUMBER", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=120))]
     pub monthly: u32,

@@ -12,12 +12,14 @@ use nix::unistd::{Gid, Uid, User, geteuid, getgroups, setfsgid, setfsuid, setgro
 /// nothing (setfsuid(2)).
 const NOBODY: u32 = u32::MAX;
 
-/// While this lives, this thread of a root process has only the file rights of another user: files that it creates belong to
-/// that user, and it cannot change files that the user cannot change, wherever a planted link leads.
+/// While this exists, this thread of a root process has only the file rights of another user. Files
+/// that it creates belong to that user, and it cannot change files that the user cannot change,
+/// wherever a planted link leads.
 ///
-/// The kernel keeps these rights for each thread (setfsuid(2)), and a thread that starts in the meantime inherits them for good.
-/// So use it for a few system calls only, and start no threads or programs in between. It cannot be sent to another thread. An
-/// open file keeps the rights that it was opened with.
+/// The kernel keeps these rights per thread (setfsuid(2)), and a thread that starts in the meantime
+/// inherits them for good. So use it for a few system calls only, and start no threads or programs
+/// in between. It cannot be sent to another thread. An open file keeps the rights that it was
+/// opened with.
 #[derive(Debug)]
 pub struct AsOwner {
     before: Option<(Uid, Gid)>,

@@ -32,11 +32,11 @@ pub struct Limits {
 /// deletion.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnReference {
-    /// Nothing is deleted, and it is said which table refers
+    /// Delete nothing, and name the table that refers
     Stop,
-    /// They stay, and refer to nothing any more; where their column may not be NULL, as stop
+    /// Keep those rows without the reference; like stop if the column is NOT NULL
     SetNull,
-    /// They go too
+    /// Delete those rows too
     Cascade,
 }
 
