@@ -112,8 +112,8 @@ impl Homes {
         self.note(path, &id, Some(set)).map(drop)
     }
 
-    /// Remembers the state of a directory; returns the highest number of a set. Writes nothing if it is already known, so
-    /// that a backup needs no space on the disk of the state.
+    /// Remembers the state of a directory; returns the highest number of a set. Writes nothing if
+    /// it is already known, so that a backup needs no space on the disk of the state.
     fn note(&self, path: PathBuf, id: &str, newest: Option<SetName>) -> Result<u64> {
         let home =
             Home { id: id.to_owned(), newest: newest.map(|name| name.to_string()), device: device_of(&path) };

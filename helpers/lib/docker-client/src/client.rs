@@ -22,8 +22,8 @@ nexus_cli::path_setting! {
 /// How many bytes of standard output [`Client::send`] returns; such commands print a few lines.
 const OUTPUT_LIMIT: usize = 64 << 10;
 
-/// A client of the `nexus-docker` at one socket. Cheap to clone; each request opens its own connection, so several may run at
-/// once.
+/// A client of the `nexus-docker` at one socket. Cheap to clone; each request opens its own
+/// connection, so several may run at once.
 #[derive(Clone)]
 pub struct Client {
     socket: PathBuf,
@@ -36,8 +36,8 @@ impl Client {
         Self { socket: socket.into(), check: Arc::new(|| Ok(())) }
     }
 
-    /// Calls `check` whenever a request waits, at least four times a second, and ends the request with its error. Jobs pass
-    /// `Stop::check`.
+    /// Calls `check` whenever a request waits, at least four times a second, and ends the request
+    /// with its error. Jobs pass `Stop::check`.
     #[must_use]
     pub fn checking(mut self, check: impl Fn() -> Result<()> + Send + Sync + 'static) -> Self {
         self.check = Arc::new(check);
@@ -47,7 +47,8 @@ impl Client {
     /// Sends a request that takes no input and returns its standard output as a stream.
     ///
     /// # Errors
-    /// Unavailable (69) when nothing listens on the socket, Permission (77) when this user may not connect.
+    /// Unavailable (69) when nothing listens on the socket, Permission (77) when this user may not
+    /// connect.
     pub fn ask(&self, request: &Request) -> Result<CommandOutput> {
         debug_assert!(!request.takes_input(), "a request with input goes through send()");
         self.start(request)
@@ -56,7 +57,8 @@ impl Client {
     /// Sends a request that takes no input and returns its whole standard output.
     ///
     /// # Errors
-    /// Those of [`Client::ask`]; Unavailable (69) when the command fails or prints more than `limit` bytes.
+    /// Those of [`Client::ask`]; Unavailable (69) when the command fails or prints more than
+    /// `limit` bytes.
     pub fn collect(&self, request: &Request, limit: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut output = self.ask(request)?.take(limit as u64 + 1);
@@ -106,8 +108,8 @@ impl Client {
         Ok(first)
     }
 
-    /// Sends a request that runs a server until the input ends, with the first bytes of its input. Returns the lease on the
-    /// server and the line that the server printed once it was ready.
+    /// Sends a request that runs a server until the input ends, with the first bytes of its input.
+    /// Returns the lease on the server and the line that the server printed once it was ready.
     ///
     /// # Errors
     /// Those of [`Client::send`].

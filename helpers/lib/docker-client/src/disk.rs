@@ -4,7 +4,8 @@
 const LEAST: u64 = 256 << 20;
 const MOST: u64 = 4 << 30;
 
-/// Returns how many bytes of a disk of `size` bytes must stay free: a twentieth, from 256 MiB to 4 GiB.
+/// Returns how many bytes of a disk of `size` bytes must stay free: a twentieth, from 256 MiB to 4
+/// GiB.
 ///
 /// PostgreSQL stops when it has no space for its write-ahead log.
 pub fn reserve(size: u64) -> u64 {

@@ -48,8 +48,8 @@ impl<'a> Feed<'a> {
 
     /// Waits until the socket is ready, then sends and receives without blocking.
     ///
-    /// Returns how many bytes of standard output it has put into `buffer`: `None` if none came, `Some(0)` after the command
-    /// exited with status 0.
+    /// Returns how many bytes of standard output it has put into `buffer`: `None` if none came,
+    /// `Some(0)` after the command exited with status 0.
     pub(crate) fn exchange(
         &mut self,
         output: &mut CommandOutput,
@@ -96,7 +96,8 @@ impl<'a> Feed<'a> {
         self.sent = 0;
         self.ended = got == 0;
         if self.ended && self.at_end == AtEnd::Close {
-            // This fails if the peer has closed the connection; its answer, or the lack of one, says why.
+            // This fails if the peer has closed the connection; its answer, or the lack of one,
+            // says why.
             let _ = output.stream().shutdown(Shutdown::Write);
         }
         Ok(())

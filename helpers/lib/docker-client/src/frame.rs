@@ -1,4 +1,5 @@
-//! Frames, which carry an answer: one byte for the kind, four bytes for the length of the payload (big-endian), and the payload.
+//! Frames, which carry an answer: one byte for the kind, four bytes for the length of the payload
+//! (big-endian), and the payload.
 
 use std::io::{self, Read, Write};
 
@@ -50,7 +51,8 @@ fn write(out: &mut impl Write, kind: u8, payload: &[u8]) -> io::Result<()> {
     out.write_all(payload)
 }
 
-/// Parses frames from a stream. It keeps its place when a read fails with `WouldBlock` or `Interrupted`.
+/// Parses frames from a stream. It keeps its place when a read fails with `WouldBlock` or
+/// `Interrupted`.
 pub struct FrameReader(State);
 
 enum State {
@@ -73,11 +75,12 @@ impl Default for FrameReader {
 }
 
 impl FrameReader {
-    /// Returns the next frame. Output comes in pieces of at most `buffer`'s length, which must not be 0.
+    /// Returns the next frame. Output comes in pieces of at most `buffer`'s length, which must not
+    /// be 0.
     ///
     /// # Errors
-    /// `InvalidData` for anything that is not a frame, `UnexpectedEof` at the end of the stream: a whole answer ends with
-    /// [`Frame::Exit`] or [`Frame::Refused`].
+    /// `InvalidData` for anything that is not a frame, `UnexpectedEof` at the end of the stream: a
+    /// whole answer ends with [`Frame::Exit`] or [`Frame::Refused`].
     pub fn next<'b>(&mut self, from: &mut impl Read, buffer: &'b mut [u8]) -> io::Result<Frame<'b>> {
         loop {
             match &mut self.0 {

@@ -35,8 +35,8 @@ impl Lease {
     /// Ends the server and waits until it is removed.
     ///
     /// # Errors
-    /// Unavailable (69) when it had exited by itself or could not be removed, CannotCreate (73) when it was killed because it
-    /// took too much disk space.
+    /// Unavailable (69) when it had exited by itself or could not be removed, CannotCreate (73)
+    /// when it was killed because it took too much disk space.
     pub fn end(mut self) -> Result<()> {
         let shut_down = self.0.stream().shutdown(Shutdown::Write);
         shut_down.or_fail_io(|| format!("ending: {}", self.0.doing()))?;

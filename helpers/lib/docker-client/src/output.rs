@@ -15,7 +15,8 @@ use crate::frame::{Frame, FrameReader, Stream, cut};
 /// The advice of failures whose remedy is unknown here.
 pub(crate) const SEE_JOURNAL: &str = "See: journalctl -u 'nexus-docker@*'";
 
-/// A function that is called at every wait and at least four times a second; its error ends the request.
+/// A function that is called at every wait and at least four times a second; its error ends the
+/// request.
 pub(crate) type Check = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// The interval between two calls of the check, in milliseconds.
@@ -101,7 +102,8 @@ impl CommandOutput {
         }
     }
 
-    /// Reads what is available. Returns `None` if nothing is, and `Some(0)` after the command exited with status 0.
+    /// Reads what is available. Returns `None` if nothing is, and `Some(0)` after the command
+    /// exited with status 0.
     pub(crate) fn read_available(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match self.next_output(buffer) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -144,7 +146,8 @@ impl CommandOutput {
     }
 
     fn exit_failure(&self, status: i32) -> Failure {
-        // nexus-docker's own steps exit with codes of sysexits(3); docker and the tools use none of these.
+        // nexus-docker's own steps exit with codes of sysexits(3); docker and the tools use none of
+        // these.
         let exit = match status {
             65 => Exit::Data,
             73 => Exit::CannotCreate,
@@ -175,8 +178,8 @@ impl Read for CommandOutput {
     }
 }
 
-/// Returns the line that most likely says why the command failed: the last that contains "error", because PostgreSQL's tools
-/// add the statement after it; else the last.
+/// Returns the line that most likely says why the command failed: the last that contains "error",
+/// because PostgreSQL's tools add the statement after it; else the last.
 fn reason(stderr: &str, status: i32) -> String {
     let lines = || stderr.lines().rev().filter(|line| !line.trim().is_empty());
     let error = lines().find(|line| line.to_ascii_lowercase().contains("error"));

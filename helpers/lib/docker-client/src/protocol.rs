@@ -15,10 +15,11 @@ pub const SCRATCH_PASSWORD: usize = 64;
 /// How long pg_dump waits for a lock (`--lock-wait-timeout`), in milliseconds.
 pub const LOCK_WAIT: u32 = 10_000;
 
-/// Options for the sessions of PostgreSQL's tools (`PGOPTIONS`). A killed tool leaves a server process that may be in a
-/// long statement (LOCK, COPY, CREATE INDEX) and would notice only at its next read or write; with the check interval it checks
-/// every second whether its client is still connected (PostgreSQL 14 and later, on Linux). The options also disable timeouts
-/// that the owner has set; the tools themselves disable `transaction_timeout`, which servers before 17 reject.
+/// Options for the sessions of PostgreSQL's tools (`PGOPTIONS`). A killed tool leaves a server
+/// process that may be in a long statement (LOCK, COPY, CREATE INDEX) and would notice only at its
+/// next read or write; with the check interval it checks every second whether its client is still
+/// connected (PostgreSQL 14 and later, on Linux). The options also disable timeouts that the owner
+/// has set; the tools themselves disable `transaction_timeout`, which servers before 17 reject.
 pub const TOOL_OPTIONS: &str = "-c client_connection_check_interval=1s -c statement_timeout=0 \
     -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0 -c lock_timeout=2min";
 
@@ -50,14 +51,15 @@ pub enum Request {
         #[serde(default)]
         without_tablespaces: bool,
     },
-    /// Runs `pg_restore` for the post-data section of the custom-format archive that follows as input, and returns the SQL
-    /// instead of executing it.
+    /// Runs `pg_restore` for the post-data section of the custom-format archive that follows as
+    /// input, and returns the SQL instead of executing it.
     PostDataScript {
         /// The server in whose container it runs.
         #[serde(default)]
         server: Server,
     },
-    /// Replaces Redis's data with the RDB file that follows as input, and keeps the old data in another directory.
+    /// Replaces Redis's data with the RDB file that follows as input, and keeps the old data in
+    /// another directory.
     RedisRestore {},
     /// Describes the stack's containers, one line of JSON each.
     Containers {},
@@ -66,21 +68,24 @@ pub enum Request {
         /// The service to restart.
         service: Service,
     },
-    /// Restarts the container of a service that does not respond: Docker kills it if it has not stopped after ten seconds.
+    /// Restarts the container of a service that does not respond: Docker kills it if it has not
+    /// stopped after ten seconds.
     RestartHung {
         /// The service to restart.
         service: Service,
     },
     /// Describes Docker itself in one line of JSON ([`Daemon`]).
     Daemon {},
-    /// Runs a throwaway PostgreSQL from the live server's image until the input ends, then removes it. Once the server is ready,
-    /// nexus-docker prints one line of JSON ([`Scratch`]). The input is the superuser's password ([`SCRATCH_PASSWORD`] digits)
-    /// and a line feed. Exits with 73 if the server takes too much disk space.
+    /// Runs a throwaway PostgreSQL from the live server's image until the input ends, then removes
+    /// it. Once the server is ready, nexus-docker prints one line of JSON ([`Scratch`]). The input
+    /// is the superuser's password ([`SCRATCH_PASSWORD`] digits) and a line feed. Exits with 73 if
+    /// the server takes too much disk space.
     ScratchUp {
         /// The memory limit, in MiB.
         memory_mib: u32,
     },
-    /// Does the same with Redis. The RDB file that it loads is the `bytes` bytes after the password.
+    /// Does the same with Redis. The RDB file that it loads is the `bytes` bytes after the
+    /// password.
     ScratchRedis {
         /// The length of the RDB file.
         bytes: u64,
@@ -111,11 +116,13 @@ pub struct Daemon {
     pub version: String,
     /// Its warnings, such as an API that is open on the network.
     pub warnings: Vec<String>,
-    /// The names of the images that the stack's containers run, and the digests that the names refer to now.
+    /// The names of the images that the stack's containers run, and the digests that the names
+    /// refer to now.
     pub images: BTreeMap<String, String>,
     /// The number of containers and volumes of throwaway servers, leftover or in use.
     pub scratch: usize,
-    /// Its data directory (`data-root`), which contains the volumes; empty from earlier versions of nexus-docker.
+    /// Its data directory (`data-root`), which contains the volumes; empty from earlier versions of
+    /// nexus-docker.
     #[serde(default)]
     pub root: PathBuf,
 }
@@ -213,7 +220,8 @@ impl Section {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Server {
-    /// The stack's server. Its name on the wire is older than its name here, and an upgrade runs programs of both versions.
+    /// The stack's server. Its name on the wire is older than its name here, and an upgrade runs
+    /// programs of both versions.
     #[default]
     #[serde(rename = "living")]
     Live,

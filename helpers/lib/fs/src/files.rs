@@ -1,9 +1,10 @@
-//! Files in directories that another user may own: the only way in which a program that runs as root opens, creates, renames
-//! and removes them.
+//! Files in directories that another user may own: the only way in which a program that runs as
+//! root opens, creates, renames and removes them.
 //!
-//! The owner of a directory can put a symbolic link, a pipe or another user's file at any name in it. A program that runs as
-//! root and trusted the name would change, give away or wait for that file. So every function here acts as the directory's
-//! owner ([`AsOwner`]), and opens regular files only. A process of another user acts as itself.
+//! The owner of a directory can put a symbolic link, a pipe or another user's file at any name in
+//! it. A program that runs as root and trusted the name would change, give away or wait for that
+//! file. So every function here acts as the directory's owner ([`AsOwner`]), and opens regular
+//! files only. A process of another user acts as itself.
 //!
 //! Do not use this to read the files of a set: they may belong to any user, for example on a disk
 //! from another machine. See [`open_plain`].

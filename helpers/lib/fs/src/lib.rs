@@ -1,4 +1,5 @@
-//! Files: atomic replacement, locks, new files that are read back, and access to files of another user.
+//! Files: atomic replacement, locks, new files that are read back, and access to files of another
+//! user.
 
 pub mod files;
 pub mod lock;

@@ -24,7 +24,8 @@ pub struct Lock {
     _lease: Lease,
 }
 
-/// A flock that is released on drop. If that fails, the end of the process releases it; a `Flock` would panic.
+/// A flock that is released on drop. If that fails, the end of the process releases it; a `Flock`
+/// would panic.
 #[derive(Debug)]
 pub struct Lease(Option<Flock<File>>);
 
@@ -78,7 +79,8 @@ impl Lock {
 
     fn take_file(path: &Path, job: &str) -> Result<Self> {
         let doing = || format!("locking {}", path.display());
-        // If root creates it, it belongs to the directory's owner, so that the unit can take the lock afterwards.
+        // If root creates it, it belongs to the directory's owner, so that the unit can take the
+        // lock afterwards.
         let file = files::open_or_create(path, 0o600).or_fail_io(doing)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut held) => {

@@ -55,7 +55,8 @@ impl RawSession {
     /// Connects and logs in.
     ///
     /// # Errors
-    /// Unavailable (69) when the server does not answer, Permission (77) when it refuses the password.
+    /// Unavailable (69) when the server does not answer, Permission (77) when it refuses the
+    /// password.
     pub fn connect(server: &Server, database: &str, application: &str, stop: &Stop) -> Result<Self> {
         let mut session = Self {
             stream: Stream::connect(server)?,

@@ -9,7 +9,8 @@ const SYSTEMD: &str = "org.freedesktop.systemd1";
 /// The object of the manager.
 pub const MANAGER: &str = "/org/freedesktop/systemd1";
 
-/// Returns a proxy of the object at `path` for one of its interfaces, such as `Manager` or `Unit`. It does not cache properties.
+/// Returns a proxy of the object at `path` for one of its interfaces, such as `Manager` or `Unit`.
+/// It does not cache properties.
 ///
 /// # Errors
 /// When `path` or `interface` is not a valid D-Bus name.

@@ -1,4 +1,5 @@
-//! The CRC-64 at the end of an RDB file (Jones's polynomial, reflected, starting from zero; Redis's crc64.c).
+//! The CRC-64 at the end of an RDB file (Jones's polynomial, reflected, starting from zero; Redis's
+//! crc64.c).
 
 const POLYNOMIAL: u64 = 0xad93_d235_94c9_35a9;
 

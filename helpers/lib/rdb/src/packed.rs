@@ -1,5 +1,5 @@
-//! Small collections that Redis packs into one string: listpacks (since 7.0) and ziplists (until 6.2).
-//! (listpack.c and ziplist.c.)
+//! Small collections that Redis packs into one string: listpacks (since 7.0) and ziplists (until
+//! 6.2). (listpack.c and ziplist.c.)
 
 use std::io;
 
@@ -144,7 +144,8 @@ impl<'s, 'a> Packed<'s, 'a> {
         })
     }
 
-    /// An entry ends with its own length, seven bits a byte, so that a listpack can be read backwards.
+    /// An entry ends with its own length, seven bits a byte, so that a listpack can be read
+    /// backwards.
     fn listpack_tail(&mut self, length: u64) -> io::Result<()> {
         let bytes: u32 = match length {
             ..=127 => 1,

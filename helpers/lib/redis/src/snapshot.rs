@@ -51,7 +51,8 @@ impl Snapshot {
     /// a password needs no login.
     ///
     /// # Errors
-    /// Unavailable (69) when Redis does not answer, Permission (77) when it refuses the login or the command.
+    /// Unavailable (69) when Redis does not answer, Permission (77) when it refuses the login or
+    /// the command.
     pub fn ask(socket: &Path, login: Option<&Login>, stop: &Stop) -> Result<Self> {
         let doing = format!("taking Redis's snapshot from {}", socket.display());
         let begun = || {

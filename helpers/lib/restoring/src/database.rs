@@ -23,7 +23,8 @@ pub fn create(making: &mut Restoring<'_>, control: &Control, server_version: u32
     outcome.map_err(|error| {
         let failure = from_client("creating the new database", &error);
         match error.code().map(tokio_postgres::error::SqlState::code) {
-            // wrong_object_type, invalid_parameter_value: "invalid LC_COLLATE locale name", "ICU locale … unknown"
+            // wrong_object_type, invalid_parameter_value: "invalid LC_COLLATE locale name", "ICU
+            // locale … unknown"
             Some("42809" | "22023") => Failure::new(Exit::CannotCreate, failure.to_string()).advise(format!(
                 "The database needs encoding {} and locale {}, which the server must have",
                 properties.encoding,

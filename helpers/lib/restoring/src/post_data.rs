@@ -19,7 +19,8 @@ const DOING: &str = "restoring post-data";
 /// `duplicate_object`, `duplicate_table` (an index is one) and `duplicate_function`.
 const ALREADY_EXISTS: [&str; 3] = ["42710", "42P07", "42723"];
 
-/// `undefined_object`, `undefined_table`, `invalid_foreign_key`: the errors for an index that does not exist.
+/// `undefined_object`, `undefined_table`, `invalid_foreign_key`: the errors for an index that does
+/// not exist.
 const IS_MISSING: [&str; 3] = ["42704", "42P01", "42830"];
 
 /// Restores the section.

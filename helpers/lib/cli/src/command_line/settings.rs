@@ -74,7 +74,8 @@ mod tests {
         assert!(settings.iter().map(|(n, v)| (n.as_str(), v.as_str())).eq(expected));
     }
 
-    /// A line of the file with its escapes, a tab, and the value of T; a live test asks systemd and Docker Compose too.
+    /// A line of the file with its escapes, a tab, and the value of T; a live test asks systemd and
+    /// Docker Compose too.
     const LINES: &str = include_str!("../../../../../tests/live/install/settings.tsv");
 
     #[test]

@@ -18,7 +18,8 @@ const RESTORE: fn() -> Request = || Request::Restore {
     without_tablespaces: false,
 };
 
-/// Starts a helper that answers one connection with `serve`, which gets the input after the request line.
+/// Starts a helper that answers one connection with `serve`, which gets the input after the request
+/// line.
 fn helper(
     serve: impl FnOnce(BufReader<UnixStream>, UnixStream) + Send + 'static,
 ) -> (Client, tempfile::TempDir, thread::JoinHandle<()>) {

@@ -8,8 +8,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-/// Opens a regular file to read, with the rights of the process: for the files of a set. A pipe would block for ever, and the
-/// target of a link does not belong to a set.
+/// Opens a regular file to read, with the rights of the process: for the files of a set. A pipe
+/// would block for ever, and the target of a link does not belong to a set.
 ///
 /// # Errors
 /// `InvalidData` if it is not a regular file; else what open(2) says.
