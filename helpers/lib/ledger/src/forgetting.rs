@@ -24,8 +24,8 @@ pub use replay::{Forgetting, Replayed, Share, replay, shares};
 pub use table::{Heap, Table, parse_kind, parse_table};
 
 /// The settings of a session that looks for rows. Keys and times have the same text with any
-/// settings of the server, row-level security raises an error instead of hiding rows, and a
-/// statement ends when this process ends.
+/// settings of the server. Row-level security raises an error instead of hiding rows. A statement
+/// ends when this process ends.
 const PINNED: &str = "SET search_path = ''; SET row_security = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
     SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; \
     SET client_connection_check_interval = '1s'";

@@ -1,7 +1,7 @@
 //! When one database replaces another, its ledger replaces the other's. The two steps cannot be
-//! atomic together, so a note on disk says what must happen to the ledger before the databases
-//! change names, and the step follows. A later run that finds the note asks the server which
-//! database is in place, and then finishes or drops the handover.
+//! atomic together. So a note on disk says what must happen to the ledger before the databases
+//! change names; the step follows. A later run that finds the note asks the server which database
+//! is in place, and then finishes or drops the handover.
 //!
 //! `purge-ledger.handover` names the database, `purge-ledger.next` is its ledger, and
 //! `ledger_key.next`, beside the credential, contains its keys. While the note exists, no other

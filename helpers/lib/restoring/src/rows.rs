@@ -48,8 +48,8 @@ pub fn load(making: &mut Restoring<'_>) -> Result<()> {
 }
 
 /// Loads a table by TRUNCATE and COPY in one transaction. PostgreSQL then writes a new file from
-/// start to end without looking for free space in earlier pages, so a later read returns the rows
-/// in this order (COPY, "FREEZE"; `TABLE_INSERT_SKIP_FSM` in the source).
+/// start to end and does not fill free space in earlier pages. So a later read returns the rows in
+/// this order (COPY, "FREEZE"; `TABLE_INSERT_SKIP_FSM` in the source).
 pub(super) fn load_table(
     making: &Restoring<'_>,
     identities: &[Box<dyn Identity>],

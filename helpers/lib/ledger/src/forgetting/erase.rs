@@ -35,8 +35,8 @@ const TRIES: u32 = 20;
 const PASSES: u32 = 5;
 
 /// Removes all copies of rows with these keys. It is called before a step commits, so that a kill
-/// leaves no copy of a deleted row, and again after, because a program may have copied a row in
-/// between.
+/// leaves no copy of a deleted row. It is called again after the commit, because a program may have
+/// copied a row in between.
 pub type ForgetCopies<'a> = dyn FnMut(&[String]) -> Result<()> + 'a;
 
 /// What was deleted.
