@@ -1,8 +1,8 @@
 //! Decides which sets to keep and which to remove, and why. It has no side effects.
 //!
 //! Sets are ordered by sequence number. The age of a set is the sum of the intervals between the
-//! sets after it. A backward step of the clock counts as zero, and a leap as at most twice the
-//! usual interval: so a clock that jumps by years does not age a set by years.
+//! sets from it to the newest. A backward step of the clock counts as zero, and a leap as at most
+//! twice the usual interval: so a clock that jumps by years does not age a set by years.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -24,40 +24,44 @@ struct Loaded {
 /// # Errors
 /// Data (65) with the name of every table that is still refused; the server's.
 pub(super) fn load<'t>(
-    making: &mut Restoring<'_>,
+    restoring: &mut Restoring<'_>,
     tables: &'t [Table],
     mut left: Vec<Refused<'t>>,
 ) -> Result<()> {
     if left.is_empty() {
         return Ok(());
     }
-    let identities = making.unlock.identities()?;
-    find_trees(making, tables, &mut left)?;
+    let identities = restoring.unlock.identities()?;
+    find_trees(restoring, tables, &mut left)?;
     while !left.is_empty() {
         let count = left.len();
         let mut still = Vec::new();
         for Refused { rows, failure: _ } in left {
-            match load_with_any_path(making, &identities, &rows)? {
-                Ok(loaded) => remember(making, &rows, loaded),
+            match load_with_any_path(restoring, &identities, &rows)? {
+                Ok(loaded) => remember(restoring, &rows, loaded),
                 Err(failure) => still.push(Refused { rows, failure }),
             }
         }
         left = still;
-        if left.len() == count && !find_trees(making, tables, &mut left)? {
+        if left.len() == count && !find_trees(restoring, tables, &mut left)? {
             break;
         }
     }
-    refused::rows(making, &left).map_or(Ok(()), Err)
+    refused::rows(restoring, &left).map_or(Ok(()), Err)
 }
 
 /// Groups refused partitions by root, to load them together. Returns whether it found any.
-fn find_trees<'t>(making: &Restoring<'_>, tables: &'t [Table], left: &mut Vec<Refused<'t>>) -> Result<bool> {
+fn find_trees<'t>(
+    restoring: &Restoring<'_>,
+    tables: &'t [Table],
+    left: &mut Vec<Refused<'t>>,
+) -> Result<bool> {
     let mut found = false;
     while let Some((table, place)) = left.iter().enumerate().find_map(|(place, refused)| match refused.rows {
         Rows::Table(table) if is_misplaced(&refused.failure) => Some((table, place)),
         _ => None,
     }) {
-        let Some(branches) = tree::find(making, tables, table)? else { break };
+        let Some(branches) = tree::find(restoring, tables, table)? else { break };
         let failure = left.swap_remove(place).failure;
         left.retain(|refused| match refused.rows {
             Rows::Table(table) => !branches.tables.iter().any(|branch| branch.file == table.file),
@@ -71,22 +75,22 @@ fn find_trees<'t>(making: &Restoring<'_>, tables: &'t [Table], left: &mut Vec<Re
 
 /// Tries without a search_path, then with each one. Returns the first refusal if all are refused.
 fn load_with_any_path(
-    making: &Restoring<'_>,
+    restoring: &Restoring<'_>,
     identities: &[Box<dyn Identity>],
     rows: &Rows<'_>,
 ) -> Result<std::result::Result<Loaded, Failure>> {
-    let first = match load_with_path(making, identities, rows, None)? {
+    let first = match load_with_path(restoring, identities, rows, None)? {
         Err(failure) if !is_misplaced(&failure) => failure,
         // The server only reports that rows belong to another partition once it has found the
         // functions.
         outcome => return Ok(outcome),
     };
-    let paths = match &making.wanted.search_path {
+    let paths = match &restoring.wanted.search_path {
         Some(path) => vec![list_of_literals(path)],
-        None => making.manifest.postgres.properties.search_paths(),
+        None => restoring.manifest.postgres.properties.search_paths(),
     };
     for path in paths {
-        match load_with_path(making, identities, rows, Some(path))? {
+        match load_with_path(restoring, identities, rows, Some(path))? {
             Err(failure) if !is_misplaced(&failure) => {}
             outcome => return Ok(outcome),
         }
@@ -95,19 +99,19 @@ fn load_with_any_path(
 }
 
 fn load_with_path(
-    making: &Restoring<'_>,
+    restoring: &Restoring<'_>,
     identities: &[Box<dyn Identity>],
     rows: &Rows<'_>,
     path: Option<String>,
 ) -> Result<std::result::Result<Loaded, Failure>> {
-    making.stop.check()?;
-    let mut session = parallel::session(making)?;
+    restoring.stop.check()?;
+    let mut session = parallel::session(restoring)?;
     if let Some(path) = &path {
         session.execute("setting search_path", &format!("SET search_path TO {path}"))?;
     }
     let outcome = match rows {
-        Rows::Table(table) => rows::load_table(making, identities, &mut session, table).map(|()| None),
-        Rows::Tree(branches) => branches.load(making, identities, &mut session).map(Some),
+        Rows::Table(table) => rows::load_table(restoring, identities, &mut session, table).map(|()| None),
+        Rows::Tree(branches) => branches.load(restoring, identities, &mut session).map(Some),
     };
     match outcome {
         Ok(tree) => Ok(Ok(Loaded { tree, path })),
@@ -116,17 +120,17 @@ fn load_with_path(
     }
 }
 
-fn remember(making: &mut Restoring<'_>, rows: &Rows<'_>, loaded: Loaded) {
+fn remember(restoring: &mut Restoring<'_>, rows: &Rows<'_>, loaded: Loaded) {
     if let Some(path) = loaded.path {
         let name = match rows {
             Rows::Table(table) => printable(&table.label()),
             Rows::Tree(branches) => branches.label(),
         };
-        making.note(format!(
+        restoring.note(format!(
             "{name} was restored with search_path {}: its constraints or generated columns call functions that name others \
              without their schema. ALTER FUNCTION … SET search_path makes them independent of it",
             printable(&path)
         ));
     }
-    making.trees.extend(loaded.tree);
+    restoring.trees.extend(loaded.tree);
 }

@@ -25,10 +25,10 @@ const SCRIPT_END: &str = "-- PostgreSQL database dump complete";
 /// # Errors
 /// Unavailable (69) when nexus-docker is missing; Settings (78) when the command is invalid or too
 /// old.
-pub fn check(making: &Restoring<'_>) -> Result<()> {
-    match &making.tool {
+pub fn check(restoring: &Restoring<'_>) -> Result<()> {
+    match &restoring.tool {
         Tool::Command(command) => {
-            let major = making.manifest.postgres.server_version_num / 10_000;
+            let major = restoring.manifest.postgres.server_version_num / 10_000;
             PgRestore::parse(command)?.require_version(major)
         }
         Tool::Docker { socket, .. } if socket.exists() => Ok(()),
@@ -47,27 +47,27 @@ pub fn check(making: &Restoring<'_>) -> Result<()> {
 ///
 /// # Errors
 /// Data (65) when the archive is damaged; pg_restore's.
-pub fn restore(making: &Restoring<'_>, section: Section) -> Result<()> {
-    making.progress.doing(format!("restoring {}", section.as_str()));
-    let path = making.set.path.join(DATABASE);
+pub fn restore(restoring: &Restoring<'_>, section: Section) -> Result<()> {
+    restoring.progress.doing(format!("restoring {}", section.as_str()));
+    let path = restoring.set.path.join(DATABASE);
     let mut archive = DecryptedFile {
-        inner: open::open(&path, &making.unlock.identities()?)?,
+        inner: open::open(&path, &restoring.unlock.identities()?)?,
         path,
-        progress: making.progress,
+        progress: restoring.progress,
     };
-    match &making.tool {
+    match &restoring.tool {
         Tool::Command(command) => {
             let tool = PgRestore::parse(command)?;
-            tool.run(making, section, &mut archive)
+            tool.run(restoring, section, &mut archive)
         }
         Tool::Docker { socket, server } => {
             let request = Request::Restore {
-                database: making.database.clone(),
+                database: restoring.database.clone(),
                 section,
                 server: *server,
-                without_tablespaces: making.without_tablespaces,
+                without_tablespaces: restoring.without_tablespaces,
             };
-            client(socket, making.stop).send(&request, &mut archive).map(|_| ())
+            client(socket, restoring.stop).send(&request, &mut archive).map(|_| ())
         }
     }
 }
@@ -76,20 +76,20 @@ pub fn restore(making: &Restoring<'_>, section: Section) -> Result<()> {
 ///
 /// # Errors
 /// Data (65) when the archive is damaged or the script is truncated; pg_restore's.
-pub fn post_data_script(making: &Restoring<'_>) -> Result<String> {
+pub fn post_data_script(restoring: &Restoring<'_>) -> Result<String> {
     let doing = || "reading post-data";
-    making.progress.doing(doing());
-    let path = making.set.path.join(DATABASE);
+    restoring.progress.doing(doing());
+    let path = restoring.set.path.join(DATABASE);
     let mut archive = DecryptedFile {
-        inner: open::open(&path, &making.unlock.identities()?)?,
+        inner: open::open(&path, &restoring.unlock.identities()?)?,
         path,
-        progress: making.progress,
+        progress: restoring.progress,
     };
-    let script = match &making.tool {
-        Tool::Command(command) => PgRestore::parse(command)?.script(&mut archive, making.stop)?,
+    let script = match &restoring.tool {
+        Tool::Command(command) => PgRestore::parse(command)?.script(&mut archive, restoring.stop)?,
         Tool::Docker { socket, server } => {
             let request = Request::PostDataScript { server: *server };
-            client(socket, making.stop).exchange(&request, &mut archive, LONGEST_SCRIPT)?
+            client(socket, restoring.stop).exchange(&request, &mut archive, LONGEST_SCRIPT)?
         }
     };
     let script = String::from_utf8(script).or_fail(Exit::Data, doing)?;

@@ -39,27 +39,27 @@ pub struct Compared {
 ///
 /// # Errors
 /// Data (65) with the first difference.
-pub fn all(making: &mut Restoring<'_>) -> Result<Compared> {
-    let making = &*making;
+pub fn all(restoring: &mut Restoring<'_>) -> Result<Compared> {
+    let restoring = &*restoring;
     let tables: Vec<&Table> =
-        making.manifest.tables.iter().filter(|table| !making.is_left_out(table)).collect();
-    let by_itself = tables.iter().copied().filter(|table| tree_of(making, table).is_none()).collect();
+        restoring.manifest.tables.iter().filter(|table| !restoring.is_left_out(table)).collect();
+    let by_itself = tables.iter().copied().filter(|table| tree_of(restoring, table).is_none()).collect();
     let found = parallel::each_table(
-        making,
+        restoring,
         by_itself,
         || Ok(()),
-        |(), session, table| compare_table(making, session, table),
+        |(), session, table| compare_table(restoring, session, table),
     )?;
     let mut differences: Vec<String> =
         found.iter().filter_map(|(_, difference)| difference.clone()).collect();
-    for tree in &making.trees {
-        differences.extend(tree::compare(making, tree)?);
+    for tree in &restoring.trees {
+        differences.extend(tree::compare(restoring, tree)?);
     }
     refuse(&differences, "table")?;
-    refuse(&compare_sequences(making)?, "sequence")?;
-    let large_objects = compare_large_objects(making)?;
+    refuse(&compare_sequences(restoring)?, "sequence")?;
+    let large_objects = compare_large_objects(restoring)?;
     let through = tables.iter().filter_map(|table| {
-        let tree = tree_of(making, table)?;
+        let tree = tree_of(restoring, table)?;
         let (schema, name) = (table.schema.clone(), table.table.clone());
         let through = Some(tree.root.clone());
         Some(TableDigest { schema, table: name, rows: table.rows, sha256: table.sha256, through })
@@ -69,7 +69,7 @@ pub fn all(making: &mut Restoring<'_>) -> Result<Compared> {
         tables: tables.len() as u64,
         rows: tables.iter().map(|table| table.rows).fold(0, u64::saturating_add),
         bytes: tables.iter().map(|table| table.bytes).fold(0, u64::saturating_add),
-        sequences: making.manifest.sequences.len() as u64,
+        sequences: restoring.manifest.sequences.len() as u64,
         large_objects,
         digests,
     })
@@ -88,14 +88,14 @@ fn refuse(differences: &[String], what: &str) -> Result<()> {
 
 /// Returns the digest of a table, and its difference from the backup.
 fn compare_table(
-    making: &Restoring<'_>,
+    restoring: &Restoring<'_>,
     session: &mut RawSession,
     table: &Table,
 ) -> Result<(TableDigest, Option<String>)> {
     let name = printable(&format!("{}.{}", table.schema, table.table));
     let doing = format!("comparing {name}");
-    making.progress.doing(&doing);
-    let (copied, digest) = digest(making, session, &doing, &table.copy_out())?;
+    restoring.progress.doing(&doing);
+    let (copied, digest) = digest(restoring, session, &doing, &table.copy_out())?;
     let expected = (Copied { rows: table.rows, bytes: table.bytes }, table.sha256);
     let difference = (expected != (copied, digest)).then(|| {
         format!(
@@ -108,8 +108,8 @@ fn compare_table(
 }
 
 /// Returns the tree of `table`, if it was loaded through the root of its partitions.
-fn tree_of<'a>(making: &'a Restoring<'_>, table: &Table) -> Option<&'a Tree> {
-    making.trees.iter().find(|tree| tree.files.contains(&table.file))
+fn tree_of<'a>(restoring: &'a Restoring<'_>, table: &Table) -> Option<&'a Tree> {
+    restoring.trees.iter().find(|tree| tree.files.contains(&table.file))
 }
 
 /// Sorts the digests in the order of `tables`, because threads return them in any order.
@@ -122,7 +122,7 @@ fn in_order(tables: &[&Table], found: impl Iterator<Item = TableDigest>) -> Vec<
 }
 
 fn digest(
-    making: &Restoring<'_>,
+    restoring: &Restoring<'_>,
     session: &mut RawSession,
     doing: &str,
     sql: &str,
@@ -130,17 +130,17 @@ fn digest(
     let mut hasher = Hasher::default();
     let copied = session.copy_out(doing, sql, |piece| {
         hasher.update(piece);
-        making.progress.advance(piece.len() as u64);
+        restoring.progress.advance(piece.len() as u64);
         Ok(())
     })?;
     Ok((copied, hasher.finish()))
 }
 
-fn compare_sequences(making: &Restoring<'_>) -> Result<Vec<String>> {
+fn compare_sequences(restoring: &Restoring<'_>) -> Result<Vec<String>> {
     let doing = "comparing sequences";
-    making.progress.doing(doing);
-    let control = Control::open(&making.server, &making.database, making.stop)?;
-    let names: Vec<&String> = making.manifest.sequences.keys().collect();
+    restoring.progress.doing(doing);
+    let control = Control::open(&restoring.server, &restoring.database, restoring.stop)?;
+    let names: Vec<&String> = restoring.manifest.sequences.keys().collect();
     let mut states = BTreeMap::new();
     for names in names.chunks(SEQUENCES_AT_ONCE) {
         let parts = names.iter().map(|name| state_query(name)).collect::<Result<Vec<_>>>()?;
@@ -149,7 +149,7 @@ fn compare_sequences(making: &Restoring<'_>) -> Result<Vec<String>> {
             states.insert(row.get::<_, String>(0), state);
         }
     }
-    let differs = making.manifest.sequences.iter().filter_map(|(name, range)| {
+    let differs = restoring.manifest.sequences.iter().filter_map(|(name, range)| {
         let state = states.get(name);
         let is_equal = state.is_some_and(|state| range.allows(*state));
         (!is_equal).then(|| {
@@ -176,13 +176,13 @@ fn state_query(name: &str) -> Result<String> {
 }
 
 /// Compares the large objects and returns their number.
-fn compare_large_objects(making: &Restoring<'_>) -> Result<u64> {
+fn compare_large_objects(restoring: &Restoring<'_>) -> Result<u64> {
     let doing = "comparing large objects";
-    making.progress.doing(doing);
-    let mut session = parallel::session(making)?;
-    let expected = making.manifest.large_objects.as_ref();
+    restoring.progress.doing(doing);
+    let mut session = parallel::session(restoring)?;
+    let expected = restoring.manifest.large_objects.as_ref();
     let (copied, digest) =
-        digest(making, &mut session, doing, &format!("COPY ({LARGE_OBJECT_QUERY}) TO STDOUT"))?;
+        digest(restoring, &mut session, doing, &format!("COPY ({LARGE_OBJECT_QUERY}) TO STDOUT"))?;
     let is_equal = match expected {
         Some(expected) => digest == expected.sha256,
         None => copied.rows == 0,

@@ -16,9 +16,9 @@ const HAS_EVENT_TRIGGERS: u32 = 170_000;
 ///
 /// # Errors
 /// CannotCreate (73) when the server lacks the locale; the server's.
-pub fn create(making: &mut Restoring<'_>, control: &Control, server_version: u32) -> Result<()> {
-    let properties = &making.manifest.postgres.properties;
-    let create = properties.create_statement(&making.database);
+pub fn create(restoring: &mut Restoring<'_>, control: &Control, server_version: u32) -> Result<()> {
+    let properties = &restoring.manifest.postgres.properties;
+    let create = properties.create_statement(&restoring.database);
     let outcome = control.try_run(&format!("{create} CONNECTION LIMIT 0"))?;
     outcome.map_err(|error| {
         let failure = from_client("creating the new database", &error);
@@ -35,13 +35,14 @@ pub fn create(making: &mut Restoring<'_>, control: &Control, server_version: u32
     })?;
     if server_version >= HAS_EVENT_TRIGGERS {
         // A login trigger would run for each of our sessions and could change the data to compare.
-        control.run("preparing the new database", &set_event_triggers(making, "SET event_triggers = off"))?;
+        control
+            .run("preparing the new database", &set_event_triggers(restoring, "SET event_triggers = off"))?;
     }
     Ok(())
 }
 
-fn set_event_triggers(making: &Restoring<'_>, how: &str) -> String {
-    format!("ALTER DATABASE {} {how}", quote::identifier(&making.database))
+fn set_event_triggers(restoring: &Restoring<'_>, how: &str) -> String {
+    format!("ALTER DATABASE {} {how}", quote::identifier(&restoring.database))
 }
 
 /// Collects statistics for the planner: the archive contains none, and the first queries must not
@@ -49,11 +50,11 @@ fn set_event_triggers(making: &Restoring<'_>, how: &str) -> String {
 ///
 /// # Errors
 /// The server's, when no session can be opened.
-pub fn analyze(making: &mut Restoring<'_>) -> Result<()> {
-    let control = Control::open(&making.server, &making.database, making.stop)?;
+pub fn analyze(restoring: &mut Restoring<'_>) -> Result<()> {
+    let control = Control::open(&restoring.server, &restoring.database, restoring.stop)?;
     if let Err(error) = control.try_run("ANALYZE")? {
         let failure = from_client("gathering statistics", &error);
-        making.note(format!("{failure}. Run ANALYZE in the database by hand"));
+        restoring.note(format!("{failure}. Run ANALYZE in the database by hand"));
     }
     Ok(())
 }
@@ -62,16 +63,16 @@ pub fn analyze(making: &mut Restoring<'_>) -> Result<()> {
 ///
 /// # Errors
 /// The server's.
-pub fn finish(making: &mut Restoring<'_>, control: &Control, server_version: u32) -> Result<()> {
+pub fn finish(restoring: &mut Restoring<'_>, control: &Control, server_version: u32) -> Result<()> {
     if server_version >= HAS_EVENT_TRIGGERS {
-        control.run("finishing the new database", &set_event_triggers(making, "RESET event_triggers"))?;
+        control.run("finishing the new database", &set_event_triggers(restoring, "RESET event_triggers"))?;
     }
-    for statement in making.manifest.postgres.properties.finishing_statements(&making.database) {
+    for statement in restoring.manifest.postgres.properties.finishing_statements(&restoring.database) {
         let Err(error) = control.try_run(&statement)? else { continue };
         let failure = from_client(printable(&format!("setting up the database: {statement}")), &error);
         match error.code().map(tokio_postgres::error::SqlState::code) {
             // undefined_object: a setting that this newer server no longer has.
-            Some("42704") if statement.contains(" SET ") => making.note(failure.to_string()),
+            Some("42704") if statement.contains(" SET ") => restoring.note(failure.to_string()),
             _ => return Err(failure),
         }
     }

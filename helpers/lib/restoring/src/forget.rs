@@ -102,8 +102,8 @@ fn short(id: &str) -> u64 {
 ///
 /// # Errors
 /// Data (65) when one is damaged; I/O.
-pub fn ledgers(making: &Restoring<'_>, ledger: &Path) -> Result<Option<Ledgers>> {
-    let of_set = keys_of_set(&making.set.path, &making.unlock.identities()?)?;
+pub fn ledgers(restoring: &Restoring<'_>, ledger: &Path) -> Result<Option<Ledgers>> {
+    let of_set = keys_of_set(&restoring.set.path, &restoring.unlock.identities()?)?;
     let of_machine = keys_of_machine(ledger)?;
     let has_new_keys = match (&of_machine, &of_set) {
         (Some(machine), Some(set)) => !machine.contain(set),
@@ -115,7 +115,7 @@ pub fn ledgers(making: &Restoring<'_>, ledger: &Path) -> Result<Option<Ledgers>>
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => return Ok(None),
     };
-    let copy = copy_of_set(making, &keys)?;
+    let copy = copy_of_set(restoring, &keys)?;
     let machine = read(ledger, &keys)?;
     Ok(Some(Ledgers { keys, own, machine, copy, has_new_keys }))
 }
@@ -164,15 +164,15 @@ impl Gone {
 /// Data (65) when the key of a decision's hash is missing, or rows refer to a row to delete and
 /// `how` forbids the deletion; the server's.
 pub fn again(
-    making: &Restoring<'_>,
+    restoring: &Restoring<'_>,
     ledgers: &Ledgers,
     how: How,
     copies: &mut ForgetCopies<'_>,
 ) -> Result<Gone> {
     let set = OfSet {
         ledger: ledgers.copy.as_ref().map(|copy| &copy.ledger),
-        settled: making.manifest.ledger.as_ref().map_or(0, |ledger| ledger.settled),
-        taken: making.manifest.taken,
+        settled: restoring.manifest.ledger.as_ref().map_or(0, |ledger| ledger.settled),
+        taken: restoring.manifest.taken,
     };
     let decisions: Vec<&Decision> =
         outstanding(&ledgers.machine, set).into_iter().filter_map(Line::decision).collect();
@@ -180,16 +180,16 @@ pub fn again(
         return Ok(Gone::default());
     }
     let on = Forgetting {
-        server: &making.server,
-        database: &making.database,
+        server: &restoring.server,
+        database: &restoring.database,
         keys: &ledgers.keys,
         hints: &[],
         on_reference: how.on_reference,
         code_of_others: CodeOfOthers::Trusted,
         most_rows: AT_ONCE,
         gently: false,
-        progress: making.progress,
-        stop: making.stop,
+        progress: restoring.progress,
+        stop: restoring.stop,
     };
     let replayed = replay(&on, &decisions, copies)?;
     let mut tables: Vec<GoneOf> = Vec::new();
@@ -199,7 +199,7 @@ pub fn again(
             None => tables.push(GoneOf { table: decision.table.clone(), rows: *rows, of: 0 }),
         }
     }
-    let control = Control::open(&making.server, &making.database, making.stop)?;
+    let control = Control::open(&restoring.server, &restoring.database, restoring.stop)?;
     for gone in &mut tables {
         let name = quote::qualified(&gone.table.schema, &gone.table.table);
         let left: i64 =
@@ -207,12 +207,12 @@ pub fn again(
         gone.of = gone.rows + u64::try_from(left).unwrap_or(0);
     }
     let gone = Gone { tables, referring: replayed.referring };
-    clean(making, &control, &gone, how.rewrite)?;
+    clean(restoring, &control, &gone, how.rewrite)?;
     Ok(gone)
 }
 
 /// Removes the rows from pages and indexes; with `rewrite` also from the files.
-fn clean(making: &Restoring<'_>, control: &Control, gone: &Gone, rewrite: bool) -> Result<()> {
+fn clean(restoring: &Restoring<'_>, control: &Control, gone: &Gone, rewrite: bool) -> Result<()> {
     let mut names: Vec<String> = gone
         .tables
         .iter()
@@ -227,7 +227,7 @@ fn clean(making: &Restoring<'_>, control: &Control, gone: &Gone, rewrite: bool) 
     let how = if rewrite { "FULL, ANALYZE" } else { "ANALYZE" };
     let statistics = rewrite.then(|| "VACUUM (FULL) pg_catalog.pg_statistic".to_owned());
     for sql in names.iter().map(|name| format!("VACUUM ({how}) {name}")).chain(statistics) {
-        control.run_while("vacuuming tables with forgotten rows", &sql, || making.progress.advance(0))?;
+        control.run_while("vacuuming tables with forgotten rows", &sql, || restoring.progress.advance(0))?;
     }
     Ok(())
 }
@@ -249,9 +249,9 @@ fn keys_of_set(set: &Path, identities: &[Box<dyn Identity>]) -> Result<Option<Ke
     Keys::parse(&text).map(Some).map_err(|why| Failure::new(Exit::Data, doing()).because(why))
 }
 
-fn copy_of_set(making: &Restoring<'_>, keys: &Keys) -> Result<Option<Copy>> {
-    let path = making.set.path.join(LEDGER);
-    let Some(text) = whole_file(&path, &making.unlock.identities()?)? else { return Ok(None) };
+fn copy_of_set(restoring: &Restoring<'_>, keys: &Keys) -> Result<Option<Copy>> {
+    let path = restoring.set.path.join(LEDGER);
+    let Some(text) = whole_file(&path, &restoring.unlock.identities()?)? else { return Ok(None) };
     let ledger = Ledger::parse(&*text, keys).map_err(|broken| {
         Failure::new(Exit::Data, format!("reading {}", path.display()))
             .because(broken.to_string())

@@ -156,13 +156,13 @@ impl Restoring<'_> {
     /// # Errors
     /// Those of [`Restoring::fill`].
     pub fn fill_rows(&mut self, control: &Control, server_version: u32) -> Result<()> {
-        self.step("roles", |making| roles::restore(making, control))?;
-        self.step("create", |making| {
-            requirements::check_tablespaces(making, control)?;
-            database::create(making, control, server_version)
+        self.step("roles", |restoring| roles::restore(restoring, control))?;
+        self.step("create", |restoring| {
+            requirements::check_tablespaces(restoring, control)?;
+            database::create(restoring, control, server_version)
         })?;
-        self.step("pre-data", |making| archive::restore(making, Section::PreData))?;
+        self.step("pre-data", |restoring| archive::restore(restoring, Section::PreData))?;
         self.step("rows", rows::load)?;
-        self.step("data", |making| archive::restore(making, Section::Data))
+        self.step("data", |restoring| archive::restore(restoring, Section::Data))
     }
 }

@@ -20,7 +20,7 @@ const NEXUS_SCHEMA: &str = "nexus_memory";
 /// # Errors
 /// The first failure of any thread, which stops the others.
 pub(super) fn each_table<'t, S, T: Send>(
-    making: &Restoring<'_>,
+    restoring: &Restoring<'_>,
     mut tables: Vec<&'t Table>,
     begin: impl Fn() -> Result<S> + Sync,
     work: impl Fn(&S, &mut RawSession, &'t Table) -> Result<T> + Sync,
@@ -31,23 +31,23 @@ pub(super) fn each_table<'t, S, T: Send>(
     let first_failure = Mutex::new(None);
     let run = || -> Result<()> {
         let state = begin()?;
-        let mut session = session(making)?;
+        let mut session = session(restoring)?;
         while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
-            making.stop.check()?;
+            restoring.stop.check()?;
             let result = work(&state, &mut session, table)?;
             done.lock().map_err(|_| panicked())?.push(result);
         }
         Ok(())
     };
     thread::scope(|scope| {
-        for _ in 0..usize::from(making.jobs).clamp(1, tables.len().max(1)) {
+        for _ in 0..usize::from(restoring.jobs).clamp(1, tables.len().max(1)) {
             scope.spawn(|| {
                 if let Err(failure) = run() {
                     // The first failure is the cause; the others fail because they are stopped.
                     if let Ok(mut first) = first_failure.lock() {
                         first.get_or_insert(failure);
                     }
-                    making.stop.because_another_failed();
+                    restoring.stop.because_another_failed();
                 }
             });
         }
@@ -62,10 +62,15 @@ pub(super) fn each_table<'t, S, T: Send>(
 ///
 /// # Errors
 /// The server's.
-pub(super) fn session(making: &Restoring<'_>) -> Result<RawSession> {
-    let mut session =
-        RawSession::connect(&making.server, &making.database, making.server.application, making.stop)?;
-    session.execute("preparing the session", &pin_session(&making.manifest.postgres.properties.encoding))?;
+pub(super) fn session(restoring: &Restoring<'_>) -> Result<RawSession> {
+    let mut session = RawSession::connect(
+        &restoring.server,
+        &restoring.database,
+        restoring.server.application,
+        restoring.stop,
+    )?;
+    session
+        .execute("preparing the session", &pin_session(&restoring.manifest.postgres.properties.encoding))?;
     Ok(session)
 }
 

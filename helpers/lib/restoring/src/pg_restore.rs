@@ -70,11 +70,11 @@ impl PgRestore {
     /// Those of `archive`; CannotCreate (73) with pg_restore's message.
     pub(super) fn run(
         &self,
-        making: &Restoring<'_>,
+        restoring: &Restoring<'_>,
         section: Section,
         archive: &mut (dyn Read + Send),
     ) -> Result<()> {
-        let server = &making.server;
+        let server = &restoring.server;
         let doing = || format!("restoring {} with {}", section.as_str(), self.words[0]);
         let mut passfile = NamedTempFile::new().or_fail_io(|| "creating a password file")?;
         passfile.write_all(&server.passfile_line()).or_fail_io(|| "writing a password file")?;
@@ -84,15 +84,15 @@ impl PgRestore {
             .arg("--exit-on-error")
             .arg("--no-password")
             .arg(format!("--section={}", section.as_str()))
-            .args(making.without_tablespaces.then_some("--no-tablespaces"))
-            .arg(format!("--dbname=dbname={}", conninfo_value(&making.database)))
+            .args(restoring.without_tablespaces.then_some("--no-tablespaces"))
+            .arg(format!("--dbname=dbname={}", conninfo_value(&restoring.database)))
             // Its messages are parsed.
             .env("LC_MESSAGES", "C")
             .env("PGHOST", &settings.host)
             .env("PGPORT", settings.port.to_string())
             .env("PGUSER", &settings.user)
             .env("PGPASSFILE", passfile.path());
-        run_command(command, archive, making.stop, doing).map(|_| ())
+        run_command(command, archive, restoring.stop, doing).map(|_| ())
     }
 
     /// Returns the post-data of `archive` as SQL, without a database.

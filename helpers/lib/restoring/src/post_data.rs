@@ -28,9 +28,9 @@ const IS_MISSING: [&str; 3] = ["42704", "42P01", "42830"];
 /// # Errors
 /// Data (65) when the archive is damaged, or with the names of refused entries; the server's;
 /// pg_restore's.
-pub fn restore(making: &mut Restoring<'_>) -> Result<()> {
-    let refused = if making.wanted.without.is_empty() {
-        match archive::restore(making, Section::PostData) {
+pub fn restore(restoring: &mut Restoring<'_>) -> Result<()> {
+    let refused = if restoring.wanted.without.is_empty() {
+        match archive::restore(restoring, Section::PostData) {
             Err(failure) if is_of_server(&failure) => Some(failure),
             outcome => return outcome,
         }
@@ -40,15 +40,15 @@ pub fn restore(making: &mut Restoring<'_>) -> Result<()> {
     let is_again = refused.is_some();
     // The server's errors for the script say more than pg_restore's one line. If the script cannot
     // be read, report pg_restore's failure.
-    let script = match (archive::post_data_script(making), refused) {
+    let script = match (archive::post_data_script(restoring), refused) {
         (Err(_), Some(refused)) => return Err(refused),
         (script, _) => script?,
     };
-    let mut runner = Runner::new(making, is_again)?;
+    let mut runner = Runner::new(restoring, is_again)?;
     for entry in entries(&script).or_fail(Exit::Data, || DOING)? {
-        runner.run(making, entry)?;
+        runner.run(restoring, entry)?;
     }
-    runner.finish(making)
+    runner.finish(restoring)
 }
 
 /// Whether pg_restore stopped because the server refused an entry.
@@ -73,12 +73,12 @@ impl Runner {
     ///
     /// # Errors
     /// The server's.
-    pub fn new(making: &Restoring<'_>, is_again: bool) -> Result<Self> {
-        let control = Control::open(&making.server, &making.database, making.stop)?;
+    pub fn new(restoring: &Restoring<'_>, is_again: bool) -> Result<Self> {
+        let control = Control::open(&restoring.server, &restoring.database, restoring.stop)?;
         control.run(DOING, "SET lc_messages = 'C'")?;
-        let paths = match &making.wanted.search_path {
+        let paths = match &restoring.wanted.search_path {
             Some(path) => vec![list_of_literals(path)],
-            None => making.manifest.postgres.properties.search_paths(),
+            None => restoring.manifest.postgres.properties.search_paths(),
         };
         let paths = paths.iter().map(|path| format!("pg_catalog, {path}")).collect();
         Ok(Self { control, is_again, paths, left_out: false, refused: Vec::new() })
@@ -93,10 +93,10 @@ impl Runner {
     ///
     /// # Errors
     /// The server's, unless it refuses the entry.
-    pub fn run(&mut self, making: &mut Restoring<'_>, entry: &str) -> Result<()> {
+    pub fn run(&mut self, restoring: &mut Restoring<'_>, entry: &str) -> Result<()> {
         let (body, settings) = cut(entry);
         if let Some(label) = label(entry) {
-            self.run_entry(making, &label, body)?;
+            self.run_entry(restoring, &label, body)?;
         } else {
             for statement in split(body).unwrap_or_default() {
                 self.control.run(DOING, &statement.text)?;
@@ -104,7 +104,7 @@ impl Runner {
         }
         for setting in settings {
             let places_a_table = Token::Word("default_tablespace".to_owned());
-            if !(making.without_tablespaces
+            if !(restoring.without_tablespaces
                 && setting.tokens.iter().any(|(_, token)| *token == places_a_table))
             {
                 self.control.run(DOING, &setting.text)?;
@@ -113,14 +113,14 @@ impl Runner {
         Ok(())
     }
 
-    fn run_entry(&mut self, making: &mut Restoring<'_>, label: &str, sql: &str) -> Result<()> {
-        making.progress.doing(format!("restoring {}", printable(label)));
-        if making.wanted.without.iter().any(|wanted| wanted == label) {
-            making.leave_out(label, "");
+    fn run_entry(&mut self, restoring: &mut Restoring<'_>, label: &str, sql: &str) -> Result<()> {
+        restoring.progress.doing(format!("restoring {}", printable(label)));
+        if restoring.wanted.without.iter().any(|wanted| wanted == label) {
+            restoring.leave_out(label, "");
             self.left_out = true;
             return Ok(());
         }
-        let progress = making.progress;
+        let progress = restoring.progress;
         let try_once = |sql: &str| self.control.try_run_while(sql, || progress.advance(0));
         let Err(error) = try_once(sql)? else { return Ok(()) };
         let failure = from_client(format!("restoring {}", printable(label)), &error);
@@ -131,7 +131,7 @@ impl Runner {
             return Err(failure);
         }
         if self.left_out && IS_MISSING.contains(&sqlstate(&error)) {
-            making.leave_out(label, ", because it needs what is left out");
+            restoring.leave_out(label, ", because it needs what is left out");
             return Ok(());
         }
         for path in &self.paths {
@@ -144,7 +144,7 @@ impl Runner {
                     printable(label),
                     printable(path)
                 );
-                making.note(note);
+                restoring.note(note);
                 return Ok(());
             }
         }
@@ -156,12 +156,12 @@ impl Runner {
     ///
     /// # Errors
     /// Data (65) with the names of all refused entries.
-    pub fn finish(self, making: &Restoring<'_>) -> Result<()> {
+    pub fn finish(self, restoring: &Restoring<'_>) -> Result<()> {
         let labels: Vec<String> = self.refused.iter().map(|(label, _)| label.clone()).collect();
         let Some((_, first)) = self.refused.first() else { return Ok(()) };
         Err(Failure::new(Exit::Data, with_others(first, &labels[1..])).advise(format!(
             "Everything else can be restored. Repair it in the live database and back that up, or restore this set without it: {}",
-            without(making, &labels)
+            without(restoring, &labels)
         )))
     }
 }

@@ -13,25 +13,25 @@ use crate::Restoring;
 ///
 /// # Errors
 /// Data (65) when it differs from the manifest.
-pub fn check(making: &Restoring<'_>) -> Result<Box<dyn Read + Send>> {
-    let path = making.set.path.join(REDIS);
-    let identities = making.unlock.identities()?;
+pub fn check(restoring: &Restoring<'_>) -> Result<Box<dyn Read + Send>> {
+    let path = restoring.set.path.join(REDIS);
+    let identities = restoring.unlock.identities()?;
     let mut input = open::open(&path, &identities)?;
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; 256 << 10];
     let mut bytes = 0;
     loop {
-        making.stop.check()?;
+        restoring.stop.check()?;
         let read = input.read(&mut buffer).map_err(|cause| open::damaged(&path, cause))?;
         if read == 0 {
             break;
         }
         hasher.update(&buffer[..read]);
         bytes += read as u64;
-        making.progress.advance(0);
+        restoring.progress.advance(0);
     }
     let digest = hasher.finish();
-    match &making.manifest.redis {
+    match &restoring.manifest.redis {
         Some(redis) if redis.sha256 == digest && redis.bytes == bytes => open::open(&path, &identities),
         _ => Err(Failure::new(Exit::Data, format!("comparing {}", path.display()))
             .because(format!("it holds {bytes} bytes, SHA-256 {digest}, which is not what the manifest says"))

@@ -60,13 +60,13 @@ pub(super) fn is_misplaced(failure: &Failure) -> bool {
 }
 
 /// Returns the failure for rows that could not be loaded; `None` if there are none.
-pub(super) fn rows(making: &Restoring<'_>, refused: &[Refused<'_>]) -> Option<Failure> {
+pub(super) fn rows(restoring: &Restoring<'_>, refused: &[Refused<'_>]) -> Option<Failure> {
     let first = refused.first()?;
     let labels: Vec<String> = refused.iter().flat_map(Refused::labels).collect();
     Some(Failure::new(Exit::Data, with_others(&first.failure, &labels[1..])).advise(format!(
         "All other tables can be restored: say which search_path their functions need with --search-path, or leave the rows \
          out with: {}",
-        without(making, &labels)
+        without(restoring, &labels)
     )))
 }
 
@@ -79,10 +79,10 @@ pub(super) fn with_others(first: &Failure, others: &[String]) -> String {
 }
 
 /// Returns the command that leaves these out.
-pub(super) fn without(making: &Restoring<'_>, labels: &[String]) -> String {
+pub(super) fn without(restoring: &Restoring<'_>, labels: &[String]) -> String {
     let options =
         labels.iter().map(|label| format!("--without '{}'", printable(label).replace('\'', r"'\''")));
-    format!("nexus-restore apply {} {}", making.id(), some_of(options, " "))
+    format!("nexus-restore apply {} {}", restoring.id(), some_of(options, " "))
 }
 
 fn some_of(all: impl Iterator<Item = String>, between: &str) -> String {

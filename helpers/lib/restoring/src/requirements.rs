@@ -14,7 +14,7 @@ use crate::Restoring;
 ///
 /// # Errors
 /// Unavailable (69), Permission (77); the server's.
-pub fn check_server(making: &Restoring<'_>, control: &Control) -> Result<u32> {
+pub fn check_server(restoring: &Restoring<'_>, control: &Control) -> Result<u32> {
     let row = control.row(
         "checking the server",
         "SELECT pg_catalog.current_setting('server_version'), \
@@ -24,7 +24,7 @@ pub fn check_server(making: &Restoring<'_>, control: &Control) -> Result<u32> {
     )?;
     let (version, number): (String, i32) = (row.get(0), row.get(1));
     let number = number.cast_unsigned();
-    let of_set = &making.manifest.postgres;
+    let of_set = &restoring.manifest.postgres;
     if number / 10_000 < of_set.server_version_num / 10_000 {
         return Err(Failure::new(Exit::Unavailable, "checking the server")
             .because(format!("it is PostgreSQL {version}, the set is of {}", of_set.server_version))
@@ -37,7 +37,7 @@ pub fn check_server(making: &Restoring<'_>, control: &Control) -> Result<u32> {
     }
     if !row.get::<_, bool>(3) {
         return Err(Failure::new(Exit::Permission, "checking the server")
-            .because(format!("role {} is not a superuser", making.server.settings.user))
+            .because(format!("role {} is not a superuser", restoring.server.settings.user))
             .advise("Set NEXUS_PG_USER to a superuser (postgres in the shipped stack)"));
     }
     Ok(number)
@@ -47,14 +47,14 @@ pub fn check_server(making: &Restoring<'_>, control: &Control) -> Result<u32> {
 ///
 /// # Errors
 /// Unavailable (69); the server's.
-pub fn check_extensions(making: &mut Restoring<'_>, control: &Control) -> Result<()> {
+pub fn check_extensions(restoring: &mut Restoring<'_>, control: &Control) -> Result<()> {
     let rows = control.rows(
         "listing the extensions of the server",
         "SELECT name::text, default_version FROM pg_catalog.pg_available_extensions",
         &[],
     )?;
     let offered: BTreeMap<String, Option<String>> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-    for (name, version) in making.manifest.postgres.extensions.clone() {
+    for (name, version) in restoring.manifest.postgres.extensions.clone() {
         let refused = |why: String| {
             Failure::new(Exit::Unavailable, format!("looking for extension {name} {version}"))
                 .because(why)
@@ -68,7 +68,7 @@ pub fn check_extensions(making: &mut Restoring<'_>, control: &Control) -> Result
             Ordering::Less => return Err(refused(format!("the server has {default}"))),
             Ordering::Equal => {}
             Ordering::Greater => {
-                making.note(format!("extension {name}: {version} in the set, {default} here"));
+                restoring.note(format!("extension {name}: {version} in the set, {default} here"));
             }
         }
     }
@@ -81,19 +81,19 @@ pub fn check_extensions(making: &mut Restoring<'_>, control: &Control) -> Result
 ///
 /// # Errors
 /// The server's.
-pub fn check_tablespaces(making: &mut Restoring<'_>, control: &Control) -> Result<()> {
+pub fn check_tablespaces(restoring: &mut Restoring<'_>, control: &Control) -> Result<()> {
     let rows = control.rows(
         "listing the tablespaces",
         "SELECT spcname::text FROM pg_catalog.pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')",
         &[],
     )?;
     let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
-    let of_set = &making.manifest.postgres.properties.tablespaces;
+    let of_set = &restoring.manifest.postgres.properties.tablespaces;
     let missing = of_set.iter().flatten().filter(|name| *name != "pg_default" && !there.contains(*name));
     let missing: Vec<_> = missing.map(|name| printable(name)).collect();
-    making.without_tablespaces = !missing.is_empty() || (of_set.is_none() && there.is_empty());
+    restoring.without_tablespaces = !missing.is_empty() || (of_set.is_none() && there.is_empty());
     if !missing.is_empty() {
-        making.note(format!(
+        restoring.note(format!(
             "this server has no tablespace {}: all tables and indexes are where the database is",
             missing.join(", ")
         ));

@@ -17,21 +17,21 @@ use crate::statements::split;
 /// The longest roles file, in bytes: about 30,000 roles.
 const LONGEST: u64 = 16 << 20;
 
-/// Creates the roles that do not exist, and records them in `making`.
+/// Creates the roles that do not exist, and records them in `restoring`.
 ///
 /// # Errors
 /// Data (65) when the file is damaged; the server's.
-pub fn restore(making: &mut Restoring<'_>, control: &Control) -> Result<()> {
-    let path = making.set.path.join(ROLES);
+pub fn restore(restoring: &mut Restoring<'_>, control: &Control) -> Result<()> {
+    let path = restoring.set.path.join(ROLES);
     let mut sql = String::new();
-    open::open(&path, &making.unlock.identities()?)?
+    open::open(&path, &restoring.unlock.identities()?)?
         .take(LONGEST)
         .read_to_string(&mut sql)
         .map_err(|cause| open::damaged(&path, cause))?;
     let statements = split(&sql).or_fail(Exit::Data, || format!("reading {}", path.display()))?;
     let plan = plan(&statements, &existing(control)?);
-    run(making, control, &plan)?;
-    add_notes(making, &plan);
+    run(restoring, control, &plan)?;
+    add_notes(restoring, &plan);
     Ok(())
 }
 
@@ -61,7 +61,7 @@ fn existing(control: &Control) -> Result<Existing> {
     })
 }
 
-fn run(making: &mut Restoring<'_>, control: &Control, plan: &RolePlan) -> Result<()> {
+fn run(restoring: &mut Restoring<'_>, control: &Control, plan: &RolePlan) -> Result<()> {
     // pg_dumpall writes backslashes for this setting.
     control.run("preparing for the roles", "SET standard_conforming_strings = on")?;
     for step in &plan.run {
@@ -70,10 +70,10 @@ fn run(making: &mut Restoring<'_>, control: &Control, plan: &RolePlan) -> Result
             outcome = control.try_run(without)?;
         }
         match outcome {
-            Ok(()) => making.roles_made.extend(step.creates.clone()),
+            Ok(()) => restoring.roles_made.extend(step.creates.clone()),
             // A statement that another version does not support must not prevent the restore.
             Err(error) if step.creates.is_none() => {
-                making
+                restoring
                     .note(from_client(printable(&format!("not applied: {}", step.text)), &error).to_string());
             }
             Err(error) => {
@@ -84,22 +84,22 @@ fn run(making: &mut Restoring<'_>, control: &Control, plan: &RolePlan) -> Result
     Ok(())
 }
 
-fn add_notes(making: &mut Restoring<'_>, plan: &RolePlan) {
+fn add_notes(restoring: &mut Restoring<'_>, plan: &RolePlan) {
     for role in &plan.login {
-        making.note(format!(
+        restoring.note(format!(
             "role {} was made without its password: give it one in psql with \\password {}",
             printable(role),
             printable(&quote::identifier(role))
         ));
     }
     for statement in &plan.settings {
-        making.note(printable(&format!(
+        restoring.note(printable(&format!(
             "existing roles keep their settings; to apply one of the set: {statement}"
         )));
     }
     for (role, member) in &plan.missing {
         let (role, member) = (quote::identifier(role), quote::identifier(member));
-        making.note(printable(&format!(
+        restoring.note(printable(&format!(
             "{member} was a member of {role} in the set and is not now; if it should be: GRANT {role} TO {member}"
         )));
     }

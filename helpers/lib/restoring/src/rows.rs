@@ -21,46 +21,46 @@ use crate::{Restoring, again, parallel};
 /// # Errors
 /// Data (65) when a file differs from the manifest, or the server refuses a table's rows in every
 /// try; the server's.
-pub fn load(making: &mut Restoring<'_>) -> Result<()> {
-    let set = making.manifest.tables.clone();
+pub fn load(restoring: &mut Restoring<'_>) -> Result<()> {
+    let set = restoring.manifest.tables.clone();
     for table in &set {
-        if making.is_left_out(table) {
-            making.leave_out(&table.label(), &format!(", {}", counted(table.rows, "row")));
+        if restoring.is_left_out(table) {
+            restoring.leave_out(&table.label(), &format!(", {}", counted(table.rows, "row")));
         }
     }
-    let tables = set.iter().filter(|table| !making.is_left_out(table)).collect();
+    let tables = set.iter().filter(|table| !restoring.is_left_out(table)).collect();
     let refused = {
-        let making = &*making;
-        let identities = || making.unlock.identities();
-        parallel::each_table(making, tables, identities, |identities, session, table| {
-            let outcome = load_table(making, identities, session, table);
+        let restoring = &*restoring;
+        let identities = || restoring.unlock.identities();
+        parallel::each_table(restoring, tables, identities, |identities, session, table| {
+            let outcome = load_table(restoring, identities, session, table);
             match outcome {
                 Err(failure) if is_about_content(&failure) => {
                     // COPY was interrupted, so this session cannot be used again.
-                    *session = parallel::session(making)?;
+                    *session = parallel::session(restoring)?;
                     Ok(Some(Refused::table(table, failure)))
                 }
                 outcome => outcome.map(|()| None),
             }
         })?
     };
-    again::load(making, &set, refused.into_iter().flatten().collect())
+    again::load(restoring, &set, refused.into_iter().flatten().collect())
 }
 
 /// Loads a table by TRUNCATE and COPY in one transaction. PostgreSQL then writes a new file from
 /// start to end and does not fill free space in earlier pages. So a later read returns the rows in
 /// this order (COPY, "FREEZE"; `TABLE_INSERT_SKIP_FSM` in the source).
 pub(super) fn load_table(
-    making: &Restoring<'_>,
+    restoring: &Restoring<'_>,
     identities: &[Box<dyn Identity>],
     session: &mut RawSession,
     table: &Table,
 ) -> Result<()> {
     let doing = format!("restoring {}", printable(&table.label()));
-    making.progress.doing(&doing);
+    restoring.progress.doing(&doing);
     session.execute(&doing, "BEGIN")?;
     session.execute(&doing, &format!("TRUNCATE ONLY {}", table.qualified()))?;
-    copy(making, identities, session, table, &table.copy_in(), |_| Ok(()))?;
+    copy(restoring, identities, session, table, &table.copy_in(), |_| Ok(()))?;
     session.execute(&doing, "COMMIT")
 }
 
@@ -70,7 +70,7 @@ pub(super) fn load_table(
 /// Data (65) when the rows differ from the backup. Then nothing is committed, because the session
 /// ends with the failure.
 pub(super) fn copy(
-    making: &Restoring<'_>,
+    restoring: &Restoring<'_>,
     identities: &[Box<dyn Identity>],
     session: &mut RawSession,
     table: &Table,
@@ -78,16 +78,16 @@ pub(super) fn copy(
     mut see: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let doing = format!("restoring {}", printable(&table.label()));
-    let mut file = TableFile::open(making, identities, table)?;
+    let mut file = TableFile::open(restoring, identities, table)?;
     let copied = session
         .copy_in(&doing, sql, |buffer| {
-            making.stop.check()?;
+            restoring.stop.check()?;
             let read = file.read(buffer)?;
             see(&buffer[..read])?;
-            making.progress.advance(read as u64);
+            restoring.progress.advance(read as u64);
             Ok(read)
         })
-        .map_err(|refusal| file.or_damaged(making.stop, &doing, table, refusal))?;
+        .map_err(|refusal| file.or_damaged(restoring.stop, &doing, table, refusal))?;
     let digest = file.hasher.finish();
     if digest != table.sha256 || copied.bytes != table.bytes || copied.rows != table.rows {
         return Err(Failure::new(Exit::Data, doing).because(format!(
@@ -109,8 +109,8 @@ struct TableFile {
 }
 
 impl TableFile {
-    fn open(making: &Restoring<'_>, identities: &[Box<dyn Identity>], table: &Table) -> Result<Self> {
-        let path = making.set.path.join(&table.file);
+    fn open(restoring: &Restoring<'_>, identities: &[Box<dyn Identity>], table: &Table) -> Result<Self> {
+        let path = restoring.set.path.join(&table.file);
         let input = Box::new(open::open(&path, identities)?);
         Ok(Self { path, input, hasher: Hasher::default(), size: table.bytes, left: table.bytes })
     }

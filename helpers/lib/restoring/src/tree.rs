@@ -47,11 +47,11 @@ pub struct Tree {
 /// # Errors
 /// The server's.
 pub(super) fn find<'t>(
-    making: &Restoring<'_>,
+    restoring: &Restoring<'_>,
     tables: &'t [Table],
     table: &Table,
 ) -> Result<Option<Branches<'t>>> {
-    let control = Control::open(&making.server, &making.database, making.stop)?;
+    let control = Control::open(&restoring.server, &restoring.database, restoring.stop)?;
     let name = qualified(&table.schema, &table.table);
     let family = control.rows("looking for the root of a partition", FAMILY, &[&name])?;
     let mut family = family.iter().map(|row| (row.get(0), row.get(1)));
@@ -60,7 +60,7 @@ pub(super) fn find<'t>(
     let tables = tables
         .iter()
         .filter(|table| leaves.contains(&(table.schema.clone(), table.table.clone())))
-        .filter(|table| !making.is_left_out(table))
+        .filter(|table| !restoring.is_left_out(table))
         .collect();
     Ok(Some(Branches { root, tables }))
 }
@@ -77,19 +77,19 @@ impl Branches<'_> {
     /// Those of [`rows::copy`]. The session is then unusable.
     pub(super) fn load(
         &self,
-        making: &Restoring<'_>,
+        restoring: &Restoring<'_>,
         identities: &[Box<dyn Identity>],
         session: &mut RawSession,
     ) -> Result<Tree> {
         let doing = format!("restoring the partitions of {}", self.label());
-        making.progress.doing(&doing);
+        restoring.progress.doing(&doing);
         let root = format!("{}.{}", ascii_identifier(&self.root.0), ascii_identifier(&self.root.1));
         session.execute(&doing, "BEGIN")?;
         session.execute(&doing, &format!("TRUNCATE {root}"))?;
         let mut expected = RowSum::default();
         for table in &self.tables {
             let mut adder = Adder::new(table);
-            rows::copy(making, identities, session, table, &table.copy_in_through(&root), |piece| {
+            rows::copy(restoring, identities, session, table, &table.copy_in_through(&root), |piece| {
                 adder.take(piece)
             })?;
             expected += adder.finish()?;
@@ -104,18 +104,18 @@ impl Branches<'_> {
 ///
 /// # Errors
 /// The server's.
-pub(super) fn compare(making: &Restoring<'_>, tree: &Tree) -> Result<Option<String>> {
-    let tables = making.manifest.tables.iter().filter(|table| tree.files.contains(&table.file)).collect();
+pub(super) fn compare(restoring: &Restoring<'_>, tree: &Tree) -> Result<Option<String>> {
+    let tables = restoring.manifest.tables.iter().filter(|table| tree.files.contains(&table.file)).collect();
     let sums = parallel::each_table(
-        making,
+        restoring,
         tables,
         || Ok(()),
         |(), session, table| {
             let doing = format!("comparing {}", printable(&table.label()));
-            making.progress.doing(&doing);
+            restoring.progress.doing(&doing);
             let mut adder = Adder::new(table);
             session.copy_out(&doing, &table.copy_out(), |piece| {
-                making.progress.advance(piece.len() as u64);
+                restoring.progress.advance(piece.len() as u64);
                 adder.take(piece)
             })?;
             adder.finish()
