@@ -29,7 +29,7 @@ pub fn remembered<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     u64::deserialize(from).map(to_remember)
 }
 
-/// `000042-20261122T030012Z`
+/// The name of a set, such as `000042-20261122T030012Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetName {
     /// The number, one more for each set, up to [`HIGHEST`]; never reused.
@@ -90,7 +90,7 @@ impl FromStr for SetName {
     }
 }
 
-/// `20261122T030012Z`
+/// Parses a time such as `20261122T030012Z`.
 fn parse_taken(text: &str) -> Option<Timestamp> {
     if text.len() != 16 || !text.is_ascii() {
         return None;

@@ -38,7 +38,7 @@ pub struct Proof {
     pub taken: Timestamp,
     /// The version of NEXUS that tested it.
     pub nexus_version: String,
-    /// Why it is not proven.
+    /// Why the set is not proven, if it is not.
     pub failure: Option<String>,
     /// The `server_version` of the throwaway server.
     pub server_version: Option<String>,

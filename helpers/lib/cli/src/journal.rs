@@ -45,7 +45,7 @@ pub mod message_id {
     pub const PURGE_FAILED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a71";
     /// A purge stopped: it would have removed more than an unattended run may.
     pub const PURGE_TOO_MUCH: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a72";
-    /// A backup set was removed because it held something forgotten.
+    /// A backup set was removed because it contained forgotten rows.
     pub const SET_EXPUNGED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a73";
     /// A restore forgot again the rows that the ledger lists.
     pub const REPLAYED: &str = "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a74";
@@ -133,7 +133,7 @@ impl Log for PlainLogger {
     fn flush(&self) {}
 }
 
-/// Where journald listens (systemd-journald.service(8)).
+/// The socket of journald (systemd-journald.service(8)).
 const SOCKET: &str = "/run/systemd/journal/socket";
 /// The longest time that a process waits at its end for journald. Usually it waits a fraction of a
 /// millisecond.

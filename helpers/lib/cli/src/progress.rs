@@ -118,7 +118,7 @@ impl Progress {
 }
 
 impl Report {
-    /// "dumping nexus_memory.zep_episodic_memory 41 %, 212 MiB, 96 MiB/s"
+    /// Returns a line such as "dumping public.notes 41 %, 212 MiB, 96 MiB/s".
     fn line(&self, done: u64, total: u64) -> String {
         let mut line = self.doing.clone();
         if let Some(percent) = (done * 100).checked_div(total) {

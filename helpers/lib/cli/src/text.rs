@@ -30,7 +30,7 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// `1 234 567`
+/// Formats a number as `1 234 567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -43,7 +43,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// `2026-11-22 03:00:12 UTC`
+/// Formats a time as `2026-11-22 03:00:12 UTC`.
 pub fn moment(at: Timestamp) -> String {
     let at = at.to_zoned(TimeZone::UTC).datetime();
     format!(

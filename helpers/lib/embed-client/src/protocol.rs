@@ -163,7 +163,7 @@ impl Request {
         Self { v: Version1, kind, texts }
     }
 
-    /// As a frame, its length included.
+    /// Encodes it as a frame, with its length.
     ///
     /// # Errors
     /// The request has no texts, more than [`MOST_TEXTS`], or is longer than [`LONGEST_REQUEST`].
@@ -176,7 +176,7 @@ impl Request {
         Ok(framed(body))
     }
 
-    /// Reads a frame's body.
+    /// Parses the body of a frame.
     ///
     /// # Errors
     /// The body is not a valid request. The error quotes nothing of the texts.
@@ -201,7 +201,7 @@ impl Request {
 }
 
 impl EmbedReply {
-    /// As a frame, its length included.
+    /// Encodes it as a frame, with its length.
     ///
     /// # Errors
     /// The answer does not fit the format.
@@ -216,7 +216,7 @@ impl EmbedReply {
         }
     }
 
-    /// Reads a frame's body.
+    /// Parses the body of a frame.
     ///
     /// # Errors
     /// The body is not a valid answer.

@@ -210,7 +210,7 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     file.finish().map(|_| ())
 }
 
-/// `purge-ledger.head`
+/// Returns the path of `purge-ledger.head`.
 fn head_path(path: &Path) -> PathBuf {
     path.with_extension("head")
 }

@@ -49,12 +49,12 @@ impl Files {
         Keys::read_from(&self.credential)
     }
 
-    /// `ledger_key.next`
+    /// Returns the path of `ledger_key.next`.
     fn next_keys(&self) -> PathBuf {
         self.credential.with_extension("next")
     }
 
-    /// `purge-ledger.next`
+    /// Returns the path of `purge-ledger.next`.
     fn next(&self) -> PathBuf {
         self.ledger.with_extension("next")
     }
@@ -170,7 +170,7 @@ fn drop_note(files: &Files) -> Result<()> {
     remove_if_there(&files.next_keys())
 }
 
-/// `purge-ledger.handover`
+/// Returns the path of `purge-ledger.handover`.
 fn note_path(path: &Path) -> PathBuf {
     path.with_extension("handover")
 }

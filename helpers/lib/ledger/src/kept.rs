@@ -113,7 +113,7 @@ pub fn since<'a>(now: &'a [Line], then: &Draft, foreign: &BTreeSet<Digest>) -> V
     now.iter().filter(is_new).collect()
 }
 
-/// `purge-ledger.kept`
+/// Returns the path of `purge-ledger.kept`.
 fn directory(files: &Files) -> PathBuf {
     files.ledger.with_extension("kept")
 }

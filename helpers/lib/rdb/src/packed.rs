@@ -17,7 +17,7 @@ const END: u8 = 0xff;
 /// The longest text of a number or a score, in bytes.
 const LONGEST_NUMBER: u64 = 128;
 
-/// How entries are stored.
+/// The format of a packed collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
     Listpack,

@@ -78,7 +78,7 @@ enum State {
     Length,
     /// This many bytes of a field.
     Field(usize),
-    /// Nothing.
+    /// The end of the stream.
     End,
 }
 

@@ -1,4 +1,4 @@
-//! Acting on files as the owner of their directory.
+//! Acts on files as the owner of their directory.
 
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -37,7 +37,7 @@ fn only_regular_files_are_opened_and_no_open_blocks() {
 fn a_file_is_replaced_whole_or_not_at_all() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
-    // Of a run that was killed.
+    // Left by a killed run.
     fs::write(partial_of(&path), "half").unwrap();
     replace_on_disk(&path, b"old", 0o640).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
