@@ -50,7 +50,7 @@ def markdown(results, kind, missing):
     cases = sum(result.struck for result in results)
     lines = [f"{kind.capitalize()}: {cases} cases, {sum(r.failed for r in results)} failed ({sources(results)}).", ""]
     if missing:
-        lines += [f"{len(missing)} rows are not in it, because they have not been run (again) yet: {'; '.join(missing)}.", ""]
+        lines += [f"{len(missing)} rows are missing, because they have not run yet: {'; '.join(missing)}.", ""]
     lines += [f"- {line}" for line in summary(results)]
     lines += ["", "| " + " | ".join(HEAD[:-1]) + " |", "|" + "---|" * (len(HEAD) - 1)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells(result)[:-1]) + " |" for result in results]

@@ -40,13 +40,13 @@ class AlertLost(Wrong):
 class ToldTwice(Wrong):
     """The owner has heard the same thing twice though the first time was confirmed."""
 
-    kind = "alerts told twice"
+    kind = "alerts sent twice"
 
 
 class WrongEnd(Wrong):
     """It ended otherwise than the table says."""
 
-    kind = "ended otherwise than the table says"
+    kind = "unexpected exits"
 
 
 class Leftover(Wrong):
