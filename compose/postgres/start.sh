@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# PostgreSQL's entrypoint in its container; replaces the image's own for two reasons:
-#   - that one exports the superuser's password into the environment of the server, for as long as the server lives;
-#   - when its first start is cut short, it takes the half-made cluster for a whole one at the next.
-# Here the cluster is made beside its final place and moved there in one rename; migrate.sh does what comes after.
+# PostgreSQL's entrypoint in its container. It replaces the image's own for two reasons:
+#   - the image's exports the superuser's password into the server's environment;
+#   - after an interrupted first start, the image's takes the incomplete cluster for a complete one.
+# This script creates the cluster beside its final place and moves it there with one rename; then migrate.sh takes over.
 set -euo pipefail
 umask 077
 # Without a trap, bash ignores the SIGINT that stops the container while a command runs that survives it.
 trap 'exit 143' INT TERM
 
-# A cluster of another version is no reason to begin with an empty one. (A throwaway server's directory has no version's name.)
+# Never start with an empty cluster because the existing one is of another version. (A throwaway server's directory names no version.)
 program=$(postgres --version | grep -oE '[0-9]+' | head -n 1)
 if [[ $PGDATA =~ ^/var/lib/postgresql/([0-9]+)/ && ${BASH_REMATCH[1]} != "$program" ]]; then
 	echo "nexus: the image is PostgreSQL $program and the memory is ${BASH_REMATCH[1]}'s (NEXUS_POSTGRES_MAJOR): set the image back, then nexus-upgrade-postgres IMAGE" >&2
@@ -21,7 +21,7 @@ refuse_new_memory() {
 	exit 1
 }
 
-# After the loss of a memory, an empty one would answer as if nothing were wrong, and its backups would replace the full ones.
+# After the loss of a memory, an empty one would seem healthy, and its backups would replace the full ones.
 # Root owns both files, outside of the volume: nexus-stack.service creates one once there is a memory; nexus-setup --new-memory
 # and nexus-upgrade-postgres create the other.
 if [[ ! -s $PGDATA/PG_VERSION && $PGDATA =~ ^/var/lib/postgresql/([0-9]+)/ ]]; then
@@ -39,24 +39,24 @@ if [[ ! -s $PGDATA/PG_VERSION ]]; then
 	new=$PGDATA.new
 	rm -rf "$new"
 	mkdir -p "$(dirname "$PGDATA")"
-	# The builtin collation changes neither with the C library nor with the image's Debian, so no index on text ever
-	# goes stale by an upgrade of the image. Every login needs its password, also over the socket.
+	# The builtin collation does not depend on the C library or the image's Debian, so an upgrade of the image never
+	# invalidates an index on text. Every login needs its password, also over the socket.
 	# NEXUS_INITDB_OPTIONS: a throwaway server need not wait for the disk.
-	# In the background: bash handles a signal only between two commands of the foreground.
+	# In the background, because bash handles a signal only between two commands of the foreground.
 	# shellcheck disable=SC2086 # it is a list of words
 	initdb ${NEXUS_INITDB_OPTIONS-} --pgdata="$new" --username=postgres --pwfile=/run/secrets/postgres_password \
 		--auth-local=scram-sha-256 --auth-host=scram-sha-256 --data-checksums \
 		--encoding=UTF8 --locale=C.UTF-8 --locale-provider=builtin --builtin-locale=C.UTF-8 &
 	wait "$!"
 	if [[ -d $PGDATA ]]; then
-		rmdir "$PGDATA" # empty, or this is a cluster without its PG_VERSION, and nobody's to overwrite
+		rmdir "$PGDATA" # fails if it is not empty: then it is a cluster without its PG_VERSION
 	fi
 	mv --no-target-directory "$new" "$PGDATA"
 	sync "$(dirname "$PGDATA")"
 fi
 
-# The socket's lock file outlives a killed container (its directory is the host's) and names a process number of
-# that container's. No other server can be listening here: this container is the only one with this name.
+# The socket's lock file outlives a killed container, because its directory is the host's, and names a process number of
+# that container. No other server can listen here: this container is the only one with this name.
 rm -f /var/run/postgresql/.s.PGSQL.5432.lock
 # NEXUS_POSTGRES_OPTIONS: what nexus-upgrade-postgres adds while it works.
 # shellcheck disable=SC2086 # it is a list of words

@@ -1,5 +1,6 @@
--- Which of the numbered files here have been applied to this database.
--- The others lock this table, so that each is applied once: programs may not lock it, as they may take any advisory lock.
+-- Records which of the numbered files here have been applied to this database.
+-- The others lock this table, so that each is applied once. Not an advisory lock: programs may take any of those, but not lock
+-- this table.
 BEGIN;
 CREATE SCHEMA IF NOT EXISTS nexus_memory;
 CREATE TABLE IF NOT EXISTS nexus_memory.migrations (

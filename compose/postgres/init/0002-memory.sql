@@ -1,5 +1,5 @@
--- Episodes. Columns are those of the NEXUS programs that exist, plus agent_id; a table that such a program has already
--- made is adopted: what it lacks is added, what it holds stays.
+-- Episodes. The columns are those of existing NEXUS programs, plus agent_id. If such a program has already created the table,
+-- this adds the missing columns and keeps its rows.
 BEGIN;
 LOCK TABLE nexus_memory.migrations IN SHARE ROW EXCLUSIVE MODE;
 SELECT NOT EXISTS (SELECT FROM nexus_memory.migrations WHERE version = 2) AS needed \gset
@@ -25,7 +25,7 @@ ALTER TABLE nexus_memory.zep_episodic_memory
 ALTER TABLE nexus_memory.zep_episodic_memory
     DROP CONSTRAINT IF EXISTS zep_importance_score_range,
     ADD CONSTRAINT zep_importance_score_range CHECK (importance_score BETWEEN 0 AND 1),
-    -- The empty agent is the one that sees nothing, so it may own nothing.
+    -- The empty agent sees nothing, so it may own nothing.
     DROP CONSTRAINT IF EXISTS zep_agent_id_not_empty,
     ADD CONSTRAINT zep_agent_id_not_empty CHECK (agent_id <> '');
 
@@ -34,8 +34,8 @@ COMMENT ON COLUMN nexus_memory.zep_episodic_memory.metadata IS 'Free form; the t
 COMMENT ON COLUMN nexus_memory.zep_episodic_memory.agent_id IS 'Whose memory this is; row-level security compares it with the setting nexus.agent_id';
 
 -- The words of a text, for full-text search: stemmed as Spanish, as English, and as Spanish typed without its accents.
--- Only the first 65,536 characters: a tsvector holds 1 MiB at most, and an episode must not be refused for being long.
--- PL/pgSQL and LEAKPROOF, so that the planner neither inlines it nor keeps it from the index under row-level security.
+-- Only the first 65,536 characters: a tsvector has at most 1 MiB, and long episodes must not be refused.
+-- PL/pgSQL, so that the planner does not inline it; LEAKPROOF, so that it can use the index under row-level security.
 CREATE OR REPLACE FUNCTION nexus_memory.episode_words(content text) RETURNS tsvector
     LANGUAGE plpgsql IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS
 $$
@@ -50,7 +50,7 @@ END
 $$;
 COMMENT ON FUNCTION nexus_memory.episode_words IS 'Words of a text for full-text search, Spanish and English; what the index holds';
 
--- What a person typed, as a query for those words: WHERE nexus_memory.episode_words(content) @@ nexus_memory.episode_query('…')
+-- Turns typed text into a query for those words: WHERE nexus_memory.episode_words(content) @@ nexus_memory.episode_query('…')
 CREATE OR REPLACE FUNCTION nexus_memory.episode_query(typed text) RETURNS tsquery
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS
 $$
@@ -65,7 +65,7 @@ COMMENT ON FUNCTION nexus_memory.episode_query IS 'A typed search as a query for
 CREATE INDEX IF NOT EXISTS zep_embedding_hnsw ON nexus_memory.zep_episodic_memory
     USING hnsw (embedding public.vector_cosine_ops) WITH (m = 16, ef_construction = 64);
 CREATE INDEX IF NOT EXISTS zep_timestamp ON nexus_memory.zep_episodic_memory ("timestamp");
--- Row-level security adds the agent to every query of a program, so its "latest" is this index.
+-- Row-level security adds the agent to every query of a program, so lists of the newest episodes use this index.
 CREATE INDEX IF NOT EXISTS zep_agent_timestamp ON nexus_memory.zep_episodic_memory (agent_id, "timestamp" DESC);
 CREATE INDEX IF NOT EXISTS zep_tags ON nexus_memory.zep_episodic_memory USING gin (tags);
 CREATE INDEX IF NOT EXISTS zep_words ON nexus_memory.zep_episodic_memory USING gin (nexus_memory.episode_words(content));
@@ -78,7 +78,7 @@ CREATE POLICY own_agent ON nexus_memory.zep_episodic_memory
     WITH CHECK (agent_id = current_setting('nexus.agent_id', true));
 
 GRANT USAGE ON SCHEMA nexus_memory TO nexus_app;
--- Not TRUNCATE: it knows no row-level security.
+-- Not TRUNCATE: it ignores row-level security.
 GRANT SELECT, INSERT, UPDATE, DELETE ON nexus_memory.zep_episodic_memory TO nexus_app;
 
 INSERT INTO nexus_memory.migrations (version, name) VALUES (2, 'memory');

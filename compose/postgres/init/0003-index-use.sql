@@ -1,7 +1,7 @@
--- Under row-level security PostgreSQL uses an index only for operators whose functions are marked LEAKPROOF; any other
--- is kept until the policy has passed each row, which makes every search by word or tag read the whole table
--- (CREATE POLICY, section Notes). These three only compare what they are given: they print nothing and their errors
--- quote nothing. A dump does not carry the mark of a built-in function, so this too is a state, asserted at every start.
+-- Under row-level security PostgreSQL uses an index only for operators whose functions are marked LEAKPROOF. It applies
+-- others only after the policy, row by row, so every search by word or tag would read the whole table (CREATE POLICY,
+-- section Notes). These three only compare their arguments: they print nothing and their errors quote nothing. A dump does
+-- not contain this mark of a built-in function, so this too is a state, asserted at every start.
 BEGIN;
 ALTER FUNCTION pg_catalog.ts_match_vq(tsvector, tsquery) LEAKPROOF;
 ALTER FUNCTION pg_catalog.arraycontains(anyarray, anyarray) LEAKPROOF;

@@ -1,15 +1,14 @@
--- Which episodes have no vector yet. A trigger keeps the list, so none is left without one unnoticed, whoever stores it.
+-- The queue of episodes without a vector. A trigger fills it, so it misses none, whichever program stores the episode.
 BEGIN;
 LOCK TABLE nexus_memory.migrations IN SHARE ROW EXCLUSIVE MODE;
 
--- The role that fills in vectors: a state, asserted at every start, like the one of 0001-role.sql.
--- Its password is set by migrate.sh.
+-- The role that writes vectors: a state, asserted at every start, like that of 0001-role.sql. migrate.sh sets its password.
 SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'nexus_embed') AS missing \gset
 \if :missing
     CREATE ROLE nexus_embed;
 \endif
--- It works for all agents, and yet has no BYPASSRLS: that would hold for every table of every database of the server.
--- The policies below show it the rows of two tables, and the grants on columns leave it no more of those than it needs.
+-- It works for all agents, but without BYPASSRLS, which would apply to every table of every database of the server.
+-- The policies below show it the rows of two tables, and grants limit it to the columns that it needs.
 ALTER ROLE nexus_embed LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS;
 GRANT CONNECT ON DATABASE :"DBNAME" TO nexus_embed;
 
@@ -31,8 +30,8 @@ COMMENT ON TABLE nexus_memory.embedding_queue IS 'Episodes that wait for their v
 COMMENT ON COLUMN nexus_memory.embedding_queue.state IS 'waiting, or failed: tried often enough, and left to a person';
 COMMENT ON COLUMN nexus_memory.embedding_queue.next_try_at IS 'Not to be tried before';
 
--- An episode without a vector, and one whose text has changed while its vector stayed, is queued; one whose vector has come
--- is not any more. SECURITY DEFINER: programs may read the list, and only this may write it for them.
+-- Queues an episode without a vector, or whose text has changed while its vector stayed, and removes one that has got its
+-- vector. SECURITY DEFINER: programs may read the queue, but not write it.
 CREATE FUNCTION nexus_memory.queue_embedding() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS
 $$
@@ -49,7 +48,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION nexus_memory.queue_embedding IS 'Trigger: keeps embedding_queue';
--- Nobody may hang it on a table of their own.
+-- Nobody may use it as a trigger of their own tables.
 REVOKE ALL ON FUNCTION nexus_memory.queue_embedding FROM PUBLIC;
 
 CREATE TRIGGER queue_embedding_insert AFTER INSERT ON nexus_memory.zep_episodic_memory

@@ -1,10 +1,10 @@
--- What the API needs besides the episodes: keys that make a retry safe, and indexes for its counts.
+-- For the API: idempotency keys, which make a retry safe, and indexes for its counts.
 BEGIN;
 LOCK TABLE nexus_memory.migrations IN SHARE ROW EXCLUSIVE MODE;
 SELECT NOT EXISTS (SELECT FROM nexus_memory.migrations WHERE version = 5) AS needed \gset
 \if :needed
 
--- A request's Idempotency-Key, put here in the transaction that stores its episodes. No text: what was asked is a SHA-256.
+-- The Idempotency-Key of a request, written in the transaction that stores its episodes. It has the request's SHA-256, no text.
 CREATE TABLE nexus_memory.api_idempotency (
     agent_id    text        NOT NULL DEFAULT current_setting('nexus.agent_id'),
     key         text        NOT NULL,
@@ -23,16 +23,16 @@ CREATE POLICY own_agent ON nexus_memory.api_idempotency
     WITH CHECK (agent_id = current_setting('nexus.agent_id', true));
 GRANT SELECT, INSERT, DELETE ON nexus_memory.api_idempotency TO nexus_app;
 
--- Episodes without a vector are few; counted by this, where the vectors themselves would have to be read.
+-- Counts the few episodes without a vector; without it, a count would read all vectors.
 CREATE INDEX IF NOT EXISTS zep_without_embedding ON nexus_memory.zep_episodic_memory (agent_id) WHERE embedding IS NULL;
 
--- A search among the episodes of a type that is rare.
+-- For a search among the episodes of a rare type.
 CREATE INDEX IF NOT EXISTS zep_type ON nexus_memory.zep_episodic_memory ((metadata ->> 'action_type'));
 
 INSERT INTO nexus_memory.migrations (version, name) VALUES (5, 'api');
 \endif
 
--- As in 0003-index-use.sql: without it row-level security keeps every search from the index on the type. It gives a member of
--- an object or nothing, and fails for no value. A state, too.
+-- As in 0003-index-use.sql: without this mark, no search under row-level security uses the index on the type. The function
+-- returns a member of an object or NULL, and fails for no value. A state, too.
 ALTER FUNCTION pg_catalog.jsonb_object_field_text(jsonb, text) LEAKPROOF;
 COMMIT;
