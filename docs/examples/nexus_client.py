@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""A client of NEXUS in Python's standard library alone: to copy, to import, or to use from the shell.
+"""A client of NEXUS that needs only Python's standard library. Copy it, import it, or use it from the shell:
 
     nexus_client.py remember "The spare key is with Marta" --tag home
     nexus_client.py recall "who has the key?"
     nexus_client.py recent
     nexus_client.py forget EPISODE_ID
 
-NEXUS_URL (http://127.0.0.1:8003), NEXUS_AGENT (nexus) and NEXUS_TOKEN_FILE (a file with the bearer token, where the API wants one)
-are read from the environment. At that URL it uses the socket /run/nexus/api.sock instead, where it may.
+It reads NEXUS_URL (http://127.0.0.1:8003), NEXUS_AGENT (nexus) and NEXUS_TOKEN_FILE (a file with the bearer token, if the API
+requires one) from the environment. For the default URL it uses the socket /run/nexus/api.sock instead, if it may.
 """
 
 import argparse
@@ -26,27 +26,27 @@ import uuid
 
 
 class Refused(Exception):
-    """The API understood and refused: `code` is for programs, the text for people; `again`: an earlier try had no
-    answer."""
+    """The API refused the request. `code` is for programs, the text for people; `again` means that an earlier attempt had no
+    reply."""
 
-    def __init__(self, status, said, again=False):
-        field = f" (field {said['field']})" if said.get("field") else ""
-        super().__init__(f"{said.get('message', 'no reason was given')}{field}")
-        self.status, self.code, self.again = status, said.get("code", ""), again
-
-
-class Stranger(Exception):
-    """Something answered that is not NEXUS."""
+    def __init__(self, status, details, again=False):
+        field = f" (field {details['field']})" if details.get("field") else ""
+        super().__init__(f"{details.get('message', 'no reason was given')}{field}")
+        self.status, self.code, self.again = status, details.get("code", ""), again
 
 
-# Programs on no network reach NEXUS by this socket: root, and the group nexus. Only root can put one there.
+class NotNexus(Exception):
+    """Another program than NEXUS replied."""
+
+
+# Root and the group nexus may use this socket. Only root can create it.
 SOCKET = "/run/nexus/api.sock"
 HERE = "http://127.0.0.1:8003"
 
 
 class Connection(http.client.HTTPConnection):
-    """A connection over plain HTTP that gives nothing to another user's program: to the socket where this user may open it, else
-    over TCP. Any program can take a port that is free, so what has accepted the connection is looked up before a byte is sent."""
+    """A plain HTTP connection that sends nothing to another user's program. It uses the Unix socket if this user may open it,
+    otherwise TCP. Any program can take a free port, so over TCP it finds out who accepted the connection before it sends a byte."""
 
     def connect(self):
         if f"http://{self.host}:{self.port}" == HERE and os.access(SOCKET, os.W_OK):
@@ -56,22 +56,22 @@ class Connection(http.client.HTTPConnection):
             return
         super().connect()
         end = time.monotonic() + self.timeout
-        while (user := user_at_the_other_end(self.sock)) is None:
+        while (user := peer_user(self.sock)) is None:
             if time.monotonic() > end:
-                raise TimeoutError("nobody has accepted the connection")
+                raise TimeoutError("no program has accepted the connection")
             time.sleep(0.01)
         if user not in trusted_users():
-            raise Stranger(f"port {self.port} belongs to another user's program (user number {user})")
+            raise NotNexus(f"port {self.port} belongs to another user's program (user number {user})")
 
 
-def user_at_the_other_end(sock):
-    """The user whose program has accepted this connection; None while none has; this user's own number where the other end is on
-    another machine, or this one cannot run NEXUS.
+def peer_user(sock):
+    """The user of the program that accepted this connection, or None if none has yet. If the peer is on another machine, or this
+    system cannot run NEXUS, this user.
 
-    The kernel's list of connections has a line for each end of one on this machine (proc_pid_net(5)). The line of the other end is
-    the one whose local address is our remote one, and the reverse: no two connections share both. Its user is the one that the
-    process had when it called accept(2), and only root can change it, so no other user's program can have one that says root.
-    Before that, and after the end, there is no file (its number is 0), and the line says user 0 of anybody's connection.
+    The kernel's list of connections has a line for each local end of a connection (proc_pid_net(5)). In the peer's line our remote
+    address is the local one, and the reverse; no two connections share both. Its user is that of the process when it called
+    accept(2), and only root can change it, so no other user's program can have a line of root. Before accept(2), and after the end,
+    the line has no inode (number 0), and its user is 0 for any connection.
     """
     ends = [(ipaddress.ip_address(name[0]), name[1]) for name in (sock.getpeername(), sock.getsockname())]
     if sys.platform != "linux" or not ends[0][0].is_loopback and ends[0][0] != ends[1][0]:
@@ -80,20 +80,20 @@ def user_at_the_other_end(sock):
         with open(family, encoding="ascii") as file:
             for line in file.readlines()[1:]:
                 fields = line.split()
-                if [end_of(field) for field in fields[1:3]] == ends and fields[9] != "0":
+                if [parse_endpoint(field) for field in fields[1:3]] == ends and fields[9] != "0":
                     return int(fields[7])
     return None
 
 
-def end_of(field):
-    """Address and port of a field such as 0100007F:1F43: the address in words of this machine's byte order."""
+def parse_endpoint(field):
+    """Parses a field such as 0100007F:1F43 into address and port. The address is in words of this machine's byte order."""
     words, port = field.split(":")
     address = ipaddress.ip_address(b"".join(int(words[i:i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(words), 8)))
     return getattr(address, "ipv4_mapped", None) or address, int(port, 16)
 
 
 def trusted_users():
-    """Root, this user (who may have a tunnel), and NEXUS."""
+    """Root, NEXUS, and this user, who may run a tunnel."""
     try:
         return {0, os.getuid(), pwd.getpwnam("nexus-api").pw_uid}
     except KeyError:
@@ -101,7 +101,7 @@ def trusted_users():
 
 
 class PlainHandler(urllib.request.HTTPHandler):
-    """Opens http:// by Connection."""
+    """Opens http:// with Connection."""
 
     def http_open(self, request):
         return self.do_open(Connection, request)
@@ -110,20 +110,20 @@ class PlainHandler(urllib.request.HTTPHandler):
 class Nexus:
     """The memory of one agent.
 
-    A request that is cut, or told to come back later, is tried again for `patience` seconds; an insert carries a key, so that
-    trying again stores it once.
+    Retries a request for `patience` seconds if the connection fails or the API is busy. An insert carries a key, so a retry does not
+    store it twice.
     """
 
     def __init__(self, url=HERE, agent="nexus", token=None, patience=30):
         self.url, self.agent, self.token, self.patience = url.rstrip("/"), agent, token, patience
-        # On another machine the certificate identifies the server. Plain HTTP is for this machine: no web proxy from the
-        # environment may see it.
+        # For another machine, the certificate identifies the server. Plain HTTP is for this machine: no proxy from the environment
+        # may see it.
         local = [PlainHandler, urllib.request.ProxyHandler({})] if self.url.startswith("http:") else []
         self.opener = urllib.request.build_opener(*local)
 
     @classmethod
     def from_environment(cls):
-        """As NEXUS_URL, NEXUS_AGENT and NEXUS_TOKEN_FILE say."""
+        """Creates a client from NEXUS_URL, NEXUS_AGENT and NEXUS_TOKEN_FILE."""
         token = None
         if os.environ.get("NEXUS_TOKEN_FILE"):
             with open(os.environ["NEXUS_TOKEN_FILE"], encoding="ascii") as file:
@@ -131,47 +131,47 @@ class Nexus:
         return cls(os.environ.get("NEXUS_URL", HERE), os.environ.get("NEXUS_AGENT", "nexus"), token)
 
     def remember(self, content, tags=(), kind="note", importance=0.5):
-        """Stores a text; its id. When it comes back, the text is on disk."""
+        """Stores a text and returns its id. Then the text is on disk."""
         body = {"action_type": kind, "action_details": {"content": content, "importance_score": importance}, "tags": list(tags)}
         return self.request("POST", "/memory/action", body, {"Idempotency-Key": str(uuid.uuid4())})["episode_id"]
 
     def recall(self, query, limit=10, min_similarity=0.3, **filters):
-        """What is nearest to the query, by meaning and by words; filters: mode, tags, type, since, until."""
+        """Searches by meaning and by words, best first. Filters: mode, tags, type, since, until."""
         body = {"query": query, "limit": limit, "min_similarity": min_similarity, **filters}
         return self.request("POST", "/memory/search", body)["results"]
 
     def recent(self, limit=10):
-        """What was stored last, newest first."""
+        """Returns the latest episodes, newest first."""
         return self.request("GET", f"/memory/episodic/recent?limit={int(limit)}")["episodes"]
 
     def forget(self, episode_id):
-        """Removes an episode for good: from the database, and from every backup that is restored later."""
+        """Forgets an episode for good: a later restore of a backup does not bring it back."""
         try:
             self.request("DELETE", f"/memory/episode/{urllib.parse.quote(episode_id, safe='')}")
         except Refused as refused:
-            # Gone, when it was tried again: the first try has done it, and its answer was lost.
+            # A retry that gets 404: the first attempt succeeded, but its reply was lost.
             if not (refused.status == 404 and refused.again):
                 raise
 
     def request(self, method, path, body=None, headers=None):
-        """One call; the answer's JSON. Raises Refused, or OSError when there was no answer in time."""
+        """Makes one call and returns the JSON of the reply. Raises Refused, NotNexus, or OSError if no reply came in time."""
         headers = {"X-Nexus-Agent": self.agent, "Content-Type": "application/json", **(headers or {})}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         data = None if body is None else json.dumps(body).encode()
-        # All of it can be repeated: an insert has its key, and the other calls change nothing the second time.
+        # Every call can be repeated: an insert has its key, and the others change nothing the second time.
         end, again = time.monotonic() + self.patience, False
         while True:
             try:
                 request = urllib.request.Request(self.url + path, data, headers, method=method)
-                with self.opener.open(request, timeout=30) as answer:
-                    return said_by_nexus(answer)
+                with self.opener.open(request, timeout=30) as reply:
+                    return parse_reply(reply)
             except urllib.error.HTTPError as error:
                 wait = int(error.headers.get("Retry-After", "1"))
-                # Do not wait for the next hour, when more may be forgotten.
+                # Not for an hour: the limit of forgotten episodes lasts so long.
                 if error.code not in (429, 502, 503, 504) or time.monotonic() + wait > end:
-                    said = reason(error.read())
-                    raise (Refused(error.code, said, again) if said else Stranger(f"HTTP {error.code}, but not from NEXUS")) from None
+                    details = parse_error(error.read())
+                    raise (Refused(error.code, details, again) if details else NotNexus(f"HTTP {error.code}, but not from NEXUS")) from None
             except OSError:
                 if time.monotonic() > end:
                     raise
@@ -179,25 +179,25 @@ class Nexus:
             time.sleep(wait)
 
 
-def said_by_nexus(answer):
-    """The answer's JSON."""
+def parse_reply(reply):
+    """The JSON of a reply."""
     try:
-        return json.load(answer)
+        return json.load(reply)
     except ValueError:
-        raise Stranger(f"HTTP {answer.status}, but not from NEXUS") from None
+        raise NotNexus(f"HTTP {reply.status}, but not from NEXUS") from None
 
 
-def reason(body):
-    """An error's JSON, or nothing where it is none: something else may listen there."""
+def parse_error(body):
+    """The JSON object of an error, or an empty one: another program may have replied."""
     try:
-        said = json.loads(body)
+        details = json.loads(body)
     except ValueError:
-        said = None
-    return said if isinstance(said, dict) else {}
+        details = None
+    return details if isinstance(details, dict) else {}
 
 
 def plain(text):
-    """The text in one line, without characters that control a terminal or reorder the text; joiners of words and emoji stay."""
+    """The text in one line, without characters that control a terminal or reorder text. Keeps joiners of words and emoji."""
     return "".join(c if c.isprintable() or c in "\u200c\u200d" else " " for c in text)
 
 
@@ -210,9 +210,9 @@ def main():
     recall = commands.add_parser("recall", help="search by meaning and by words")
     recall.add_argument("query")
     recall.add_argument("--limit", type=int, default=5)
-    recent = commands.add_parser("recent", help="what was stored last")
+    recent = commands.add_parser("recent", help="list the latest episodes")
     recent.add_argument("--limit", type=int, default=5)
-    commands.add_parser("forget", help="remove one for good").add_argument("episode_id")
+    commands.add_parser("forget", help="forget an episode for good").add_argument("episode_id")
     asked = parser.parse_args()
     nexus = Nexus.from_environment()
     try:
@@ -227,10 +227,10 @@ def main():
                 print(one["episode_id"], one["created_at"][:16], plain(one["content"])[:200])
     except Refused as refused:
         sys.exit(f"nexus: {plain(str(refused))}")
-    except Stranger as cause:
+    except NotNexus as cause:
         sys.exit(f"nexus: {nexus.url} is not NEXUS: {cause}. See who has the port: sudo nexus-setup --check")
     except OSError as cause:
-        sys.exit(f"nexus: no answer from {nexus.url}: {cause}. Is it running? systemctl status nexus-api.socket")
+        sys.exit(f"nexus: no reply from {nexus.url}: {cause}. Is it running? systemctl status nexus-api.socket")
 
 
 if __name__ == "__main__":
