@@ -1,8 +1,8 @@
 #!/bin/bash
 # shellcheck source-path=SCRIPTDIR
-# Checks, installs, upgrades and removes NEXUS on this machine, or tries all of it in a throwaway one.
-# This file reads the command line; the work is in install.d/, one file a step, and, from the first question on, in nexus-setup,
-# which is what a package calls too.
+# Checks, installs, upgrades and removes NEXUS on this machine, or tries it in a throwaway machine.
+# This file reads the command line. install.d/ has a file for each step. From the first question on, nexus-setup does the work,
+# for a package too.
 
 set -euo pipefail
 shopt -s inherit_errexit
@@ -17,34 +17,34 @@ usage() {
 	cat <<'TEXT'
 usage: ./install.sh [COMMAND] [OPTION]...
 
-  (no command)          install NEXUS on this machine, or upgrade the one that is there
-  --check               say what this machine lacks, a line each, with the command that mends it
-  --try                 the whole of it in a throwaway machine: install, load, back up, wipe, restore, compare
-  --uninstall           stop and remove NEXUS; databases, backups and keys stay
-  --uninstall --purge   and databases, backups and keys go too
-  --help                this
+  (no command)          install NEXUS on this machine, or upgrade it
+  --check               list what this machine lacks, each with the command that mends it
+  --try                 try NEXUS in a throwaway machine: install, load, back up, wipe, restore, compare
+  --uninstall           stop and remove NEXUS; keep databases, backups and keys
+  --uninstall --purge   remove databases, backups and keys too
+  --help                show this help
 
   --yes                 ask nothing
-  --owner-identity FILE the owner's age identity, the key that opens the backups: made in FILE, or, where FILE
-                        exists, taken from it (only its public half; FILE is not needed on this machine)
-  --model DIR           the model that finds by meaning: a folder of sentence-transformers (docs/EMBEDDING.md says which fit);
-                        download: all-MiniLM-L6-v2, 91 MB, English; none: find by words alone. Without this, the one
-                        that is there, or download
-  --remote WAY          how other machines reach the memory: caddy, tailscale, or off (docs/REMOTE.md). Where NEXUS is
-                        installed already, this and nothing else is done
-  --with-bench          install nexus-bench too, which measures (docs/BENCHMARKS.md); an upgrade keeps it
+  --owner-identity FILE the owner's age identity, the key that opens the backups. If FILE exists, only its public half
+                        is read, and FILE need not stay on this machine; otherwise FILE is created
+  --model DIR           the model for search by meaning: a folder of sentence-transformers (docs/EMBEDDING.md lists which fit),
+                        download (all-MiniLM-L6-v2, 91 MB, English), or none (search by words only). The default is the
+                        installed model, else download
+  --remote WAY          how other machines reach the memory: caddy, tailscale, or off (docs/REMOTE.md). If NEXUS is
+                        installed already, only this changes
+  --with-bench          also install nexus-bench, the benchmarks (docs/BENCHMARKS.md); an upgrade keeps it
   --bin-dir DIR         take the helpers' binaries from DIR instead of building them with cargo
   DESTDIR=DIR           only put the files below DIR, for packagers: no root, no users, no services
-  PREFIX=DIR            with DESTDIR: below DIR in there, instead of /usr/local
+  PREFIX=DIR            with DESTDIR: the prefix inside it, instead of /usr/local
 
-With NEXUS_USER=NAME in the environment, or in /etc/nexus/nexus.env, NEXUS uses that account for its jobs, and not nexus.
+NEXUS_USER=NAME, in the environment or in /etc/nexus/nexus.env, runs the jobs as that account instead of nexus.
 
 Exit codes are sysexits: 0 done, 64 usage, 69 something is missing, 73 cannot create, 74 input/output,
-75 another one is at work, 77 no permission, 78 settings.
+75 another installation is running, 77 no permission, 78 settings.
 TEXT
 }
 
-# For packagers: everything below DESTDIR, and nothing on this machine.
+# For packagers: puts the files below DESTDIR, and changes nothing else on this machine.
 stage() {
 	doing "building the helpers"
 	build_helpers
@@ -52,7 +52,7 @@ stage() {
 	put_files "$(from_caller "$destdir")" "$to"
 }
 
-# Each step does nothing where nothing is to be done, so a second run upgrades, or goes on where the first one stopped.
+# Each step skips what is already done, so a second run upgrades, or continues where the first one stopped.
 install_here() {
 	trap explain_the_end EXIT
 	not_the_package
@@ -66,13 +66,13 @@ install_here() {
 	doing "putting files in their places"
 	put_files '' "$prefix"
 	doing ''
-	# It has the lock.
+	# nexus-setup inherits the lock.
 	exec "$prefix/sbin/nexus-setup" --after-install "${for_setup[@]}"
 }
 
 become_root() {
 	((EUID != 0)) || return 0
-	# Built now, by the person: root has no business running cargo, and often has none.
+	# Build before sudo: root should not run cargo, and often has none.
 	if [[ $command == install ]] && command -v sudo >/dev/null; then build_helpers; fi
 	need_root "$clone/install.sh" "${arguments[@]}" ${bin_dir:+--bin-dir "$bin_dir"}
 }

@@ -1,7 +1,7 @@
-# The helpers' binaries: taken from --bin-dir, or built by cargo as the person who asked, never as root for them.
+# Takes the helpers' binaries from --bin-dir, or builds them with cargo as the user who called, never as root for that user.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
-# Prints the helpers to install: one crate each. nexus-bench is for developers.
+# Prints the names of the helpers to install, one crate each. nexus-bench is for developers.
 helper_names() {
 	local crate
 	for crate in "$clone"/helpers/nexus-*/; do
@@ -10,8 +10,8 @@ helper_names() {
 	done
 }
 
-# Prints the person's cargo; fails when there is none.
-cargo_of_the_person() {
+# Prints the path of the caller's cargo, or fails.
+callers_cargo() {
 	local home
 	if ((EUID == 0)) && [[ -n ${SUDO_USER:-} && $SUDO_USER != root ]]; then
 		home=$(getent passwd "$SUDO_USER" | cut -d: -f6)
@@ -23,15 +23,14 @@ cargo_of_the_person() {
 		printf '%s' "$HOME/.cargo/bin/cargo"
 		return
 	fi
-	# The caller's, who may keep it anywhere.
 	PATH=$callers_path command -v cargo
 }
 
-# Sets bin_dir. With cargo_target they are built for another machine than this one.
+# Sets bin_dir. With cargo_target, builds for another architecture.
 build_helpers() {
 	local cargo name as_builder=(env PATH="$callers_path")
 	if [[ -z $bin_dir ]]; then
-		cargo=$(cargo_of_the_person) || stop 69 "there is no cargo to build the helpers with: install Rust (https://rustup.rs), or give --bin-dir DIR with binaries built elsewhere"
+		cargo=$(callers_cargo) || stop 69 "there is no cargo to build the helpers with: install Rust (https://rustup.rs), or give --bin-dir DIR with binaries built elsewhere"
 		if ((EUID == 0)) && [[ -n ${SUDO_USER:-} && $SUDO_USER != root ]]; then
 			as_builder=(runuser --user "$SUDO_USER" -- env HOME="$(getent passwd "$SUDO_USER" | cut -d: -f6)" PATH="$(dirname "$cargo"):$callers_path")
 		fi
@@ -48,7 +47,7 @@ build_helpers() {
 check_build() {
 	if [[ -n $bin_dir ]]; then
 		[[ -d $bin_dir ]] || missing "the directory $bin_dir" "name the one with the helpers' binaries after --bin-dir"
-	elif ! cargo_of_the_person >/dev/null; then
+	elif ! callers_cargo >/dev/null; then
 		missing "cargo, to build the helpers" "https://rustup.rs, or --bin-dir DIR with binaries built elsewhere"
 	fi
 }

@@ -1,10 +1,10 @@
-# What is installed, and where: for this machine, and for a package, which only has another prefix. Replaced whole by an upgrade;
-# what a person may edit is in /etc/nexus and not here.
+# Lists the files to install and where they go, for this machine and for a package, which only has another prefix. An upgrade
+# replaces all of them; files that the owner may edit are in /etc/nexus instead.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 list_of_files=$share/installed-files
 
-# files_to_install PREFIX: lines of MODE SOURCE DESTINATION.
+# files_to_install PREFIX: prints lines of MODE SOURCE DESTINATION.
 files_to_install() {
 	local to=$1 name file kind
 	for name in $(helper_names); do printf '0755 %s %s/bin/%s\n' "$bin_dir/$name" "$to" "$name"; done
@@ -33,10 +33,10 @@ files_to_install() {
 	done
 }
 
-# Debian's zsh looks for those of packages in another directory than for a person's.
+# Debian's zsh reads completions of packages from another directory than those in /usr/local.
 zsh_directory() { if [[ $1 == /usr ]]; then echo vendor-completions; else echo site-functions; fi; }
 
-# place MODE SOURCE DESTINATION PREFIX: a file that names its own places names those of PREFIX.
+# place MODE SOURCE DESTINATION PREFIX: installs a file, and replaces the prefix in the paths that it names.
 place() {
 	if [[ $4 != "$prefix" ]] && grep -qIE "^prefix=$prefix\$|$share" "$2"; then
 		sed "s,^prefix=$prefix\$,prefix=$4,; s,$share,$4/share/nexus,g" "$2" | install -D --mode="$1" --no-target-directory /dev/stdin "$3"
@@ -45,7 +45,7 @@ place() {
 	fi
 }
 
-# put_files ROOT PREFIX: ROOT is empty on this machine, DESTDIR for a packager.
+# put_files ROOT PREFIX: installs all files. ROOT is empty on this machine, DESTDIR for a packager.
 put_files() {
 	local root=$1 to=$2 files mode source destination now old=''
 	files=$(files_to_install "$to")
@@ -55,7 +55,7 @@ put_files() {
 	done <<<"$files"
 	version_of_clone | install -D --mode=0644 --no-target-directory /dev/stdin "$root$to/share/nexus/version"
 	[[ -z $root ]] || return 0
-	# What an earlier version had and this one has not.
+	# Remove the files that only an earlier version had.
 	now=$(cut -d' ' -f3- <<<"$files")$'\n'$share/version
 	while IFS= read -r destination; do
 		if [[ -n $destination ]] && ! grep -qxF "$destination" <<<"$now"; then rm -f -- "$destination"; fi

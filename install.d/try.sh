@@ -1,16 +1,16 @@
-# --try: what a person would do with NEXUS, done for them in a throwaway machine. Nothing on this one is touched.
+# --try: does in a throwaway machine what a person would do with NEXUS. It changes nothing on this machine.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 try_in_a_machine() {
 	local machine name=try-$$ luggage status=0
-	# It builds a machine with the caller's own tools.
+	# tests/host/machine uses the caller's own tools.
 	machine=(env PATH="$callers_path" "$clone/tests/host/machine")
 	doing "building the helpers"
 	build_helpers
 	doing "making the machine"
 	"${machine[@]}" build
 	luggage=$(mktemp -d)
-	# shellcheck disable=SC2064 # these paths, now
+	# shellcheck disable=SC2064 # expand these paths now
 	trap "rm -rf '$luggage'; $(printf '%q ' "${machine[@]}") down '$name'" EXIT
 	doing "booting it"
 	"${machine[@]}" up "$name"
@@ -22,7 +22,7 @@ try_in_a_machine() {
 	((status == 0)) || stop "$status" "the trial failed; the cause is above"
 }
 
-# The model, kept for the next trial; without it the trial goes on, and finds by words.
+# Packs the model, which is kept for the next trial. Without it the trial searches by words only.
 pack_model() {
 	local cache=${XDG_CACHE_HOME:-$HOME/.cache}/nexus-tests/models/$usual_model
 	if ! is_usual_model "$cache"; then
@@ -30,7 +30,7 @@ pack_model() {
 		rm -rf "$cache"
 		install -d "$cache"
 		download_model "$cache" || {
-			complain "the model $usual_model could not be fetched: the trial goes on without it, and finds by words"
+			complain "cannot fetch the model $usual_model: the trial goes on without it, and searches by words only"
 			return 0
 		}
 	fi
@@ -38,7 +38,7 @@ pack_model() {
 	cp -a "$cache" "$1"
 }
 
-# What an installation needs of this clone, and the helpers built.
+# Packs the parts of this clone that an installation needs, and the built helpers.
 pack_luggage() {
 	local to=$1 helper
 	install -d "$to/bin" "$to/tests" "$to/helpers"

@@ -1,4 +1,4 @@
-# Removing NEXUS: the programs and units always, what is the person's only with --purge.
+# Removes NEXUS: always the programs and units, and the owner's data only with --purge.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 uninstall() {
@@ -17,24 +17,24 @@ uninstall() {
 		doing "removing data, backups and keys"
 		remove_data no
 		if volume_exists nexus_postgres_data || volume_exists nexus_redis_data; then
-			say "NEXUS is gone from this machine, but for what is named above"
+			say "NEXUS is removed from this machine, except what is named above"
 		else
-			say "NEXUS and all it kept are gone from this machine"
+			say "NEXUS and all its data are removed from this machine"
 		fi
 	else
 		cat <<-TEXT
-			NEXUS is removed. What it kept is still here:
+			NEXUS is removed. Its data is still here:
 			  databases  Docker's volumes nexus_postgres_data and nexus_redis_data
 			  backups    $place
 			  keys       $keys (without these the databases do not open)
 			  settings   /etc/nexus
-			./install.sh takes all of it up again; ./install.sh --uninstall --purge removes it.
+			./install.sh uses all of it again; ./install.sh --uninstall --purge removes it.
 		TEXT
 	fi
 	doing ''
 }
 
-# What apt has put there, apt removes; both at once would run the one and upgrade the other.
+# Only apt may remove what apt installed. With both installations, systemd would run one while an upgrade replaces the other.
 not_the_package() {
 	[[ ! -e /usr/lib/systemd/system/nexus.target ]] ||
 		stop 69 "NEXUS is on this machine as a package: apt-get install ./nexus_….deb upgrades it, apt-get remove nexus removes it and keeps the data"
@@ -62,7 +62,7 @@ type_purge() {
 	[[ $typed == purge ]] || stop 64 "nothing was removed"
 }
 
-# remove_empty DIRECTORY: and those above it, but for the ones that Debian itself makes.
+# remove_empty DIRECTORY: removes it and its parents if they are empty, except the directories that Debian itself creates.
 remove_empty() {
 	local directory=$1
 	until [[ $directory =~ ^(/usr/local(/(bin|sbin|lib|share|share/man))?|/)$ ]]; do

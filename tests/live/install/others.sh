@@ -31,7 +31,7 @@ another_project_called_nexus() {
 	same "ours after theirs was started, stopped and started" "$(docker inspect --format '{{.Id}}' nexus-postgres nexus-redis)" "$ours"
 	healthy
 	theirs=$(ids nexus)
-	exits 0 "are gone from this machine" "$clone/install.sh" --uninstall --purge --yes
+	exits 0 "are removed from this machine" "$clone/install.sh" --uninstall --purge --yes
 	same "theirs after ours has gone" "$(ids nexus) $(docker volume ls --quiet)" "$theirs nexus_notes"
 	same "that it runs" "$(docker inspect --format '{{.State.Status}}' nexus-web-1)" running
 	remove_their_project /srv/nexus
@@ -91,7 +91,7 @@ another_docker_context() {
 	systemctl start nexus-backup
 	same "containers and volumes of the other daemon" "$(docker --host "$theirs" ps --all --quiet)$(docker --host "$theirs" volume ls --quiet)" ""
 	same "containers of this one" "$(docker --host unix:///run/docker.sock ps --format '{{.Names}}' | sort | paste -sd' ')" "nexus-postgres nexus-redis"
-	exits 0 "are gone from this machine" "$clone/install.sh" --uninstall --purge --yes
+	exits 0 "are removed from this machine" "$clone/install.sh" --uninstall --purge --yes
 	docker context use default >/dev/null
 	docker context rm other >/dev/null
 	kill "$(cat "$other/pid")"
@@ -181,11 +181,11 @@ another_account_for_the_jobs() {
 	exits 0 "NEXUS runs" nexus-setup --yes
 	same "the setting" "$(grep '^NEXUS_USER=' "$settings")" NEXUS_USER=memory
 
-	exits 0 "What it kept is still here" "$clone/install.sh" --uninstall
+	exits 0 "Its data is still here" "$clone/install.sh" --uninstall
 	same "what is left in /etc" "$(find /etc -name '*nexus*' -prune)" /etc/nexus
 	exits 0 "NEXUS runs" install_now
 	the_jobs_work
-	exits 0 "are gone from this machine" "$clone/install.sh" --uninstall --purge --yes
+	exits 0 "are removed from this machine" "$clone/install.sh" --uninstall --purge --yes
 	same "the person's account and home" "$(whose_account nexus)" "$before"
 	userdel --remove nexus 2>/dev/null
 	nothing_is_left

@@ -4,7 +4,7 @@
 removed_and_taken_up_again() {
 	as_program --command="INSERT INTO nexus_memory.zep_episodic_memory (content) VALUES ('stays')"
 	redis SET stays yes >/dev/null
-	exits 0 "What it kept is still here" "$clone/install.sh" --uninstall
+	exits 0 "Its data is still here" "$clone/install.sh" --uninstall
 	same "containers" "$(docker ps --all --quiet)" ""
 	same "files" "$(find /usr/local /etc/systemd -name '*nexus*')" ""
 	install_now >/dev/null
@@ -25,7 +25,7 @@ volume_without_its_password() {
 
 purge_asks() { exits 64 "there is no terminal to ask on" "$clone/install.sh" --uninstall --purge; }
 purge() {
-	exits 0 "are gone from this machine" "$clone/install.sh" --uninstall --purge --yes
+	exits 0 "are removed from this machine" "$clone/install.sh" --uninstall --purge --yes
 	nothing_is_left
 	no_traces_since "$work/traces"
 	same "failed units" "$(systemctl --failed --no-legend)" ""

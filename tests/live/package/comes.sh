@@ -8,7 +8,7 @@ apt_said() { grep -qF -- "$1" "$work/apt" || { printf 'apt has not said "%s" but
 
 comes_with_apt() {
 	apt_now install "$deb"
-	apt_said 'It is set up and started by: sudo nexus-setup'
+	apt_said 'Set it up and start it with: sudo nexus-setup'
 	same "units that are on" "$(systemctl list-unit-files --no-legend 'nexus*' | awk '$2 == "enabled"')" ""
 	same "units that run" "$(systemctl list-units --no-legend 'nexus*')" ""
 	# /etc/nexus is systemd-tmpfiles' doing, and holds nothing yet but a place for certificates.
