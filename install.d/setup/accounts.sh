@@ -1,15 +1,15 @@
-# NEXUS's users and groups, and the list of what NEXUS has created on this machine. Everything older stays when NEXUS is removed.
-# The package's scripts include this file: it needs nothing but settings-file.sh, before it.
+# Manages NEXUS's users and groups, and the list of what NEXUS has created on this machine. Removing NEXUS removes nothing else.
+# The package's scripts include this file after settings-file.sh, the only other file that it needs.
 # shellcheck shell=bash
 
-# Lines of `jobs NAME`, `user NAME UID`, `group NAME GID`, `volume NAME CREATED`. It counts only if root owns it.
+# Lines of `jobs NAME`, `user NAME UID`, `group NAME GID`, `volume NAME CREATED`. The list is trusted only if root owns it.
 made_here=/var/lib/nexus/installed/made
 
-# is_roots_file FILE: whether it is a regular file of root's with a single link.
+# is_roots_file FILE: whether root owns it, and it is a regular file with a single link.
 is_roots_file() { [[ $(stat --format='%u %h %F' -- "$1" 2>/dev/null) =~ ^'0 1 regular '(empty )?file$ ]]; }
 
-# Gives /var/lib/nexus to root, and moves aside what the user of the jobs may have put at a name of root's or of a job's: until 0.1.0 that user
-# owned the directory. After the first command no other user can change these names.
+# Gives /var/lib/nexus to root. Moves aside entries that the user of the jobs may have put where root or another job expects its own:
+# until 0.1.0 that user owned the directory. After the first command no other user can change these names.
 take_places() {
 	local name place aside
 	[[ -d /var/lib/nexus ]] || return 0
@@ -19,7 +19,7 @@ take_places() {
 		place=/var/lib/nexus/$name
 		case $name:$(stat --format=%F:%u -- "$place" 2>/dev/null) in
 		*: | *:directory:0) continue ;;
-		# The owner may have moved a directory to another disk. A job may have renamed that link.
+		# A link may lead to another disk, where the owner has moved the directory. But a job may have renamed that link.
 		installed:'symbolic link:0' | models:'symbolic link:0') [[ $(stat --dereference --format=%F:%u -- "$place" 2>/dev/null) != directory:0 ]] || continue ;;
 		*:'symbolic link:0') continue ;;
 		installed:* | models:* | .ledger-moving:*) ;;
@@ -43,10 +43,10 @@ note_made() {
 	printf '%s\n' "$1" >>"$made_here"
 }
 
-# field NUMBER DATABASE NAME: of getent.
+# field NUMBER DATABASE NAME: prints that field of the entry that getent finds.
 field() { getent "$2" "$3" | cut -d: -f"$1" || true; }
 
-# Whether it looks as sysusers.d/nexus.conf makes it: then a version that kept no list created it.
+# Whether the user looks like one from sysusers.d/nexus.conf: then a version that kept no list created it.
 looks_made() { [[ $(field 5 passwd "$1") == "NEXUS "* && $(field 7 passwd "$1") == */nologin ]] && (($(field 3 passwd "$1") < 1000)); }
 
 user_is_ours() { was_made "user $1 $(field 3 passwd "$1")" || { [[ ! -e $made_here ]] && looks_made "$1"; }; }
@@ -55,23 +55,23 @@ group_is_ours() {
 		{ [[ ! -e $made_here ]] && looks_made "$1" && [[ $(field 4 passwd "$1") == "$(field 3 group "$1")" ]]; }
 }
 
-# Prints the account that the jobs of this machine have had so far.
+# Prints the account that the jobs of this machine use so far.
 user_so_far() {
 	local name=''
 	if is_roots_file "$made_here"; then name=$(sed -n 's/^jobs //p' "$made_here" | tail -n 1); fi
-	# Versions without NEXUS_USER noted none.
+	# Versions without NEXUS_USER recorded no account.
 	if [[ -z $name ]] && user_is_ours nexus; then name=nexus; fi
 	# The list may be a copy from another machine, and a person may have an account of that name on this one.
 	if [[ $(field 7 passwd "$name") =~ /(nologin|false)$ ]]; then echo "$name"; fi
 }
 
-# Prints what NEXUS_USER says, a line each: in the environment of the command, and in nexus.env.
+# Prints the values of NEXUS_USER in the environment and in nexus.env, one a line.
 users_wanted() { printf '%s\n' "${NEXUS_USER-}" "$(setting_of /etc/nexus/nexus.env NEXUS_USER)" | grep . || true; }
 
-# systemd's strict names have 31 characters at most, and -proxy is added to this one.
+# systemd allows 31 characters, and the longest account adds -proxy.
 user_name='[a-z_][a-z0-9_-]{0,24}'
 
-# The user and group of the jobs; every script asks these variables. What is noted counts, whatever a person has written since.
+# The user and group of the jobs, for every script. A recorded account wins over the settings.
 jobs_user=$({ users_wanted && user_so_far; } | LC_ALL=C grep -xE "$user_name" | tail -n 1 || true)
 jobs_user=${jobs_user:-nexus}
 accounts=("$jobs_user" "$jobs_user-api" "$jobs_user-proxy")
@@ -90,7 +90,7 @@ refused_user() {
 	done < <(users_wanted)
 }
 
-# Members of the group $1, and users whose group it is, except the user of that name.
+# Prints the members of the group $1, and the users whose primary group it is, except the user of that name.
 others_in_group() {
 	{
 		field 4 group "$1" | tr , '\n'
@@ -98,7 +98,7 @@ others_in_group() {
 	} | awk -v name="$1" '$0 != "" && $0 != name' | sort -u | paste -sd' '
 }
 
-# The number of a process that runs as user number $1.
+# Prints the number of one process that runs as user number $1.
 processes_of() { find /proc -maxdepth 1 -name '[0-9]*' -uid "$1" -printf '%f\n' -quit 2>/dev/null || true; }
 
 # Prints why an account with a name of NEXUS's belongs to a person or another program; nothing if NEXUS may use it.
@@ -119,7 +119,7 @@ account_in_the_way() {
 			if [[ -n $others ]]; then echo "the user $name has the same number as $others, $uid" && return; fi
 			if [[ -n $(processes_of "$uid") ]]; then echo "the user $name runs programs" && return; fi
 		elif getent group "$name" >/dev/null && ! group_is_ours "$name"; then
-			# Its members may be empty and its rights large, as those of the group docker.
+			# A group without members can still have large rights, as docker has.
 			if [[ $jobs_user != nexus ]]; then echo "the group $name exists" && return; fi
 			others=$(others_in_group "$name")
 			if [[ -n $others ]]; then echo "the group $name has members: $others" && return; fi
@@ -127,7 +127,7 @@ account_in_the_way() {
 	done
 }
 
-# The message with which an installation stops in that case.
+# Prints that reason and the remedies; nothing if NEXUS may use the accounts.
 account_refusal() {
 	local why name
 	why=$(account_in_the_way)
@@ -147,7 +147,7 @@ account_refusal() {
 	fi
 }
 
-# make_accounts COMMAND…: runs COMMAND to create the accounts, and notes the new ones and whose the jobs are.
+# make_accounts COMMAND…: runs COMMAND to create the accounts, and records the new ones and the jobs' account.
 make_accounts() {
 	local name users groups
 	users=" $(for name in "${accounts[@]}"; do if getent passwd "$name" >/dev/null && ! user_is_ours "$name"; then echo "$name"; fi; done | paste -sd' ') "
@@ -161,12 +161,12 @@ make_accounts() {
 	done
 }
 
-# remove_account NAME: removes the user and group if NEXUS created them and nothing else uses them; says on standard error what
-# stays.
+# remove_account NAME: removes the user and group if NEXUS created them and nothing else uses them. Reports what stays on standard
+# error.
 remove_account() {
 	local name=$1 gid others
 	gid=$(field 3 group "$name")
-	# Ask this while the list and the user still exist.
+	# Check this while the list and the user still exist.
 	local ours=no
 	if [[ -n $gid ]] && group_is_ours "$name"; then ours=yes; fi
 	if getent passwd "$name" >/dev/null; then

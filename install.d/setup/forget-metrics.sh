@@ -1,4 +1,4 @@
-# Removes the recorded metrics when they are switched off. A volume of that name that is not NEXUS's stays.
+# Removes the recorded metrics when the owner switches metrics off. A volume of that name that is not NEXUS's stays.
 # shellcheck shell=bash source-path=SCRIPTDIR
 
 set -euo pipefail

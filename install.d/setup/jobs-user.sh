@@ -1,15 +1,16 @@
-# Tells systemd of another account than nexus: drop-ins for the shipped units, and files in /etc that replace the shipped ones of
-# sysusers.d and tmpfiles.d. Each run derives them again from what this version ships.
-# The package's scripts include this file: it needs places.sh, say.sh and accounts.sh.
+# Configures systemd for another account than nexus: writes drop-ins for the shipped units, and files in /etc that replace the
+# shipped ones of sysusers.d and tmpfiles.d. Each run derives them again from the files of this version.
+# The package's scripts include this file after places.sh, say.sh and accounts.sh.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 drop_ins=/etc/systemd/system
 by_setup='# Written by nexus-setup, because of NEXUS_USER in /etc/nexus/nexus.env. Every run of it overwrites this file.'
 
-# The lines of a unit that name an account.
+# Matches the lines of a unit that name an account.
 names_account='((Socket)?(User|Group)=|Environment=PROXY_ACCOUNT=|Options=.*,gid=)nexus(-api|-proxy)?(,.*)?'
 
-# drop_in_of UNIT-FILE: prints the same lines with the accounts of this machine; nothing if it has none, or is another program's.
+# drop_in_of UNIT-FILE: prints those lines with the accounts of this machine. Prints nothing if there are none, or if the unit is
+# another program's.
 drop_in_of() {
 	if ! grep -q '^Documentation=man:nexus' "$1" || ! grep -qxE "$names_account" "$1"; then return 0; fi
 	printf '%s\n' "$by_setup"
@@ -19,7 +20,7 @@ drop_in_of() {
 # with_jobs_user FILE: prints a file of sysusers.d or tmpfiles.d with the accounts of this machine.
 with_jobs_user() {
 	printf '%s\n' "$by_setup"
-	# Two blanks for one, because each name needs one on both sides.
+	# Doubles every blank, so that each name has one of its own on both sides.
 	sed -E "/^#/d; s/[[:blank:]]/&&/g; s/([[:blank:]:])nexus(-api|-proxy)?([[:blank:]:]|$)/\1$jobs_user\2\3/g" "$1"
 }
 
@@ -29,7 +30,7 @@ write_user_files() {
 	for kind in sysusers tmpfiles; do
 		file=/etc/$kind.d/nexus.conf
 		[[ ! -e $file ]] || grep -qxF "$by_setup" "$file" ||
-			stop 78 "$file replaces NEXUS's own, and NEXUS_USER=$jobs_user needs that name: call it nexus-local.conf, with your additions only"
+			stop 78 "$file replaces NEXUS's own, and NEXUS_USER=$jobs_user needs that name: rename it to nexus-local.conf, with your additions only"
 		content=$(with_jobs_user "$prefix/lib/$kind.d/nexus.conf")
 		install -d --mode=0755 "${file%/*}"
 		put_if_new "$file" 0644 root:root <<<"$content"
@@ -52,11 +53,11 @@ remove_user_files() {
 	for file in /etc/{sysusers,tmpfiles}.d/nexus.conf; do
 		if [[ -e $file ]] && grep -qxF "$by_setup" "$file"; then rm "$file"; fi
 	done
-	# No package of Debian brings this one.
+	# No package of Debian contains this directory.
 	if [[ -d /etc/sysusers.d ]]; then rmdir --ignore-fail-on-non-empty /etc/sysusers.d; fi
 }
 
-# remove_drop_in FILE: its directory stays where the person has a file of their own in it.
+# remove_drop_in FILE: removes it, and its directory if that is empty.
 remove_drop_in() {
 	rm -f -- "$1"
 	if [[ -d ${1%/*} ]]; then rmdir --ignore-fail-on-non-empty -- "${1%/*}"; fi

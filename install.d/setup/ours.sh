@@ -1,8 +1,8 @@
-# Tells which containers and volumes of this machine are NEXUS's. NEXUS never stops or removes others, and never advises it.
-# The package's scripts include this file: it needs nothing but accounts.sh, before it.
+# Finds out which containers and volumes of this machine are NEXUS's. NEXUS never stops or removes others, and never advises it.
+# The package's scripts include this file after accounts.sh, the only other file that it needs.
 # shellcheck shell=bash disable=SC2034 # what one part sets, another reads
 
-# Always this machine's own daemon: another one, by `docker context use` or by the environment, has another, empty memory.
+# Always use this machine's own daemon. `docker context use` or the environment may name another one, where the memory is empty.
 export DOCKER_HOST=unix:///run/docker.sock
 unset DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_API_VERSION COMPOSE_PROFILES COMPOSE_PATH_SEPARATOR
 export COMPOSE_PROJECT_NAME=nexus-memory-stack
@@ -13,18 +13,18 @@ metrics_containers=(nexus-exporter nexus-prometheus nexus-grafana)
 metrics_volumes=(nexus_prometheus_data nexus_grafana_data)
 label_of_volumes=nexus.stack=memory
 
-# is_ours PROJECT FILES: decides by the labels of a container. Until 0.1.0 the Compose project was called `nexus`, a name that
-# other projects may have; their Compose files tell them apart.
+# is_ours PROJECT FILES: whether a container with these labels is NEXUS's. Until 0.1.0 the Compose project was called `nexus`, a name
+# that other projects may have too: the path of the Compose file distinguishes them.
 is_ours() {
 	[[ $1 == nexus-memory-stack || ($1 == nexus && $2 =~ ^/usr/(local/)?share/nexus/compose/docker-compose\.yml(,|$)) ]]
 }
 
-# Lines of ID|NAME|PROJECT|FILES, one a container, running or not. Options are those of docker ps.
+# containers [OPTION]…: prints ID|NAME|PROJECT|FILES for each container, running or not. Options are those of docker ps.
 containers() {
 	docker ps --all --no-trunc "$@" --format '{{.ID}}|{{.Names}}|{{.Label "com.docker.compose.project"}}|{{.Label "com.docker.compose.project.config_files"}}'
 }
 
-# ids_of_nexus [PROJECT]: NEXUS's containers, or only those of PROJECT.
+# ids_of_nexus [PROJECT]: prints the ids of NEXUS's containers, or only those of PROJECT.
 ids_of_nexus() {
 	local id name project files
 	while IFS='|' read -r id name project files; do
@@ -32,7 +32,7 @@ ids_of_nexus() {
 	done < <(containers)
 }
 
-# remove_containers [PROJECT]: removes NEXUS's containers, and gives each its time to stop.
+# remove_containers [PROJECT]: stops NEXUS's containers, each within its time limit, and removes them.
 remove_containers() {
 	local ids
 	mapfile -t ids < <(ids_of_nexus "$@")
@@ -40,14 +40,14 @@ remove_containers() {
 	docker stop "${ids[@]}" >/dev/null && docker rm --force "${ids[@]}" >/dev/null
 }
 
-# whose PROJECT FILES: prints the project for people.
-# Labels are text of others. (The package's scripts have this file without say.sh.)
+# whose PROJECT FILES: prints the project for people, and replaces control characters, because labels are untrusted.
+# The package's scripts have this file without say.sh.
 whose() {
 	printf '%s' "${1:+Compose project $1${2:+, $2}}" | LC_ALL=C tr '\000-\037\177' '?'
 	[[ -n $1 ]] || printf 'not made by Compose'
 }
 
-# container_in_the_way NAME…: prints the first container that has one of these names and is not NEXUS's, with its project.
+# container_in_the_way NAME…: prints another program's first container that has one of these names, with its project.
 container_in_the_way() {
 	local id name project files
 	while IFS='|' read -r id name project files; do
@@ -58,7 +58,7 @@ container_in_the_way() {
 	done < <(containers)
 }
 
-# containers_of_others VOLUME: prints the first container that mounts VOLUME and is not NEXUS's.
+# containers_of_others VOLUME: prints another program's first container that mounts VOLUME.
 containers_of_others() {
 	local id name project files
 	while IFS='|' read -r id name project files; do
@@ -70,10 +70,10 @@ containers_of_others() {
 }
 
 volume_exists() { docker volume inspect "$1" >/dev/null 2>&1; }
-# Its line in the list of what NEXUS has created.
+# Prints the volume's line for the list of what NEXUS has created.
 volume_note() { docker volume inspect --format "volume $1 {{.CreatedAt}}" "$1"; }
 
-# Whether NEXUS created the volume: its label says so, or the list of what NEXUS has created.
+# Whether NEXUS created the volume, by its label or by the list of what NEXUS has created.
 volume_is_ours() {
 	local labels
 	labels=$(docker volume inspect --format '{{index .Labels "nexus.stack"}} {{index .Labels "com.docker.compose.project"}}' "$1")
@@ -91,7 +91,7 @@ note_volumes() {
 	done
 }
 
-# docker_refusal memory|metrics: prints why these may not be installed or started here, in one line; nothing if they may.
+# docker_refusal memory|metrics: prints in one line why NEXUS may not install or start them here; nothing if it may.
 docker_refusal() {
 	local container volume user
 	local -n containers_needed=$1_containers volumes_needed=$1_volumes
@@ -113,7 +113,7 @@ docker_refusal() {
 	done
 }
 
-# remove_volumes NAME…: removes those that are NEXUS's and that no other container uses; names those that stay, on standard error.
+# remove_volumes NAME…: removes NEXUS's volumes that no other container uses. Reports those that stay on standard error.
 remove_volumes() {
 	local volume user
 	for volume in "$@"; do

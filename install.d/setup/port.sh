@@ -3,7 +3,7 @@
 
 api_sockets=(nexus-api.socket nexus-api-ipv6.socket)
 
-# addresses_of SOCKET: where it listens, or will listen if it is not installed yet; a drop-in may have moved it.
+# addresses_of SOCKET: prints the addresses where it listens, or will listen once installed. A drop-in may have changed them.
 addresses_of() {
 	local listens
 	listens=$(systemctl show --property=Listen --value "$1" 2>/dev/null) || listens=''
@@ -16,8 +16,8 @@ addresses_of() {
 	fi
 }
 
-# holder_of ADDRESS:PORT: prints who listens there or on every address; nothing if nobody does. The kernel lists addresses and ports in
-# hexadecimal, addresses in words of this machine's byte order (proc(5)).
+# holder_of ADDRESS:PORT: prints the user and process that listen there or on every address; nothing if none does. The kernel lists
+# ports in hexadecimal, and addresses in words of this machine's byte order (proc(5)).
 holder_of() {
 	local port places at uid inode
 	case ${1%:*} in
@@ -34,8 +34,8 @@ holder_of() {
 	done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == "0A" { print $2, $8, $10 }')
 }
 
-# is_bound ADDRESS:PORT: whether a program has taken it, as systemd would find out (socket(7), SO_REUSEADDR). A program that has bound a
-# port and does not listen is in none of the kernel's lists.
+# is_bound ADDRESS:PORT: whether a program has bound it, tested as systemd would (socket(7), SO_REUSEADDR). The kernel does not list
+# a program that has bound a port but does not listen.
 # shellcheck disable=SC2016 # Perl's variables
 is_bound() {
 	[[ $1 =~ ^\[?([0-9a-f.:]+)\]?:([0-9]+)$ ]] || return
@@ -43,14 +43,14 @@ is_bound() {
 		"${BASH_REMATCH[@]:1:2}"
 }
 
-# process_with INODE: prints the process that has this socket open. Only root sees processes of others.
+# process_with INODE: prints the process that has this socket open. Only root sees the processes of other users.
 process_with() {
 	local link process name=''
 	# A process may end meanwhile.
 	link=$(find /proc/[0-9]*/fd -maxdepth 1 -lname "socket:\[$1\]" -print -quit 2>/dev/null) || true
 	process=${link#/proc/}
 	process=${process%%/*}
-	# Its user chooses its name.
+	# The name is untrusted.
 	if [[ -n $process ]]; then name=$(tr -cd '[:alnum:]._+-' 2>/dev/null <"/proc/$process/comm") || true; fi
 	if [[ -n $process ]]; then printf 'process %s (%s)' "$process" "$name"; else printf 'in a process that cannot be seen from here'; fi
 }
@@ -59,12 +59,12 @@ process_with() {
 strangers() {
 	local socket address holder
 	for socket in "${api_sockets[@]}"; do
-		# Then systemd listens, for NEXUS.
+		# In that case systemd listens there for NEXUS.
 		if systemctl is-active --quiet "$socket" 2>/dev/null; then continue; fi
 		while IFS= read -r address; do
 			holder=$(holder_of "$address")
 			if [[ -z $holder ]] && is_bound "$address"; then
-				holder='it has bound it and does not listen (ss -tanp --bound-inactive names it, from Linux 6.8 on)'
+				holder='it has bound the port but does not listen (ss -tanp --bound-inactive names it, from Linux 6.8 on)'
 			fi
 			[[ -z $holder ]] || printf "%s, where NEXUS's API listens, belongs to another program: %s\n" "$address" "$holder"
 		done < <(addresses_of "$socket")

@@ -1,14 +1,14 @@
-# What a major upgrade carries over besides the memory, which is restored from its backup: other databases, roles with their passwords
-# and settings, what ALTER SYSTEM has set, pg_hba.conf and pg_ident.conf.
+# Carries over what is not in the memory's backup during a major upgrade: other databases, roles with their passwords and settings,
+# the settings of ALTER SYSTEM, pg_hba.conf and pg_ident.conf.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
-# Whether a database that initdb created has user-defined objects.
-something_made="SELECT EXISTS (SELECT FROM pg_class WHERE oid >= 16384 UNION ALL SELECT FROM pg_proc WHERE oid >= 16384
+# Query: whether a database that initdb created has user-defined objects.
+has_user_objects="SELECT EXISTS (SELECT FROM pg_class WHERE oid >= 16384 UNION ALL SELECT FROM pg_proc WHERE oid >= 16384
 	UNION ALL SELECT FROM pg_type WHERE oid >= 16384 UNION ALL SELECT FROM pg_namespace WHERE oid >= 16384
 	UNION ALL SELECT FROM pg_extension WHERE oid >= 16384 UNION ALL SELECT FROM pg_largeobject_metadata)"
 
-# Dumps of the other databases, which exist from the time the old server is read-only until they are in the new one: rows in the
-# clear, beside the volume, which holds them in the clear too. Not in the volume: the server's user could put a link in their place.
+# Prints the directory of the other databases' dumps. The dumps exist from the time the old server is read-only until the new one has
+# them. They are not encrypted, like the volume. They are beside it and not in it, because the server's user could put a link there.
 dumps() { printf '%s/moving' "$(dirname "$(clusters)")"; }
 forget_dumps() {
 	local place
@@ -16,8 +16,8 @@ forget_dumps() {
 	rm -rf --one-file-system -- "${place:?}"
 }
 
-# cluster_file MAJOR NAME: writes standard input to a file of a cluster, as the server's user in the server's container. That user
-# decides where the directories lead, so root must not follow them.
+# cluster_file MAJOR NAME: writes standard input to a file of a cluster, as the server's user in the server's container. Root must not
+# do it, because that user can put links in the path.
 # shellcheck disable=SC2016 # the other shell expands it
 cluster_file() {
 	docker exec --interactive --user 999:999 nexus-postgres \
@@ -27,15 +27,15 @@ cluster_file() {
 # other_databases: prints every database except the memory and those that are unchanged since initdb, each name ended by NUL.
 other_databases() {
 	local name names
-	# All names first: in_database reads standard input, and would take those that are left.
+	# Read all names first, because in_database in the loop would read the rest of them.
 	mapfile -d '' names < <(in_database postgres --record-separator-zero --set=memory="$(setting NEXUS_PG_DATABASE)" <<<"SELECT datname FROM pg_database WHERE datname NOT IN ('template0', :'memory') ORDER BY datname")
 	wait "$!"
 	for name in "${names[@]}"; do
-		if [[ $name != postgres && $name != template1 || $(in_database "$name" --command="$something_made") == t ]]; then printf '%s\0' "$name"; fi
+		if [[ $name != postgres && $name != template1 || $(in_database "$name" --command="$has_user_objects") == t ]]; then printf '%s\0' "$name"; fi
 	done
 }
 
-# Names what cannot be carried over, before anything starts.
+# Stops before anything starts, if something cannot be carried over.
 check_what_moves() {
 	local found
 	found=$(in_database postgres --command="SELECT string_agg(quote_ident(datname), ', ') FROM pg_database WHERE NOT datallowconn AND datname <> 'template0'")
@@ -46,8 +46,9 @@ check_what_moves() {
 	[[ -z $found ]] || stop 75 "prepared transactions are open: $found. COMMIT PREPARED or ROLLBACK PREPARED, then upgrade again"
 }
 
-# Reads from the old server, which is read-only. Roles stay in this process: their passwords are on no disk and no command line.
-take_along() {
+# Reads from the old server, which is read-only. Keeps the roles in this process, so that their passwords reach no disk and no command
+# line.
+read_old_server() {
 	local name number=0
 	roles=$(guarded docker exec --env PGOPTIONS="$limits" nexus-postgres pg_dumpall --roles-only | sed -E '/^CREATE ROLE postgres;$/d; /^\\(un)?restrict /d')
 	system_settings=$(in_database postgres --command="SELECT name || ' = ''' || replace(setting, '''', '''''') || '''' FROM pg_file_settings WHERE sourcefile LIKE '%/postgresql.auto.conf' ORDER BY seqno")
@@ -63,18 +64,18 @@ take_along() {
 	done <"$(dumps)/names"
 }
 
-# Writes to the new server, before the memory is restored into it.
-give_what_was_taken() {
+# Writes roles, settings and access rules to the new server, before the memory is restored into it.
+write_new_server() {
 	# Keep the hashes of the passwords out of every log.
 	in_database postgres --single-transaction <<<"SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET log_min_duration_statement = -1;
 		$roles" >/dev/null || stop 74 "the new server refused the roles of the old one: its messages are above"
-	give_system_settings
-	give_access_rules
+	write_system_settings
+	write_access_rules
 	restart_server || stop 69 "the new server does not start with the settings of the old one: docker logs nexus-postgres"
 }
 
-# Carries over what ALTER SYSTEM has set. Names and leaves out settings that the new server refuses.
-give_system_settings() {
+# Carries over the settings of ALTER SYSTEM. Reports and leaves out those that the new server refuses.
+write_system_settings() {
 	local line known=''
 	while IFS= read -r line; do
 		if [[ -z $line ]]; then continue; fi
@@ -94,7 +95,7 @@ access_rules_here() {
 		--command="SELECT to_jsonb(r) - 'map_number' - 'line_number' - 'file_name' FROM pg_ident_file_mappings r ORDER BY line_number"
 }
 
-give_access_rules() {
+write_access_rules() {
 	local file wrong
 	if [[ $(access_rules_here) == "$access_rules" ]]; then return; fi
 	for file in pg_hba.conf pg_ident.conf; do
@@ -106,7 +107,7 @@ give_access_rules() {
 }
 
 # Restores the other databases, and compares each with its old digest.
-give_databases() {
+restore_databases() {
 	local name number=0 into
 	while IFS= read -r -d '' name; do
 		number=$((number + 1))
@@ -120,8 +121,8 @@ give_databases() {
 	forget_dumps
 }
 
-# digest_of DATABASE: prints a line for each table (rows, and the sum of their digests), sequence, and large object. A row is written
-# as an anonymous record: of a table's own row type its owner may have made a cast, and this is a superuser's session.
+# digest_of DATABASE: prints a line for each table (the number of rows, and the sum of their digests), sequence, and large object. It
+# casts each row as an anonymous record: the owner of a table can define a cast for its row type, which would run as superuser here.
 digest_of() {
 	in_database "$1" <<-'SQL'
 		SET search_path = ''; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; SET row_security = off;
@@ -138,10 +139,10 @@ digest_of() {
 	SQL
 }
 
-# The names of this server's databases, as JSON.
+# Prints the names of this server's databases, as JSON.
 names_of_databases() { in_database postgres --command='SELECT json_agg(datname ORDER BY datname) FROM pg_database WHERE NOT datistemplate'; }
 
-# lost_with MAJOR: prints the databases of this cluster that the running server lacks, except those that may be removed.
+# lost_with MAJOR: prints the databases of this cluster that the running server lacks, except those that the owner drops.
 lost_with() {
 	local names=$as_shipped/databases-of-$1 count
 	if [[ -s $names ]]; then
@@ -150,7 +151,7 @@ lost_with() {
 			WHERE name NOT IN (SELECT datname FROM pg_database) AND name <> ALL (string_to_array(:'may_go', E'\n'))
 		SQL
 	else
-		# An earlier NEXUS did that upgrade. initdb creates three databases; one more is the memory.
+		# An earlier NEXUS, which recorded no names, did that upgrade. initdb's own databases have numbers below 16384; one more is the memory.
 		count=$(find "$(clusters)/$1/docker/base" -mindepth 1 -maxdepth 1 -type d -regex '.*/[0-9]+' | awk -F/ '$NF >= 16384' | wc -l)
 		if ((count > 1)) && [[ " ${may_go[*]} " != *' all '* ]]; then printf '%d databases whose names only that server knows (--back starts it; --drop-database all)' $((count - 1)); fi
 	fi

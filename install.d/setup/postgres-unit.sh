@@ -1,13 +1,13 @@
-# nexus-upgrade-postgres.service does the work of nexus-upgrade-postgres. A closed terminal does not end it. If an error or a signal ends
-# it early, its ExecStopPost= undoes the unfinished work; after a power cut the next run does.
+# Runs the work of nexus-upgrade-postgres in nexus-upgrade-postgres.service, which a closed terminal does not end. If an error or a
+# signal ends the unit early, its ExecStopPost= undoes the unfinished work; after a power cut the next run does.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 unit=nexus-upgrade-postgres.service
-# Says what is unfinished: TASK FROM TO, while it is.
+# Holds TASK FROM TO while a task is unfinished.
 note=$as_shipped/postgres-at-work
-# How the unit has ended: exited|killed STATUS|SIGNAL.
+# Holds how the unit ended: exited|killed STATUS|SIGNAL.
 ended=/run/nexus/upgrade-ended
-# Units that must not run meanwhile, and start again afterwards.
+# Units that must not run during the upgrade, and start again afterwards.
 jobs_units=(nexus-backup.timer nexus-purge.timer nexus-restore-test.timer nexus-first-proof.timer nexus-embed-backfill.timer nexus-health.service)
 
 nobody_at_work() {
@@ -17,22 +17,22 @@ nobody_at_work() {
 	esac
 }
 
-# run_as_unit ARGUMENT…: shows the unit's messages until it ends, and exits with its status.
+# run_as_unit ARGUMENT…: starts the unit, shows its messages until it ends, and exits with its status.
 run_as_unit() {
 	local cursor
 	cursor=$(mktemp)
-	# shellcheck disable=SC2064 # this path, now
+	# shellcheck disable=SC2064 # expand this path now
 	trap "rm -f '$cursor'" EXIT
-	# Where the journal ends now.
+	# Remember where the journal ends now.
 	journalctl --quiet --lines=1 --cursor-file="$cursor" >/dev/null
 	rm -f "$ended"
-	# Without After=: units that are restarted while this one stops would wait for its end.
+	# No After=: units that are restarted while this one stops would wait for its end.
 	systemd-run --quiet --unit="$unit" --service-type=exec --setenv=HOME=/root --property=Description='NEXUS: the next PostgreSQL' \
 		--property="ExecStopPost=$prefix/sbin/$program --after-unit" --property=TimeoutStopSec=15min \
 		--property=OnFailure=nexus-alert@nexus-upgrade-postgres.service --property=OnSuccess=nexus-alert-over@nexus-upgrade-postgres.service \
 		"$prefix/sbin/$program" --in-unit "$@"
 	trap stop_unit INT TERM
-	# Ctrl-C ends what this shell waits for, too.
+	# Ctrl-C also ends the commands that this shell waits for.
 	while is_at_work; do
 		show_journal "$cursor" || true
 		sleep 1 || true
@@ -44,15 +44,15 @@ run_as_unit() {
 
 is_at_work() { [[ $(systemctl show --property=ActiveState --value "$unit") != @(inactive|failed) ]]; }
 
-# show_journal CURSOR: prints the unit's messages since then.
+# show_journal CURSOR: prints the unit's messages since the cursor.
 show_journal() { journalctl --quiet --output=cat --cursor-file="$1" _SYSTEMD_UNIT="$unit" | printable_lines; }
 
 stop_unit() {
-	complain "the unit stops and undoes its work; this goes on without this terminal"
+	complain "the unit stops and undoes its work, even if you close this terminal"
 	systemctl stop --no-block "$unit"
 }
 
-# ExecStopPost= has recorded how it ended; for systemd a stopped unit counts as a success.
+# Exits as the unit did. ExecStopPost= has recorded that, because systemd counts a stopped unit as a success.
 end_as_unit() {
 	local how status
 	[[ -s $ended ]] || stop 69 "the unit was killed: the next nexus-upgrade-postgres, or a boot, undoes its unfinished work"
@@ -62,34 +62,34 @@ end_as_unit() {
 	exit "$status"
 }
 
-# Runs on EXIT of the work itself. If a signal ended it, systemd logs that.
+# Runs on EXIT of the unit's main process. If a signal ended it, systemd logs that.
 explain_postgres() {
 	local status=$?
 	if ((status != 0)) && [[ -n $step ]]; then complain "stopped while $step; the cause is above"; fi
 }
 
-# at_work TASK FROM TO
+# at_work TASK FROM TO: records the task as unfinished.
 at_work() { printf '%s %s %s\n' "$@" | put "$note" 0644 root:root; }
 
-# ExecStopPost=
+# Runs as ExecStopPost=.
 after_unit() {
 	printf '%s %s\n' "$EXIT_CODE" "$EXIT_STATUS" | put "$ended" 0644 root:root
 	settle
 }
 
-# After an unfinished task: starts the stack as the settings say and its jobs, and removes an unfinished cluster.
+# Cleans up after an unfinished task: starts the stack and its jobs according to the settings, and removes an unfinished cluster.
 settle() {
 	local task from to place
 	if [[ ! -e $note && ! -L $note ]]; then return; fi
-	# Root removes what it names.
+	# Root removes the cluster that it names.
 	if is_roots_file "$note"; then read -r task from to <"$note"; fi
 	[[ ${task-} =~ ^(upgrade|back)$ && ${from-} =~ $a_major && ${to-} =~ $a_major ]] ||
-		stop 65 "$note does not say what is half done: see systemctl status nexus-stack; then remove that file"
-	# The owner has stopped NEXUS, or the machine shuts down: the next start follows the settings.
+		stop 65 "$note names no unfinished task: see systemctl status nexus-stack; then remove that file"
+	# If the owner has stopped NEXUS, or the machine shuts down, the next start follows the settings.
 	if ! systemctl is-active --quiet nexus.target || [[ $(systemctl is-system-running) == stopping ]]; then return; fi
 	rm -f "$new_memory"
 	if [[ $task == upgrade && $(setting NEXUS_POSTGRES_MAJOR) == "$from" ]]; then
-		complain "What runs now is the PostgreSQL of before, with every row"
+		complain "the previous PostgreSQL runs again, with every row"
 	fi
 	systemctl reload-or-restart nexus-stack.service || {
 		start_jobs
@@ -102,10 +102,10 @@ settle() {
 	rm -f "$note"
 }
 
-# A running backup began before writing was stopped.
+# Stops a running backup too, because it began while programs could write.
 stop_jobs() { systemctl stop "${jobs_units[@]}" nexus-backup.service nexus-purge.service nexus-restore-test.service nexus-embed-backfill.service; }
 
-# Starts the enabled ones only; nexus.target would also start those that the owner has stopped.
+# Starts only the enabled units; nexus.target would also start those that the owner has stopped.
 start_jobs() {
 	local unit
 	for unit in "${jobs_units[@]}"; do

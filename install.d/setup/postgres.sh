@@ -1,8 +1,8 @@
-# A major upgrade of PostgreSQL. Each major version has a cluster of its own in the volume nexus_postgres_data, in a directory
-# named after it; NEXUS_POSTGRES_MAJOR says which one is the memory. Until that setting is written, every way out, a power cut too,
-# leads back to the old one.
-# It locks nothing: it restarts the old server read-only, where no program reaches it, before the backup begins. When that server has
-# ended, its cluster shows whether a session wrote all the same.
+# Does a major upgrade of PostgreSQL. Each major version has its own cluster in the volume nexus_postgres_data, in a directory named
+# after it; NEXUS_POSTGRES_MAJOR says which one is the memory. Until that setting is written, any failure, a power cut too, leads
+# back to the old one.
+# The upgrade takes no locks. Before the backup it restarts the old server read-only, where no program reaches it. After that server
+# has ended, its cluster shows whether a session wrote nevertheless.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 check_upgrade() {
@@ -12,11 +12,11 @@ check_upgrade() {
 	old_image=$(docker inspect --format '{{.Config.Image}}' nexus-postgres)
 	to=$(major_of "$image")
 	limits=$(no_limits "$from")
-	((to > from)) || stop 64 "$image is PostgreSQL $to, and the memory is $from's: for an image of the same version set NEXUS_POSTGRES_IMAGE in $settings, then systemctl reload nexus-stack"
+	((to > from)) || stop 64 "$image is PostgreSQL $to, and the memory is PostgreSQL $from: for an image of the same version set NEXUS_POSTGRES_IMAGE in $settings, then systemctl reload nexus-stack"
 	[[ ! -e $(clusters)/$to ]] || stop 73 "there is already a cluster of PostgreSQL $to, from an upgrade that was reverted: nexus-upgrade-postgres --finish removes it"
 	room=$(df --output=avail --block-size=1 "$(clusters)" | tail -n 1)
 	((room > $(du --summarize --bytes "$(clusters)/$from" | cut -f1) * 2 + (1 << 30))) ||
-		stop 73 "there is too little room in $(clusters): twice what the memory takes, and 1 GiB, are needed"
+		stop 73 "there is too little room in $(clusters): the upgrade needs twice the size of the memory, and 1 GiB"
 	check_what_moves
 	starts_again || stop 78 "PostgreSQL would not restart with its present settings (see above): correct /etc/nexus/postgres/local.conf, or ALTER SYSTEM RESET …"
 	[[ $yes == yes ]] || agreed "Upgrade PostgreSQL $from to $to? Nothing can be stored or found meanwhile." || stop 64 "nothing was changed"
@@ -25,13 +25,13 @@ check_upgrade() {
 upgrade_postgres() {
 	local set before wrote_last
 	at_work upgrade "$from" "$to"
-	doing "letting nobody in"
+	doing "closing the memory to programs"
 	stop_jobs
 	serve_privately "$old_image" "$from" "-c default_transaction_read_only=on -c autovacuum=off" || stop 69 "the old server did not start again: docker logs nexus-postgres"
 	wrote_last=$(next_transaction)
-	doing "taking along what is in no backup"
+	doing "dumping what is in no backup"
 	names_of_databases | put "$as_shipped/databases-of-$from" 0600 root:root
-	take_along
+	read_old_server
 	doing "backing up"
 	before=$(newest_set)
 	NEXUS_PG_HOST=$private nexus-backup || stop 74 "the backup failed: the cause is above"
@@ -45,19 +45,19 @@ upgrade_postgres() {
 	allow_new_memory "$to"
 	serve_privately "$image" "$to" || stop 69 "the new server did not start: docker logs nexus-postgres"
 	rm -f "$new_memory"
-	give_what_was_taken
+	write_new_server
 	doing "restoring $set, and comparing every row"
 	NEXUS_PG_HOST=$private nexus-restore apply "$set" --backup-dir "$(setting NEXUS_BACKUP_DIR)" --no-redis --no-safety-backup --yes || stop 74 "the restore failed: the cause is above"
 	guarded docker exec nexus-postgres bash /nexus/migrate.sh
-	give_databases
+	restore_databases
 
-	doing "making it the memory"
+	doing "switching the memory to it"
 	# Stops jobs that others have started meanwhile.
 	still_ours
 	nobody_wrote "$old_image" "$from" "$wrote_last"
 	printf '%s %s\n' "$from" "$old_image" | put "$as_shipped/postgres-before" 0644 root:root
 	switch_settings "$image" "$to"
-	# From here on there is no way back but --back.
+	# From here on only --back leads back.
 	doing ''
 	reload_stack
 	start_jobs
@@ -65,16 +65,16 @@ upgrade_postgres() {
 	prove_upgrade "$from" "$to"
 }
 
-# The new server's own backup, and its proof. They change nothing any more.
+# Takes the new server's first backup, and proves it. A failure here no longer undoes the upgrade.
 prove_upgrade() {
-	say "the memory is PostgreSQL $2's now; every row was compared with the backup"
+	say "the memory runs on PostgreSQL $2 now; every row was compared with the backup"
 	{ systemctl start nexus-backup.service && systemctl start nexus-restore-test.service; } ||
 		complain "the first backup of PostgreSQL $2 or its proof failed: journalctl -u nexus-backup -u nexus-restore-test"
 	nexus-restore list | tail -n 3
 	cat <<-TEXT
-		PostgreSQL $1's cluster is kept, as it was. It holds what is forgotten from now on, too:
+		The cluster of PostgreSQL $1 stays as it was. It keeps even what is forgotten from now on:
 		  nexus-upgrade-postgres --finish   removes it
-		  nexus-upgrade-postgres --back     takes it again, without what is stored from now on
+		  nexus-upgrade-postgres --back     returns to it, without what is stored from now on
 	TEXT
 }
 
@@ -83,24 +83,24 @@ check_back() {
 	if is_roots_file "$as_shipped/postgres-before"; then read -r to old_image <"$as_shipped/postgres-before"; fi
 	[[ $to =~ $a_major && ($to == "$from" || $old_image =~ $an_image) ]] || stop 65 "$as_shipped/postgres-before names no version and image: nothing was changed"
 	[[ $to != "$from" ]] || stop 64 "there is no older PostgreSQL to go back to"
-	[[ -e $(clusters)/$to ]] || stop 64 "the cluster of PostgreSQL $to was removed; an older set in a new one: docs/UPGRADE.md"
+	[[ -e $(clusters)/$to ]] || stop 64 "the cluster of PostgreSQL $to was removed; to restore an older set into a new cluster: docs/UPGRADE.md"
 	[[ $yes == yes ]] || agreed "Go back to PostgreSQL $to? What was stored since the upgrade is not in it." || stop 64 "nothing was changed"
 }
 
 back_postgres() {
 	at_work back "$from" "$to"
-	doing "letting nobody in"
+	doing "closing the memory to programs"
 	stop_jobs
 	limits=$(no_limits "$from")
 	if healthy_memory; then names_of_databases | put "$as_shipped/databases-of-$from" 0600 root:root; fi
 	doing "starting PostgreSQL $to again"
 	serve_privately "$old_image" "$to" || stop 69 "the server did not start: docker logs nexus-postgres"
 	guarded docker exec nexus-postgres bash /nexus/migrate.sh
-	doing "forgetting there what was forgotten since"
-	# What was forgotten before the upgrade is already gone there; an earlier decision would delete rows that were imported since. Nothing
-	# else writes there now, so an old pgvector does no harm.
+	doing "repeating the purges since the upgrade"
+	# The old cluster has already forgotten what was decided before the upgrade; repeating such a decision would delete rows that were
+	# imported since. Nothing else writes there now, so an old pgvector does no harm.
 	NEXUS_PG_HOST=$private nexus-purge --replay --since "$(date --utc --reference="$as_shipped/postgres-before" +%Y-%m-%dT%H:%M:%SZ)" --yes --old-pgvector || stop 74 "what was forgotten since the upgrade would be there again: the cause is above"
-	doing "making it the memory"
+	doing "switching the memory to it"
 	still_ours
 	switch_settings "$old_image" "$to"
 	rm -f "$as_shipped/postgres-before"
@@ -108,7 +108,7 @@ back_postgres() {
 	reload_stack
 	start_jobs
 	rm -f "$note"
-	say "the memory is PostgreSQL $to's again; the newer cluster is kept too, until nexus-upgrade-postgres --finish"
+	say "the memory runs on PostgreSQL $to again; the newer cluster stays until nexus-upgrade-postgres --finish"
 }
 
 # other_clusters: prints the version of each cluster that is not the memory.

@@ -1,5 +1,5 @@
-# Finds backup sets, and removes NEXUS's data. The package's script, which runs after its files are removed, includes this file, settings-file.sh, accounts.sh
-# and ours.sh.
+# Finds backup sets, and removes NEXUS's data. The package's postrm, which runs after its files are removed, includes this file,
+# settings-file.sh, accounts.sh and ours.sh.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 # Prints the directory of the backup sets, without a slash at its end.
@@ -9,10 +9,10 @@ place_of_backups() {
 	realpath --no-symlinks --canonicalize-missing -- "${place:-/var/lib/nexus/backups}"
 }
 
-# What a purge removes.
+# The directories that a purge removes.
 purged_places=(/etc/nexus /run/nexus /run/nexus-locks /var/lib/nexus)
 
-# sets_in DIRECTORY…: prints every backup set at or below them. Its name and its SHA256SUMS identify a set, whatever the settings say.
+# sets_in DIRECTORY…: prints every backup set at or below them. Recognises a set by its name and its SHA256SUMS, not by the settings.
 sets_in() {
 	local sums set
 	while IFS= read -r -d '' sums; do
@@ -21,10 +21,10 @@ sets_in() {
 	done < <(find -H "$@" -name SHA256SUMS -print0 2>/dev/null) | sort -u
 }
 count_sets() { sets_in "$@" | wc -l; }
-# The directories that they are in.
+# places_with_sets DIRECTORY…: prints the directories that contain those sets.
 places_with_sets() { sets_in "$@" | sed 's,/[^/]*$,,' | sort -u; }
 
-# Prints those directories of standard input that a purge does not remove, or that are in it only through a link.
+# Prints those directories of standard input that a purge does not remove, because they are elsewhere or only linked from there.
 places_that_stay() {
 	local place there
 	while IFS= read -r place; do
@@ -33,9 +33,9 @@ places_that_stay() {
 	done
 }
 
-# remove_all_but KEPT DIRECTORY: removes what is in DIRECTORY, which is root's, but for the paths in KEPT, one a line, and their
-# parents; then DIRECTORY itself if it is empty. Other users own directories in it and may exchange them with links meanwhile. find
-# follows no link and removes each entry relative to the directory that it has opened; commands that are given paths would not.
+# remove_all_but KEPT DIRECTORY: empties DIRECTORY, which root owns, except for the paths in KEPT, one a line, and their parents; then
+# removes DIRECTORY if it is empty. Other users own directories in it, and may replace them with links meanwhile. find follows no link
+# and removes each entry relative to the directory that it has opened; commands that take paths would follow links.
 remove_all_but() {
 	local kept=$1 top=$2 path said='' stays=(-false) entries
 	[[ -d $top && ! -L $top ]] || return 0
@@ -48,7 +48,7 @@ remove_all_but() {
 			path=${path%/*}
 		done
 	done <<<"$kept"
-	# What changes during one pass can need another.
+	# A change during one pass may need another pass.
 	for _ in {1..5}; do
 		mapfile -d '' -t entries < <(find "$top" -mindepth 1 -maxdepth 1 -print0)
 		if ((${#entries[@]} == 0)) || said=$(find -P "${entries[@]}" -xdev -depth -ignore_readdir_race ! \( "${stays[@]}" \) -delete 2>&1); then
@@ -62,26 +62,26 @@ remove_all_but() {
 # as_pattern PATH: prints the pattern of find that matches PATH alone.
 as_pattern() { printf '%s\n' "$1" | sed 's/[][*?\\]/\\&/g'; }
 
-# remove_data KEEP: removes databases, keys, settings, state and accounts. Unless KEEP is no, every directory that holds a backup set
-# stays, with the proofs and the user who owns them. Sets outside of NEXUS's directories always stay.
+# remove_data KEEP: removes databases, keys, settings, state and accounts. Unless KEEP is no, keeps every directory that holds a
+# backup set, the proofs, and the user who owns them. Always keeps sets outside of NEXUS's directories.
 remove_data() {
 	local kept='' place proofs account
 	place=$(place_of_backups)
 	proofs=$(setting_of /etc/nexus/nexus.env NEXUS_PROOFS_DIR)
 	kept=$(places_with_sets "${purged_places[@]}" "$place" | if [[ $1 == no ]]; then places_that_stay; else cat; fi)
-	# A directory elsewhere may be on a disk that is not mounted now; the proofs of its sets stay for it.
+	# A directory elsewhere may be on a disk that is not mounted now: keep the proofs of its sets.
 	if [[ $1 != no && (-n $kept || $place != /var/lib/nexus/*) ]]; then
 		kept+=$'\n'$place$'\n'/var/lib/nexus/proofs$'\n'$(realpath --no-symlinks --canonicalize-missing -- "${proofs:-/var/lib/nexus/proofs}")
 	fi
 	if docker info >/dev/null 2>&1; then
 		remove_volumes "${memory_volumes[@]}" "${metrics_volumes[@]}"
 	else
-		echo "nexus: Docker does not answer, so its volumes ${memory_volumes[*]} ${metrics_volumes[*]} were not looked for" >&2
+		echo "nexus: Docker does not answer, so its volumes ${memory_volumes[*]} ${metrics_volumes[*]} stay, if they exist" >&2
 	fi
 	for account in "${accounts[@]:1}"; do remove_account "$account"; done
 	# The user of the jobs owns the sets that stay, wherever they are.
 	if [[ -z $kept ]]; then remove_account "$jobs_user"; fi
 	for place in "${purged_places[@]}"; do remove_all_but "$kept" "$place"; done
-	# When each timer last ran.
+	# systemd stores there when each timer last ran.
 	rm -f -- /var/lib/systemd/timers/stamp-nexus-*.timer
 }

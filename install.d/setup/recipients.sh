@@ -1,16 +1,16 @@
-# Who can open the backups: reports the lines of recipients.txt that nexus-backup would refuse at night, in its words.
+# Reports the lines of recipients.txt that nexus-backup would refuse at night, in its words.
 # shellcheck shell=bash disable=SC2034 # what one part sets, another reads
 
 # As in helpers/lib/backup-set/src/recipient.rs.
 only_ages_own="NEXUS encrypts to age's own keys only: put a recipient there that age-keygen -y prints (age1…, 62 characters)"
 
-# kind_of_recipient TEXT: prints what TEXT is, if NEXUS does not accept it as a recipient; else nothing. It never repeats an identity.
+# kind_of_recipient TEXT: prints what kind of text it is, if NEXUS does not accept it as a recipient. Never repeats an identity.
 kind_of_recipient() {
 	local LC_ALL=C kind=${1#age1}
-	# Its data has no 1 in it.
+	# The data after the last 1 contains none.
 	if [[ $kind == *1* ]]; then kind=${kind%1*}; else kind=''; fi
 	if [[ $1 =~ ^age1[02-9ac-hj-np-z]{58}$ ]]; then
-		# Its checksum shows a wrong letter.
+		# age verifies the checksum.
 		if ! command -v age >/dev/null || age --recipient "$1" </dev/null >/dev/null 2>&1; then return; fi
 		echo 'a misspelt age recipient'
 	elif [[ $1 == age1* && $kind == yubikey ]]; then
@@ -30,7 +30,7 @@ kind_of_recipient() {
 	fi
 }
 
-# refused_recipients FILE: prints a line for each line that is not a recipient.
+# refused_recipients FILE: prints a message for each line that is not a recipient.
 refused_recipients() {
 	local number=0 line kind
 	[[ -r $1 ]] || return 0

@@ -1,18 +1,18 @@
-# Stopping NEXUS for good, with what setup has made round the units taken back.
+# Stops NEXUS for good, and removes what setup has added to the units.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
-# The databases' volumes, /etc/nexus and /var/lib/nexus stay.
+# Keeps the databases' volumes, /etc/nexus and /var/lib/nexus.
 remove_services() {
 	local unit
 	take_places
 	systemctl stop nexus.target nexus-stack.service 'nexus-*'
-	switch_units_off
-	# nexus-remote's doing.
+	disable_units
+	# nexus-remote may have enabled it.
 	if [[ -e $units/nexus-api-proxy.socket ]]; then systemctl disable --quiet nexus-api-proxy.socket; fi
 	if docker info >/dev/null 2>&1; then
 		note_volumes
 		remove_containers
-		# A person's override file may have made some.
+		# The owner's override file may have created some.
 		docker network ls --quiet --filter label=com.docker.compose.project=nexus-memory-stack | xargs --no-run-if-empty docker network rm >/dev/null
 	fi
 	systemctl stop nexus-metrics.slice nexus-proxy.slice nexus.slice
@@ -21,9 +21,9 @@ remove_services() {
 	remove_user_files
 }
 
-# Those that are on are noted as not yet switched on, so that setting NEXUS up again does it; what the person had switched off
-# stays off.
-switch_units_off() {
+# Disables the enabled units, and removes them from the list of units that setup has enabled, so that the next setup enables them
+# again. Units that the owner has disabled stay disabled.
+disable_units() {
 	local unit noted=$as_shipped/enabled-units units_to_disable=()
 	while read -r _ unit; do
 		if systemctl is-enabled --quiet "$unit" 2>/dev/null; then units_to_disable+=("$unit"); fi
@@ -35,5 +35,5 @@ switch_units_off() {
 	fi
 }
 
-# drop_in UNIT: what setup adds to it.
+# drop_in UNIT: prints the path of the drop-in that setup adds to it.
 drop_in() { printf '%s/%s.service.d/10-nexus-places.conf' "$drop_ins" "$1"; }

@@ -1,11 +1,11 @@
-# Checks whether units on this machine get the sandbox that NEXUS's need. A host of containers (LXC, Proxmox) may remove it from
-# all of them, by a drop-in for every service; the jobs would then run without their keys, or with a network.
+# Checks whether units on this machine get the sandbox that NEXUS's units need. A host of containers (LXC, Proxmox) may remove it by
+# a drop-in for every service; the jobs would then run without their keys, or with a network.
 # shellcheck shell=bash disable=SC2154,SC2034,SC2016 # what one part sets, another reads; the unit's shell expands what is quoted
 
 needed_by_units=(LoadCredential= PrivateNetwork=yes PrivateUsers=yes PrivateTmp=yes PrivateDevices=yes ProtectSystem=strict ProtectProc=invisible
 	NoNewPrivileges=yes RestrictNamespaces=yes SystemCallFilter=@system-service)
 
-# Runs inside the unit: prints what it lacks. $1, $2: the network and the user namespace outside.
+# Runs inside the unit, and prints what it lacks. $1, $2: the network and the user namespace outside.
 within_unit='
 cmp -s "$CREDENTIALS_DIRECTORY/probe" /etc/machine-id || echo LoadCredential=
 [ "$(readlink /proc/self/ns/net)" != "$1" ] || echo PrivateNetwork=yes
@@ -28,12 +28,12 @@ check_sandbox() {
 	local lacks='' property properties=()
 	[[ -d /run/systemd/system ]] || return 0
 	if ((EUID != 0)); then
-		note "whether units get their keys and no network was not tried" "sudo $program --check"
+		note "the sandbox of units was not tested" "sudo $program --check"
 		return
 	fi
 	properties=(LoadCredential=probe:/etc/machine-id "${needed_by_units[@]:1}")
 	if ! lacks=$(in_a_unit "${properties[@]}" -- sh -c "$within_unit" sh "$(readlink /proc/self/ns/net)" "$(readlink /proc/self/ns/user)" 2>/dev/null); then
-		# It did not start: find out which property prevents it.
+		# The unit did not start: find out which property prevents it.
 		lacks=''
 		for property in "${properties[@]}"; do
 			in_a_unit "$property" -- true 2>/dev/null || lacks+=${property%%probe:*}$'\n'
@@ -45,7 +45,7 @@ check_sandbox() {
 	done <<<"$lacks"
 }
 
-# who_takes PROPERTY: prints the drop-in for all services that sets it, and what to do.
+# who_takes PROPERTY: prints the remedy, with the drop-in for all services that changes the property.
 who_takes() {
 	local file
 	file=$(grep -lE "^[[:space:]]*$1[[:space:]]*=" /etc/systemd/system/service.d/*.conf /run/systemd/system/service.d/*.conf /{usr/local,usr}/lib/systemd/system/service.d/*.conf 2>/dev/null | sed -n 1p || true)

@@ -1,46 +1,46 @@
-# What every part uses: words, exits, root.
+# Functions for every part: messages, exits, root, files.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 step=''
 
-# Without these traps bash runs the EXIT trap after a signal as if it had succeeded ($? is 0), or not at all.
+# Without these traps bash runs the EXIT trap after a signal with $? = 0, or not at all.
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Untrusted text (of a server, a unit, a file) as a terminal may show it: a question mark replaces characters that would control
-# it or reorder the text. In bytes: C0 except tab and line feed, DEL, C1, direction marks, other line ends. Same as
+# Makes untrusted text (of a server, a unit, a file) safe for a terminal: replaces characters that would control it or reorder the
+# text with a question mark. In bytes: C0 except tab and line feed, DEL, C1, direction marks, other line ends. Same as
 # `printable_lines` of helpers/lib/cli/src/text.rs.
 printable_lines() {
 	LC_ALL=C sed --unbuffered -E 's/[\x01-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8b\x8e\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf|\xef\xbf[\xb9-\xbb]|\xf3\xa0[\x80\x81][\x80-\xbf]/?/g; s/\x00/?/g'
 }
 
-# printable WORD…: prints them in one line. A name with a line feed begins no line that looks like one of ours.
+# printable WORD…: prints them on one line, so that a name with a line feed cannot fake a message of ours.
 printable() { printf '%s\n' "${*//$'\n'/?}" | printable_lines; }
 
-# Writes standard input, which may be a server's or a unit's text, to standard error. No line of it looks like one of ours: each is
-# indented.
+# Writes standard input, which may be a server's or a unit's text, to standard error. Indents each line, so that none can fake a
+# message of ours.
 quoted() { printable_lines | sed --unbuffered 's/^/  /' >&2; }
 
-# guarded COMMAND…: what it writes to standard error may be a server's text.
+# guarded COMMAND…: runs it, and treats its standard error as untrusted text.
 guarded() { { "$@" 2>&1 >&3 3>&- | quoted; } 3>&1; }
 
 say() { printable "$*"; }
 complain() { printable "${program##*/}: $*" >&2; }
 
-# stop CODE TEXT: ends everything; TEXT says what was done to what, why it failed and what to do.
+# stop CODE TEXT: exits; TEXT says what failed, the cause and the remedy.
 stop() {
 	complain "$2"
 	exit "$1"
 }
 
-# What is being done now, for the person and for explain_the_end.
+# doing STEP: reports the current step, and stores it for explain_the_end.
 doing() {
 	step=$1
 	if [[ -n $step ]]; then say "== $step"; fi
 }
 
-# On EXIT. Every step can be repeated, so there is nothing to undo.
+# Runs on EXIT. Every step can be repeated, so there is nothing to undo.
 explain_the_end() {
 	local status=$?
 	if ((status != 0)) && [[ -n $step ]]; then
@@ -48,15 +48,15 @@ explain_the_end() {
 	fi
 }
 
-# need_root COMMAND ARGUMENT…: this command, by root.
+# need_root COMMAND ARGUMENT…: executes it as root, unless this is root already.
 need_root() {
 	((EUID != 0)) || return 0
 	command -v sudo >/dev/null || stop 77 "this needs root, and sudo is not installed: run it as root (su -c '$program')"
-	# sudo drops what it does not know.
+	# sudo drops variables that it does not know.
 	exec sudo -- ${NEXUS_USER:+env "NEXUS_USER=$NEXUS_USER"} "$@"
 }
 
-# One of us at a time; the lock goes with this process and its children, which after a kill may take a moment.
+# Allows one installation at a time. The lock ends with this process and its children, which may live a moment longer after a kill.
 lock_installation() {
 	install -d --mode=0711 --owner=root --group=root "${setups_lock%/*}"
 	# A user that can open it can lock it.
@@ -65,10 +65,10 @@ lock_installation() {
 	flock --wait 5 "$lock" || stop 75 "another nexus-setup is at work here: try again when it is done"
 }
 
-# at_least HAVE WANT: versions, dot by dot.
+# at_least HAVE WANT: whether the version HAVE is WANT or newer.
 at_least() { printf '%s\n%s\n' "$2" "$1" | sort --check=quiet --version-sort; }
 
-# put FILE MODE OWNER:GROUP, content on standard input: whole or not at all, and never readable by more than it says.
+# put FILE MODE OWNER:GROUP: replaces FILE by standard input, atomically. No other user can read the partial file.
 put() (
 	umask 077
 	part=$(mktemp "${1%/*}/.${1##*/}.partial.XXXXXX")
@@ -80,14 +80,14 @@ put() (
 	mv -T "$part" "$1"
 )
 
-# Like put, but keeps the file if its content is the same: it is mounted, and a container sees a new file only after a restart.
+# Like put, but keeps a file with the same content: containers have it mounted, and see a new file only after a restart.
 put_if_new() {
 	local content
 	content=$(cat)
 	if [[ -f $1 && ! -L $1 && $(<"$1") == "$content" ]]; then own "$1" "$2" "$3"; else put "$1" "$2" "$3" <<<"$content"; fi
 }
 
-# own FILE MODE OWNER:GROUP: sets both if FILE exists. A file from a copy may belong to root, or be open to all.
+# own FILE MODE OWNER:GROUP: sets both if FILE exists. A file that was copied back may belong to root, or be readable by all.
 own() {
 	if [[ -f $1 && ! -L $1 ]]; then
 		chown "$3" "$1"
@@ -97,7 +97,7 @@ own() {
 
 has_terminal() { [[ -r /dev/tty && -t 1 ]]; }
 
-# A yes or no from the terminal; --yes is a yes. $1: the question.
+# agreed QUESTION: asks it on the terminal; --yes counts as yes.
 agreed() {
 	local answer
 	[[ $yes == no ]] || return 0

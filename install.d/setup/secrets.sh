@@ -1,23 +1,23 @@
-# Passwords and keys. Made once, kept by every later run; never an argument, never in an environment, never on a
-# terminal or in a log, but for the owner's identity, which is shown to the owner.
+# Creates passwords and keys once; later runs keep them. They are never in an argument, an environment, a terminal or a log, except
+# the owner's identity, which the owner sees once.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 owner=''
 
-# 256 random bits in letters that need no quoting anywhere.
+# Prints 256 random bits in characters that need no quoting anywhere.
 random_password() { head --bytes=32 /dev/urandom | base64 --wrap=0 | tr '+/' '-_' | tr -d '='; }
 
-# Accounts, containers and volumes of others stop an installation before it changes anything. A volume of an earlier NEXUS opens
-# only with the password that it was created with.
+# Stops before anything changes, if accounts, containers or volumes of others are in the way. A volume of an earlier NEXUS opens only
+# with its first password.
 check_remains() {
 	local refusal
 	refusal=$(account_refusal)
-	# An earlier version used the existing account.
+	# An earlier version used an existing account.
 	[[ -z $refusal || (-s $recipients && -s $settings) ]] || stop 69 "$refusal"
 	refusal=$(docker_refusal memory)
 	[[ -z $refusal ]] || stop 69 "$refusal"
 	if volume_exists nexus_postgres_data && [[ ! -s $keys/postgres_password ]]; then
-		stop 78 "the database of an earlier NEXUS is still here (Docker's volume nexus_postgres_data), but not its password ($keys/postgres_password): put back /etc/nexus/credentials from where you keep it, or, to start without the old data: docker volume rm nexus_postgres_data"
+		stop 78 "the database of an earlier NEXUS is still here (Docker's volume nexus_postgres_data), but not its password ($keys/postgres_password): put back /etc/nexus/credentials from your copy, or, to start without the old data: docker volume rm nexus_postgres_data"
 	fi
 }
 
@@ -25,31 +25,31 @@ make_secrets() {
 	local password
 	if [[ ! -s $keys/postgres_password ]]; then random_password | put "$keys/postgres_password" 0600 999:999; fi
 	password=$(<"$keys/postgres_password")
-	# For what runs inside the container: any host, port and database.
+	# For programs inside the container: any host, port and database.
 	printf '*:*:*:postgres:%s\n' "$password" | put_if_new "$keys/postgres_pgpass" 0600 999:999
 
 	if [[ ! -s $keys/nexus_app_password ]]; then random_password | put "$keys/nexus_app_password" 0600 999:999; fi
-	# Of the role that fills in vectors; see compose/postgres/init/0004-embedding.sql.
+	# For the role that stores vectors: see compose/postgres/init/0004-embedding.sql.
 	if [[ ! -s $keys/nexus_embed_password ]]; then random_password | put "$keys/nexus_embed_password" 0600 999:999; fi
 
 	if [[ ! -s $keys/redis_password ]]; then random_password | put "$keys/redis_password" 0600 root:root; fi
-	# With it the purge ledger hides ids; one a line, the first for what is new. Sets carry it, encrypted.
+	# The purge ledger hides ids with this key. One key a line; new entries use the first. Sets contain it, encrypted.
 	if [[ ! -s $keys/ledger_key ]]; then random_password | put "$keys/ledger_key" 0600 root:root; fi
-	# 472 is Grafana in its image. Made whether or not it runs, so that NEXUS_METRICS=on needs nothing else.
+	# 472 is Grafana's user in its image. Always created, so that NEXUS_METRICS=on needs nothing else.
 	if [[ ! -s $keys/grafana_password ]]; then random_password | put "$keys/grafana_password" 0600 472:0; fi
 	if [[ ! -s $keys/redis_api_password ]]; then random_password | put "$keys/redis_api_password" 0600 root:root; fi
 	write_redis_users
 	own_secrets
 }
 
-# sum_of SECRET: its digest as in Redis's file of users.
+# sum_of SECRET: prints its digest as Redis's ACL file has it.
 sum_of() { printf '%s' "$(<"$keys/$1")" | sha256sum | cut -d' ' -f1; }
 
-# What nexus-api does in Redis (helpers/nexus-api/src/cache), with its own keys and the copies that nexus-purge looks for. No scripts,
-# functions or transactions: while Redis executes one it answers nobody else, and any program with this password could make it endless.
-may_be_done_by_the_api='~nexus-api:* ~episode:* resetchannels -@all +ping +get +mget +set +del +hgetall +hset +hdel +pexpire'
+# What nexus-api needs in Redis (helpers/nexus-api/src/cache): its own keys and the copies that nexus-purge looks for. No scripts,
+# functions or transactions: while Redis executes one it answers no other client, and a program with this password could make it endless.
+rights_of_the_api='~nexus-api:* ~episode:* resetchannels -@all +ping +get +mget +set +del +hgetall +hset +hdel +pexpire'
 
-# The owner may add users here: only a file without the present password is rewritten; in any other, only nexus-api's line.
+# Writes Redis's ACL file. The owner may add users to it: a file with the present password keeps all but nexus-api's line.
 write_redis_users() {
 	local sum api
 	sum=$(sum_of redis_password)
@@ -57,13 +57,13 @@ write_redis_users() {
 		printf 'user default on #%s ~* &* +@all\nuser health on nopass resetkeys resetchannels -@all +ping\n' "$sum" |
 			put "$keys/redis_acl" 0600 999:1000
 	fi
-	api="user nexus-api on #$(sum_of redis_api_password) $may_be_done_by_the_api"
+	api="user nexus-api on #$(sum_of redis_api_password) $rights_of_the_api"
 	if ! grep -qxF "$api" "$keys/redis_acl"; then
 		{ grep -v '^user nexus-api ' "$keys/redis_acl" && printf '%s\n' "$api"; } | put "$keys/redis_acl" 0600 999:1000
 	fi
 }
 
-# The servers read their secrets as their own users.
+# Gives each secret to the user that reads it.
 own_secrets() {
 	local name
 	for name in postgres_password nexus_app_password nexus_embed_password; do own "$keys/$name" 0600 999:999; done
@@ -74,31 +74,31 @@ own_secrets() {
 	own "$settings" 0640 "root:$jobs_user"
 }
 
-# Before anything is done: without a terminal the owner's key cannot be shown.
+# Stops before anything changes, if there is no owner yet and no terminal to show a new key on.
 owner_can_be_known() {
 	[[ -s $recipients || -n $owner_identity || ($yes == no && -t 0) ]] ||
 		stop 64 "an owner must be chosen: give --owner-identity FILE, or run this on a terminal, without --yes"
 }
 
-# Sets owner to the owner's recipient, or leaves it empty where recipients.txt has one already.
+# Sets owner to the owner's recipient; leaves it empty if recipients.txt exists.
 choose_owner() {
 	local line kind
 	owner_can_be_known
 	if [[ -s $recipients ]]; then
-		say "$recipients is there and stays; see it for who can open the backups"
+		say "$recipients stays as it is; it lists who can open the backups"
 		return
 	fi
 	if [[ -n $owner_identity && -e $owner_identity ]]; then
 		open_identity
 		owner=$(age-keygen -y - <&"$identity") || stop 78 "$owner_identity holds no age identity$(is_locked "$owner_identity" && echo ' that is not locked with a passphrase'): name another file after --owner-identity"
-		say "the owner is whoever holds $owner_identity: $owner"
+		say "the key in $owner_identity opens the backups: $owner"
 	elif [[ -n $owner_identity ]]; then
 		(umask 077 && age-keygen -o "$owner_identity" 2>/dev/null) ||
-			stop 73 "cannot make $owner_identity: name a file in a directory that is there after --owner-identity"
+			stop 73 "cannot create $owner_identity: name a file in an existing directory after --owner-identity"
 		open_identity
 		owner=$(age-keygen -y - <&"$identity")
 		if [[ -n ${SUDO_USER:-} ]]; then chown "$SUDO_USER:" "/dev/fd/$identity"; fi
-		say "the owner's identity is in $owner_identity. Keep it where this machine is not: it opens every backup, and nothing else does."
+		say "the owner's identity is in $owner_identity. Keep it away from this machine: it alone opens the backups when this machine is lost."
 	else
 		show_new_identity
 	fi
@@ -108,9 +108,9 @@ choose_owner() {
 	done <<<"$owner"
 }
 
-# Opens the owner's identity, as file descriptor $identity. The author of that file can open every backup: it must be root's, or of the
-# person who called sudo, and no other user may be able to write to it. Checked once it is open: in a directory of another user, that
-# user can put another file there at any time.
+# Opens the owner's identity, as file descriptor $identity. Whoever wrote that file can open every backup, so it must belong to root or
+# to the user who called sudo, and no other user may write to it. Checks the opened file: in a directory of another user, that user can
+# replace it at any time.
 open_identity() {
 	local user mode kind name
 	[[ -f $owner_identity ]] || stop 78 "$owner_identity is not a regular file: name another one after --owner-identity"
@@ -118,14 +118,14 @@ open_identity() {
 	read -r user mode kind < <(stat --dereference --format='%u %a %F' "/dev/fd/$identity")
 	name=$(id --name --user "$user" 2>/dev/null || echo "user number $user")
 	[[ $kind == regular* && ($user == 0 || $user == "${SUDO_UID:-0}") ]] ||
-		stop 77 "$owner_identity belongs to $name, who could then open every backup. If that is meant: chown root $owner_identity"
+		stop 77 "$owner_identity belongs to $name, who could then open every backup. If you want that: chown root $owner_identity"
 	((!(8#$mode & 8#022))) || stop 77 "others than $name can write to $owner_identity, and would open every backup: chmod go-w $owner_identity, after a look at it"
 }
 
-# As age --passphrase writes it.
+# is_locked FILE: whether age --passphrase wrote it.
 is_locked() { head --bytes=40 "$1" | grep --quiet --text -e '^age-encryption.org/' -e '^-----BEGIN AGE ENCRYPTED FILE'; }
 
-# A new identity, shown once on the terminal, and kept nowhere: only its public half goes on.
+# Creates an identity, shows it once on the terminal, and keeps only its public half.
 show_new_identity() {
 	local made identity typed
 	made=$(age-keygen 2>/dev/null)
@@ -133,21 +133,21 @@ show_new_identity() {
 	owner=$(age-keygen -y - <<<"$identity")
 	cat >/dev/tty <<-TEXT
 
-		This is the owner's key. It opens every backup; without it they are lost when this machine is.
-		It is shown once and not kept here. Save it where this machine is not: a password manager, paper.
+		This is the owner's key. It opens every backup. If this machine is lost, the backups are lost without it.
+		NEXUS shows it once and does not keep it. Save it away from this machine: in a password manager, on paper.
 
 		    $identity
 
 	TEXT
 	while true; do
 		read -r -p 'Once it is saved, type its last 6 characters (or q to stop): ' typed </dev/tty
-		[[ ${typed,,} != q ]] || stop 64 "stopped: no key was kept and nothing was started; $program begins anew"
+		[[ ${typed,,} != q ]] || stop 64 "stopped: no key was kept and nothing was started; to begin again, run $program"
 		if [[ ${typed^^} == "${identity: -6}" ]]; then break; fi
-		say "that is not how it ends" >/dev/tty
+		say "those are not its last 6 characters" >/dev/tty
 	done
 }
 
-# The machine's own identity, for the restore test, and both recipients.
+# Creates the machine's own identity, for the restore test, and writes both recipients.
 write_recipients() {
 	local machine
 	if [[ ! -s $keys/machine_identity ]]; then
@@ -156,11 +156,11 @@ write_recipients() {
 	[[ -n $owner ]] || return 0
 	machine=$(age-keygen -y "$keys/machine_identity")
 	put "$recipients" 0644 root:root <<-TEXT
-		# Who can open the backups: age recipients, one a line, and a backup is encrypted to all of them.
-		# Add a person's own with \`age-keygen\` on their machine; sets made before stay closed to them.
-		# The owner. The identity that goes with it is not on this machine.
+		# Who can open the backups: one age recipient a line. Each backup is encrypted to all of them.
+		# To add a person, run \`age-keygen\` on their machine; they cannot open older sets.
+		# The owner. The identity for it is not on this machine.
 		$owner
-		# This machine, so that it can test its own backups. Without this line it cannot.
+		# This machine. Without this line it cannot test its own backups.
 		$machine
 	TEXT
 }

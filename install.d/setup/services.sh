@@ -1,4 +1,4 @@
-# Turning it on: units, servers, the first backup, and what the person should know then.
+# Starts NEXUS: units, servers, the first backup; then says what to do next.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 start_services() {
@@ -6,14 +6,14 @@ start_services() {
 	note_volumes
 	enable_units
 	if systemctl is-active --quiet nexus-stack.service; then
-		# An upgrade: only the containers whose description has changed are replaced.
+		# An upgrade replaces only the containers whose definition has changed.
 		wait_for_unit 35 reload nexus-stack.service || explain_stack
 	else
 		say "the first start fetches the images, which may take minutes"
 		wait_for_unit 35 start nexus-stack.service || explain_stack
 	fi
 	reload_redis
-	# The new programs, and their settings; their sockets hold what comes meanwhile.
+	# Run the new programs with the new settings; their sockets queue requests meanwhile.
 	systemctl try-restart nexus-api.service nexus-health.service
 	restart_embedding
 	wait_for_unit 35 start nexus.target
@@ -23,7 +23,7 @@ start_services() {
 	note_volumes
 }
 
-# As NEXUS_METRICS says now. The memory does not need them: what hinders them is said, and the rest goes on.
+# Follows NEXUS_METRICS. The memory does not need the metrics, so this reports a failure and goes on.
 switch_metrics() {
 	local order=stop
 	if [[ $(setting NEXUS_METRICS) == on ]]; then order=reload-or-restart; fi
@@ -33,7 +33,7 @@ switch_metrics() {
 	}
 }
 
-# Each unit once in its life: one that the person disables afterwards stays so.
+# Enables each unit only once, so that a unit that the owner disables stays disabled.
 enable_units() {
 	local done_before=$as_shipped/enabled-units unit units_to_enable=()
 	touch "$done_before"
@@ -57,15 +57,15 @@ explain_stack() {
 	stop 69 "the servers did not start: the last lines of their unit are above; more in \`journalctl -u nexus-stack\` and \`docker logs nexus-postgres\`"
 }
 
-# A changed postgresql.conf counts from now, but for what only a restart can change.
+# Applies a changed postgresql.conf, except settings that need a restart.
 reload_postgres() {
 	local pending
 	guarded timeout 60 docker exec nexus-postgres psql -XAtq -d postgres -c 'SELECT pg_reload_conf()' >/dev/null
 	pending=$(guarded timeout 60 docker exec nexus-postgres psql -XAtq -d postgres -c "SELECT string_agg(name, ', ') FROM pg_settings WHERE pending_restart")
-	[[ -z $pending ]] || say "changed in postgresql.conf and waiting for \`systemctl restart nexus-stack\`: $pending"
+	[[ -z $pending ]] || say "changed in postgresql.conf, and applied by \`systemctl restart nexus-stack\`: $pending"
 }
 
-# Redis reads its users when it starts, from the file that its container was started with.
+# Redis reads its ACL file only when it starts, and its container keeps the file that it was started with.
 reload_redis() {
 	if [[ $(timeout 60 docker exec nexus-redis cat /run/secrets/redis_acl) == "$(<"$keys/redis_acl")" ]]; then return; fi
 	say "restarting Redis, because its users have changed"
@@ -78,7 +78,7 @@ take_first_backup() {
 	place=$(setting NEXUS_BACKUP_DIR)
 	sets=$(find "$place" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*-*Z')
 	if [[ -n $sets ]]; then
-		say "there are backups in $place already; the next one is made by nexus-backup.timer"
+		say "there are backups in $place already; nexus-backup.timer makes the next one"
 		return
 	fi
 	wait_for_unit 720 start nexus-backup.service || {
@@ -92,13 +92,13 @@ say_what_is_next() {
 	place=$(setting NEXUS_BACKUP_DIR)
 	cat <<-TEXT
 
-		NEXUS runs, and will after every boot. What to do next:
+		NEXUS runs, and starts at every boot. What to do next:
 		1. Use it:            curl -s 127.0.0.1:8003/health     every call: $prefix/share/doc/nexus/CHEATSHEET.md
 		   by SQL:            usermod -aG $jobs_user USER; host=$(setting NEXUS_PG_HOST) dbname=$(setting NEXUS_PG_DATABASE) user=nexus_app, password in $keys/nexus_app_password
 		2. A backup now:      systemctl start nexus-backup     what there is: nexus-restore list
 		3. Look at it:        systemctl list-timers 'nexus-*'; journalctl -u 'nexus-*'; systemctl status nexus.slice
 		4. Change a setting:  edit $settings, then systemctl reload nexus-stack
-		5. Be told:           set NEXUS_ALERT_… in $settings, then nexus-alert --test
+		5. Get alerts:        set NEXUS_ALERT_… in $settings, then nexus-alert --test
 		6. Copy $place to another machine now and then, and keep the owner's identity on neither.
 		7. Read about it:     man nexus, man nexus.env, man nexus-restore
 	TEXT

@@ -1,12 +1,12 @@
-# Every script that runs as root begins with this: the caller's environment does not decide which programs it runs, or where its
-# files go.
-# The package's scripts include this file: it needs no other one.
+# Every script that runs as root begins with this, so that the caller's environment decides neither which programs it runs nor where
+# its files go.
+# The package's scripts include this file, which needs no other.
 # shellcheck shell=bash disable=SC2034 # what one part sets, another reads
 
-# The caller's directory and PATH: relative paths on the command line start there, and cargo is found there.
+# The caller's directory, for relative paths on the command line, and PATH, to find cargo.
 called_from=$PWD callers_path=$PATH
 
-# Other users keep their environment.
+# Resets root's environment. Other users keep theirs.
 stand_alone() {
 	umask 022
 	((EUID == 0)) || return 0
@@ -16,7 +16,7 @@ stand_alone() {
 	cd /
 }
 
-# from_caller PATH: prints the absolute path of PATH on the command line.
+# from_caller PATH: prints a path of the command line as an absolute path.
 from_caller() {
 	case $1 in
 	/*) realpath --canonicalize-missing -- "$1" ;;

@@ -1,6 +1,6 @@
-# take-over.sh memory|metrics: runs before `docker compose up` of nexus-stack.service and nexus-metrics.service. It does not touch
-# what belongs to others. For the memory, it creates the volumes, and removes containers of NEXUS's former Compose project, because
-# those of the present one use the same names and volumes.
+# take-over.sh memory|metrics: runs before `docker compose up` of nexus-stack.service and nexus-metrics.service. Does not touch
+# containers and volumes of others. For the memory, creates the volumes, and removes containers of NEXUS's former Compose project,
+# because those of the present one use the same names and volumes.
 # shellcheck shell=bash source-path=SCRIPTDIR
 
 set -euo pipefail

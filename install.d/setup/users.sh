@@ -1,23 +1,23 @@
-# Users and directories, as the units' own files describe them.
+# Creates users and directories with systemd-sysusers and systemd-tmpfiles.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 make_users_and_directories() {
-	# As a unit of its own: killed with this script in the middle of its work, it would leave copies of /etc/shadow behind.
+	# In its own unit: if it were killed together with this script, it would leave copies of /etc/shadow behind.
 	write_user_files
 	make_accounts systemd-run --quiet --collect --wait --pipe systemd-sysusers nexus.conf
 	move_ledger
 	systemd-tmpfiles --create nexus.conf
-	# Of a package, systemd does that itself.
+	# For a package, systemd does that itself.
 	if [[ $prefix != /usr ]]; then journalctl --update-catalog; fi
 	install -d --mode=0755 --owner=root --group=root /etc/nexus /etc/nexus/postgres
 	install -d --mode=0700 --owner=root --group=root "$as_shipped" "$keys"
 	own_state
-	# Of a run that was killed while it wrote.
+	# A run that was killed may have left partial files.
 	find /etc/nexus "$as_shipped" "$share" -name '.*.partial.*' -delete
 }
 
-# The jobs' own files, which may have been restored as root's. Only directories, and files with a single link, so that no link leads
-# elsewhere. -execdir acts from the directory of each entry, even if its path changes meanwhile.
+# Gives the jobs their own files back, which root may have restored. Changes only directories, and files with a single link, so that no
+# link leads elsewhere. -execdir acts from the directory of each entry, even if its path changes meanwhile.
 own_state() {
 	local name
 	for name in backups proofs ledger alerts health metrics state/backup; do
@@ -25,14 +25,14 @@ own_state() {
 	done
 }
 
-# Until 0.1.0 the purge ledger was in /var/lib/nexus itself, where only root creates files now. It is assembled where no other user reaches
-# it, and renamed into place in one step.
+# Moves the purge ledger, which was in /var/lib/nexus itself until 0.1.0; now only root creates files there. Assembles it where no other
+# user reaches it, and renames it into place in one step.
 move_ledger() {
 	local old=/var/lib/nexus new=/var/lib/nexus/ledger part=/var/lib/nexus/.ledger-moving name names=()
 	for name in purge-ledger.{jsonl,head,handover,next,kept}; do
 		if [[ -e $old/$name || -L $old/$name ]]; then names+=("$name"); fi
 	done
-	# The second is left from a killed run; it is root's (take_places).
+	# A killed run may have left $part. It belongs to root: see take_places.
 	if [[ -n ${names[*]} || -d $part ]]; then
 		for name in "${names[@]}"; do
 			[[ $(stat --format='%F %h %U' -- "$old/$name") =~ ^(regular\ (empty\ )?file\ 1|directory\ [0-9]+)\ $jobs_user$ ]] ||
@@ -43,7 +43,7 @@ move_ledger() {
 		systemctl stop nexus-purge.service 'nexus-purge@*.service' 2>/dev/null || true
 		install -d --mode=0700 "$part"
 		for name in "${names[@]}"; do mv -T -- "$old/$name" "$part/$name"; done
-		# Files that a purge has created there without a ledger.
+		# Remove files that a purge has created there without a ledger.
 		rm -f -- "$new"/{.lock,.purging.lock,purge-ledger.*}
 		mv -T -- "$part" "$new"
 		chown --no-dereference "$jobs_user:$jobs_user" "$new"

@@ -1,8 +1,8 @@
-# Waits for a unit for a limited time, and says what it waits for.
+# Waits for a unit for a limited time, and reports what it waits for.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 # wait_for_unit MINUTES VERB UNIT: runs systemctl VERB UNIT, but stops waiting after MINUTES, or if a server keeps restarting.
-# systemd goes on with the job, and the next run waits for the same job.
+# systemd continues the job, and the next run waits for the same job.
 wait_for_unit() {
 	local most=$(($1 * 60)) verb=$2 unit=$3 began=$SECONDS asking before now
 	before=$(restarts)
@@ -26,7 +26,7 @@ wait_for_unit() {
 	wait "$asking"
 }
 
-# How often Docker has started the servers again.
+# Prints how often Docker has restarted the servers.
 restarts() { docker inspect --format '{{.RestartCount}}' nexus-postgres nexus-redis 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'; }
 
 what_is_awaited() {

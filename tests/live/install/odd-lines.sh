@@ -180,10 +180,10 @@ owners_of_other_users_are_refused() {
 	nobody=$(id --user nobody)
 	rm -f "$identity"
 	age-keygen -o "$identity" 2>/dev/null
-	exits 0 "the owner is whoever holds" refused_owner "$identity"
+	exits 0 "opens the backups: age1" refused_owner "$identity"
 	chown nobody "$identity"
 	exits 77 "$identity belongs to nobody, who could then open every backup" refused_owner "$identity"
-	SUDO_UID=$nobody exits 0 "the owner is whoever holds" refused_owner "$identity"
+	SUDO_UID=$nobody exits 0 "opens the backups: age1" refused_owner "$identity"
 	ln -s "$identity" "$work/link"
 	exits 77 "belongs to nobody" refused_owner "$work/link"
 	chown root "$identity"

@@ -147,8 +147,8 @@ strangers_port_that_is_bound_only() {
 	systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service
 	head --bytes=40 /dev/urandom | base64 >"$work/token"
 	a_toggler
-	does_not_run "127.0.0.1:8003, where NEXUS's API listens, belongs to another program: it has bound it and does not listen" nexus-setup --yes --model none
-	does_not_run "it has bound it and does not listen" nexus-setup --after-install --yes --model none
+	does_not_run "127.0.0.1:8003, where NEXUS's API listens, belongs to another program: it has bound the port but does not listen" nexus-setup --yes --model none
+	does_not_run "it has bound the port but does not listen" nexus-setup --after-install --yes --model none
 	fails "belongs to another user's program" env NEXUS_TOKEN_FILE="$work/token" bash -c "$(declare -f in_the_gap); in_the_gap $stranger $client remember secret"
 	same "what the stranger was asked" "$(grep -cE 'HTTP|secret|Bearer' "$work/asked" || true)" 0
 	stranger_goes

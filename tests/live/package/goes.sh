@@ -7,7 +7,7 @@ removed_and_taken_up_again() {
 	same "containers" "$(docker ps --all --quiet)" ""
 	same "units" "$(systemctl list-unit-files --no-legend 'nexus*')$(find /etc/systemd -name 'nexus-*')" ""
 	apt_now install "$deb"
-	apt_said 'nexus-setup takes it up again'
+	apt_said 'to use it again, run nexus-setup'
 	nexus-setup --yes >/dev/null
 	same "the row" "$(as_owner --command="SELECT content FROM nexus_memory.zep_episodic_memory WHERE content = 'stays'")" stays
 	same "a unit that was on" "$(systemctl is-enabled nexus-backup.timer)" enabled

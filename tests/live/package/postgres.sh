@@ -38,7 +38,7 @@ refused_upgrades() {
 	docker run --name without --entrypoint rm "$new_image" -f /usr/share/postgresql/18/extension/vector.control
 	docker commit --change 'ENTRYPOINT ["docker-entrypoint.sh"]' without without:pg18 >/dev/null
 	docker rm --volumes without >/dev/null
-	fails "What runs now is the PostgreSQL of before" nexus-upgrade-postgres --yes without:pg18
+	fails "the previous PostgreSQL runs again" nexus-upgrade-postgres --yes without:pg18
 	as_before "$before"
 	docker rmi without:pg18 >/dev/null
 	fails "there is no older PostgreSQL" nexus-upgrade-postgres --yes --back
