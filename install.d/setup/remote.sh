@@ -5,7 +5,7 @@
 choose_remote() {
 	if [[ -n $remote ]]; then set_settings "NEXUS_REMOTE=$remote"; fi
 	[[ $(setting NEXUS_REMOTE) =~ ^(off|caddy|tailscale)$ ]] ||
-		stop 78 "NEXUS_REMOTE=$(setting NEXUS_REMOTE) in $settings: it must be caddy, tailscale or off"
+		stop 78 "NEXUS_REMOTE=$(setting NEXUS_REMOTE) in $settings: it is caddy, tailscale or off"
 	make_remote_token
 }
 
