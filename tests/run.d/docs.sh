@@ -1,8 +1,8 @@
-# The pages for people: manual pages, and every command block as it stands.
+# Tests the documentation: manual pages, and every command block as written.
 # shellcheck shell=bash disable=SC2034,SC2154 # what one part sets, another reads
 
-# The pages for a machine where NEXUS is installed, with its model; docs/DISASTER.md is for one where it is not. Those in Spanish
-# have the same commands: that is a test of its own. The one whose commands hold texts is run too.
+# Runs the pages in a machine where NEXUS is installed, with its model; docs/DISASTER.md is for a machine without NEXUS.
+# languages.py tests that the Spanish pages have the same commands. docs/es/CHEATSHEET.md runs too, because its commands contain texts.
 part_docs() {
 	local pages status=0
 	mapfile -t pages < <(printf '%s\n' README.md docs/*.md docs/es/CHEATSHEET.md docs/examples/README.md | grep -vx docs/DISASTER.md)
@@ -20,7 +20,7 @@ part_docs() {
 
 for_docs=(man-db=man bsdextrautils=col)
 
-# man, which the machine does not have and has no network to install: the files of this machine's packages.
+# Copies man from this machine's packages, because the test machine has neither man nor a network.
 bring_man() {
 	local packages
 	mapfile -t packages < <(dpkg-query --show --showformat='${Package}\n' man-db groff-base bsdextrautils 'libpipeline1*' 'libuchardet0*' 'libgdbm6*')
@@ -29,10 +29,10 @@ bring_man() {
 		"$machine" exec "$installed_machine" -- tar --extract --directory=/ --absolute-names --keep-directory-symlink
 }
 
-# A machine is lost. A set of it on a stick, the owner's key and a new machine are what there is: docs/DISASTER.md is followed.
+# Follows docs/DISASTER.md after a machine is lost, with a set of it on a stick, the owner's key and a new machine.
 disaster() {
 	local new=disaster-$$ stick before began took passed=0 failed=0
-	# No episode gets its vector between the backup and the digest.
+	# So that no episode gets its vector between the backup and the digest.
 	"$machine" exec "$installed_machine" -- systemctl stop nexus-embed-backfill.timer nexus-embed-backfill.service
 	in_machine live/memory.sh load
 	"$machine" exec "$installed_machine" -- systemctl start nexus-backup

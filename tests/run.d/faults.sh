@@ -1,16 +1,16 @@
-# The fault matrix, in several machines that share its rows: much of a case's time is waiting.
+# Runs the fault matrix in several machines that share its rows, because a case mostly waits.
 # shellcheck shell=bash disable=SC2034,SC2154 # what one part sets, another reads
 
-# Whether it is run whole.
+# Not empty: run the whole matrix.
 long=
-# The same cases each time, so that what fails is what was changed; other seeds are for NEXUS_TEST_SEED and --long.
+# The same cases in each run, so that a new failure comes from a change. NEXUS_TEST_SEED and --long choose other seeds.
 seed=${NEXUS_TEST_SEED:-17048095}
-# Every second row of the sample; the commit decides which half, so that two or three commits have them all.
+# Every second row of the sample. The commit decides which half, so that a few commits cover all rows.
 half=${NEXUS_FAULT_HALF:-$((0x$(git rev-parse HEAD | cut -c40) % 2))}
 
 part_faults() {
 	local machines=${NEXUS_FAULT_LANES:-2} lane pids=() status=0 kills=14 nth=6
-	# Of the whole matrix the results stay: when it is run again, only what is missing or has failed is run.
+	# The whole matrix keeps its results, so that another run executes only missing and failed cases.
 	results=$logs/.faults
 	if [[ -n $long ]]; then
 		results=$PWD/target/faults-$seed
@@ -28,7 +28,7 @@ part_faults() {
 	installed faults-1
 	matrix --report --markdown /root/results.md || status=$?
 	if [[ -n $long ]]; then
-		# The table of results takes the place of the last one.
+		# The table of results replaces the last one.
 		"$machine" copy "$installed_machine" --from /root/results.md "$logs/.faults.md"
 		sed -i '/^## The last run$/q' docs/FAULTS.md
 		{ echo && cat "$logs/.faults.md"; } >>docs/FAULTS.md

@@ -1,16 +1,16 @@
-# The fuzz targets: rubbish for whatever parses bytes that another program or another time wrote.
+# Runs the fuzz targets: random bytes for every parser of data that another program or an older version wrote.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
-# cargo-fuzz wants options of the compiler that only a nightly one takes, or a stable one that is told so.
+# cargo-fuzz uses options that only a nightly compiler accepts, or a stable one with RUSTC_BOOTSTRAP.
 fuzz_cargo() { if rustup toolchain list 2>/dev/null | grep -q '^nightly'; then cargo +nightly "$@"; else RUSTC_BOOTSTRAP=1 cargo "$@"; fi; }
 
-# More, already written, for one target: real servers' files are also the data of unit tests.
+# Prints the directories of a target's seeds. For rdb, the unit tests have files of real servers too.
 fuzz_seeds() {
 	echo "tests/fuzz/seeds/$1"
 	[[ $1 != rdb ]] || echo helpers/lib/rdb/src/testdata
 }
 
-# What was found in earlier runs stays in tests/fuzz/corpus. No allocation may be larger than any that the code means to make.
+# Keeps the inputs of earlier runs in tests/fuzz/corpus. Limits allocations to what the code may legitimately need.
 fuzz_target() {
 	local seeds
 	mapfile -t seeds < <(fuzz_seeds "$1")

@@ -4,15 +4,15 @@
 machine=tests/host/machine
 owner=/root/owner-of-the-test.txt
 
-# At the end, however it comes.
+# Runs at every exit.
 take_machines_down() {
 	local name
-	# Every part runs in a shell of its own: the names are on the disk.
+	# Every part runs in its own shell, so the names are in a file.
 	[[ ! -e $logs/.machines ]] || while read -r name; do "$machine" down "$name"; done < <(sort -u "$logs/.machines")
 	rm -rf "$logs"
 }
 
-# fresh NAME [--bind HOST:GUEST]: a machine with this clone and its binaries in /root/nexus.
+# fresh NAME [--bind HOST:GUEST]: starts a machine with this clone and its binaries in /root/nexus.
 fresh() {
 	local luggage name=$1 helper
 	build_binaries
@@ -28,22 +28,22 @@ fresh() {
 	rm -rf "$luggage"
 }
 
-# installed [NAME [--bind HOST:GUEST]]: a machine with NEXUS installed, shared by the parts that leave it well, or for one
-# that does not.
+# installed [NAME [--bind HOST:GUEST]]: starts a machine with NEXUS installed, unless it is up. Parts that leave NEXUS healthy share
+# one; the others have their own NAME.
 installed() {
 	local name=${1:-test}-$$ with=none bench=
 	if ! grep -qx "$name" "$logs/.installed" 2>/dev/null; then
 		fresh "$name" "${@:2}"
-		# Only where it is what is tested: elsewhere rows would get their vectors while they are compared.
+		# The model only where tests need it: elsewhere rows would get their vectors while tests compare them.
 		if [[ $name == embed-* || $name == docs-* ]]; then
 			fetch_model
 			"$machine" copy "$name" "$model" "/root/$usual_model"
 			with=/root/$usual_model
 		fi
-		# Its pages are tested too.
+		# The pages of nexus-bench are tested too.
 		if [[ $name == docs-* ]]; then bench=--with-bench; fi
 		"$machine" exec "$name" -- bash -c "cd /root/nexus && ./install.sh --bin-dir bin --yes --owner-identity $owner --model $with $bench"
-		# The other parts break things to see what comes of it; nothing may mend them meanwhile.
+		# The other parts break things to see the effect, so nothing may repair them.
 		[[ $name == health-* ]] || "$machine" exec "$name" -- bash -c "sed -i 's/^NEXUS_HEAL=.*/NEXUS_HEAL=off/' /etc/nexus/nexus.env && systemctl restart nexus-health"
 		echo "$name" >>"$logs/.installed"
 	fi
@@ -51,14 +51,14 @@ installed() {
 	in_machine() { "$machine" exec "$installed_machine" -- env NEXUS_TEST_OWNER="$owner" bash "/root/nexus/tests/$1" "${@:2}"; }
 }
 
-# Everything that two lanes would otherwise install or build at the same time.
+# Installs and builds what two lanes would otherwise install or build at the same time.
 prepare() {
 	need "${for_code[@]}" "${for_outside[@]}" "${for_docs[@]}" "${for_package[@]}"
-	# The image is mostly waited for, the binaries mostly computed.
+	# The image mostly waits, the binaries mostly compute.
 	"$machine" build &
 	build_binaries
 	wait "$!"
-	# What cannot do without it says so.
+	# A part that needs the model fetches it again, and reports the failure.
 	fetch_model || true
 }
 
@@ -66,7 +66,7 @@ part_host() { tests/host/selftest; }
 
 for_outside=(age=age zstd=zstd jq=jq postgresql-client=psql)
 
-# On this machine itself, below a directory of its own.
+# Runs on this machine itself, in its own directory.
 part_outside() {
 	build_binaries
 	need "${for_outside[@]}"
@@ -91,7 +91,7 @@ part_stack() {
 	in_machine live/after-boot.sh 0
 	"$machine" reboot "test-$$"
 	in_machine live/after-boot.sh 1
-	# The plug is pulled: nothing was flushed by choice.
+	# A power cut: nothing is flushed deliberately.
 	"$machine" kill "test-$$"
 	"$machine" up "test-$$"
 	in_machine live/after-boot.sh 2
@@ -113,7 +113,7 @@ part_lost() {
 	attacked_from_within
 }
 
-# By other users of the machine, and by the user of the jobs: one of its own, because it is not well afterwards.
+# Attacks by other users of the machine, and by the user of the jobs. Uses its own machine, because NEXUS is damaged afterwards.
 attacked_from_within() {
 	installed attacked
 	in_machine live/strangers.sh
@@ -130,7 +130,7 @@ part_restore() {
 part_proof() {
 	installed
 	in_machine live/restore-test.sh
-	# Its Docker gets a small disk.
+	# Its own machine, because its Docker gets a small disk.
 	installed foreign
 	in_machine live/foreign.sh
 	"$machine" down "$installed_machine"

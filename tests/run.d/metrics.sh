@@ -1,11 +1,11 @@
-# What others measure with, beside nexus-health or after it: Prometheus, node_exporter, Netdata, all Debian's.
+# Prepares other programs that measure, from Debian's packages: Prometheus, node_exporter, Netdata.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 part_metrics() {
 	local binaries
 	installed
 	need prometheus=prometheus prometheus-node-exporter=prometheus-node-exporter
-	# The machine has no network to pull images over; of these it makes some.
+	# The machine has no network to pull images, so it makes them of these binaries.
 	binaries=$(mktemp -d)
 	install "$(type -P prometheus)" "$(type -P promtool)" "$(type -P prometheus-node-exporter)" "$binaries"
 	"$machine" copy "$installed_machine" "$binaries" /root/nexus/metrics
@@ -13,7 +13,7 @@ part_metrics() {
 	in_machine live/metrics.sh /root/nexus/metrics
 }
 
-# Debian's netdata, with what it is linked to, which that other Debian may not have.
+# netdata_in MACHINE: copies Debian's netdata there, with its libraries, which that Debian may not have.
 netdata_in() {
 	local root library
 	need netdata-core=netdata

@@ -1,19 +1,19 @@
-# The package: made twice, as this version and as a next one, looked at by lintian, and tried in a machine.
+# Tests the package: builds it as this version and as a future one, checks it with lintian, and installs it in a machine.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 for_package=(lintian=lintian binutils=readelf)
 
-# make_packages DIR: this version's, and one of a version to come, with another image, another table and another setting.
+# make_packages DIR: makes this version's package, and one of a future version with another image, another table and another setting.
 make_packages() {
 	local next
 	build_binaries
-	# Small enough at once; what is published takes its time.
+	# Compresses quickly; only a published package must be small.
 	DPKG_DEB_COMPRESSOR_TYPE=gzip DPKG_DEB_COMPRESSOR_LEVEL=1 install.d/deb/build --bin-dir "$bin_dir" "$1"
 	next=$(mktemp -d)
 	cp -a install.sh install.d compose units helpers docs .env.example Cargo.toml CHANGELOG.md LICENSE* "$next"
 	sed -i 's/^version = ".*"/version = "99.0.0"/' "$next/Cargo.toml"
 	sed -i 's/pgvector:0\.8\.7-pg18-trixie/pgvector:0.8.99-pg18-trixie/' "$next/compose/docker-compose.yml"
-	printf '\n# What the next version wants to know.\nNEXUS_OF_TOMORROW=yes\n' >>"$next/.env.example"
+	printf '\n# A setting of the next version.\nNEXUS_OF_TOMORROW=yes\n' >>"$next/.env.example"
 	cat >"$next/compose/postgres/init/0099-tomorrow.sql" <<-'SQL'
 		BEGIN;
 		SELECT NOT EXISTS (SELECT FROM nexus_memory.migrations WHERE version = 99) AS needed \gset
@@ -27,7 +27,7 @@ make_packages() {
 	rm -rf "$next"
 }
 
-# PostgreSQL 17 as its image would be: the recipe of the stand-in, one version and one Debian earlier. Kept until the recipe changes.
+# Makes an image of PostgreSQL 17 from the stand-in's recipe, one version and one Debian earlier. Keeps it until the recipe changes.
 old_postgres() {
 	local recipe tar=$tools/postgres-17.tar scratch key
 	key=$(find tests/host/image -type f | LC_ALL=C sort | xargs sha256sum | sha256sum)
@@ -44,7 +44,7 @@ old_postgres() {
 	as_root rm -rf --one-file-system "$scratch"
 }
 
-# As the machine's recipe finds it.
+# Prints the mirror that the machine's recipe uses.
 # shellcheck disable=SC2016 # the other shell expands it
 mirror_of_debian() {
 	bash -euc 'here=tests/host images_from=stand-in scratch=$(mktemp -d); . tests/host/lib/sources.sh; debian_mirror "$scratch"; rm -rf "$scratch"'
@@ -52,7 +52,7 @@ mirror_of_debian() {
 
 lintian_finds_no_error() { lintian --fail-on error --display-level error "$1"; }
 
-# upgrade_without_power MACHINE: the plug is pulled while PostgreSQL is upgraded.
+# upgrade_without_power MACHINE: cuts the power during an upgrade of PostgreSQL.
 upgrade_without_power() {
 	local step
 	for step in backup restore; do

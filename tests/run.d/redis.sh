@@ -1,4 +1,4 @@
-# What Redis holds, compared by digest, with throwaway servers in the machine that has NEXUS installed.
+# Compares Redis's data by digest, with throwaway servers in the machine that has NEXUS installed.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 part_redis() {

@@ -1,8 +1,8 @@
-# Other machines: Caddy before the API, seen from a network namespace that stands for the outside.
+# Tests the access from other machines: Caddy in front of the API, reached from a network namespace that stands for the outside.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
-# caddy_of_debian DIRECTORY: the program of Debian forky's package, since trixie's is older than what the compose file names. Once
-# unpacked it stays in the cache of the tests.
+# caddy_of_debian DIRECTORY: puts Caddy there, from Debian forky's package, because trixie's is older than the one in the compose file.
+# Keeps it in the tests' cache.
 caddy_of_debian() {
 	local cached=$tools/caddy mirror file
 	if [[ ! -x $cached/usr/bin/caddy ]]; then

@@ -1,8 +1,8 @@
-# Schemas of others, fetched from Debian's archive: PostgreSQL's source with its regression tests, and packages that carry a
-# schema for PostgreSQL. None of them is in this repository.
+# Tests with schemas of other projects, fetched from Debian's archive: PostgreSQL's source with its regression tests, and packages that
+# contain a schema for PostgreSQL. This repository has none of them.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
-# Package, and the file in it that makes the schema.
+# Each package, and the file in it that creates the schema.
 packaged_schemas=(
 	ejabberd=usr/share/ejabberd/sql/pg.sql
 	freeradius-config=etc/freeradius/3.0/mods-config/sql/main/postgresql/schema.sql
@@ -13,7 +13,7 @@ packaged_schemas=(
 	zabbix-server-pgsql=usr/share/zabbix-server-pgsql/schema.sql.gz
 )
 
-# fetch_schemas MIRROR DIR: PROJECT/1.sql each, and regress/.
+# fetch_schemas MIRROR DIR: writes PROJECT/1.sql for each package, and regress/.
 fetch_schemas() {
 	local apt line name
 	apt=$(mktemp -d)

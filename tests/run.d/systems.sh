@@ -1,10 +1,10 @@
-# The package on other systems than the tests' own: Debian 12 and Ubuntu 24.04, each a machine made for it by mmdebstrap.
+# Tests the package on Debian 12 and Ubuntu 24.04, each in a machine that mmdebstrap makes.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
-# What the package depends on is there already, as apt would have fetched it: the machines have no network.
+# The package's dependencies are in the image, because the machines have no network.
 on_every_system=systemd,systemd-sysv,libpam-systemd,dbus,apt,init-system-helpers,iproute2,procps,ca-certificates,tzdata,curl,jq,python3,debconf,age,docker.io,docker-compose-v2
 
-# apt_elsewhere DIR COMMAND…: apt-get with sources and state of its own, below DIR, and nothing installed.
+# apt_elsewhere DIR COMMAND…: runs apt-get with its own sources and state below DIR, where no package is installed.
 apt_elsewhere() {
 	local dir=$1
 	shift
@@ -12,7 +12,7 @@ apt_elsewhere() {
 		-o Acquire::Check-Valid-Until=false -o Acquire::Languages=none -o APT::Sandbox::User=root -qq "$@"
 }
 
-# apt_sources_in DIR LINE…
+# apt_sources_in DIR LINE…: writes those sources below DIR, and fetches their lists.
 apt_sources_in() {
 	install -d "$1"/etc/{apt.conf.d,preferences.d,sources.list.d} "$1/state/lists/partial" "$1/cache/archives/partial"
 	: >"$1/status"
@@ -20,7 +20,7 @@ apt_sources_in() {
 	apt_elsewhere "$1" update
 }
 
-# dependencies_are_had LINE…: apt finds all that the package needs, on a machine that has nothing.
+# dependencies_are_had LINE…: whether apt finds all dependencies of the package, on a machine without any.
 dependencies_are_had() (
 	dir=$(mktemp -d)
 	trap 'rm -rf "$dir"' EXIT
@@ -31,7 +31,7 @@ debian_key=/usr/share/keyrings/debian-archive-keyring.gpg
 ubuntu=http://archive.ubuntu.com/ubuntu
 ubuntu_key=$tools/ubuntu-archive-keyring.gpg
 
-# Ubuntu's key is in a package of Debian's, which Debian's key vouches for.
+# Takes Ubuntu's key from a package of Debian, which Debian's key signs.
 need_ubuntu_key() {
 	local dir
 	[[ ! -s $ubuntu_key ]] || return 0
@@ -42,7 +42,7 @@ need_ubuntu_key() {
 	rm -rf "$dir"
 }
 
-# Debian 12's Docker is 20.10 and its Compose 1.29. Those of Debian 13 run on it; the rest of Docker is Debian 12's own.
+# Debian 12 has Docker 20.10 and Compose 1.29. Those of Debian 13 run on it; the rest of Docker is from Debian 12.
 # shellcheck disable=SC2016 # the hook's shell expands it
 debian_12_hook='
 mkdir -p "$1/etc/apt/preferences.d"
@@ -77,7 +77,7 @@ system() {
 	system_machine=$name
 }
 
-# Those of the usual machine, as a tar.
+# Prints the container images of the usual machine, as a tar.
 container_images() {
 	local names
 	mapfile -t names < <(sed -n '/^[^#]/s/ .*//p' tests/host/image/container-images)

@@ -1,10 +1,10 @@
-# README's first command, as a person gives it.
+# Runs the README's first command, as a person would.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 part_try() {
 	local said status=0 passed=0 failed=0 before
 	said=$logs/.try
-	# The trial finds it in the same cache; two at a time must not fetch it.
+	# The trial uses the same cache. Fetched here, because two lanes must not fetch it at once.
 	fetch_model
 	before=$(git status --porcelain)
 	./install.sh --try </dev/null >"$said" 2>&1 || status=$?
@@ -20,7 +20,7 @@ part_try() {
 	((failed == 0))
 }
 
-# tried PROMISE COMMAND…
+# tried PROMISE COMMAND…: prints the result, and counts it.
 tried() {
 	if "${@:2}"; then
 		passed=$((passed + 1))

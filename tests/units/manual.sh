@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The manual pages and completions, on a machine where they are installed and man is: every page is found and formats without
-# a word of complaint, and every unit's Documentation= leads to one.
+# Tests the installed manual pages and completions, on a machine with man: man finds every page and formats it without a warning, and
+# every unit's Documentation= names one.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -9,7 +9,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 
 units=$here/../../units
 
-# systemd looks for the pages too.
+# With --man=yes systemd looks for the pages too.
 verify_prints_nothing() { same "what it prints" "$(systemd-analyze verify --man=yes "$1" 2>&1)" ""; }
 
 verify_misses_a_page() {
@@ -26,7 +26,7 @@ formats_in_silence() {
 	[[ $(LC_ALL=C.UTF-8 MANWIDTH=100 man "$1" | wc --lines) -gt 10 ]]
 }
 
-# The page says what the program itself says of each setting.
+# The page has each setting of the program's --help.
 page_has_the_settings_of_help() {
 	local page setting
 	page=$(MANWIDTH=400 man "$1" | tr --squeeze-repeats ' \n' ' ')

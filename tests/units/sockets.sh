@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Promise: a unit reaches the sockets that it has business with, and no other one. Each is asked from within the unit's own sandbox, in
-# an installed machine.
+# Promise: a unit reaches only the sockets that it needs. Tests each from inside the unit's own sandbox, in an installed machine.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -12,8 +11,8 @@ probe='probe-of-sockets.service'
 trap 'rm -rf "$work" "/run/systemd/system/$probe"; systemctl daemon-reload' EXIT
 install -d "$work"
 
-# A stream socket refuses a datagram socket (EPROTOTYPE), but only once the kernel has checked the permissions: so no connection is made,
-# and nobody answers.
+# A stream socket refuses a datagram socket (EPROTOTYPE) only after the kernel has checked the permissions. So the probe needs no
+# connection, and no server answers.
 cat >"$work/probe.py" <<'PYTHON'
 import errno, os, socket
 reached = []
@@ -28,7 +27,7 @@ if os.access("/run/nexus/scratch", os.R_OK | os.X_OK):
 print(" ".join(reached))
 PYTHON
 
-# reaches UNIT SOCKET…: a unit with the same sandbox and user, but this program.
+# reaches UNIT SOCKET…: whether a unit with the same sandbox and user reaches exactly these sockets.
 reaches() {
 	local unit=$1
 	shift
@@ -51,7 +50,8 @@ every_unit_is_in_the_list() {
 	same "units" "$(cd "$here/../../units" && printf '%s\n' *.service | sort)" "$(cut -d' ' -f1 <<<"$list" | sort)"
 }
 
-# The servers' own sockets are open to all who may enter /run/nexus, such as root, whose units (stack, metrics, proxy, tailscale) start containers.
+# The servers' own sockets are open to every user who may enter /run/nexus, such as root, as whom the units stack, metrics, proxy and
+# tailscale start containers.
 list='nexus-alert-health.service
 nexus-alert-over@.service
 nexus-alert-programs.service

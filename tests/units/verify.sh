@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# The shipped units, on a machine where they are installed: systemd finds nothing to say about them, and their
-# sandboxes are what they should be.
+# Tests the installed units: systemd-analyze verify prints nothing about them, and their sandboxes are as expected.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -9,10 +8,10 @@ here=$(dirname "${BASH_SOURCE[0]}")
 
 units=$here/../../units
 
-# systemd-analyze verify exits 0 on a misspelt key: the gate is that it prints nothing.
+# systemd-analyze verify exits 0 on a misspelt key, so it must print nothing.
 verify_prints_nothing() { same "what it prints" "$(systemd-analyze verify --man=no "$1" 2>&1)" ""; }
 
-# instance FILE: the unit's name; of a template one that can be looked at.
+# instance FILE: prints the unit's name; for a template, the name of an instance.
 instance() { basename "${1/@./@x.}"; }
 
 exposed_less_than() {
@@ -25,9 +24,9 @@ exposed_less_than() {
 	}
 }
 
-# Frequent starts, by hand or by a timer, are no failure.
+# Frequent starts, by hand or by a timer, must not fail.
 starts_are_not_limited() { same "its start limit" "$(systemctl show --value --property=StartLimitIntervalUSec "$1")" 0; }
-# Every reload starts the timers' jobs that are due at once.
+# A reload starts the jobs of timers that are due.
 reloads_fail_nothing() {
 	local number
 	for number in {1..12}; do systemctl daemon-reload; done
@@ -63,26 +62,26 @@ check has nexus-embed.service DynamicUser yes
 check has nexus-embed.service SupplementaryGroups ""
 check has nexus-embed-backfill.service PrivateNetwork yes
 check has nexus-embed-backfill.service User nexus
-# What faces clients can answer them and reach nobody; it is no user of the jobs, and in no group of theirs.
+# nexus-api answers clients, but can connect to nobody. It is neither the jobs' user nor in their group.
 check has nexus-api.service PrivateNetwork yes
 check has nexus-api.service RestrictAddressFamilies AF_UNIX
 check has nexus-api.service User nexus-api
 check has nexus-api.service SupplementaryGroups ""
 check has nexus-api.service CapabilityBoundingSet ""
-# What looks at the age of secrets can read any file and carry nothing away.
+# nexus-remote-note reads the age of secrets: it can read any file, but send nothing.
 check has nexus-remote-note.service PrivateNetwork yes
 check has nexus-remote-note.service User nexus
 check has nexus-remote-note.service CapabilityBoundingSet cap_dac_read_search
-# No other machine's request comes in by a socket that others open.
+# Only nexus-proxy opens the socket for other machines' requests.
 check has nexus-api-proxy.socket SocketGroup nexus-proxy
 check has nexus-api-proxy.socket SocketMode 0660
-# The one that reads journals cannot carry them away, and the one with a network cannot read them.
+# The unit that reads journals has no network, and the one with a network cannot read them.
 check has nexus-alert@x.service PrivateNetwork yes
 check has nexus-alert@x.service RestrictAddressFamilies AF_UNIX
 check has nexus-alert-retry.service SupplementaryGroups ""
 check has nexus-alert-programs.service SupplementaryGroups ""
 
-# As the unit would: same user, same sandbox.
+# With the unit's user and sandbox.
 backup_cannot_reach_docker() {
 	fails "Permission denied" systemd-run --quiet --wait --pipe --collect --property=User=nexus --property=PrivateNetwork=yes \
 		--property=PrivateUsers=yes --property=ProtectSystem=strict \

@@ -1,7 +1,7 @@
-# Booting a root directory with systemd-nspawn, and knowing when it is up.
+# Boots a root directory with systemd-nspawn, and waits until it is up.
 # shellcheck shell=bash
 
-# boot NAME ROOT LOG [NSPAWN OPTION...]: start it in the background, in a cage of that name.
+# boot NAME ROOT LOG [NSPAWN OPTION...]: starts it in the background, in a cage of that name.
 # --register=no --keep-unit: neither machined nor the host's systemd is needed.
 # @keyring and bpf are what Docker needs beyond nspawn's own list of system calls.
 boot() {
@@ -9,7 +9,7 @@ boot() {
 	shift 3
 	cage_kill "$name"
 	(cage_exec "$name" setsid bash -c '
-		# nspawn wants a tmpfs here; this one is seen by it alone
+		# nspawn needs a tmpfs here; no other process sees this one
 		mkdir -p /run/systemd/nspawn && mount -t tmpfs tmpfs /run/systemd/nspawn &&
 		exec env SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 systemd-nspawn "$@"' nspawn \
 		--directory="$root" --machine="$name" --hostname="$name" --boot --register=no --keep-unit --console=pipe \
@@ -18,16 +18,16 @@ boot() {
 	launcher=$!
 	disown "$launcher"
 	await 10 has_begun "$name" "$launcher" ||
-		die "'$name' does not start: systemd-nspawn did not run within 10 seconds; what it said is in $log"
+		die "'$name' does not start: systemd-nspawn did not run within 10 seconds; its output is in $log"
 }
 
 has_begun() { cage_is_alive "$1" || ! kill -0 "$2" 2>/dev/null; }
 
-# leader_of NAME: the host's PID of the machine's PID 1.
+# leader_of NAME: prints the host's PID of the machine's PID 1.
 leader_of() {
 	local path pid status
 	path=$(cage_path "$1")/payload
-	# It is in the first place once it has started, in the second before. Either may be gone at any moment.
+	# It is in the first cgroup once it has started, in the second one before. Either may vanish at any moment.
 	# shellcheck disable=SC2013 # a PID is a word
 	for pid in $(cat "$path/init.scope/cgroup.procs" "$path/cgroup.procs" 2>/dev/null); do
 		status=$(cat "/proc/$pid/status" 2>/dev/null) || continue
@@ -36,7 +36,7 @@ leader_of() {
 	return 1
 }
 
-# await_up NAME LOG: until its systemd has finished starting and Docker answers.
+# await_up NAME LOG: waits until its systemd has finished starting and Docker answers.
 await_up() {
 	local name=$1 log=$2 state
 	await 120 has_settled "$name" || {
@@ -45,7 +45,7 @@ await_up() {
 	}
 	cage_is_alive "$name" || {
 		show_console "$log"
-		die "'$name' ended while it was booting; its console is above and in $log; 'machine down $name' clears it away"
+		die "'$name' ended while it was booting; its console is above and in $log; 'machine down $name' removes it"
 	}
 	state=$(inside "$name" timeout 10 systemctl is-system-running) || true
 	if [[ $state == degraded ]]; then
@@ -54,11 +54,11 @@ await_up() {
 	fi
 	await 30 docker_answers "$name" || {
 		inside "$name" journalctl --boot --unit=docker --lines=15 --no-pager --output=cat >&2 || true
-		die "'$name' is up, but its Docker does not answer; its last words are above; look with 'machine exec $name -- journalctl -u docker'"
+		die "'$name' is up, but its Docker does not answer; its last messages are above; see 'machine exec $name -- journalctl -u docker'"
 	}
 }
 
-# True when there is nothing more to wait for: it is up, or dead.
+# Whether the machine is up, or dead.
 has_settled() {
 	local state
 	cage_is_alive "$1" || return 0

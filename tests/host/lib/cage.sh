@@ -1,11 +1,11 @@
-# A cage: a cgroup and a mount namespace of its own for one command and all it starts. What runs in it can always
-# be found and killed, and what it mounts is gone with it, however it ends.
+# A cage is a cgroup and a mount namespace for one command and all its children. They can always be found and killed,
+# and their mounts end with them.
 # shellcheck shell=bash
 
 : "${cache:?}" "${hosts:?}"
 
-# A name alone would not do: two people, or two checkouts, may use the same one in different directories.
-# The cages of a build are named build.SOMETHING, which no machine can be.
+# Prints the cgroup's name. It contains a digest of the directory, because two checkouts may use the same machine name.
+# The cages of a build are named build.JOB, which no machine can be.
 cage_unit() {
 	local home=$hosts
 	[[ $1 != build.* ]] || home=$cache
@@ -23,7 +23,7 @@ cage_path() {
 	fi
 }
 
-# cage_exec NAME COMMAND...: become COMMAND, caged. Where systemd is PID 1 it has to be asked for the cgroup.
+# cage_exec NAME COMMAND...: executes COMMAND in a cage. If systemd is PID 1, it must create the cgroup.
 cage_exec() {
 	local name=$1 path
 	shift
@@ -44,12 +44,12 @@ cage_is_alive() {
 
 cage_is_empty() { ! cage_is_alive "$1"; }
 
-# cage_kill NAME: SIGKILL all that is in it, at once, and take the cgroup away.
+# cage_kill NAME: sends SIGKILL to every process in it at once, and removes the cgroup.
 cage_kill() {
 	local path
 	path=$(cage_path "$1")
 	if cage_is_alive "$1"; then
-		# It may be gone between the look and the write: what counts is the check below.
+		# The cgroup may vanish before the write; the check below decides.
 		echo 1 2>/dev/null >"$path/cgroup.kill" || true
 		await 30 cage_is_empty "$1" ||
 			die "processes in $path outlive SIGKILL (a stuck disk?): see them with 'systemd-cgls $path', and try again"
@@ -57,7 +57,7 @@ cage_kill() {
 	await 10 cage_is_removed "$1" || die "cannot remove $path: something just started in it; try again"
 }
 
-# True once the cgroup is gone, and systemd, where it made it, knows that: else the name would be taken.
+# Whether the cgroup is gone, and systemd has noticed. Until then systemd would refuse the name.
 cage_is_removed() {
 	local unit path
 	unit=$(cage_unit "$1")
@@ -66,7 +66,7 @@ cage_is_removed() {
 		path=$(cage_path "$1")
 		[[ ! -d $path ]]
 	else
-		# Where cgroup v1 is mounted too, nspawn makes one of the same name there.
+		# If cgroup v1 is mounted too, nspawn makes one of the same name there.
 		for path in $(findmnt -rnt cgroup,cgroup2 -o TARGET); do
 			if [[ -d $path/$unit ]]; then find "$path/$unit" -depth -type d -exec rmdir {} + || return 1; fi
 		done 2>/dev/null

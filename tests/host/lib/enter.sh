@@ -1,11 +1,11 @@
-# Running a command inside a machine, and moving files in and out.
+# Runs commands inside a machine, and copies files in and out.
 # shellcheck shell=bash
 
-# enter NAME COMMAND...: become COMMAND, as root in the machine and in the machine's own cgroup.
-# --default-signal: what this side ignores (of nohup, say) is not ignored inside.
-# setpriv: when this side is killed (a timeout, say), so is the command inside.
-# --no-fork and sh: the process between the two sides has to be one that only waits. nsenter itself stops when its
-# child is stopped, as all are at a shutdown, and a machine cannot end while a dead process of it is not waited for.
+# enter NAME COMMAND...: executes COMMAND as root in the machine and in the machine's own cgroup.
+# --default-signal: signals that are ignored here (by nohup, say) are not ignored inside.
+# setpriv: if this side is killed (by a timeout, say), the command inside is killed too.
+# --no-fork and sh: the process between the two sides must only wait. nsenter itself stops when its child is stopped, as
+# at a shutdown, and a machine cannot end while a dead process of it is not waited for.
 enter() {
 	local name=$1 leader
 	shift
@@ -22,12 +22,12 @@ enter() {
 
 is_up() { leader_of "$1" >/dev/null || die "'$1' is not running: start it with 'machine up $1'"; }
 
-# inside NAME COMMAND...: the same, and come back with its exit code.
+# inside NAME COMMAND...: the same as enter, but returns the exit code.
 inside() { (enter "$@"); }
 
 exec_machine() {
 	local name=$1
-	[[ ${2-} == -- && $# -ge 3 ]] || usage_error "'exec' reads: exec NAME -- COMMAND..."
+	[[ ${2-} == -- && $# -ge 3 ]] || usage_error "expected: exec NAME -- COMMAND..."
 	shift 2
 	enter "$name" "$@"
 }
@@ -36,12 +36,12 @@ copy_machine() {
 	local name=$1 way=in
 	shift
 	if [[ ${1-} == --from ]]; then way=out && shift; fi
-	[[ $# -eq 2 && $1 && $2 ]] || usage_error "'copy' reads: copy NAME [--from] SOURCE DEST"
+	[[ $# -eq 2 && $1 && $2 ]] || usage_error "expected: copy NAME [--from] SOURCE DEST"
 	"copy_$way" "$name" "$1" "$2"
 }
 
-# Both ways go through a directory of their own, so that DEST means what it means to `cp -a`. What comes in belongs
-# to root, what goes out to the person who asked.
+# Both directions use a temporary directory, so that DEST means the same as for `cp -a`. Copied files belong to root
+# inside, and to the caller outside.
 copy_in() {
 	local name=$1 source dest=$3 base
 	source=$(realpath -s -- "$2")
@@ -64,7 +64,7 @@ copy_out() {
 	source=$(inside "$name" realpath -e -s -- "$2") || die "cannot copy $2 from '$name': the cause is above"
 	base=$(basename -- "$source")
 	part=$(mktemp -d)
-	# shellcheck disable=SC2064 # this directory, whatever is called part later
+	# shellcheck disable=SC2064 # expand the path now, because part may change
 	trap "rm -rf '$part'" EXIT
 	inside "$name" tar --create --directory="$(dirname -- "$source")" -- "$base" |
 		tar --extract --preserve-permissions --no-same-owner --directory="$part" ||

@@ -1,12 +1,12 @@
-# A machine's life: up, reboot, kill, down, status. All that it is, is $hosts/NAME and a cage of that name:
+# A machine's life cycle: up, reboot, kill, down, status. A machine is $hosts/NAME and a cage of that name:
 #   root/        its disk
-#   options      how it was last started: one nspawn option a line
-#   console.log  what it said while starting
+#   options      the nspawn options of the last start, one a line
+#   console.log  its console during the last start
 # shellcheck shell=bash
 
 : "${hosts:?}"
 
-# One command at a time for each machine. The file stays: removing a lock others may be waiting for is a race.
+# Allows one command at a time for each machine. The file stays, because removing a lock that others wait for is a race.
 lock_machine() {
 	mkdir -p /run/lock
 	exec 8>"/run/lock/$(cage_unit "$1").lock"
@@ -20,17 +20,17 @@ up_machine() {
 	local name=$1 options=() home=$hosts/$1
 	shift
 	while (($#)); do
-		[[ $# -ge 2 ]] || usage_error "'up' does not understand '$1'"
+		[[ $# -ge 2 ]] || usage_error "unknown option '$1' of up, or no value after it"
 		case $1 in
 		--bind) options+=("$(bind_option "$2")") ;;
 		--device) options+=("$(device_option "$2")") ;;
-		*) usage_error "'up' does not understand '$1'" ;;
+		*) usage_error "unknown option '$1' of up" ;;
 		esac
 		shift 2
 	done
 	need_for_boot
 	lock_machine "$name"
-	# It may be on its way up or down, by an earlier command.
+	# An earlier command may be starting or stopping it.
 	if cage_is_alive "$name"; then await 120 has_settled "$name" || true; fi
 	if cage_is_alive "$name"; then
 		((${#options[@]} == 0)) || [[ $(printf '%s\n' "${options[@]}") == "$(cat "$home/options")" ]] ||
@@ -40,7 +40,7 @@ up_machine() {
 		return
 	fi
 	[[ -d $home/root ]] || make_disk "$name"
-	# Without options, those of the last time.
+	# Without options, use those of the last start.
 	if ((${#options[@]})) || [[ ! -e $home/options ]]; then printf '%s\n' "${options[@]}" >"$home/options"; fi
 	start "$name"
 	say "'$name' is up"
@@ -48,15 +48,15 @@ up_machine() {
 
 bind_option() {
 	local source=${1%%:*} rest=${1#*:} kind=bind
-	[[ $1 == *:* ]] || usage_error "'--bind' reads HOST:GUEST[:ro], not '$1'"
+	[[ $1 == *:* ]] || usage_error "--bind needs HOST:GUEST[:ro], not '$1'"
 	if [[ $rest == *:ro ]]; then kind=bind-ro rest=${rest%:ro}; fi
 	[[ -e $source ]] || die "cannot bind $source: there is no such file here"
-	[[ $rest == /* && $rest != *:* ]] || usage_error "'--bind' needs an absolute path inside, not '$rest'"
+	[[ $rest == /* && $rest != *:* ]] || usage_error "--bind needs an absolute path inside, not '$rest'"
 	printf -- '--%s=%s:%s' "$kind" "$(realpath -- "$source")" "$rest"
 }
 
 device_option() {
-	[[ -c $1 || -b $1 ]] || die "cannot lend $1 to the machine: it is no device of this host (is its kernel module loaded?)"
+	[[ -c $1 || -b $1 ]] || die "cannot pass $1 to the machine: it is not a device of this host (is its kernel module loaded?)"
 	printf -- '--bind=%s' "$1"
 }
 
@@ -84,10 +84,10 @@ reboot_machine() {
 	lock_machine "$name"
 	is_up "$name"
 	inside "$name" systemctl reboot || code=$?
-	# Above 128, the machine was faster down than this command.
-	((code == 0 || code > 128)) || die "'$name' refuses to reboot: the cause is above; 'machine kill $name' does not ask"
+	# Above 128, the machine was down before this command ended.
+	((code == 0 || code > 128)) || die "'$name' refuses to reboot: the cause is above; to force it: 'machine kill $name'"
 	await 120 cage_is_empty "$name" ||
-		die "'$name' did not go down in 2 minutes: look with 'machine exec $name -- systemctl list-jobs', or 'machine kill $name'"
+		die "'$name' did not go down in 2 minutes: see 'machine exec $name -- systemctl list-jobs', or 'machine kill $name'"
 	start "$name"
 	say "'$name' is up again"
 }

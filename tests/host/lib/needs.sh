@@ -1,7 +1,7 @@
-# What this needs of the host, installed by apt-get only when missing.
+# Installs missing packages on the host with apt-get.
 # shellcheck shell=bash
 
-# need_packages PACKAGE=FILE...: install each package whose file or command is not there.
+# need_packages PACKAGE=FILE...: installs each package whose file or command is missing.
 need_packages() {
 	local pair missing=()
 	for pair; do
@@ -19,7 +19,7 @@ need_packages() {
 	} >"$log" 2>&1 </dev/null || {
 		tail -n 15 "$log" >&2
 		rm -f "$log"
-		die "apt-get could not install ${missing[*]}: its last words are above; install them by hand and try again"
+		die "apt-get could not install ${missing[*]}: its last messages are above; install them by hand and try again"
 	}
 	rm -f "$log"
 }

@@ -1,9 +1,9 @@
-# Words to the person, and waiting for a condition.
+# Prints messages, and waits for a condition.
 # shellcheck shell=bash
 
 say() { printf 'machine: %s\n' "$*" >&2; }
 
-# die MESSAGE: what was being done, why it failed, what to do next, on one line.
+# die MESSAGE: exits; MESSAGE says on one line what failed, the cause and the remedy.
 die() {
 	say "$*"
 	exit 1
@@ -14,7 +14,7 @@ usage_error() {
 	exit 64
 }
 
-# await SECONDS CONDITION...: true as soon as the condition is, false when the time is over.
+# await SECONDS CONDITION...: succeeds as soon as the condition is true, fails after that time.
 await() {
 	local deadline=$((SECONDS + $1))
 	shift
