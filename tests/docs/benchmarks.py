@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""docs/BENCHMARKS.md and its charts, of the reports in docs/benchmarks (nexus-bench … --json).
+"""Writes docs/BENCHMARKS.md and its charts from the reports in docs/benchmarks (nexus-bench … --json).
 
 usage: benchmarks.py [--check]
 
-Between a line `<!-- NAME.json -->` and the next `<!-- end -->` stands what that report says. With --check nothing is written; it
-fails when something stands there that the report does not say.
+Replaces the text between a line `<!-- NAME.json -->` and the next `<!-- end -->` by that report. With --check it writes nothing,
+and fails if the page or a chart differs from the reports.
 """
 
 import itertools
@@ -22,18 +22,18 @@ WIDTH, ROW, NAME, ROOM = 820, 26, 300, 90
 OURS, OTHERS, LIMIT = "#2f6f9f", "#b9b9b9", "#7aa874"
 
 
-# What is drawn, and what a reader hears who does not see it.
+# The reports with a chart, and its text for a screen reader.
 CHARTS = {"backup.json": "seconds of each", "restore.json": "seconds of each", "api.json": "p95 of each"}
 
 
 def number(value):
-    """Three digits that mean something, or all there are before the point."""
+    """Formats a number with three significant digits, or all before the point."""
     places = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
     return f"{value:.{places}f}"
 
 
 def conditions(report):
-    """Where, when and of what, without what tells one machine from another of its kind."""
+    """Returns date, machine and versions, without details that identify the machine."""
     machine = report["machine"]
     memory = round(machine["memory"] / 2**30)
     versions = ", ".join(f"{name} {version}" for name, version in sorted(report["versions"].items()))
@@ -70,7 +70,7 @@ def page(text):
 
 
 def chart(title, rows):
-    """Horizontal bars: (name, value, unit, colour)."""
+    """Draws horizontal bars of rows (name, value, unit, colour)."""
     most = max(value for _, value, _, _ in rows) or 1
     height = 44 + ROW * len(rows)
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13">',
@@ -93,7 +93,7 @@ def values(report, figure):
 
 
 def charts():
-    """File name and content of each chart that there is a report for."""
+    """Yields file name and content of each chart that has a report."""
     def load(name):
         path = REPORTS / f"{name}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -122,7 +122,7 @@ def main():
     stale = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv[1:]:
         for path in stale:
-            print(f"{path.relative_to(DOCS.parent)} does not say what the reports say: run tests/docs/benchmarks.py", file=sys.stderr)
+            print(f"{path.relative_to(DOCS.parent)} differs from the reports: run tests/docs/benchmarks.py", file=sys.stderr)
         sys.exit(bool(stale))
     for path in stale:
         path.write_text(files[path], encoding="utf-8")

@@ -1,13 +1,13 @@
-"""The command blocks of a Markdown page, with what an HTML comment before a block says of how it is tested.
+"""Reads the command blocks of a Markdown page, and the HTML comments before a block that say how to test it.
 
 A block is indented by four spaces, or fenced by ``` alone or ```sh. A fence with another word (```text, ```json) is a sample
-of something and is not run. A comment before a block, each with its reason:
+and does not run. The comments before a block, each with its reason:
 
-    <!-- test: not here, because REASON -->          it is not run
-    <!-- test: exits CODE…, because REASON -->       it must end with this exit code, or one of these
-    <!-- test: with A => B, because REASON -->       A is replaced by what `echo B` prints
-    <!-- test: first COMMAND, because REASON -->     run before it, and not part of it
-    <!-- test: types WORD, because REASON -->        it asks on the terminal, and is answered
+    <!-- test: not here, because REASON -->          does not run it
+    <!-- test: exits CODE…, because REASON -->       expects this exit code, or one of these
+    <!-- test: with A => B, because REASON -->       replaces A by the output of `echo B`
+    <!-- test: first COMMAND, because REASON -->     runs COMMAND before it
+    <!-- test: types WORD, because REASON -->        types WORD when it asks on the terminal
 """
 
 import re
@@ -23,7 +23,7 @@ class Block:
     line: int
     text: str = ""
     is_sample: bool = False
-    # Pairs of what is said and its argument; reasons are for who reads the page.
+    # Tuples of kind, argument and reason.
     notes: list = field(default_factory=list)
 
     def said(self, kind):
@@ -38,7 +38,7 @@ class Block:
         return f"{self.page}:{self.line} {first.strip()[:70]}"
 
     def commands(self):
-        """Its lines without comments and the blanks before them: what two languages must have in common."""
+        """Returns its lines without comments: these must be the same in two languages."""
         lines = (re.sub(r"\s+#\s.*$", "", line).strip() for line in self.text.splitlines())
         return [line for line in lines if line and not line.startswith("# ")]
 
@@ -46,12 +46,12 @@ class Block:
 def note(page, number, line):
     found = COMMENT.match(line)
     if not found:
-        raise SystemExit(f"{page}:{number}: this comment says nothing that is known: {line}")
+        raise SystemExit(f"{page}:{number}: unknown test comment: {line}")
     return found.groups()
 
 
 def blocks_of(page: Path, root: Path):
-    """All blocks in their order."""
+    """Returns all blocks in order."""
     name = str(page.relative_to(root))
     blocks, notes, block, fence, before = [], [], None, False, ""
     for number, line in enumerate(page.read_text().splitlines(), 1):
@@ -76,7 +76,7 @@ def blocks_of(page: Path, root: Path):
             block = None
         elif line.strip():
             if notes:
-                raise SystemExit(f"{name}:{number}: the comment before it is about no block")
+                raise SystemExit(f"{name}:{number}: no block follows the test comment")
             block = None
         elif block is not None:
             block.text += "\n"

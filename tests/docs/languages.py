@@ -1,7 +1,7 @@
-"""Each page in Spanish has the commands of the English one, in the same order and tested in the same way, so that it is tested
-with it; and the same headings, and rows of tables with the same `code`: languages.py ROOT
+"""Checks that each Spanish page has the commands and test comments of the English one, in the same order, so that one test covers
+both. Also compares headings, and the `code` in rows of tables: languages.py ROOT
 
-Of a page whose commands hold texts in Spanish only the programs are compared; such a page is run itself.
+If the commands of a page contain texts in Spanish, compares only the programs; part docs runs such a page itself.
 """
 
 import re
@@ -23,7 +23,7 @@ def programs(lines):
 
 
 def outline(page):
-    """The level of each heading, and the code in each row of a table."""
+    """Returns the level of each heading, and the code in each row of a table."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     lines = re.findall(r"^(?:#+ |\|).*", text, flags=re.MULTILINE)
     return [sorted(re.findall(r"`[^`]+`", line)) if line.startswith("|") else line.split()[0] for line in lines]

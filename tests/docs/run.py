@@ -1,7 +1,7 @@
 """Runs the command blocks of pages in their order, as a person would type them: run.py ROOT PAGE…
 
-For a machine where NEXUS is installed, or, for a page that installs it, is not. Working directory is ROOT. What is not run,
-and what is run otherwise than written, is counted and printed with its reason.
+Runs in a machine where NEXUS is installed; a page that installs it needs a machine without it. The working directory is ROOT. Counts
+blocks that do not run as written, and prints those that do not run with their reason.
 """
 
 import os
@@ -18,14 +18,14 @@ from blocks import blocks_of
 
 # Seconds. The slowest block installs NEXUS or restores a set.
 PATIENCE = 600
-# A call of the API that is refused is an error, and a search in a page must find what the page has stored.
+# A refused API call is an error, and a search in a page must find what the page has stored.
 STRICT = 'curl() { command curl --fail-with-body --show-error "$@"; }\n'
 FOUND_NOTHING = re.compile(r'"count":\s*0\b')
 ENVIRONMENT = os.environ | {"SYSTEMD_PAGER": "", "PAGER": "cat", "MANPAGER": "cat", "COLUMNS": "120", "LC_ALL": "C.UTF-8"}
 
 
 def bash(text, root, typed):
-    """Exit code, and what was said. Typing needs a terminal; everything else gets none."""
+    """Returns exit code and output. Only a command with typed words gets a terminal."""
     command = ["bash", "-euo", "pipefail", "-c", text]
     if not typed:
         done = subprocess.run(
@@ -36,14 +36,14 @@ def bash(text, root, typed):
     return at_a_terminal(command, root, [bash(f"echo {word}", root, [])[1].strip().replace("^D", "\n\x04") for word in typed])
 
 
-# How a question ends. What is typed before it may be thrown away: sudo and docker do when they take the terminal.
+# The ends of prompts. Words typed earlier may be lost: sudo and docker flush the terminal's input.
 PROMPTS = (b": ", b"# ", b"=> ")
-# Seconds of silence at the beginning, after which something waits for input without a prompt.
+# After so many seconds without any output, the program waits for input without a prompt.
 SILENCE = 3
 
 
 def at_a_terminal(command, root, words):
-    """As bash, and each of the words is typed when there is a question."""
+    """Like bash(), but types the words, one at each prompt."""
     master, slave = pty.openpty()
     said = b""
     with subprocess.Popen(command, cwd=root, env=ENVIRONMENT, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as process:
@@ -55,7 +55,7 @@ def at_a_terminal(command, root, words):
                 try:
                     said += os.read(master, 4096)
                 except OSError:
-                    # Nobody has the terminal open any more.
+                    # No process has the terminal open any more.
                     break
             if words and (said.endswith(PROMPTS) or not (ready or said)):
                 os.write(master, f"{words.pop(0)}\n".encode())
@@ -67,11 +67,11 @@ def at_a_terminal(command, root, words):
 
 
 def prepared(block, root):
-    """The text to run: what stands for something is replaced by it."""
+    """Runs the block's first commands, and returns its text with the replacements."""
     for command in block.said("first"):
         code, said = bash(command, root, [])
         if code:
-            raise RuntimeError(f"what comes first, {command}, ended with {code}: {said[-500:]}")
+            raise RuntimeError(f"the command before it, {command}, exited with {code}: {said[-500:]}")
     text = block.text
     for pair in block.said("with"):
         old, new = pair.split(" => ", 1)
@@ -79,21 +79,21 @@ def prepared(block, root):
             raise RuntimeError(f"there is no '{old}' in it to replace")
         code, value = bash(f"echo {new}", root, [])
         if code or not value.strip():
-            raise RuntimeError(f"{new} gave nothing to put in for {old}")
+            raise RuntimeError(f"{new} printed no replacement for {old}")
         text = text.replace(old, value.strip())
     return text
 
 
 def run(block, root):
-    """Nothing when it did what it should, else why not."""
+    """Returns None if the block behaved as expected, else the reason."""
     try:
         code, said = bash(STRICT + prepared(block, root), root, block.said("types"))
     except (RuntimeError, subprocess.TimeoutExpired) as why:
         return str(why)
     if "curl" in block.text and FOUND_NOTHING.search(said):
-        return f"something was not found: {said[-1500:].strip()}"
+        return f"a search found nothing: {said[-1500:].strip()}"
     wanted = (block.said("exits") or ["0"])[0]
-    return None if str(code) in wanted.split() else f"it ended with {code} where {wanted} was expected: {said[-1500:].strip()}"
+    return None if str(code) in wanted.split() else f"it exited with {code}, expected {wanted}: {said[-1500:].strip()}"
 
 
 def main(root, pages):

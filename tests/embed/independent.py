@@ -1,9 +1,9 @@
-"""Vectors by NEXUS against an independent forward pass: numpy in 64 bits, tokens by Hugging Face's own Python package.
+"""Compares NEXUS's vectors with an independent forward pass: numpy in 64 bits, tokens by Hugging Face's own Python package.
 
 usage: independent.py VECTORS MODEL   (the example `vectors` of nexus-embed, and the folder of all-MiniLM-L6-v2)
 
-Tried are the published model with random Unicode texts, and small models of random weights in the configurations that
-sentence-transformers has: WordPiece and Unigram tokenizers, each pooling, prompts, maximal lengths, lower case.
+Uses the published model with random Unicode texts, and small models with random weights in the configurations of
+sentence-transformers: WordPiece and Unigram tokenizers, each pooling, prompts, maximal lengths, lower case.
 """
 
 import json
@@ -19,7 +19,7 @@ import numpy
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 WIDTH = 384
-# The error function between its values at every ten-thousandth, which is right to nine digits and takes no time.
+# The error function at every ten-thousandth. Interpolation between them is right to nine digits, and fast.
 PLACES = numpy.linspace(-6, 6, 120_001)
 VALUES = numpy.array([math.erf(place) for place in PLACES])
 
@@ -52,7 +52,7 @@ class Model:
         self.tokenizer.enable_truncation(sentence["max_seq_length"])
         self.is_lower_case = sentence["do_lower_case"]
         pooling = self.json("1_Pooling/config.json")
-        # A folder that does not say it means the mean.
+        # Without a pooling mode, the mean is the default.
         (self.pooling,) = [name for name, value in pooling.items() if value is True] or ["pooling_mode_mean_tokens"]
         self.prompts = self.json("config_sentence_transformers.json").get("prompts", {})
 
@@ -96,7 +96,7 @@ class Model:
 
 
 def write_random(folder, numbers, tokenizer, pooling, length, lower, prompts):
-    """A small model of random weights."""
+    """Writes a small model with random weights."""
     (folder / "1_Pooling").mkdir(parents=True)
     config = {"model_type": "bert", "vocab_size": tokenizer.get_vocab_size(), "hidden_size": WIDTH, "num_hidden_layers": 3,
               "num_attention_heads": numbers.choice([6, 8, 12, 16]), "intermediate_size": numbers.choice([32, 100, 256]), "hidden_act": "gelu",
@@ -145,7 +145,7 @@ def word_piece(corpus, lowercase):
 
 
 def unigram(corpus):
-    """As XLM-RoBERTa's."""
+    """Returns a tokenizer like XLM-RoBERTa's."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace("\u0000", "")])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")])
@@ -161,7 +161,7 @@ RANGES = [(0x20, 0x7E), (0xA0, 0x24F), (0x300, 0x36F), (0x370, 0x52F), (0x590, 0
 
 
 def text_of(numbers, words):
-    """Words and characters from everywhere."""
+    """Returns random words and characters from many scripts."""
     parts = []
     for _ in range(numbers.randint(0, words)):
         if numbers.random() < 0.5:
@@ -200,7 +200,7 @@ def main():
             folder = pathlib.Path(place) / f"model-{number}"
             prompts = [{}, {"query": "query: ", "passage": "passage: "}][number % 2]
             write_random(folder, numbers, tokenizer, pooling, 128, number % 5 == 0, prompts)
-            # Short enough to be one piece: longer texts are pieces here and cut off there.
+            # Only texts of one piece: nexus-embed splits longer ones, and the reference truncates them.
             asked, tokens = [], Model(folder).tokenizer
             while len(asked) < 15:
                 kind, text = numbers.choice(["query", "passage"]), text_of(numbers, 12)

@@ -1,4 +1,4 @@
-"""Writes the model of a folder (BERT in safetensors) as an ONNX file, and with dynamic 8-bit numbers as a second one.
+"""Converts the model of a folder (BERT in safetensors) to an ONNX file, and to a second one with dynamic 8-bit quantization.
 
 usage: onnx_of.py FOLDER FILE FILE_OF_8_BIT
 """
@@ -18,7 +18,7 @@ HEADS, OF_A_HEAD, ALL = 12, 32, 384
 
 
 def weights_of(folder):
-    """Each tensor by name (safetensors: the header's length, the header, the numbers)."""
+    """Returns each tensor by name (safetensors: the header's length, the header, the numbers)."""
     raw = (folder / "model.safetensors").read_bytes()
     (length,) = struct.unpack_from("<Q", raw)
     weights = {}

@@ -1,4 +1,4 @@
-"""Times ONNX Runtime as src/main.rs times the others, and prints the same line.
+"""Times ONNX Runtime like src/main.rs times the others, and prints the same line.
 
 usage: onnxruntime_times.py FILE THREADS
 """

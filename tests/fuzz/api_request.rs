@@ -1,4 +1,4 @@
-//! Whatever bytes a client sends, they are refused with a field or become a request that PostgreSQL can store and search by.
+//! The API refuses any bytes of a client, and names the field, or parses a request that PostgreSQL can store and search.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// A refusal is one sentence, and short, whatever was sent.
+/// A refusal is one short line.
 fn checked(problem: Problem) {
     assert!(problem.status.is_client_error());
     assert!(!problem.message.is_empty() && problem.message.len() < 500 && !problem.message.contains('\n'));

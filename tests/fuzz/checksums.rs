@@ -1,5 +1,4 @@
-//! Whatever stands in SHA256SUMS, it is refused in one line or read as it would be written, and names no file outside
-//! of its set.
+//! Any SHA256SUMS is refused in one line, or parsed so that writing it gives the same, and names no file outside of its set.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,4 @@
-//! Whatever bytes come over nexus-docker's socket, they are refused in one line or become a request whose
-//! command line has the one shape it may have.
+//! Any bytes on nexus-docker's socket are refused in one line, or become a request with the one allowed form of command line.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -17,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
             return;
         }
     };
-    // What stays is exactly what follows the line.
+    // The rest is exactly what follows the line.
     let line = bytes.iter().position(|&byte| byte == b'\n').unwrap();
     assert_eq!(input, &bytes[line + 1..]);
 
@@ -46,7 +45,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let argv = tool.argv;
     assert!(argv.iter().all(|word| !word.contains('\0')));
-    // docker's own words and the script, then "sh", the tool and "--no-password", then the fields.
+    // docker's own arguments and the script, then "sh", the tool and "--no-password", then the fields.
     assert_eq!(argv.len(), 11 + fields);
     assert_eq!(argv[4..7], [tool.container, "sh", "-c"]);
     assert!(["pg_dump", "pg_dumpall", "pg_restore"].contains(&argv[9].as_str()));
@@ -63,7 +62,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// What of `text` stands outside of quotes.
+/// Returns the part of `text` outside of quotes.
 fn unquoted(text: &str, quote: char) -> String {
     let mut inside = false;
     let outside = text.chars().filter(|&c| {

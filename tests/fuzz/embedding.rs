@@ -1,5 +1,5 @@
-//! Whatever bytes come over nexus-embed's socket, in either direction: they are refused in one line, or are a request or an
-//! answer that keeps the limits and reads the same when it is said again.
+//! Any bytes on nexus-embed's socket, in either direction, are refused in one line, or are a request or reply that keeps the limits
+//! and survives a round trip.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,7 +9,7 @@ fuzz_target!(|bytes: &[u8]| {
     match Request::parse(bytes) {
         Ok(request) => {
             assert!((1..=MOST_TEXTS).contains(&request.texts.len()));
-            // Escaped text may be shorter than the same said by us; then it may be too long to be said.
+            // Our encoding of the text may be longer than the received one, and exceed the limit.
             if let Ok(frame) = request.to_frame() {
                 assert_eq!(Request::parse(&frame[4..]), Ok(request));
             }

@@ -1,5 +1,5 @@
-//! Whatever stands in a manifest, it is refused in one line or read as it would be written, names no file outside of its
-//! set, and becomes statements in which no name leaves its quotes.
+//! Any manifest is refused in one line, or survives a round trip, names no file outside of its set, and becomes statements in which
+//! no name leaves its quotes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -33,14 +33,14 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(manifest.tables.iter().all(|table| table.rows <= manifest.rows()));
 });
 
-/// What of a statement stands outside of its quotes, which PostgreSQL reads as words.
+/// Returns the part of a statement outside of quotes.
 fn outside_quotes(statement: &str) -> String {
     let mut inside = None;
     let mut outside = String::new();
     let mut characters = statement.chars().peekable();
     while let Some(character) = characters.next() {
         match (inside, character) {
-            // E'…': a backslash takes the next character with it.
+            // E'…': a backslash escapes the next character.
             (Some((_, true)), '\\') => drop(characters.next()),
             (Some((quote, _)), _) if character == quote => {
                 if characters.next_if_eq(&quote).is_none() {

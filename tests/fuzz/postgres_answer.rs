@@ -1,5 +1,5 @@
-//! Whatever a server says to a login and to COPY, it is refused in one line or counted right, and what it says that is
-//! no row is not kept.
+//! Any reply of a server to a login and to COPY is refused in one line, or its rows are counted right. The session keeps nothing
+//! else of it.
 #![no_main]
 
 use std::io::Write;
@@ -14,7 +14,7 @@ use nexus_postgres::raw::RawSession;
 use nexus_postgres::server::{Server, ServerSettings};
 use secrecy::SecretString;
 
-/// A server that says what it is given, whatever it is asked.
+/// A server that replies with the given bytes, whatever the client sends.
 struct Parrot {
     sayings: SyncSender<Vec<u8>>,
     server: Server,
@@ -35,7 +35,7 @@ static PARROT: LazyLock<Parrot> = LazyLock::new(|| {
     std::thread::spawn(move || {
         for saying in to_say {
             let (mut client, _) = listener.accept().unwrap();
-            // A client that has heard enough hangs up.
+            // A client may close the connection early.
             let _said = client.write_all(&saying).and_then(|()| client.shutdown(Shutdown::Write));
         }
     });

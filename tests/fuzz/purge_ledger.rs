@@ -1,5 +1,4 @@
-//! Whatever bytes a ledger's file holds, they are refused with the line that is wrong, or become lines that were written
-//! with the key: never more, never others.
+//! Any bytes of a ledger are refused with the number of the wrong line, or become exactly the lines that were written with the key.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -13,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(broken.line >= 1 && !said.contains('\n') && said.len() < 2000);
         }
         Ok(ledger) => {
-            // What was read is exactly what stands there, and it goes on from its end.
+            // It has read exactly these lines, and can append after them.
             let whole = usize::try_from(ledger.bytes()).unwrap();
             assert_eq!(ledger.is_torn(), whole < bytes.len());
             assert_eq!(bytes[..whole].iter().filter(|byte| **byte == b'\n').count(), ledger.lines().len());

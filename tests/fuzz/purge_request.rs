@@ -1,5 +1,5 @@
-//! Whatever bytes come over nexus-purge's socket, or back over it, they are refused in one line, or are what would be
-//! written again just so: an agent and a UUID, and nothing else.
+//! Any bytes on nexus-purge's socket, in either direction, are refused in one line, or survive a round trip. A request is only an
+//! agent and a UUID.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

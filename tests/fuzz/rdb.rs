@@ -1,5 +1,5 @@
-//! Whatever comes as an RDB file, it is refused in one line, as damaged data, or read to its end; in little memory
-//! (the script sets a limit for one allocation), and in the same way however it is cut into pieces.
+//! Any RDB file is refused in one line, as damaged data, or read to its end. This takes little memory (the script limits one
+//! allocation), and does not depend on the size of the reads.
 #![no_main]
 
 use std::io::Read;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 use nexus_rdb::summarize;
 
-/// Gives a few bytes at a time.
+/// A reader that returns a few bytes at a time.
 struct Slow<'a>(&'a [u8]);
 
 impl Read for Slow<'_> {

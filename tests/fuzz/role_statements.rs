@@ -1,4 +1,4 @@
-//! Whatever stands in a set's roles file, it is refused or cut into statements that are pieces of it, in order.
+//! Any roles file of a set is refused, or cut into statements that are pieces of it, in order.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Whatever a directory is called, it is a set only if its name is the one way of writing a number and a time; and a
-//! text that a person gives to find a set finds that set or none.
+//! A directory is a set only if its name is the canonical form of a number and a time. A text that names a set finds that set or
+//! none.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -20,18 +20,18 @@ STEP = {"daily": DAY, "monthly": 35 * DAY}
 
 
 def step(calendar):
-    """How often a calendar runs, in a word; None for one that runs every few minutes and needs no hour."""
+    """Returns how often a calendar runs, in a word; None if it runs every few minutes."""
     if re.fullmatch(r"\*-\*-\* \d\d:\d\d:\d\d", calendar):
         return "daily"
     if re.fullmatch(r"(\w+ )?\*-\*-\d\d(\.\.\d\d)? \d\d:\d\d:\d\d", calendar):
         return "monthly"
     if re.fullmatch(r"\*-\*-\* \*:\*:\d\d", calendar):
         return None
-    sys.exit(f"hours.py: cannot tell how often OnCalendar={calendar} runs. Teach it in step().")
+    sys.exit(f"hours.py: cannot tell how often OnCalendar={calendar} runs: add it to step()")
 
 
 def kinds_of_zones():
-    """The zones, those with the same clock changes together, and by how much each kind changes its clock at most."""
+    """Returns the zones grouped by their clock changes, and the largest change of each group."""
     kinds = collections.defaultdict(list)
     for name in sorted(zoneinfo.available_timezones()):
         zone = zoneinfo.ZoneInfo(name)
@@ -44,13 +44,13 @@ def kinds_of_zones():
                 changes.append((at + hour * HOUR, offset(at + DAY)))
             at += DAY
         kinds[tuple(changes)].append(name)
-    # Most change it by an hour. Antarctica/Troll does by two: one of its days has 26 hours.
+    # Most zones change by an hour, but Antarctica/Troll by two: one of its days has 26 hours.
     offsets = lambda changes: [offset for _, offset in changes]
     return [(names, max(offsets(changes)) - min(offsets(changes))) for changes, names in kinds.items()]
 
 
 def runs(calendar, zone):
-    """Every run of `calendar` in `zone`, in UTC, as systemd-analyze says."""
+    """Returns every run of `calendar` in `zone`, in UTC, as systemd-analyze prints them."""
     days = (LAST - FIRST).days if step(calendar) == "daily" else 12 * 12
     command = ["systemd-analyze", "calendar", f"--base-time={FIRST} UTC", f"--iterations={days}", calendar]
     said = subprocess.run(command, env=os.environ | {"TZ": zone, "LC_ALL": "C"}, check=True, capture_output=True, text=True)

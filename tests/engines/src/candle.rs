@@ -1,4 +1,4 @@
-//! candle's own BERT, from the model's own files.
+//! candle's BERT, from the model's files.
 
 use std::error::Error;
 use std::fs;

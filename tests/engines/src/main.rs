@@ -1,6 +1,6 @@
 //! Times one engine on the model of nexus-embed: milliseconds for a text, by its tokens.
 //!
-//! usage: nexus-engines MODEL        the folder for candle, an ONNX file for the others; tests/run engines gives both
+//! usage: nexus-engines MODEL        MODEL is a folder for candle, an ONNX file for the others; tests/run engines makes both
 
 #[cfg(feature = "candle")]
 #[path = "candle.rs"]
@@ -15,7 +15,7 @@ mod engine;
 use std::error::Error;
 use std::time::Instant;
 
-/// Tokens of a text, and how often it is timed.
+/// Numbers of tokens of a text, each with its number of rounds.
 const LENGTHS: [(usize, usize); 4] = [(9, 200), (20, 200), (64, 50), (256, 20)];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         halves.push(format!("{:.1}", times[times.len() / 2]));
     }
     let vector = vector_of(&engine.numbers_of_tokens(&text_of(9))?);
-    // Where two engines compute the same, they agree in these.
+    // Two engines that compute the same agree in the last two numbers.
     println!(
         "{} {:.0} {} {} {:.4} {:.4}",
         engine::NAME,
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The token `[CLS]`, one word again and again, `[SEP]`.
+/// Returns the token `[CLS]`, one repeated word, and `[SEP]`.
 fn text_of(tokens: usize) -> Vec<u32> {
     let mut ids = vec![2773; tokens];
     ids[0] = 101;
@@ -58,7 +58,7 @@ fn text_of(tokens: usize) -> Vec<u32> {
     ids
 }
 
-/// The text's vector, of 384 numbers for each token: their mean, of length one.
+/// Returns the text's vector: the normalised mean of the tokens' 384 numbers.
 fn vector_of(numbers: &[f32]) -> Vec<f32> {
     let mut sums = vec![0.0; 384];
     for token in numbers.chunks_exact(384) {
@@ -70,7 +70,7 @@ fn vector_of(numbers: &[f32]) -> Vec<f32> {
     sums.iter().map(|sum| sum / length).collect()
 }
 
-/// MiB of this process.
+/// Returns the resident memory of this process in MiB.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! rten, from an ONNX file.
+//! rten, with an ONNX file.
 
 use std::error::Error;
 

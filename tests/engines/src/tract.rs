@@ -1,4 +1,4 @@
-//! tract, from an ONNX file. It wants to know how long a text is before it makes its plan: one for each length.
+//! tract, with an ONNX file. Its plan depends on the length of the text, so it makes one for each length.
 
 use std::collections::HashMap;
 use std::error::Error;

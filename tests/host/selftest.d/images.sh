@@ -1,10 +1,10 @@
-# The checks on what is in a machine: its tools, and the contract of the two container images.
+# Checks a machine's contents: its tools, and the contract of the two container images.
 # shellcheck shell=bash
 
 postgres=$(grep -o '^pgvector/[^ ]*' "${here:?}/image/container-images")
 redis=$(grep -o '^redis:[^ ]*' "$here/image/container-images")
 
-# in_left: the script on stdin, in the machine "left", stopping at its first error.
+# in_left: runs the script on stdin in the machine "left", and stops at its first error.
 in_left() {
 	# shellcheck disable=SC2016 # expanded inside
 	machine exec left -- env postgres="$postgres" redis="$redis" bash -euxo pipefail -c '
@@ -36,7 +36,7 @@ tools_are_there() {
 	TEXT
 }
 
-# The way the compose file runs it: no network, no root, no capability, read-only, and a fresh volume.
+# Runs it like the compose file: no network, no root, no capability, read-only, and a fresh volume.
 postgres_keeps_contract() {
 	in_left <<-'TEXT'
 		mkdir /root/init
@@ -52,7 +52,7 @@ postgres_keeps_contract() {
 			--env POSTGRES_USER=nexus --env POSTGRES_DB=memory --env POSTGRES_PASSWORD_FILE=/run/secrets/password \
 			--env POSTGRES_INITDB_ARGS='--data-checksums --auth-local=scram-sha-256' "$postgres" -c listen_addresses= -c work_mem=5MB
 		ask() { docker exec --env PGPASSWORD=secret pg psql -At -U nexus -d memory -c "$1"; }
-		# Not before the temporary server of the first start has gone: only the real one is PID 1.
+		# Waits for the real server, which is PID 1, and not the temporary one of the first start.
 		answers() { [[ $(docker exec pg cat /proc/1/comm) == postgres ]] && ask 'select 1'; }
 		soon answers
 		[[ $(ask 'select extversion from pg_extension where extname = $$vector$$') == 0.8.7 ]]
@@ -72,7 +72,7 @@ postgres_keeps_contract() {
 		[[ $(docker inspect --format '{{.Config.StopSignal}}' pg) == SIGINT ]]
 		docker rm --force --volumes pg
 		docker volume rm pg
-		# Without a password it must say so, not start open to all.
+		# Without a password it must fail, not start open to everyone.
 		never docker run --rm --network none --user 999 "$postgres"
 		[[ $(docker run --rm --network none --user 999 "$postgres" postgres --version) == *' 18.'* ]]
 	TEXT

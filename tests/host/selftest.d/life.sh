@@ -1,9 +1,9 @@
-# The checks on a machine's life. A check is a function that succeeds or not; its output is the reason.
+# Checks a machine's life cycle. A check is a function; if it fails, its output is the reason.
 # shellcheck shell=bash
 
 : "${here:?}" "${work:?}" "${NEXUS_TEST_HOSTS:?}"
 
-# exits CODE COMMAND...
+# exits CODE COMMAND...: whether COMMAND exits with CODE.
 exits() {
 	local code=0
 	"${@:2}" || code=$?
@@ -13,7 +13,7 @@ exits() {
 	}
 }
 
-# eventually COMMAND...: true within two minutes (a busy disk takes its time).
+# eventually COMMAND...: waits until COMMAND succeeds, two minutes at most, because the disk may be busy.
 eventually() {
 	local deadline=$((SECONDS + 120))
 	until "$@" >/dev/null 2>&1; do
@@ -64,7 +64,7 @@ environment_is_sane() {
 	'/root C.UTF-8 /root 0 left'$'\n'2 ]]
 }
 
-# 129 is 128 and SIGHUP, as the shell between counts it.
+# 129 is 128 plus SIGHUP, from the shell between both sides.
 signals_are_its_own() (
 	trap '' HUP
 	exits 129 machine exec left -- sh -c 'kill -HUP $$'
@@ -76,7 +76,7 @@ has_no_network() {
 }
 
 killed_exec_leaves_nothing() {
-	# Not the function: its $! would be a shell's, not the command's.
+	# Not the function machine: its $! would be a shell's PID.
 	"$here/machine" exec left -- sleep 31415 &
 	eventually machine exec left -- pgrep -f '^sleep 31415'
 	kill $!
@@ -115,7 +115,7 @@ share_nothing() {
 	machine exec left -- touch /root/only-left
 	exits 1 machine exec right -- test -e /root/only-left
 	[[ $(machine exec left -- cat /etc/machine-id) != "$(machine exec right -- cat /etc/machine-id)" ]]
-	# Were a cgroup shared, one systemd would stop the other's services.
+	# In a shared cgroup, one systemd would stop the other's services.
 	machine exec right -- systemctl stop docker.service docker.socket
 	machine exec left -- docker info
 	machine exec right -- systemctl start docker.service
@@ -141,7 +141,7 @@ kill_keeps_synced() {
 	is_running left
 }
 
-# No process of a machine: neither in its cgroup nor with its disk on the command line.
+# No process of a machine runs: neither in its cgroup nor with its disk on the command line.
 nothing_runs() {
 	exits 1 pgrep -af "systemd-nspawn.*$NEXUS_TEST_HOSTS/$1/"
 	exits 1 machine exec "$1" -- true
@@ -155,7 +155,7 @@ no_cgroup_is_left() {
 	[[ -z $(find /sys/fs/cgroup -maxdepth 3 -name "nexus-test-$id-*") ]]
 }
 
-# The machine lives on without it, in its own namespaces, until it is told to go.
+# Without nspawn the machine runs on in its own namespaces, until `down`.
 launcher_killed() {
 	local init
 	init=$(machine status | awk '$1 == "right" { print $3 }')
@@ -168,7 +168,7 @@ launcher_killed() {
 	is_running right
 }
 
-# Gone, or only waiting for its parent to take note: with nspawn killed, that is the host's first process, in its own time.
+# Gone, or a zombie: with nspawn killed, the host's PID 1 must reap it, which may take a moment.
 is_dead() {
 	local state
 	state=$(awk '/^State:/ { print $2 }' "/proc/$1/status" 2>/dev/null || true)
@@ -196,7 +196,7 @@ build_killed() {
 	eventually exits 1 pgrep -f "mmdebstrap.*$cache/"
 	nothing_is_mounted
 	NEXUS_TEST_CACHE=$cache machine status | grep '^image: none yet'
-	# The next one starts clean; and being asked to end, it leaves nothing at all.
+	# The next build starts clean, and leaves nothing after SIGTERM.
 	touch "$cache/.partial/left-over"
 	NEXUS_TEST_CACHE=$cache NEXUS_TEST_IMAGES=stand-in "$here/machine" build &
 	eventually test ! -e "$cache/.partial/left-over"
@@ -207,7 +207,7 @@ build_killed() {
 	no_cgroup_is_left "$cache"
 }
 
-# With commands running in it, one of which would rather not end.
+# With commands running in it, one of which ignores SIGTERM.
 reboot_from_inside() {
 	machine exec left -- sh -c 'trap "" TERM; while :; do sleep 1; done' &
 	machine exec left -- sleep 600 &

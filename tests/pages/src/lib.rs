@@ -1,7 +1,7 @@
-//! Manual pages, completions and settings: what the repository keeps must be what the helpers' command lines say. A test in
-//! each helper hands over its command line; what is kept is compared, or, with `NEXUS_WRITE_PAGES=1`, written anew.
+//! Compares the manual pages, completions and settings in the repository with the helpers' command lines. A test in each helper
+//! passes its command line. With `NEXUS_WRITE_PAGES=1` it writes the files instead of comparing.
 
-pub mod kept;
+pub mod golden;
 pub mod page;
 pub mod settings;
 pub mod shell;
@@ -12,19 +12,19 @@ use std::path::PathBuf;
 use clap::{Command, CommandFactory};
 use clap_complete::{Shell, generate};
 
-/// What differs, in words, and what to do about it.
+/// An error says what differs, and what to do about it.
 pub type Result<T = ()> = std::result::Result<T, String>;
 
-/// The repository's root, seen from the package under test, in whose directory cargo runs its tests. Not where this was compiled:
-/// clones may share a target directory.
+/// Returns the repository's root, relative to the package under test, where cargo runs its tests. The path of compilation may differ,
+/// because clones may share a target directory.
 pub fn root() -> PathBuf {
     PathBuf::from("../..")
 }
 
-/// Checks what the repository keeps of the helper whose command line is `C`: manual page, completions, settings, units.
+/// Checks the manual page, completions, settings and units of the helper whose command line is `C`.
 ///
 /// # Errors
-/// Says each thing that differs.
+/// Names what differs.
 pub fn helper<C: CommandFactory>() -> Result {
     let mut command = C::command();
     settings::agree(&command)?;
@@ -33,10 +33,10 @@ pub fn helper<C: CommandFactory>() -> Result {
     page::of_helper(command)
 }
 
-/// Checks what the repository keeps to complete `command` in three shells.
+/// Checks the completions of `command` for three shells.
 ///
 /// # Errors
-/// Says each file that differs.
+/// Names the file that differs.
 pub fn completions(command: &mut Command) -> Result {
     let name = command.get_name().to_owned();
     for (shell, file) in [
@@ -46,7 +46,7 @@ pub fn completions(command: &mut Command) -> Result {
     ] {
         let mut script = Vec::new();
         generate(shell, command, &name, &mut script);
-        kept::same(&format!("docs/completions/{file}"), &String::from_utf8_lossy(&script))?;
+        golden::check(&format!("docs/completions/{file}"), &String::from_utf8_lossy(&script))?;
     }
     Ok(())
 }

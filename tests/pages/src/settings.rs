@@ -1,4 +1,4 @@
-//! Settings: what .env.example says of each, compared with the command lines; and nexus.env(5), made of it.
+//! Compares the settings in .env.example with the command lines, and makes nexus.env(5) from them.
 
 use std::fs;
 
@@ -9,20 +9,20 @@ use crate::{Result, root};
 
 /// One `NAME=value` of .env.example.
 pub struct Setting {
-    /// Its part of the file.
+    /// The heading above it.
     pub part: String,
-    /// What the comment before it says; of several that follow each other, the first has it.
+    /// The comment before it. Settings that share a comment have it in the first one.
     pub meaning: String,
-    /// NEXUS_…
+    /// Its name, NEXUS_…
     pub name: String,
-    /// Its default; empty = none.
+    /// Its default; empty if it has none.
     pub default: String,
 }
 
-/// All of .env.example, in its order.
+/// Returns the settings of .env.example, in order.
 ///
 /// # Errors
-/// When it cannot be read, or a line of it is neither a comment nor a setting.
+/// If the file cannot be read, or a line is neither a comment nor a setting.
 pub fn all() -> Result<Vec<Setting>> {
     let path = root().join(".env.example");
     let text = fs::read_to_string(&path).map_err(|error| format!("reading {}: {error}", path.display()))?;
@@ -50,7 +50,7 @@ pub fn all() -> Result<Vec<Setting>> {
     Ok(settings)
 }
 
-/// Each setting of the command line, and of its subcommands, is in .env.example, with the same default and the same range.
+/// Checks that .env.example has each setting of the command line and its subcommands, with the same default and range.
 ///
 /// # Errors
 /// Names the setting and both defaults.
@@ -58,19 +58,19 @@ pub fn agree(command: &Command) -> Result {
     let settings = all()?;
     let mut wrong = Vec::new();
     for (arg, setting) in arguments(command).filter_map(|arg| Some((arg, arg.get_env()?.to_str()?))) {
-        let Some((told, group)) = find(&settings, setting) else {
+        let Some((documented, group)) = find(&settings, setting) else {
             wrong.push(format!("{setting} is not in .env.example"));
             continue;
         };
         let default = default_of(arg);
-        if told.default != default {
+        if documented.default != default {
             wrong.push(format!(
                 "{setting}: .env.example says '{}', {} '{default}'",
-                told.default,
+                documented.default,
                 command.get_name()
             ));
         }
-        // "1 to 9": what may be set is the same in both.
+        // A range such as "1 to 9" must be the same in both.
         if let Some(range) = range(&arg.get_help().map(ToString::to_string).unwrap_or_default())
             && !group.contains(&range)
         {
@@ -80,7 +80,7 @@ pub fn agree(command: &Command) -> Result {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
-/// The setting, and the comment that it shares with those before it.
+/// Returns the setting, and the comment that it shares with those before it.
 fn find<'a>(settings: &'a [Setting], name: &str) -> Option<(&'a Setting, &'a str)> {
     let at = settings.iter().position(|setting| setting.name == name)?;
     let group = settings[..=at].iter().rev().find(|setting| !setting.meaning.is_empty());
@@ -96,7 +96,7 @@ fn default_of(arg: &Arg) -> String {
     values.join(",")
 }
 
-/// The first "A to B" of numbers, with their units.
+/// Returns the first "A to B" of numbers with units.
 fn range(help: &str) -> Option<String> {
     let words: Vec<&str> = help.split_whitespace().collect();
     let number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
@@ -104,7 +104,7 @@ fn range(help: &str) -> Option<String> {
     Some(format!("{} to {}", range[0], range[2].trim_end_matches([',', ';', '.', ')'])))
 }
 
-/// nexus.env(5), from .env.example.
+/// Makes nexus.env(5) from .env.example.
 ///
 /// # Errors
 /// As [`all`].
@@ -121,7 +121,7 @@ pub fn page() -> Result<String> {
             escaped(&setting.name),
             if setting.default.is_empty() { String::new() } else { escaped(&setting.default) }
         );
-        // Settings that share a comment share an entry, which then follows the last of them.
+        // Settings that share a comment share an entry; its text follows the last of them.
         if setting.meaning.is_empty() {
             let at = page.rfind("\n.\\\" text\n").map_or(page.len(), |at| at + 1);
             page.insert_str(at, &format!(".TQ\n{entry}"));

@@ -1,4 +1,4 @@
-//! What the shipped units say, as far as manual pages tell it.
+//! Reads the shipped units, as far as the manual pages describe them.
 
 use std::fs;
 
@@ -14,22 +14,22 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// Every value of a key, in order.
+    /// Returns every value of a key, in order.
     pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
         self.lines.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
-    /// The last value of a key.
+    /// Returns the last value of a key.
     pub fn value<'a>(&'a self, key: &'a str) -> Option<&'a str> {
         self.all(key).last()
     }
 
-    /// The page that its first `Documentation=man:…` names, such as `nexus-backup(8)`.
+    /// Returns the page that its first `Documentation=man:…` names, such as `nexus-backup(8)`.
     pub fn page(&self) -> Option<&str> {
         self.all("Documentation").flat_map(str::split_whitespace).find_map(|word| word.strip_prefix("man:"))
     }
 
-    /// When it is started by itself, in the words of its unit file.
+    /// Returns the lines that say when it starts by itself.
     pub fn when(&self) -> Vec<String> {
         let keys =
             ["OnCalendar", "OnActiveSec", "OnBootSec", "OnUnitActiveSec", "ListenStream", "PathChanged"];
@@ -37,10 +37,10 @@ impl Unit {
     }
 }
 
-/// Every unit of `units/`, by name.
+/// Returns every unit of `units/`, by name.
 ///
 /// # Errors
-/// When they cannot be read.
+/// If they cannot be read.
 pub fn all() -> Result<Vec<Unit>> {
     let directory = root().join("units");
     let failed = |error| format!("reading {}: {error}", directory.display());
@@ -57,14 +57,15 @@ pub fn all() -> Result<Vec<Unit>> {
 }
 
 fn lines(text: &str) -> Vec<(String, String)> {
-    let told = text.lines().filter(|line| !line.starts_with(['#', '[']));
-    told.filter_map(|line| line.split_once('='))
+    let settings = text.lines().filter(|line| !line.starts_with(['#', '[']));
+    settings
+        .filter_map(|line| line.split_once('='))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect()
 }
 
-/// Every unit that runs `command` takes its settings from the one file, and sets none itself: what .env.example says is
-/// the default is the default of the unit too.
+/// Checks that every unit that runs `command` reads nexus.env and sets no setting itself, so that the defaults in .env.example
+/// hold for units too.
 ///
 /// # Errors
 /// Names the unit and the line.
@@ -72,20 +73,20 @@ pub fn read_the_settings(command: &Command) -> Result {
     let has_settings = command.get_arguments().any(|arg| arg.get_env().is_some());
     for unit in all()? {
         for line in unit.all("ExecStart").filter(|line| line.split(' ').next() == Some(command.get_name())) {
-            let typed: Vec<&str> =
+            let flags: Vec<&str> =
                 line.split(' ').filter_map(|word| word.strip_prefix("--")).map(flag_of).collect();
-            let sets = command.get_arguments().find(|arg| {
-                arg.get_env().is_some() && arg.get_long().is_some_and(|long| typed.contains(&long))
+            let setting = command.get_arguments().find(|arg| {
+                arg.get_env().is_some() && arg.get_long().is_some_and(|long| flags.contains(&long))
             });
-            if let Some(arg) = sets {
+            if let Some(arg) = setting {
                 return Err(format!(
-                    "units/{}: {line} gives --{} itself, which is a setting",
+                    "units/{}: {line} has --{}, which is a setting: leave it to nexus.env",
                     unit.name,
                     arg.get_id()
                 ));
             }
-            // Of the machine's ports only a list is made; what of it matters is nexus-health's to say, by its settings.
-            let needs_none = typed.contains(&"note-ports");
+            // --note-ports only lists the machine's ports; nexus-health judges the list by its settings.
+            let needs_none = flags.contains(&"note-ports");
             if has_settings
                 && !needs_none
                 && !unit.all("EnvironmentFile").any(|f| f == "/etc/nexus/nexus.env")
@@ -94,7 +95,7 @@ pub fn read_the_settings(command: &Command) -> Result {
             }
         }
         if let Some(set) = unit.all("Environment").find(|value| value.contains("NEXUS_")) {
-            return Err(format!("units/{}: Environment={set} belongs into .env.example", unit.name));
+            return Err(format!("units/{}: Environment={set} belongs in .env.example", unit.name));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `NEXUS_USER`: where the account is not called nexus, no line of a unit, of sysusers.d or of tmpfiles.d keeps the name.
+//! Tests `NEXUS_USER`: with another account, no line of a unit, of sysusers.d or of tmpfiles.d still names nexus.
 
 #![expect(clippy::expect_used, reason = "what a test needs and does not find ends it")]
 
@@ -11,7 +11,7 @@ use nexus_pages::{Result, root, units};
 const ACCOUNTS: [(&str, &str); 3] =
     [("nexus", "memory"), ("nexus-api", "memory-api"), ("nexus-proxy", "memory-proxy")];
 
-/// What a function of install.d/setup/jobs-user.sh prints for a file.
+/// Runs a function of install.d/setup/jobs-user.sh on a file, and returns its output.
 fn printed(function: &str, file: &Path) -> Vec<String> {
     let script = r#". install.d/setup/jobs-user.sh && jobs_user=memory && "$0" "$1""#;
     let path = file.canonicalize().expect("the file");
@@ -22,10 +22,10 @@ fn printed(function: &str, file: &Path) -> Vec<String> {
     text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
 }
 
-/// The line with the other accounts: a name stands alone, and is no part of a path, of a unit's name or of a longer name.
+/// Replaces the accounts in a line. A name counts only as a whole word, not as part of a path, a unit's name or a longer name.
 fn renamed(line: &str) -> String {
     let is_of_a_word = |c: char| c.is_ascii_alphanumeric() || "_./@%-(*".contains(c);
-    // A program may be called as an account is.
+    // A program may have the name of an account.
     let program = if line.starts_with("Exec") { line.find(' ').unwrap_or(line.len()) } else { 0 };
     let (program, rest) = line.split_at(program);
     let rest = rest.split_inclusive(|c| !is_of_a_word(c)).map(|piece| {
@@ -36,7 +36,7 @@ fn renamed(line: &str) -> String {
     format!("{program}{}", rest.collect::<String>())
 }
 
-/// Lines below their section's heading.
+/// Returns each line with its section's heading.
 fn in_sections<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
     let mut section = String::new();
     let mut all = Vec::new();
@@ -67,7 +67,7 @@ fn a_drop_in_replaces_every_line_of_a_unit_that_names_an_account() -> Result {
     }
     assert!(
         units_with_accounts > 20,
-        "only {units_with_accounts} units name an account: does this test look at them?"
+        "only {units_with_accounts} units name an account: does this test read all of them?"
     );
     Ok(())
 }

@@ -6,10 +6,10 @@ use nexus_pages::root;
 
 const PAGE: &str = "docs/PROMISES.md";
 
-/// What introduces a test's name where it is defined or called: in Rust, in Python, in the shell scripts.
+/// The words before a test's name where it is defined or called: in Rust, in Python, in shell scripts.
 const KEYWORDS: [&str; 3] = ["fn", "def", "check"];
 
-/// Fails unless `path` exists, seen from the repository's root.
+/// Fails unless `path`, relative to the repository's root, exists.
 fn exists(row: &str, path: &str) {
     assert!(root().join(path).exists(), "{PAGE}: {path} does not exist, in: {row}");
 }
@@ -46,7 +46,7 @@ fn each_promise_names_code_and_tests_that_exist() {
 }
 
 #[test]
-fn a_test_that_does_not_exist_is_noticed() {
+fn a_missing_test_is_noticed() {
     assert!(has_test("check stock_tools_restore\n", "stock_tools_restore"));
     assert!(has_test("    fn stock_tools() {", "stock_tools"));
     for absent in ["checks stock_tools", "check stock_tools_restore", "stock_tools() {"] {

@@ -1,4 +1,4 @@
-//! What no single helper can say: the pages of what has no command line, and that nothing is missing or left over.
+//! Tests what no single helper can test: pages without a command line, and that no page is missing or left over.
 
 #![expect(clippy::expect_used, reason = "what a test needs and does not find ends it")]
 
@@ -7,10 +7,10 @@ use std::path::Path;
 
 use nexus_pages::{Result, completions, page, root, settings, shell, units};
 
-/// What has a page and is neither a helper nor a unit.
+/// Names that have a page and are neither a helper nor a unit.
 const BY_HAND: [&str; 3] = ["nexus-stack", "nexus-setup", "nexus-upgrade-postgres"];
 
-/// nexus(7), nexus-stack(8) and nexus.env(5) say what the units and .env.example say.
+/// nexus(7), nexus-stack(8), nexus.env(5) and the pages of shell commands agree with the units and .env.example.
 #[test]
 fn documented() -> Result {
     page::of_hand("nexus", 7, "")?;
@@ -20,20 +20,20 @@ fn documented() -> Result {
     page::of_hand("nexus.env", 5, &settings::page()?)
 }
 
-/// A new helper must have the test that keeps its page: without it nobody would miss the page.
+/// A new helper must have the test `documented`: without it a missing page would go unnoticed.
 #[test]
-fn every_helper_keeps_its_page() {
+fn every_helper_tests_its_page() {
     for helper in names("helpers").iter().filter(|name| name.starts_with("nexus-")) {
         let sources = format!("helpers/{helper}/src");
         let tests = text_below(&root().join(&sources));
         assert!(
             tests.contains("nexus_pages::helper::<"),
-            "{sources}: no test `documented`, as those of the other helpers' args.rs, which keeps docs/man and docs/completions"
+            "{sources}: no test `documented`, as in the args.rs of other helpers, which checks docs/man and docs/completions"
         );
     }
 }
 
-/// A person who finds a unit finds its page: `systemctl help UNIT`.
+/// `systemctl help UNIT` finds the page of every unit.
 #[test]
 fn every_unit_names_a_page_that_is_there() -> Result {
     for unit in units::all()? {
@@ -49,7 +49,7 @@ fn every_unit_names_a_page_that_is_there() -> Result {
     Ok(())
 }
 
-/// Nothing is installed that describes what is not there any more.
+/// No page or completion describes a program that no longer exists.
 #[test]
 fn no_page_is_left_over() -> Result {
     let helpers = names("helpers");
@@ -57,7 +57,7 @@ fn no_page_is_left_over() -> Result {
     for file in names("docs/man/man8") {
         let about = file.trim_end_matches(".8");
         let is_known = BY_HAND.contains(&about) || helpers.iter().chain(&units).any(|name| name == about);
-        assert!(is_known, "docs/man/man8/{file} is about no helper and no unit: remove it");
+        assert!(is_known, "docs/man/man8/{file} describes no helper and no unit: remove it");
     }
     for (shell, before, after) in [("bash", "", ""), ("zsh", "_", ""), ("fish", "", ".fish")] {
         for file in names(&format!("docs/completions/{shell}")) {
@@ -71,7 +71,7 @@ fn no_page_is_left_over() -> Result {
     Ok(())
 }
 
-/// The commands that are shell say in `--help` what their pages say: the same options.
+/// The `--help` of each shell command has the same options as its page.
 #[test]
 fn shell_commands_and_their_pages_have_the_same_options() -> Result {
     for name in &BY_HAND[1..] {
@@ -83,21 +83,21 @@ fn shell_commands_and_their_pages_have_the_same_options() -> Result {
             let option = option.trim_end_matches([':', ';', ',']);
             assert!(
                 page.contains(&option.replace('-', "\\-")),
-                "docs/man/by-hand/{name}.8 does not say what {option} is"
+                "docs/man/by-hand/{name}.8 does not describe {option}"
             );
-            assert!(script.contains(option), "{name} --help names {option}, which it does not take");
+            assert!(script.contains(option), "{name} --help names {option}, which it does not accept");
         }
     }
     Ok(())
 }
 
-/// They are completed as the helpers are.
+/// Shell commands have completions like the helpers.
 #[test]
 fn shell_commands_have_completions() -> Result {
     BY_HAND[1..].iter().try_for_each(|name| completions(&mut shell::command(name)?))
 }
 
-/// No setting is described that nothing reads, and Compose falls back to the default that is described.
+/// Some program reads every documented setting, and Compose has the documented default.
 #[test]
 fn every_setting_is_read() -> Result {
     let compose = fs::read_to_string(root().join("compose/docker-compose.yml")).expect("docker-compose.yml");
@@ -106,13 +106,13 @@ fn every_setting_is_read() -> Result {
     let units = units::all()?;
     for setting in settings::all()? {
         let in_compose = compose.split(&format!("${{{}:-", setting.name)).nth(1);
-        // A line of shell in a unit: systemd makes one dollar of two.
+        // In a unit's shell line, systemd turns two dollar signs into one.
         let of_unit = format!("\"$${}\"", setting.name);
         let used = in_compose.is_some()
             || readers.contains(&format!("\"{}\"", setting.name))
             || accounts.contains(&format!("nexus.env {})", setting.name))
             || units.iter().any(|unit| unit.all("ExecCondition").any(|line| line.contains(&of_unit)));
-        assert!(used, "{} is in .env.example, and nothing reads it", setting.name);
+        assert!(used, "{} is in .env.example, but no program reads it", setting.name);
         if let Some(default) = in_compose.and_then(|rest| rest.split('}').next())
             && !setting.default.is_empty()
         {
@@ -127,7 +127,7 @@ fn names(directory: &str) -> Vec<String> {
     entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// The text of all Rust sources below a directory.
+/// Returns the text of all Rust sources below a directory.
 fn text_below(directory: &Path) -> String {
     let mut text = String::new();
     for entry in fs::read_dir(directory).expect("a directory") {

@@ -1,4 +1,4 @@
-//! The crates of `helpers/lib` depend on each other as docs/ARCHITECTURE.md says: on libraries above them alone.
+//! Tests that the crates of `helpers/lib` depend only on libraries above them in the table of docs/ARCHITECTURE.md.
 
 #![expect(clippy::expect_used, reason = "what a test needs and does not find ends it")]
 
@@ -9,7 +9,7 @@ use nexus_pages::root;
 
 const PAGE: &str = "docs/ARCHITECTURE.md";
 
-/// Libraries in the page's order, each with those it depends on.
+/// Returns the libraries in the page's order, each with its dependencies.
 fn documented() -> Vec<(String, BTreeSet<String>)> {
     let page = fs::read_to_string(root().join(PAGE)).expect(PAGE);
     let (_, table) = page.split_once("| library in `helpers/lib/` |").expect("the table of crates");
@@ -22,7 +22,7 @@ fn row(line: &str) -> (String, BTreeSet<String>) {
     (names(cells[0]).pop_first().expect("a library's name"), names(cells[2]))
 }
 
-/// What each library's `Cargo.toml` has in `[dependencies]` of the others.
+/// Returns each library's dependencies on others, from its `Cargo.toml`.
 fn declared() -> BTreeMap<String, BTreeSet<String>> {
     let folders = fs::read_dir(root().join("helpers/lib")).expect("helpers/lib");
     folders
@@ -48,7 +48,7 @@ fn libraries_depend_on_libraries_above_them_as_the_page_says() {
     );
     let mut above = BTreeSet::new();
     for (library, dependencies) in documented {
-        assert!(dependencies.is_subset(&above), "{PAGE}: {library} must stand below {dependencies:?}");
+        assert!(dependencies.is_subset(&above), "{PAGE}: {library} must be below {dependencies:?}");
         above.insert(library);
     }
 }

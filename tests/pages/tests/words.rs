@@ -1,4 +1,4 @@
-//! What the pages for people quote and point to is there.
+//! Tests that the quotations and links in the pages for people are right.
 
 #![expect(clippy::expect_used, reason = "what a test needs and does not find ends it")]
 
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nexus_pages::root;
 
-/// Whoever searches TROUBLESHOOTING.md for an error's words finds it: each heading in backticks is a text of the code. `…`
-/// stands for what changes.
+/// Each heading in backticks in TROUBLESHOOTING.md is a text of the code, so that a search for an error finds it. `…` stands for
+/// the parts that vary.
 #[test]
 fn troubleshooting_quotes_the_code() {
     let sources: Vec<String> =
@@ -20,14 +20,14 @@ fn troubleshooting_quotes_the_code() {
         for part in text.split('…').map(str::trim).filter(|part| part.len() > 2) {
             assert!(
                 sources.contains(part),
-                "docs/TROUBLESHOOTING.md quotes \"{text}\", but no code says \"{part}\""
+                "docs/TROUBLESHOOTING.md quotes \"{text}\", but the code does not have \"{part}\""
             );
         }
     }
     assert_eq!(english, quoted("docs/es/TROUBLESHOOTING.md"), "the same errors in both languages");
 }
 
-/// No page leads to one that is not there.
+/// Every link leads to an existing file.
 #[test]
 fn links_lead_somewhere() {
     let mut checked = 0;
@@ -40,13 +40,13 @@ fn links_lead_somewhere() {
             }
             checked += 1;
             let linked = page.parent().expect("a directory").join(path);
-            assert!(linked.exists(), "{} links to {target}, which is not there", page.display());
+            assert!(linked.exists(), "{} links to {target}, which does not exist", page.display());
         }
     }
     assert!(checked > 20, "{checked} links were found");
 }
 
-/// The pages of the root and of docs/.
+/// Returns the pages in the root and in docs/.
 fn pages() -> Vec<PathBuf> {
     let directories = ["", "docs", "docs/es", "docs/examples"].map(|directory| root().join(directory));
     let files = directories.iter().flat_map(|directory| fs::read_dir(directory).expect("a directory"));
@@ -54,14 +54,14 @@ fn pages() -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
 
-/// Headings that are one text in backticks.
+/// Returns the headings that are one text in backticks.
 fn quoted(page: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join(page)).expect("the page");
     let headings = text.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
     headings.map(str::to_owned).collect()
 }
 
-/// All text below a directory with one blank between words, lines that Rust joins joined.
+/// Returns all text below a directory with one blank between words, and joins lines that Rust joins.
 fn words_below(directory: &Path) -> String {
     let mut text = String::new();
     for entry in fs::read_dir(directory).expect("a directory") {
