@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sends kill -9 at every call by which a restore, and an undo, changes a file, inside an installed machine. The next run always
-# leaves database, ledger and keys of the same machine, nothing is erased meanwhile, and what was forgotten stays forgotten.
+# Kills a restore and an undo with SIGKILL at every call that changes a file, inside an installed machine. After the next run,
+# database, ledger and keys belong to the same machine, no row is lost, and forgotten rows stay forgotten.
 # usage: handover-kill.sh [EVERY-NTH]
 set -euo pipefail
 shopt -s inherit_errexit
@@ -41,7 +41,7 @@ killed_at() {
 	local call=$1 number=$2 status=0
 	shift 2
 	strace --follow-forks --quiet=all --output=/dev/null --trace="$call" --inject="$call:signal=KILL:when=$number" "$@" >"$work/said" 2>&1 || status=$?
-	# Sessions of the dead end by themselves.
+	# The server ends the sessions of the killed process.
 	await 20 no_restore_runs
 	((status != 0)) || touch "$work/clean"
 }
@@ -50,7 +50,7 @@ keys_of() { wc -l <"$NEXUS_CREDENTIALS/ledger_key"; }
 knows_b() { purge --ledger --json | jq 'any(.[]; .what | startswith("all until"))'; }
 left_over() { find "$work/a" -name '*.handover' -o -name '*.next'; }
 
-# The nightly run removes no living row, whichever database has the name.
+# The nightly run removes no row, whichever database has the name.
 night_erases_nothing() {
 	local before
 	before=$(kind)
@@ -62,7 +62,7 @@ belongs_together() {
 	case $(kind) in
 	'a|'*) same "keys, and whether b's decision is known" "$(keys_of) $(knows_b)" '1 false' ;;
 	'b|10') same "keys, and whether b's decision is known" "$(keys_of) $(knows_b)" '2 true' ;;
-	*) echo "the database has neither's rows: $(kind)" >&2 && return 1 ;;
+	*) echo "the database has the rows of neither machine: $(kind)" >&2 && return 1 ;;
 	esac
 	same "what is left over" "$(left_over)" ''
 	night_erases_nothing
@@ -82,7 +82,7 @@ restore_killed() {
 	2) apply b --no-safety-backup --yes >/dev/null 2>&1 && [[ $(kind) == 'b|10' ]] ;;
 	esac
 	belongs_together
-	# And back, where there is a way.
+	# And undo it, if that is possible.
 	if [[ -n $(databases_of 'lethe before') ]]; then undo >/dev/null && belongs_together; fi
 }
 
@@ -104,7 +104,7 @@ undo_killed() {
 	same "rows, and what was forgotten" "$(kind) $(memory --command="SELECT count(*) FROM episode WHERE id IN (7, 20)")" 'a|18 0'
 }
 
-# strace counts each call by itself.
+# strace counts each kind of call separately.
 for what in restore_killed undo_killed; do
 	for call in unlink rename fsync; do
 		rm -f "$work/clean"

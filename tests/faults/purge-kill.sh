@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# kill -9 at many moments of a purge, inside an installed machine: no row that should stay is ever gone, the ledger is whole,
-# and the next run takes out all that should go, with its copies in Redis, and leaves no decision open.
+# Kills a purge with SIGKILL at many moments, inside an installed machine. No row that must stay is lost, and the ledger is intact.
+# The next run deletes all rows that must go, with their copies in Redis, and leaves no decision open.
 # usage: purge-kill.sh [KILLS [SEED]]
 set -euo pipefail
 shopt -s inherit_errexit
@@ -16,7 +16,7 @@ echo "seed $seed"
 work=$(mktemp -d)
 trap 'rm -rf "$work"; docker exec nexus-postgres dropdb --if-exists --force kill_me; redis EVAL "\"for _, k in ipairs(redis.call(\x27KEYS\x27, \x27kill:*\x27)) do redis.call(\x27DEL\x27, k) end\"" 0 >/dev/null' EXIT
 
-# By the socket: the way through Docker takes thrice as long.
+# By the socket, because docker exec takes three times as long.
 install --mode=0600 /etc/nexus/credentials/postgres_pgpass "$work/pgpass"
 kill_me() { PGPASSFILE=$work/pgpass psql --host=/run/nexus/postgres --username=postgres -XAtq --set=ON_ERROR_STOP=1 --dbname=kill_me "$@"; }
 purge() {
@@ -30,7 +30,7 @@ kill_me --command="CREATE TABLE episode (id bigint PRIMARY KEY, at timestamptz, 
 	--command="INSERT INTO episode SELECT i, now(), 'stays', '{}', 'a', repeat(md5(i::text), 20) FROM generate_series(1, 3000) i"
 stays=$(kill_me --command="SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM episode e")
 
-# What is to go: of every kind of decision in turn. New ones each time, between those that stay.
+# Adds rows that must go, between those that stay.
 add() {
 	kill_me --command="INSERT INTO episode SELECT i, now() - interval '9 days', 'goes', '{gone}', 'b', repeat(md5(i::text), 20) FROM generate_series(1000001, 1002000) i"
 	redis SET kill:1000001 copy >/dev/null
@@ -45,8 +45,7 @@ words() {
 	esac
 }
 
-# How long a run takes that nobody kills, in milliseconds: the kills are spread over that. The shortest of three, since the
-# first finds nothing in any cache.
+# The milliseconds of an undisturbed run, over which the kills are spread. The shortest of three, because the first has cold caches.
 whole=999999
 for _ in 1 2 3; do
 	add
@@ -61,7 +60,7 @@ killed_and_finished() {
 	words=$(words "$number")
 	while ((status != 137)); do
 		add
-		# Every seventh comes to a row that is held, and is killed there.
+		# Every seventh run waits for a locked row, and is killed there.
 		if ((number % 7 == 0)); then hold_a_row; fi
 		# shellcheck disable=SC2086 # several words
 		purge $words >/dev/null 2>&1 &
@@ -69,14 +68,14 @@ killed_and_finished() {
 		if ((number % 7 == 0)); then
 			await 60 purge_waits
 		else
-			# The one place where a moment is what is wanted, not a condition.
+			# Here a random moment is wanted, not a condition.
 			sleep "$((milliseconds / 1000)).$(printf '%03d' $((milliseconds % 1000)))"
 		fi
 		pkill -KILL -x nexus-purge || true
 		status=0
 		wait "$pid" || status=$?
 		if ((number % 7 == 0)); then let_go; fi
-		# One that had ended by then is run again, and killed sooner.
+		# Repeat a run that ended before the kill, and kill it sooner.
 		if ((status != 137)); then
 			milliseconds=$((milliseconds / 2))
 			kill_me --command='DELETE FROM episode WHERE id > 1000000'
@@ -86,14 +85,14 @@ killed_and_finished() {
 	if (($(kill_me --command="SELECT count(*) FROM episode WHERE kind = 'goes'") > 0 && $(wc -l <"$work/ledger.jsonl") > 0)); then echo midway >>"$work/midway"; fi
 	same "the rows that stay" "$(kill_me --command="SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM episode e WHERE kind = 'stays'")" "$stays"
 	purge --ledger >/dev/null
-	# The next run is one that nobody asked for anything: it finishes what was decided.
+	# The next run, without any selection, finishes what was decided.
 	purge 2>"$work/said"
 	same "open decisions" "$(purge --ledger --json | jq '[.[] | select(.rows == null)] | length')" 0
 	if [[ $(decided) == yes ]]; then
 		same "rows that should be gone" "$(count "$(gone "$number")")" 0
 		same "the copy of one that is gone" "$(redis EXISTS kill:1000001)" 0
 	else
-		# Killed before it was decided: then nothing may have gone.
+		# Killed before the decision was written: no row may be gone.
 		same "rows that nobody decided about" "$(count "kind = 'goes'")" 2000
 	fi
 	same "another copy" "$(redis GET kill:1)" copy
@@ -114,7 +113,7 @@ let_go() {
 	wait "$held" || true
 }
 gone() { if (($1 % 4 == 3)); then echo 'id BETWEEN 1000001 AND 1000400'; else echo "kind = 'goes'"; fi; }
-# Whether the run that was killed had written its decision.
+# Whether the killed run had written its decision.
 decided() { if (($(purge --ledger --json | jq length) > $(<"$work/decisions"))); then echo yes; else echo no; fi; }
 
 purge --ledger --json | jq length >"$work/decisions"
@@ -124,5 +123,5 @@ for ((i = 1; i <= kills; i++)); do
 done
 some_kills_left_rows() { (($(wc -l <"$work/midway") > 0)); }
 check some_kills_left_rows
-printf '%d kills hit a running purge, %d left rows that were to go\n' "$kills" "$(wc -l <"$work/midway")"
+printf '%d kills hit a running purge, %d of them left rows that must go\n' "$kills" "$(wc -l <"$work/midway")"
 report

@@ -1,10 +1,10 @@
-"""The fault matrix: breaks each step of each job and asserts what must always hold. Inside an installed machine, as root.
+"""The fault matrix: breaks each step of each job and asserts the invariants. Runs inside an installed machine, as root.
 
 usage: python3 tests/faults/matrix [--long] [--seed N] [--half 0|1] [--only WORDS [--case N]] [--results DIR [--lane 1/3 | --report]]
                                    [--commit NAME] [--markdown FILE] [TABLE]
 
-Always: no false success, no proven set lost, all damage detected, nothing left, and the next run puts everything right.
-The table (matrix.tsv) says what else each row must show. With the same seed the random cases are the same again.
+The invariants: no false success, no proven set lost, all damage detected, nothing left over, and the next run repairs everything.
+The table (matrix.tsv) says what else each row must show. The same seed gives the same random cases.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main():
         if not options.report:
             print(f"seed {options.seed}", flush=True)
             run(rows, results, options)
-        # Of several that share the rows, none knows when all are done.
+        # With several lanes, none knows when all are done.
         return 0 if options.lane else tell(rows, results, options)
 
 
@@ -40,11 +40,11 @@ def arguments():
     parser.add_argument("--long", action="store_true", help="all cases, not a sample")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--half", type=int, choices=(0, 1), help="only every second row, from the first or the second on")
-    parser.add_argument("--only", default="", help="only rows that have these words in them")
+    parser.add_argument("--only", default="", help="only rows that contain these words")
     parser.add_argument("--case", type=int, help="only the case of this number")
-    parser.add_argument("--results", help="keep results in this directory, and run only rows that have none there, or failed")
-    parser.add_argument("--lane", help="which of how many machines this is that share the rows, as 1/3")
-    parser.add_argument("--report", action="store_true", help="run nothing, only tell what the results are")
+    parser.add_argument("--results", help="store results in this directory, and run only rows without a result there, or with failures")
+    parser.add_argument("--lane", help="the number of this machine, and of all that share the rows, as 1/3")
+    parser.add_argument("--report", action="store_true", help="run nothing, only print the results")
     parser.add_argument("--commit", default="unknown", help="the state of the code, for the table of results")
     parser.add_argument("--markdown", help="write the table of results to this file too")
     parser.add_argument("table", nargs="?", default=os.path.join(here, "..", "matrix.tsv"))
@@ -52,7 +52,7 @@ def arguments():
 
 
 def run(rows, results, options):
-    """Runs those that nobody has run or is running. Each lane begins elsewhere, so that few jobs are set up twice."""
+    """Runs the rows that no other lane has taken. Each lane begins elsewhere, so that few jobs are set up twice."""
     lane, lanes = map(int, (options.lane or "1/1").split("/"))
     first = len(rows) * (lane - 1) // lanes
     with Bench() as bench:
@@ -66,7 +66,7 @@ def run(rows, results, options):
 
 
 def tell(rows, results, options):
-    """The tables. A row that was not run counts as one that failed."""
+    """Prints the tables. A row that was not run counts as failed."""
     found = [result for row in rows if (result := results.read(row))]
     print("", report.text(found), "", *report.summary(found), sep="\n")
     missing = [str(row) for row in rows if not results.read(row)]

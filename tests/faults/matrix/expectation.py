@@ -1,13 +1,13 @@
-"""How a run may end under a fault, as the table says it."""
+"""How a run may end under a fault, from the table."""
 
 from world.wrong import DamageMissed, FalseSuccess, WrongEnd
 
-# sysexits(3), as far as a job may use them.
+# The codes of sysexits(3) that a job may use.
 CODES = {64, 65, 69, 73, 74, 75, 77, 78}
 
 
 class Expectation:
-    """`succeeds`, `fails`, `fails:73,74`, `detected:65`, `either`, `either:74`, `dies` (by the signal, or it was done)."""
+    """One of `succeeds`, `fails`, `fails:73,74`, `detected:65`, `either`, `either:74`, `dies` (by the signal, unless it had ended)."""
 
     def __init__(self, text):
         self.text = text
@@ -18,10 +18,10 @@ class Expectation:
         self.codes = {int(code) for code in codes.split(",")} if codes else CODES
 
     def judge(self, outcome):
-        """Raises when it ended otherwise. A run that the fault has not met must succeed."""
+        """Raises if the run ended otherwise. A run that the fault has not hit must succeed."""
         ended = outcome.exit
         if ended == 127 and "error while loading shared libraries" in outcome.said:
-            # The fault met the loader: not a line of the program has run.
+            # The fault hit the loader, before the program ran.
             return
         allowed = {
             "succeeds": {0}, "fails": self.codes, "detected": self.codes, "either": self.codes | {0},
@@ -30,5 +30,5 @@ class Expectation:
         if ended in allowed:
             return
         if ended == 0:
-            raise (DamageMissed if self.word == "detected" else FalseSuccess)("it says that it succeeded")
+            raise (DamageMissed if self.word == "detected" else FalseSuccess)("it reported success")
         raise WrongEnd(f"ended with {ended}")

@@ -1,4 +1,4 @@
-"""The table of results, for a terminal and as Markdown."""
+"""Formats the table of results for a terminal and as Markdown."""
 
 import collections
 
@@ -21,7 +21,7 @@ def text(results):
 
 
 def wrong(results):
-    """How often each kind of thing was wrong."""
+    """Returns the number of failures of each kind."""
     counts = collections.Counter()
     for result in results:
         counts.update(result.wrong)
@@ -29,7 +29,7 @@ def wrong(results):
 
 
 def summary(results):
-    """The promises, each with its count."""
+    """Returns the promises, each with its count."""
     counts, detected = wrong(results), sum(result.detected for result in results)
     damaged = detected + counts[DamageMissed]
     share = f"{100 * detected / damaged:g} %" if damaged else "nothing was damaged"
@@ -38,7 +38,7 @@ def summary(results):
 
 
 def sources(results):
-    """Each seed and state of the code, with how many cases were run with it."""
+    """Returns each seed and state of the code, with its number of cases."""
     counts = collections.Counter()
     for result in results:
         counts[result.source] += result.struck
@@ -46,7 +46,7 @@ def sources(results):
 
 
 def markdown(results, kind, missing):
-    """What docs/FAULTS.md shows; `missing` are the rows that have not been run."""
+    """Returns the section of docs/FAULTS.md; `missing` are the rows that have not been run."""
     cases = sum(result.struck for result in results)
     lines = [f"{kind.capitalize()}: {cases} cases, {sum(r.failed for r in results)} failed ({sources(results)}).", ""]
     if missing:

@@ -1,5 +1,5 @@
-"""Results that outlive a run: a file a row, in a directory that several machines may share. Each takes the rows that
-nobody has yet; what was ended, or has failed, is taken up again by the next run."""
+"""Stores results, one file a row, in a directory that several machines may share. Each machine takes rows that no other has taken.
+The next run repeats interrupted and failed rows."""
 
 import collections
 import contextlib
@@ -14,10 +14,10 @@ BY_NAME = {kind.__name__: kind for kind in KINDS}
 
 @dataclasses.dataclass
 class Result:
-    """What came of a row."""
+    """The result of a row."""
 
     row: object
-    # Of which code, and with which seed.
+    # The state of the code, and the seed.
     source: str = ""
     struck: int = 0
     missed: int = 0
@@ -32,7 +32,7 @@ class Result:
 
 
 class Results:
-    """`source` is written down with each result."""
+    """The stored results. Each contains `source`."""
 
     def __init__(self, directory, source, long):
         self.directory, self.source, self.long = directory, source, long
@@ -42,7 +42,7 @@ class Results:
         return os.path.join(self.directory, f"{str(row).replace(' ', '_')}.{ending}")
 
     def take(self, row):
-        """Whether this row is to be run, and by no other."""
+        """Reserves the row; returns False if another machine has it, or it has succeeded."""
         kept = self.read(row)
         if kept and not kept.failed:
             return False
@@ -52,7 +52,7 @@ class Results:
         return False
 
     def give_back(self):
-        """Whoever has taken a row and is no more will not run it."""
+        """Frees the rows that dead runs have reserved."""
         for name in os.listdir(self.directory):
             if name.endswith(".taken"):
                 os.unlink(os.path.join(self.directory, name))
@@ -68,11 +68,11 @@ class Results:
         os.rename(new, path)
 
     def asked(self, row):
-        """A result counts as long as the table asks the same."""
+        """Returns what the row asks. A stored result counts only if this is unchanged."""
         return [str(row), row.cases(self.long), row.expectation.text]
 
     def read(self, row):
-        """The result of a row, if there is one."""
+        """Returns the result of a row, if there is one."""
         try:
             with open(self.path(row, "json"), encoding="utf-8") as file:
                 kept = json.load(file)

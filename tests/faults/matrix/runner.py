@@ -13,39 +13,39 @@ from world import docker
 from world.machine import end_all, nothing_is_left
 from world.wrong import Leftover, Wrong
 
-# So many failures say all that a row can say.
+# A row stops after this many failures.
 ENOUGH = 10
 
-# So often a case is tried whose fault did not meet the job, each time at another moment.
+# How often to try a case whose fault did not hit the job, each time at another moment.
 TRIES = 20
 
-# What a case may end with; anything else is a mistake of the matrix itself.
+# The errors of a failed case; any other is a bug of the matrix itself.
 BROKEN = (Wrong, AssertionError, OSError, ValueError, subprocess.SubprocessError)
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One case of a row; with the same seed the same number gives the same random numbers."""
+    """One case of a row. The same seed and number give the same random numbers."""
 
     number: int
     rng: random.Random
 
 
 class Runner:
-    """Runs rows on a bench; prints each case that fails, with the words that repeat it."""
+    """Runs rows on a bench; prints each case that fails, with the arguments that repeat it."""
 
     def __init__(self, bench, seed, long):
         self.bench, self.seed, self.long = bench, seed, long
 
     def row(self, row, only=None):
         result, began = Result(row), time.monotonic()
-        # The rows before it may have started the server again.
+        # Earlier rows may have restarted the server.
         self.bench.server.leave_all()
         there = docker.containers() | docker.volumes()
         try:
             job = self.bench.job(row.job)
         except BROKEN as wrong:
-            # The next row tries again.
+            # The next row sets up the job again.
             self.failed(result, row, 0, Wrong(f"the job cannot be set up: {wrong}"))
             return result
         for number in [only] if only else self.numbers(row, job):
@@ -55,16 +55,16 @@ class Runner:
         now = docker.containers() | docker.volumes()
         if there != now:
             self.failed(result, row, 0, Leftover(f"containers and volumes were {there}, are {now}"))
-        # A row whose fault hardly ever meets the job shows nothing.
+        # A row whose fault rarely hits the job proves nothing.
         if not only and result.struck < result.missed and result.missed > 2:
-            self.failed(result, row, 0, Wrong(f"only {result.struck} of {result.struck + result.missed} met the job"))
+            self.failed(result, row, 0, Wrong(f"only {result.struck} of {result.struck + result.missed} hit the job"))
         result.seconds = time.monotonic() - began
         return result
 
     def numbers(self, row, job):
         often = row.cases(self.long)
         if often == "every":
-            # One more than there may be, to see a clean run.
+            # More than there can be; row() stops at the first clean run.
             return range(1, 10_000)
         if row.fault not in faults.HOW_MANY:
             return range(1, int(often) + 1)
@@ -73,8 +73,8 @@ class Runner:
         return sorted(rng.sample(range(1, calls + 1), min(calls, int(often))))
 
     def until_it_meets(self, row, job, number, result):
-        """A fault that comes at a moment may come too late on a machine that is quicker or slower than when the job was timed.
-        The n-th call of a run there is or there is not."""
+        """Repeats a case that missed. A fault at a moment may come too late if the machine's speed has changed since the job was timed.
+        A fault at the n-th call cannot miss by chance."""
         tries = 1 if row.fault in faults.HOW_MANY or row.cases(self.long) == "every" else TRIES
         for again in range(tries):
             numbers = random.Random(f"{self.seed} {row} {number}{f' {again}' if again else ''}")
@@ -87,7 +87,7 @@ class Runner:
         return outcome
 
     def case(self, row, job, case, result):
-        """Runs one case; gives the outcome, nothing when something was wrong."""
+        """Runs one case, and returns the outcome; None if the job did not run."""
         outcome = None
         try:
             job.begin()

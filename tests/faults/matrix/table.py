@@ -1,4 +1,4 @@
-"""The table: what is broken, where, in which job, how often, and how the job must end."""
+"""Reads the table: what to break, where, in which job, how often, and how the job must end."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ COLUMNS = 7
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One line. `short` and `long` are numbers of cases, or `every`: the first call, the second, … until a run is clean."""
+    """One line. `short` and `long` are numbers of cases, or `every`: the first call, the second, … until a run without the fault."""
 
     job: str
     step: str
@@ -35,8 +35,8 @@ def read(path):
                 continue
             words = line.split()
             if len(words) != COLUMNS or words[2] not in faults.BY_NAME:
-                raise ValueError(f"{path}, line {number}: {COLUMNS} columns, of which the third is one of {sorted(faults.BY_NAME)}")
+                raise ValueError(f"{path}, line {number}: expected {COLUMNS} columns, the third one of {sorted(faults.BY_NAME)}")
             rows.append(Row(*words[:6], Expectation(words[6])))
     if len({str(row) for row in rows}) != len(rows):
-        raise ValueError(f"{path}: a line is there twice")
+        raise ValueError(f"{path}: duplicate line")
     return rows

@@ -1,5 +1,5 @@
-"""The faults, by the names that the table uses. Each takes the job, the row and the case, runs the job under the fault,
-mends what it has broken of the machine, and gives the outcome."""
+"""The faults, by their names in the table. Each takes the job, the row and the case, runs the job under the fault, repairs the
+machine, and returns the outcome."""
 
 from faults import (alerts, clock, damage, disks, forgery, hangup, keys, ledger, locks, media, memory, power, schedule, servers, settings,
                     signals, strangers, syscalls, together, tools, versions, watched)
@@ -41,5 +41,5 @@ BY_NAME = {
     "none": signals.none,
 }
 
-# Of those that meet the n-th of something: how many there are in a run.
+# For faults at the n-th of something: the number of these in a run.
 HOW_MANY = {"error": syscalls.how_many, "signal-at": syscalls.how_many, "medium": media.how_many}

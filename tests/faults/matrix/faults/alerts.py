@@ -1,10 +1,10 @@
-"""What alerts go through: the owner's web server, and the queue on the disk."""
+"""Faults of the alerts' path: the owner's web server, and the queue on disk."""
 
 import subprocess
 
 
 def webhook(job, row, case):
-    """`argument` is how the server behaves during the run: `500`, `hangs`, `hangs-up`."""
+    """`argument` is the server's behaviour during the run: `500`, `hangs`, `hangs-up`."""
     job.web.set(row.argument)
     try:
         return job.start().end(f"the server: {row.argument}")
@@ -13,7 +13,7 @@ def webhook(job, row, case):
 
 
 def queue(job, row, case):
-    """`argument` is what has become of the file of a problem (`emptied`, `cut`, `rubbish`, `of-another`), or of the directory
+    """`argument` is the damage to the file of a problem (`emptied`, `cut`, `rubbish`, `of-another`), or to the directory
     (`read-only`)."""
     if row.argument == "read-only":
         return read_only(job)

@@ -1,4 +1,4 @@
-"""The clock jumps by years, before the run, in its midst, or in the years that the sets tell of."""
+"""The clock jumps by years: before the run, during it, or in the past of the sets."""
 
 import glob
 import json
@@ -13,8 +13,8 @@ DAY = 86_400
 
 
 def wrong(job, row, case):
-    """`step`: from the beginning, or from a random moment. `argument`: by how much, as faketime(1) writes it. Only what
-    the clock on the wall says: what measures how long something takes goes on (CLOCK_MONOTONIC)."""
+    """`step`: from the beginning, or from a random moment. `argument`: the offset, as faketime(1) writes it. Only the wall clock
+    jumps; CLOCK_MONOTONIC goes on."""
     file = job.path("clock")
     set_clock(file, row.argument if row.step == "before" else "+0")
     environment = {"LD_PRELOAD": library(), "FAKETIME_TIMESTAMP_FILE": file, "FAKETIME_NO_CACHE": "1",
@@ -31,19 +31,19 @@ def wrong(job, row, case):
 
 
 def library():
-    """libfaketime, wherever this machine's architecture has it."""
+    """Returns the path of libfaketime on this architecture."""
     return glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")[0]
 
 
 def set_clock(path, by):
-    """In one step: it is read at any moment."""
+    """Replaces the file atomically, because programs may read it at any moment."""
     with open(path + ".new", "w", encoding="ascii") as file:
         file.write(by + "\n")
     os.rename(path + ".new", path)
 
 
 def history(job, row, case):
-    """Rotation over sets of a random past, in which the clock jumped as often as `argument` says."""
+    """Rotates sets of a random past, in which the clock jumped `argument` times."""
     past = History(job.path("history"), case.rng, int(row.argument))
     days, at_least = case.rng.choice([7, 14, 30]), case.rng.choice([1, 3, 5])
     job.past, job.options = past, [f"--backup-dir={past.directory}", f"--proofs-dir={past.proofs}", f"--keep-days={days}",
@@ -52,7 +52,7 @@ def history(job, row, case):
     if outcome.exit == 0:
         past.require(days, at_least)
     elif set(sets.names(past.directory)) != set(past.names):
-        raise SetLost("it failed and has removed sets")
+        raise SetLost("it failed, but has removed sets")
     if outcome.exit != (65 if past.has_bad_proof else 0):
         raise WrongEnd(f"ended with {outcome.exit}, {'a' if past.has_bad_proof else 'no'} proof is damaged: {outcome.said.strip()}")
     outcome.exit = 0
@@ -60,7 +60,7 @@ def history(job, row, case):
 
 
 class History:
-    """Small sets, one a night, named by a clock that jumped; and proofs of some of them."""
+    """Small sets, one a night, named by a clock that jumped, and proofs of some of them."""
 
     def __init__(self, directory, rng, jumps):
         self.directory, self.proofs = os.path.join(directory, "sets"), os.path.join(directory, "proofs")
@@ -98,11 +98,11 @@ class History:
         return set(sorted(self.proven)[-1:])
 
     def require(self, days, at_least):
-        """What rotation may never remove, however the clock went."""
+        """Raises if rotation has removed a set that it must keep, however the clock went."""
         left = set(sets.names(self.directory))
         if not self.newest_proven() <= left:
             raise ProvenSetLost(f"the newest proven set is gone: {self.newest_proven()} of {self.names}")
-        # A leap counts at most twice the usual night, so half of the nights of those days are there in any case.
+        # A leap counts as two usual nights at most, so at least half of the nights must stay.
         must = set(self.names[-max(at_least, days // 2):])
         if not must <= left:
             raise SetLost(f"young sets are gone: {sorted(must - left)}")

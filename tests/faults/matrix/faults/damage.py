@@ -1,4 +1,4 @@
-"""A set is damaged as disks, cables and people damage files. `verify all` looks at it and at one that is whole."""
+"""Damages a set as disks, cables and people damage files. `verify all` reads it and an intact one."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from world.wrong import DamageMissed, WrongEnd
 
 
 def done(job, row, case):
-    """`step` names the file, or `any`; `argument` what befalls it."""
+    """`step` names the file, or `any`; `argument` the damage."""
     names = [name for name in sets.files(job.set) if row.step in ("any", name, os.path.dirname(name))]
     name = case.rng.choice(names)
     path, other = os.path.join(job.set, name), os.path.join(job.whole, name)
@@ -26,24 +26,24 @@ def done(job, row, case):
 
 
 def is_odd(path):
-    """A directory, a pipe or a link where a file was is damage too, even when what is read through it is the same."""
+    """A directory, a pipe or a link instead of a file is damage too, even if its content is the same."""
     return os.path.islink(path) or not os.path.isfile(path)
 
 
 def require_named(job, outcome, name):
-    """With SHA256SUMS itself damaged, any file may be the one that no longer fits."""
+    """Raises unless the damaged file is named. If SHA256SUMS itself is damaged, any file may mismatch."""
     found = {row["set"]: [damage["file"] for damage in row["damaged"]] for row in json.loads(outcome.answer)["sets"]}
     named = found[os.path.basename(job.set)]
     if name != sets.SUMS and name not in named:
-        raise DamageMissed(f"{name} is damaged, and it names {named}")
+        raise DamageMissed(f"{name} is damaged, but it names {named}")
 
 
 def require_passed_over(job, outcome, name):
-    """A directory is named and not looked into."""
+    """Raises unless the foreign file, or its directory, is named and does not count as damage."""
     found = {row["set"]: row for row in json.loads(outcome.answer)["sets"]}[os.path.basename(job.set)]
     named = [name, os.path.dirname(name) + "/"]
     if found["damaged"] or not set(named) & set(found["foreign"]):
-        raise WrongEnd(f"{name} is no damage and is to be named; it says {found}")
+        raise WrongEnd(f"{name} must be named as foreign and not as damage; it reports {found}")
 
 
 def rewrite(path, change):
@@ -93,7 +93,7 @@ def zeroed(path, _, rng):
 
 
 def doubled(path, _, rng):
-    # From the second byte on: before the first there is nothing to double.
+    # From the second byte on, because there is nothing before the first.
     at = rng.randrange(1, os.path.getsize(path))
     length = min(at, 512)
     rewrite(path, lambda content: content[:at] + content[at - length:])
@@ -116,7 +116,7 @@ def of_another_set(path, other, _):
 
 
 def exchanged(path, _, rng):
-    """With another of the same set."""
+    """Exchanges it with another file of the same set."""
     root = set_of(path)
     others = [os.path.join(root, name) for name in sets.files(root) if name != sets.SUMS]
     other = rng.choice([o for o in others if sets.sha256(o) != sets.sha256(path)])
@@ -127,7 +127,7 @@ def exchanged(path, _, rng):
 
 
 def set_of(path):
-    """The set's directory, of one of its files."""
+    """Returns the set's directory for one of its files."""
     folder = os.path.dirname(path)
     return os.path.dirname(folder) if os.path.basename(folder) == "data" else folder
 
@@ -138,7 +138,7 @@ def renamed(path, *_):
 
 
 def link(path, *_):
-    """What it points to is right, today."""
+    """Replaces the file by a link to it."""
     away = os.path.join(os.path.dirname(set_of(path)), ".away")
     os.rename(path, away)
     os.symlink(away, path)
@@ -154,11 +154,11 @@ def directory(path, *_):
 def pipe(path, *_):
     os.unlink(path)
     os.mkfifo(path)
-    return "a pipe, which nobody writes to", None
+    return "a pipe without a writer", None
 
 
 def extra(path, _, rng):
-    """A file with a name that sets use, in no list: a reader of sets might open it."""
+    """Adds an unlisted file with a name that sets use: a reader of sets might open it."""
     root = set_of(path)
     new = rng.choice([name for name in OF_SETS if not os.path.exists(os.path.join(root, name))])
     new = os.path.join(root, new)
@@ -168,7 +168,7 @@ def extra(path, _, rng):
 
 
 def foreign(path, _, rng):
-    """What systems leave in any directory: no damage, and named."""
+    """Adds a file that operating systems leave in any directory: it is named, but is no damage."""
     name = rng.choice([".DS_Store", "._" + os.path.basename(path), "Thumbs.db", "desktop.ini", "SHA256SUMS.old", "@eaDir/x", "lost+found/x"])
     new = os.path.join(os.path.dirname(path), name)
     os.makedirs(os.path.dirname(new), exist_ok=True)
@@ -194,7 +194,7 @@ def line_twice(path, _, rng):
 
 
 def lines_exchanged(path, _, rng):
-    """Two digests, each at the other's name."""
+    """Exchanges the digests of two names."""
     lines = lines_of(path)
     one, other = rng.sample(range(len(lines)), 2)
     lines[one], lines[other] = lines[other][:64] + lines[one][64:], lines[one][:64] + lines[other][64:]

@@ -1,4 +1,4 @@
-"""The disk below the backup directory is full, breaks, is unmounted or read-only; or the directory is another one."""
+"""The disk below the backup directory is full, breaks, is unmounted or read-only; or another directory takes its place."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from world.machine import run
 
 
 def broken(job, row, case):
-    """`step` says when: before the run, or while a set is being made."""
+    """`step` says when: before the run, or while it writes a set."""
     disk, struck = job.disk, True
     if row.step == "before":
         what = BREAK[row.argument](disk, case.rng)
@@ -52,7 +52,7 @@ def take_away(disk, rng):
 
 
 def swap(disk, rng):
-    """Another disk is in its place, with nothing on it."""
+    """Mounts an empty disk in its place."""
     run("umount", "--lazy", disk.mountpoint)
     run("mount", "-t", "tmpfs", "-o", "mode=700", "another", disk.mountpoint)
     return "another one is mounted"
@@ -64,7 +64,7 @@ def swap_back(disk):
 
 
 def put_back(disk):
-    """What was written where the disk should have been is in its way."""
+    """Removes what was written to the empty mount point, and mounts the disk."""
     for name in os.listdir(disk.mountpoint):
         path = os.path.join(disk.mountpoint, name)
         shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
@@ -83,13 +83,13 @@ MEND = {
 
 
 def thicken(disk):
-    """There is room again, and the machine comes up anew: what was said to be stored must be there."""
+    """Adds room, and remounts the disk as after a boot: sets that were reported as stored must be there."""
     run("mount", "-o", f"remount,size={4 * SIZE}", disk.home)
     disk.check_and_mount()
 
 
 def directory(job, row, case):
-    """While a set is being made, the directory is moved away and another one is in its place."""
+    """Moves the directory away while the job writes a set, and may put another one in its place."""
     running = job.start()
     running.wait_for(lambda: is_writing(job))
     struck = running.hold()

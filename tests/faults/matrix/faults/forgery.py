@@ -1,5 +1,5 @@
-"""A set whose SHA256SUMS fits and which is still not what was backed up: only decrypting it and comparing what was
-restored can show that."""
+"""A set with a matching SHA256SUMS, which still differs from the backup: only decrypting it and comparing the restored rows can
+show that."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from world import sets
 
 
 def done(job, row, case):
-    """`step` names the file; `argument` says what is wrong with it. The checksums are made to fit."""
+    """`step` names the file; `argument` the forgery. Rewrites the checksums to match."""
     forged = job.path("forged", os.path.basename(job.set))
     shutil.rmtree(os.path.dirname(forged), ignore_errors=True)
     os.makedirs(os.path.dirname(forged))
@@ -43,9 +43,9 @@ def of_another_set(path, other, _):
 
 
 def changed(path, _, rng):
-    """One bit of what is inside, encrypted again."""
+    """Flips one bit of the plain content, and encrypts it again."""
     content = bytearray(sets.plain(path))
-    # Not in the first bytes, which say what kind of stream it is: that would be too easy.
+    # Not in the first bytes, where the magic number would show it.
     at, bit = rng.randrange(25, len(content)), rng.randrange(8)
     content[at] ^= 1 << bit
     sets.seal(path, bytes(content))

@@ -1,11 +1,11 @@
-"""The terminal of the job is closed, or its program gets the signal for that."""
+"""Closes the job's terminal, or sends its program the signal for that."""
 
 from world.running import held_at_a_moment
 from world.terminal import OnTerminal
 
 
 def hung_up(job, row, case):
-    """`argument`: `closed` (SIGHUP by the kernel, and each write fails), or only `SIGHUP`, or `SIGINT+SIGINT` as by Ctrl-C twice."""
+    """`argument`: `closed` (SIGHUP by the kernel, and each write fails), or only `SIGHUP`, or `SIGINT+SIGINT` like Ctrl-C twice."""
     running, moment = held_at_a_moment(job, case.rng, 0.95, OnTerminal)
     if row.argument == "closed":
         running.hang_up()

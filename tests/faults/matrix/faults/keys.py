@@ -1,4 +1,4 @@
-"""Recipients that cannot be used, and identities that do not fit."""
+"""Unusable recipients, and identities that do not match."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ def wrong(job, row, case):
 
 
 def recipients(job, how):
-    """nexus-backup with a file of recipients that is not as it must be."""
+    """Runs nexus-backup with a wrong file of recipients."""
     path = job.path("recipients")
     good = run("age-keygen", "-y", sets.OWNER)
     write(path, {
@@ -27,10 +27,10 @@ def recipients(job, how):
 
 
 def identity(job, how):
-    """nexus-restore with an identity that does not open the set."""
+    """Runs nexus-restore with an identity that does not open the set."""
     path, command = job.path("identity"), list(job.command)
     if how == "revoked":
-        # A set that was made after the machine's own recipient was taken from the list: its identity is no good for it.
+        # A set that is not encrypted to the machine's own recipient.
         command[command.index("latest")] = set_without_the_machine(job)
         shutil.copy(MACHINE, path)
     else:
@@ -40,7 +40,7 @@ def identity(job, how):
 
 
 def set_without_the_machine(job):
-    """Only the owner can read it, and can."""
+    """Makes a set that only the owner can open."""
     directory, listed = job.path("revoked"), job.path("recipients")
     shutil.rmtree(directory, ignore_errors=True)
     os.makedirs(directory)

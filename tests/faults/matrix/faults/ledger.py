@@ -1,4 +1,4 @@
-"""The ledger of what was forgotten is damaged, lost, or cannot be written. Nothing may be deleted then."""
+"""The purge ledger is damaged, lost, or cannot be written. Then no row may be deleted."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from world.wrong import Wrong
 
 
 def wrong(job, row, case):
-    """`step` names the file, `argument` what befalls it."""
+    """`step` names the file, `argument` the damage."""
     name = {"ledger": LEDGER, "head": LEDGER.replace(".jsonl", ".head")}.get(row.step, "")
     path, before, env = os.path.join(job.ledger, name), job.left(), None
     what = row.argument
@@ -25,13 +25,13 @@ def wrong(job, row, case):
     if row.argument == "read-only":
         run("umount", path)
     if outcome.exit != 0 and job.left() != before:
-        raise Wrong(f"it failed, and of {before} rows {job.left()} are left")
+        raise Wrong(f"it failed, but only {job.left()} of {before} rows are left")
     job.reset_ledger()
     return outcome
 
 
 def key(job, how):
-    """A directory of credentials with another key, or none."""
+    """Uses a directory of credentials with another key, or none."""
     directory = job.path("credentials")
     shutil.rmtree(directory, ignore_errors=True)
     shutil.copytree("/etc/nexus/credentials", directory)
@@ -44,7 +44,7 @@ def key(job, how):
 
 
 def cut(path, _, rng):
-    """Within a line, not at its end: that is a line that a killed run has left, and the head says which it may be."""
+    """Cuts within a line. A cut at its end would look like a killed run, which the head of the ledger may permit."""
     size, last = os.path.getsize(path), len(lines_of(path)[-1])
     by = rng.randint(1, size - 1)
     os.truncate(path, size - by)

@@ -8,15 +8,15 @@ import time
 from world.machine import PATIENCE, processes
 from world.server import HOST
 
-# Seconds. A job gives up before, by itself: nexus-backup after four tries.
+# Seconds. A job gives up earlier: nexus-backup after four tries.
 LIMIT = 300
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
 
 
 def held(job, row, case):
-    """`step` says when it is asked for: `before` the job, or as soon as a `snapshot` or `pg_dump` is there, where it waits for the job's own
-    locks and all that come later wait for it. `argument`: `released` once the job waits for it, `kept` until the job has ended, or
-    `queued`: done as soon as it has it, as an ALTER TABLE."""
+    """`step` says when the session requests the lock: `before` the job, or once a `snapshot` or `pg_dump` exists. Then it waits for the
+    job's own locks, and later sessions queue behind it. `argument`: `released` once the job waits for it, `kept` until the job has
+    ended, or `queued`: released as soon as it is granted, like an ALTER TABLE."""
     table = case.rng.choice(job.tables)
     session = None
     try:
@@ -43,7 +43,7 @@ def held(job, row, case):
 
 
 class Lock:
-    """A session that asks for ACCESS EXCLUSIVE and keeps it, or does something else once it has it."""
+    """A session that requests ACCESS EXCLUSIVE and keeps it, or runs `then` once it has it."""
 
     def __init__(self, job, table, then=""):
         self.job, self.table = job, table
@@ -67,7 +67,7 @@ class Lock:
     def wait_until(self, how):
         end = time.monotonic() + PATIENCE
         while not self.is_there(how):
-            assert self.psql.poll() is None and time.monotonic() < end, f"the lock on {self.table} is not to be had"
+            assert self.psql.poll() is None and time.monotonic() < end, f"cannot get the lock on {self.table}"
             time.sleep(0.005)
 
     def let_go(self):

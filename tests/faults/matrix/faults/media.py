@@ -1,4 +1,4 @@
-"""What the sets lie on fails or lies, at its n-th operation of a kind: `step` names the kind, `argument` the error or the lie."""
+"""The file system of the sets fails or lies at its n-th operation of a kind: `step` names the kind, `argument` the error or the lie."""
 
 
 def wrong(job, row, case):
@@ -9,7 +9,7 @@ def wrong(job, row, case):
 
 
 def how_many(job, operation):
-    """Operations of this kind in a run that nobody disturbs."""
+    """Returns the number of these operations in an undisturbed run."""
     job.begin()
     job.medium.order(operation, "never", 0)
     job.undisturbed()

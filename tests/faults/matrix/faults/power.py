@@ -1,5 +1,5 @@
-"""The power fails: what has reached the disk at a random moment is all there is. A copy of the disk's image of that
-moment is checked and mounted; each set with a final name must be whole, and what was said to be stored must be there."""
+"""The power fails at a random moment: only what has reached the disk remains. The case checks and mounts a copy of the disk's image
+of that moment. Each set with a final name must be complete, and each set that was reported as stored must be there."""
 
 import os
 
@@ -7,7 +7,7 @@ from world import sets
 from world.disk import mounted
 from world.wrong import FalseSuccess, NotConverged, ProvenSetLost, SetLost
 
-# Longer than a run, so that some cuts come just after it has said that all is stored.
+# Longer than a run, so that some cuts come just after it has reported success.
 SHARE = 1.15
 
 
@@ -15,7 +15,7 @@ def cut(job, row, case):
     running = job.start()
     moment = case.rng.random() * job.duration * SHARE
     running.wait_until(moment)
-    # Between two of its calls: so the copy can be of one moment.
+    # Held between two system calls, so that the copy shows one moment.
     ran = running.hold()
     succeeded = not ran and running.process.returncode == 0
     image = job.disk.image_of_this_moment()
@@ -28,7 +28,7 @@ def cut(job, row, case):
 
 
 def look_at(job, directory, known):
-    """What must be on the disk after the power has failed."""
+    """Checks the disk after the power has failed."""
     nights = job.nights
     there = sets.names(directory)
     for name in there:
@@ -39,7 +39,7 @@ def look_at(job, directory, known):
     new = [name for name in there if name not in nights.names.values()]
     for number, name in nights.names.items():
         if name in there and sets.digest(os.path.join(directory, name)) != nights.digest:
-            raise SetLost(f"set {name} is not what it was")
+            raise SetLost(f"set {name} has changed")
         if name not in there and not (new and number in {1, 2, 4, 5, 6}):
             raise (ProvenSetLost if number == 3 else SetLost)(f"set {name} is gone")
     done = job.undisturbed(extra=[f"--backup-dir={directory}"]) if new or there else None

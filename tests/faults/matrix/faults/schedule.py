@@ -4,12 +4,12 @@ import threading
 
 from world.others import Others
 
-# Seconds; every wait of a job has a limit of its own that is shorter.
+# Seconds; every wait of a job has a shorter limit.
 PATIENCE = 90
 
 
 def beside(job, row, case):
-    """As `others`, in the database of a job that does not back up; nobody reads along."""
+    """Like `others`, for a job that is not a backup, and without the second reader."""
     with Others(job.server, job.database, row.step, case.rng, int(row.argument)) as others:
         outcome = job.start().end(patience=PATIENCE)
     outcome.what = f"{others.done} changes by {row.argument} others"
@@ -18,10 +18,10 @@ def beside(job, row, case):
 
 
 def others(job, row, case):
-    """`step` is what the others do (world/others.py), `argument` how many they are."""
+    """`step` is the kind of work of the other sessions (world/others.py), `argument` their number."""
     with Others(job.server, job.database, row.step, case.rng, int(row.argument), job.duration) as others:
         running = job.start()
-        # Most have done what they wanted after a while: as long as they go on, a backup gives way to them again and again.
+        # In most cases the others finish after a while: until then a backup gives way to them again and again.
         if case.rng.random() < 0.8:
             threading.Timer(case.rng.random() * job.duration * 0.3, others.calm.set).start()
         job.watch(running, PATIENCE, job.waits_for_another_try)
@@ -35,9 +35,9 @@ def others(job, row, case):
 
 
 def stopped(job, running, others):
-    """The set is said to be none for now, which is what may be said; it takes minutes to be said for good."""
+    """Stops the run at its first "no set for now": its final failure would take minutes."""
     if running.hold():
-        # Its next try may have succeeded since.
+        # Its next try may have succeeded meanwhile.
         if not job.has_a_set():
             running.send("TERM")
         running.go_on()
@@ -45,7 +45,7 @@ def stopped(job, running, others):
 
 
 def left_alone(job, running, others):
-    """The others have done what they wanted: the next try succeeds."""
+    """Stops the others, so that the next try succeeds."""
     others.calm.set()
     return "; left alone when it had given way to them"
 

@@ -1,4 +1,4 @@
-"""PostgreSQL, Redis or Docker's daemon dies, stands still, or is restarted while the job runs."""
+"""PostgreSQL, Redis or Docker's daemon dies, stops responding, or restarts while the job runs."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ STANDS_STILL = 0.4
 
 
 def disturbed(job, row, case):
-    """`step` names the server, `argument` what befalls it at a random moment."""
+    """`step` names the server, `argument` what happens to it at a random moment."""
     running = job.start()
     moment = case.rng.random() * job.duration * 0.8
     struck = running.wait_until(moment)
@@ -25,10 +25,10 @@ def disturbed(job, row, case):
 
 def postgres(job, how):
     if how == "kill":
-        # All of it at once, as when its machine loses the container.
+        # All processes at once, as if the container were lost.
         run("docker", "kill", "--signal=KILL", "nexus-postgres")
     elif how == "crash":
-        # One session dies; the server throws all others out and recovers.
+        # One session dies; the server ends all others and recovers.
         with contextlib.suppress(ProcessLookupError):
             os.kill(a_session(), signal.SIGKILL)
     elif how == "end-sessions":
@@ -40,7 +40,7 @@ def postgres(job, how):
 
 
 def a_session():
-    """The PID of a session in a database of the cases, else of a process that the server cannot do without."""
+    """Returns the PID of a session in a database of the cases, else of a process that the server needs."""
     by_title = {}
     for pid, _ in processes({"postgres"}):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
@@ -66,23 +66,23 @@ def docker(job, how):
         return
     elif how == "restart":
         run("systemctl", "restart", "docker.service")
-    # The servers go with a daemon that dies, and come back with the stack.
+    # The servers die with the daemon, and come back with the stack.
     subprocess.run(["systemctl", "reset-failed", "docker.service"], check=False)
     run("systemctl", "start", "docker.service")
     run("systemctl", "restart", "nexus-stack.service")
 
 
 def asked(job, how):
-    """nexus-docker itself, between the job and the daemon."""
+    """Disturbs nexus-docker itself, between the job and the daemon."""
     signal_all({"nexus-docker"}, "KILL")
 
 
 def throwaway(job, how):
-    """The throwaway server of a restore test."""
+    """Disturbs the throwaway server of a restore test."""
     for container in run("docker", "ps", "--quiet", "--filter", "label=nexus.scratch").split():
         subprocess.run(["docker", "kill" if how == "kill" else "pause", container], capture_output=True, check=False)
         if how == "stand-still":
-            # How long it stands still is what is to be tried, not something to wait for.
+            # The length of the pause is the fault, not a wait for a condition.
             time.sleep(STANDS_STILL)
             subprocess.run(["docker", "unpause", container], capture_output=True, check=False)
 

@@ -1,4 +1,4 @@
-"""A person sets timeouts that end sessions: for the server, a database, or the roles. Each session of ours sets its own."""
+"""The owner sets timeouts that end sessions: for the server, a database, or the roles. Each session of ours overrides them."""
 
 import time
 
@@ -8,7 +8,7 @@ from world.server import TIMEOUTS
 
 def hostile(job, row, case):
     """`step` says where it is set: `server` (postgresql.auto.conf), `database` or `roles`; `argument` names the setting, or `all`.
-    Its value is short, and longer than connecting takes: what comes before a session can say anything nobody can help."""
+    Its value is short, but longer than connecting takes, because a session can override it only once it is connected."""
     names = TIMEOUTS if row.argument == "all" else [row.argument]
     least = max(100, 3 * connecting(job))
     values = {name: f"{case.rng.choice([1, 2, 4]) * least}ms" for name in names}
@@ -24,7 +24,7 @@ def hostile(job, row, case):
 
 
 def connecting(job):
-    """Milliseconds that it takes to connect on this machine now."""
+    """Returns the milliseconds that connecting takes on this machine now."""
     job.server.leave("postgres")
     began = time.monotonic()
     job.server.sql("SELECT 1")
@@ -42,7 +42,7 @@ def for_server_no_more(job, name):
 
 
 def reload(job):
-    """Waits until new sessions have it: the server reads the file first, and then its sessions, including ours."""
+    """Waits until new sessions have the setting: the server reads the file first, then its sessions, including ours."""
     [before] = job.server.sql("SELECT pg_conf_load_time()")
     job.server.sql("SELECT pg_reload_conf()")
     await_that(lambda: job.server.sql("SELECT pg_conf_load_time()") != [before], "the server has read its settings")
@@ -53,7 +53,7 @@ def for_database(job, name, value):
 
 
 def for_database_no_more(job, name):
-    """It goes along when the database changes its name."""
+    """Resets it, whatever the database's name is now."""
     for database in job.server.databases("fault_"):
         job.server.sql(f'ALTER DATABASE "{database}" RESET {name}')
 

@@ -8,7 +8,7 @@ from world.running import held_at_a_moment
 
 
 def at_a_moment(job, row, case):
-    """`step` says when: at a random moment, or once it is writing a set or building an index. `argument` names the signals, one after the other."""
+    """`step` says when: at a random moment, or once the job writes a set or builds an index. `argument` names the signals, in order."""
     if row.step == "any":
         running, moment = held_at_a_moment(job, case.rng, 0.9)
         struck, what = True, f"{row.argument} after {moment:.3f} s"
@@ -18,13 +18,13 @@ def at_a_moment(job, row, case):
         struck, what = running.hold(), f"{row.argument} while it is {row.step}"
     for name in row.argument.split("+"):
         running.send(name)
-        # Two of a kind that wait are one.
+        # Two pending signals of the same kind would count as one.
         running.go_on()
     return running.end(what, struck)
 
 
 def is_writing(job):
-    """Whether a set is being made: some of its files are there."""
+    """Whether the job writes a set: some of its files are there."""
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir(job.nights.directory):
             if name.endswith(".partial") and len(sets.files(job.nights.path(name))) > 1:
@@ -36,5 +36,5 @@ MOMENTS = {"writing": is_writing, "building": lambda job: job.is_building()}
 
 
 def none(job, row, case):
-    """Nothing is broken."""
+    """Breaks nothing."""
     return job.start().end("undisturbed")

@@ -12,7 +12,7 @@ STRANGER = "stranger_database"
 
 
 def databases(job, row, case):
-    """`argument`: they `come-and-go` while the job runs; or one is there, which a backup has to have or to name (`one`)."""
+    """`argument`: databases `come-and-go` while the job runs; or there is `one`, which a backup must contain or name."""
     if row.argument == "come-and-go":
         with Strangers(job.server, case.rng) as others:
             outcome = job.start().end()
@@ -23,14 +23,14 @@ def databases(job, row, case):
         job.server.sql("CREATE TABLE of_somebody AS SELECT generate_series(1, 1000)", STRANGER)
         outcome = job.start().end("another database is there")
         if outcome.exit == 0 and STRANGER not in outcome.said + outcome.answer:
-            raise FalseSuccess(f"database {STRANGER} is in no set, and the job does not say so: {outcome.said.strip()}")
+            raise FalseSuccess(f"database {STRANGER} is in no set, but the job does not say so: {outcome.said.strip()}")
     finally:
         job.server.drop(STRANGER)
     return outcome
 
 
 def files(job, row, case):
-    """Files of others in a set (`step` set) or beside the sets (`directory`), by the name of `argument`; they stay as they are."""
+    """Puts files of others into a set (`step` set) or beside the sets (`directory`), named by `argument`; the job must not touch them."""
     where = job.set if row.step == "set" else os.path.dirname(job.set) if hasattr(job, "set") else job.nights.directory
     name = row.argument.replace("*", "manifest.json.age")
     folder = case.rng.choice([where, os.path.join(where, "data")]) if row.step == "set" else where
@@ -56,7 +56,7 @@ def files(job, row, case):
 
 
 def project(job, row, case):
-    """Another user's Compose project of the name `argument`: its container and volume stay unchanged."""
+    """Creates another user's Compose project called `argument`: its container and volume must stay unchanged."""
     image = run("docker", "inspect", "--format", "{{.Config.Image}}", "nexus-redis").strip()
     labels = [f"--label=com.docker.compose.{key}={value}" for key, value in {
         "project": row.argument, "service": case.rng.choice(["web", "redis", "postgres"]), "oneoff": "False", "container-number": "1",
@@ -78,7 +78,7 @@ def project(job, row, case):
 
 
 def context(job, row, case):
-    """root uses another Docker context, at which nobody answers (`argument` context), or says so by DOCKER_HOST in the environment (`host`)."""
+    """root uses another Docker context without a daemon, set by `docker context` (`argument` context) or by DOCKER_HOST (`host`)."""
     elsewhere = "unix:///run/somebody-else.sock"
     if row.argument == "host":
         return job.start(env={"DOCKER_HOST": elsewhere}).end("DOCKER_HOST is another")

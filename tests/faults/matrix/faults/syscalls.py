@@ -1,4 +1,4 @@
-"""A system call fails, or the process dies at it: the n-th of its kind, by strace."""
+"""The n-th system call of a kind fails, or the process dies at it, by strace."""
 
 import collections
 import re
@@ -9,10 +9,10 @@ from world.running import Outcome
 
 STRACE = ["strace", "--follow-forks", "--quiet=all"]
 
-# pg_restore's libpq waits for ever for what a server says whose connection is called broken and is not.
+# If strace injects an error into a working connection, pg_restore's libpq waits forever for the server.
 OWN_ONLY = {"sendto": ["--detach-on=execve"]}
 
-# Only the calls that are meant stop the process; all others run at full speed. Signals do not come with it.
+# Only the named calls stop the process; all others run at full speed. It does not work with signals.
 QUICK = "--seccomp-bpf"
 
 
@@ -22,26 +22,26 @@ def error(job, row, case):
 
 
 def signal(job, row, case):
-    """`argument` names the signal that comes at the call."""
+    """`argument` names the signal to send at the call."""
     return injected(job, row.step, f"signal={row.argument}", case.number)
 
 
 def injected(job, calls, what, number):
     with tempfile.NamedTemporaryFile("r", prefix="strace-", errors="replace") as trace:
         is_error, own_only = what.startswith("error"), OWN_ONLY.get(calls, [])
-        # One of the two; without either it would be right too.
+        # Either is only an optimisation.
         quick = own_only or [QUICK] if is_error else []
         prefix = [*STRACE, *quick, f"--output={trace.name}", f"--trace={calls}", f"--inject={calls}:{what}:when={number}"]
         outcome: Outcome = job.start(prefix).end(f"{calls}:{what}:when={number}", patience=PATIENCE)
         text = trace.read()
-    # A daemon is stopped by a SIGTERM too, which is no fault: only the one that was meant counts.
+    # A daemon is also stopped by a SIGTERM that is no fault: only the injected signal counts.
     meant = re.escape(what.removeprefix("signal="))
     outcome.struck = bool(re.search(r"\(INJECTED\)" if is_error else rf"^\d+ +(---|\+\+\+ killed by) SIG{meant}\b", text, re.M))
     return outcome
 
 
 def how_many(job, calls):
-    """The most calls of these kinds that one thread makes in a run that nobody disturbs: one run, looked at for all rows."""
+    """Returns the most calls of these kinds that one thread makes in an undisturbed run. One run serves all rows."""
     if job.calls is None:
         job.calls = calls_of(job)
     by_thread = collections.Counter()
@@ -52,10 +52,10 @@ def how_many(job, calls):
 
 
 def calls_of(job):
-    """How often each thread made each call."""
+    """Returns how often each thread made each call."""
     job.begin()
     with tempfile.NamedTemporaryFile("r", prefix="strace-", errors="replace") as trace:
         outcome = job.start([*STRACE, f"--output={trace.name}"]).end()
         if outcome.exit != 0:
-            raise AssertionError(f"under strace it ends with {outcome.exit}: {outcome.said}")
+            raise AssertionError(f"under strace it exits with {outcome.exit}: {outcome.said}")
         return collections.Counter(re.findall(r"^(\d+) +(\w+)\(", trace.read(), re.M))

@@ -1,4 +1,4 @@
-"""pg_dump and its like die, hang, or print rubbish."""
+"""pg_dump and similar tools die, hang, or print rubbish."""
 
 import os
 
@@ -11,14 +11,14 @@ OPTIONS = {"pg_dump": "--pg-dump", "pg_dumpall": "--pg-dumpall", "pg_restore": "
 
 
 def disturbed(job, row, case):
-    """The real tool, in the container: `argument` befalls it as soon as it is there."""
+    """Disturbs the real tool in the container as `argument` says, as soon as it runs."""
     running = job.start()
     struck = running.wait_for(lambda: signal_all({row.step}, "KILL" if row.argument == "kill" else "STOP") > 0)
     what = f"{row.step}: {row.argument}"
     if row.argument == "stand-still":
         signal_all({row.step}, "CONT")
     elif row.argument == "hang" and struck:
-        # A tool that hangs is ended by whoever ends the job: systemd, after its time, by SIGTERM.
+        # systemd ends a job with a hanging tool after its time limit, by SIGTERM.
         running.send("TERM")
     try:
         return running.end(what, struck)
@@ -27,7 +27,7 @@ def disturbed(job, row, case):
 
 
 def lies(job, row, case):
-    """A program that poses as the tool, which `argument` says what to do after some bytes."""
+    """Replaces the tool by a program that behaves as `argument` says after some bytes."""
     after = case.rng.randint(0, 3000)
     command = f"{OPTIONS[row.step]}={LIAR} {row.argument} {after} {TOOLS}/{row.step}"
     running = job.start(extra=[command])

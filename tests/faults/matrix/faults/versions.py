@@ -1,4 +1,4 @@
-"""A set of another PostgreSQL or with other extensions than the server has: its manifest says so."""
+"""A set whose manifest names another PostgreSQL or other extensions than the server has."""
 
 import json
 import os

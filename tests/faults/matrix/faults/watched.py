@@ -1,4 +1,4 @@
-"""What nexus-health watches hangs while it looks; and the disk to which it tells is full, read-only, or its directory gone."""
+"""A server hangs while nexus-health checks it; or the disk of nexus-health's files is full, read-only, or the directory gone."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ SERVERS = {"postgres": "postgres", "redis": "redis-server"}
 
 
 def hangs(job, row, case):
-    """`argument` names the server: it must be said to be critical while it hangs, and well again after, by the same process."""
+    """`argument` names the server. The same process must report it as critical while it hangs, and as well afterwards."""
     running = job.start()
     running.tells(1)
     name = SERVERS[row.argument]
@@ -20,14 +20,14 @@ def hangs(job, row, case):
     try:
         job.await_level(row.argument, "critical")
         job.require_no_false_well()
-        # Written in the same round, after what people read.
+        # The same round writes the metrics, after the file for people.
         await_that(lambda: knows_no_better(job.read("metrics/nexus.prom"), row.argument),
                    "the metrics have no number of a server that hangs", error=FalseSuccess)
     finally:
         signal_all({name}, "CONT")
     job.await_level(row.argument, "ok")
     job.server.await_answer()
-    return running.end(f"{row.argument} hangs until it is said to")
+    return running.end(f"{row.argument} hangs until it is reported")
 
 
 def knows_no_better(metrics, server):
@@ -35,24 +35,24 @@ def knows_no_better(metrics, server):
 
 
 def docker_hangs(job, row, case):
-    """The daemon says nothing: one check waits for it, all others go on, and it is said."""
+    """The daemon does not answer: one check waits for it, all others go on, and nexus-health reports it."""
     running = job.start()
     running.tells(1)
     signal_all({"dockerd"}, "STOP")
     try:
         await_that(lambda: job.levels().get("docker") == "critical" or job.levels().get("check-docker") == "unknown",
-                   "Docker is said not to answer", error=FalseSuccess)
+                   "nexus-health reports that Docker does not answer", error=FalseSuccess)
         if not running.tells(2):
-            raise NotConverged("it tells nothing while Docker hangs")
+            raise NotConverged("it reports nothing while Docker hangs")
         job.require_no_false_well()
     finally:
         signal_all({"dockerd"}, "CONT")
     await_that(lambda: job.levels().get("docker") == "ok" and job.levels().get("check-docker") == "ok", "Docker is well again")
-    return running.end("dockerd hangs until it is said to")
+    return running.end("dockerd hangs until it is reported")
 
 
 def disk(job, row, case):
-    """`argument`: `full`, `read-only`, `gone`. It says so, goes on, and tells again when there is room, without a new start."""
+    """`argument`: `full`, `read-only`, `gone`. nexus-health says so, goes on, and writes again once it can, without a restart."""
     run("mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", job.home)
     try:
         for name in ("run", "state", "metrics"):
@@ -61,14 +61,14 @@ def disk(job, row, case):
         running.tells(1)
         mend = BREAK[row.argument](job.home)
         before = job.told()
-        # Nothing tells that it could not tell but its own words; after three of its rounds it has had to say them.
+        # Only its messages show that it could not write; after three rounds they must be there.
         running.wait_until(time.monotonic() - running.began + 3)
         job.require_whole()
         mend()
-        await_that(lambda: job.told() not in (None, before), "it tells again", error=NotConverged)
+        await_that(lambda: job.told() not in (None, before), "it writes again", error=NotConverged)
         outcome = running.end(f"the disk of its files: {row.argument}")
         if "health.json" not in outcome.said:
-            raise FalseSuccess("it has not said that it cannot tell")
+            raise FalseSuccess("it has not reported that it cannot write")
         job.holds(outcome)
         return outcome
     finally:

@@ -1,4 +1,4 @@
-"""The jobs that are broken: how each is run, what must hold after it, and that the next run puts everything right."""
+"""The jobs under test: how to run each, what must hold after it, and that the next run repairs everything."""
 
 import os
 
@@ -43,8 +43,8 @@ KINDS = {
 
 
 def make(name, bench):
-    """The job of a row. `-own` runs PostgreSQL's tools as commands of this machine, as for a server outside Compose:
-    quicker, and strace sees them too. Else they run in the container, by nexus-docker."""
+    """Returns the job of a row. `-own` runs PostgreSQL's tools as commands of this machine, as for a server outside Compose: this is
+    quicker, and strace sees them too. Otherwise nexus-docker runs them in the container."""
     kind, own = name.removesuffix("-own"), name.endswith("-own")
     directory = os.path.join(bench.directory, name)
     os.makedirs(directory, mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""nexus-alert --health: what nexus-health finds goes into the queue and from there to the owner's web server."""
+"""nexus-alert --health: sends what nexus-health finds through the queue to the owner's web server."""
 
 import json
 import os
@@ -10,19 +10,19 @@ from world.running import Running
 from world.web import Web
 from world.wrong import AlertLost, FalseSuccess, Leftover, NotConverged, ToldTwice
 
-# What was known before, and has been told.
+# The problems that were known before, and are reported.
 BEFORE = {"as-before": "warning", "worse": "warning", "over": "critical"}
-# What nexus-health finds now.
+# The problems that nexus-health finds now.
 NOW = {"as-before": "warning", "worse": "critical", "new-1": "warning", "new-2": "critical"}
-# What the owner must hear of.
+# The problems of which the owner must hear.
 NEWS = {"worse", "over", "new-1", "new-2"}
 
-# A message that could not be sent waits for its next try.
+# Skips the wait of an unsent message for its next try.
 LATER = ["faketime", "-f", "+5m"]
 
 
 class Alert(Job):
-    """No news is lost, none is told twice that the server has confirmed, and one that cannot be told does not hold up others."""
+    """No alert is lost, no confirmed alert is sent twice, and one that cannot be sent does not delay others."""
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
@@ -31,11 +31,11 @@ class Alert(Job):
         os.makedirs(keys, mode=0o700)
         with open(os.path.join(keys, "alert_webhook"), "w", encoding="utf-8") as file:
             file.write(self.web.url())
-        # No other way is set.
+        # No other channel is configured.
         self.env = {"NEXUS_CREDENTIALS": keys, "NEXUS_SETTINGS": "/dev/null"}
         self.command = ["nexus-alert", "--health", f"--problems={self.list}", f"--dir={self.state}", "--webhook=json",
                         "--patience=1"]
-        # What a case has damaged, of which nobody knows what was told.
+        # The problems whose files a case has damaged: nobody can know what was sent.
         self.damaged = set()
         os.makedirs(self.state, mode=0o700)
         self.find(BEFORE)
@@ -73,9 +73,9 @@ class Alert(Job):
     def holds(self, outcome):
         told = self.web.told()
         if outcome.exit == 0 and set(told) != NEWS | self.damaged:
-            raise FalseSuccess(f"it says that it succeeded, and the owner has heard of {sorted(told)}")
+            raise FalseSuccess(f"it reported success, but the owner has heard of {sorted(told)}")
         self.require_once(told, outcome)
-        # What is in the queue and cannot be read there is lost.
+        # An unreadable message in the queue is lost.
         for name in os.listdir(self.state):
             if name.endswith(".health.json") and name.removesuffix(".health.json") not in self.damaged:
                 with open(os.path.join(self.state, name), encoding="utf-8") as file:
@@ -88,17 +88,17 @@ class Alert(Job):
             raise AlertLost(f"{name} is half written: {error}") from error
 
     def require_once(self, told, outcome):
-        """A message may come again only when the run did not live to note that it was taken, or did not hear that it was; it has
-        the same name then."""
+        """A message may come twice only if the run was killed before it recorded the confirmation, or did not receive that. Both
+        copies have the same name."""
         may_be_twice = outcome.exit < 0 or "could not be sent" in outcome.said
         for problem, messages in told.items():
             if len(set(messages)) > 1 or len(messages) > 1 + may_be_twice:
-                raise ToldTwice(f"of {problem} the owner has heard {messages}")
+                raise ToldTwice(f"about {problem} the owner has heard {messages}")
 
     def converges(self, outcome):
         done = self.start(LATER).end()
         if done.exit != 0:
-            raise NotConverged(f"undisturbed, it ends with {done.exit}: {done.said.strip()}")
+            raise NotConverged(f"without a fault it exits with {done.exit}: {done.said.strip()}")
         told = self.web.told()
         self.require_once(told, outcome)
         if set(told) != NEWS | self.damaged:
@@ -108,7 +108,7 @@ class Alert(Job):
             raise Leftover(f"in the queue are {sorted(there)}")
         owed = [problem for problem in NOW if self.read(problem)["owed"]]
         if owed:
-            raise NotConverged(f"still owed: {owed}")
+            raise NotConverged(f"still unsent: {owed}")
 
     def read(self, problem):
         with open(self.file_of(problem), encoding="utf-8") as file:

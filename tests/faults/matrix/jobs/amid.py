@@ -1,4 +1,4 @@
-"""nexus-backup of a database whose thirty tables other sessions change meanwhile."""
+"""nexus-backup of a database whose thirty tables other sessions change during the run."""
 
 import hashlib
 import json
@@ -14,15 +14,15 @@ from world.wrong import FalseSuccess, NotConverged, SetLost, Wrong
 
 DATABASE, BACK = "fault_amid", "fault_amid_back"
 WHAT_THERE_IS = "SELECT name || ' ' || rows || ' ' || digest FROM truth WHERE rows IS NOT NULL ORDER BY 1"
-# It has given way to sessions that wait for its locks, and sleeps before its next try.
+# Printed when it has given way to sessions that wait for its locks, and sleeps before its next try.
 AGAIN = "next try in"
 # Every nth set is restored too.
 RESTORED = 12
 
 
 class BackupAmid(Job):
-    """Whatever has a final name holds every table as a second reader saw it in the snapshot that the set names; else the run said no,
-    and the next one, undisturbed, succeeds."""
+    """A set with a final name has every table as a second reader saw it in the set's snapshot. Otherwise the run fails, and the next
+    one, undisturbed, succeeds."""
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
@@ -47,8 +47,8 @@ class BackupAmid(Job):
         self.truths = {}
 
     def start(self, prefix=(), extra=(), env=None):
-        """What it says goes to a file, to be read while it runs. It is emptied here: the shell may be held before it has opened it, and
-        what the last run said would be taken for this one's."""
+        """Writes the job's messages to a file, to read them while it runs. Empties the file first: the shell may be stopped before it
+        opens the file, and the messages of the last run would count for this one."""
         open(self.path("said"), "w", encoding="utf-8").close()
         return Running(["sh", "-c", 'exec "$@" 2>"$0"', self.path("said"), *prefix, *with_options(self.command, extra)], env)
 
@@ -63,7 +63,7 @@ class BackupAmid(Job):
         return bool(sets.names(self.sets_dir))
 
     def watch(self, running, patience=60, until=lambda: False):
-        """While it runs, reads what is in the tables in each snapshot that it exports; it stands still as long as that takes."""
+        """While it runs, reads the tables in each snapshot that it exports; stops the job meanwhile."""
         end = time.monotonic() + patience
         while running.runs() and time.monotonic() < end and not until():
             for snapshot in set(os.listdir(self.exported)) - self.truths.keys():
@@ -73,7 +73,7 @@ class BackupAmid(Job):
             time.sleep(0.0005)
 
     def truth(self, import_it="SELECT"):
-        """What is in the tables; nothing where the snapshot has gone, or is another database's."""
+        """Returns the content of the tables; nothing if the snapshot is gone, or belongs to another database."""
         try:
             found = self.server.sql(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {import_it}; {WHAT_THERE_IS}; COMMIT", DATABASE)
         except ConnectionError:
@@ -83,29 +83,29 @@ class BackupAmid(Job):
     def holds(self, outcome):
         new = sets.names(self.sets_dir)
         if len(new) != (outcome.exit == 0):
-            raise FalseSuccess(f"it ended with {outcome.exit}, and there are {len(new)} sets")
+            raise FalseSuccess(f"it exited with {outcome.exit}, but there are {len(new)} sets")
         for name in new:
             self.judge(os.path.join(self.sets_dir, name))
 
     def judge(self, path):
-        """The set against what the second reader saw. From the manifest comes only which snapshot is meant, and which file is whose."""
+        """Compares the set with what the second reader saw. Uses the manifest only for the snapshot, and to assign files to tables."""
         sets.require_whole(path)
         manifest = json.loads(sets.plain(os.path.join(path, "manifest.json.age")))
         truth = self.truths.get(manifest["postgres"]["snapshot"])
         if not truth:
-            raise Wrong(f"nobody saw snapshot {manifest['postgres']['snapshot']}: {sorted(self.truths)}")
+            raise Wrong(f"the second reader has not seen snapshot {manifest['postgres']['snapshot']}: {sorted(self.truths)}")
         found = {table["table"]: rows_in(sets.plain(os.path.join(path, table["file"])))
                  for table in manifest["tables"] if table["schema"] == "public" and table["table"] != "truth"}
         if found != truth:
             differing = sorted(k for k in found.keys() | truth.keys() if found.get(k) != truth.get(k))
             told = "; ".join(f"{k}: {found.get(k, ('no table',))[0]} rows, {truth.get(k, ('no table',))[0]} in its snapshot" for k in differing)
-            raise (FalseSuccess if found.keys() >= truth.keys() else SetLost)(f"set {os.path.basename(path)} is not what its snapshot held: {told}")
+            raise (FalseSuccess if found.keys() >= truth.keys() else SetLost)(f"set {os.path.basename(path)} differs from its snapshot: {told}")
         self.judged += 1
         if self.judged % RESTORED == 1:
             self.restore(path)
 
     def restore(self, path):
-        """The copy is asked by its own account, which came with it."""
+        """Restores the set. Compares the copy with its own table `truth`, which came with it."""
         self.server.drop(BACK)
         done = self.start_other(["nexus-restore", "apply", path, f"--into={BACK}", f"--identity={sets.OWNER}"]).end()
         if done.exit != 0:
@@ -114,7 +114,7 @@ class BackupAmid(Job):
                                 " WHERE (truth.rows, truth.digest) IS DISTINCT FROM (d.rows, d.digest)", BACK)
         self.server.drop(BACK)
         if wrong:
-            raise FalseSuccess(f"what was restored of the set differs in {wrong}")
+            raise FalseSuccess(f"the restored set differs in {wrong}")
 
     def converges(self, outcome):
         if outcome.exit == 0:
@@ -124,7 +124,7 @@ class BackupAmid(Job):
         self.watch(running)
         done = running.end()
         if done.exit != 0:
-            raise NotConverged(f"undisturbed, it ends with {done.exit}: {self.said().strip()}")
+            raise NotConverged(f"without a fault it exits with {done.exit}: {self.said().strip()}")
         self.holds(done)
 
     def close(self):
@@ -132,8 +132,8 @@ class BackupAmid(Job):
 
 
 def exported_snapshots():
-    """The directory in which the server has a file for each exported snapshot, by its name."""
-    mounts = docker.look("/containers/nexus-postgres/json")["Mounts"]
+    """Returns the directory with the server's file for each exported snapshot."""
+    mounts = docker.get("/containers/nexus-postgres/json")["Mounts"]
     for mount in mounts:
         for folder, folders, _ in os.walk(mount["Source"]):
             if "pg_snapshots" in folders:
@@ -142,9 +142,9 @@ def exported_snapshots():
 
 
 def rows_in(copied):
-    """Number and digest of the rows of COPY (FORMAT binary), as `digest_of` of world/schedule.sql has them."""
+    """Returns number and digest of the rows of COPY (FORMAT binary), like `digest_of` of world/schedule.sql."""
     if copied[:11] != b"PGCOPY\n\xff\r\n\0":
-        raise FalseSuccess("a table is in another format than it was when this was written")
+        raise FalseSuccess("a table is not in the expected format")
     at, rows = 19 + struct.unpack_from(">i", copied, 15)[0], []
     while (fields := struct.unpack_from(">h", copied, at)[0]) != -1:
         began, at = at, at + 2

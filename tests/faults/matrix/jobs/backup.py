@@ -1,4 +1,4 @@
-"""nexus-backup of a small database, into a directory that holds twenty nights."""
+"""nexus-backup of a small database, into a directory with twenty nights."""
 
 import os
 import time
@@ -8,15 +8,15 @@ from world import sets
 from world.nights import PROVEN, Nights
 from world.wrong import FalseSuccess, NotConverged, SetLost
 
-# What rotation removes after a success, when the clock is right.
+# The sets that rotation removes after a success, if the clock is right.
 TOO_OLD = {1, 2, 4, 5, 6}
 
 
 class Backup(Job):
-    """Whoever has a final name is whole; success means a new set with all in it; nothing goes before it is there."""
+    """A set with a final name is complete; success means a new, complete set; rotation removes nothing before it exists."""
 
     redis = "no"
-    # Those that another session may lock (faults/locks.py).
+    # The tables that another session may lock (faults/locks.py).
     tables = ("a_table", "b_table", "state")
 
     def __init__(self, bench, directory, own):
@@ -29,7 +29,7 @@ class Backup(Job):
         self.settle(bench.example(), self.sets_dir)
 
     def settle(self, example, directory):
-        """Makes the nights from a set of the same database, and learns how long a run takes."""
+        """Makes the nights from a set of the same database, and measures a run."""
         self.command += [f"--backup-dir={directory}", f"--proofs-dir={self.proofs}"]
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self.nights = Nights(self.seen_at(directory), self.proofs, example)
@@ -38,7 +38,7 @@ class Backup(Job):
         self.begin()
 
     def seen_at(self, directory):
-        """Where we look at what the job has in that directory."""
+        """Returns the path at which the test reads that directory of the job."""
         return directory
 
     def timed(self):
@@ -58,21 +58,21 @@ class Backup(Job):
         if len(new) > (2 if outcome.other else 1):
             raise FalseSuccess(f"there are {len(new)} new sets")
         if gone and not new and not outcome.rotated_by_another:
-            raise SetLost(f"sets {sorted(gone)} were rotated away, and no new one is there")
+            raise SetLost(f"rotation has removed sets {sorted(gone)}, but there is no new one")
         succeeded = [o for o in (outcome, outcome.other) if o and o.exit == 0]
         if len(new) < len(succeeded):
-            raise FalseSuccess(f"{len(succeeded)} say that they succeeded, and there are {len(new)} new sets")
+            raise FalseSuccess(f"{len(succeeded)} reported success, but there are {len(new)} new sets")
         for name in new if succeeded else ():
             self.require_all_in_it(name)
         if succeeded and outcome.clock_is_true and gone != TOO_OLD:
-            raise FalseSuccess(f"it says that it succeeded, and rotation has removed {sorted(gone)}, not {sorted(TOO_OLD)}")
+            raise FalseSuccess(f"it reported success, but rotation has removed {sorted(gone)}, not {sorted(TOO_OLD)}")
 
     def require_all_in_it(self, name):
-        """A set is complete only when it holds what the database holds."""
+        """Raises unless the set has the content of the database."""
         found = sets.contents(self.nights.path(name))
         if found != self.expected:
             differing = {k for k in found.keys() | self.expected.keys() if found.get(k) != self.expected.get(k)}
-            raise FalseSuccess(f"set {name} is not what the database holds: {sorted(differing)}")
+            raise FalseSuccess(f"set {name} differs from the database: {sorted(differing)}")
 
     def converges(self, outcome):
         before = len(self.nights.new())
@@ -81,12 +81,12 @@ class Backup(Job):
         if len(new) != before + 1:
             raise NotConverged(f"after the next run there are {len(new)} new sets, before it {before}")
         if outcome.clock_is_true and gone != TOO_OLD:
-            raise NotConverged(f"the next run has rotated {sorted(gone)} away, not {sorted(TOO_OLD)}; {PROVEN} is proven")
+            raise NotConverged(f"in the next run rotation has removed {sorted(gone)}, not {sorted(TOO_OLD)}; {PROVEN} is proven")
         self.nights.require_no_leftovers()
 
 
 class BackupWithRedis(Backup):
-    """The same with Redis's snapshot in it."""
+    """The same with Redis's snapshot."""
 
     redis = "yes"
 

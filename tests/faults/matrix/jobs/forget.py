@@ -1,4 +1,4 @@
-"""nexus-purge asked over its socket to forget one episode, with a ledger that knows of earlier purges."""
+"""nexus-purge forgets one episode on a request over its socket, with a ledger of earlier purges."""
 
 import json
 import os
@@ -23,7 +23,7 @@ DELETE FROM episode WHERE kind = 'goes';
 INSERT INTO episode VALUES ('{ID}', now(), 'goes', 'a', 'to be forgotten')
 """
 
-# Becomes the job, with a connection as its standard input; a child asks over it and prints the answer.
+# Executes the job with a connection as its standard input; a child sends the request and prints the answer.
 ASKING = f"""
 import os, socket, sys
 ours, theirs = socket.socketpair()
@@ -43,7 +43,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 
 class Forget(Job):
-    """Whoever is told "forgotten" has it in the ledger and gone; what is in the ledger is gone after the next run."""
+    """The answer "forgotten" means that the episode is gone and in the ledger. After the next run all episodes in the ledger are gone."""
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
@@ -83,7 +83,7 @@ class Forget(Job):
     def night(self):
         done = self.start_other(self.nightly).end()
         if done.exit != 0:
-            raise NotConverged(f"the nightly run ends with {done.exit}: {done.said.strip()}")
+            raise NotConverged(f"the nightly run exits with {done.exit}: {done.said.strip()}")
 
     def begin(self):
         self.server.sql(GOES, DATABASE)
@@ -95,35 +95,35 @@ class Forget(Job):
         return [f"--purge-ledger={self.ledger}/{LEDGER}"]
 
     def holds(self, outcome):
-        # A server that died has taken our own session with it.
+        # If the server died, our own session died too.
         self.server.leave(DATABASE)
         if self.rows("stays") != self.stays:
-            raise SetLost("rows that should stay are gone or changed")
+            raise SetLost("rows that must stay are gone or changed")
         try:
             said = json.loads(outcome.answer)["status"]
         except (ValueError, KeyError):
             said = None
         is_written = self.decisions() > self.known
         if said == "forgotten" and (self.left() or not is_written):
-            raise FalseSuccess(f"it says forgotten; {self.left()} rows are left, in the ledger: {is_written}")
+            raise FalseSuccess(f"it answers forgotten, but {self.left()} rows are left; in the ledger: {is_written}")
         if said == "busy" and is_written:
-            raise Wrong("it says busy, and the ledger has it")
+            raise Wrong("it answers busy, but the ledger has the decision")
         if not self.left() and not is_written:
-            raise SetLost("the row is gone, and the ledger does not know it")
+            raise SetLost("the row is gone, but the ledger does not have the decision")
         self.is_written = is_written
 
     def converges(self, outcome):
         self.night()
         if self.is_written and self.left():
-            raise NotConverged("the ledger has it, and the next run left it")
+            raise NotConverged("the ledger has the decision, but the next run left the row")
         if self.left():
             self.undisturbed()
             self.night()
         if self.left() or self.rows("stays") != self.stays:
-            raise NotConverged(f"{self.left()} rows are left that should go, or others went")
+            raise NotConverged(f"{self.left()} rows that must go are left, or others went")
         shown = self.start_other([*self.nightly, "--ledger", "--json"]).end()
         if shown.exit != 0 or '"rows": null' in shown.answer:
-            raise Wrong(f"the ledger is not whole, or has an open decision: {shown.exit} {shown.said}{shown.answer}")
+            raise Wrong(f"the ledger is damaged, or has an open decision: {shown.exit} {shown.said}{shown.answer}")
 
     def close(self):
         self.server.leave(DATABASE)

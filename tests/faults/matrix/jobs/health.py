@@ -1,4 +1,4 @@
-"""nexus-health, over a night's backup that is missing: whatever befalls it, it never says that all is well."""
+"""nexus-health, with last night's backup missing: under every fault, it never reports that all is well."""
 
 import contextlib
 import json
@@ -12,24 +12,24 @@ from world.machine import PATIENCE, await_that, processes
 from world.running import Outcome, Running
 from world.wrong import FalseSuccess, Leftover, NotConverged, ToldTwice, Wrong
 
-# The only set there is, which is far too old.
+# The only set, which is far too old.
 OLD = "000001-20260101T030000Z"
 WRONG = "backup-age"
 FILES = ("run/health.json", "run/problems.json", "metrics/nexus.prom")
 
-# So often must it have told before it is asked to stop.
+# The number of rounds before it is stopped.
 ROUNDS = 2
 
 
 class Watching(Running):
-    """The loop, which goes on until it is told to stop."""
+    """The loop, which runs until SIGTERM."""
 
     def __init__(self, command, env, told, rounds):
         self.told, self.rounds, self.before = told, rounds, told()
         super().__init__(command, env)
 
     def tells(self, times):
-        """Waits until it has told so often from now on; says whether it did."""
+        """Waits until it has written its files so often from now on; returns whether it did."""
         for _ in range(times):
             before, end = self.told(), time.monotonic() + PATIENCE
             while self.told() == before:
@@ -41,13 +41,13 @@ class Watching(Running):
     def end(self, what="", struck=True, patience=PATIENCE) -> Outcome:
         self.tells(self.rounds)
         self.stop()
-        # The signal's handler wakes the loop by a send() of its own, and a fault may have met just that one.
+        # The signal's handler wakes the loop by a send(), which the fault may have hit.
         if self.wait_until(time.monotonic() - self.began + 10):
             self.stop()
         return super().end(what, struck, patience)
 
     def stop(self):
-        """SIGTERM to itself, not to what it may run under (strace)."""
+        """Sends SIGTERM to nexus-health, not to strace above it."""
         own = [pid for pid, _ in processes({"nexus-health"}) if parent_of(pid) == self.process.pid]
         with contextlib.suppress(ProcessLookupError):
             os.kill(own[0] if own else self.process.pid, signal.SIGTERM)
@@ -60,8 +60,8 @@ def parent_of(pid):
 
 
 class Health(Job):
-    """No false "well"; its files are whole at every moment; it goes on when what it watches fails, and a new one goes on where
-    one that was killed stopped."""
+    """No false "well". Its files are complete at every moment. It survives failures of what it watches, and a new process continues
+    where a killed one stopped."""
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
@@ -85,19 +85,19 @@ class Health(Job):
         return Watching([*prefix, *self.command, *extra], env, self.told, rounds)
 
     def told(self):
-        """Which health.json is there: each is a new file."""
+        """Returns the identity of health.json: each round writes a new file."""
         with contextlib.suppress(FileNotFoundError):
             return os.stat(os.path.join(self.home, FILES[0])).st_mtime_ns
         return None
 
     def read(self, name):
-        """What is in one of its files; nothing where it is not there."""
+        """Returns the content of one of its files; nothing if it does not exist."""
         with contextlib.suppress(FileNotFoundError), open(os.path.join(self.home, name), encoding="utf-8") as file:
             return file.read()
         return None
 
     def levels(self):
-        """What it says of each thing, and of all (``""``)."""
+        """Returns the level of each finding, and the overall one (``""``)."""
         text = self.read(FILES[0])
         document = json.loads(text) if text else {"level": None, "findings": []}
         return {"": document["level"], **{row["id"]: row["level"] for row in document["findings"]}}
@@ -111,12 +111,12 @@ class Health(Job):
                 if not (text.endswith("# EOF\n") if name.endswith(".prom") else json.loads(text)["version"] == 1):
                     raise ValueError("it has no end, or another version")
             except (ValueError, KeyError) as error:
-                raise Wrong(f"{name} is not whole: {error}") from error
+                raise Wrong(f"{name} is incomplete: {error}") from error
 
     def require_no_false_well(self):
         levels = self.levels()
         if levels[""] == "ok" or levels.get(WRONG) == "ok":
-            raise FalseSuccess(f"it says {levels['']}, and of the old backup {levels.get(WRONG)}")
+            raise FalseSuccess(f"it reports {levels['']}, and for the old backup {levels.get(WRONG)}")
 
     def holds(self, outcome):
         self.require_whole()
@@ -127,14 +127,14 @@ class Health(Job):
         known = json.loads(self.read(FILES[1]) or '{"problems": []}')["problems"]
         done = self.start(rounds=1).end()
         if done.exit != 0:
-            raise NotConverged(f"undisturbed, it ends with {done.exit}: {done.said.strip()}")
+            raise NotConverged(f"without a fault it exits with {done.exit}: {done.said.strip()}")
         self.require_whole()
         levels = self.levels()
         if levels.get(WRONG) != "critical":
-            raise NotConverged(f"of the old backup it says {levels.get(WRONG)}")
+            raise NotConverged(f"about the old backup it says {levels.get(WRONG)}")
         critical = [problem["id"] for problem in known if problem["level"] == "critical"]
         if WRONG in critical and f"{WRONG} is critical" in done.said:
-            raise ToldTwice("what the one before had told is told again")
+            raise ToldTwice("it reports again what the previous process had reported")
         left = [name for _, _, names in os.walk(self.home) for name in names if name.endswith(".partial")]
         if left:
             raise Leftover(f"half-written files: {left}")

@@ -1,4 +1,4 @@
-"""nexus-backup onto a small disk of its own, which can be filled, unmounted, and lose its power."""
+"""nexus-backup onto its own small disk, which can be filled, unmounted, and lose power."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from world.disk import Disk
 
 
 class BackupOnDisk(Backup):
-    """As `backup`; what holds is looked at after the disk has been checked and mounted again."""
+    """Like `backup`; checks after the disk was repaired and mounted again."""
 
     def settle(self, example, directory):
         os.makedirs(directory)
@@ -19,7 +19,7 @@ class BackupOnDisk(Backup):
         self.disk.remember()
 
     def become_known(self):
-        """The directory becomes that of the settings: one that is only typed stands for itself, and no disk is missed there."""
+        """Puts the directory into the settings: nexus-backup misses a disk only below the configured directory."""
         command = [word for word in self.command if not word.startswith("--backup-dir=")]
         known = {**os.environ, "NEXUS_BACKUP_DIR": self.nights.directory}
         subprocess.run([*command, "--new-directory"], env=known, check=True, capture_output=True)

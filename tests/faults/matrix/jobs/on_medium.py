@@ -1,4 +1,4 @@
-"""Jobs whose sets lie on a file system that fails or lies."""
+"""Jobs with sets on a file system that fails or lies."""
 
 import os
 
@@ -9,14 +9,14 @@ from world.medium import Medium
 
 
 class BackupOnMedium(Backup):
-    """As `backup`."""
+    """Like `backup`."""
 
     def settle(self, example, directory):
         self.medium = Medium(self.path("medium"), directory)
         super().settle(example, directory)
 
     def seen_at(self, directory):
-        """What lies below: it is what the file system has stored, and quicker to look at."""
+        """Returns the directory below, with what the file system has stored; it is also quicker to read."""
         return self.path("medium")
 
     def close(self):
@@ -24,7 +24,7 @@ class BackupOnMedium(Backup):
 
 
 class RestoreFromMedium(RestoreInto):
-    """As `restore-into`."""
+    """Like `restore-into`."""
 
     target = "fault_from_medium"
 

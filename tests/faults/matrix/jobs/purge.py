@@ -1,4 +1,4 @@
-"""nexus-purge of a small table by age, with a ledger that knows of earlier purges."""
+"""nexus-purge of a small table by age, with a ledger of earlier purges."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ CREATE TABLE episode (id bigint PRIMARY KEY, at timestamptz, kind text, text tex
 INSERT INTO episode SELECT i, now() - interval '1 day', 'stays', repeat(md5(i::text), 20) FROM generate_series(1, 2000) i;
 """
 
-# Less than a fifth of the rows: more would stop a run that nobody watches.
+# Less than a fifth of the rows: more would stop an unattended run.
 GOES = """
 DELETE FROM episode WHERE kind = 'goes';
 INSERT INTO episode SELECT i, now() - interval '9 days', 'goes', repeat(md5(i::text), 20) FROM generate_series(1000001, 1000300) i
@@ -23,9 +23,9 @@ INSERT INTO episode SELECT i, now() - interval '9 days', 'goes', repeat(md5(i::t
 
 
 class Purge(Job):
-    """No row that should stay ever goes; success means that all that should go is gone; a damaged ledger stops everything."""
+    """No row that must stay is ever deleted; success means that all rows that must go are gone; a damaged ledger stops everything."""
 
-    # What one that was killed has deleted is gone.
+    # The next run has less to delete than the killed one.
     is_as_long_again = False
 
     def __init__(self, bench, directory, own):
@@ -66,13 +66,13 @@ class Purge(Job):
         return [f"--purge-ledger={self.ledger}/{LEDGER}"]
 
     def holds(self, outcome):
-        # A server that died has taken our own session with it.
+        # If the server died, our own session died too.
         self.server.leave(DATABASE)
         if self.rows("stays") != self.stays:
-            raise SetLost("rows that should stay are gone or changed")
+            raise SetLost("rows that must stay are gone or changed")
         ended = [o.exit for o in (outcome, outcome.other) if o]
         if 0 in ended and outcome.clock_is_true and self.left():
-            raise FalseSuccess(f"it says that it succeeded, and {self.left()} rows are left that should go")
+            raise FalseSuccess(f"it reported success, but {self.left()} rows that must go are left")
 
     def left(self):
         return int(self.rows("goes").split("|")[0])
@@ -80,12 +80,12 @@ class Purge(Job):
     def converges(self, outcome):
         self.undisturbed()
         if self.left():
-            raise NotConverged(f"{self.left()} rows are left that should go")
+            raise NotConverged(f"{self.left()} rows that must go are left")
         if self.rows("stays") != self.stays:
-            raise SetLost("rows that should stay are gone or changed")
+            raise SetLost("rows that must stay are gone or changed")
         shown = self.start(extra=["--ledger", "--json"]).end()
         if shown.exit != 0 or '"rows": null' in shown.answer:
-            raise Wrong(f"the ledger is not whole, or has an open decision: {shown.exit} {shown.said}{shown.answer}")
+            raise Wrong(f"the ledger is damaged, or has an open decision: {shown.exit} {shown.said}{shown.answer}")
 
     def close(self):
         self.server.leave(DATABASE)

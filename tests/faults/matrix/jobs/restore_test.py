@@ -1,4 +1,4 @@
-"""nexus-restore-test: a set into a throwaway server, and a proof."""
+"""nexus-restore-test: restores a set into a throwaway server, and writes a proof."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from world.wrong import FalseSuccess, Leftover, NotConverged, SetLost
 
 
 class RestoreTest(Job):
-    """A proof only of what was compared and found equal; and no throwaway server, however it ends."""
+    """A proof only of a set that was compared and is equal; and no throwaway server is left, however it ends."""
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
@@ -26,12 +26,12 @@ class RestoreTest(Job):
         self.duration = time.monotonic() - began
 
     def begin(self):
-        """Nothing is proven yet."""
+        """Removes all proofs."""
         shutil.rmtree(self.proofs, ignore_errors=True)
         os.makedirs(self.proofs, mode=0o700)
 
     def verdict(self):
-        """`proven` of the proof; nothing when there is none. A half one cannot be read, and must not be there."""
+        """Returns `proven` of the proof; None without a proof. Raises if the proof is half written."""
         if not os.path.exists(self.proof):
             return None
         with open(self.proof, encoding="utf-8") as file:
@@ -39,7 +39,7 @@ class RestoreTest(Job):
 
     def holds(self, outcome):
         if sets.digest(self.set) != self.digest:
-            raise SetLost("the set that was tested is not what it was")
+            raise SetLost("the set that was tested has changed")
         await_that(lambda: not docker.scratch(), "the throwaway server and its volume are gone", 60, Leftover)
         try:
             verdict = self.verdict()
@@ -47,7 +47,7 @@ class RestoreTest(Job):
             raise FalseSuccess(f"the proof is half written: {error}") from error
         ends = [outcome.exit] + ([outcome.other.exit] if outcome.other else [])
         if 0 in ends and verdict is not True:
-            raise FalseSuccess(f"it says that it succeeded, and the proof says {verdict}")
+            raise FalseSuccess(f"it reported success, but the proof says {verdict}")
         if verdict is True and all(end in (65, 64, 77, 78) for end in ends):
             raise FalseSuccess(f"it ended with {outcome.exit}, and the proof says that the set is proven")
         if verdict is False and 65 not in ends:

@@ -7,12 +7,12 @@ from jobs.job import Job
 from world import sets
 from world.wrong import FalseSuccess, NotConverged, ProvenSetLost
 
-# There is no newer set than the twentieth night.
+# No set is newer than the twentieth night.
 TOO_OLD = {1, 2, 4, 5}
 
 
 class Rotation(Backup):
-    """The young and the newest proven one stay whatever happens; in the end the old ones are gone."""
+    """Young sets and the newest proven one always stay; in the end the old ones are gone."""
 
     def settle(self, example, directory):
         self.command.append("--rotate-only")
@@ -24,25 +24,25 @@ class Rotation(Backup):
             raise FalseSuccess(f"rotation has made sets: {self.nights.new()}")
         unfinished = os.path.exists(self.nights.path(".unfinished"))
         if outcome.exit == 0 and outcome.clock_is_true and gone != (set() if unfinished else TOO_OLD):
-            raise FalseSuccess(f"it says that it succeeded, and has removed {sorted(gone)}, not {sorted(TOO_OLD)}")
+            raise FalseSuccess(f"it reported success, but has removed {sorted(gone)}, not {sorted(TOO_OLD)}")
 
     def converges(self, outcome):
         self.undisturbed()
         if outcome.clock_is_true and self.nights.gone() != TOO_OLD:
-            raise NotConverged(f"the next run has rotated {sorted(self.nights.gone())} away, not {sorted(TOO_OLD)}")
+            raise NotConverged(f"in the next run rotation has removed {sorted(self.nights.gone())}, not {sorted(TOO_OLD)}")
         self.nights.require_no_leftovers()
 
 
 class RotationOfAPast(Job):
-    """Over sets of a past that each case makes for itself."""
+    """Rotation of sets from a past that each case makes."""
 
     command = ["nexus-backup", "--rotate-only", "--redis=no"]
-    # The case's past, and the options that send rotation there.
+    # The case's past, and the options that point rotation to it.
     past, options = None, ()
 
     def converges(self, outcome):
-        """What it decided once it must not decide otherwise at once."""
+        """Raises if a second run decides otherwise."""
         left = sets.names(self.past.directory)
         self.undisturbed(self.options, expected=(65 if self.past.has_bad_proof else 0,))
         if not self.past.newest_proven() <= set(sets.names(self.past.directory)):
-            raise ProvenSetLost(f"run again, it removes the proven set: {left}")
+            raise ProvenSetLost(f"a second run removes the proven set: {left}")

@@ -1,4 +1,4 @@
-"""nexus-setup over a machine that has been set up."""
+"""nexus-setup on a machine that is set up already."""
 
 import time
 
@@ -12,7 +12,7 @@ DATABASE = "fault_setup"
 
 
 class Setup(Job):
-    """However it ends, the memory is the same, and the next run sets up all of it."""
+    """However it ends, the memory is the same, and the next run completes the setup."""
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
@@ -25,7 +25,7 @@ class Setup(Job):
         self.settle()
 
     def settle(self):
-        """What it starts would disturb other cases."""
+        """Stops what it has started, which would disturb other cases."""
         run("systemctl", "stop", *self.bench.stopped)
 
     def holds(self, outcome):
@@ -37,4 +37,4 @@ class Setup(Job):
         self.server.leave(DATABASE)
         await_that(lambda: docker.is_well("nexus-postgres") and docker.is_well("nexus-redis"), "both servers are well", error=NotConverged)
         if self.server.sql("SELECT what FROM mark", DATABASE) != ["here"]:
-            raise SetLost("it is another memory")
+            raise SetLost("the memory is another one")

@@ -1,4 +1,4 @@
-"""nexus-stack, restarted or reloaded: both servers are well after it, with what they held."""
+"""nexus-stack, restarted or reloaded: afterwards both servers are healthy, with their data."""
 
 import time
 
@@ -31,7 +31,7 @@ class Stack(Job):
         await_that(self.server.answers, "PostgreSQL answers", error=FalseSuccess)
         await_that(lambda: docker.is_well("nexus-postgres") and docker.is_well("nexus-redis"), "both are well", error=FalseSuccess)
         if self.server.sql("SELECT what FROM mark", DATABASE) != ["here"]:
-            raise SetLost("it is another memory")
+            raise SetLost("the memory is another one")
 
     def converges(self, outcome):
         self.undisturbed()

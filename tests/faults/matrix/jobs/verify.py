@@ -1,4 +1,4 @@
-"""nexus-restore verify all, over a set that is damaged and one that is not."""
+"""nexus-restore verify all, with a damaged set and an intact one."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from world.wrong import DamageMissed, WrongEnd
 
 
 class Verify(Job):
-    """Damage is found without a key, the file that is damaged is named, and the whole set is not suspected."""
+    """It finds damage without a key, names the damaged file, and does not blame the intact set."""
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
@@ -31,11 +31,11 @@ class Verify(Job):
         if outcome.exit not in (0, 65):
             return
         found = {row["set"]: row["damaged"] for row in json.loads(outcome.answer)["sets"]}
-        # What cannot be read at all may be any file of either set.
+        # A read error may hit any file of either set.
         if any("os error" not in damage["what"] for damage in found[os.path.basename(self.whole)]):
-            raise WrongEnd(f"it suspects the set that is whole: {found}")
+            raise WrongEnd(f"it reports damage in the intact set: {found}")
         if outcome.exit == 65 and not any(found.values()):
             raise DamageMissed(f"it names no damage: {found}")
 
     def converges(self, outcome):
-        """With the set as it was, all is well again: `begin` of the next case and the rows of whole sets show it."""
+        """Needs no check: `begin` of the next case and the rows of intact sets show that it succeeds again."""

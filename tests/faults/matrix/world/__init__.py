@@ -1,1 +1,1 @@
-"""What the cases work on: the machine and its servers, sets, directories of sets, databases, disks."""
+"""The world of the cases: the machine and its servers, sets, directories of sets, databases, disks."""

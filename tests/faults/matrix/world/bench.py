@@ -1,4 +1,4 @@
-"""What all cases share: the server, a small database, two sets of it."""
+"""Shared by all cases: the server, a small database, two sets."""
 
 import os
 import shutil
@@ -21,14 +21,14 @@ CREATE SEQUENCE a_sequence; SELECT nextval('a_sequence');
 SELECT lo_from_bytea(0, convert_to(repeat('x', 10000), 'UTF8'));
 """
 
-# So that no file of the second set is like one of the first.
+# Changes everything, so that no file of the second set equals one of the first.
 OTHERWISE = """
 UPDATE a_table SET text = text || 'otherwise'; UPDATE b_table SET i = i + 1; UPDATE state SET name = 'otherwise';
 SELECT nextval('a_sequence'); SELECT lo_from_bytea(0, convert_to(repeat('y', 10000), 'UTF8'));
 """
 
 
-# Enough that its index takes longer to build than all the rest.
+# Enough vectors that building their index takes longer than all the rest.
 VECTORS = """
 CREATE EXTENSION vector;
 CREATE TABLE v_table AS SELECT i, (SELECT array_agg(sin(i * j))::vector(128) FROM generate_series(1, 128) j) AS v FROM generate_series(1, 4000) i;
@@ -37,17 +37,17 @@ CREATE INDEX v_near ON v_table USING hnsw (v vector_cosine_ops);
 
 
 class Bench:
-    """Made once; taken away at the end."""
+    """Set up once, removed at the end."""
 
     def __init__(self):
-        # On the disk, not in memory: what is asked of the disk here is to be asked of one.
+        # On a real disk, not in memory, because the cases test disks.
         self.directory = tempfile.mkdtemp(prefix="faults-", dir="/var/tmp")
         self.sets_dir = os.path.join(self.directory, "example")
         self.server = Server()
         self.jobs, self.made, self.stopped = {}, {}, []
 
     def __enter__(self):
-        # What timers and nexus-health start would be taken for something that a case has left.
+        # Jobs that timers or nexus-health start would look like leftovers of a case.
         active = run("systemctl", "list-units", "--state=active", "--plain", "--no-legend", "nexus-*.timer", "nexus-health.service")
         self.stopped = [line.split()[0] for line in active.splitlines()]
         run("systemctl", "stop", *self.stopped, "nexus-backup.service", "nexus-restore-test.service", "nexus-purge.service")
@@ -68,14 +68,14 @@ class Bench:
         return self.jobs[name]
 
     def database(self):
-        """A small database with something of each kind in it."""
+        """Returns a small database with an object of each kind."""
         if DATABASE not in self.made:
             self.server.drop(*self.server.databases("fault_"))
             self.fill(DATABASE, CONTENTS)
         return DATABASE
 
     def with_vectors(self):
-        """The same with a vector index."""
+        """Returns the same database with a vector index."""
         name = "fault_vectors"
         if name not in self.made:
             self.database()
@@ -85,25 +85,25 @@ class Bench:
     def fill(self, name, contents):
         self.server.sql(f"CREATE DATABASE {name}")
         self.server.sql(contents, name)
-        # A server that dies before its next checkpoint finds its sequences up to 32 numbers further on.
+        # After a crash before the next checkpoint, sequences may be up to 32 numbers ahead.
         self.server.sql("CHECKPOINT")
         self.server.leave(name)
         self.made[name] = True
 
     def example(self):
-        """A set of that database."""
+        """Returns a set of that database."""
         return self.set_of(self.database(), self.sets_dir)
 
     def example_with_vectors(self):
-        """A set of the one with a vector index."""
+        """Returns a set of the database with a vector index."""
         return self.set_of(self.with_vectors(), os.path.join(self.directory, "vectors"))
 
     def other_example(self):
-        """A set of a database whose every row, object and sequence is another."""
+        """Returns a set of a database in which every row, object and sequence differs."""
         name = "fault_otherwise"
         if name not in self.made:
             self.fill(name, CONTENTS + OTHERWISE)
-        # The numbers of sets differ, as they do in one directory.
+        # Another number, as in one directory.
         return self.set_of(name, os.path.join(self.directory, "other"), number=2)
 
     def set_of(self, database, directory, number=1):

@@ -1,4 +1,4 @@
-"""What Docker has, asked of its socket: a look is a millisecond, where starting `docker` takes fifty."""
+"""Asks Docker over its socket: a request takes a millisecond, starting `docker` takes fifty."""
 
 import http.client
 import json
@@ -7,7 +7,7 @@ import urllib.parse
 
 from world.machine import PATIENCE
 
-# What nexus-restore-test puts on its throwaway servers and their volumes.
+# The label of nexus-restore-test's throwaway servers and their volumes.
 SCRATCH = {"label": ["nexus.scratch"]}
 
 
@@ -20,35 +20,35 @@ class Socket(http.client.HTTPConnection):
         self.sock.connect("/run/docker.sock")
 
 
-def look(path, **query):
-    """The answer to a GET of the Engine API."""
+def get(path, **query):
+    """Returns the answer to a GET of the Engine API."""
     connection = Socket("docker")
     try:
         connection.request("GET", f"{path}?{urllib.parse.urlencode(query)}")
         answer = connection.getresponse()
         content = answer.read()
         if answer.status != http.client.OK:
-            raise AssertionError(f"Docker says to {path}: {answer.status} {content.decode(errors='replace')}")
+            raise AssertionError(f"Docker answers {path} with {answer.status} {content.decode(errors='replace')}")
         return json.loads(content)
     finally:
         connection.close()
 
 
 def containers(filters=None):
-    """Names and images of all, also of those that do not run."""
-    found = look("/containers/json", all="true", filters=json.dumps(filters or {}))
+    """Returns names and images of all containers, running or not."""
+    found = get("/containers/json", all="true", filters=json.dumps(filters or {}))
     return {f"{' '.join(container['Names'])} {container['Image']}" for container in found}
 
 
 def volumes(filters=None):
-    return {volume["Name"] for volume in look("/volumes", filters=json.dumps(filters or {}))["Volumes"] or ()}
+    return {volume["Name"] for volume in get("/volumes", filters=json.dumps(filters or {}))["Volumes"] or ()}
 
 
 def scratch():
-    """Throwaway servers and their volumes."""
+    """Returns the throwaway servers and their volumes."""
     return containers(SCRATCH) | volumes(SCRATCH)
 
 
 def is_well(name):
-    """Whether the container's own check says so."""
-    return look(f"/containers/{name}/json")["State"]["Health"]["Status"] == "healthy"
+    """Whether the container's own check reports it as healthy."""
+    return get(f"/containers/{name}/json")["State"]["Health"]["Status"] == "healthy"

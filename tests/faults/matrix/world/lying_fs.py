@@ -1,9 +1,9 @@
-"""A file system (FUSE) that shows a directory and fails, or lies, once: at the n-th operation of a kind.
+"""A file system (FUSE) that shows a directory, and fails or lies once: at the n-th operation of a kind.
 
 usage: lying_fs.py DIRECTORY MOUNTPOINT
 
-Orders come as extended attributes of its root: `user.order` is "OPERATION HOW N", or empty for none; `user.struck` says
-whether the order was carried out, `user.counts` how many operations of each kind there have been since it came.
+Extended attributes of its root control it: `user.order` is "OPERATION HOW N", or empty for none; `user.struck` says whether the
+order was executed; `user.counts` has the number of operations of each kind since the order.
 """
 
 import collections
@@ -13,12 +13,12 @@ import sys
 
 import fusepy as fuse
 
-# Which bit of the middle byte is the other way.
+# The flipped bit of the middle byte.
 FLIPPED_BIT = 0x10
 
 
 class LyingFileSystem(fuse.Operations):
-    """Every operation goes to the same path below `directory`, but the one that was ordered otherwise."""
+    """Passes every operation to the same path below `directory`, except the ordered one."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -32,7 +32,7 @@ class LyingFileSystem(fuse.Operations):
         self.order = order.split() if order else None
 
     def is_its_turn(self, operation):
-        """Counts an operation; gives how it is to go wrong, if it is."""
+        """Counts an operation; returns how it must fail, if it must."""
         self.counts[operation] += 1
         if not self.order or self.order[0] != operation or self.counts[operation] != int(self.order[2]):
             return None
@@ -56,7 +56,7 @@ class LyingFileSystem(fuse.Operations):
             raise fuse.FuseOSError(errno.ENODATA)
         return answers[name].encode()
 
-    # ---- What is in files
+    # ---- Contents
 
     def read(self, path, size, offset, handle):
         how = self.is_its_turn("read")
@@ -66,7 +66,7 @@ class LyingFileSystem(fuse.Operations):
     def write(self, path, content, offset, handle):
         how = self.is_its_turn("write")
         if how == "lost":
-            # As a disk that says it has stored what it has not: the room is there, the bytes are not.
+            # Like a disk that reports a write but has lost it: the file has its size, but not its bytes.
             os.pwrite(handle, bytes(len(content)), offset)
             return len(content)
         if how == "short":
@@ -119,7 +119,7 @@ class LyingFileSystem(fuse.Operations):
         found = os.lstat(path)
         return {name: getattr(found, name) for name in dir(found) if name.startswith("st_") and not name.endswith("_ns")}
 
-    # ---- What never fails
+    # ---- Operations that never fail
 
     def truncate(self, path, length, handle=None):
         return os.truncate(path, length)
@@ -146,11 +146,11 @@ class LyingFileSystem(fuse.Operations):
 
 
 def flipped(content):
-    """With one bit in the middle the other way."""
+    """Returns the content with one bit in the middle flipped."""
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ FLIPPED_BIT]) + content[middle + 1:]
 
 
 if __name__ == "__main__":
-    # One at a time, so that the n-th is the n-th; nothing kept by the kernel, so that every read is asked for.
+    # Single-threaded, so that the n-th is well defined; without the kernel's cache, so that every read arrives.
     fuse.FUSE(LyingFileSystem(sys.argv[1]), sys.argv[2], foreground=True, nothreads=True, direct_io=True, attr_timeout=0, entry_timeout=0)

@@ -1,4 +1,4 @@
-"""The machine: commands, waiting, processes, and what must not be left of them."""
+"""The machine: commands, waiting, processes and their leftovers."""
 
 import contextlib
 import os
@@ -8,15 +8,15 @@ import time
 
 from world.wrong import Leftover
 
-# Seconds that anything may take: a hundred times what it does, on a machine that has nothing else to do.
+# Seconds that anything may take: a hundred times the usual time on an idle machine.
 PATIENCE = 150
 
-# As the kernel names them: the first fifteen letters.
+# The kernel's names: the first fifteen characters.
 OURS = {"nexus-purge", "nexus-backup", "nexus-restore", "nexus-restore-t", "nexus-docker", "pg_dump", "pg_dumpall", "pg_restore", "liar"}
 
 
 def run(*words, **options):
-    """The standard output of a command that must succeed."""
+    """Runs a command that must succeed, and returns its standard output."""
     done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, **options)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(words)} fails with {done.returncode}: {done.stderr.strip()}")
@@ -24,17 +24,17 @@ def run(*words, **options):
 
 
 def await_that(condition, what, seconds=PATIENCE, error=AssertionError):
-    """Waits until condition() is true. The pause is only between two looks, and longer the longer it takes: looking costs too."""
+    """Waits until condition() is true. Polls less often the longer it takes, because polling costs time too."""
     end, pause = time.monotonic() + seconds, 0.005
     while not condition():
         if time.monotonic() > end:
-            raise error(f"waited {seconds} s in vain until {what}")
+            raise error(f"not within {seconds} s: {what}")
         time.sleep(pause)
         pause = min(2 * pause, 0.1)
 
 
 def processes(names):
-    """PID and name of every living process of these names."""
+    """Returns PID and name of every live process of these names."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -48,7 +48,7 @@ def processes(names):
 
 
 def nothing_is_left(server):
-    """No process, no session and no lock of ours lives on."""
+    """Raises if a process, a session or a lock of ours is left."""
     left = []
 
     def is_clear():
@@ -56,7 +56,7 @@ def nothing_is_left(server):
         return not left
 
     try:
-        await_that(is_clear, "nothing of ours lives", 60, Leftover)
+        await_that(is_clear, "nothing of ours is left", 60, Leftover)
     except Leftover as wrong:
         found = list(left)
         end_all()
@@ -64,7 +64,7 @@ def nothing_is_left(server):
 
 
 def end_all():
-    """So that the next case is not blamed for what one has left."""
+    """Kills all leftovers, so that they do not fail the next case."""
     for pid, _ in processes(OURS):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A directory behind a file system that fails or lies when it is told to (lying_fs.py)."""
+"""A directory behind a file system that fails or lies on order (lying_fs.py)."""
 
 import os
 import subprocess
@@ -24,13 +24,13 @@ class Medium:
         os.setxattr(self.mountpoint, "user.order", f"{operation} {how} {number}".encode())
 
     def end_order(self):
-        """Whether the last order was carried out; from here on it is an honest one."""
+        """Ends the order, and returns whether it was executed."""
         struck = os.getxattr(self.mountpoint, "user.struck") == b"1"
         os.setxattr(self.mountpoint, "user.order", b"")
         return struck
 
     def counts(self):
-        """How many operations of each kind there were since the last order."""
+        """Returns the number of operations of each kind since the last order."""
         text = os.getxattr(self.mountpoint, "user.counts").decode()
         return {kind: int(count) for kind, _, count in (word.partition("=") for word in text.split())}
 

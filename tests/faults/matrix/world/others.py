@@ -1,4 +1,4 @@
-"""Other sessions, which change thirty tables in every way (world/schedule.sql) while a job works."""
+"""Other sessions that change thirty tables in every way (world/schedule.sql) while a job works."""
 
 import contextlib
 import os
@@ -10,18 +10,18 @@ from world.machine import PATIENCE
 from world.server import HOST
 
 END = "-- done --"
-# Between two changes of a session, in parts of the time that the job takes: so it sees a few, and often comes to its end.
+# Pauses between two changes of a session, in parts of the job's time, so that the job sees a few changes and often completes.
 RESTS = [0, 0.1, 0.5, 1.5, 3]
 PLAIN = [f"t{number:02}" for number in range(20)]
 LEAVES = [f"t{number:02}" for number in range(20, 28)]
-# Unused ids, in a table's own million.
+# Unused ids, in a separate million for each table.
 NEW = "{i} * 1000000 + (random() * 999999)::int"
 
 ROWS = "SELECT " + NEW + ", j, 'glad', repeat(md5(random()::text), 1 + j % 5) FROM generate_series(1, {many}) j"
 
 
 def changed(tables, text, rng):
-    """A transaction that changes these tables, may rest before its end, and says what is in them then."""
+    """Returns a transaction that changes these tables, may pause before its end, and records their content."""
     names = ", ".join(f"'{table}'" for table in sorted(tables))
     rests = f"SELECT pg_sleep({rng.choice([0, 0, 0.01, 0.05, 0.2])})"
     return (f"BEGIN; SELECT FROM truth WHERE name IN ({names}) ORDER BY name FOR UPDATE; {text}; {rests}; "
@@ -112,7 +112,7 @@ KINDS = {"write": write, "truncate": truncate, "rewrite": rewrite, "columns": co
 
 
 def of_a_database(rng):
-    """What does not touch the rows that the jobs are judged by."""
+    """Returns changes that do not touch the rows that the checks compare."""
     name = f"other_{rng.randint(1, 5)}"
     return rng.choice([
         f"CREATE TABLE {name} AS SELECT generate_series(1, {rng.randint(1, 500)}) i", f"DROP TABLE IF EXISTS {name}", f"TRUNCATE {name}",
@@ -122,7 +122,7 @@ def of_a_database(rng):
 
 
 def of_episodes(rng):
-    """Of the table that is purged."""
+    """Returns changes of the purged table."""
     return rng.choice([
         "ALTER TABLE episode ADD also integer DEFAULT 1", "ALTER TABLE episode DROP IF EXISTS also", "VACUUM FULL episode",
         "ALTER TABLE episode ALTER text TYPE varchar", "ALTER TABLE episode ALTER text TYPE text",
@@ -136,12 +136,12 @@ BESIDE = {"database": [of_a_database], "episodes": [of_episodes, of_a_database]}
 
 
 class Others:
-    """Some sessions, each with random numbers of its own. What the server refuses one of them is what may happen to anybody."""
+    """Some sessions, each with its own random numbers. Ignores statements that the server refuses, as may happen to any session."""
 
     def __init__(self, server, database, kind, rng, sessions=3, pace=0.1):
         self.server, self.database, self.pace, self.over = server, database, pace, threading.Event()
-        # A session that changes definitions also writes, and so does another.
         self.calm = threading.Event()
+        # Sessions that change definitions also write rows.
         self.kinds = list(KINDS.values()) if kind == "mixed" else BESIDE.get(kind) or [KINDS[kind], KINDS[kind], write]
         self.done, self.threads = 0, [
             threading.Thread(target=self.work, args=(random.Random(rng.random()),), daemon=True) for _ in range(sessions)]
@@ -155,7 +155,7 @@ class Others:
         self.over.set()
         for thread in self.threads:
             thread.join(PATIENCE)
-            assert not thread.is_alive(), "another session does not come to an end"
+            assert not thread.is_alive(), "another session does not end"
 
     def work(self, rng):
         psql = self.session()
@@ -164,10 +164,10 @@ class Others:
                 self.over.wait(0.1)
             elif self.asked(psql, rng.choice(self.kinds)(rng)):
                 self.done += 1
-                # How fast others work is what is tried, not something to wait for.
+                # The pace of the others is part of the case, not a wait for a condition.
                 self.over.wait(rng.choice(RESTS) * self.pace)
             else:
-                # Its session was ended, or there is no database of that name for a moment.
+                # Its session was ended, or no database has that name for a moment.
                 psql.wait(PATIENCE)
                 self.over.wait(0.02)
                 psql = self.session()
@@ -176,7 +176,7 @@ class Others:
         psql.wait(PATIENCE)
 
     def asked(self, psql, sql):
-        """Whether the session lived to the end of it."""
+        """Runs the statements; returns whether the session survived them."""
         with contextlib.suppress(BrokenPipeError):
             psql.stdin.write(f"{sql};\n\\echo {END}\n")
             psql.stdin.flush()

@@ -1,4 +1,4 @@
-"""A job that runs, and how it ended."""
+"""A running job, and its outcome."""
 
 import contextlib
 import dataclasses
@@ -10,7 +10,7 @@ import time
 from world.machine import PATIENCE, processes
 
 
-# Each time it is held twice as soon, on average.
+# How often to try to stop a job in time; each try is twice as early, on average.
 AGAIN = 30
 
 
@@ -20,18 +20,18 @@ class Outcome:
 
     # Exit code, or minus the signal's number.
     exit: int
-    # What it said on standard error, and on standard output.
+    # Its standard error, and its standard output.
     said: str
     answer: str = ""
-    # Whether the fault has met it.
+    # Whether the fault has hit it.
     struck: bool = True
-    # What was done, in the words that name the case.
+    # A description of the case.
     what: str = ""
-    # Whether the times in the names of sets can be believed.
+    # Whether the times in the names of sets are right.
     clock_is_true: bool = True
-    # How it ended, of another run that went on at the same time.
+    # The outcome of another run at the same time.
     other: "Outcome | None" = None
-    # Whether another run, at the same time, has removed what is too old and made nothing.
+    # Whether another run at the same time has only rotated.
     rotated_by_another: bool = False
 
 
@@ -47,14 +47,13 @@ class Running:
         return self.process.poll() is None
 
     def wait_until(self, moment):
-        """Waits for a moment, in seconds after the start; sooner when it ends. This is the one place where time is what
-        is wanted, and not a condition."""
+        """Waits for a moment, in seconds after the start, or for its end. Only here a random moment is wanted, not a condition."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(max(0.0, self.began + moment - time.monotonic()))
         return self.runs()
 
     def wait_for(self, condition):
-        """Waits for something to be so while it runs; says whether it became so."""
+        """Waits for a condition while it runs; returns whether the condition became true."""
         while self.runs():
             if condition():
                 return True
@@ -62,14 +61,14 @@ class Running:
         return condition()
 
     def send(self, name):
-        """Sends it a signal; says whether there was anybody to get it."""
+        """Sends it a signal; returns whether a process received it."""
         if not self.runs():
             return False
         self.process.send_signal(getattr(signal, "SIG" + name))
         return True
 
     def hold(self):
-        """Stops it until `go_on`, when it has come to rest; says whether it still runs."""
+        """Stops it until `go_on`, and waits until it is stopped; returns whether it still runs."""
         if not self.send("STOP"):
             return False
         while self.runs():
@@ -86,7 +85,7 @@ class Running:
         return state(self.process.pid) == "S"
 
     def end(self, what="", struck=True, patience=PATIENCE):
-        """Its end. One that does not end within a minute has broken its promise, and is killed."""
+        """Waits for its end, and returns the outcome. Kills a run that does not end in time, which counts as a failure."""
         try:
             answer, said = self.process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
@@ -97,7 +96,7 @@ class Running:
 
 
 def state(pid):
-    """The kernel's letter for what a process does (proc_pid_stat(5)); `X` when there is none."""
+    """Returns the kernel's state of a process (proc_pid_stat(5)); `X` without a process."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             return file.read().rsplit(")", 1)[1].split()[0]
@@ -106,8 +105,8 @@ def state(pid):
 
 
 def held_at_a_moment(job, rng, share=1.0, kind=None):
-    """Starts the job and holds it at a random moment of its run, and gives both. A run that has ended by then is begun again and held
-    sooner: a machine is not always as quick as when the job was timed."""
+    """Starts the job, stops it at a random moment, and returns both. Repeats a run that has ended before, and stops it earlier, because
+    the machine may be faster than when the job was timed."""
     for _ in range(AGAIN):
         running = kind(job.command) if kind else job.start()
         moment = rng.random() * job.duration * share
@@ -121,7 +120,7 @@ def held_at_a_moment(job, rng, share=1.0, kind=None):
 
 
 def signal_all(names, how):
-    """Sends a signal to every process of these names; says how many there were."""
+    """Sends a signal to every process of these names; returns their number."""
     found = processes(names)
     for pid, _ in found:
         with contextlib.suppress(ProcessLookupError):

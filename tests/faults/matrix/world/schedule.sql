@@ -1,9 +1,9 @@
--- Thirty tables that other sessions work on, and what is in each by their own account. `truth` is written in the transaction that
--- changes a table, and is never truncated or rewritten: what a snapshot shows of it is what the tables held in that snapshot, also when
--- one of them has been truncated or rewritten since, and the snapshot shows nothing of its rows any more.
+-- Thirty tables that other sessions change, and the table `truth` with the content of each. The transaction that changes a table also
+-- writes `truth`, which is never truncated or rewritten. So a snapshot of `truth` shows what the tables held in that snapshot, even if
+-- one of them was truncated or rewritten since, and its rows are no longer visible in the snapshot.
 CREATE TABLE truth (name text PRIMARY KEY, rows bigint, digest text);
 
--- The SHA-256 of the rows as COPY (FORMAT binary) writes them, sorted.
+-- Returns the SHA-256 of the rows as COPY (FORMAT binary) writes them, sorted.
 CREATE FUNCTION digest_of(t regclass, OUT rows bigint, OUT digest text) STRICT LANGUAGE plpgsql AS $$
 DECLARE fields text; many bigint;
 BEGIN
@@ -15,7 +15,7 @@ BEGIN
 		'', '', 'hex', many, fields, t) INTO rows, digest;
 END $$;
 
--- At the end of a transaction that has changed these tables, whose lines of `truth` it has locked at its beginning.
+-- Runs at the end of a transaction that has changed these tables, and has locked their rows of `truth` at its beginning.
 CREATE FUNCTION note(VARIADIC names text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE one text;
 BEGIN
@@ -31,7 +31,7 @@ END $$;
 CREATE TYPE mood AS ENUM ('calm', 'glad');
 CREATE SEQUENCE turns MAXVALUE 1000 CYCLE;
 
--- t00 to t19 are changed in every way, t20 to t27 are partitions, t28 is under a materialized view; t29 only grows.
+-- t00 to t19 change in every way, t20 to t27 are partitions, t28 is under a materialized view; t29 only grows.
 CREATE TABLE parted (id bigint NOT NULL, n integer, mood mood, text text) PARTITION BY RANGE (id);
 DO $$
 BEGIN

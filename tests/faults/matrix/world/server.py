@@ -1,4 +1,4 @@
-"""The PostgreSQL that the jobs work on, asked over one lasting session of psql."""
+"""The PostgreSQL that the jobs use, queried over one lasting psql session."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from world.machine import PATIENCE, await_that, run
 HOST = "/run/nexus/postgres"
 END = "-- that was the answer --"
 
-# Also resets what the cases set for others.
+# Also undoes what the cases set for all sessions.
 TIMEOUTS = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout", "transaction_timeout"]
 NO_LIMITS = [f"-c {name}=0" for name in TIMEOUTS]
 
@@ -23,7 +23,7 @@ LEFT = """SELECT pid || ' ' || application_name || ' ' || left(query, 60) FROM p
 
 
 class Server:
-    """Sessions by database; one that broke is opened anew."""
+    """Sessions by database; opens a broken one again."""
 
     def __init__(self):
         self.home = tempfile.mkdtemp(prefix="faults-")
@@ -33,7 +33,7 @@ class Server:
         self.open = {}
 
     def sql(self, text, database="postgres"):
-        """The rows of one or more statements, as lines."""
+        """Returns the rows of one or more statements, as lines."""
         session = self.session(database)
         try:
             session.stdin.write(f"{text};\n\\echo {END}\n".encode())
@@ -52,7 +52,7 @@ class Server:
 
     def session(self, database):
         if database not in self.open:
-            # stdbuf: psql keeps what it writes to a pipe until there is much of it.
+            # stdbuf: psql buffers its output to a pipe.
             self.open[database] = subprocess.Popen(
                 ["stdbuf", "--output=L", "psql", "-XAtq", "--set=ON_ERROR_STOP=1", f"--host={HOST}", "--username=postgres",
                  f"--dbname={database}"],
@@ -72,7 +72,7 @@ class Server:
                 session.wait(PATIENCE)
 
     def sessions(self):
-        """What of ours still works or holds a lock in the server."""
+        """Returns our sessions and locks that are left in the server."""
         return [line for line in self.sql(LEFT) if line]
 
     def databases(self, prefix):
@@ -90,7 +90,7 @@ class Server:
             return False
 
     def await_answer(self):
-        """Until it can be used again, by whatever way it was disturbed."""
+        """Waits until the server is usable again, whatever disturbed it."""
         run("docker", "start", "nexus-postgres", "nexus-redis")
         await_that(self.answers, "PostgreSQL answers again")
         await_that(lambda: docker.is_well("nexus-redis"), "Redis is well again")

@@ -1,4 +1,4 @@
-"""Sets as anybody can read them: with sha256, age and zstd. Nothing of NEXUS's own code is used to judge them."""
+"""Reads sets with stock tools: sha256, age and zstd. Uses none of NEXUS's own code to judge them."""
 
 import hashlib
 import os
@@ -11,17 +11,17 @@ from world.wrong import FalseSuccess
 OWNER = os.environ.get("NEXUS_TEST_OWNER", "/root/owner-of-the-test.txt")
 SUMS = "SHA256SUMS"
 NAME = re.compile(r"\d{6,}-\d{8}T\d{6}Z")
-# Lines of roles.sql that the cases change: `\restrict` has a new key each time, and roles of strangers and timeouts come and go.
+# Lines of roles.sql that vary: `\restrict` has a new key each time, and roles of strangers and timeouts come and go.
 PASSING = re.compile(rb"restrict |stranger_|ALTER ROLE .* SET \w+_timeout TO ")
 
 
 def names(directory):
-    """The names of the complete sets, oldest first."""
+    """Returns the names of the complete sets, oldest first."""
     return sorted((n for n in os.listdir(directory) if NAME.fullmatch(n)), key=lambda n: int(n.split("-")[0]))
 
 
 def files(path):
-    """Paths of a set's files, relative to it."""
+    """Returns the paths of a set's files, relative to it."""
     found = []
     for folder, _, inside in os.walk(path):
         found += [os.path.relpath(os.path.join(folder, name), path) for name in inside]
@@ -34,7 +34,7 @@ def sha256(path):
 
 
 def digest(path):
-    """One digest of all files of a set, with their names."""
+    """Returns one digest of all files of a set, with their names."""
     whole = hashlib.sha256()
     for name in files(path):
         whole.update(f"{name}\0{sha256(os.path.join(path, name))}\n".encode())
@@ -42,32 +42,32 @@ def digest(path):
 
 
 def sums(path):
-    """SHA256SUMS as a dictionary."""
+    """Returns SHA256SUMS as a dictionary."""
     with open(os.path.join(path, SUMS), encoding="ascii") as file:
         return {line.rstrip("\n")[66:]: line[:64] for line in file}
 
 
 def write_sums(path):
-    """SHA256SUMS anew, of what is there now."""
+    """Rewrites SHA256SUMS for the present files."""
     lines = [f"{sha256(os.path.join(path, name))}  {name}\n" for name in files(path) if name != SUMS]
     with open(os.path.join(path, SUMS), "w", encoding="ascii") as file:
         file.writelines(lines)
 
 
 def require_whole(path):
-    """Every file is there, is what SHA256SUMS says, and there is no other."""
+    """Raises unless the files are exactly those of SHA256SUMS, with these digests."""
     try:
         listed = sums(path)
         there = {name: sha256(os.path.join(path, name)) for name in files(path) if name != SUMS}
     except OSError as error:
-        raise FalseSuccess(f"set {path} has its final name and cannot be read: {error}") from error
+        raise FalseSuccess(f"set {path} has its final name, but cannot be read: {error}") from error
     if listed != there or not listed:
         differing = {name for name in listed.keys() | there.keys() if listed.get(name) != there.get(name)}
-        raise FalseSuccess(f"set {path} has its final name and is not whole: {differing or 'it is empty'}")
+        raise FalseSuccess(f"set {path} has its final name, but is incomplete: {differing or 'it is empty'}")
 
 
 def plain(path, identity=OWNER):
-    """What is in an encrypted file."""
+    """Returns the plain content of an encrypted file."""
     words = f'age -d -i "$1" "$2" {"| zstd -dcq" if path.endswith(".zst.age") else ""}'
     done = subprocess.run(["bash", "-o", "pipefail", "-c", words, "plain", identity, path], capture_output=True)
     if done.returncode != 0:
@@ -76,7 +76,7 @@ def plain(path, identity=OWNER):
 
 
 def seal(path, content, recipients="/etc/nexus/recipients.txt"):
-    """Writes an encrypted file as a set has it."""
+    """Writes an encrypted file like those of a set."""
     words = f'{"zstd -cq |" if path.endswith(".zst.age") else ""} age -R "$1"'
     done = subprocess.run(["bash", "-o", "pipefail", "-c", words, "seal", recipients], input=content, capture_output=True, check=True)
     with open(path, "wb") as file:
@@ -84,8 +84,8 @@ def seal(path, content, recipients="/etc/nexus/recipients.txt"):
 
 
 def contents(path):
-    """What is in a set, as far as it is the same in each set of the same database: digests of the rows and the roles,
-    and the length of pg_dump's archive, which holds the time too."""
+    """Returns what is the same in each set of one database: digests of the rows and the roles, and the length of pg_dump's archive,
+    whose content includes the time."""
     found = {}
     for name in files(path):
         if name.startswith("data/"):
@@ -100,5 +100,5 @@ def contents(path):
 
 
 def copy(source, target):
-    """A set under another name; quicker than a tree of copies one by one."""
+    """Copies a set to another name; quicker than copying its files one by one."""
     run("cp", "--archive", "--no-target-directory", source, target)

@@ -1,4 +1,4 @@
-"""Databases of others in the same server, which are created and dropped."""
+"""Creates and drops databases of others in the same server."""
 
 import threading
 
@@ -15,12 +15,12 @@ def of_the_server(rng):
 
 
 class Strangers(Others):
-    """Sessions that make, rename and drop databases and roles."""
+    """A session that creates, renames and drops databases and roles."""
 
     def __init__(self, server, rng):
         super().__init__(server, "template1", "database", rng, sessions=0)
         self.kinds = [of_the_server]
-        # One: two that make a database at once wait for each other.
+        # One session, because two that create a database at once wait for each other.
         self.threads = [threading.Thread(target=self.work, args=(rng,), daemon=True)]
 
     def __exit__(self, *_):

@@ -1,4 +1,4 @@
-"""A job on a terminal of its own, which is then closed."""
+"""A job on its own terminal, which is then closed."""
 
 import contextlib
 import fcntl
@@ -12,7 +12,7 @@ from world.running import Outcome, Running
 
 
 class OnTerminal(Running):
-    """As `Running`; what it says appears on the terminal."""
+    """Like `Running`, with its output on the terminal."""
 
     def __init__(self, command, env=None):
         self.master, slave = os.openpty()
@@ -25,13 +25,13 @@ class OnTerminal(Running):
         self.reader.start()
 
     def read(self):
-        # Linux says EIO when the other side has closed.
+        # Linux returns EIO when the other side has closed.
         with contextlib.suppress(OSError):
             while more := os.read(self.master, 4096):
                 self.screen += more
 
     def hang_up(self):
-        """The kernel sends SIGHUP to the terminal's foreground processes, and from now on each write to it fails."""
+        """Closes the terminal: the kernel sends SIGHUP to its foreground processes, and each later write to it fails."""
         master, self.master = self.master, -1
         os.close(master)
 

@@ -1,4 +1,4 @@
-"""The owner's web server, which takes alerts, or does not."""
+"""The owner's web server, which accepts or refuses alerts."""
 
 import collections
 import json
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server(ThreadingHTTPServer):
-    """Says nothing of a sender that was killed: it is what the cases do."""
+    """Does not report a killed sender, because the cases kill it."""
 
     daemon_threads = True
 
@@ -18,7 +18,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Web:
-    """Keeps what it has said yes to. `mode`: `well`, `500`, `hangs` (until it is set otherwise), `hangs-up`."""
+    """Stores the accepted alerts. `mode`: `well`, `500`, `hangs` (until the mode changes), `hangs-up`."""
 
     def __init__(self):
         self.confirmed, self.mode, self.released = [], "well", threading.Event()
@@ -32,11 +32,11 @@ class Web:
                 if body and len(body) == length:
                     web.post(self, json.loads(body))
                 else:
-                    # The sender was killed while it sent.
+                    # The sender was killed in the middle of it.
                     self.close_connection = True
 
             def log_message(self, *_):
-                """Nothing."""
+                """Logs nothing."""
 
         self.server = Server(("127.0.0.1", 0), Keeper)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -64,7 +64,7 @@ class Web:
         return f"http://127.0.0.1:{self.server.server_address[1]}/hook"
 
     def told(self):
-        """What it has heard of each problem: the names of the messages, as often as they came."""
+        """Returns the names of the received messages of each problem, with repetitions."""
         told = collections.defaultdict(list)
         with self.lock:
             for alert in self.confirmed:

@@ -1,14 +1,14 @@
-"""What can be wrong after a case. The summary counts each kind."""
+"""The failures of a case. The summary counts each kind."""
 
 
 class Wrong(Exception):
-    """Something that must hold does not."""
+    """Another promise is broken."""
 
     kind = "other promises broken"
 
 
 class FalseSuccess(Wrong):
-    """It says that it succeeded, or a set has its final name, and it is not so."""
+    """It reported success, or a set has its final name, wrongly."""
 
     kind = "false successes"
 
@@ -20,31 +20,31 @@ class ProvenSetLost(Wrong):
 
 
 class SetLost(Wrong):
-    """A set that should have stayed is gone or changed."""
+    """A set that must stay is gone or changed."""
 
     kind = "other sets lost"
 
 
 class DamageMissed(Wrong):
-    """Something damaged was taken for whole."""
+    """Damage was not detected."""
 
     kind = "damage not detected"
 
 
 class AlertLost(Wrong):
-    """The owner has not heard of something, and nothing in the queue will tell."""
+    """The owner has not received an alert, and the queue does not have it."""
 
     kind = "alerts lost"
 
 
 class ToldTwice(Wrong):
-    """The owner has heard the same thing twice though the first time was confirmed."""
+    """The owner has received the same alert twice, although the first was confirmed."""
 
     kind = "alerts sent twice"
 
 
 class WrongEnd(Wrong):
-    """It ended otherwise than the table says."""
+    """It ended otherwise than the table demands."""
 
     kind = "unexpected exits"
 
@@ -56,7 +56,7 @@ class Leftover(Wrong):
 
 
 class NotConverged(Wrong):
-    """The next run, undisturbed, does not put everything right."""
+    """The next, undisturbed run does not repair everything."""
 
     kind = "next run did not converge"
 
