@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# After a boot, whatever ended the one before: all is healthy again without a hand. Inside an installed machine.
-# usage: after-boot.sh TIMES     how often this was run on the machine before; each run leaves a row
+# After every boot, however the last one ended, all servers become healthy without help. Runs inside an installed machine.
+# usage: after-boot.sh TIMES     TIMES is the number of earlier runs on this machine; each run leaves a row
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR

@@ -1,25 +1,25 @@
 #!/usr/bin/env bash
-# nexus-alert inside an installed machine: a unit that fails, or what nexus-health finds, is told by every way, once, and so
-# is its end; what cannot be sent is kept. Usage: alert.sh [before-reboot|after-reboot]; the first leaves an alert in the
-# queue, which the second, after the machine was booted again, wants to see delivered.
+# Tests nexus-alert inside an installed machine: it reports a failed unit, and each finding of nexus-health, once by every channel, and
+# then its end; it keeps unsent alerts. Usage: alert.sh [before-reboot|after-reboot]; the first leaves an alert in the queue, and the
+# second, after a reboot, checks its delivery.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-# In full: systemd starts the web server somewhere else.
+# An absolute path, because systemd starts the web server in another directory.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# Where the person's server, mail program and command put what they get. Kept over the reboot.
+# Where the owner's server, mail program and command store what they receive. It survives the reboot.
 work=/var/lib/alert-test
 alerts=/var/lib/nexus/alerts
 settings=/etc/nexus/nexus.env
 secret=hunter2-Planted
 install -d -m 1777 "$work"
 
-# setting NAME VALUE
+# setting NAME VALUE: writes it into nexus.env.
 setting() { sed -i "s|^$1=.*|$1=$2|" "$settings"; }
 
-# The units of the test: one that fails while a file says so, and has a secret in its journal.
+# Makes the test's units. One fails while a file exists, and has a secret in its journal.
 make_the_unit() {
 	cat >/etc/systemd/system/alert-test.service <<-UNIT
 		[Unit]
@@ -40,18 +40,18 @@ make_command() {
 	COMMAND
 }
 
-# server NAME PROGRAM ARGUMENT…: it says itself when it can be reached, and systemd says why when it cannot.
+# server NAME PROGRAM ARGUMENT…: starts a server that notifies systemd once it is reachable.
 server() { systemd-run --quiet --collect --unit="alert-test-$1" --property=Type=notify python3 "$here/$2" "${@:3}"; }
-# server_up [LONGEST]: more bytes than that it refuses.
+# server_up [LONGEST]: starts the web server, which refuses bodies with more bytes than LONGEST.
 server_up() { server server webhook.py 8099 "$work/posts" "$@"; }
 server_down() { systemctl stop alert-test-server.service; }
 
-# What comes while the programs' unit runs is sent by the next one, a minute later: hence the 90 seconds at some places.
-# Of this test alone: a machine may have problems of its own.
+# An alert that comes while the programs' unit runs is sent by its next run, a minute later: hence the 90 seconds in some places.
+# Prints only the posts of this test, because the machine may have other problems.
 posts() { if [[ -e $work/posts ]]; then jq --compact-output 'select((.unit // .problem // "alert-test") | startswith("alert-test"))' "$work/posts"; fi; }
-# count KIND: how many alerts of that kind the server has got.
+# count KIND: prints the number of alerts of that kind that the server has received.
 count() { posts | jq --raw-output .kind | grep -cx "$1" || true; }
-# What dma has delivered.
+# The mailbox into which dma delivers.
 mailbox=/var/mail/root
 empty_mailbox() { install -o root -g mail -m 660 /dev/null "$mailbox"; }
 mails() { if [[ -e $mailbox ]]; then grep -c '^Subject: NEXUS: ' "$mailbox" || true; else echo 0; fi; }
@@ -67,7 +67,7 @@ counted_is() { [[ $(count "$1") == "$2" ]]; }
 
 # ---- The journal, which an alert repeats
 
-# journald looks up whose line it is when it reads it, and of a process that has ended it does not find out.
+# journald finds the unit of a line only when it reads the line; if the process has ended by then, it cannot.
 the_last_line_is_the_units_though_journald_is_behind() {
 	while_journald_is_behind nexus-remote one_that_fails
 	journalctl --unit=alert-test-behind --output=cat | found '^nexus-remote: setting NEXUS_REMOTE=sometimes: '
@@ -94,12 +94,12 @@ nothing_leaves_the_machine_unless_asked() {
 }
 one_without_a_way_is_told_so() { fails "no alert channel is configured" nexus-alert --test; }
 
-# ---- By every way
+# ---- By every channel
 
 set_all_ways() {
 	make_command
 	setting NEXUS_ALERT_MAIL root
-	# One that is there: to make it dma would have to become root.
+	# The mailbox must exist: dma would need root to create it.
 	empty_mailbox
 	setting NEXUS_ALERT_WEBHOOK_FORMAT json
 	setting NEXUS_ALERT_COMMAND "$work/tell"
@@ -133,7 +133,7 @@ the_planted_secret_is_nowhere() {
 	journalctl --unit=alert-test.service | found -F "$secret"
 	posts | found -F '[masked]'
 	if grep -rlF "$secret" "$mailbox" "$work" "$alerts" --include=root --include='command.*' --include=posts --include='*.json'; then return 1; fi
-	# Nor is the URL, in a line of the alert's own.
+	# The alert's own lines do not have the URL either.
 	if journalctl --identifier=nexus-alert --unit='nexus-alert*' | grep -F "$secret"; then return 1; fi
 }
 a_second_failure_of_the_day_is_not_told() {
@@ -143,7 +143,7 @@ a_second_failure_of_the_day_is_not_told() {
 	same "failures told" "$(count failed)" 1
 	same "mails" "$(mails)" 1
 }
-# A day later, as the queue sees it.
+# Shifts the times in the queue by a day.
 it_is_told_again_after_a_day() {
 	jq '.told = "2026-01-01T00:00:00Z"' "$alerts/alert-test.service.json" >"$work/changed"
 	cat "$work/changed" >"$alerts/alert-test.service.json"
@@ -163,7 +163,7 @@ its_end_is_told_once() {
 	same "ends told" "$(count over)" 1
 }
 a_stack_that_fails_is_told_and_so_is_its_start() {
-	# What stays active has no end that systemd would report.
+	# systemd reports no end of a unit that stays active.
 	cat >/etc/systemd/system/alert-test-stays.service <<-UNIT
 		[Unit]
 		StartLimitIntervalSec=0
@@ -187,7 +187,7 @@ a_stack_that_fails_is_told_and_so_is_its_start() {
 
 # ---- What nexus-health finds
 
-# health_finds [LEVEL…]: writes its list as it does, by one rename; one problem of each level.
+# health_finds [LEVEL…]: writes the list like nexus-health, by one rename, with one problem of each level.
 health_finds() {
 	local list=/run/nexus/health/problems.json level problems=()
 	for level; do
@@ -204,7 +204,7 @@ what_health_finds_is_told_once() {
 	health_finds warning
 	await 90 posted 'failed warning'
 	await 90 owes_nothing alert-test-disk.health
-	# The list is written again, and looked at by the timer too.
+	# nexus-health writes the list again, and the timer reads it too.
 	health_finds warning
 	systemctl start nexus-alert-health
 	posted 'failed warning'
@@ -239,7 +239,7 @@ nothing_is_over_for_want_of_a_list() {
 	posted 'failed warning,worse critical,still critical'
 	[[ -e $alerts/alert-test-disk.health.json ]]
 }
-# nexus-health is stopped here, as by a hand.
+# nexus-health is stopped here.
 a_watcher_that_looks_at_nothing_is_told() {
 	local kept=/run/nexus/health/health.json
 	health_finds
@@ -287,7 +287,7 @@ a_way_that_fails_the_test_is_kept_and_so_is_its_mending() {
 	server_up
 	await 200 tested '{"mail":null,"command":null,"webhook":null}'
 	await 90 no_test_is_queued
-	# By hand too.
+	# Also when the owner starts it.
 	server_down
 	fails "could not be sent" nexus-alert --test
 	has_failed_the_test
@@ -298,7 +298,7 @@ a_way_that_fails_the_test_is_kept_and_so_is_its_mending() {
 no_test_is_queued() { [[ ! -e $alerts/monthly.test.json ]]; }
 has_failed_the_test() { [[ $(jq --raw-output .ways.webhook "$alerts/tested.json") == *"posting to the webhook"*refused* ]]; }
 
-# ---- Ways of other kinds
+# ---- Other kinds of channels
 
 ntfy_has_a_title() {
 	setting NEXUS_ALERT_WEBHOOK_FORMAT ntfy
@@ -319,7 +319,7 @@ healthchecks_hears_a_failure_and_its_end() {
 }
 paths_are() { [[ $(jq --raw-output .path "$work/posts" | paste --serial --delimiters=,) == "$1" ]]; }
 
-# Lines of words, which are not masked, and end in one that says why.
+# Writes lines of words, which the alert does not mask, and at the end the reason.
 break_it_with_many_words() {
 	install -d /etc/systemd/system/alert-test.service.d
 	cat >/etc/systemd/system/alert-test.service.d/words.conf <<-'UNIT'
@@ -332,7 +332,7 @@ break_it_with_many_words() {
 	systemctl daemon-reload
 }
 bytes_of_text() { jq --join-output .text "$work/posts" | wc --bytes; }
-# To a server that takes no more than ntfy's.
+# The server has the limit of ntfy's.
 ntfy_takes_an_alert_with_many_words() {
 	server_down
 	rm -f "$work/posts"
@@ -347,7 +347,7 @@ ntfy_takes_an_alert_with_many_words() {
 	mend_it
 	await 90 queue_is_empty
 }
-# With 900 bytes the words of what happened have room, with 10 nothing has.
+# A limit of 900 bytes has room for what happened, one of 10 for nothing.
 a_webhook_that_takes_little_gets_what_happened() {
 	server_down
 	rm -f "$work/posts"
@@ -374,7 +374,7 @@ one_that_takes_nothing_is_given_up_with_a_clear_line() {
 	server_up
 }
 
-# with_sendmail COMMAND…: /usr/sbin/sendmail is another one; "$work/sendmail" is what it is.
+# with_sendmail COMMAND…: runs COMMAND while "$work/sendmail" replaces /usr/sbin/sendmail.
 with_sendmail() {
 	local own
 	own=$(readlink /usr/sbin/sendmail)
@@ -384,7 +384,7 @@ with_sendmail() {
 	"$@"
 	ln -sfn "$own" /usr/sbin/sendmail
 }
-# A mail program that speaks to a server itself.
+# msmtp connects to a server itself.
 msmtp_works_in_the_sandbox() {
 	printf 'account default\nhost 127.0.0.1\nport 8025\nfrom nexus@localhost\n' | install -m 640 -g nexus /dev/stdin /etc/msmtprc
 	server mail mailserver.py 8025 "$work"
@@ -394,7 +394,7 @@ msmtp_works_in_the_sandbox() {
 	same "mails" "$(find "$work" -name 'smtp.*' -exec grep -l '^Subject: NEXUS: test alert' {} + | wc -l)" 1
 	rm -f "$work"/smtp.*
 }
-# As exim's: nothing here may become root.
+# A setuid program like exim's: the sandbox cannot become root.
 a_setuid_sendmail_is_not_run_and_its_server_is_spoken_to() {
 	install -m 4755 /bin/false "$work/sendmail.setuid"
 	ln -sfn "$work/sendmail.setuid" "$work/sendmail"
@@ -431,7 +431,7 @@ an_alert_waits_for_its_server() {
 	await 30 owes webhook
 	await 90 owes_nothing_but_the_webhook
 	systemctl is-failed nexus-alert-retry
-	# By the timer, and by nobody else: a minute is its first pause.
+	# The timer sends it; its first pause is a minute.
 	server_up
 	before=$(count failed)
 	await 200 counted_is failed $((before + 1))
@@ -466,9 +466,9 @@ forget_all_ways() {
 
 case ${1-} in
 before-reboot)
-	# Of a run before this one.
+	# From an earlier run.
 	systemctl stop alert-test-server.service alert-test-mail.service alert-test-stays.service 2>/dev/null || true
-	# The list is written by this test.
+	# This test writes the list instead.
 	systemctl stop nexus-health.service 2>/dev/null || true
 	forget_all_ways
 	rm -f "$alerts"/*.json /run/nexus/health/problems.json

@@ -1,4 +1,4 @@
-"""Runs a command on a terminal of its own and, when it asks for the end of the owner's key, types it: once wrong, once right."""
+"""Runs a command on its own terminal. When it asks for the end of the owner's key, types it: once wrong, once right."""
 import os
 import pty
 import re
@@ -12,7 +12,7 @@ if child == 0:
 while True:
     try:
         got = os.read(terminal, 4096)
-    except OSError:  # the other side has closed: Linux says EIO
+    except OSError:  # Linux returns EIO when the other side has closed
         break
     if not got:
         break

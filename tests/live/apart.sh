@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# Promise: a compromised job cannot reach what belongs to the other jobs. The test runs an attacking program in place of a job, in
-# that job's own unit. Inside an installed machine.
+# Promise: a compromised job cannot reach what belongs to the other jobs. Runs an attacking program instead of a job, in that job's
+# own unit. Runs inside an installed machine.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/checks.sh"
 
-# Where every user can read it: the clone is root's.
+# In a directory that every user can read, because the clone is root's.
 attacks=/usr/local/lib/nexus-attacks
 trap put_back EXIT
 
@@ -17,7 +17,7 @@ put_back() {
 	systemctl start nexus-embed.socket
 }
 
-# in_place_of UNIT GOAL…: prints what attack.py reports there for each goal.
+# in_place_of UNIT GOAL…: runs attack.py in the unit, and prints its report for each goal.
 in_place_of() {
 	local unit=$1 cursor
 	shift
@@ -65,11 +65,11 @@ process_in() { systemctl show --value --property=MainPID "$1"; }
 of_process() { printf 'signal:%s attach:%s open:/proc/%s/environ open:/proc/%s/mem list:/proc/%s/root list:/proc/%s/fd' "$1" "$1" "$1" "$1" "$1" "$1"; }
 
 sockets="connect:/run/nexus/docker.sock connect:/run/nexus/purge.sock connect:/run/nexus/postgres/.s.PGSQL.5432 connect:/run/nexus/redis/redis.sock"
-# The keys of what runs all the time: systemd has them there for as long.
+# The keys of services that always run: systemd keeps them there meanwhile.
 api_keys="list:/run/credentials/nexus-api.service open:/run/credentials/nexus-api.service/nexus_app_password"
 health_keys="list:/run/credentials/nexus-health.service open:/run/credentials/nexus-health.service/postgres_password"
 
-# It reads texts and models, which others have written.
+# nexus-embed reads texts and models of others.
 a_broken_embedder_reaches_nothing() {
 	local api
 	api=$(process_in nexus-api)
@@ -77,22 +77,22 @@ a_broken_embedder_reaches_nothing() {
 	reaches_nothing nexus-embed.service $sockets connect:/run/nexus/api.sock connect:/run/nexus/embed.sock $(of_process "$api") $api_keys $health_keys \
 		list:/var/lib/nexus/backups open:/etc/nexus/nexus.env -- list:/var/lib/nexus/models
 }
-# Who runs it is in no other's place: neither a job's user nor the API's.
+# Its user is neither that of the jobs nor that of the API.
 the_embedder_is_a_user_of_its_own() {
 	same "its user" "$(systemctl show --value --property=DynamicUser nexus-embed.service)" yes
 	same "its socket" "$(stat --format='%U %G %a' /run/nexus/embed.sock)" "nexus-api nexus 660"
 }
 
-# It has the network, and reads what a stranger's server answers.
+# It has the network, and reads the answers of foreign servers.
 a_broken_webhook_reaches_nothing() {
 	local health
 	health=$(process_in nexus-health)
-	# Signals it can send: both are the same user.
+	# It can send signals, because both run as the same user.
 	# shellcheck disable=SC2046,SC2086 # these are words
 	reaches_nothing nexus-alert-retry.service $sockets $(of_process "$health" | sed 's/^signal:[0-9]* //') $health_keys $api_keys \
 		list:/var/lib/nexus/backups list:/run/nexus/scratch -- list:/var/lib/nexus/alerts "signal:$health"
 }
-# It runs programs of a person's, sendmail for one.
+# It runs programs of the owner, such as sendmail.
 a_broken_mail_program_reaches_nothing() {
 	local health
 	health=$(process_in nexus-health)
@@ -101,7 +101,7 @@ a_broken_mail_program_reaches_nothing() {
 		list:/var/lib/nexus/backups list:/run/nexus/scratch write:/var/lib/nexus write:/var/lib/nexus/proofs write:/var/lib/nexus/state \
 		-- write:/var/lib/nexus/alerts write:/var/tmp
 }
-# It sees every text, as the role nexus_embed.
+# It reads every text, as the role nexus_embed.
 a_broken_backfill_reaches_no_keys() {
 	local health
 	health=$(process_in nexus-health)
@@ -109,7 +109,7 @@ a_broken_backfill_reaches_no_keys() {
 	reaches_nothing nexus-embed-backfill.service connect:/run/nexus/docker.sock connect:/run/nexus/purge.sock $(of_process "$health" | sed 's/^signal:[0-9]* //') $health_keys $api_keys \
 		list:/var/lib/nexus/backups -- connect:/run/nexus/postgres/.s.PGSQL.5432 connect:/run/nexus/embed.sock
 }
-# It restores what a stranger may have written.
+# It restores sets that a stranger may have written.
 a_broken_restore_test_reaches_no_living_server() {
 	# shellcheck disable=SC2086 # these are words
 	reaches_nothing nexus-restore-test.service connect:/run/nexus/postgres/.s.PGSQL.5432 connect:/run/nexus/redis/redis.sock connect:/run/nexus/purge.sock $health_keys $api_keys \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What nexus-api and nexus-embed must hold in an installed machine: each file in api/ guards one promise, said at its top.
+# Tests the promises of nexus-api and nexus-embed in an installed machine: each file in api/ has one promise, named at its top.
 # usage: api-proofs.sh [--long]
-#   --long   more of what is random, and kills for minutes
+#   --long   more random cases, and kills for minutes
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +16,7 @@ before=$(mktemp)
 cp -a "$settings" "$before"
 trap 'cat "$before" >"$settings"; rm -f "$before"; systemctl stop nexus-embed' EXIT
 
-# proof NAME ARGUMENT…: what it has found out is shown.
+# proof NAME ARGUMENT…: runs the file, and shows its findings.
 proof() { python3 -B "$here/api/$1.py" "${@:2}" >"/tmp/proof-$1" 2>&1 || { tail -n 3 "/tmp/proof-$1" >&2 && return 1; }; }
 said() { sed 's/^/   /' "/tmp/proof-$1"; }
 prove() {
@@ -28,7 +28,7 @@ rss_of() { awk '/^VmRSS:/ { print $2 }' "/proc/$(systemctl show --property=MainP
 
 api_is_small_when_idle() {
 	local rss
-	# After all that the proofs have asked of it.
+	# After all requests of the proofs.
 	rss=$(rss_of nexus-api)
 	((rss <= 16 * 1024)) || { echo "nexus-api holds $rss KiB" >&2 && return 1; }
 }
@@ -47,7 +47,7 @@ embed_leaves_when_idle_and_comes_back() {
 	same "how it ended" "$(systemctl show --property=Result --value nexus-embed)" success
 	left=$(systemctl show --property=InactiveEnterTimestampMonotonic --value nexus-embed)
 	search "another question for the model $RANDOM" >/dev/null
-	# It is started by the search, which does not wait for it longer than for an answer by words.
+	# The search starts it, but does not wait for it longer than for a search by words.
 	await 60 started_after "$left" nexus-embed
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# nexus-api inside an installed machine: each call once, over both sockets, and what it does without its servers.
-# What is heavier is in tests/live/api/.
+# Tests nexus-api inside an installed machine: each call once, over both sockets, and its behaviour without its servers.
+# tests/live/api/ has the heavier tests.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -16,7 +16,7 @@ cleanup() {
 	rm -rf "$work"
 }
 
-# call PATH [CURL ARGUMENT…]: the answer's body; its status in $work/status, its header in $work/header.
+# call PATH [CURL ARGUMENT…]: prints the answer's body; its status is in $work/status, its header in $work/header.
 call() {
 	local path=$1
 	shift
@@ -24,9 +24,9 @@ call() {
 		--header "X-Nexus-Agent: $agent" "$@" "http://127.0.0.1:8003$path" >"$work/status"
 	cat "$work/body"
 }
-# post PATH JSON [CURL ARGUMENT…]
+# post PATH JSON [CURL ARGUMENT…]: like call, with a body.
 post() { call "$1" --json "$2" "${@:3}"; }
-# refused STATUS CODE FIELD: what the last answer was.
+# refused STATUS CODE FIELD: whether the last answer was this refusal.
 refused() {
 	same "the status" "$(<"$work/status")" "$1"
 	same "code and field" "$(jq -r '[.code, .field // "-"] | join(" ")' "$work/body")" "$2 $3"
@@ -93,7 +93,7 @@ working_memory_keeps_seven() {
 	same "cleared" "$(call /memory/working/clear --request POST | jq .cleared_count)" 7
 }
 
-# Each reads what there is before it writes.
+# Each call reads the present value before it writes.
 working_memory_counts_calls_at_once() {
 	call /memory/working/clear --request POST >/dev/null
 	call '/memory/working/add?episode_id=same&attention_weight=[1-30]' --request POST --parallel --parallel-immediate --parallel-max 30 >/dev/null
@@ -111,7 +111,7 @@ exports_and_imports() {
 	same "what it has" "$(curl --silent --header "X-Nexus-Agent: $agent-2" http://127.0.0.1:8003/memory/export | jq -c 'del(.episode_id)' | sort | sha256sum)" "$(jq -c 'del(.episode_id)' "$work/all" | sort | sha256sum)"
 }
 
-# The largest that JSON's readers know, and one of another program's that only PostgreSQL knows.
+# The largest number that JSON readers support, and one of another program that only PostgreSQL supports.
 numbers_come_back() {
 	local id zeros
 	id=$(post /memory/action '{"action_type": "a", "action_details": {"content": "large", "most": 1.7976931348623157e308}}' | jq -r .episode_id)
@@ -152,7 +152,7 @@ refusals_name_the_field() {
 	refused 404 no_such_call -
 	call /memory/action >/dev/null
 	refused 405 method_not_allowed -
-	# A megabyte, with four bytes a character.
+	# A megabyte of four-byte characters.
 	python3 -c 'print("{\"action_type\": \"long\", \"action_details\": {\"content\": \"" + "🧠" * 262144 + "\"}}")' >"$work/long"
 	call /memory/action --data-binary "@$work/long" >/dev/null
 	same "the status of a megabyte" "$(<"$work/status")" 200
@@ -222,19 +222,18 @@ a_token_that_can_be_guessed_is_refused() {
 	journalctl --unit=nexus-api --output=cat --lines=20 | found 'api_token: it has fewer than 32 characters'
 }
 
-# Half of it would look like the whole: nothing says how long it is.
+# In HTTP/1.0 a truncated export would look complete, because nothing says its length.
 an_export_over_http_1_0_is_refused() {
 	call /memory/export --http1.0 >/dev/null
 	refused 505 http_version -
 	call /memory/export --http1.1 | jq -se 'length > 0' >/dev/null
 	same "the status" "$(<"$work/status")" 200
-	# What has a length may be of any version.
+	# A response with a length may use any version.
 	call /stats --http1.0 >/dev/null
 	same "the status of another call" "$(<"$work/status")" 200
 }
 
-# Which commands it may send: api/redis_user.py.
-# as_the_api COMMAND…: as who has nexus-api's password of Redis.
+# as_the_api COMMAND…: runs it in Redis as nexus-api. api/redis_user.py tests which commands it may send.
 as_the_api() { printf 'AUTH nexus-api %s\n%s\n' "$(<"$keys/redis_api_password")" "$*" | redis-cli -s /run/nexus/redis/redis.sock | tail -n +2; }
 redis_gives_the_api_its_own_keys_alone() {
 	local words
@@ -256,8 +255,7 @@ the_watchdog_ends_one_that_hangs() {
 	await 60 eval "[[ \$(systemctl show --value --property=MainPID nexus-api) != $pid ]] && curl --silent --max-time 5 --fail http://127.0.0.1:8003/"
 }
 
-# A new session asks for as many candidates as so many rows need; what it says is in the server's log, while that is on. Nobody counts
-# the rows anew meanwhile.
+# A new session requests as many candidates as the number of rows needs, which the server's log shows. No ANALYZE may run meanwhile.
 more_rows_more_candidates() {
 	local since table=nexus_memory.zep_episodic_memory
 	local counted="UPDATE pg_catalog.pg_class SET reltuples = 1000000 WHERE oid = '$table'::regclass"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# nexus-backup names what a set does not hold, and the set is otherwise complete: an unreadable Redis, other databases, settings
-# of the server and of roles, functions that a restore cannot call. Inside an installed machine.
+# nexus-backup names what a set lacks, and the set is otherwise complete: an unreadable Redis, other databases, settings of the server
+# and of roles, functions that a restore cannot call. Runs inside an installed machine.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -11,7 +11,7 @@ shopt -s inherit_errexit
 work=$(mktemp -d)
 trap 'docker start nexus-redis >/dev/null; for left in notes others names names_back without_redis; do docker exec nexus-postgres dropdb --if-exists "$left" 2>/dev/null; done; rm -rf "$work"' EXIT
 
-# with_redis DIRECTORY [OPTION…]: as backup_of does, and Redis as the settings of the machine want it.
+# with_redis DIRECTORY [OPTION…]: like backup_of, with Redis as in the machine's settings.
 with_redis() {
 	local directory=$1
 	shift
@@ -19,7 +19,7 @@ with_redis() {
 	nexus-backup --backup-dir="$directory" --json "$@" 2>"$work/said"
 }
 
-# lacks_redis SET: everything else is in it, and its lack of Redis is visible without a key.
+# lacks_redis SET: whether it has everything else, and shows without a key that Redis is missing.
 lacks_redis() {
 	same "Redis's file" "$(find "$1" -name 'redis.rdb*')" ""
 	grep -q 'not in this set' "$1/redis-missing.txt"
@@ -56,7 +56,7 @@ redis_that_gives_no_snapshot_does_not_matter() {
 	lacks_redis "$path"
 }
 
-# Twenty sets, only the first with Redis's data, then one that should have it but lacks it.
+# Twenty sets, only the first with Redis's data, then one that lacks it by mistake.
 last_copy_of_redis_stays() {
 	local directory=$work/rotate day
 	install -d -m 700 "$directory"
@@ -112,7 +112,7 @@ functions_that_need_a_search_path_are_named() {
 default value for column s of table public.people: public.slug(t text): squash
 index public.later_slug: public.slug(t text): squash"
 	grep -q 'needs a search_path.*public.later_slug' "$work/said"
-	# An independent reader agrees: stock tools cannot load the rows, and can when the function has a search_path of its own.
+	# Stock tools confirm it: they cannot load the rows, but can once the function has its own search_path.
 	docker exec nexus-postgres createdb names_back
 	fails 'function squash(text) does not exist' docker exec nexus-postgres sh -c 'pg_dump -Fc names | pg_restore --exit-on-error -d names_back'
 	docker exec nexus-postgres psql -XAtq --dbname=names --command='ALTER FUNCTION public.slug(text) SET search_path = public, pg_temp'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# nexus-backup while other sessions alter tables: a set that succeeds is complete, no session waits long for a backup, and no
-# backup waits for ever. Inside an installed machine. The other sessions act at chosen moments: when the backup waits for their
-# lock, or while the test holds up its pg_dump.
+# Tests nexus-backup while other sessions alter tables: a successful set is complete, no session waits long for a backup, and no backup
+# waits forever. Runs inside an installed machine. The other sessions act at chosen moments: while the backup waits for their lock, or
+# while the test delays its pg_dump.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -22,7 +22,7 @@ fresh() {
 		CREATE TABLE large AS SELECT i, repeat(md5(i::text), 10) t FROM generate_series(1, 20000) i"
 }
 
-# A session that stays: `others SQL` comes back when it is done.
+# Opens a lasting session: `others SQL` returns when it is done.
 others_come() { coproc OTHERS { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=beside 2>&1; }; }
 others() {
 	local line
@@ -37,14 +37,14 @@ others_go() {
 
 waits() { [[ $(sql --command="SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND application_name ~ '$1'") != 0 ]]; }
 
-# The newest set restored, as an independent reader sees it.
+# Restores the newest set, and compares the copy with stock tools.
 restored_is_what_is_there() {
 	nexus-restore apply "$1/$(newest "$1")" --into beside_back --identity "$owner" --yes >/dev/null
 	same "the restored tables" "$(contents beside_back)" "$(contents beside)"
 	docker exec nexus-postgres dropdb beside_back
 }
 
-# while_backup_waits_for_the_gate SQL…: others have locked the gate, which the backup has listed; SQL is committed before they open it.
+# while_backup_waits_for_the_gate SQL…: others lock the table gate, which the backup has listed, and commit SQL before they unlock it.
 while_backup_waits_for_the_gate() {
 	local backup directory=$work/gate
 	rm -rf "$directory"
@@ -61,7 +61,7 @@ while_backup_waits_for_the_gate() {
 	restored_is_what_is_there "$directory"
 }
 
-# The lock is theirs, and what they commit with it gives the table a new file.
+# The others hold the lock, and their commit gives the table a new file.
 while_others_hold() {
 	local backup directory=$work/held
 	rm -rf "$directory"
@@ -86,7 +86,7 @@ table_made_meanwhile_is_whole() {
 		CREATE TABLE leaf PARTITION OF parent FOR VALUES IN (1); INSERT INTO parent SELECT 1 FROM generate_series(1, 300)"
 }
 
-# A dry run has one try.
+# A dry run tries once.
 held_table_is_75_soon() {
 	local said status=0 began=$SECONDS
 	fresh
@@ -96,7 +96,7 @@ held_table_is_75_soon() {
 	others 'COMMIT;'
 	others_go
 	same "the exit code ($said)" "$status" 75
-	# It says who, and on what.
+	# The message names the session and the table.
 	[[ $said =~ 'another session holds an exclusive lock on public.changed for 00:0'[0-9]:[0-9]{2}': server process '[0-9]+' of role postgres (psql)' ]]
 	((SECONDS - began < 30))
 }
@@ -116,8 +116,8 @@ held_for_a_while_is_tried_again() {
 	restored_is_what_is_there "$directory"
 }
 
-# The backup has the gate and waits for large; others have large and want the gate. The server ends the wait of the backup, which looks
-# for circles sooner.
+# The backup has the gate and waits for large; others have large and wait for the gate. The server ends the backup's wait, because its
+# deadlock_timeout is shorter.
 deadlock_is_tried_again() {
 	local backup directory=$work/circle
 	fresh
@@ -134,7 +134,7 @@ deadlock_is_tried_again() {
 	restored_is_what_is_there "$directory"
 }
 
-# A pg_dump that waits until it may go: until then the snapshot and its locks are there, and rows are being or have been copied.
+# Makes pg_dump wait: until then the backup has its snapshot and locks, and copies rows.
 held_dump() {
 	printf '#!/bin/sh\nuntil [ -e %q ]; do sleep 0.1; done\nexec pg_dump "$@"\n' "$work/go" >"$work/held-dump"
 	chmod 755 "$work/held-dump"
@@ -165,7 +165,7 @@ nobody_waits_for_a_backup_for_long() {
 	restored_is_what_is_there "$directory"
 }
 
-# A view is in no LOCK TABLE of ours nor of pg_dump's.
+# Neither our LOCK TABLE nor pg_dump's has the view.
 dump_that_waits_for_a_view_is_tried_again() {
 	local backup directory=$work/view
 	fresh
@@ -181,7 +181,7 @@ dump_that_waits_for_a_view_is_tried_again() {
 	restored_is_what_is_there "$directory"
 }
 
-# A sequence that was set back after the snapshot, and moves on after pg_dump has read it: the archive's value is the one that counts.
+# A sequence is reset after the snapshot, and advances after pg_dump has read it: the value in the archive counts.
 sequence_that_began_again_comes_back() {
 	local backup directory=$work/sequence
 	fresh

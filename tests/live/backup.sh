@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# nexus-backup, inside an installed machine: a set is whole or is not there, stock tools restore it, it is of one
-# instant, and every refusal is one line with the right exit code. Needs the owner's identity file.
+# Tests nexus-backup inside an installed machine: a set is complete or absent, stock tools restore it, it shows one instant, and every
+# refusal is one line with the right exit code. Needs the owner's identity file.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -39,7 +39,7 @@ journal_tells_it_with_fields() {
 	journalctl --catalog --unit=nexus-backup --lines=5 | found 'systemctl start nexus-backup'
 }
 
-# The commands of RESTORE.txt as they stand, but for where the identity and the server are.
+# Runs the commands of RESTORE.txt as written, except for the places of the identity and the server.
 stock_tools_restore() {
 	local set=$backups/$1 database=$2 script=$work/stock.sh
 	{
@@ -51,7 +51,7 @@ stock_tools_restore() {
 	cp /etc/nexus/credentials/postgres_pgpass "$work/pgpass"
 	chmod 600 "$work/pgpass"
 	env -i PATH=/usr/bin:/bin bash "$script" >"$work/stock.out"
-	# A name in /tmp that others can foresee is theirs to take first.
+	# Another user can create a predictable name in /tmp first.
 	fails "" grep /tmp/ "$set/RESTORE.txt"
 	grep -q 'every one equal to the backup' "$work/stock.out"
 }
@@ -63,7 +63,7 @@ stock_tools_restore_the_memory() {
 	docker exec nexus-postgres dropdb stock
 }
 
-# Two tables that every transaction of the writers changes alike: in one instant they are equal.
+# Every transaction of the writers changes two tables alike, so at any instant they are equal.
 set_is_of_one_instant() {
 	local writers=() directory=$work/instant
 	docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --command='CREATE DATABASE instant'
@@ -91,7 +91,7 @@ set_is_of_one_instant() {
 }
 rows_in() { (($(docker exec nexus-postgres psql -XAtq --dbname="$1" --command="SELECT count(*) FROM $2") >= $3)); }
 
-# Nobody who searches waits for the nightly backup: the server's process of a COPY is the last to be given a processor.
+# Searches do not wait for the nightly backup: the server's process of a COPY has the lowest CPU priority.
 copy_gives_way_to_others() {
 	local backup program rank
 	docker exec nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --command='CREATE DATABASE way'
@@ -99,7 +99,7 @@ copy_gives_way_to_others() {
 	backup_of way "$work/way" &
 	backup=$!
 	program=$(process_of nexus-backup)
-	# What makes it so is a COPY too, and is over before the table's own begins.
+	# The COPY that sets the priority ends before the table's COPY begins.
 	halted "$program" copies_large
 	rank=$(ps -eo ni=,args= | awk '/[p]ostgres: .* way \[local\] COPY/ { print $1 }')
 	kill -CONT "$program"
@@ -109,7 +109,7 @@ copy_gives_way_to_others() {
 }
 copies_large() { [[ -n $(docker exec nexus-postgres psql -XAtq --command="SELECT 1 FROM pg_stat_progress_copy p JOIN pg_stat_activity a USING (pid) WHERE p.datname = 'way' AND a.query LIKE '%large%' AND p.tuples_processed > 0") ]]; }
 
-# refused CODE WORDS COMMAND…: exit code, one line on standard error with WORDS, no new set, nothing running.
+# refused CODE WORDS COMMAND…: checks the exit code, one line on standard error with WORDS, no new set, no running process.
 refused() {
 	local code=$1 words=$2 before said status=0
 	shift 2
@@ -123,7 +123,7 @@ refused() {
 	}
 	same "the sets" "$(sets "$backups")" "$before"
 	same "leftovers" "$(find "$backups" -maxdepth 1 -name '.*.partial')" ""
-	# nexus-docker ends what it had begun for the one that has gone, a moment later.
+	# nexus-docker ends the tool of a client that has gone, a moment later.
 	await 15 "${what_ends:-nothing_runs}" || "${what_ends:-nothing_runs}"
 }
 
@@ -152,7 +152,7 @@ missing_recipient_is_78() {
 	refused 78 'there is none' nexus-backup --recipients="$work/nobody"
 	echo 'AGE-SECRET-KEY-1NOTARECIPIENT' >"$work/nobody"
 	refused 78 'line 1 is an identity, which opens backups and must not be there' nexus-backup --recipients="$work/nobody"
-	# What was put there by mistake is not repeated in the journal.
+	# The journal does not repeat the wrong line, which may be a secret.
 	[[ $(nexus-backup --recipients="$work/nobody" 2>&1 || true) != *NOTARECIPIENT* ]]
 }
 
@@ -172,14 +172,14 @@ stopped_server_is_69() {
 	docker start nexus-postgres >/dev/null
 	await 60 healthy
 }
-# With the server down, nothing can be asked of it.
+# Does not ask the server, which is down.
 no_process_is_left() { ! pgrep -a 'pg_dump|nexus-backup'; }
 
 full_disk_is_73() {
 	install -d "$work/disk"
 	mount -t tmpfs -o size=2M tmpfs "$work/disk"
 	refused 73 'the set needs about' nexus-backup --backup-dir="$work/disk"
-	# As if the last set had been tiny: it seems to fit, and the disk fills up on the way.
+	# Pretends that the last set was tiny: the new one seems to fit, and then fills the disk.
 	echo '{"sequence":7,"database_bytes":1000000000,"set_bytes":1}' >"$work/disk/.last.json"
 	mount -o remount,size=6M "$work/disk"
 	refused 73 'Free some space' nexus-backup --backup-dir="$work/disk"
@@ -217,7 +217,7 @@ redis_is_in_when_a_key_lives_for_ever() {
 	same "Redis is in" "$(jq .redis "$work/done.json")" false
 }
 
-# While a backup runs and after it, no secret is to be seen.
+# No secret is visible during a backup and after it.
 no_secret_shows_while_it_runs() {
 	local secrets=$work/secrets found='' looks=0
 	for secret in postgres_password nexus_app_password nexus_embed_password redis_password redis_api_password machine_identity; do
@@ -225,7 +225,7 @@ no_secret_shows_while_it_runs() {
 	done >"$secrets"
 	systemctl start --no-block nexus-backup
 	while [[ $(systemctl show --property=ActiveState --value nexus-backup) == activating ]]; do
-		# Another process may end between the list and the look.
+		# A process may end between the listing and the reading.
 		found+=$(grep -lFaf "$secrets" /proc/[0-9]*/{cmdline,environ} 2>/dev/null || true)
 		looks=$((looks + 1))
 	done
@@ -243,7 +243,7 @@ old_sets_rotate_away() {
 		install -d "$directory/$(printf '%06d' "$day")-$(date -u -d "2025-01-01 +$day days" +%Y%m%dT030000Z)"
 	done
 	backup_of nexus "$directory" --keep-days=14
-	# The newest came long after the others: that one step counts two days, the rest one each.
+	# The newest came long after the others: that step counts as two days, each other one as one.
 	same "how many are left" "$(sets "$directory" | wc -l)" 14
 	same "the oldest left" "$(sets "$directory" | head -n 1 | cut -c1-6)" 000008
 }

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# nexus-bench, inside an installed machine: that each subcommand measures what it says, with small sizes. It judges what does not
-# depend on how fast a machine is: memory, sizes, what a search finds, that nothing is left. Times are printed.
+# Tests nexus-bench inside an installed machine: each subcommand measures what it says, with small sizes. Checks only what does not
+# depend on the machine's speed: memory, sizes, search results, that nothing is left. Prints the times.
 # usage: bench.sh [EPISODES [IDLE_TIME]]
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 
-# It is not installed without --with-bench.
+# Only --with-bench installs it.
 PATH=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../../bin"):$PATH
 episodes=${1:-2000}
 idle=${2:-60s}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# figure FILE MEASURE FIGURE: its value.
+# figure FILE MEASURE FIGURE: prints its value.
 figure() { jq -e --arg measure "$2" --arg figure "$3" '.measures[] | select(.name == $measure) | .figures[] | select(.name == $figure) | .value' "$work/$1.json"; }
-# at_most FILE MEASURE FIGURE LIMIT, and the other way round.
+# at_most FILE MEASURE FIGURE LIMIT; at_least likewise.
 at_most() { awk -v is="$(figure "${@:1:3}")" -v limit="$4" 'BEGIN { exit !(is <= limit) }' || { echo "$3 of $2 is $(figure "${@:1:3}")" >&2 && return 1; }; }
 at_least() { awk -v is="$(figure "${@:1:3}")" -v limit="$4" 'BEGIN { exit !(is >= limit) }' || { echo "$3 of $2 is $(figure "${@:1:3}")" >&2 && return 1; }; }
 databases() { docker exec nexus-postgres psql -XAtq --command="SELECT count(*) FROM pg_database WHERE datname ~ 'nexus_bench'"; }

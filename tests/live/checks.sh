@@ -1,16 +1,15 @@
-# For tests that run inside an installed machine. A check is a function; what it prints on standard error when it fails
-# is why. Each gives one line, `ok NAME` or `FAILED NAME: why`, and the last line is `N passed, N failed`.
+# For tests that run inside an installed machine. A check is a function; if it fails, its standard error is the reason. Each check
+# prints one line, `ok NAME` or `FAILED NAME: why`, and the last line is `N passed, N failed`.
 # shellcheck shell=bash
 
 passed=0
 failed=0
 
-# check FUNCTION [ARGUMENT…]
+# check FUNCTION [ARGUMENT…]: runs it, prints the result, and counts it.
 check() {
 	local name="$*" why pid
 	why=$(mktemp)
-	# In the background, because bash forgets `set -e` in whatever is part of a condition.
-	# What fails without a word is told by its own text.
+	# In the background, because bash ignores `set -e` inside a condition. For a command that fails without a message, prints its text.
 	(set -Eeuo pipefail && shopt -s inherit_errexit && trap '[[ $BASH_COMMAND == return* ]] || printf "failed: %s\n" "$BASH_COMMAND" >&2' ERR && "$@") >"$why" 2>&1 &
 	pid=$!
 	if wait "$pid"; then
@@ -23,13 +22,13 @@ check() {
 	rm -f "$why"
 }
 
-# The closing line, and the exit code that goes with it.
+# Prints the last line, and returns the exit code.
 report() {
 	printf '%d passed, %d failed\n' "$passed" "$failed"
 	((failed == 0 && passed > 0))
 }
 
-# same WHAT GOT WANTED
+# same WHAT GOT WANTED: fails unless both are equal.
 same() {
 	[[ $2 == "$3" ]] || {
 		printf '%s is "%s" where "%s" was expected\n' "$1" "$2" "$3" >&2
@@ -37,7 +36,7 @@ same() {
 	}
 }
 
-# fails WORDS COMMAND…: the command must fail, and its words must have WORDS in them.
+# fails WORDS COMMAND…: the command must fail, and its output must contain WORDS.
 fails() {
 	local words=$1 said
 	shift
@@ -51,7 +50,7 @@ fails() {
 	}
 }
 
-# exits CODE WORDS COMMAND…: the exit code, and words in what it says.
+# exits CODE WORDS COMMAND…: the command must exit with CODE, and its output must contain WORDS.
 exits() {
 	local code=$1 words=$2 said status=0
 	shift 2
@@ -60,11 +59,11 @@ exits() {
 	[[ $said == *"$words"* ]] || { printf '"%s" said "%s" and not "%s"\n' "$*" "$said" "$words" >&2 && return 1; }
 }
 
-# … | found [OPTION…] PATTERN: as grep --quiet, but it reads to the end; who writes would be ended by SIGPIPE, now and then.
+# … | found [OPTION…] PATTERN: like grep --quiet, but reads to the end; otherwise SIGPIPE would sometimes end the writer.
 # shellcheck disable=SC2143 # see above
 found() { [[ -n $(grep "$@") ]]; }
 
-# What was said before the call is in the journal, however busy the machine is.
+# Syncs first, so that the journal has all earlier messages, however busy the machine is.
 journalctl() { command journalctl --sync && command journalctl "$@"; }
 
 # await SECONDS COMMAND…: waits until it succeeds, five times as long as an idle machine needs at most: no test fails because a
@@ -81,30 +80,31 @@ await() {
 	done
 }
 
-# Starts Docker again. systemd allows it three starts a minute, which a quick machine would have used up.
+# Starts Docker again. Resets systemd's limit of three starts a minute, which a fast machine would exceed.
 start_docker() {
 	systemctl reset-failed docker.service docker.socket
 	systemctl start docker.service
 }
 
-# halted PID COMMAND…: lets a process go on a little at a time, and leaves it stopped (SIGSTOP) once COMMAND succeeds. COMMAND runs while the
-# process is stopped, so that the speed of the machine does not matter. Fails if the process ends before.
+# halted PID COMMAND…: lets a process run in short steps, and leaves it stopped (SIGSTOP) once COMMAND succeeds. COMMAND runs while the
+# process is stopped, so the speed of the machine does not matter. Fails if the process ends before.
 halted() {
 	local pid=$1
 	shift
 	while [[ -n $pid && $(ps -o stat= -p "$pid") == [!Z]* ]] && kill -STOP "$pid" 2>/dev/null; do
 		if "$@" >/dev/null 2>&1; then return; fi
 		kill -CONT "$pid" 2>/dev/null || true
-		# How far it goes between two looks.
+		# The length of a step.
 		sleep 0.1
 	done
 	printf 'process %s has ended, and never saw: %s\n' "$pid" "$*" >&2
 	return 1
 }
-# The one process of this name, once there is one.
+# Prints the only process of this name, once it exists.
 process_of() { await 30 pgrep --exact "$1" && pgrep --newest --exact "$1"; }
 
-# while_journald_is_behind PROGRAM COMMAND…: what COMMAND makes PROGRAM say is read when PROGRAM waits for that, or has ended.
+# while_journald_is_behind PROGRAM COMMAND…: stops journald, so that it reads PROGRAM's messages only once PROGRAM waits for that, or has
+# ended.
 while_journald_is_behind() {
 	local program=$1 journald stopped
 	shift
@@ -118,13 +118,13 @@ while_journald_is_behind() {
 		}
 		await 30 waits_or_has_ended "$program" || true
 		kill -CONT "$journald"
-		# It waits for five seconds at most: a machine that was away for that long is asked again.
+		# PROGRAM waits for five seconds at most: repeat if the machine was too slow.
 		(($(date +%s%3N) - stopped > 4000)) || return 0
 	done
 	echo "five times it took more than 4 s" >&2
 	return 1
 }
-# poll(2) has the number 7, or 73 and ppoll(2) elsewhere.
+# The system call 7 is poll(2); on other architectures it is 73, ppoll(2).
 waits_or_has_ended() {
 	local process
 	process=$(pgrep --newest --exact "$1") || return 0
@@ -135,15 +135,15 @@ waits_or_has_ended() {
 
 keys=/etc/nexus/credentials
 
-# Both servers' containers are healthy.
+# Whether both servers' containers are healthy.
 healthy() {
 	[[ $(docker inspect --format '{{.State.Health.Status}}' nexus-postgres nexus-redis | sort -u) == healthy ]]
 }
 
-# As the owner; SQL in the arguments of psql.
+# Runs psql as the owner, with SQL in the arguments.
 as_owner() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=nexus "$@"; }
 
-# As a program, over the socket; its password by a file, since arguments and environments can be seen.
+# Runs psql as a program, over the socket, with the password in a file, because arguments and environments are visible.
 as_program() {
 	local status=0 file
 	file=$(mktemp)

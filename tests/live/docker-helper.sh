@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# nexus-docker on an installed machine with the stack up: what it does, what it refuses, and that whoever dies of all
-# those between an asker and a tool inside the container, the tool and its server process die too. Takes two minutes,
-# and breaks things on purpose: not for a machine that somebody uses.
+# Tests nexus-docker on an installed machine with the stack up: what it does and refuses. If any process between a client and a tool
+# inside the container dies, the tool and its server process die too. Takes two minutes, and breaks things on purpose: do not run it on
+# a machine in use.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -11,8 +11,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 
-# One request by the protocol alone, as any other client would. Its exit code is the tool's; 200 is a refusal, 201 a cut
-# connection. Standard input goes along when the request takes any.
+# Sends one request over the bare protocol, like any other client. Its exit code is the tool's; 200 is a refusal, 201 a closed
+# connection. Sends standard input if the request takes any.
 cat >"$work/ask" <<'PYTHON'
 #!/usr/bin/env python3
 import os, select, socket, struct, sys
@@ -60,19 +60,19 @@ PYTHON
 chmod 755 "$work/ask"
 
 ask() { runuser --user nexus -- "$work/ask" "$1"; }
-# status WANTED COMMAND…
+# status WANTED COMMAND…: the command must exit with WANTED.
 status() {
 	local wanted=$1 got=0
 	shift
 	"$@" || got=$?
 	same "the status of $*" "$got" "$wanted"
 }
-# sql DATABASE [OPTION…]
+# sql DATABASE [OPTION…]: runs psql as the superuser.
 sql() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname "$@"; }
 restore() { ask "{\"request\":\"restore\",\"database\":\"$1\",\"section\":\"$2\"}"; }
 fresh() { sql postgres --command="DROP DATABASE IF EXISTS $1 WITH (FORCE)" --command="CREATE DATABASE $1"; }
 
-# A session in the database $1 that has exported a snapshot and keeps it; sets $snapshot.
+# Opens a session in the database $1 that keeps an exported snapshot; sets $snapshot.
 snapshot_of() {
 	coproc session { docker exec -i nexus-postgres psql -XAtq --dbname="$1"; }
 	printf 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_export_snapshot();\n' >&"${session[1]}"
@@ -109,20 +109,20 @@ what_is_refused_is_told() {
 	await 30 no_helper_is_left
 }
 
-# nexus-health asks twice a minute, for ever: a reading that goes well leaves no line, of the helper or of systemd.
+# nexus-health asks twice a minute, forever: a successful reading logs no line, neither of the helper nor of systemd.
 reading_is_quiet_and_failing_is_not() {
 	local cursor
-	# A helper writes its line when its asker has the answer already: those of the requests before belong before the cursor.
+	# A helper logs after it has answered: wait for the lines of earlier requests before the cursor is read.
 	await 10 no_helper_is_left
 	cursor=$(journalctl --lines=1 --show-cursor --quiet | sed -n 's/^-- cursor: //p')
-	# journald does not know either what is not kept of a unit that has gone.
+	# journald cannot find out the unit of a process that has gone.
 	while_journald_is_behind nexus-docker asks_for_containers >/dev/null
 	ask '{"request":"daemon"}' >/dev/null
 	status 200 ask '{"request":"exec"}'
 	await 10 said_since "$cursor" 'an invalid request for uid'
 	same "lines but that one" "$(since "$cursor" | grep -v 'an invalid request for uid' || true)" ""
 }
-# Its helper has a while to be gone, unless it waits.
+# Gives its helper time to end, unless it waits.
 asks_for_containers() { ask '{"request":"containers"}' && { await 2 no_helper_is_left || true; }; }
 since() { journalctl --after-cursor="$1" --unit='nexus-docker@*' --output=cat; }
 no_helper_is_left() { [[ -z $(systemctl list-units --no-legend --all 'nexus-docker@*') ]]; }
@@ -168,19 +168,19 @@ damage_is_told() {
 	same "rows of a broken restore" "$(sql check_to --command='SELECT count(*) FROM plain')" 0
 }
 
-# As many names as a dump takes.
+# The largest number of names in a dump.
 many_tables_fit() {
 	python3 -c 'print(",".join("{\"schema\":\"public\",\"table\":\"t%06d\"}" % i for i in range(25000)))' >"$work/tables"
 	snapshot_of check_from
 	printf '{"request":"dump","database":"check_from","snapshot":"%s","exclude_table_data":[%s]}' "$snapshot" "$(<"$work/tables")" >"$work/request"
-	# By a file: the shell's own arguments are shorter than this.
+	# In a file, because it exceeds the limit of an argument.
 	sed -i 's/^request = .*/request = (open(sys.argv[1][1:], "rb").read() if sys.argv[1][0] == "@" else sys.argv[1].encode()) + b"\\n"/' "$work/ask"
 	chmod 644 "$work/request"
 	ask "@$work/request" >"$work/out"
 	same "the archive's first bytes" "$(head --bytes=5 "$work/out")" PGDMP
 }
 
-# ---- Whoever dies
+# ---- Any process dies
 
 tools_inside() { docker exec nexus-postgres sh -c 'for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline; echo; done 2>/dev/null' | grep -E '^(nice|pg_dump|pg_restore|sh -c (echo \$\$|cd "/proc))' || true; }
 servers_at_work() { sql postgres --command="SELECT pid, query FROM pg_stat_activity WHERE application_name IN ('pg_dump', 'pg_restore')"; }
@@ -199,7 +199,7 @@ kill_the() {
 	esac
 }
 
-# A dump that waits for a lock of another session.
+# A dump waits for a lock of another session.
 waiting_dump_ends_with_the() {
 	snapshot_of check_from
 	docker exec -i nexus-postgres psql -XAtq --dbname=check_from --command='BEGIN' --command='LOCK TABLE plain' --command='SELECT pg_sleep(60)' >/dev/null &
@@ -213,7 +213,7 @@ waiting_dump_ends_with_the() {
 	wait "$locker" || true
 }
 
-# A restore whose server is deep in one statement, with input that is sent and input that nobody has read.
+# A restore's server executes a long statement, with more input sent and unread.
 busy_restore_ends_with_the() {
 	restore check_busy post-data <"$work/busy" >/dev/null 2>&1 &
 	await 10 at_work "CREATE INDEX"
@@ -295,7 +295,7 @@ damaged_redis_is_refused() {
 	same "what is left in the volume" "$(ls "$(redis_volume)")" "$before"
 }
 
-# The file is whole but Redis cannot start with it: a library of functions that is no Lua.
+# The file is complete, but Redis cannot start with it: its library of functions is not Lua.
 redis_goes_back() {
 	python3 - >"$work/no-lua" <<-'PYTHON'
 		import sys
@@ -358,7 +358,7 @@ check damage_is_told
 check many_tables_fit
 check make_the_busy_one
 for who in asker helper tools_docker_cli lifelines_docker_cli both_docker_clis unit_in_order unit_outright; do
-	# A dump has its lifeline in the same command line.
+	# A dump has its lifeline in the same command.
 	[[ $who == lifelines_docker_cli ]] || check waiting_dump_ends_with_the "$who"
 	check busy_restore_ends_with_the "$who"
 done

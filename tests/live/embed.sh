@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# nexus-embed in an installed machine with its model in /root/all-MiniLM-L6-v2: the socket, leaving and coming back, kills,
-# damaged models, and the filling in of vectors. It removes all episodes: not for a machine that somebody uses.
+# Tests nexus-embed in an installed machine with its model in /root/all-MiniLM-L6-v2: the socket, idle exit and restart, kills, damaged
+# models, and the backfill. It removes all episodes: do not run it on a machine in use.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -16,15 +16,15 @@ model=$models/all-MiniLM-L6-v2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Handed over as an argument: the users it is run as cannot read this clone.
+# Passed as an argument, because the users that run it cannot read this clone.
 asking=$(<"$here/embed/ask.py")
 
-# ask USER COMMAND [ARGUMENT…]: tests/live/embed/ask.py, as USER.
+# ask USER COMMAND [ARGUMENT…]: runs tests/live/embed/ask.py as USER.
 ask() { setpriv --reuid="$1" --regid="$(id --group "$1")" --clear-groups python3 -B -c "$asking" "${@:2}"; }
 state_of() { systemctl show --value --property="$2" "$1"; }
 is_running() { [[ $(state_of nexus-embed ActiveState) == active ]]; }
 is_gone() { [[ $(state_of nexus-embed ActiveState) == inactive ]]; }
-# The socket stays, so the next one who asks starts it again: no need to be warned of that.
+# No warning that the socket stays active: the next request must start the service again.
 stop_it() { systemctl stop --no-warn nexus-embed; }
 is_another() { is_running && [[ $(state_of nexus-embed MainPID) != "$1" ]]; }
 restarts() { state_of nexus-embed NRestarts; }
@@ -62,11 +62,11 @@ it_has_no_network_and_writes_nothing() {
 	local pid
 	pid=$(state_of nexus-embed MainPID)
 	same "its interfaces" "$(nsenter --target "$pid" --net ip -brief link | awk '{ print $1 }')" lo
-	# systemd's dynamic users (systemd.exec(5)): nobody else's.
+	# The range of systemd's dynamic users (systemd.exec(5)).
 	(($(stat --format=%u "/proc/$pid") >= 61184))
 	fails "Read-only" nsenter --target "$pid" --mount touch "$model/x"
 }
-# Nobody asks for a second, it leaves, and is there again for the next one.
+# After a second without requests it exits, and the next request starts it again.
 it_leaves_and_comes_back() {
 	set_setting NEXUS_EMBED_IDLE 1s
 	ask nexus-api one memory >/dev/null
@@ -74,13 +74,13 @@ it_leaves_and_comes_back() {
 	same "how it left" "$(state_of nexus-embed Result) $(state_of nexus-embed ExecMainStatus)" "success 0"
 	ask nexus-api one memory >/dev/null
 }
-# For half a minute, at moments just around the one at which it leaves, on old connections and new ones: no request is lost.
+# For half a minute, sends requests just around the idle exit, on old and new connections: no request is lost.
 no_request_is_lost_while_it_leaves() {
 	set_setting NEXUS_EMBED_IDLE 1s
 	ask nexus-api around 25
 	set_setting NEXUS_EMBED_IDLE 5min
 }
-# A restart while many ask.
+# Restarts it under many requests.
 no_request_is_lost_by_a_restart() {
 	ask nexus-api steadily 12 >"$work/steadily" &
 	local asker=$!
@@ -93,10 +93,10 @@ no_request_is_lost_by_a_restart() {
 		return 1
 	}
 }
-# Killed in the middle of a batch, again and again: the askers that ask once more get their vectors, and the right ones.
+# Kills it in the middle of a batch, repeatedly: clients that retry get the right vectors.
 kills_lose_nothing() {
 	local asker killed=0
-	# On a slow machine it comes back less often in that time.
+	# On a slow machine it restarts less often in that time.
 	while ((killed < 3)); do
 		ask nexus-api steadily 15 >"$work/steadily" &
 		asker=$!
@@ -115,7 +115,7 @@ many_at_once_are_answered_or_told() { ask nexus-api flood; }
 a_hung_service_is_ended_by_its_watchdog() {
 	set_setting NEXUS_EMBED_IDLE 5min
 	mkdir -p /run/systemd/system/nexus-embed.service.d
-	# A process that is stopped takes no signal but the last.
+	# A stopped process reacts only to SIGKILL.
 	printf '[Service]\nWatchdogSec=3\nTimeoutAbortSec=3\n' >/run/systemd/system/nexus-embed.service.d/test.conf
 	systemctl daemon-reload
 	ask nexus-api one memory >/dev/null
@@ -145,7 +145,7 @@ check a_hung_service_is_ended_by_its_watchdog
 
 # ---- Models
 
-# refusal: what it says when it cannot load.
+# refusal: prints its message when it cannot load the model.
 refusal() { ask nexus-api one memory 2>&1 || true; }
 is_refused() {
 	stop_it
@@ -156,7 +156,7 @@ is_refused() {
 		return 1
 	}
 }
-# The model is gone, until the check ends, however it ends.
+# Removes the model until the check ends, however it ends.
 without_model() {
 	mv "$model" "$work/away"
 	trap with_model EXIT
@@ -168,7 +168,7 @@ with_model() {
 no_model_is_said() {
 	without_model
 	is_refused "there is no config.json"
-	# It looks anew soon.
+	# It checks again soon.
 	await 30 is_gone
 	with_model
 	ask nexus-api one memory >/dev/null
@@ -205,11 +205,11 @@ check no_model_is_said
 check damaged_models_are_refused
 check install_takes_only_the_published_model
 
-# ---- Vectors that are missing
+# ---- Missing vectors
 
 waiting() { as_owner --command="SELECT count(*) FROM $queue WHERE state = 'waiting'"; }
 missing() { as_owner --command="SELECT count(*) FROM $episodes WHERE embedding IS NULL"; }
-# many NUMBER: episodes of two agents, each with words of its own.
+# many NUMBER: inserts episodes of two agents, each with its own words.
 many() {
 	as_owner --command="DELETE FROM $episodes"
 	more "$1"
@@ -218,7 +218,7 @@ more() {
 	as_owner --command="INSERT INTO $episodes (content, agent_id)
 		SELECT 'note ' || i || ': ' || (ARRAY['the cat sleeps', 'the bus was late', 'buy bread and milk', 'call mother on Sunday'])[1 + i % 4], 'agent-' || i % 2 FROM generate_series(1, $1) i"
 }
-# Every vector is its text's own: asked for again, each nearest to itself.
+# Every vector belongs to its text: a new vector of the text is nearest to it.
 every_vector_is_its_own() {
 	as_owner --command="COPY (SELECT content, embedding FROM $episodes ORDER BY md5(content) LIMIT 200) TO STDOUT" >"$work/rows"
 	ask nexus-api own <"$work/rows"
@@ -260,12 +260,12 @@ the_queue_is_worked_off() {
 	same "versions" "$(as_owner --command="SELECT DISTINCT embedding_version FROM $episodes")" all-MiniLM-L6-v2@53aa5117
 	every_vector_is_its_own
 }
-# Some thousand rows, and it is killed a dozen times at random moments, and nexus-embed too.
+# With some thousand rows, kills it and nexus-embed a dozen times at random moments.
 kills_in_between_leave_every_row_its_vector() {
 	many 3000
 	local pid kills=0 rows=3000
 	while ((kills < 12)); do
-		# A quick machine is done sooner.
+		# A fast machine finishes earlier.
 		if (($(waiting) < 500)); then
 			more 1000
 			rows=$((rows + 1000))
@@ -307,7 +307,7 @@ two_runs_do_not_meet() {
 	nexus-embed --backfill >/dev/null 2>&1 &
 	local first=$!
 	await 60 somebody_fills
-	# Held, so that it is not done before the other one comes.
+	# Stopped, so that it does not finish before the other one begins.
 	kill -STOP "$first"
 	fails "another run is at it" backfill
 	kill -CONT "$first"

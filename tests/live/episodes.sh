@@ -1,9 +1,8 @@
-# A database of episodes for benchmarks; inside an installed machine.
+# Makes a database of episodes for benchmarks, inside an installed machine.
 # shellcheck shell=bash
 
-# episodes_in DATABASE NUMBER: makes the database, with the tables of the installed one. Vectors with structure: a hundred
-# directions, each row near one of them, and of length 1, as embeddings are. Without its
-# vector index, which takes longest: vector_index_in makes it.
+# episodes_in DATABASE NUMBER: makes the database, with the tables of the installed one. Its vectors resemble embeddings: normalised, and
+# each near one of a hundred directions. vector_index_in builds the vector index, which takes longest.
 episodes_in() {
 	docker exec nexus-postgres createdb "$1"
 	docker exec nexus-postgres pg_dump --schema-only nexus | docker exec -i nexus-postgres psql -Xq --dbname="$1" >/dev/null
@@ -19,7 +18,7 @@ episodes_in() {
 	SQL
 }
 
-# vector_index_in DATABASE
+# vector_index_in DATABASE: builds the vector index.
 vector_index_in() {
 	local definition
 	definition=$(docker exec nexus-postgres psql -XAtq --dbname=nexus --command="SELECT indexdef FROM pg_indexes WHERE indexname = 'zep_embedding_hnsw'")

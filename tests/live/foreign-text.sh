@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Names of tables and files, a server's replies, and entries in place of a set's files, inside an installed machine: none of them
-# controls the terminal that NEXUS writes to, begins a separate line, or blocks NEXUS.
+# Names of tables and files, a server's replies, and entries in place of a set's files do not control NEXUS's terminal, do not begin a
+# separate line, and do not block NEXUS. Runs inside an installed machine.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -14,12 +14,12 @@ work=$(mktemp -d)
 directory=$work/sets
 trap 'rm -rf "$work"; drop_all hostile' EXIT
 
-# The title of the terminal, a cleared screen, a line that seems ours, C1, and what turns the text around.
+# Sets the terminal's title, clears the screen, fakes a line of ours, and has C1 characters and a change of direction.
 evil=$'x\e]0;owned\a\e[2J\r\nnexus-restore: all is well \xc2\x9b31m \xe2\x80\xaegnp.exe\x7f'
 
-# steers FILE: the lines of it that a terminal would obey.
+# steers FILE: prints the number of lines that would control a terminal.
 steers() { LC_ALL=C grep -caP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b\x8e\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf' "$1" || true; }
-# prints WORDS COMMAND…: whether it succeeds or not, it says WORDS, and nothing that steers.
+# prints WORDS COMMAND…: its output must contain WORDS, and nothing that controls a terminal, whether it succeeds or not.
 prints() {
 	local words=$1 status=0
 	shift
@@ -30,14 +30,14 @@ prints() {
 }
 set_of_hostile() { echo "$directory/$(newest "$directory")"; }
 in_set() { within "$directory" "$@"; }
-# within DIRECTORY COMMAND…: with the key where the command needs one.
+# within DIRECTORY COMMAND…: runs it on the sets there, with the key if the command needs one.
 within() {
 	local key=(--identity "$owner")
 	case $2 in verify | list) key=() ;; esac
 	timeout --kill-after=5 60 nexus-restore "${@:2}" --backup-dir "$1" "${key[@]}"
 }
 
-# A schema, a table, a column, a constraint and an index, all with that name.
+# Makes a schema, a table, a column, a constraint and an index with that name.
 fill() {
 	drop_all hostile
 	server --command='CREATE DATABASE hostile'
@@ -55,7 +55,7 @@ sets_are_shown_without_what_steers() {
 	same "lines of the backup that steer" "$(steers "$work/backup")" 0
 	prints '\u{1b}]0;owned\u{7}' in_set show 1
 	prints '\u001b]0;owned\u0007' in_set show 1 --json
-	# As a program reads it, it is what it was.
+	# For programs (JSON) the name is unchanged.
 	same "the name" "$(in_set show 1 --json | jq -r '.tables[0].table')" "$evil"
 	prints whole in_set verify 1
 	prints 000001 in_set list
@@ -69,7 +69,7 @@ sets_are_shown_without_what_steers() {
 	fill
 }
 
-# A manifest says more than names: its author chooses all of it.
+# The author of a manifest chooses every field of it.
 every_fact_of_a_manifest_stays_in_its_line() {
 	local set recipient fact
 	rm -rf "$work/foreign" && install -d "$work/foreign"
@@ -87,7 +87,7 @@ every_fact_of_a_manifest_stays_in_its_line() {
 	prints '18 446 744 073 709 551 615 keys' within "$work/foreign" show latest
 }
 
-# A duplicate that a unique index refuses is named with the index, the table and the key.
+# The error for a duplicate key names the index, the table and the key.
 what_a_restore_complains_of_does_not_steer() {
 	docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=hostile --set=evil="$evil" <<-'SQL'
 		CREATE UNIQUE INDEX "only one" ON :"evil".:"evil" (:"evil") WHERE id > 2;
@@ -101,7 +101,7 @@ what_a_restore_complains_of_does_not_steer() {
 	prints 'only one' in_set apply latest --into hostile_copy --no-redis --yes
 }
 
-# A server that lies in wait on the socket, and what each program says of its answer.
+# A hostile server listens on the socket; each program reports its answer.
 what_a_server_answers_does_not_steer() {
 	local serving program
 	python3 -c "$(<"$(dirname "${BASH_SOURCE[0]}")/hostile_server.py")" "$work/.s.PGSQL.5432" "$evil" &
@@ -116,26 +116,26 @@ what_a_server_answers_does_not_steer() {
 	prints '\u{1b}]0;owned' nexus-purge --dry-run
 	prints postgres nexus-health --once
 	prints postgres nexus-health --json
-	# With a MESSAGE_ID it goes to the journal as well.
+	# A message with a MESSAGE_ID goes to the journal too.
 	command journalctl --sync
 	command journalctl --output=cat --all --since=-10min --identifier=nexus-backup >"$work/journal"
 	found '\\u{1b}\]0;owned' "$work/journal"
 	same "lines of the journal that steer" "$(steers "$work/journal")" 0
 }
 
-# In the database that nexus-setup asks, a trigger greets each session.
+# In the database that nexus-setup queries, a login trigger prints a message to each session.
 what_a_login_trigger_says_does_not_steer() {
 	docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=postgres --set=evil="$evil" <<-'SQL'
 		SELECT format('CREATE FUNCTION greet() RETURNS event_trigger LANGUAGE plpgsql AS %L', format('BEGIN RAISE WARNING %L; END', :'evil')) \gexec
 		CREATE EVENT TRIGGER greet ON login EXECUTE FUNCTION greet();
 	SQL
 	prints 'NEXUS runs' nexus-setup --yes --model none
-	# It has been said.
+	# The trigger's message was printed.
 	grep -q owned "$work/said"
 	docker exec nexus-postgres psql -Xq --dbname=postgres --command='DROP EVENT TRIGGER greet' --command='DROP FUNCTION greet' 2>/dev/null
 }
 
-# Every byte there is, and every mark of direction, through what the scripts print with.
+# Sends every byte, and every mark of direction, through the scripts' print functions.
 scripts_print_what_others_say_without_what_steers() {
 	# shellcheck source=/dev/null
 	(program='test' && . /usr/local/share/nexus/setup/say.sh && . /usr/local/share/nexus/setup/check.sh && trap - HUP INT TERM &&
@@ -151,7 +151,7 @@ scripts_print_what_others_say_without_what_steers() {
 	same "words" "$(. /usr/local/share/nexus/setup/say.sh && say 'ñandú 🧠 سلام')" 'ñandú 🧠 سلام'
 }
 
-# A pipe, a link, a socket or a directory in place of a file: reported at once, without waiting.
+# A pipe, a link, a socket or a directory instead of a file is reported at once, without waiting.
 nothing_but_plain_files_is_read() {
 	local set file kind status command
 	install -d "$work/foreign"
@@ -163,7 +163,7 @@ nothing_but_plain_files_is_read() {
 		for kind in pipe link; do
 			if [[ $kind == pipe ]]; then mkfifo "$set/$file"; else ln -s "$work/kept" "$set/$file"; fi
 			for command in show verify 'apply --into hostile_copy --no-redis --yes'; do
-				# A manifest is all that is shown.
+				# `show` reads only the manifest.
 				[[ $command != show || $file == manifest.json.age ]] || continue
 				status=0
 				# shellcheck disable=SC2086 # several words
@@ -181,7 +181,7 @@ nothing_but_plain_files_is_read() {
 	same "the exit code of list with a pipe as .last.json ($(head -c 300 "$work/said"))" "$status" 0
 }
 
-# The same for the proof, which runs unattended.
+# The same for the restore test, which runs unattended.
 a_proof_does_not_wait_for_a_pipe() {
 	local set status=0
 	rm -rf "$work/foreign" && install -d "$work/foreign"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Promise: a malicious set cannot fill the disk of the living servers or learn their passwords. Inside an installed machine without
-# data of value: Docker's volumes move to a small disk.
+# Promise: a malicious set cannot fill the live servers' disk or learn their passwords. Runs inside an installed machine without
+# valuable data: Docker's volumes move to a small disk.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -11,11 +11,11 @@ shopt -s inherit_errexit
 work=$(mktemp -d)
 proofs=$work/proofs
 volumes=/var/lib/docker/volumes
-# It outlives a run: where Docker has it already, it stays.
+# It survives a run: if Docker uses it already, it stays.
 image=/var/lib/small-disk
-# A twentieth of the disk would be less: nexus_docker_client::disk.
+# Larger than a twentieth of this disk: see nexus_docker_client::disk.
 reserve=256
-# The kernel keeps 15 letters of a process's name.
+# The kernel keeps 15 characters of a process's name.
 comm=nexus-restore-t
 install -d -m 700 "$proofs"
 trap 'end_the_watch; rm -rf "$work"; for name in foreign huge look; do docker exec nexus-postgres dropdb --if-exists --force "$name"; done' EXIT
@@ -38,7 +38,7 @@ volumes_on_a_small_disk() {
 	await 60 healthy
 }
 
-# ---- Sets. What the second one runs does no harm where it was made.
+# ---- Sets. The code of the second one does no harm in its original database.
 
 make_the_sets() {
 	local set
@@ -46,7 +46,7 @@ make_the_sets() {
 	docker exec nexus-postgres psql -Xq --dbname=huge --command='CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 10) i'
 	backup_of huge "$work/huge" >/dev/null 2>&1
 	set=$work/huge/$(newest "$work/huge")
-	# Encrypted to the same recipients, with checksums that fit: who made it cannot be seen.
+	# Encrypted to the same recipients, with matching checksums: its author is unknown.
 	head --bytes=8G /dev/zero | zstd -q | age --encrypt --recipients-file /etc/nexus/recipients.txt >"$work/zeros"
 	mv "$work/zeros" "$set/data/0001.copy.zst.age"
 	(cd "$set" && find . -type f ! -name SHA256SUMS -printf '%P\n' | LC_ALL=C sort | xargs sha256sum >"$work/sums" && mv "$work/sums" SHA256SUMS)
@@ -55,14 +55,14 @@ make_the_sets() {
 	docker exec -i nexus-postgres psql -Xq --set=ON_ERROR_STOP=1 --dbname=foreign <<-'SQL'
 		CREATE FUNCTION public.many() RETURNS bigint LANGUAGE sql AS
 			$$SELECT CASE current_database() WHEN 'foreign' THEN 1 ELSE 1000000000000 END$$;
-		-- Some 60 MiB a second at most, so that a slow machine sees it in time as well.
+		-- About 60 MiB a second at most, so that a slow machine detects it in time too.
 		CREATE MATERIALIZED VIEW public.fill AS
 			SELECT repeat(md5(i::text), 50) AS x, CASE i % 400 WHEN 0 THEN pg_sleep(0.01)::text END AS paced FROM generate_series(1, public.many()) i;
 	SQL
 	backup_of foreign "$work/foreign" >/dev/null 2>&1
 }
 
-# ---- The living server and its disk, from second to second
+# ---- The live server and its disk, sampled every second
 
 begin_the_watch() {
 	: >"$work/free"
@@ -76,7 +76,7 @@ begin_the_watch() {
 }
 end_the_watch() { rm -f "$work/watched" && wait; }
 
-# The server is ended once it is below what must stay free, and writes on meanwhile.
+# The throwaway server is ended once the disk is below the reserve, and writes on until then.
 nothing_was_missing() {
 	local least
 	end_the_watch
@@ -105,7 +105,7 @@ sql_that_does_not_end_is_ended() {
 	exits 73 'the throwaway server was ended: its disk has' prove foreign
 	nothing_was_missing filled
 	nothing_is_left
-	# It says nothing of the set.
+	# This is no verdict on the set.
 	same "proofs" "$(find "$proofs" -name '*.json')" ""
 }
 sql_in_the_living_server_is_ended() {
@@ -117,15 +117,15 @@ sql_in_the_living_server_is_ended() {
 
 # ---- Passwords
 
-# spies SERVER: all that a program in the throwaway server, or a look at it from outside, can see of words.
+# spies SERVER: prints all text that a program inside the throwaway server, or an observer outside, can see.
 spies() {
 	docker exec --user 1879048999 "nexus-scratch-$1" sh -c 'cat /run/secrets/* /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; true' | tr '\0' '\n'
 	docker inspect "nexus-scratch-$1"
 }
-# seen_outside: arguments and environments of this machine's own programs.
+# seen_outside: prints arguments and environments of this machine's own programs.
 seen_outside() { cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' || true; }
 
-# lacks FILE WORDS…: none of them is in the file.
+# lacks FILE WORDS…: fails if one of them is in the file.
 lacks() {
 	local file=$1 words
 	shift
@@ -134,8 +134,7 @@ lacks() {
 	done
 }
 
-# A test that stands still while its throwaway PostgreSQL runs. It has asked for all that the server needs when there is a
-# container.
+# Stops a restore test while its throwaway PostgreSQL runs. Once the container exists, the server has all that it needs.
 with_postgres() {
 	systemctl start --no-block nexus-restore-test
 	halted "$(process_of "$comm")" docker container inspect nexus-scratch-postgres
@@ -150,7 +149,7 @@ without_postgres() {
 }
 ended() { [[ $(systemctl is-active nexus-restore-test) != activ* ]]; }
 
-# A restore test ends its Redis within half a second, so this asks nexus-docker for one itself, and keeps it until the input ends.
+# A restore test ends its Redis within half a second, so this requests one from nexus-docker, and keeps it until the input ends.
 with_redis() {
 	age --decrypt --identity "$owner" "$backups/$(newest)/redis.rdb.zst.age" | zstd -dcq >"$work/rdb"
 	{
@@ -175,16 +174,16 @@ without_redis() {
 }
 serves_redis() { docker exec --user 1879048999 nexus-scratch-redis test -S /run/redis/redis.sock; }
 
-# no_password_of_the_living SERVER FILE
+# no_password_of_the_living SERVER FILE: fails if the file has a password of the live servers.
 no_password_of_the_living() {
 	local server=$1 file=/run/secrets/$2 secret own
-	# An empty Redis has no file in a set.
+	# A set has no file for an empty Redis.
 	redis SET foreign:key value >/dev/null
 	systemctl start nexus-backup
 	"with_$server"
 	own=$(docker exec --user 1879048999 "nexus-scratch-$server" cat "$file" | grep --only-matching -E '[0-9a-f]{64}')
 	spies "$server" >"$work/seen"
-	# So that finding nothing else means something.
+	# The control: the search finds what must be there.
 	grep -qF "$own" "$work/seen"
 	for secret in postgres_password redis_password nexus_app_password; do
 		lacks "$work/seen" "$(<"$keys/$secret")" "$(printf %s "$(<"$keys/$secret")" | sha256sum | cut -d' ' -f1)"
@@ -207,9 +206,9 @@ every_run_has_another() {
 	without_postgres
 }
 
-# ---- What the kernel counts by user, for the whole machine
+# ---- Limits that the kernel counts by user, for the whole machine
 
-# inotify_init1(2), as often as the kernel lets one user: in Perl, which both images have.
+# Calls inotify_init1(2) until the kernel's limit of one user, in Perl, which both images have.
 case $(uname -m) in
 x86_64) inotify_init1=294 ;;
 aarch64) inotify_init1=26 ;;
@@ -220,7 +219,7 @@ use_up=${use_up/NUMBER/$inotify_init1}
 one_more="exit(syscall($inotify_init1, 0) < 0)"
 is_used_up() { [[ $(<"$work/used") == "used up" ]]; }
 
-# The throwaway server and what runs in it share no user with the living servers: what it uses up, they still have.
+# The throwaway server shares no user with the live servers, so it cannot exhaust their limits.
 limits_of_the_living_are_their_own() {
 	with_postgres
 	same "users in the throwaway container" \
@@ -237,7 +236,7 @@ limits_of_the_living_are_their_own() {
 	without_postgres
 }
 
-# ---- What is written beside the sockets: it is on this machine, and stays there
+# ---- Files beside the sockets are on this machine's disk, and stay there
 
 the_sockets_directory_fills_nothing() {
 	local before
@@ -247,7 +246,7 @@ the_sockets_directory_fills_nothing() {
 	docker exec --user 1879048999 nexus-scratch-postgres sh -c 'mkdir -p /run/postgresql/a/b; chmod 0 /run/postgresql/a; dd if=/dev/zero of=/run/postgresql/x; true' 2>/dev/null
 	same "blocks that /run has lost" "$((before - $(stat --file-system --format=%a /run) > 100))" 0
 	without_postgres
-	# What is left of it keeps no other from being started.
+	# Its leftovers do not prevent the next start.
 	systemctl start nexus-restore-test
 	same "left beside the sockets" "$(find /run/nexus/scratch -name a)" ""
 }
@@ -261,6 +260,6 @@ check no_password_of_the_living redis redis_acl
 check every_run_has_another
 check limits_of_the_living_are_their_own
 check the_sockets_directory_fills_nothing
-# The last: its log takes room for some time.
+# The last check, because its log takes up room for some time.
 check sql_in_the_living_server_is_ended
 report

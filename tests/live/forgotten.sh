@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Forgotten rows after a restore and an undo, inside an installed machine: the right ledger and keys are in place, no forgotten
-# row comes back, no other row is lost, and no file holds them. Needs the owner's identity.
+# Tests forgotten rows after a restore and an undo, inside an installed machine: the right ledger and keys are in place, no forgotten row
+# comes back, no other row is lost, and no file contains them. Needs the owner's identity.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -14,7 +14,7 @@ shopt -s inherit_errexit
 
 trap 'rm -rf "$work"; drop_all lethe' EXIT
 
-# Machine B forgot everything; then it got new rows, which are in a set. Machine A has others, and its own ledger.
+# Machine B forgot everything, then got new rows, which are in a set. Machine A has other rows, and its own ledger.
 two_machines() {
 	machine b
 	fill 1 100 goes
@@ -26,7 +26,7 @@ two_machines() {
 	purge --episode 200 2>/dev/null
 	lethe >"$work/before"
 }
-# Ledger, keys and rows of the machine.
+# Prints a digest of the machine's ledger, keys and rows.
 lethe() {
 	sha256sum <"$ledger"
 	sha256sum <"$NEXUS_CREDENTIALS/ledger_key"
@@ -35,7 +35,7 @@ lethe() {
 rows() { memory --command="SELECT count(*) FROM episode WHERE ${1:-true}"; }
 open() { purge --ledger --json | jq '[.[] | select(.rows == null)] | length'; }
 
-# The safety backup is the last step before the swap that can fail; nexus-restore runs the nexus-backup that is beside it.
+# The safety backup is the last step that can fail before the swap; nexus-restore runs the nexus-backup beside it.
 restore_that_fails_leaves_ledger_and_keys() {
 	two_machines
 	install -d "$work/bin"
@@ -53,11 +53,11 @@ undo_returns_ledger_and_keys() {
 	apply b --no-safety-backup --yes
 	same "rows of b" "$(rows "kind = 'b'")" 50
 	same "keys" "$(wc -l <"$NEXUS_CREDENTIALS/ledger_key")" 2
-	# What b decided is known here now, and done; so nothing of it runs at night.
+	# The ledger now has b's decisions as done, so none of them runs at night.
 	purge --ledger --json | jq -e 'any(.[]; .what | startswith("all until"))' >/dev/null
 	purge 2>/dev/null
 	same "rows of b after a night" "$(rows "kind = 'b'")" 50
-	# It is in both databases, and forgotten while the other has its place.
+	# The row is in both databases, and is forgotten while the other database is live.
 	purge --episode 7 2>/dev/null
 	undo >"$work/said"
 	grep -q '1 row that had been forgotten since' "$work/said"
@@ -66,12 +66,12 @@ undo_returns_ledger_and_keys() {
 	purge --ledger --json | jq -e 'all(.[]; .what | startswith("all") | not)' >/dev/null
 	same "rows of the next nexus-purge" "$(purge --json 2>/dev/null | jq .rows)" 0
 	same "rows after it, and open decisions" "$(rows) $(open)" '198 0'
-	# And forward again: b's, with its ledger and keys, and without what was forgotten.
+	# Forward again: to b's database, with its ledger and keys, and without what was forgotten.
 	undo >/dev/null
 	same "rows of b" "$(rows "kind = 'b'") $(rows 'id = 7')" '49 0'
 	same "keys" "$(wc -l <"$NEXUS_CREDENTIALS/ledger_key")" 2
 	purge --ledger --json | jq -e 'any(.[]; .what | startswith("all until"))' >/dev/null
-	# Kept databases that are dropped take their ledgers along.
+	# Dropping a kept database also removes its ledger.
 	nexus-restore drop-kept "$(databases_of 'lethe undone')" --pg-database lethe --purge-ledger "$ledger" --yes >/dev/null
 	same "ledgers that are kept" "$(find "${ledger%.jsonl}.kept" "$NEXUS_CREDENTIALS" -type f -name '*kept*' -o -path '*.kept/*')" ''
 }
@@ -81,13 +81,13 @@ other_machines_ledger_is_asked_about() {
 	exits 64 "it is another machine's" apply b --no-safety-backup
 	docker exec nexus-postgres dropdb lethe
 	exits 64 "it is another machine's" apply b --no-safety-backup
-	# Its own set: nothing is asked but whether it may be replaced.
+	# For its own set the only question is whether to replace the database.
 	fill 1 10 a
 	backup
 	! apply a --no-safety-backup 2>&1 | grep -q "another machine's"
 }
 
-# What this machine forgot is a large part of another machine's set.
+# The decisions of this machine cover a large part of another machine's set.
 large_part_is_asked_about() {
 	machine b
 	fill 1 100 goes
@@ -101,18 +101,18 @@ large_part_is_asked_about() {
 	fails 'Of 100 rows of public.episode the purge ledger forgets 100 rows again' on_a_terminal no apply_as_is b
 	same "ledger, keys and rows" "$(lethe)" "$(<"$work/before")"
 }
-# A person types yes to the first question, and then this.
+# Types yes to the first question, and then $1.
 on_a_terminal() { printf 'yes\n%s\n' "$1" | script --quiet --return --command "$(printf '%q ' bash -c "$(declare -f apply_as_is); apply_as_is $3")" /dev/null; }
 apply_as_is() {
 	nexus-restore apply "$work/$1/sets/"*/ --pg-database lethe --backup-dir "$work/$1/sets" --purge-ledger "$ledger" --identity "$owner" --no-redis --no-safety-backup
 }
 
-# Decisions that no run of this machine has measured: a ledger from elsewhere.
+# No run of this machine has measured the decisions, because the ledger comes from elsewhere.
 open_decisions_are_measured() {
 	machine a
 	fill 1 100 goes
 	purge --type goes --yes 2>/dev/null
-	# Its first line alone: what it decided is open. The mark that a person agreed would be true of that person's machine.
+	# The first decision records a person's consent, which holds only on that machine. The third has none, and stays open below.
 	jq -e '.decision.agreed' <<<"$(head -n 1 "$ledger")" >/dev/null
 	fill 1 100 goes
 	memory --command="INSERT INTO episode SELECT i, now(), 'a', '{}', 'a', 'of a' FROM generate_series(1001, 1100) i"
@@ -138,7 +138,7 @@ replay_is_idempotent() {
 	memory --command="CREATE TABLE copy AS SELECT * FROM episode"
 	purge --episode 3 2>/dev/null
 	lines=$(wc -l <"$ledger")
-	# An older copy of the database takes its place, without NEXUS.
+	# Replaces the database by an older copy, without NEXUS.
 	memory --command="INSERT INTO episode SELECT * FROM copy WHERE id = 3"
 	same "rows of a replay" "$(purge --replay --json 2>/dev/null | jq .rows)" 1
 	same "rows of another" "$(purge --replay --json 2>/dev/null | jq .rows)" 0
@@ -148,7 +148,7 @@ replay_is_idempotent() {
 	same "rows of one since yesterday" "$(purge --replay --since "$(date -u -d yesterday +%F)" --json 2>/dev/null | jq .rows)" 1
 }
 
-# Tables of the person's own, three deep, with the rule that PostgreSQL takes when none is said.
+# The owner's tables, three deep, with PostgreSQL's default rule.
 with_tables_that_refer() {
 	machine a
 	fill 1 100 a
@@ -159,7 +159,7 @@ with_tables_that_refer() {
 		--command="INSERT INTO remark SELECT i, i, 'r' FROM generate_series(1, 10) i" \
 		--command="INSERT INTO star SELECT i, i FROM generate_series(1, 10) i"
 	backup
-	# When it was forgotten nobody referred to it any more.
+	# When it was forgotten, no row referred to it any more.
 	memory --command="DELETE FROM star WHERE remark = 5" --command="DELETE FROM remark WHERE id = 5" --command="DELETE FROM quote WHERE id = 5"
 	purge --episode 5 2>/dev/null
 }
@@ -174,7 +174,7 @@ who_refers_is_the_owners_choice() {
 	apply a --no-safety-backup --yes --referring cascade --json >"$work/done.json"
 	same "rows" "$(rows) $(memory --command="SELECT (SELECT count(*) FROM quote), (SELECT count(*) FROM remark), (SELECT count(remark) FROM star), (SELECT count(*) FROM star)")" '99 9|9|9|10'
 	same "what was said" "$(jq -c '[.referring[] | .deleted, .emptied]' "$work/done.json")" '[1,0,1,0,0,1]'
-	# The living table, by the same choice; a column that may not be NULL stops it.
+	# The live table, by the same rule; a NOT NULL column stops it.
 	exits 65 'rows of "public"."quote" refer to them' purge --episode 6
 	purge --episode 6 --referring set-null 2>/dev/null
 	memory --command="UPDATE quote SET episode = 7 WHERE id = 7" --command="ALTER TABLE quote ADD CHECK (id <> 7 OR episode IS NOT NULL)" --command="DELETE FROM quote WHERE episode IS NULL AND NOT EXISTS (SELECT FROM remark WHERE quote = quote.id)" --command="DELETE FROM remark WHERE quote IN (SELECT id FROM quote WHERE episode IS NULL)" --command="DELETE FROM quote WHERE episode IS NULL" --command="ALTER TABLE quote ALTER episode SET NOT NULL"
@@ -183,7 +183,7 @@ who_refers_is_the_owners_choice() {
 	same "what was said" "$(jq -c '[.referring[] | .deleted]' "$work/done.json")" '[1,1,0]'
 	same "the row, and who referred" "$(rows 'id = 7')$(memory --command="SELECT count(*) FROM quote WHERE id = 7")$(memory --command="SELECT count(*) FROM remark WHERE id = 7")" 000
 }
-# One that refers to itself, in a ring, and twice.
+# A table that refers to itself, in a ring, and twice.
 rings_end() {
 	machine a
 	fill 1 10 a
@@ -208,33 +208,33 @@ no_file_holds_what_a_restore_forgot_again() {
 	apply a --no-safety-backup --yes --json >"$work/done.json" 2>/dev/null
 	same "rows forgotten again" "$(jq .forgotten "$work/done.json")" 40
 	docker exec nexus-postgres dropdb --force "$(jq -r .kept "$work/done.json")"
-	# They are there until it is cleaned: so that finding none means something.
+	# The control: the sentence is in the files before the cleaning.
 	grep -rqa quillomander "$data"
 	purge 2>/dev/null
 	same "files that hold it" "$(grep -rla quillomander "$data" || true)" ''
 	same "rows, and open decisions" "$(rows) $(open)" '1960 0'
-	# A copy to look at is cleaned at once: no nightly run comes there.
+	# A copy made with --into is cleaned at once, because no nightly run cleans it.
 	apply a --into lethe_look >/dev/null 2>&1
 	same "files that hold it" "$(grep -rla quillomander "$data/18/docker/base/$(server --command="SELECT oid FROM pg_database WHERE datname = 'lethe_look'")" || true)" ''
 }
 
-# The set that is restored is the oldest, and would go when the safety backup is made.
+# The restored set is the oldest, and the rotation of the safety backup would remove it.
 set_that_is_restored_is_not_rotated_away() {
 	local hours
 	machine a
 	fill 1 10 a
-	# Twelve nights, of which the first five are older than a week; only the first is being restored.
+	# Twelve nights; the first five are older than a week, and only the first is being restored.
 	for hours in $(seq 276 -24 12); do
 		NEXUS_KEEP_MIN=20 faketime -f -"$hours"h nexus-backup --pg-database=lethe --backup-dir="$sets" --redis=no --purge-ledger="$ledger" --proofs-dir="$work" 2>/dev/null
 	done
 	NEXUS_KEEP_MIN=1 NEXUS_KEEP_DAYS=7 nexus-restore apply 1 --pg-database lethe --backup-dir "$sets" --purge-ledger "$ledger" --no-redis --yes --identity "$owner" >/dev/null
 	same "numbers of the sets" "$(sets "$sets" | cut -d- -f1 | xargs)" "000001 $(seq --format=%06g --separator=' ' 6 13)"
-	# Later it goes.
+	# A later rotation removes it.
 	NEXUS_KEEP_MIN=1 NEXUS_KEEP_DAYS=7 nexus-backup --backup-dir="$sets" --proofs-dir="$work" --rotate-only 2>/dev/null
 	same "numbers of the sets" "$(sets "$sets" | cut -d- -f1 | xargs)" "$(seq --format=%06g --separator=' ' 6 13)"
 }
 
-# Measured by way of the server's process: whatever container and volume it is in.
+# Measures the disk through the server's process, in whatever container and volume it is.
 disk_that_the_living_server_needs_is_left_to_it() {
 	machine a
 	fill 1 10 a

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Debian's fortunes, English and Spanish, as episodes for a trial. usage: fortunes.py store NUMBER | rest NUMBER
+"""Turns Debian's fortunes, English and Spanish, into episodes for a trial. usage: fortunes.py store NUMBER | rest NUMBER
 
-store: so many of them, evenly chosen, through the API, as a program would. rest: all others, as CSV: content, language, file.
+store: stores NUMBER of them, evenly chosen, through the API. rest: prints all others as CSV: content, language, file.
 """
 
 import csv
@@ -13,12 +13,12 @@ import sys
 import time
 
 TEXTS = pathlib.Path("/usr/share/games/fortunes")
-# Small enough that each has its vectors within the time that the API gives nexus-embed.
+# Small enough that the API's time limit for nexus-embed suffices for its vectors.
 PORTION = 20
 
 
 def fortunes():
-    """(text, language, file), in one order always; those below es/ are Spanish. Texts of a file are split by lines that are a %."""
+    """Yields (text, language, file), always in the same order; those below es/ are Spanish. Lines of % separate the texts of a file."""
     for file in sorted(one for one in TEXTS.rglob("*") if one.is_file() and one.suffix not in (".dat", ".u8") and "off" not in one.parts):
         language = "es" if "es" in file.relative_to(TEXTS).parts else "en"
         for text in file.read_text(encoding="utf-8", errors="replace").split("\n%\n"):
@@ -28,19 +28,19 @@ def fortunes():
 
 
 def split(number):
-    """Those for the API, and the rest."""
+    """Returns those for the API, and the rest."""
     everything = list(fortunes())
     every = max(1, len(everything) // number)
     return everything[::every][:number], [one for place, one in enumerate(everything) if place % every or place // every >= number]
 
 
 def action(text, language, file):
-    """One of a batch."""
+    """Returns one action of a batch."""
     return {"action_type": "fortune", "action_details": {"content": text, "file": file}, "tags": [language, file]}
 
 
 def store(chosen):
-    """In portions; says how far it is."""
+    """Stores them in portions, and prints its progress."""
     connection = http.client.HTTPConnection("localhost", timeout=120)
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.connect("/run/nexus/api.sock")

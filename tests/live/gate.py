@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Damages a restored database between restore and comparison, or runs a command then, at no other moment:
-usage gate.py SQL, gate.py --run COMMAND [ARGUMENT…]. The process NEXUS_TEST_HALTED, which is stopped, continues once this session waits for the lock.
+"""Damages a restored database exactly between restore and comparison, or runs a command at that moment:
+usage gate.py SQL, gate.py --run COMMAND [ARGUMENT…]. Once this session waits for the lock, it continues the stopped process NEXUS_TEST_HALTED.
 
-Holds a lock on table m.gate from when its rows are there. The comparison begins with that table, so when it is seen to
-wait for the lock, everything has been restored and nothing has been compared.
+Locks table m.gate once its rows are there. The comparison begins with that table, so while it waits for the lock, everything is restored
+and nothing is compared.
 """
 
 import os
@@ -14,7 +14,7 @@ import time
 
 PSQL = ["docker", "exec", "-i", "--user", "1879048999", "nexus-scratch-postgres", "psql", "-XAtq", "--set=ON_ERROR_STOP=1",
         "--dbname=restore_test"]
-# Of other sessions; the test's COPY asks for the weakest lock there is.
+# Counts other sessions that wait; the test's COPY requests the weakest lock.
 WAITING = ("SELECT count(*) FROM pg_locks WHERE relation = 'm.gate'::regclass AND NOT granted "
            "AND mode = 'AccessShareLock'")
 # Whether a session has the lock or waits for it.
@@ -27,13 +27,13 @@ def say(session, sql):
 
 
 def ask(session, sql):
-    """The one line that sql gives."""
+    """Runs sql, and returns its only line."""
     say(session, sql)
     return session.stdout.readline().strip()
 
 
 def go_on_once_it_is_asked_for(halted, pid):
-    """It may have been halted while it loads the rows: then we wait for it, and not only it for us."""
+    """Continues the stopped process. It may have stopped while it loads the rows, and then this session waits for it."""
     with subprocess.Popen(PSQL, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watching:
         while ask(watching, ASKED.format(pid)) == "0":
             time.sleep(0.02)
@@ -47,7 +47,7 @@ def main():
         pid = ask(session, "SELECT pg_backend_pid()")
         while True:
             if time.monotonic() > end:
-                sys.exit("the rows did not come")
+                sys.exit("the rows did not appear")
             # Queues behind the transaction that loads the rows, if that has begun.
             say(session, "BEGIN; LOCK TABLE m.gate; SELECT count(*) FROM m.gate")
             if halted:
@@ -58,15 +58,15 @@ def main():
             ask(session, "ROLLBACK; SELECT 0")
         while ask(session, WAITING) != "1":
             if time.monotonic() > end:
-                sys.exit("the comparison was not seen to wait: the lock came too late")
+                sys.exit("the comparison did not wait: the lock came too late")
             time.sleep(0.02)
         if sys.argv[1] == "--run":
-            # Only then is the lock let go of; the session may be among what the command ends.
+            # Releases the lock afterwards; the command may end this session.
             sys.exit(subprocess.run(sys.argv[2:], check=False).returncode)
         ask(session, sys.argv[1] + "; COMMIT; SELECT 'done'")
         session.stdin.close()
         if session.wait() != 0:
-            sys.exit("the damage could not be done")
+            sys.exit("cannot do the damage")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# nexus-health inside an installed machine: it mends what is broken, tells each thing once, and lives through being broken
-# itself. Everything is done to it for real.
+# Tests nexus-health inside an installed machine: it repairs what is broken, reports each problem once, and survives faults of its own.
+# All faults are real.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -23,13 +23,13 @@ work=$(mktemp -d)
 trap put_back EXIT
 keep_settings
 
-# A way of telling, whose absence is a finding too.
+# A channel for alerts, because its absence is a finding too.
 setting NEXUS_ALERT_COMMAND=/bin/true
-# ---- At the interval that is shipped
+# ---- At the default interval
 restart_health
 check serves_again_after hang postgres 90
 
-# ---- Faster from here on, and what the machine beside us does to the processor is none of our business
+# ---- Faster from here on, and without the load of other programs on this machine
 setting NEXUS_HEALTH_INTERVAL=1s NEXUS_HEAL_PER_HOUR=20 NEXUS_HEALTH_PRESSURE=off NEXUS_HEALTH_CPU=off
 restart_health
 check serves_again_after hang redis 90

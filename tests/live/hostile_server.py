@@ -1,4 +1,4 @@
-"""Answers every client that takes it for PostgreSQL with one error, whose text is the second argument."""
+"""Poses as PostgreSQL, and answers every client with one error, whose text is the second argument."""
 
 import socket
 import struct

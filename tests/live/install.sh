@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# install.sh, in a fresh machine with Docker and no NEXUS: what it refuses, what a broken run leaves, that a second run
-# changes nothing, what an upgrade keeps, and what removal removes. Needs the helpers in bin/ beside install.sh.
-# Ends with NEXUS removed and purged.
+# Tests install.sh in a fresh machine with Docker and without NEXUS: what it refuses, what a broken run leaves, that a second run changes
+# nothing, what an upgrade keeps, and what a removal removes. Needs the helpers in bin/ beside install.sh. Ends with NEXUS purged.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")

@@ -1,11 +1,11 @@
-# For tests of forgetting and restoring, inside an installed machine: machines in directories, each with its ledger, keys and sets,
-# which take turns with the database `lethe`.
+# For tests of forgetting and restoring, inside an installed machine: simulates machines in directories, each with its ledger, keys and
+# sets. They use the database `lethe` in turn.
 # shellcheck shell=bash disable=SC2034,SC2154 # what one part sets, another reads
 
 work=$(mktemp -d)
 export work owner
 
-# machine NAME: from now on this one's ledger, keys and sets, all empty.
+# machine NAME: switches to the ledger, keys and sets of a new machine, all empty.
 machine() {
 	drop_all lethe
 	rm -rf "${work:?}/$1"
@@ -28,7 +28,7 @@ purge() {
 		--agent-column agent --redis-copies none --ttl= "$@"
 }
 backup() { backup_of lethe "$sets" --purge-ledger="$ledger" --proofs-dir="$work" 2>/dev/null; }
-# apply MACHINE [OPTION…]: that machine's newest set, on the machine that has its turn.
+# apply MACHINE [OPTION…]: restores that machine's newest set on the current machine.
 apply() { apply_with nexus-restore "$@"; }
 apply_with() {
 	local program=$1 from=$work/$2/sets

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# NEXUS must not take a loss for a new start: an unmounted backup disk, a lost volume, an emptied memory. Inside an installed
-# machine without data of value. Only ls and sha256sum judge the full sets. Takes some minutes.
+# NEXUS must not mistake a loss for a new start: an unmounted backup disk, a lost volume, an emptied memory. Runs inside an installed
+# machine without valuable data. Judges the full sets only with ls and sha256sum. Takes some minutes.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -9,23 +9,23 @@ shopt -s inherit_errexit
 . "$(dirname "${BASH_SOURCE[0]}")/sets.sh"
 
 work=$(mktemp -d)
-# Another one each time: the machine remembers.
+# A new one each time, because the machine remembers it.
 disk=/mnt/backups-of-the-test-$$
 episodes=nexus_memory.zep_episodic_memory
 settings=/etc/nexus/nexus.env
 trap 'umount -q "$disk" || true; rm -rf "$work"' EXIT
 
-# As many as are counted below, whatever a run before has left.
+# The number that is counted below, whatever an earlier run has left.
 fill() {
 	as_owner --command="DELETE FROM $episodes" --command="INSERT INTO $episodes (content) SELECT 'lost: ' || i || repeat(md5(i::text), 3) FROM generate_series(1, 3000) i"
 }
 rows() { as_owner --command="SELECT count(*) FROM $episodes"; }
 
-# Names of sets, and a digest of every file of theirs.
+# Prints the names of sets, and a digest of each of their files.
 digests() { (cd "$1" && find . -mindepth 2 -type f -not -path './.*' -exec sha256sum {} + | sort -k 2); }
 proofs() { (cd /var/lib/nexus/proofs && find . -name '*.json' -exec sha256sum {} + | sort -k 2); }
 
-# level_of ID: what nexus-health finds.
+# level_of ID: prints the level of that finding of nexus-health.
 level_of() { { nexus-health --json || true; } | jq --raw-output --arg id "$1" '.findings[] | select(.id == $id) | .level'; }
 
 # ---- The disk of the backups is not mounted
@@ -42,11 +42,11 @@ sets_go_to_a_disk_and_the_numbers_go_on() {
 	install -d -m 700 -o nexus -g nexus "$work/disk" "$disk"
 	chmod 755 "$work"
 	mount --bind "$work/disk" "$disk"
-	# Takes the first one there, since there is none.
+	# There is no earlier set, so the directory is accepted.
 	backup_dir_is "$disk"
 	same "the number of the first set there" "$((10#$(newest "$disk" | cut -d- -f1)))" $((last + 1))
 	grep -qx "RequiresMountsFor=$disk /var/lib/nexus/proofs" /etc/systemd/system/nexus-backup.service.d/10-nexus-places.conf
-	# It must live to tell that the disk is away.
+	# It must run to report that the disk is missing.
 	same "what nexus-health waits for" "$(systemctl show --property=RequiresMountsFor --value nexus-health | found "$disk" && echo the disk)" ""
 	systemctl start nexus-restore-test
 	same "the finding" "$(level_of backup-directory)" ok
@@ -86,7 +86,7 @@ a_person_can_mean_a_new_directory() {
 	same "the set there" "$((10#$(newest "$disk" | cut -d- -f1)))" $((last + 1))
 	same "its owner" "$(stat -c %U "$disk/$(newest "$disk")")" nexus
 	systemctl start nexus-backup
-	# And the disk is the one that is not meant now.
+	# The former disk is now the wrong one.
 	mount --bind "$work/disk" "$disk"
 	exits 78 'Is its disk mounted?' nexus-backup
 	umount "$disk"
@@ -114,8 +114,8 @@ no_empty_memory_takes_the_place_of_a_lost_one() {
 }
 says_that_it_is_lost() { docker logs nexus-postgres 2>&1 | found 'refusing to create an empty memory: this machine has had one'; }
 
-# start.sh itself, in the server's image, with a program that says it is another version: where the setting and the image were
-# changed beside a full cluster.
+# Runs start.sh in the server's image, with a program that reports another version, as if the owner had changed setting and image
+# beside a full cluster.
 another_major_is_no_new_memory() {
 	local said
 	install -d "$work/bin" "$work/etc" "$work/volume/18/docker"
@@ -126,7 +126,7 @@ another_major_is_no_new_memory() {
 	said=$(start_19) && return 1
 	[[ $said == *'NEXUS_POSTGRES_MAJOR is 19, but the memory is of PostgreSQL 18'* ]] || { printf '%s\n' "$said" >&2 && return 1; }
 	same "clusters" "$(ls "$work/volume")" 18
-	# nexus-upgrade-postgres means it.
+	# nexus-upgrade-postgres writes this file.
 	echo 19 >"$work/etc/new-memory"
 	# shellcheck disable=SC2016 # the program's own
 	printf '#!/bin/sh\nmkdir -p "${1#--pgdata=}" && echo 19 >"${1#--pgdata=}/PG_VERSION"\n' >"$work/bin/initdb"
@@ -157,7 +157,7 @@ a_person_can_begin_with_an_empty_memory_and_restore() {
 	systemctl start nexus-backup
 }
 
-# ---- The memory is emptied, and nobody notices for three weeks
+# ---- The memory is emptied, and the owner does not notice for three weeks
 
 twenty_nights_remove_no_set_that_holds_it() {
 	local full night
@@ -165,9 +165,9 @@ twenty_nights_remove_no_set_that_holds_it() {
 	full=$(newest)
 	same "its proof" "$(jq .proven "/var/lib/nexus/proofs/${full%%-*}.json")" true
 	(cd "$backups/$full" && find . -type f -exec sha256sum {} + | sort -k 2) >"$work/full"
-	# So that --expunge would have a reason to remove it.
+	# Gives --expunge a reason to remove the set.
 	nexus-purge --episode "$(as_owner --command="SELECT episode_id FROM $episodes LIMIT 1")" --yes >"$work/said" 2>&1
-	# As another Docker context does it, or a version of NEXUS that made no mark.
+	# As with another Docker context, or a version of NEXUS that left no mark.
 	lose_the_volume
 	rm /etc/nexus/postgres/memory-made
 	systemctl start nexus-stack nexus.target
@@ -178,7 +178,7 @@ twenty_nights_remove_no_set_that_holds_it() {
 	for night in $(seq 20); do faketime "+$night days" nexus-backup; done
 	same "the full set after twenty nights" "$(cd "$backups/$full" && find . -type f -exec sha256sum {} + | sort -k 2)" "$(cat "$work/full")"
 	(cd "$backups/$full" && sha256sum --quiet --check SHA256SUMS)
-	# The empty ones do go, so that the disk does not fill.
+	# Rotation removes empty sets, so that the disk does not fill.
 	(($(sets | wc -l) < 25))
 	same "what is found" "$(level_of backup-rows)" critical
 	exits 75 'where set' nexus-purge --expunge --yes
@@ -191,10 +191,10 @@ dates_to_come_are_said() {
 
 the_rows_come_back_and_all_is_well() {
 	local full
-	# The first of those that hold anything: its number is in the message.
+	# The first set with rows: its number is in the message.
 	full=$({ nexus-health --json || true; } | jq --raw-output '.findings[] | select(.id == "backup-rows") | .advice' | grep -oE 'apply [0-9]+' | cut -d' ' -f2)
 	nexus-restore apply "$full" --identity "$owner" --yes >"$work/said" 2>&1
-	# All but the one that was forgotten.
+	# All except the forgotten one.
 	same "episodes" "$(rows)" 2999
 	systemctl reload nexus-stack
 	systemctl start nexus-backup

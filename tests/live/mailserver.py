@@ -1,4 +1,4 @@
-"""A mail server that keeps what it is given: mailserver.py PORT DIRECTORY, one file a mail. It tells systemd when it is ready."""
+"""A mail server that stores each mail as a file: mailserver.py PORT DIRECTORY. Notifies systemd when it is ready."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ port, directory = int(sys.argv[1]), sys.argv[2]
 
 
 class Session(socketserver.StreamRequestHandler):
-    """Says yes to everything (RFC 5321), and keeps a mail before it says so."""
+    """Accepts everything (RFC 5321), and stores a mail before it confirms it."""
 
     def handle(self):
         self.say("220 ready")
@@ -31,7 +31,7 @@ class Session(socketserver.StreamRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """One that can be started again at once."""
+    """A server that can restart at once."""
 
     allow_reuse_address = True
 

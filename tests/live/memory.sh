@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# `memory.sh load` fills an installed machine's memory, `memory.sh texts` stores some episodes; `memory.sh digest` prints rows and a digest of all that it holds, before
-# a disaster and after it, on whichever machine.
+# `memory.sh load` fills an installed machine's memory, `memory.sh texts` stores some episodes, and `memory.sh digest` prints rows and a
+# digest of all its content, on any machine, before and after a disaster.
 set -euo pipefail
 shopt -s inherit_errexit
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 
 memory=nexus_memory.zep_episodic_memory
 
-# One in ten has a vector: entering them in the index is most of the time that this takes.
+# One in ten has a vector, because inserting into the index takes most of the time.
 load() {
 	as_owner --command="INSERT INTO $memory (content, tags, metadata, embedding)
 		SELECT 'episode ' || i || ': ' || md5(i::text), ARRAY['disaster'], jsonb_build_object('action_type', 'note'),
@@ -16,7 +16,7 @@ load() {
 		FROM generate_series(1, 20000) i"
 }
 
-# Few: the machine's model makes their vectors.
+# A few, because the machine's model makes their vectors.
 texts() {
 	as_owner --command="INSERT INTO $memory (content, tags, metadata)
 		SELECT concat_ws(' ', who, what, place), ARRAY['page'], jsonb_build_object('action_type', 'note')

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The profile `metrics` inside an installed machine: off is nothing at all, on is figures for this machine alone, and every
-# question of the dashboard has an answer. Prometheus and node_exporter are Debian's, under the names of the official images;
-# there is no Grafana to be had here, so of it only the files are looked at.
+# Tests the profile `metrics` inside an installed machine: off starts nothing, on serves figures only to this machine, and every query of
+# the dashboard has a result. Prometheus and node_exporter are Debian's, under the names of the official images. There is no Grafana
+# here, so only its files are checked.
 #
 # usage: metrics.sh DIRECTORY     with prometheus, promtool and prometheus-node-exporter
 set -euo pipefail
@@ -15,7 +15,7 @@ settings=/etc/nexus/nexus.env
 compose=/usr/local/share/nexus/compose
 drop_in=/run/systemd/system/nexus-metrics.service.d
 prometheus=http://127.0.0.1:6669
-# An address of this machine that is not the loopback.
+# An address of this machine besides the loopback.
 elsewhere=10.99.0.1
 work=$(mktemp -d)
 trap put_back EXIT
@@ -32,11 +32,11 @@ switch() {
 	systemctl restart nexus-metrics.service
 }
 
-# ---- What stands in for the official images
+# ---- Stand-ins for the official images
 
 image_of() { sed -nE "s/.*\\$\\{$1:-([^}]+)\\}.*/\\1/p" "$compose/docker-compose.yml"; }
 
-# stand_in IMAGE BINARY=PATH…: with what they are linked to, and the directories that the compose file needs.
+# stand_in IMAGE BINARY=PATH…: makes an image of the binaries with their libraries, and the directories that the compose file needs.
 stand_in() {
 	local image=$1 root=$work/root pair library
 	shift
@@ -98,24 +98,24 @@ listens_on_the_loopback_alone() {
 	same "addresses" "$(ss --tcp --listening --numeric --no-header | awk '{ print $4 }' | grep -E ':(6668|6669)$' | sort)" $'127.0.0.1:6668\n127.0.0.1:6669'
 }
 
-# browser.py shows that no browser connects to these ports. Where a person forwards one, no page of another site may read the answer.
+# browser.py shows that no browser connects to these ports. If the owner forwards one, no page of another site may read the answer.
 pages_may_not_read() {
 	local said
 	said=$(curl --silent --dump-header - --output /dev/null --header 'Origin: http://evil.example' "$prometheus/api/v1/labels")
 	[[ $said == *" 200 "* && ${said,,} != *access-control-allow-origin* ]]
 }
 
-# promtool is the program there is in those containers that can ask another machine.
+# In these containers, promtool is a program that can connect to another machine.
 no_packet_leaves() {
 	python3 -m http.server --bind "$elsewhere" 8098 >/dev/null 2>&1 &
 	await 10 curl --silent --fail --output /dev/null "http://$elsewhere:8098/"
-	# From outside it gets an answer, though not one that it understands.
+	# The control: outside of the containers it gets an answer, though not one of Prometheus.
 	fails "404" "$binaries/promtool" query instant "http://$elsewhere:8098" 'vector(1)'
 	fails "dial tcp" docker exec nexus-prometheus promtool query instant "http://$elsewhere:8098" 'vector(1)'
 	kill %1
 }
 
-# Even if one of them listened everywhere.
+# Even if one of them listened on every address.
 no_packet_comes_in() {
 	systemd-run --quiet --collect --unit=metrics-test --slice=nexus-metrics.slice python3 -m http.server --bind 0.0.0.0 8099
 	await 10 curl --silent --fail --output /dev/null http://127.0.0.1:8099/
@@ -156,7 +156,7 @@ keeps_fifteen_days() { same "retention" "$(curl --silent "$prometheus/api/v1/sta
 
 # ---- The dashboard
 
-# A proof, and a day of history: what a machine has that has run for a while.
+# Makes a proof and a day of history, like a machine that has run for a while.
 what_time_brings() {
 	if ! grep -qs '"proven":true' /var/lib/nexus/proofs/*.json; then systemctl start nexus-restore-test.service; fi
 	if (($(wc -l </var/lib/nexus/health/history.jsonl) < 24)); then
@@ -166,7 +166,7 @@ what_time_brings() {
 	systemctl restart nexus-health.service
 }
 
-# The API has figures of what it was asked, so it is asked something.
+# Sends requests to the API, because it has figures only of requests.
 each_question_has_an_answer() {
 	local api=http://127.0.0.1:8003/memory id
 	id=$(curl --silent --fail "$api/action" --json '{"action_type": "note", "action_details": {"content": "a row for the dashboard"}}' | jq --raw-output .episode_id)

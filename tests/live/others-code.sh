@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Forgetting never runs code of a role that is no superuser, inside an installed machine: mallory may refer to episodes, and hangs
-# code on her tables that would make her a superuser. Then nothing is deleted, and what is in the way is named. Needs the owner's
-# identity.
+# Forgetting never runs code of a role that is not a superuser. mallory may refer to episodes, and attaches code to her tables that would
+# make her a superuser. Then nexus-purge deletes nothing, and names the code. Runs inside an installed machine; needs the owner's identity.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -15,10 +14,10 @@ shopt -s inherit_errexit
 
 trap 'rm -rf "$work"; drop_all lethe; server --command="DROP ROLE IF EXISTS mallory"' EXIT
 
-# mallory [OPTION of psql…]: SQL as she.
+# mallory [OPTION of psql…]: runs SQL as mallory.
 mallory() { memory --command='SET SESSION AUTHORIZATION mallory' "$@"; }
 
-# A table of hers that refers to the first episodes, and functions of hers.
+# Makes the episodes, mallory, and her functions.
 begin() {
 	machine m
 	server --command='DROP ROLE IF EXISTS mallory' --command='CREATE ROLE mallory'
@@ -32,11 +31,11 @@ begin() {
 			\$\$BEGIN EXECUTE 'DECLARE later CURSOR WITH HOLD FOR SELECT m.steal()'; RETURN coalesce(NEW, OLD); END\$\$" \
 		--command="CREATE FUNCTION m.steal(bigint) RETURNS boolean LANGUAGE sql AS 'SELECT m.steal() IS NOT NULL'"
 }
-# refers COLUMN: her table, whose column `episode` is that, and a row that refers to episode 1.
+# refers COLUMN: makes her table with this column `episode`, and a row that refers to episode 1.
 refers() { mallory --command="CREATE TABLE m.t (id bigint PRIMARY KEY, episode $1)" --command='INSERT INTO m.t VALUES (1, 1)'; }
 is_super() { server --command="SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'"; }
 
-# refused_because_of WHAT [OPTION…]: the episode and her row stay, and she is what she was.
+# refused_because_of WHAT [OPTION…]: the episode and her row stay, and she gains no rights.
 refused_because_of() {
 	local what=$1 before said status=0
 	shift
@@ -59,7 +58,7 @@ triggers_do_not_run() {
 			refused_because_of 'trigger x of m.t'
 		done
 	done
-	# Which the server would not run for her rows is no reason.
+	# A trigger that the server would not run for her rows does not count.
 	memory --command='DROP TRIGGER x ON m.t' --command='CREATE TRIGGER x BEFORE UPDATE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_once()'
 	purge --episode 1 --json 2>/dev/null >"$work/done.json"
 	same "what was said" "$(jq -c .referring "$work/done.json")" '[{"table":"\"m\".\"t\"","deleted":1,"emptied":0}]'
@@ -87,7 +86,7 @@ what_an_update_evaluates_does_not_run() {
 	refused_because_of 'trigger x of m.t' --referring cascade
 }
 
-# Two deep, by a trigger or by a rule; and on a table of the owner's where she may create triggers.
+# Two deep, by a trigger or by a rule; and on a table of the owner where she may create triggers.
 deep_tables_count() {
 	begin
 	refers 'bigint REFERENCES episode ON DELETE CASCADE'
@@ -103,13 +102,13 @@ deep_tables_count() {
 	refused_because_of 'trigger x of public.episode'
 }
 
-# A comparison calls a cast of her type.
+# A comparison calls the cast of her type.
 casts_do_not_run() {
 	begin
 	mallory --command="CREATE TYPE m.e AS ENUM ('1')" --command="CREATE FUNCTION m.cast(m.e) RETURNS bigint LANGUAGE sql AS 'SELECT 1'" \
 		--command='CREATE CAST (m.e AS bigint) WITH FUNCTION m.cast(m.e) AS IMPLICIT'
 	mallory --command='CREATE TABLE m.t (id bigint PRIMARY KEY, episode m.e REFERENCES episode)' --command="INSERT INTO m.t VALUES (1, '1')"
-	# Only now: PostgreSQL itself calls it as the owner of the episodes when she inserts.
+	# Replaced only now, because PostgreSQL itself calls it as the owner of the episodes when she inserts.
 	mallory --command="CREATE OR REPLACE FUNCTION m.cast(m.e) RETURNS bigint LANGUAGE sql AS 'SELECT m.steal()::bigint * 0 + 1'"
 	refused_because_of 'type of column episode of m.t'
 	begin
@@ -118,7 +117,7 @@ casts_do_not_run() {
 	exits 78 'public.episode belongs to role mallory' purge --episode 1
 }
 
-# A role adds a trigger while a run waits for the table: the run looks for triggers once it has its lock.
+# A role adds a trigger while a run waits for the table: the run checks triggers once it has its lock.
 code_that_comes_meanwhile_does_not_run() {
 	local run in
 	begin
@@ -139,7 +138,7 @@ code_that_comes_meanwhile_does_not_run() {
 }
 run_waits() { [[ $(memory --command="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexus-purge' AND wait_event_type = 'Lock'") -ge 1 ]]; }
 
-# What is in a set is trusted where it is restored, and forgotten again there.
+# A restore trusts the code in its set, and forgets again there.
 restore_is_not_stopped() {
 	begin
 	refers 'bigint REFERENCES episode ON DELETE CASCADE'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A PostgreSQL that is not in Compose, of the version that this Debian has: backed up and restored by commands of the
-# owner's (NEXUS_PG_DUMP, NEXUS_PG_DUMPALL, NEXUS_PG_RESTORE), onto the same server and onto one that is bare; in UTF-8 and
-# not. Runs on any machine, below a directory of its own; where no server is installed, Debian's packages are unpacked there.
+# Backs up and restores a PostgreSQL outside Compose, of this Debian's version, with the owner's commands (NEXUS_PG_DUMP,
+# NEXUS_PG_DUMPALL, NEXUS_PG_RESTORE): onto the same server and onto a bare one, in UTF-8 and other encodings. Runs on any machine, in its
+# own directory. If no server is installed, unpacks Debian's packages there.
 # usage: outside-compose.sh [DIRECTORY WITH nexus-backup AND nexus-restore]
 set -euo pipefail
 shopt -s inherit_errexit
@@ -10,7 +10,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/checks.sh"
 
 installed=${NEXUS_TEST_POSTGRES:-/usr/lib/postgresql}
-# Nobody's own server is meant here.
+# Ignores settings for other servers.
 unset "${!PG@}" "${!NEXUS_@}"
 
 programs=$(cd "${1:-${CARGO_TARGET_DIR:-$here/../../target}/release}" && pwd)
@@ -38,7 +38,7 @@ find_postgres() {
 }
 as_root() { if ((EUID == 0)); then "$@"; else sudo -- "$@"; fi; }
 
-# start_server NUMBER: its socket is in $work/NUMBER.
+# start_server NUMBER: starts a server with its socket in $work/NUMBER.
 start_server() {
 	install -d -m 755 "$work/$1"
 	((EUID != 0)) || chown nobody:nogroup "$work/$1"
@@ -48,14 +48,14 @@ start_server() {
 }
 stop_server() { [[ ! -f $work/$1/data/postmaster.pid ]] || as_server "$postgres/pg_ctl" --pgdata="$work/$1/data" --mode=immediate --silent stop || true; }
 
-# sql NUMBER ARGUMENT…: psql as the superuser.
+# sql NUMBER ARGUMENT…: runs psql as the superuser.
 sql() {
 	local number=$1
 	shift
 	PGPASSFILE=$work/pgpass "$postgres/psql" -XAtq --set=ON_ERROR_STOP=1 --host="$work/$number" --username=postgres "$@"
 }
 definitions() { PGPASSFILE=$work/pgpass "$postgres/pg_dump" --schema-only --host="$work/$1" --username=postgres --dbname="$2" | grep -vE '^(-- |\\(un)?restrict)'; }
-# nexus NUMBER PROGRAM ARGUMENT…
+# nexus NUMBER PROGRAM ARGUMENT…: runs a helper with that server.
 nexus() {
 	local number=$1 program=$2
 	shift 2
@@ -74,7 +74,7 @@ torture_comes_back() {
 a_bare_server_gets_roles_and_all() {
 	nexus 2 nexus-restore apply latest --pg-database torture >"$work/said"
 	grep -q 'role torture_login was made without its password' "$work/said"
-	# A policy's roles come in the order of their numbers, which another server gives in its own way.
+	# A policy's roles come in the order of their OIDs, which differ between servers.
 	same "the restored definitions" "$(definitions 2 torture | grep -v '^CREATE POLICY' | md5sum)" "$(definitions 1 torture | grep -v '^CREATE POLICY' | md5sum)"
 	same "members" "$(sql 2 --dbname=postgres --command="SELECT pg_has_role('torture_login', 'torture_reader', 'member')")" t
 }
@@ -84,7 +84,7 @@ safety_backup_is_made_by_the_same_commands() {
 	nexus 2 nexus-restore undo --pg-database torture --yes >/dev/null
 	nexus 2 nexus-restore drop-kept "$(sql 2 --dbname=postgres --command="SELECT datname FROM pg_database WHERE datname ~ ' undone '")" --pg-database torture --yes
 }
-# Names and texts that the database's encoding has and ours writes otherwise.
+# Names and texts in the database's encoding, which differs from ours.
 other_encodings_come_back() {
 	local encoding
 	for encoding in LATIN1 EUC_JP SQL_ASCII; do

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# The package, in a fresh machine with what it depends on and no NEXUS: apt, nexus-setup, a proven backup; an upgrade while a client
-# stores, and back; removed, purged, nothing left; and a PostgreSQL of the next major version.
+# Tests the package in a fresh machine with its dependencies and without NEXUS: apt, nexus-setup, a proven backup; an upgrade while a
+# client stores, and back; removal, purge, nothing left; and the next major version of PostgreSQL.
 # usage: package.sh DEB [NEXT-DEB OLD-POSTGRES]     the package of the next version, a tar of an older PostgreSQL's image; without
-#        them only whether it comes, works, and goes without a trace
+#        them, tests only installation, work and removal
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -18,10 +18,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 deb=$1 next=${2-} old_postgres=${3-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# For figures: what a check prints otherwise is why it failed.
+# Descriptor 3 is for figures, because a check's other output is the reason of its failure.
 exec 3>&1
 age-keygen -o "$work/owner.txt" 2>/dev/null
-# The next version's image, by another name.
+# The next version's image is the same one under another name.
 docker tag pgvector/pgvector:0.8.7-pg18-trixie pgvector/pgvector:0.8.99-pg18-trixie
 note_traces "$work/traces"
 
@@ -68,7 +68,7 @@ check stack_started_meanwhile "$new_server_runs"
 check stopped_by ctrl-c "$backup_runs"
 check stopped_by KILL "$new_server_runs"
 check hung_up "$new_server_runs"
-# The other moments and signals, half a minute each.
+# The other moments and signals; each takes half a minute.
 if [[ -n ${NEXUS_TEST_LONG-} ]]; then
 	check stopped_by ctrl-c "$new_server_runs"
 	check stopped_by TERM "$new_server_runs"

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# A purge of a large table while programs search and insert, inside an installed machine, on a database of its own: rows per
-# second, memory, and the p95 of search and insert while it runs against the same just before, in one run. Prints a table. It
-# fails when nexus-purge needs more than 64 MiB or, from 100,000 episodes on, when a p95 more than doubles: a short run's p95 is
-# a matter of luck.
+# Measures a purge of a large table while programs search and insert, inside an installed machine, in its own database: rows per second,
+# memory, and the p95 of search and insert during the purge and just before. Prints a table. Fails if nexus-purge needs more than 64 MiB,
+# or, from 100,000 episodes on, if a p95 more than doubles; the p95 of a shorter run is random.
 # usage: purge-bench.sh [EPISODES [PERCENT_EXPIRED [vector|words]]]
 set -euo pipefail
 shopt -s inherit_errexit
@@ -11,7 +10,7 @@ shopt -s inherit_errexit
 
 episodes=${1:-20000}
 share=${2:-30}
-# vector, or words: for so many rows that building the vector index would take longer than one wants to wait.
+# vector, or words, for so many rows that building the vector index would take too long.
 search=${3:-vector}
 work=$(mktemp -d)
 trap 'rm -rf "$work"; docker exec nexus-postgres dropdb --if-exists --force bench_purge' EXIT
@@ -19,8 +18,8 @@ trap 'rm -rf "$work"; docker exec nexus-postgres dropdb --if-exists --force benc
 bench() { docker exec -i nexus-postgres psql -Xq --set=ON_ERROR_STOP=1 --dbname=bench_purge "$@"; }
 table=nexus_memory.zep_episodic_memory
 
-# Vectors with structure: a hundred directions, 5000 places near them, and around each place some of a hundred thousand small
-# deviations. The oldest are the first, as in a table that has grown.
+# The vectors resemble embeddings: a hundred directions, 5000 points near them, and around each point some of a hundred thousand small
+# deviations. The oldest rows are the first, as in a table that has grown.
 fill() {
 	bench --set=n="$episodes" --set=share="$share" --set=from="$1" --set=to="$2" <<-'SQL'
 		INSERT INTO nexus_memory.zep_episodic_memory ("timestamp", content, tags, embedding, metadata)
@@ -34,7 +33,7 @@ make_the_table() {
 	docker exec nexus-postgres dropdb --if-exists --force bench_purge
 	docker exec nexus-postgres createdb bench_purge
 	docker exec --env NEXUS_PG_DATABASE=bench_purge nexus-postgres bash /nexus/migrate.sh
-	# Two at a time fill it, without indexes; they are made after.
+	# Two sessions fill it at a time; the indexes follow.
 	indexes=$(bench -At --command="SELECT indexdef || ';' FROM pg_indexes WHERE tablename = 'zep_episodic_memory' AND indexname !~ 'pkey'")
 	bench -At --command="SELECT format('DROP INDEX nexus_memory.%I;', indexname) FROM pg_indexes WHERE tablename = 'zep_episodic_memory' AND indexname !~ 'pkey'" | bench
 	bench <<-'SQL'
@@ -50,7 +49,7 @@ make_the_table() {
 	wait $!
 	printf 'inserted %d episodes\n' "$episodes"
 	[[ $search == vector ]] || indexes=$(grep -v hnsw <<<"$indexes")
-	# Several processes at it have what is in /dev/shm together, one has as much as it is given.
+	# Parallel processes share /dev/shm; a single one has maintenance_work_mem.
 	size=$(docker exec nexus-postgres df -Pm /dev/shm | awk 'END { print $4 }')
 	if ((size < 3 * episodes / 1000)); then size="SET max_parallel_maintenance_workers = 0; SET maintenance_work_mem = '4GB'"; else size="SET max_parallel_maintenance_workers = 3; SET maintenance_work_mem = '$((size * 3 / 4))MB'"; fi
 	{ printf 'ALTER TABLE %s SET (parallel_workers = 3);\n%s;\n' "$table" "$size" && echo "$indexes" && echo "ALTER TABLE $table RESET (parallel_workers);"; } | bench
@@ -58,10 +57,10 @@ make_the_table() {
 	bench --command="CREATE TABLE public.probe AS SELECT (row_number() OVER () - 1)::int AS n, embedding FROM $table WHERE \"timestamp\" > now() - interval '1 day' LIMIT 100"
 	bench --command='VACUUM ANALYZE' --command='CHECKPOINT'
 }
-# With NEXUS_BENCH_TABLE=kept the table is there from an earlier run that was broken off before its purge.
+# NEXUS_BENCH_TABLE=kept uses the table of an earlier run that ended before its purge.
 [[ ${NEXUS_BENCH_TABLE-} == kept ]] || make_the_table
 
-# load SECONDS FILE: searches and inserts, one after the other, with a pause, as a program does; milliseconds of each in FILE.
+# The load: searches and inserts in turn, with a pause, like a program.
 case $search in
 vector) query='SELECT episode_id FROM nexus_memory.zep_episodic_memory ORDER BY embedding <=> (SELECT embedding FROM probe WHERE n = :r % 100) LIMIT 10' ;;
 words) query="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE nexus_memory.episode_words(content) @@ nexus_memory.episode_query((:r)::text) ORDER BY \"timestamp\" DESC LIMIT 10" ;;
@@ -74,12 +73,12 @@ INSERT INTO nexus_memory.zep_episodic_memory (content, embedding) SELECT 'insert
 SQL
 docker exec -i nexus-postgres sh -c 'cat >/tmp/search.sql' <"$work/search.sql"
 docker exec -i nexus-postgres sh -c 'cat >/tmp/insert.sql' <"$work/insert.sql"
-# p95 KIND FILE: in milliseconds.
+# load KIND SECONDS NAME: runs it with pgbench, which logs each transaction.
 load() { docker exec nexus-postgres pgbench --no-vacuum --file="/tmp/$1.sql" --time="$2" --log --log-prefix="/tmp/log-$1-$3" bench_purge >/dev/null 2>&1; }
-# The log's third column is microseconds, of which 20,000 are the pause.
+# p95 KIND NAME [KEEP]: prints it in milliseconds, and removes the logs without KEEP. The log's third column is microseconds, of which 20,000 are the pause.
 p95() { docker exec nexus-postgres sh -c "cat /tmp/log-$1-$2.*; [ -n '${3-}' ] || rm -f /tmp/log-$1-$2.*" | awk '{ print ($3 - 20000) / 1000 }' | sort -n | awk '{ v[NR] = $1 } END { printf "%.1f\n", v[int(NR * 0.95)] }'; }
 
-# both SECONDS NAME
+# both SECONDS NAME: runs both loads at the same time.
 both() {
 	load search "$1" "$2" &
 	local searching=$!
@@ -95,7 +94,7 @@ purge=$!
 	awk '/VmHWM/ { print $2 }' "/proc/$purge/status" 2>/dev/null >>"$work/peak" || true
 	sleep 0.2
 done) &
-# What it is at, of the server: one word.
+# Prints the purge's present phase, from the server, in one word.
 phase() {
 	bench -At --command="SELECT CASE WHEN query ~ '^REINDEX' THEN 'reindex' WHEN query ~ '^VACUUM' THEN 'vacuum' WHEN query ~ '^DELETE|^BEGIN|^COMMIT' THEN 'delete' WHEN query ~ 'UPDATE|ctid|get_raw' THEN 'overwrite' ELSE 'else' END
 		FROM pg_stat_activity WHERE application_name = 'nexus-purge' ORDER BY state, query_start DESC LIMIT 1" | grep . || echo else
@@ -113,7 +112,7 @@ done
 wait "$purge"
 peak=$(sort -n "$work/peak" | tail -n 1)
 declare -A times
-# By what it was at, before all of it together: that takes the logs away.
+# By phase first, because the p95 of the whole run removes the logs.
 for name in "${phases[@]}"; do for kind in search insert; do times[$kind-$name]=$(p95 "$kind" "busy-$name" keep); done; done
 for kind in search insert; do times[$kind-busy]=$(p95 "$kind" 'busy-*'); times[$kind-idle]=$(p95 "$kind" idle); p95 "$kind" warm >/dev/null; done
 rows=$(jq .rows "$work/done.json")
@@ -125,7 +124,7 @@ for kind in search insert; do
 done
 all_expired_are_gone() { same "rows purged" "$rows" $((episodes * share / 100)); }
 memory_stays_below_64_mib() { ((peak < 64 * 1024)); }
-# Below ten milliseconds nobody waits: there a busy core is most of it.
+# Below ten milliseconds nobody notices, and a busy core explains most of it.
 p95_at_most_doubles() { awk -v a="${times[$1-idle]}" -v b="${times[$1-busy]}" 'BEGIN { exit !(b <= 2 * a || b < 10) }'; }
 recall_stays() { [[ $search != vector ]] || jq -e '.recall_after + 5 >= .recall_before' "$work/done.json" >/dev/null; }
 check all_expired_are_gone

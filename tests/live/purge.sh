@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# nexus-purge, inside an installed machine: what is past its time goes and nothing else, for every agent; what was forgotten
-# does not come back with a backup; no file holds it any more; and every refusal leaves all as it was.
+# Tests nexus-purge inside an installed machine: it deletes expired rows and nothing else, for every agent; forgotten rows do not come
+# back with a backup; no file contains them any more; and a refusal changes nothing.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -17,7 +17,7 @@ settings=/etc/nexus/nexus.env
 cp -a "$settings" "$work/nexus.env"
 trap 'cat "$work/nexus.env" >"$settings"; docker exec nexus-postgres dropdb --if-exists --force oblivion; rm -rf "$work" /var/lib/nexus/ledger/oblivion-*' EXIT
 
-# A database of the test's own, as the installation makes one: three types, two agents, old and young.
+# Makes the test's own database like an installation, with three types, two agents, and old and young rows.
 fill() {
 	docker exec nexus-postgres dropdb --if-exists --force oblivion
 	docker exec nexus-postgres createdb oblivion
@@ -37,12 +37,12 @@ set_to() {
 	for line; do sed -i "s|^${line%%=*}=.*|$line|" "$settings"; done
 }
 purge() { nexus-purge --json "$@" 2>"$work/said"; }
-# A ledger of the test's own: the machine's is not touched, and decisions about rows that fill made anew do not count.
+# Begins the test's own ledger, to spare the machine's. Earlier decisions must not apply to the rows that fill makes.
 begin_ledger() {
 	ledger=/var/lib/nexus/ledger/oblivion-$1.jsonl
 	set_to NEXUS_PURGE_LEDGER="$ledger"
 }
-# How many rows there are of each type and agent, and how old the oldest is.
+# Prints the number of rows of each type and agent, and the age of the oldest.
 by_type() {
 	memory --command="SELECT metadata->>'action_type', agent_id, count(*), max(date_part('day', now() - \"timestamp\")) FROM nexus_memory.zep_episodic_memory GROUP BY 1, 2 ORDER BY 1, 2"
 }
@@ -65,7 +65,7 @@ unit_forgets_by_type_and_age_for_every_agent() {
 	journalctl --catalog --unit=nexus-purge --lines=5 | found 'nexus-purge --ledger'
 	same "open decisions" "$(nexus-purge --ledger --json | jq '[.[] | select(.rows == null)] | length')" 0
 	same "owner and mode of the ledger" "$(stat -c '%U %a' "$ledger")" 'nexus 600'
-	# Again: nothing is left to do, and no line is written.
+	# Again: it has nothing to do, and writes no line.
 	kept=$(wc -l <"$ledger")
 	systemctl start nexus-purge
 	same "lines of the ledger" "$(wc -l <"$ledger")" "$kept"
@@ -89,7 +89,7 @@ by_hand() {
 	same "rows of an agent" "$(purge --agent other --older-than 120d | jq .rows)" "$expected"
 	expected=$(rows "\"timestamp\" < '$(date -u -d '-140 days' +%F)'")
 	same "rows before a day" "$(purge --before "$(date -u -d '-140 days' +%F)" | jq .rows)" "$expected"
-	# It says nothing of a person.
+	# The ledger contains no personal data.
 	same "ids and tags in the ledger" "$(grep -cE "$id|\"t7\"|\"other\"" "$ledger")" 0
 }
 
@@ -101,7 +101,7 @@ dry_run_writes_nothing() {
 	same "the ledger" "$(sha256sum "$ledger")" "$before"
 }
 
-# Two sets: one from before all of it, one whose snapshot is older than a decision that is done before the set is.
+# Two sets: one older than all decisions, and one whose snapshot is older than a decision that was executed before the set was complete.
 restored_set_forgets_again() {
 	local id kept
 	fill
@@ -118,14 +118,14 @@ restored_set_forgets_again() {
 	expected=$(jq .forgotten "$work/restored.json")
 	((expected > 1000))
 	same "rows in the journal" "$(journalctl --output=json --identifier=nexus-restore MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a74 --lines=1 | jq -r .NEXUS_ROWS)" "$expected"
-	# What came after a decision by tag is not forgotten with it.
+	# A decision by tag does not apply to later rows.
 	memory --command="INSERT INTO nexus_memory.zep_episodic_memory (content, tags) VALUES ('new', '{t9}')"
 	same "rows of a replay" "$(purge --replay --yes | jq .rows)" 0
 	same "rows with the tag" "$(rows "'t9' = ANY (tags)")" 1
 	docker exec nexus-postgres dropdb "$(jq -r .kept "$work/restored.json")"
 }
 
-# A snapshot of Redis in an older set has copies of what was forgotten since, by rule and by id.
+# The Redis snapshot of an older set has copies of rows that were forgotten since, by rule and by id.
 restored_redis_forgets_again() {
 	local by_rule by_id stays
 	fill
@@ -133,14 +133,14 @@ restored_redis_forgets_again() {
 	by_id=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE tags @> '{t8}' LIMIT 1")
 	stays=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE tags @> '{t7}' LIMIT 1")
 	for id in "$by_rule" "$by_id" "$stays"; do redis SET "episode:$id" copy >/dev/null; done
-	# That one's row is gone before the set is made: only the ledger knows it.
+	# Its row is gone before the set is made: only the ledger has its id.
 	memory --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$by_id'"
 	install -d -m 700 "$work/with-redis"
 	nexus-backup --backup-dir="$work/with-redis" --redis=yes 2>/dev/null
 	purge --tag t9 >/dev/null
 	purge --episode "$by_id" >/dev/null
 	same "copies that are gone" "$(redis EXISTS "episode:$by_rule" "episode:$by_id")" 0
-	# The restore test sees both in the snapshot, and that a restore leaves none of them.
+	# The restore test sees both in the snapshot, and that a restore removes them.
 	install -d -m 700 "$work/tested"
 	nexus-restore-test 1 --backup-dir="$work/with-redis" --proofs-dir="$work/tested" --json >"$work/proof.json" 2>"$work/said"
 	same "copies that the restore test took out" "$(jq '.counts["copies in Redis forgotten again"]' "$work/proof.json")" 2
@@ -152,7 +152,7 @@ restored_redis_forgets_again() {
 	drop_others
 }
 
-# A new machine has the set and the owner's key, and neither ledger nor its key.
+# A new machine has the set and the owner's key, but neither the ledger nor its key.
 new_machine_forgets_too() {
 	backup_of oblivion "$work/newer" 2>/dev/null
 	install -d -m 700 "$work/keys" "$work/state"
@@ -161,7 +161,7 @@ new_machine_forgets_too() {
 	NEXUS_CREDENTIALS=$work/keys nexus-restore apply "$work/newer/$(newest "$work/newer")" --identity "$owner" --purge-ledger "$work/state/ledger.jsonl" --no-safety-backup --no-redis --yes >/dev/null 2>"$work/said"
 	same "the ledger that is kept there" "$(sha256sum <"$work/state/ledger.jsonl")" "$(sha256sum <"$ledger")"
 	same "its key" "$(<"$work/keys/ledger_key")" "$(<"$keys/ledger_key")"
-	# The older set, on that machine: its ledger is the one that came with the newer set.
+	# The older set on that machine, which has the ledger of the newer set.
 	NEXUS_CREDENTIALS=$work/keys nexus-restore apply "$work/sets/$(newest "$work/sets")" --identity "$owner" --purge-ledger "$work/state/ledger.jsonl" --no-safety-backup --no-redis --yes --json >"$work/restored.json" 2>"$work/said"
 	(($(jq .forgotten "$work/restored.json") > 1000))
 	drop_others
@@ -182,7 +182,7 @@ damaged_ledger_stops_everything() {
 	nexus-purge --ledger >/dev/null
 }
 
-# Nobody who searches waits for it: what it does in the server is the last to be given a processor.
+# Searches do not wait for it: its server process has the lowest CPU priority.
 gives_way_to_others() {
 	local locker purging
 	docker exec nexus-postgres psql -XAtq --dbname=oblivion --command='BEGIN' --command='LOCK TABLE nexus_memory.zep_episodic_memory IN SHARE MODE' --command='SELECT pg_sleep(60)' >/dev/null 2>&1 &
@@ -248,7 +248,7 @@ other_schemas_work() {
 	memory --command="DROP TABLE public.log"
 }
 
-# What the vector index finds is compared before and after, on rows that somebody else may delete in between.
+# It compares what the vector index finds before and after, on rows that others may delete meanwhile.
 a_row_that_others_delete_meanwhile_is_no_trouble() {
 	local held run
 	memory --command="CREATE TABLE public.three (id integer PRIMARY KEY, at timestamptz DEFAULT now(), kind text, v public.vector(3))" \
@@ -276,14 +276,14 @@ keys_of_redis_are_given_an_end() {
 	redis DEL session:a session:b sessions >/dev/null
 }
 
-# A sentence that stood in a row, in Redis and in the log; a word of it, and a tag, that stood in indexes.
+# A sentence that was in a row, in Redis and in the log; a word of it, and a tag, that were in indexes.
 no_file_holds_it_any_more() {
 	local id data redis_data sentence='the sentence of the xylograviton that nobody must find again' tag=taggraviton files kept index
 	data=$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)
 	redis_data=$(docker volume inspect --format '{{.Mountpoint}}' nexus_redis_data)
 	fill
 	memory --command="INSERT INTO nexus_memory.zep_episodic_memory (content, tags, metadata, \"timestamp\") SELECT '$sentence, ' || i, '{$tag}', '{\"action_type\": \"secret\"}', now() - interval '9 days' FROM generate_series(1, 300) i"
-	# Between others that stay; and so long that it is kept outside the table.
+	# One between rows that stay, and one so long that TOAST stores it.
 	memory --command="UPDATE nexus_memory.zep_episodic_memory SET content = '$sentence', metadata = '{\"action_type\": \"secret\"}' WHERE tags && '{t3,t13,t23}' AND \"timestamp\" < now() - interval '8 days'" \
 		--command="UPDATE nexus_memory.zep_episodic_memory SET content = (SELECT string_agg(CASE j WHEN 40 THEN '$sentence' ELSE md5(episode_id::text || j) END, ' ') FROM generate_series(1, 150) j), metadata = CASE WHEN tags && '{t33}' THEN metadata ELSE '{\"action_type\": \"secret\"}' END WHERE tags && '{t33,t43}' AND \"timestamp\" < now() - interval '8 days'" \
 		--command="UPDATE nexus_memory.zep_episodic_memory SET content = replace(content, '$sentence', 'another') WHERE tags && '{t33}'" --command=VACUUM
@@ -293,7 +293,7 @@ no_file_holds_it_any_more() {
 	memory --command='ANALYZE' --command='CHECKPOINT'
 	id=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE content ~ '$sentence' LIMIT 1")
 	redis SET "episode:$id" "\"$sentence\"" >/dev/null
-	# They were there, so that finding none means something.
+	# The control: the sentence is in the files before the purge.
 	grep -rqa "$sentence" "$data" && grep -rqa "$sentence" "$redis_data"
 	for index in zep_words:xylograviton zep_tags:$tag; do
 		grep -qa "${index#*:}" "$data/18/docker/$(memory --command="SELECT pg_relation_filepath('nexus_memory.${index%:*}')")"
@@ -301,7 +301,7 @@ no_file_holds_it_any_more() {
 	purge --type secret --older-than 7d --yes >"$work/done.json"
 	same "rows" "$(jq .rows "$work/done.json")" "$expected"
 	((0 < $(jq .overwritten "$work/done.json")))
-	# All of them, since more than a tenth went.
+	# All indexes, because more than a tenth of the rows went.
 	same "indexes that were written anew" "$(jq .reindexed "$work/done.json")" "$(indexes)"
 	same "the rows that stay" "$(memory --command="SELECT count(*), md5(string_agg(t::text, '' ORDER BY episode_id)) FROM nexus_memory.zep_episodic_memory t")" "$kept"
 	files=$(grep -rlaE "xylograviton|$tag" "$data" "$redis_data" || true)
@@ -315,10 +315,10 @@ no_file_holds_it_any_more() {
 	done
 }
 
-# How many the episodes have.
+# Prints the number of the episodes' indexes.
 indexes() { memory --command="SELECT count(*) FROM pg_index WHERE indrelid = 'nexus_memory.zep_episodic_memory'::regclass"; }
 
-# A run that was killed while it wrote an index anew leaves one that is not valid.
+# A run that was killed while it rebuilt an index leaves an invalid one.
 what_a_killed_run_left_of_an_index_goes() {
 	local before
 	before=$(indexes)
@@ -331,8 +331,8 @@ ledger_says_when_the_last_backup_goes() {
 	local set
 	nexus-purge --ledger --backup-dir "$work/sets" --json >"$work/ledger.json"
 	set=$(newest "$work/sets")
-	# The newest line was done after that set; each is gone when it is older than the days that are set, and the proven one when a newer
-	# one is proven. None is yet.
+	# The newest decision was executed after that set. Rotation removes a set after NEXUS_KEEP_DAYS, but the newest proven one only
+	# once a newer one is proven.
 	jq -e --arg set "$set" 'last | .last_backup == $set and (.gone | test("^20[0-9-]{8}, once a newer set is proven"))' "$work/ledger.json" >/dev/null
 	nexus-purge --ledger --backup-dir "$work/sets" | found "last backup with it"
 }
@@ -342,7 +342,7 @@ expunge_brings_it_forward() {
 	local newer
 	exits 75 'there would be no backup left' nexus-purge --expunge --backup-dir "$work/sets" --yes
 	install -d "$work/proofs"
-	# Names have whole seconds, and the second of the last line counts as before it.
+	# Set names have whole seconds, and a set of the same second counts as older than the line.
 	await 5 second_of_the_last_line_is_over
 	backup_of oblivion "$work/sets" 2>/dev/null
 	newer=$(newest "$work/sets")

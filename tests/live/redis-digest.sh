@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What Redis holds, compared by digest, on an installed machine: throwaway servers of the living image with every type
-# in every encoding. The digest is the same after a restore, whatever the server's limits are, and another after each
-# single change. Needs the example redis-digest of nexus-redis: redis-digest.sh PROGRAM
+# Tests the digest of Redis's content on an installed machine, with throwaway servers of the live image and every type in every encoding.
+# A restore does not change the digest, whatever the server's limits; each single change does. Needs the example redis-digest of
+# nexus-redis: redis-digest.sh PROGRAM
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -21,7 +21,7 @@ everything_large=(--hash-max-listpack-entries 100000 --hash-max-listpack-value 1
 	--set-max-listpack-entries 100000 --set-max-listpack-value 100000 --zset-max-listpack-entries 100000
 	--zset-max-listpack-value 100000 --list-max-listpack-size -5 --list-compress-depth 1)
 
-# server NAME [OPTION…]: one that starts from $work/NAME/dump.rdb, if that is there.
+# server NAME [OPTION…]: starts a server from $work/NAME/dump.rdb, if that exists.
 server() {
 	local name=$1
 	install -d -m 777 "$work/$name"
@@ -39,7 +39,7 @@ in_redis() {
 }
 
 digest() { "$program" "$work/$1/redis.sock" "$cutoff"; }
-# copy FROM TO: what FROM holds becomes what TO starts from.
+# copy FROM TO: saves the content of FROM as the start of TO.
 copy() {
 	install -d -m 777 "$work/$2"
 	docker exec "digest-$1" redis-cli -s /throwaway/redis.sock --rdb /throwaway/copy.rdb >/dev/null 2>&1
@@ -61,7 +61,7 @@ every_type_is_there_in_every_encoding() {
 
 asking_again_gives_the_same() { same "the second digest" "$(digest one)" "$(<"$work/one.json")"; }
 
-# Loaded and saved with other limits, everything is stored in another way, and is the same.
+# Other limits change how everything is stored, but not the content.
 other_limits_give_the_same() {
 	copy one spread
 	same "the digest of the file" "$("$program" "$work/spread/dump.rdb" "$cutoff")" "$(<"$work/one.json")"
@@ -94,7 +94,7 @@ each_change_gives_another() {
 	(($(wc -l <<<"$seen") > 40))
 }
 
-# Keys and fields that end before the cutoff are not there, nor are hashes of which nothing else is left.
+# The digest leaves out keys and fields that expire before the cutoff, and hashes without any other field.
 what_ends_before_the_cutoff_is_left_out() {
 	local soon=$((cutoff - 1000)) before
 	before=$(digest one)
@@ -113,7 +113,7 @@ what_ends_before_the_cutoff_is_left_out() {
 	same "whether it is another without the cutoff" "$([[ $("$program" "$work/one/redis.sock") != "$before" ]] && echo yes)" yes
 }
 
-# refused WORDS FILE
+# refused WORDS FILE: the program must refuse it with WORDS.
 refused() {
 	local status=0 said
 	said=$("$program" "$2" 2>&1 >/dev/null) || status=$?
@@ -143,7 +143,7 @@ damaged_files_are_refused() {
 	refused 'version 99 is not supported' "$work/damaged.rdb"
 }
 
-# 200 MiB in one value, once as they are and once packed, read with 64 MiB of address space.
+# 200 MiB in one value, plain and compressed, read with 64 MiB of address space.
 memory_is_flat() {
 	in_redis one <<<'SETRANGE string:huge 209715199 x'
 	docker exec digest-one redis-cli -s /throwaway/redis.sock CONFIG SET rdbcompression no >/dev/null
@@ -154,7 +154,7 @@ memory_is_flat() {
 	in_redis one <<<'DEL string:huge'
 }
 
-# A Redis that wants a password tells nothing to one who has none.
+# A Redis with a password tells nothing to a client without it.
 no_login_is_77() {
 	local status=0
 	"$program" /run/nexus/redis/redis.sock >/dev/null 2>&1 || status=$?

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR disable=SC2034 # what one part sets, another reads
-# Other machines, inside an installed machine: a network namespace stands for the outside, with addresses that are on the list and
-# others that are not. Caddy is Debian's, under the name of the official image; curl verifies its certificate by its own authority.
+# Tests the access from other machines, inside an installed machine: a network namespace stands for the outside, with addresses on and off
+# the list. Caddy is Debian's, under the name of the official image; curl verifies its certificate against its own authority.
 #
-# usage: remote.sh DIRECTORY [after-reboot]     DIRECTORY with caddy and busybox; the second time it looks what a reboot has left
+# usage: remote.sh DIRECTORY [after-reboot]     DIRECTORY has caddy and busybox; after-reboot checks the state after a reboot
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")

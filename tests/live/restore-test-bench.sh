@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What proof costs: nexus-restore-test beside `nexus-restore apply --into` of the same set, in turn; inside an installed
-# machine. Prints a table. It fails when the memory does not stay flat, and never because a machine is slow.
+# Measures the cost of a proof: nexus-restore-test and `nexus-restore apply --into` of the same set, in turn, inside an installed
+# machine. Prints a table. Fails if the memory grows, but never because a machine is slow.
 # usage: restore-test-bench.sh [EPISODES [ROUNDS]]
 set -euo pipefail
 shopt -s inherit_errexit
@@ -25,7 +25,7 @@ install -d "$work/proofs"
 restore() { nexus-restore apply latest --backup-dir="$work/sets" --into=bench_restored --yes --json >"$work/restored"; }
 proof() { nexus-restore-test --backup-dir="$work/sets" --proofs-dir="$work/proofs" --json >"$work/proof"; }
 
-# seconds COMMAND…
+# seconds COMMAND…: prints the seconds that it takes.
 seconds() {
 	local began=$EPOCHREALTIME
 	"$@" 2>/dev/null

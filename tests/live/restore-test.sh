@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# nexus-restore-test inside an installed machine: a set proves itself, damage of every kind is caught by name, and nothing
-# is left behind.
+# Tests nexus-restore-test inside an installed machine: it proves a good set, names damage of every kind, and leaves nothing behind.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -11,7 +10,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 
 work=$(mktemp -d)
 proofs=$work/proofs
-# The kernel keeps 15 letters of a process's name.
+# The kernel keeps 15 characters of a process's name.
 comm=nexus-restore-t
 damage_sets=$work/sets
 install -d -m 700 "$proofs" "$damage_sets"
@@ -23,7 +22,7 @@ nothing_is_left() {
 }
 proof_of() { printf '%s/%s.json' "$proofs" "${1%%-*}"; }
 
-# ---- By systemd, with what the machine holds
+# ---- By systemd, with the machine's own data
 
 the_unit_proves_the_newest_set() {
 	local set proof
@@ -47,7 +46,7 @@ the_unit_proves_the_newest_set() {
 	same "its owner and mode" "$(stat --format '%U %a' "$proof")" "nexus 640"
 	nothing_is_left
 }
-# Before there is any proof it comes soon; after, only every month.
+# Without any proof it runs soon; afterwards only every month.
 the_first_comes_soon_after_installation() {
 	install -d "$work/aside"
 	find /var/lib/nexus/proofs -name '*.json' -exec mv -t "$work/aside" {} +
@@ -67,7 +66,7 @@ the_journal_has_its_fields() {
 }
 the_list_says_when() { nexus-restore list | grep -E "^$(newest | cut -c1-6) .*20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:]{8} UTC\$"; }
 
-# ---- A database with one of everything, and damage to each
+# ---- A database with an object of each kind, and damage to each
 
 make_the_database() {
 	docker exec nexus-postgres dropdb --if-exists --force to_prove
@@ -106,8 +105,8 @@ it_proves_itself() {
 	nothing_is_left
 }
 
-# The comparison takes the largest table first, and must wait for it while another session has it locked. That session
-# takes the lock as soon as the rows are in, does its damage once the test is seen to wait, and lets go.
+# The comparison takes the largest table first, and waits for it while another session has it locked. That session takes the lock as soon
+# as the rows are in, does its damage once the test waits, and releases the lock.
 damaged_by() {
 	local sql=$1 wanted=$2 status=0 test program
 	run_the_test >"$work/said" 2>&1 &
@@ -123,7 +122,7 @@ damaged_by() {
 	nothing_is_left
 }
 
-# Rows twice under a unique index, as a broken index lets them in. The key's columns are named, and no value of it.
+# Duplicate rows under a unique index, as a broken index permits. The error names the key's columns, but no value.
 a_double_key_is_no_proof() {
 	local status=0 set proofs=$work/doubted
 	install -d "$proofs"
@@ -145,9 +144,9 @@ a_double_key_is_no_proof() {
 	! grep -r secret "$work/said" "$(proof_of "$set")"
 }
 
-# ---- What is no damage
+# ---- Differences that are no damage
 
-# PostgreSQL 17.12 keeps an option of its own at every column, which no dump carries.
+# PostgreSQL 17.12 stores an internal option of every column, which no dump contains.
 not_damaged_by() {
 	local test
 	run_the_test >"$work/said" 2>&1 &
@@ -177,7 +176,7 @@ two_at_once_are_refused() {
 	kill -CONT "$program"
 	same "the exit status" "$status" 75
 	wait "$first"
-	# With proofs elsewhere the lock is another one; nexus-docker has its own.
+	# Proofs in another directory have another lock; nexus-docker has its own.
 	status=0
 	install -d "$work/elsewhere"
 	exec 9</run/nexus-locks/throwaway
@@ -195,9 +194,9 @@ too_little_memory_is_said() {
 	grep -q 'MiB are free' "$work/said"
 }
 
-# ---- Whoever dies
+# ---- Any process dies
 
-# Kills one of those at work, at a moment when all of them are at work.
+# Kills one of the processes while all of them work.
 kill_the() {
 	local -a kill
 	local program
@@ -219,7 +218,7 @@ leaves_nothing_after() {
 	wait || true
 	it_proves_itself
 }
-# What the one that died has left is still being removed then.
+# At that time the leftovers of the dead one are still being removed.
 another_may_follow_at_once() {
 	kill_the "$1"
 	wait || true

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# nexus-restore, inside an installed machine: what it lists and checks, that a restored database is the one that was backed
-# up, that the swap and the way back lose nothing, and that every refusal leaves all as it was. Needs the owner's identity.
+# Tests nexus-restore inside an installed machine: its lists and checks, that a restored database equals the backed up one, that swap and
+# undo lose nothing, and that a refusal changes nothing. Needs the owner's identity.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -14,7 +14,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"; drop_all memory; drop_databases odd; drop_databases stock' EXIT
 directory=$work/sets
 
-# A small database of the test's own, with what a swap has to carry over.
+# Makes a small database with everything that a swap must carry over.
 fill() {
 	drop_all memory
 	server --command='CREATE DATABASE memory'
@@ -46,7 +46,7 @@ list_shows_what_there_is() {
 	nexus-restore list --backup-dir "$work/none" | found 'systemctl start nexus-backup'
 	same "the JSON of the list" "$(nexus-restore list --backup-dir "$directory" --json | jq -c '.sets[] | [.id, .tables, .rows, .proven]')" '[1,1,13334,null]'
 	nexus-restore list --backup-dir "$directory" --identity "$owner" | found -E '^000001 .* 13 334  no$'
-	# Without an identity that opens it, what is encrypted stays unknown.
+	# Without the right identity, the encrypted facts are unknown.
 	age-keygen -o "$work/other.key" 2>/dev/null
 	nexus-restore list --backup-dir "$directory" --identity "$work/other.key" | found -E ' -  +-  no$'
 	nexus-restore show 1 --backup-dir "$directory" --json | jq -e '.postgres.database == "memory" and .tables[0].table == "episode"' >/dev/null
@@ -65,7 +65,7 @@ verify_names_what_is_damaged() {
 	grep -q 'ignored, not part of the set: data/Thumbs.db$' "$work/said"
 }
 
-# As a Mac, a network drive, Windows and a file system of its own leave them; on a stick that is mounted read-only they stay.
+# Files that a Mac, a network drive, Windows or a file system leaves. On a read-only stick they cannot be removed.
 foreign_files_are_passed_over_and_named() {
 	local set
 	install -d "$work/mac"
@@ -80,7 +80,7 @@ foreign_files_are_passed_over_and_named() {
 	grep -qF 'ignored files that do not belong to the set: .DS_Store' "$work/said"
 	same "the restored rows" "$(contents memory_copy)" "$(contents memory)"
 	server --command='DROP DATABASE memory_copy'
-	# What a reader would open is never opened unlisted.
+	# An unlisted file with a name that a reader would open counts as damage.
 	touch "$set/data/9999.copy.zst.age"
 	refused 65 'data/9999.copy.zst.age: it is not in SHA256SUMS' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 }
@@ -95,7 +95,7 @@ into_makes_an_equal_one() {
 	server --command='DROP DATABASE "memory, copy"'
 }
 
-# Somebody writes without pause while the database is replaced under them.
+# A session writes without pause while the database is replaced.
 swap_keeps_all_and_undo_brings_it_back() {
 	local writer kept after
 	server --dbname=memory --command="INSERT INTO episode (text) VALUES ('after the backup')"
@@ -108,7 +108,7 @@ swap_keeps_all_and_undo_brings_it_back() {
 	[[ $kept == "memory before 000001 "* ]]
 	same "whether what is kept has it" "$(server --dbname="$kept" --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 1
 	same "whether what was restored has it" "$(server --dbname=memory --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 0
-	# What was there is in a set of its own, too.
+	# The previous content is in its own set, too.
 	same "the safety backup" "$(jq -r .safety_backup "$work/done.json")" "$(newest "$directory")"
 	(cd "$(set_of_memory)" && sha256sum --quiet --check SHA256SUMS)
 	after=$(contents "$kept")
@@ -126,19 +126,19 @@ drop_kept() {
 	same "databases left" "$(databases_of memory)" memory
 }
 
-# A person is asked; without a terminal there is nobody to ask.
+# It asks on the terminal, and refuses without one.
 nothing_is_replaced_unasked() {
 	refused 64 'There is no terminal to ask on' nexus-restore apply "$(set_of_memory)" --pg-database memory
 	fails 'the answer was not yes' script --quiet --return --command "nexus-restore apply $(set_of_memory) --pg-database memory" /dev/null <<<no
 	refused 64 'There is no terminal' nexus-restore drop-kept x --pg-database memory --yes </dev/null || refused 64 'kept are: none' nexus-restore drop-kept x --pg-database memory --yes
 }
 
-# On a server that has neither the database nor its roles, from a stick, with the owner's key alone.
+# On a server without the database and its roles, from a stick, with only the owner's key.
 bare_server_needs_only_the_set_and_the_key() {
 	local before
-	# A materialized view comes back as its query gives it.
+	# A restore refreshes materialized views.
 	server --dbname=memory --command='REFRESH MATERIALIZED VIEW summary'
-	# Another server has no ledger of this machine's, and the set need not bring one.
+	# Another server has no ledger of this machine, and the set need not contain one.
 	NEXUS_PURGE_LEDGER=$work/no-ledger backup_of memory "$directory" 2>/dev/null
 	before=$(contents memory)
 	install -d "$work/stick" "$work/keys"
@@ -152,9 +152,9 @@ bare_server_needs_only_the_set_and_the_key() {
 	same "who is a member" "$(server --command="SELECT pg_has_role('restore_login', 'restore_group', 'member'), rolcanlogin FROM pg_roles WHERE rolname = 'restore_login'")" 't|t'
 }
 
-# ---- Sets that do not come back as they are
+# ---- Sets that cannot be restored unchanged
 
-# The set of database odd, restored with stock tools into `stock`; what they say is in $work/stock.out.
+# Restores the set of database odd with stock tools into `stock`; their output is in $work/stock.out.
 odd_set() { echo "$work/odd/$(newest "$work/odd")"; }
 stock_restore() {
 	local status=0
@@ -167,7 +167,7 @@ stock_restore() {
 	) >"$work/stock.out" 2>&1 || status=$?
 	same "the exit code of restore.sh" "$status" "$1"
 }
-# odd SQL…: a database of this, backed up, with NEXUS's own schema in it.
+# odd SQL…: makes a database with this SQL and NEXUS's own schema, and backs it up.
 odd() {
 	drop_databases odd && drop_databases stock
 	rm -rf "$work/odd"
@@ -214,7 +214,7 @@ functions_without_schema_need_the_right_search_path() {
 	stock_restore 1
 	grep -q '^NOT RESTORED: the rows of "public"."people"$' "$work/stock.out"
 	same "rows of the others by stock tools" "$(contents stock | grep -v people)" "$(contents odd | grep -v people)"
-	# With the setting that the owner's sessions had it needs no word.
+	# With the search_path of the owner's sessions it needs no option.
 	server --dbname=odd --command='ALTER DATABASE odd SET search_path = app, public'
 	backup_of odd "$work/odd" 2>/dev/null
 	server --command='DROP DATABASE odd_copy' --command='DROP DATABASE stock'
@@ -229,7 +229,7 @@ a_tablespace_that_is_missing_is_done_without() {
 	docker exec nexus-postgres mkdir -p "$place"
 	server --command="CREATE TABLESPACE \"fast, größe\" LOCATION '$place'"
 	odd 'CREATE TABLE placed (id int PRIMARY KEY USING INDEX TABLESPACE "fast, größe", t text) TABLESPACE "fast, größe"' 'INSERT INTO placed SELECT i FROM generate_series(1, 100) i' 'CREATE INDEX placed_t ON placed (t) TABLESPACE "fast, größe"'
-	# Where it is there it is used.
+	# It uses the setting if the set has it.
 	apply_odd >"$work/said"
 	same "places" "$(server --dbname=odd_copy --command="SELECT DISTINCT spcname FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE relname ~ 'placed'")" 'fast, größe'
 	contents odd >"$work/contents"
@@ -270,7 +270,7 @@ stopped_server_is_69() {
 	await 60 healthy
 }
 
-# reseal SET FILE FILTER…: the file's content goes through the filter, and the checksums fit again.
+# reseal SET FILE FILTER…: passes the file's content through the filter, and updates the checksums.
 reseal() {
 	local set=$1 file=$2
 	shift 2
@@ -280,7 +280,7 @@ reseal() {
 	cat "$work/sums" >"$set/SHA256SUMS"
 }
 change_a_row() { zstd -dc | perl -0777 -pe 's/\x00\x00\x00 \K[0-9a-f]{8}/deadbeef/' | zstd -c; }
-# Whoever knows a recipient can make a file that decrypts; the manifest's digests still tell.
+# Anyone who knows a recipient can make a file that decrypts; the manifest's digests still show the change.
 changed_rows_and_sequences_are_noticed() {
 	local set
 	install -d "$work/forged"
@@ -293,7 +293,7 @@ changed_rows_and_sequences_are_noticed() {
 	refused 65 'sequence "public"."episode_id_seq": ' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 }
 
-# What would fail after hours is tried before.
+# A failure that would come after hours is found before.
 safety_backup_that_cannot_be_is_known_first() {
 	refused 78 'looking whether the living database can be backed up' env NEXUS_RECIPIENTS=/none nexus-restore apply "$(set_of_memory)" --pg-database memory --backup-dir "$directory" --yes
 	refused 64 'There is no terminal to ask on' env NEXUS_RECIPIENTS=/none nexus-restore apply "$(set_of_memory)" --pg-database memory --backup-dir "$directory" --no-safety-backup
@@ -312,7 +312,7 @@ second_restore_is_75() {
 }
 restoring_is_there() { [[ -n $(server --command="SELECT 1 FROM pg_database WHERE datname ~ ' restoring '") ]]; }
 
-# A server outside Compose: pg_restore of this machine, by a setting of the file that a person's shell does not read.
+# A server outside Compose: this machine's pg_restore, from a setting in nexus.env, which the owner's shell does not read.
 own_command_is_used() {
 	sed 's|^NEXUS_PG_RESTORE=.*|NEXUS_PG_RESTORE=pg_restore|; s|^NEXUS_DOCKER_SOCKET=.*|NEXUS_DOCKER_SOCKET=/none|' /etc/nexus/nexus.env >"$work/nexus.env"
 	NEXUS_SETTINGS=$work/nexus.env nexus-restore apply "$(set_of_memory)" --into memory_own >/dev/null
@@ -321,12 +321,12 @@ own_command_is_used() {
 	refused 78 'the set is of PostgreSQL' nexus-restore apply "$(set_of_memory)" --into memory_own --pg-restore "echo pg_restore (PostgreSQL) 14.1"
 }
 
-# ---- Serving early: rows and keys first, the vector index while programs work.
+# ---- Early service: rows and keys first, the vector index while programs work
 
 near() { server --dbname=memory --command="SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('v_near')), false), to_regclass('nexus_restore.unbuilt') IS NOT NULL"; }
 is_being_built() { [[ -n $(server --command="SELECT 1 FROM pg_stat_progress_create_index p JOIN pg_database d ON d.oid = p.datid WHERE d.datname = 'memory'") ]]; }
 finding() { nexus-health --once --json --pg-database memory 2>/dev/null | jq -r '.findings[] | select(.id == "restore-indexes") | .level + ": " + .sentence'; }
-# So large that its index is still being built when all else has been looked at.
+# So large that its index is still being built after all other checks.
 fill_vectors() {
 	docker exec -i nexus-postgres psql -Xq --set=ON_ERROR_STOP=1 --dbname=memory <<-'SQL'
 		CREATE TABLE vectors AS SELECT i, (SELECT array_agg(sin(i * j))::vector(384) FROM generate_series(1, 384) j) AS v FROM generate_series(1, 12000) i;
@@ -342,7 +342,7 @@ serves_before_its_vector_index_is_built() {
 	apply_early --json >"$work/done.json" 2>"$work/said" &
 	local restore=$!
 	await 120 is_being_built
-	# Programs read and write; a search compares with every row.
+	# Programs read and write; without the index, a search compares every row.
 	same "the nearest" "$(server --dbname=memory --command="SELECT i FROM vectors ORDER BY v <=> (SELECT v FROM vectors WHERE i = 7), i LIMIT 1")" 7
 	server --dbname=memory --command="INSERT INTO vectors VALUES (0, (SELECT v FROM vectors WHERE i = 7))"
 	[[ $(finding) == 'ok: A restore is building vector indexes ('[12]' left'* ]]
@@ -368,7 +368,7 @@ killed_while_it_builds_it_is_finished_later() {
 		[[ $(finding) == 'warning: A restore ended before'* ]]
 		drop_kept
 	done
-	# A backup that is made meanwhile knows of it too, and so does what is made of that.
+	# A backup made meanwhile records the missing index too, and so does its restored copy.
 	backup_of memory "$directory" 2>/dev/null
 	nexus-restore apply latest --backup-dir "$directory" --into memory_later --json 2>/dev/null | jq -e '.built > 0' >/dev/null
 	same "what was made of it" "$(definitions memory_later)" "$(<"$work/definitions")"

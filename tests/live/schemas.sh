@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Databases of others come back with no difference in pg_dump's text: PostgreSQL's own regression database, and the
-# schemas of other projects. Inside an installed machine: schemas.sh DIRECTORY, which has regress/ of PostgreSQL's source
-# and PROJECT/*.sql (tests/run.d/schemas.sh fetches them), beside those of tests/live/schemas/.
+# Databases of other projects come back without a difference in pg_dump's text: PostgreSQL's own regression database, and the schemas of
+# other projects. Runs inside an installed machine: schemas.sh DIRECTORY, which has regress/ of PostgreSQL's source and PROJECT/*.sql
+# (tests/run.d/schemas.sh fetches them), besides those of tests/live/schemas/.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -12,7 +12,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 fetched=$1
 work=$(mktemp -d)
-# A directory that the server sees too, under the second name.
+# A directory that the server sees too, under the second path.
 shared=$(docker volume inspect --format '{{.Mountpoint}}' "$(docker inspect --format '{{range .Mounts}}{{.Name}} {{end}}' nexus-postgres | xargs -n 1 | head -n 1)")/schemas
 inside=/var/lib/postgresql/schemas
 psql_inside() { docker exec -i --env=PG_ABS_SRCDIR="$inside/regress" --env=PG_LIBDIR=/none --env=PG_DLSUFFIX=.so --env=PGTZ=America/Los_Angeles --env=PGDATESTYLE='Postgres, MDY' nexus-postgres psql -Xq "$@"; }
@@ -25,7 +25,7 @@ chmod -R a+rX "$shared"
 
 text_of() { docker exec nexus-postgres pg_dump --restrict-key=x --dbname="$1"; }
 
-# The same text as before; or, where PostgreSQL's own tools bring back another one, the same as theirs.
+# The text must be the same as before, or the same as PostgreSQL's own tools restore.
 comes_back() {
 	text_of made >"$work/made"
 	rm -rf "$work/sets"
@@ -39,13 +39,13 @@ comes_back() {
 	diff "$work/stock" "$work/back" >"$work/difference" || { head -n 20 "$work/difference" >&2 && return 1; }
 }
 
-# Its tests leave a database with something of everything. What they show is not looked at, and what needs their own library in C is not there.
+# The regression tests leave a database with objects of every kind. Ignores their results, and skips what needs their C library.
 regression_database_comes_back() {
 	local name names count
 	drop_all 2>/dev/null
 	docker exec nexus-postgres createdb --template=template0 --lc-collate=C --lc-ctype=C made
 	psql_inside --dbname=made --command="ALTER DATABASE made SET lc_messages TO 'C'" --command="ALTER DATABASE made SET bytea_output TO 'hex'" --command="ALTER DATABASE made SET timezone_abbreviations TO 'Default'"
-	# Those that are about the whole server, and not about a database.
+	# Leaves out tests of the whole server.
 	mapfile -t names < <(sed -n 's/^test: //p' "$shared/regress/parallel_schedule" | xargs -n 1)
 	for name in "${names[@]}"; do
 		case $name in tablespace | stats | database | create_role | roleattributes | subscription) continue ;; esac
@@ -54,7 +54,7 @@ regression_database_comes_back() {
 	count=$(psql_inside -At --dbname=made --command="SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND relnamespace >= 16384 OR relnamespace = 'public'::regnamespace")
 	((count > 500)) || { echo "only $count tables and views were made" >&2 && return 1; }
 	comes_back
-	# Roles are of the whole server.
+	# Roles belong to the whole server.
 	psql_inside -At --dbname=postgres --command='DROP DATABASE made WITH (FORCE)' --command='DROP DATABASE back WITH (FORCE)' --command='DROP DATABASE IF EXISTS stock WITH (FORCE)'
 	psql_inside -At --dbname=postgres --command="SELECT 'DROP ROLE ' || quote_ident(rolname) FROM pg_roles WHERE rolname ~ '^regress'" | psql_inside --dbname=postgres >/dev/null 2>&1 || true
 }
@@ -68,7 +68,7 @@ schema_comes_back() {
 	comes_back
 }
 
-# All, or the one that is named.
+# All projects, or the given one.
 for project in ${2:-$(cd "$shared" && ls)}; do
 	if [[ $project == regress ]]; then check regression_database_comes_back; else check schema_comes_back "$project"; fi
 done

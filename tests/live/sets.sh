@@ -1,14 +1,14 @@
-# For tests about backup sets, inside an installed machine: how to make one, and what must hold of every one.
+# For tests of backup sets, inside an installed machine: makes them, and checks what must hold for each.
 # shellcheck shell=bash disable=SC2034 # what one part sets, another reads
 
 backups=/var/lib/nexus/backups
 owner=${NEXUS_TEST_OWNER:-/root/owner-of-the-test.txt}
 
-# The complete sets of a directory, oldest first.
+# Prints the complete sets of a directory, oldest first.
 sets() { find "${1:-$backups}" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' -printf '%f\n' | sort -n; }
 newest() { sets "$@" | tail -n 1; }
 
-# nexus-backup by hand, for the database and directory given, with the settings of the machine.
+# Runs nexus-backup for the given database and directory, with the machine's settings.
 backup_of() {
 	local database=$1 directory=$2
 	shift 2
@@ -16,7 +16,7 @@ backup_of() {
 	nexus-backup --pg-database="$database" --backup-dir="$directory" --redis=no "$@"
 }
 
-# Every set of a directory is whole, and nothing else has a name that looks like one.
+# Every set of a directory must be complete, and no other entry may look like a set.
 all_whole() {
 	local set
 	for set in $(sets "$1"); do
@@ -25,7 +25,7 @@ all_whole() {
 	done
 }
 
-# What a dead or ended job must not leave: processes, and sessions in the server. Who serves has sessions at any time.
+# Whether a dead or ended job has left no processes and no sessions in the server. Ignores services, which always have sessions.
 nothing_runs() {
 	local left
 	left=$(pgrep -a 'pg_dump|nexus-backup' || true)
@@ -36,7 +36,7 @@ nothing_runs() {
 	}
 }
 
-# One line a table of a database: its name, its rows, and the MD5 of its rows as text in order.
+# Prints a line for each table of a database: its name, its number of rows, and the MD5 of its sorted rows.
 contents() {
 	docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname="$1" <<'SQL'
 SET search_path = ''; SET TimeZone = 'UTC'; SET extra_float_digits = 3;
@@ -47,5 +47,5 @@ WHERE c.relkind IN ('r', 'm') AND c.relispopulated AND n.nspname !~ '^pg_' AND n
 SQL
 }
 
-# The definitions of a database, as text: what pg_dump says of it but for rows. The name of the database is not in it.
+# Prints the definitions of a database, from pg_dump, without rows and without the database's name.
 definitions() { docker exec nexus-postgres pg_dump --schema-only --restrict-key=x "$1" | grep -v '^-- '; }

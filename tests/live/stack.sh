@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# The servers under systemd, looked at inside an installed machine: who can reach them, whose rows one sees, and that
-# they come back from whatever is done to them. Takes about a minute, and breaks things on purpose: not for a machine
-# that somebody uses.
+# Tests the servers under systemd, inside an installed machine: who can reach them, which rows each role sees, and that they recover from
+# every fault. Takes about a minute, and breaks things on purpose: do not run it on a machine in use.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# Promise: another user of this machine cannot stop NEXUS by holding locks, or make root run that user's programs. Inside an installed
-# machine.
+# Promise: another user of this machine cannot stop NEXUS by holding locks, or make root run that user's programs. Runs inside an
+# installed machine.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -18,7 +18,7 @@ put_back() {
 }
 holder=''
 
-# Everything that they can open below the places where NEXUS has anything, each locked for them alone.
+# Locks everything that other users can open in NEXUS's directories.
 hold_all_locks() {
 	useradd --no-create-home --shell /usr/sbin/nologin stranger
 	runuser --user stranger -- python3 - 2>/dev/null >"$work/held" <<-'PYTHON' &
@@ -61,7 +61,7 @@ redis_is_healed() {
 }
 setup_goes_on() { exits 0 "NEXUS runs" nexus-setup --yes; }
 
-# Root runs the scripts in a directory of the stranger's, which is first on PATH, too.
+# Root runs the scripts in a directory of another user, which is also first on PATH.
 roots_scripts_run_nothing_of_the_callers() {
 	local trap=$work/trap model=/var/lib/nexus/models/all-MiniLM-L6-v2 name
 	install -d --owner=stranger "$trap" "$trap/pip"
@@ -77,13 +77,13 @@ roots_scripts_run_nothing_of_the_callers() {
 	exits 0 "NEXUS runs" in_the_trap /usr/local/sbin/nexus-setup --yes
 	exits 64 "no older PostgreSQL" in_the_trap /usr/local/sbin/nexus-upgrade-postgres --back --yes
 	exits 64 "there is no option" in_the_trap "$here/../../install.sh" --foo
-	# Without a network both ways to the model are tried.
+	# Without a network, both sources of the model are tried.
 	if [[ -e $model ]]; then mv "$model" "$work/model"; fi
 	exits 69 "could not be fetched" in_the_trap /usr/local/sbin/nexus-setup --yes --model download
 	if [[ -e $work/model ]]; then mv "$work/model" "$model"; fi
 	same "what was executed" "$(find "$work" -maxdepth 1 -name 'executed-*' -printf '%f\n' | sort | paste -sd' ')" ""
 }
-# Paths of the command line are the caller's all the same.
+# Relative paths on the command line still start at the caller's directory.
 paths_begin_where_the_caller_is() {
 	install -d "$work/home/model"
 	exits 65 "has no config.json" env --chdir="$work/home" nexus-setup --yes --model model

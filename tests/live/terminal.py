@@ -1,4 +1,4 @@
-"""A person logged in on a terminal of their own: terminal.py FILE puts what appears there first into FILE, and logs out."""
+"""Simulates a person on their own terminal: terminal.py FILE writes the first output there to FILE, and logs out."""
 
 import os
 import pty
@@ -15,7 +15,7 @@ subprocess.run(run, check=True)
 seen = b""
 with open(sys.argv[1], "wb") as kept:
     while b"NEXUS" not in seen:
-        # Ends with an error when the person's time is over and nothing came.
+        # Fails if nothing appears within the time limit.
         seen += os.read(master, 4096)
     kept.write(seen)
 subprocess.run(["systemctl", "stop", "alert-test-person.service"], check=True)

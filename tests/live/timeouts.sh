@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every job under the timeouts that a person may have set: in postgresql.conf, for the database, for the role. Inside an
-# installed machine. What a job works on is held up longer than they allow, so that it does not matter how fast the machine is.
+# Runs every job under timeouts that the owner may have set: in postgresql.conf, for the database, for the role. Runs inside an installed
+# machine. Delays each job beyond the timeouts, so that the machine's speed does not matter.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -15,7 +15,7 @@ trap 'pardon; rm -rf "$work"' EXIT
 
 timeouts=(statement_timeout=500ms lock_timeout=300ms idle_in_transaction_session_timeout=300ms idle_session_timeout=300ms transaction_timeout=500ms)
 
-# hostile WAY
+# hostile WAY: sets the timeouts there.
 hostile() {
 	local timeout
 	for timeout in "${timeouts[@]}"; do
@@ -39,13 +39,13 @@ pardon() {
 	as_owner --command='SELECT pg_reload_conf()' >/dev/null
 }
 
-# A tool that begins a second later than it might.
+# A tool that starts a second late.
 late() {
 	printf '#!/bin/sh\nsleep 1\nexec %s "$@"\n' "$1" >"$work/late-$1"
 	chmod 755 "$work/late-$1"
 }
 
-# The jobs; each must work in spite of the timeouts.
+# Each job must succeed in spite of the timeouts.
 jobs_do_their_work() {
 	local way=$1 directory=$work/$1 before
 	as_owner --command='DROP DATABASE IF EXISTS timeouts_back'
@@ -61,14 +61,14 @@ jobs_do_their_work() {
 	systemctl start nexus-restore-test
 	nexus-purge --tag timeouts --yes
 	pardon
-	# The restored database has the settings of the one in the set, which would end the comparison too.
+	# The restored database has the timeouts of the set, which would end the comparison too.
 	as_owner --command='ALTER DATABASE timeouts_back RESET ALL'
 	same "the restored tables" "$(contents timeouts_back)" "$before"
 	same "rows that should have gone" "$(as_owner --command="SELECT count(*) FROM nexus_memory.zep_episodic_memory WHERE 'timeouts' = ANY (tags)")" 0
 	docker exec nexus-postgres dropdb timeouts_back
 }
 
-# A backfill that finds nothing to do, or what it has to do, ends well.
+# A backfill succeeds, with and without work.
 backfill_does_its_work() {
 	local way
 	for way in file database role; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A database with everything PostgreSQL can hold, in its most awkward form, comes back bit for bit: by nexus-restore, and
-# by stock tools alone. Inside an installed machine. Every comparison here is made by PostgreSQL's own tools, not ours.
+# A database with everything that PostgreSQL can store, in the most awkward form, comes back bit for bit: by nexus-restore, and by stock
+# tools alone. Runs inside an installed machine. PostgreSQL's own tools make every comparison.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,13 +15,13 @@ over_socket() { psql -X --host=/run/nexus/postgres --username=postgres "$@"; }
 export PGPASSFILE=$work/pgpass
 cp /etc/nexus/credentials/postgres_pgpass "$PGPASSFILE"
 chmod 600 "$PGPASSFILE"
-# `dbname=` in a conninfo, for a name with blanks and quotes in it.
+# Prints `dbname=` for a conninfo, for a name with blanks and quotes.
 conninfo_of() { printf "dbname='%s'" "${1//\'/\\\'}"; }
 drop_all() {
 	local database
 	for database in "$tortured" back stock; do
 		[[ -n $(over_socket -Atq --dbname=postgres --set=d="$database" <<<"SELECT 1 FROM pg_database WHERE datname = :'d'") ]] || continue
-		# A database with a subscription cannot be dropped, nor a subscription that has a slot.
+		# A database with a subscription cannot be dropped, nor can a subscription with a slot.
 		over_socket -Atq --dbname="$(conninfo_of "$database")" <<-'SQL' >/dev/null
 			SELECT format('ALTER SUBSCRIPTION %1$I DISABLE; ALTER SUBSCRIPTION %1$I SET (slot_name = NONE); DROP SUBSCRIPTION %1$I', subname)
 			FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid AND d.datname = current_database() \gexec
@@ -36,10 +36,10 @@ over_socket -q --dbname=postgres --set=ON_ERROR_STOP=1 --set=d="$tortured" <<<'C
 conninfo=$(conninfo_of "$tortured")
 over_socket -q --dbname="$conninfo" --set=ON_ERROR_STOP=1 --file="$here/torture.sql" >/dev/null
 
-# All that pg_dump says of a database, rows and large objects too. Not the rows of the table into which a trigger writes
-# at each login: the backup's own sessions are in it. With event_triggers off, the looks taken here are not.
+# Prints pg_dump's text of a database, with rows and large objects. Leaves out the table into which a trigger writes at each login, because
+# the backup's own sessions are in it. With event_triggers off, the sessions of this test are not.
 export PGOPTIONS='-c event_triggers=off'
-# In partitions by the hash of an enum the same rows lie elsewhere: those are compared as one table.
+# A restore moves rows between partitions by the hash of an enum, so those are compared as one table.
 everything() {
 	pg_dump --host=/run/nexus/postgres --username=postgres --restrict-key=x --exclude-table-data=torture.log --exclude-table-data='torture.by_mood*' --dbname="$1" | sha256sum
 	over_socket -Atq --dbname="$1" <<-'SQL'
@@ -63,7 +63,7 @@ nexus_restore_brings_it_back() {
 	same "the digest of pg_dump" "$(everything dbname=back)" "$(everything "$conninfo")"
 	jq --raw-output '.notes[]' "$work/done.json" | found "^torture.people was restored with search_path '\$user', 'torture'"
 }
-# Or this test tests nothing.
+# Otherwise the comparison above tests nothing.
 rows_of_an_enums_hash_lie_elsewhere() {
 	local where="SELECT md5(string_agg(tableoid::regclass || t::text, '' ORDER BY t::text)) FROM torture.by_mood t"
 	[[ $(over_socket -Atq --dbname=back --command="$where") != "$(over_socket -Atq --dbname="$conninfo" --command="$where")" ]]
@@ -87,7 +87,7 @@ stock_tools_bring_it_back() {
 	same "the digest of pg_dump" "$(everything dbname=stock)" "$(everything "$conninfo")"
 }
 
-# What belongs to the database itself is in no pg_dump of its contents.
+# Prints the database's own properties, which pg_dump of its content leaves out.
 settings_of() {
 	over_socket -Atq --dbname=postgres --set=d="$1" <<-'SQL'
 		SELECT coalesce(r.rolname, '-'), unnest(s.setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase

@@ -1,7 +1,7 @@
-# What a machine has that NEXUS could have brought: to compare before it came and after it went.
+# Lists what NEXUS could have left on a machine, to compare before its installation and after its removal.
 # shellcheck shell=bash
 
-# Prints a line for each file, user, unit, volume, container, network and socket. Left out is what changes by itself or belongs to
+# Prints a line for each file, user, unit, volume, container, network and socket. Leaves out what changes by itself, and what belongs to
 # the tests, to apt or to Docker's own store.
 traces() {
 	find / -xdev \( -path /root -o -path /tmp -o -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /var/tmp -o -path /var/log -o -path /var/cache \
@@ -20,10 +20,11 @@ traces() {
 	ss --listening --tcp --udp --numeric --no-header | awk '{ print "socket", $1, $5 }'
 }
 
-# note_traces FILE
+# note_traces FILE: writes them to FILE.
 note_traces() { traces | LC_ALL=C sort --unique >"$1"; }
 
-# no_traces_since FILE [MORE]: nothing has come or gone since note_traces; lines of the extended regular expression MORE may have come.
+# no_traces_since FILE [MORE]: fails if anything has appeared or disappeared since note_traces, except new lines that match the extended
+# regular expression MORE.
 no_traces_since() {
 	local differs
 	differs=$(note_traces /dev/stdout | diff "$1" - | grep '^[<>]' | grep -vE "${2:-^$}" || true)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# What a person does with NEXUS, from nothing to a lost and restored memory; `install.sh --try` runs it in a throwaway
-# machine. It drops a database on purpose: not for a machine that somebody uses.
+# Does what a person does with NEXUS, from the installation to a lost and restored memory; `install.sh --try` runs it in a throwaway
+# machine. It drops a database on purpose: do not run it on a machine in use.
 set -euo pipefail
 shopt -s inherit_errexit
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
@@ -9,19 +9,19 @@ shopt -s inherit_errexit
 clone=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 identity=/root/owner-identity.txt
 memory=nexus_memory.zep_episodic_memory
-# What install.sh --try has brought along; without it memory is found by words alone.
+# The model from install.sh --try; without it, searches are by words only.
 model=none
 for folder in "$clone"/model/*/; do if [[ -d $folder ]]; then model=$folder; fi; done
 declare -A took
 export SYSTEMD_PAGER=
 
 heading() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
-# show LINE: as a person would type it.
+# show LINE: prints a command as a person would type it, and runs it.
 show() {
 	printf '$ %s\n' "$1"
 	bash -c "$1"
 }
-# timed NAME COMMAND…: its seconds go to took[NAME].
+# timed NAME COMMAND…: runs it, and stores its seconds in took[NAME].
 timed() {
 	local name=$1 from=$EPOCHREALTIME
 	shift
@@ -29,8 +29,8 @@ timed() {
 	took[$name]=$(awk -v a="$from" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", b - a }')
 }
 
-# As many of Debian's fortunes as this through the API, each with its vector when it is answered. The rest, some 23,000, by SQL,
-# as a program that knows of no vectors: the backfill fills those in while this goes on.
+# So many of Debian's fortunes go through the API, each with its vector at once. The rest, about 23,000, go in by SQL, like a program
+# without vectors: the backfill adds those meanwhile.
 through_the_api=3000
 
 load_the_rest() {
@@ -45,7 +45,7 @@ load_the_rest() {
 }
 
 api=http://127.0.0.1:8003
-# search MODE QUERY: the best three, as a person would like to read them.
+# search MODE QUERY: prints the best three, for people.
 search() {
 	printf '\n$ curl -s %s/memory/search --json '"'"'{"query": "%s", "mode": "%s", "limit": 3}'"'"'\n' "$api" "$2" "$1"
 	answer "$1" "$2" | jq --raw-output '.results[] | "  \(.similarity_score * 100 | round) %  \(.content | gsub("\\s+"; " ") | if length > 150 then .[:149] + "…" else . end)"'
@@ -53,7 +53,7 @@ search() {
 answer() {
 	curl --silent --show-error --fail-with-body "$api/memory/search" --json "$(jq --null-input --arg mode "$1" --arg query "$2" '{$mode, $query, limit: 3, min_similarity: 0.3}')"
 }
-# The ids that the three kinds of search give, in both languages.
+# The ids from three kinds of search, in two languages.
 questions=(
 	'vector|money does not make anybody happy'
 	'vector|advice for programmers who blame the compiler'
@@ -66,18 +66,18 @@ ask_all() {
 	local question
 	for question in "${questions[@]}"; do "$1" "${question%%|*}" "${question#*|}"; done
 }
-# What a search finds by words alone does not depend on how far the backfill is.
+# The result of a search by words does not depend on the progress of the backfill.
 words_found() { answer text canciones | jq --raw-output '.results[].episode_id'; }
 
-# The timer's first run would be in a minute.
+# The timer would first run in a minute.
 start_the_backfill() { systemctl start --no-block nexus-embed-backfill; }
-# The rows hold still while they are compared.
+# Stops the backfill, so that the rows do not change while they are compared.
 hold_the_backfill() { systemctl stop nexus-embed-backfill.timer nexus-embed-backfill; }
 let_the_backfill_go_on() { systemctl start nexus-embed-backfill.timer && start_the_backfill; }
 
 with_a_vector() { as_owner --command="SELECT count(embedding) FROM $memory"; }
 
-# Rows, and a digest of all that they hold, in the order of their keys.
+# Prints a digest of all rows, in the order of their keys.
 content() { as_owner --command="COPY (SELECT * FROM $memory ORDER BY episode_id) TO STDOUT" | sha256sum | cut -d' ' -f1; }
 rows() { as_owner --command="SELECT count(*) FROM $memory"; }
 
@@ -125,7 +125,7 @@ echo "no table $memory any more"
 
 heading "The restore, with the owner's key"
 timed restore show "nexus-restore apply latest --identity $identity --yes"
-# The database is whole; this asserts what a dump does not carry (compose/postgres/init/0003-index-use.sql).
+# The database is complete; this sets what a dump does not contain (compose/postgres/init/0003-index-use.sql).
 show "systemctl reload nexus-stack"
 
 heading "Is it the same?"

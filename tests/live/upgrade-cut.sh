@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# The power goes in the middle of nexus-upgrade-postgres, in a fresh machine with what the package depends on:
-# upgrade-cut.sh begin backup|restore DEB OLD-POSTGRES     installs (the first time), and returns when the upgrade is there; then whoever
-#        runs this pulls the plug and boots
-# upgrade-cut.sh booted       the old server, with every row, and nothing stopped
+# Tests a power cut in the middle of nexus-upgrade-postgres, in a fresh machine with the package's dependencies:
+# upgrade-cut.sh begin backup|restore DEB OLD-POSTGRES     installs the first time, and returns during that step of the upgrade; then the
+#        caller cuts the power and boots
+# upgrade-cut.sh booted       checks that the old server runs, with every row, and that nothing is stopped
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -31,7 +31,7 @@ booted() {
 	same "clusters of the memory" "$(major_that_runs)" 17
 	same "what programs reach" "$(as_program --command='SHOW server_version_num' | cut -c 1-2)" 17
 	stored_again booted
-	# The next run, whatever it is to do, takes away what was begun.
+	# The next run, whatever its task, removes the unfinished work.
 	nexus-upgrade-postgres --yes --finish >/dev/null
 	as_before "$(<"$work/digest")"
 }

@@ -1,5 +1,5 @@
-"""A web server that keeps what is posted to it: webhook.py PORT FILE [LONGEST], one JSON object a line. What has
-more than LONGEST bytes it refuses with 413. It tells systemd when it is ready."""
+"""A web server that stores each post, one JSON object a line: webhook.py PORT FILE [LONGEST]. Refuses more than LONGEST bytes with 413.
+Notifies systemd when it is ready."""
 
 import json
 import os
@@ -12,7 +12,7 @@ longest = int(sys.argv[3]) if len(sys.argv) > 3 else None
 
 
 class Keeper(BaseHTTPRequestHandler):
-    """Answers 204 to every post, and keeps it first: a JSON body as it is, else the end of the path, the headers and the text."""
+    """Stores every post, then answers 204. Stores a JSON body unchanged, else the end of the path, the headers and the text."""
 
     def do_POST(self):  # noqa: N802 (the library's name)
         length = int(self.headers["Content-Length"])
@@ -22,7 +22,7 @@ class Keeper(BaseHTTPRequestHandler):
             self.end_headers()
             return
         if self.headers["Content-Type"] != "application/json":
-            # Not the whole path: the rest of it is a secret.
+            # Only the end of the path, because the rest is a secret.
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = json.dumps({"path": self.path.rpartition("/")[2], "headers": headers, "text": body})
         with open(file, "a", encoding="utf-8") as kept:
@@ -31,7 +31,7 @@ class Keeper(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_):
-        """Nothing: the URL is a secret."""
+        """Logs nothing, because the URL is a secret."""
 
 
 server = ThreadingHTTPServer(("127.0.0.1", port), Keeper)

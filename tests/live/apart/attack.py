@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A program in place of a job, inside that job's unit: it tries what its arguments name, and reports the result of each.
+"""An attacking program in place of a job, inside that job's unit: tries each of its arguments, and reports the result.
 
 usage: attack.py WAY:TARGET…    one line each: `reached WAY:TARGET`, or `kept out of WAY:TARGET: why`
 
-open:FILE reads a byte; list:DIRECTORY reads its names; connect:SOCKET opens a connection; signal:PID asks the kernel for leave to send one;
-attach:PID asks for leave to trace one; write:PATH asks for leave to write to a file or directory.
+open:FILE reads a byte; list:DIRECTORY reads its names; connect:SOCKET opens a connection; signal:PID checks the permission to send a
+signal; attach:PID the permission to trace a process; write:PATH the permission to write to a file or directory.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ def connect(path):
 
 
 def attach(process):
-    # PTRACE_SEIZE changes nothing in the one that is traced.
+    # PTRACE_SEIZE does not change the traced process.
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.ptrace(0x4206, int(process), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -32,7 +32,7 @@ def attach(process):
 
 def write(path):
     if not os.access(path, os.W_OK):
-        raise PermissionError(None, "no leave to write")
+        raise PermissionError(None, "no permission to write")
 
 
 WAYS = {"open": read, "write": write, "list": os.listdir, "connect": connect, "signal": lambda process: os.kill(int(process), 0), "attach": attach}

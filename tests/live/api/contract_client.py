@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Promise: an assistant's own library (the package `mcp`) works with the example server. usage: contract_client.py MCP_SERVER"""
+"""Promise: the official library of assistants (the package `mcp`) works with the example server. usage: contract_client.py MCP_SERVER"""
 
 import asyncio
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Promise: a user who holds more idle connections than one socket takes, and opens closed ones again, shuts nobody out: another user is
-answered on TCP and on api.sock all the time, and nexus-health says so. Requests that come slowly over TCP take no places of api.sock."""
+"""Promise: a user who holds more idle connections than one socket accepts, and reopens closed ones, shuts nobody out. Another user
+always gets answers on TCP and on api.sock, and nexus-health says so. Slow requests over TCP take no slots of api.sock."""
 
 import contextlib
 import multiprocessing
@@ -13,19 +13,19 @@ import time
 
 from client import ADDRESS, SOCKET, Client, expect
 
-# Connections of each process of the attacker, and how many processes there are: below the usual limit of open files.
+# Connections of each process of the attacker, below the usual limit of open files, and the number of processes.
 EACH, PROCESSES = 1020, 2
-# Seconds of the attack in which others ask.
+# Seconds of the attack in which others send requests.
 LONG = 40
-# What a held connection has sent: nothing, or the beginning of a header that never ends.
+# Data of a held connection: nothing, or the beginning of an endless header.
 IDLE = (b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ")
-# Requests whose bodies never come, of many agents: each has a place until nexus-api's time is over.
+# Requests of many agents without their bodies: each takes a slot until nexus-api's timeout.
 SLOW = tuple(b"POST /memory/action HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Nexus-Agent: crowd-%d\r\nContent-Length: 9\r\n\r\n{" % agent for agent in range(10))
 ALL = (ADDRESS, ("::1", ADDRESS[1]), SOCKET)
 
 
 def hold(user, place, beginnings, ready):
-    """As `user`, keeps EACH connections to `place` open, and opens each that is closed again. Each sends one of `beginnings`."""
+    """As `user`, keeps EACH connections to `place` open, and reopens closed ones. Each sends one of `beginnings`."""
     os.setgroups([pwd.getpwnam("nexus").pw_gid] if isinstance(place, str) else [])
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
@@ -44,7 +44,7 @@ def hold(user, place, beginnings, ready):
     ready.set()
     while True:
         for key, _ in selector.select():
-            # Whatever it is, an answer or the end, this connection is of no more use.
+            # After an answer or the end, this connection is useless.
             selector.unregister(key.fileobj)
             key.fileobj.close()
             one_more(key.data)
@@ -52,7 +52,7 @@ def hold(user, place, beginnings, ready):
 
 @contextlib.contextmanager
 def crowd(name, place, beginnings):
-    """The attack of the user `name` on `place`."""
+    """Attacks `place` as the user `name`."""
     user, ready = pwd.getpwnam(name), [multiprocessing.Event() for _ in range(PROCESSES)]
     processes = [multiprocessing.Process(target=hold, args=(user, place, beginnings, event), daemon=True) for event in ready]
     for process in processes:
@@ -69,7 +69,7 @@ def crowd(name, place, beginnings):
 
 
 def is_answered(attack, places):
-    """Asks as another user, each time on a connection of its own, at each of `places`: every answer must be 200."""
+    """Sends requests as another user to each of `places`, each on its own connection: every answer must be 200."""
     wrong, count, slowest, end = [], 0, 0, time.monotonic() + LONG
     while time.monotonic() < end:
         for where in places:
@@ -83,7 +83,7 @@ def is_answered(attack, places):
 
 
 def health_sees_the_api():
-    """The finding about the API, while it is attacked, is that it answers: it does."""
+    """During the attack, nexus-health must find that the API answers."""
     said = subprocess.run(["nexus-health", "--once"], capture_output=True, text=True, check=False).stdout
     line = [line for line in said.splitlines() if line.split()[1:2] == ["api"]]
     expect(len(line) == 1 and line[0].split()[0] == "ok", f"nexus-health says of the API: {line}")

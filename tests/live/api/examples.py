@@ -16,7 +16,7 @@ ENVIRONMENT = {**os.environ, "NEXUS_AGENT": AGENT}
 
 
 def shell(*arguments, ends=0, **environment):
-    """What nexus_client.py prints."""
+    """Returns the output of nexus_client.py."""
     done = subprocess.run([sys.executable, "-B", EXAMPLES / "nexus_client.py", *arguments], text=True, capture_output=True, check=False, env={**ENVIRONMENT, **environment})
     expect(done.returncode == ends, f"{arguments} ended with {done.returncode}: {done.stdout} {done.stderr}")
     return (done.stderr if ends else done.stdout).strip()
@@ -34,7 +34,7 @@ def the_client():
 
 
 class Assistant:
-    """Starts the server as mcp.json says, and asks it one thing after the other."""
+    """Starts the server as in mcp.json, and sends it requests in turn."""
 
     def __init__(self, **environment):
         config = json.loads((EXAMPLES / "mcp.json").read_text(encoding="utf-8"))["mcpServers"]["nexus"]
@@ -58,7 +58,7 @@ class Assistant:
         return json.loads(self.server.stdout.readline())
 
     def ask(self, method, **params):
-        """The answer to one request, which must be its own."""
+        """Sends one request, and returns its answer."""
         self.number += 1
         self.send(json.dumps({"jsonrpc": "2.0", "id": self.number, "method": method, "params": params}))
         said = self.answer()
@@ -66,7 +66,7 @@ class Assistant:
         return said
 
     def use(self, tool, wrong=False, **arguments):
-        """The text of a tool's result."""
+        """Returns the text of a tool's result."""
         result = self.ask("tools/call", name=tool, arguments=arguments)["result"]
         expect(result["isError"] is wrong, f"{tool} said {result}")
         return result["content"][0]["text"]
@@ -93,7 +93,7 @@ def the_mcp_server():
         assistant.use("forget", episode_id=episode)
         expect(episode not in assistant.use("recent"), "it is there after forget")
 
-        # What is wrong is told, and the server goes on.
+        # The server reports errors, and goes on.
         expect("episode" in assistant.use("forget", wrong=True, episode_id=episode).lower(), "forgetting it twice is not told")
         expect("content" in assistant.use("remember", wrong=True), "what is missing is not named")
         expect("limit" in assistant.use("recall", wrong=True, query="x", limit=1000), "a wrong limit is not named")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Promise: whatever is sent, the answer is a clear one: JSON with a code, a sentence, the right status and the name of the
-field that is wrong; never a 500, never half a row; and what is unusual but right (emoji, 1 MB of text) comes back as it was."""
+"""Promise: every wrong request gets a clear answer: JSON with a code, a sentence, the right status and the name of the wrong field; never
+a 500, never half a row. Unusual but valid input (emoji, 1 MB of text) comes back unchanged."""
 
 import json
 import uuid
@@ -12,20 +12,20 @@ DEEP = b'{"action_type": "note", "action_details": {"a": ' + b"[" * 100_000 + b"
 
 
 def action(**changes):
-    """The body of an insert, changed."""
+    """Returns the body of an insert, with changes."""
     return {"action_type": "note", "action_details": {"content": "x"}, **changes}
 
 
 def search(**changes):
-    """The body of a search, changed."""
+    """Returns the body of a search, with changes."""
     return {"query": "x", **changes}
 
 
 NOBODY = str(uuid.UUID(int=0))
 
-# What is sent, which statuses are right, and which field must be named (None: no one field is wrong).
+# Each request, the valid statuses, and the field to be named (None: no single field is wrong).
 WRONG = [
-    # ---- Not JSON, not an object, not what it says it is
+    # ---- Not JSON, not an object, or a false content type
     ("no body", "POST", "/memory/action", None, {400, 411, 415, 422}, None),
     ("not JSON", "POST", "/memory/action", b"{", {400}, None),
     ("two objects", "POST", "/memory/action", b"{}{}", {400}, None),
@@ -80,7 +80,7 @@ WRONG = [
     ("a batch of nothing", "POST", "/memory/batch", {"actions": []}, {422}, "actions"),
     ("a batch with one that is wrong", "POST", "/memory/batch", {"actions": [action(), action(tags=3)]}, {422}, "actions[1].tags"),
     ("an import that is no JSON", "POST", "/memory/import", b"this is no line of an export\n", {400, 422}, None),
-    # ---- Where there is nothing
+    # ---- Unknown paths
     ("no such place", "GET", "/memory/elsewhere", None, {404}, None),
     ("no such place, above", "GET", "/../etc/passwd", None, {400, 404}, None),
     ("another method", "PUT", "/memory/search", search(), {405}, None),
@@ -99,7 +99,7 @@ TEXTS = ["🧠🇪🇸👩‍👩‍👧 emoji", "ñandú ÁÉÍ \u200f\u202erig
 
 
 def clear(name, answer, statuses, field):
-    """The answer says what is wrong."""
+    """Fails unless the answer says what is wrong."""
     expect(answer.status in statuses, f"{name}: {answer} instead of {sorted(statuses)}")
     if answer.status == 200:
         return
@@ -112,7 +112,7 @@ def clear(name, answer, statuses, field):
 
 def main():
     agent = f"inputs-{uuid.uuid4().hex[:8]}"
-    # A connection each: who refuses a request may close it.
+    # A connection for each request, because a refusal may close it.
     client = Client(agent, kept=False)
     rows = f"SELECT count(*) FROM nexus_memory.zep_episodic_memory WHERE agent_id = '{agent}'"
     for name, method, path, body, statuses, field in WRONG:
@@ -131,7 +131,7 @@ def main():
         exported = [json.loads(line) for line in client.get("/memory/export").body.splitlines()]
         expect(text in [one["content"] for one in exported], f"{text[:40]!r} is not in the export as it was")
     for agent in ("ñandú", "a'; DROP TABLE x; --", "a b", "%", "*", "a:b"):
-        # UTF-8 in a header is what programs send that do not think of it.
+        # Careless programs send UTF-8 in a header.
         odd = Client(agent.encode().decode("latin-1"))
         answer = odd.post("/memory/action", action())
         clear(f"the agent {agent}", answer, {200, 400, 422}, None)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Promise: one agent never sees, changes or removes what another remembers, by any call, nor by what a call leaves in a cache.
+"""Promise: an agent never sees, changes or removes episodes of another, by any call, nor through a cache.
 
-Two agents make random calls at the same time, each knowing every id and word of the other: usage isolation.py [CALLS].
+Two agents make random calls at the same time; each knows every id and word of the other: usage isolation.py [CALLS].
 """
 
 import json
@@ -14,26 +14,26 @@ import uuid
 
 from client import Client, as_owner, expect, seed
 
-# What both write about, so that each search could find the other's rows; and a word that only one of them uses.
+# Words that both use, so that each search could find the other's rows; and a word that only one of them uses.
 WORDS = ["harbour", "lantern", "puerto", "canción", "winter", "invierno", "copper", "granite", "paper", "river"]
 IDS = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SECRET = {"ana": "zafiroana", "ben": "obsidianben"}
 
 
 class Agent:
-    """One agent's calls, and what it knows that it has stored."""
+    """One agent's calls, and the episodes that it has stored."""
 
     def __init__(self, name, run, rng):
         self.name = name
         self.agent = f"{name}-{run}"
         self.rng = rng
-        # Its episodes, those stored with a key, those it has removed, and ids of others that it has put into its working memory.
+        # Its episodes, those stored with a key, removed ones, and ids of others that it has put into its working memory.
         self.own, self.keyed, self.gone, self.typed = {}, {}, set(), set()
         self.other = None
         self.client = Client(self.agent)
 
     def ask(self, method, path, body=None):
-        """One request that may be sent twice; until nobody is too busy for it."""
+        """Sends one idempotent request, until the server is not too busy for it."""
         end = time.monotonic() + 60
         while (answer := self.client.call(method, path, body)).status == 503 and time.monotonic() < end:
             expect(answer.headers["Retry-After"], f"{method} {path}: 503 without Retry-After")
@@ -41,12 +41,12 @@ class Agent:
         return answer
 
     def check(self, answer, sent=""):
-        """Nothing of the other is in the answer but what was sent; the answer as JSON."""
+        """Fails if the answer contains anything of the other except what was sent; returns the answer as JSON."""
         expect(answer.status < 500, f"{self.name} got {answer}")
         text = answer.body.decode()
         if answer.headers.get_content_type() == "application/json":
             said = json.loads(text)
-            # The question is given back with its answer.
+            # The answer repeats the query.
             if isinstance(said, dict):
                 said.pop("query", None)
                 if answer.status >= 400:
@@ -61,15 +61,15 @@ class Agent:
         return said
 
     def text(self):
-        """Something to remember."""
+        """Returns a random text."""
         return f"{SECRET[self.name]} {' '.join(self.rng.sample(WORDS, 3))} {self.rng.getrandbits(48):012x}"
 
     def pick(self):
-        """An episode of its own that is not bound to a key, or None."""
+        """Returns an episode of its own without a key, or None."""
         return self.rng.choice(sorted(set(self.own) - set(self.keyed.values())) or [None])
 
     def theirs(self):
-        """An episode of the other, or one that nobody has."""
+        """Returns the id of another's episode, or one that does not exist."""
         return self.rng.choice(sorted(self.other.own) or [str(uuid.uuid4())])
 
     # ---- The calls
@@ -165,7 +165,7 @@ class Agent:
             self.check(self.client.post("/memory/working/clear"))
 
     def as_if_it_were_not_there(self, method, path):
-        """The answer about an episode of the other is the one about an episode that nobody has."""
+        """The answer about another's episode must equal that about one that does not exist."""
         theirs, nobodys = self.theirs(), str(uuid.uuid4())
         if "working" in path:
             self.typed |= {theirs, nobodys}
@@ -177,7 +177,7 @@ class Agent:
     CALLS = {insert: 22, insert_with_a_key: 8, batch: 6, recent: 10, search: 22, search_of_its_own: 6, temporal: 8, stats: 6, export: 3, get: 5, delete: 3, working: 6}
 
     def run(self, calls, failures):
-        """So many calls; the first failure ends it."""
+        """Makes so many calls; stops at the first failure."""
         try:
             for call in self.rng.choices(list(self.CALLS), self.CALLS.values(), k=calls):
                 call(self)
@@ -186,12 +186,12 @@ class Agent:
 
 
 def digest(agent):
-    """All that the database holds of an agent."""
+    """Returns a digest of all rows of an agent."""
     return as_owner(f"SELECT count(*), md5(coalesce(string_agg(t::text, '' ORDER BY episode_id), '')) FROM (SELECT episode_id, agent_id, content, tags, importance_score FROM nexus_memory.zep_episodic_memory WHERE agent_id = '{agent}') t")
 
 
 def imported_rows_stay_ones_own(ana, ben):
-    """What ana exports belongs to ben when he imports it, or is refused: never is hers changed."""
+    """When ben imports ana's export, the rows become his or are refused; hers must not change."""
     before = digest(ana.agent)
     lines = ana.client.get("/memory/export").body
     changed = lines.replace(SECRET["ana"].encode(), b"written over")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Promise: also as SQL, with the role that the API has, one agent never sees, changes or removes what another remembers.
+"""Promise: also by SQL with the API's role, an agent never sees, changes or removes episodes of another.
 
-Random statements in one session of nexus_app, as one agent and the other in turn: usage isolation_sql.py [STATEMENTS].
+Runs random statements in one session of nexus_app, as both agents in turn: usage isolation_sql.py [STATEMENTS].
 """
 
 import os
@@ -20,7 +20,7 @@ OTHER = {"ana": "ben", "ben": "ana"}
 
 
 def as_program(script):
-    """What psql says, output and errors together, as nexus_app; it goes on after an error."""
+    """Runs psql as nexus_app, without stopping at errors; returns output and errors together."""
     with open("/etc/nexus/credentials/nexus_app_password", encoding="ascii") as file:
         password = file.read().strip()
     with tempfile.NamedTemporaryFile("w", encoding="ascii") as passwords:
@@ -33,13 +33,13 @@ def as_program(script):
 
 
 def tables_of_the_role():
-    """Every table of the schema that the role can read and that has agents in it."""
+    """Returns every table of the schema that the role can read and that has agents."""
     return [row[0] for row in as_owner("""SELECT c.oid::regclass FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'agent_id'
         WHERE c.relnamespace = 'nexus_memory'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND has_table_privilege('nexus_app', c.oid, 'SELECT')""")]
 
 
 def statements(rng, agents, ids, tables):
-    """(statement, what it must be answered with: a pattern, or None) as one agent, about what the other has."""
+    """Yields (statement, pattern of its answer or None) as one agent, about the other's rows."""
     def vector():
         return "'[" + ",".join(f"{rng.gauss(0, 1):.4f}" for _ in range(384)) + "]'"
 
@@ -65,7 +65,7 @@ def statements(rng, agents, ids, tables):
             (f"INSERT INTO {TABLE} (content, agent_id) VALUES ('put', '{agents[other]}')", "row-level security"),
             (f"INSERT INTO {TABLE} (episode_id, content, agent_id) VALUES ('{theirs}', 'mine', '{agents[agent]}') ON CONFLICT (episode_id) DO UPDATE SET content = 'taken' RETURNING content", "row-level security"),
             (f"INSERT INTO {TABLE} (episode_id, content, agent_id) VALUES ('{theirs}', 'mine', '{agents[agent]}') ON CONFLICT DO NOTHING RETURNING content", "^$|permission denied"),
-            # A function that tells what it is asked about, and is said to cost nothing, must not be asked before the policy.
+            # A leaking function that claims to be cheap must not run before the policy.
             (f"SELECT count(*) FROM {TABLE} WHERE pg_temp.tell(content)", None),
             (f"SELECT count(*) FROM {TABLE} WHERE content::integer = 0", "invalid input syntax"),
             (f"SELECT most_common_vals, histogram_bounds FROM pg_stats WHERE tablename = 'zep_episodic_memory'", None),
@@ -86,7 +86,7 @@ def main():
         as_owner(f"""INSERT INTO {TABLE} (content, agent_id, tags, embedding)
             SELECT '{SECRET[name]} harbour ' || i, '{agent}', ARRAY['shared'], (SELECT array_agg((random() - 0.5)::real) FROM generate_series(1, 384) WHERE i > 0)::public.vector FROM generate_series(1, 100) i""")
     ids = {name: [row[0] for row in as_owner(f"SELECT episode_id FROM {TABLE} WHERE agent_id = '{agent}'")] for name, agent in agents.items()}
-    # A key that was used, too, where the API keeps them.
+    # A used idempotency key, too, if the API stores them.
     if as_owner("SELECT to_regclass('nexus_memory.api_idempotency') IS NOT NULL") == [["t"]]:
         for name, agent in agents.items():
             as_owner(f"INSERT INTO nexus_memory.api_idempotency (agent_id, key, fingerprint, episode_ids) VALUES ('{agent}', '{SECRET[name]}', '\\x00', ARRAY['{ids[name][0]}'::uuid])")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Promise: kill -9 of nexus-api, nexus-embed, PostgreSQL and Redis in turn, under the load of several clients, loses no insert that
-was acknowledged and makes none twice; every error is a clean one, a connection is cut only where nexus-api itself was killed,
-and everything serves again by itself.
+"""Promise: kill -9 of nexus-api, nexus-embed, PostgreSQL and Redis in turn, under the load of several clients, neither loses nor
+duplicates an acknowledged insert. Every error is a clean one, connections end early only if nexus-api itself was killed, and everything
+recovers by itself.
 
-usage: kills.py [ROUNDS], each about 15 seconds.
+usage: kills.py [ROUNDS]     a round takes about 15 seconds
 """
 
 import json
@@ -19,22 +19,22 @@ from load import Load
 
 
 def run(*command):
-    """What a command prints."""
+    """Returns the output of a command."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def main_pid(unit):
-    """Of a unit; 0 where it does not run."""
+    """Returns a unit's main PID; 0 if it does not run."""
     return int(run("systemctl", "show", "--property=MainPID", "--value", unit))
 
 
 def container_pid(name):
-    """Of the container's first process; 0 where it does not run."""
+    """Returns the PID of the container's first process; 0 if it does not run."""
     return int(run("docker", "inspect", "--format", "{{.State.Pid}}", name))
 
 
 def await_that(holds, seconds, what):
-    """Until it holds; its value."""
+    """Waits until it holds, and returns its value."""
     end = time.monotonic() + seconds
     while not (value := holds()):
         expect(time.monotonic() < end, f"waited {seconds} seconds in vain: {what}")
@@ -43,7 +43,7 @@ def await_that(holds, seconds, what):
 
 
 def health():
-    """What GET /health says, or nothing while there is no answer."""
+    """Returns the answer of GET /health, or nothing without an answer."""
     try:
         answer = Client(timeout=5).get("/health")
         return json.loads(answer.body)
@@ -52,7 +52,7 @@ def health():
 
 
 class Victim:
-    """Something that can be killed: how its process is found, and how it is seen to serve again."""
+    """A process to kill: how to find it, and how to see that it serves again."""
 
     def __init__(self, name, pid, serves):
         self.name, self.pid, self.serves = name, pid, serves
@@ -74,7 +74,7 @@ VICTIMS = [
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     rng = random.Random(seed())
-    # The times between which nexus-api was away.
+    # The times between which nexus-api was down.
     away = []
     with Load(8, rng) as load:
         load.go_on(100)

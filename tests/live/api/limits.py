@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Promise: a client that is slow on purpose, many at once, or a flood of requests do not starve another client; a body that is too
-large is refused; a full pool answers 503 with Retry-After and never hangs."""
+"""Promise: deliberately slow clients, many at once, or a flood of requests do not starve another client; a body that is too large is
+refused; a full pool answers 503 with Retry-After and never hangs."""
 
 import contextlib
 import json
@@ -15,17 +15,17 @@ import uuid
 from client import ADDRESS, Client, Cut, expect
 
 AGENT = f"limits-{uuid.uuid4().hex[:8]}"
-# Seconds within which another client must be served: generous, as the machine may be slow. Who is starved is never served.
+# Seconds within which another client must be served: generous for slow machines, because a starved client is never served.
 SERVED = 30
 
 
 def served(what):
-    """Another client's insert and search, on new connections, while something is going on."""
+    """Requires an insert and a search of another client, on new connections, to succeed."""
     began = time.monotonic()
     client = Client(f"{AGENT}-other", timeout=SERVED, kept=False)
     for path, body in (("/memory/action", {"action_type": "note", "action_details": {"content": what}}), ("/memory/search", {"query": what, "mode": "text"})):
         while (answer := client.post(path, body)).status == 503:
-            # Said to come back: that is an answer, and it must be true in time.
+            # A request to retry is a valid answer, but a retry must succeed in time.
             expect(time.monotonic() - began < SERVED, f"{what}: another client is turned away for {SERVED} seconds: {answer}")
             time.sleep(0.1)
         expect(answer.status == 200, f"{what}: another client got {answer}")
@@ -40,12 +40,12 @@ SLOW = {
 
 
 def slow_requests_hold_nobody_up():
-    """Connections that send the beginning of a request and nothing more: others are served meanwhile, and they are shut out in the end."""
+    """Clients send only the beginning of a request: others are served meanwhile, and the server closes the slow connections."""
     with contextlib.ExitStack() as stack:
         sockets = []
         for first in SLOW.values():
             for _ in range(200):
-                # Where one is closed at once, that too is a way not to be held up.
+                # The server may also close it at once.
                 with contextlib.suppress(OSError):
                     one = stack.enter_context(socket.create_connection(ADDRESS, timeout=5))
                     one.sendall(first)
@@ -72,7 +72,7 @@ def a_flood_starves_nobody():
             try:
                 answer = client.post("/memory/search", {"query": "a flood of words", "min_similarity": 0})
             except Cut as cut:
-                # Also a way to turn someone away who asks too much.
+                # A closed connection is also a valid refusal.
                 answered.append("cut")
                 if len(answered) > 100_000:
                     wrong.append(cut)
@@ -97,12 +97,12 @@ def a_flood_starves_nobody():
 
 def large_bodies_are_refused():
     head = b"POST /memory/action HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    # Said to be a terabyte: the answer does not wait for it.
+    # With a Content-Length of a terabyte: the answer does not wait for the body.
     with socket.create_connection(ADDRESS, timeout=30) as one:
         one.sendall(head + b"Content-Length: 1099511627776\r\n\r\n")
         answer = one.recv(4096)
         expect(b" 413 " in answer.split(b"\r\n")[0], f"a body of a terabyte was answered with {answer[:200]}")
-    # Without a length, and without an end: it is answered, or shut out, long before a quarter of a gigabyte.
+    # Without a length and an end: an answer or a close comes long before a quarter of a gigabyte.
     with socket.create_connection(ADDRESS, timeout=30) as one:
         one.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
         sent = 0
@@ -116,12 +116,12 @@ def large_bodies_are_refused():
         answer = Client(AGENT).post("/memory/action", {"action_type": "note", "action_details": {"content": text}})
         expect(answer.status in (413, 422) and answer.json()["code"], f"16 MiB of text: {answer}")
     except Cut:
-        # Closed while it was still being sent: the client cannot see the answer then.
+        # Closed during the sending, when the client cannot see the answer.
         pass
 
 
 def a_full_pool_says_so():
-    """The table is locked, so that each insert holds its connection; more than there are must be told to come back."""
+    """With the table locked, each insert holds its connection; inserts beyond the pool must get 503."""
     lock = subprocess.Popen(["docker", "exec", "-i", "nexus-postgres", "psql", "-XAtq", "--dbname=nexus"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     answers = []
 
@@ -140,7 +140,7 @@ def a_full_pool_says_so():
         for thread in threads:
             thread.join(90)
         expect(len(answers) == len(threads), f"{len(threads) - len(answers)} requests hang while the table is locked")
-        # Health is not among those that wait.
+        # /health does not wait.
         expect(Client(timeout=SERVED).get("/health").status in (200, 503), "health does not answer while the pool is full")
     finally:
         lock.stdin.close()

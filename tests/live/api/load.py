@@ -1,5 +1,4 @@
-"""Several clients that store and search at once, and remember exactly what they were told: for the tests that kill or restart
-something under them."""
+"""Several clients that store and search at once, and record every acknowledgement: for tests that kill or restart servers."""
 
 import random
 import threading
@@ -8,20 +7,20 @@ import uuid
 
 from client import Client, Cut, as_owner, expect
 
-# What a request may be answered with while a part is away: too many, not now, not in time.
+# Valid statuses while a part is down: too many requests, unavailable, timeout.
 CLEAN = {429, 503, 504}
 WORDS = ["harbour", "lantern", "puerto", "canción", "winter", "invierno", "copper", "granite", "paper", "river"]
 
 
 class Load:
-    """Clients, as one agent; `with Load(…)` starts and ends them. Every second one makes a new connection for each request."""
+    """Clients of one agent; `with Load(…)` starts and ends them. Every second one opens a new connection for each request."""
 
     def __init__(self, clients, rng, patience=240):
         self.agent = f"load-{uuid.uuid4().hex[:12]}"
         self.patience = patience
         self.ending = threading.Event()
         self.lock = threading.Lock()
-        # Content by id of what was acknowledged; contents that were sent without a key and not acknowledged.
+        # Acknowledged contents by id; contents that were sent without a key and not acknowledged.
         self.stored, self.unsure = {}, set()
         self.errors, self.cuts, self.failures, self.done = {}, [], [], 0
         self.threads = [threading.Thread(target=self.work, args=(number, random.Random(rng.random()))) for number in range(clients)]
@@ -48,7 +47,7 @@ class Load:
             self.ending.set()
 
     def ask(self, client, *request):
-        """One request; the answer, or None where it was cut or turned away, which is noted."""
+        """Sends one request; returns the answer, or None and a record if it was cut or refused."""
         try:
             answer = client.call(*request)
         except Cut as cut:
@@ -66,20 +65,20 @@ class Load:
         return None
 
     def after_cut(self, _cut, _client, *_request):
-        """What is done then: nothing."""
+        """Does nothing; a subclass may."""
         return
 
     def content(self, rng):
         return f"{' '.join(rng.sample(WORDS, 3))} {rng.getrandbits(64):016x}"
 
     def insert(self, client, rng):
-        """Until it is acknowledged, with a key that makes trying again safe."""
+        """Inserts until it is acknowledged, with a key that makes retries safe."""
         content, key, end = self.content(rng), f"{rng.getrandbits(96):024x}", time.monotonic() + self.patience
         body = {"action_type": "load", "action_details": {"content": content}, "tags": ["load"]}
         wait = 0.05
         while not (answer := self.ask(client, "POST", "/memory/action", body, {"Idempotency-Key": key})):
             expect(time.monotonic() < end, f"an insert was tried for {self.patience} seconds in vain")
-            # As a client should that is told to come back: a little later each time.
+            # A well-behaved client waits a little longer before each retry.
             time.sleep(wait)
             wait = min(1, wait * 2)
         with self.lock:
@@ -87,7 +86,7 @@ class Load:
             self.stored[answer.json()["episode_id"]] = content
 
     def insert_without_key(self, client, rng):
-        """Once: it may be there or not where it was not acknowledged, and never twice."""
+        """Inserts once. Without an acknowledgement the row may exist, but never twice."""
         content = self.content(rng)
         answer = self.ask(client, "POST", "/memory/action", {"action_type": "load", "action_details": {"content": content}})
         with self.lock:
@@ -104,14 +103,14 @@ class Load:
         answer = self.ask(client, "GET", f"/memory/episodic/recent?limit={rng.randint(1, 20)}", None)
         expect(answer is None or answer.json()["success"], f"recent was answered with {answer}")
 
-    # ---- For who kills
+    # ---- For tests that kill
 
     def go_on(self, requests, seconds=180):
-        """Waits until so many more requests have been answered well."""
+        """Waits until so many more requests have succeeded."""
         self.until(self.done + requests, lambda: self.done, seconds, f"{requests} more requests")
 
     def until(self, wanted, count, seconds, what):
-        """Waits until count() has reached what is wanted."""
+        """Waits until count() has reached `wanted`."""
         end = time.monotonic() + seconds
         while count() < wanted:
             self.check()
@@ -119,12 +118,12 @@ class Load:
             time.sleep(0.02)
 
     def check(self):
-        """Fails with the first failure of a client."""
+        """Raises the first failure of a client."""
         if self.failures:
             raise self.failures[0]
 
     def exact(self):
-        """Every acknowledged insert is in the database exactly once, under the id that was told, and nothing else is."""
+        """Requires that the database has every acknowledged insert exactly once, under its id, and nothing else."""
         self.check()
         rows = as_owner(f"SELECT episode_id, content FROM nexus_memory.zep_episodic_memory WHERE agent_id = '{self.agent}'")
         there = dict(rows)

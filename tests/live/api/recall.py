@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Promise: of the ten true neighbours of a vector, search finds 0.95 or more by default, also where a filter keeps 1 % of the rows.
+"""Promise: of the ten true neighbours of a vector, search finds 0.95 or more by default, also with a filter that keeps 1 % of the rows.
 
-The true ones are PostgreSQL's own, without an index. usage: recall.py [ROWS].
+The true ones come from PostgreSQL without an index. usage: recall.py [ROWS].
 """
 
 import random
@@ -14,13 +14,13 @@ TABLE = "nexus_memory.zep_episodic_memory"
 QUERIES = 60
 
 
-# Squares of these add up to 1.
+# Their squares add up to 1.
 TOPIC, ALIKE, OWN = 0.40**0.5, 0.25**0.5, 0.35**0.5
 
 
 def fill(agent, rows):
-    """Vectors that lie to each other as embeddings do, and tags by chance, one of a hundred. 300 topics, and eight rows or so that
-    say nearly the same; the spread along the axes and the mean are those of real embeddings: mixture.rs of nexus-bench says whose."""
+    """Inserts vectors that resemble embeddings, with random tags, one of a hundred. There are 300 topics, and groups of about eight similar
+    rows; the spread along the axes and the mean are those of real embeddings, which mixture.rs of nexus-bench names."""
     as_owner(f"""SELECT setseed(0.42) \\g /dev/null
         CREATE TEMP TABLE axis AS SELECT k, sqrt(v / sum(v) OVER ()) AS deviation
             FROM (SELECT k, k ^ -0.55 * exp(-((k / 250.0::float8) ^ 2.5)) AS v FROM generate_series(1, 384) k) variance;
@@ -38,14 +38,14 @@ def fill(agent, rows):
 
 
 def nearest(agent, vector, tag):
-    """The ten true ones, in a transaction that uses no index of vectors."""
+    """Returns the ten true ones, in a transaction that uses no vector index."""
     only = f"AND tags @> ARRAY['{tag}']" if tag else ""
     return {row[0] for row in as_owner(f"""BEGIN; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off;
         SELECT episode_id FROM {TABLE} WHERE agent_id = '{agent}' {only} ORDER BY embedding <=> '{vector}' LIMIT 10; COMMIT""")}
 
 
 def recall(client, agent, queries, rng, filtered):
-    """The share of the true ones that is found."""
+    """Returns the share of the true ones that a search finds."""
     found = wanted = 0
     for vector in queries:
         tag = f"t{rng.randrange(100)}" if filtered else None
@@ -68,7 +68,7 @@ def main():
     client = Client(agent)
     try:
         fill(agent, rows + QUERIES)
-        # What is asked is seldom what is stored: some that were made with the others, and are not there any more.
+        # Real queries are rarely stored texts, so these were made with the others and deleted.
         queries = [row[0] for row in as_owner(f"""DELETE FROM {TABLE} WHERE agent_id = '{agent}' AND substr(content, 5)::int > {rows}
             RETURNING embedding""")]
         expect(len(queries) == QUERIES, f"{len(queries)} queries")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Promise: a program written for the existing API works unchanged. Its requests, as recorded (recorded.jsonl), are sent again, and
-each answer must have the status and exactly the members and types that such a program reads.
+"""Promise: a program written for the existing API works unchanged. Sends its recorded requests (recorded.jsonl) again; each answer must
+have the status and exactly the members and types that such a program reads.
 
-A shape: text, count, number, share (0 to 1), boolean, time, uuid; ["all", shape], ["one of", value…]; an object of shapes, in which
-"*" is any member, "name?" one that may be missing, and "...": "anything" allows more; any other value is meant itself. "keep" names a member of the answer for $NAME
-in later requests, "holds" what must be in the answer.
+A shape: text, count, number, share (0 to 1), boolean, time, uuid; ["all", shape], ["one of", value…]; an object of shapes, in which "*" is
+any member, "name?" an optional one, and "...": "anything" allows more; any other value stands for itself. "keep" names a member of the
+answer for $NAME in later requests, "holds" a text that the answer must contain.
 """
 
 import datetime
@@ -18,7 +18,7 @@ FIRST = datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 def is_time(value):
-    """A moment as programs parse it: Python's fromisoformat, which knows Z since 3.11 only."""
+    """Whether programs can parse it as a time: with Python's fromisoformat, which accepts Z only since 3.11."""
     moment = datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
     return moment.tzinfo is not None and moment > FIRST
 
@@ -36,7 +36,7 @@ SIMPLE = {
 
 
 def fits(value, shape, where):
-    """Fails where the value has not the shape."""
+    """Fails unless the value has the shape."""
     if isinstance(shape, dict):
         expect(isinstance(value, dict), f"{where} is {value!r}, not an object")
         if "*" in shape:
@@ -62,7 +62,7 @@ def fits(value, shape, where):
 
 
 def put(text, kept):
-    """The text with its $NAMEs replaced."""
+    """Returns the text with its $NAMEs replaced."""
     for name, value in kept.items():
         text = text.replace(f"${name}", value)
     return text

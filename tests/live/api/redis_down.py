@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Promise: without Redis the API is right in all it says, only slower, and health says degraded; and when Redis comes back, with what
-it held before, nothing of that is believed any more."""
+"""Promise: without Redis every answer of the API is right, only slower, and /health says degraded. When Redis comes back with its old
+content, the API ignores that."""
 
 import subprocess
 import time
@@ -10,7 +10,7 @@ from client import Client, expect
 
 
 def await_health(redis):
-    """Until health says of Redis whether it is there; the whole of it."""
+    """Waits until /health reports this state of Redis, and returns the answer."""
     end = time.monotonic() + 60
     while ((said := Client(timeout=10).get("/health").json())["redis"] == "connected") is not redis:
         expect(time.monotonic() < end, f"health still says {said}")
@@ -19,14 +19,14 @@ def await_health(redis):
 
 
 def texts(client, limit=100):
-    """What recent shows."""
+    """Returns the texts of recent."""
     answer = client.get(f"/memory/episodic/recent?limit={limit}")
     expect(answer.status == 200, f"recent was answered with {answer}")
     return [one["content"] for one in answer.json()["episodes"]]
 
 
 def found(client, words):
-    """What a search by words finds."""
+    """Returns the texts that a search by words finds."""
     answer = client.post("/memory/search", {"query": words, "mode": "text"})
     expect(answer.status == 200, f"a search was answered with {answer}")
     return [one["content"] for one in answer.json()["results"]]
@@ -36,7 +36,7 @@ def main():
     client = Client(f"redis-down-{uuid.uuid4().hex[:8]}")
     client.remember("before the harbour")
     forgotten = client.remember("to be forgotten")
-    # Twice, so that it is in the cache, and is said to be.
+    # Twice, so that the second answer comes from the cache and says so.
     for limit in (1, 5, 100):
         texts(client, limit)
         expect(client.get(f"/memory/episodic/recent?limit={limit}").json()["cached"], "a list that was just asked for is not cached")
@@ -47,7 +47,7 @@ def main():
         expect(said["status"] == "degraded" and said["database"] == "connected", f"health says {said}")
         client.remember("while Redis is down")
         expect(texts(client) == ["while Redis is down", "to be forgotten", "before the harbour"], f"recent shows {texts(client)}")
-        # A copy in Redis could not be removed now: done whole or not at all, and said so.
+        # A copy in Redis could not be removed now, so DELETE does nothing, and says so.
         answer = client.delete(f"/memory/episode/{forgotten}")
         expect(answer.status == 503 and answer.headers["Retry-After"], f"DELETE without Redis was answered with {answer}")
         expect("to be forgotten" in texts(client), "it is gone, and DELETE said that it was not")
@@ -56,7 +56,7 @@ def main():
         expect(client.get("/stats").json()["stats"]["total_episodes"] == 3, "stats without Redis")
         key = {"Idempotency-Key": uuid.uuid4().hex}
         expect(client.remember("with a key", headers=key) == client.remember("with a key", headers=key), "a key counts only with Redis")
-        # It is kept in Redis, so it can only be said that it is away.
+        # It is only in Redis, so the API can only report that Redis is down.
         answer = client.get("/memory/working/items")
         expect(answer.status == 503 and answer.json()["code"] and answer.headers["Retry-After"], f"working memory was answered with {answer}")
     finally:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Promise: who has nexus-api's Redis password has the commands that nexus-api needs and no other, and by them neither stops Redis nor
-takes more memory than its container has."""
+"""Promise: nexus-api's Redis password permits only the commands that nexus-api needs, and these can neither stop Redis nor take more
+memory than its container has."""
 
 import re
 import socket
@@ -12,12 +12,12 @@ from client import expect
 
 SOCKET = "/run/nexus/redis/redis.sock"
 CREDENTIALS = "/etc/nexus/credentials"
-# What helpers/nexus-api/src/cache sends; and what Redis lets every user do.
+# The commands of helpers/nexus-api/src/cache, and those that Redis permits every user.
 NEEDED = {"del", "get", "hdel", "hgetall", "hset", "mget", "pexpire", "ping", "set"}
 EVERYONES = {"auth", "hello", "quit", "reset"}
 MIB = 1 << 20
 MAXMEMORY = 128 * MIB
-# What is left beside the keys where NEXUS_REDIS_MEMORY is as install.d/setup/sizes.sh has it.
+# The memory besides the keys, with NEXUS_REDIS_MEMORY as in install.d/setup/sizes.sh.
 LEFT = MAXMEMORY + 64 * MIB
 
 
@@ -26,13 +26,13 @@ class Refused(Exception):
 
 
 def packed(*words):
-    """A command as Redis reads it."""
+    """Encodes a command for Redis."""
     words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
     return b"".join([b"*%d\r\n" % len(words), *(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)])
 
 
 class Connection:
-    """One of a user."""
+    """A user's connection."""
 
     def __init__(self, user, credential):
         self.socket = socket.socket(socket.AF_UNIX)
@@ -47,7 +47,7 @@ class Connection:
         return self.reply()
 
     def reply(self):
-        """The next reply; None for one that is nothing."""
+        """Returns the next reply; None for a null reply."""
         line = self.file.readline()
         kind, rest = line[:1], line[1:-2].decode()
         if kind in (b"+", b":"):
@@ -61,28 +61,28 @@ class Connection:
 
 
 def of_api():
-    """A connection of nexus-api's user."""
+    """Returns a connection of nexus-api's user."""
     return Connection("nexus-api", "redis_api_password")
 
 
 def of_owner():
-    """A connection of the user that may do everything."""
+    """Returns a connection of the user with all rights."""
     return Connection("default", "redis_password")
 
 
 def commands(known):
-    """Name and fewest words of each command of COMMAND's reply, with those within others."""
+    """Yields name and fewest words of each command in COMMAND's reply, with subcommands."""
     for name, arity, *_, within in known:
-        # A name that only begins others is none.
+        # The name of a container command is no command itself.
         yield from commands(within) if within else [(name, abs(int(arity)))]
 
 
 def allowed_commands(owner):
-    """Those that nexus-api's user may send, and how many there are at all."""
+    """Returns the commands that nexus-api's user may send, and the number of all commands."""
     count, allowed = 0, set()
     for name, fewest in commands(owner("COMMAND")):
         words = name.split("|")
-        # Keys of its own, so that only the command can be what is refused.
+        # Permitted keys, so that only the command can be refused.
         said = owner("ACL", "DRYRUN", "nexus-api", *words, *["nexus-api:x"] * (fewest - len(words)))
         count += 1
         if "no permissions to run" not in said:
@@ -91,17 +91,17 @@ def allowed_commands(owner):
 
 
 def peak(owner):
-    """The most memory that Redis has used since it started."""
+    """Returns the most memory that Redis has used since it started."""
     return int(re.search(r"used_memory_peak:(\d+)", owner("INFO", "memory"))[1])
 
 
 def start_of_redis():
-    """When its container started."""
+    """Returns when its container started."""
     return subprocess.run(["docker", "inspect", "--format", "{{.State.StartedAt}}", "nexus-redis"], check=True, capture_output=True, text=True).stdout
 
 
 def restart():
-    """Redis after a restart, and a connection to it once it answers."""
+    """Restarts Redis, and returns a connection once it answers."""
     subprocess.run(["docker", "restart", "nexus-redis"], check=True, capture_output=True)
     end = time.monotonic() + 60
     while True:
@@ -115,7 +115,7 @@ def restart():
 
 
 def one_endless_reply():
-    """A value, asked for so often in one command that the reply is larger than Redis's container."""
+    """Requests a value so often in one command that the reply exceeds Redis's container."""
     client = of_api()
     client("SET", "nexus-api:large", "x" * MIB, "EX", 600)
     client.socket.sendall(packed("MGET", *["nexus-api:large"] * 1000))
@@ -123,7 +123,7 @@ def one_endless_reply():
 
 
 def sent(data):
-    """Many connections, each of which has sent this much, or was ended before."""
+    """Returns many connections that have sent this data, unless Redis has closed them before."""
     clients = [of_api() for _ in range(50)]
     for client in clients:
         with suppress(BrokenPipeError, ConnectionResetError):
@@ -132,17 +132,17 @@ def sent(data):
 
 
 def values_without_an_end():
-    """Each is announced as large as Redis takes one by default, and gets memory for that."""
+    """Each value announces the largest default size, and Redis allocates memory for it."""
     return sent(b"*3\r\n$3\r\nSET\r\n$11\r\nnexus-api:x\r\n$%d\r\n" % (512 * MIB) + b"x" * MIB)
 
 
 def arguments_without_an_end():
-    """Short ones, of which Redis counts the least."""
+    """Short arguments, for which Redis counts the least memory."""
     return sent(b"*1000001\r\n$3\r\nDEL\r\n" + b"$1\r\nx\r\n" * 900_000)
 
 
 def connections_left(owner, clients):
-    """How many are left once Redis has ended one, or after half a minute."""
+    """Returns how many are left once Redis has closed one, or after half a minute."""
     end = time.monotonic() + 30
     while (left := owner("CLIENT", "LIST").count("user=nexus-api")) == len(clients) and time.monotonic() < end:
         time.sleep(0.1)
@@ -177,7 +177,7 @@ def main():
         expect(owner("GET", "of-another") == "stays", "another program's key is gone")
         expect(start_of_redis() == started, "Redis was started again")
     finally:
-        # With its own maxmemory, and without the keys.
+        # Restores the configured maxmemory, and removes the keys.
         owner = of_owner()
         owner("DEL", "of-another", "nexus-api:large")
         restart()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Promise: restarting nexus-api under load drops no request: its socket holds them meanwhile.
+"""Promise: restarting nexus-api under load drops no request: its socket queues them.
 
-A connection that is kept may be closed while nobody uses it, as HTTP has it: a request that found it closed is sent once more,
-on a new one, and must be there once all the same. usage: restart.py [RESTARTS].
+HTTP permits closing an idle kept connection. The client sends a request that found it closed once more on a new one, and the row must
+still exist only once. usage: restart.py [RESTARTS].
 """
 
 import random
@@ -14,7 +14,7 @@ from load import Load
 
 
 class Restarted(Load):
-    """No request may be turned away, and none cut but one that found its kept connection closed."""
+    """No request may be refused, and none cut except one that found its kept connection closed."""
 
     def after_cut(self, cut, client, *request):
         expect(client.kept and cut.reused, f"a request was dropped: {cut}")

@@ -1,4 +1,4 @@
-"""Asks nexus-embed, for tests/live/embed.sh: its own reading and writing of the protocol, not the helpers' one."""
+"""A client of nexus-embed for tests/live/embed.sh, with its own implementation of the protocol."""
 
 import json
 import random
@@ -17,7 +17,7 @@ class Refused(Exception):
 
 def connect():
     it = socket.socket(socket.AF_UNIX)
-    # Only so that a service that is hung for good ends the test.
+    # Ends the test if the service hangs.
     it.settimeout(300)
     it.connect(SOCKET)
     return it
@@ -57,7 +57,7 @@ def ask(it, texts, kind="passage"):
 
 
 class Client:
-    """As the protocol asks for: a connection that was closed before an answer is made anew, and the request asked again."""
+    """Follows the protocol: if the connection closes before an answer, opens a new one, and repeats the request."""
 
     def __init__(self):
         self.it = None
@@ -93,7 +93,7 @@ def refused():
             sys.exit(f"{body[:40]} was answered")
         except Refused as why:
             assert str(why).startswith("bad_request"), why
-        # The connection is still good.
+        # The connection still works.
         ask(it, ["memory"])
     it = connect()
     it.sendall(struct.pack("<I", (4 << 20) + 1))
@@ -102,7 +102,7 @@ def refused():
         sys.exit("a request that is too long was answered")
     except Refused as why:
         assert "longest" in str(why), why
-    # Half a request, and then nothing: told after ten seconds, while others are answered.
+    # Half a request gets an error after ten seconds; others get answers meanwhile.
     slow = connect()
     slow.sendall(frame(["memory"])[:-1])
     began = time.monotonic()
@@ -116,21 +116,21 @@ def refused():
 
 
 def around(seconds):
-    """Old connections and new ones ask at moments just around the one at which the service leaves."""
+    """Sends requests on old and new connections just around the service's idle exit."""
     end = time.monotonic() + float(seconds)
     old = Client()
     asked = 0
     while time.monotonic() < end:
-        # It leaves one second after the last request, within a quarter of a second.
+        # It exits one second after the last request, within a quarter of a second.
         time.sleep(random.uniform(0.9, 1.4))
-        # One try on the old connection, which may be closed by now, then one on a new one: never a third.
+        # One try on the old connection, which may be closed, then one on a new one: never a third.
         (old if random.random() < 0.5 else Client()).ask(["memory"], tries=1)
         asked += 1
     assert asked > 10, asked
 
 
 def steadily(seconds):
-    """Several at once; each checks that what it gets is its own texts' vectors."""
+    """Runs several clients at once; each checks that it gets the vectors of its own texts."""
     words = ["cat", "dog", "house", "river", "bread", "clock", "green", "seven"]
     known = dict(zip(words, Client().ask(words, tries=20)[1]))
     end = time.monotonic() + float(seconds)
@@ -147,7 +147,7 @@ def steadily(seconds):
                 for text, vector in zip(texts, vectors, strict=True):
                     if cosine(vector, known[text]) < 0.9999:
                         faults.append(f"a wrong vector for {text}")
-        except Exception as why:  # whatever it is, the test is to say it
+        except Exception as why:  # the test reports any error
             faults.append(repr(why))
         counts.append(count)
 
@@ -162,7 +162,7 @@ def steadily(seconds):
 
 
 def flood():
-    """Two hundred at once, half of them silent: each that asks is answered or told that it is busy, and then it serves as before."""
+    """Opens two hundred connections at once, half of them silent: each request gets an answer or `busy`, and afterwards all is as before."""
     silent = []
     outcomes = []
 
@@ -196,7 +196,7 @@ def flood():
 
 
 def own():
-    """Rows of text and vector on standard input: each vector is that of its text."""
+    """Checks rows of text and vector on standard input: each vector must be that of its text."""
     rows = [line.rstrip("\n").split("\t") for line in sys.stdin]
     assert rows
     for start in range(0, len(rows), 50):

@@ -1,4 +1,4 @@
-# What the tests of nexus-health share.
+# Functions for the tests of nexus-health.
 # shellcheck shell=bash disable=SC2154 # work is the caller's
 
 settings=/etc/nexus/nexus.env
@@ -11,7 +11,7 @@ put_back() {
 	rm -rf "$work"
 }
 
-# setting NAME=VALUE…
+# setting NAME=VALUE…: writes them into nexus.env.
 setting() {
 	local pair
 	for pair; do sed -i "s|^${pair%%=*}=.*|$pair|" "$settings"; done
@@ -22,7 +22,7 @@ restart_health() { systemctl restart nexus-health; }
 level_of() { jq --raw-output --arg id "$1" '.findings[] | select(.id == $id) | .level' "$health"; }
 is_level() { [[ $(level_of "$1") == "$2" ]]; }
 
-# What the journal has said of a finding since the cursor, level by level.
+# told ID: prints the levels of a finding in the journal since the cursor.
 told() {
 	journalctl --unit=nexus-health --after-cursor="$cursor" --output=json NEXUS_FINDING="$1" | jq --raw-output .NEXUS_LEVEL | paste -sd' '
 }
@@ -32,7 +32,7 @@ from_here() {
 said_since() { journalctl --unit=nexus-health --after-cursor="$cursor" --output=cat; }
 mended() { journalctl --unit=nexus-health --after-cursor="$cursor" --output=cat MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a94; }
 
-# Over the host's socket, as a program.
+# serves postgres|redis: whether a program reaches it over the host's socket.
 serves() {
 	case $1 in
 	postgres) [[ $(timeout 5 bash -c ". '$here/checks.sh'; as_program --command='SELECT 1'") == 1 ]] ;;

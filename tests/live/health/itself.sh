@@ -1,7 +1,7 @@
-# nexus-health itself is broken, and what it tells is read by others.
+# Faults of nexus-health itself, and the readers of its files.
 # shellcheck shell=bash disable=SC2154 # work and here are the caller's
 
-# As shipped it waits a minute; the loop tells it every ten seconds that it lives, so a third of that shows the same.
+# The shipped watchdog waits a minute. The loop notifies it every ten seconds, so a third of that time tests the same.
 the_watchdog_ends_a_loop_that_hangs() {
 	local pid drop_in=/run/systemd/system/nexus-health.service.d/watchdog.conf
 	same "its watchdog" "$(systemctl show --property=WatchdogUSec --value nexus-health)" 1min
@@ -41,7 +41,7 @@ newer_than() { (($(stat --format=%Y "$health") > $1)); }
 
 its_files_cannot_be_written() {
 	from_here
-	# A directory in the place of the file, with something in it.
+	# A non-empty directory in place of the file.
 	rm /var/lib/nexus/metrics/nexus.prom
 	install -d -o nexus -g nexus /var/lib/nexus/metrics/nexus.prom/x
 	await 120 said 'nexus.prom'
@@ -68,14 +68,14 @@ once_says_it_with_its_exit_code() {
 	status=0
 	nexus-health --json >"$work/json" || status=$?
 	same "exit code and level" "$status $(jq --raw-output '.version, .level' "$work/json" | paste -sd' ')" "2 1 critical"
-	# As it was.
+	# The default.
 	setting NEXUS_HEALTH_DISK=85%:99%
 }
 
 the_metrics_pass_promtool() {
 	promtool check metrics </var/lib/nexus/metrics/nexus.prom
 	same "its last line" "$(tail -n 1 /var/lib/nexus/metrics/nexus.prom)" "# EOF"
-	# Whoever reads metrics reads them without being in the group nexus.
+	# Users outside of the group nexus can read the metrics.
 	runuser --user nobody -- cat /var/lib/nexus/metrics/nexus.prom | found '^nexus_health_level '
 }
 

@@ -1,11 +1,11 @@
-# What the kernel says of processors, pressure, temperature and clock. The whole machine under this one has its own say in
-# those, so nexus-health is shown files of the same form in their place, and a systemd-timedated that believes its clock.
+# Findings about processors, pressure, temperature and clock. The kernel's values depend on the whole host, so nexus-health sees files
+# of the same form instead, and a systemd-timedated with a simulated clock state.
 # shellcheck shell=bash disable=SC2154 # work is the caller's
 
 kernel=/run/nexus-test-kernel
 timedated=nexus-test-timedated.service
 
-# The files lie over the kernel's own in nexus-health's mount namespace alone.
+# Mounts the files over the kernel's own, only in nexus-health's mount namespace.
 kernel_of_ours() {
 	install -d "$kernel/pressure" "$kernel/thermal/thermal_zone0"
 	processors_busy 1
@@ -26,7 +26,7 @@ kernel_of_its_own() {
 	systemctl stop "$timedated"
 }
 
-# processors_busy PERCENT: from now on. A process counts on, as the kernel would, ten times a second.
+# processors_busy PERCENT: simulates this load from now on. A process updates the counters ten times a second, like the kernel.
 processors_busy() {
 	if [[ -e $kernel/feeder ]]; then pkill -F "$kernel/feeder"; fi
 	python3 - "$kernel/stat" "$1" <<-'PYTHON' &
@@ -40,7 +40,7 @@ processors_busy() {
 		while True:
 		    counts[0] += percent
 		    counts[3] += 100 - percent
-		    # Of one length, in one go: nobody reads half of it.
+		    # Always the same length, in one write, so that a reader never sees half of it.
 		    os.pwrite(file, ("cpu  " + " ".join(f"{count:012}" for count in counts) + "\n").encode(), 0)
 		    time.sleep(0.1)
 	PYTHON
@@ -48,7 +48,7 @@ processors_busy() {
 	await 10 test -s "$kernel/stat"
 }
 
-# pressure SHARE: percent of the time, for all three.
+# pressure SHARE: simulates that percentage for all three resources.
 pressure() {
 	local kind
 	for kind in cpu memory io; do
@@ -57,14 +57,14 @@ pressure() {
 	done
 }
 
-# temperature THOUSANDTHS
+# temperature THOUSANDTHS: simulates it, in thousandths of a degree.
 temperature() {
 	echo "$1" >"$kernel/thermal/thermal_zone0/.new"
 	mv "$kernel/thermal/thermal_zone0/.new" "$kernel/thermal/thermal_zone0/temp"
 }
 
-# The clock is the host's, and not to be touched. systemd-timedated takes it for synchronised when the kernel's answer to
-# adjtimex(2) names an error below 16 s, and an answer that never came names 0; not when the kernel refuses.
+# The clock belongs to the host and must not change. systemd-timedated considers it synchronised if adjtimex(2) reports an error below
+# 16 s, and a skipped call leaves 0 there; not if the call fails.
 clock_is_set() { timedated_hears retval=0 yes; }
 clock_is_not_set() { timedated_hears error=EPERM no; }
 timedated_hears() {

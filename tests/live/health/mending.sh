@@ -1,7 +1,7 @@
-# What is broken, and mended without a hand.
+# Faults that nexus-health repairs by itself.
 # shellcheck shell=bash disable=SC2154 # work and here are the caller's
 
-# The server's main process, as the host counts.
+# Prints the host's PID of the server's main process.
 main_process() {
 	local name=postgres
 	if [[ $1 == redis ]]; then name=redis-server; fi
@@ -11,7 +11,7 @@ main_process() {
 serves_again_after() {
 	local how=$1 server=$2 limit=$3 began=$SECONDS pid
 	await 60 serves "$server"
-	# What came before it may not be told as over yet.
+	# Waits until earlier findings are over.
 	await 120 is_level "$server" ok
 	from_here
 	case $how in
@@ -47,7 +47,7 @@ the_socket_directory_is_made_again() {
 	await 90 serves postgres
 	same "its owner and mode" "$(stat --format='%u:%g %a' /run/nexus/postgres)" "999:999 755"
 	await 120 is_level postgres ok
-	# The gate itself, with all that is in it.
+	# Unmounts the gate itself, with everything in it.
 	umount /run/nexus/scratch
 	rm -rf /run/nexus
 	await 120 serves postgres
@@ -69,7 +69,7 @@ a_stack_that_is_down_is_started() {
 	await 120 is_level stack ok
 }
 
-# nexus-health goes with its target; whoever keeps it running by itself sees that nothing is started.
+# nexus-health stops with its target. If it runs alone, it must start nothing.
 what_a_person_stopped_stays_down() {
 	systemctl stop nexus.target
 	await 60 stopped
@@ -85,7 +85,8 @@ what_a_person_stopped_stays_down() {
 }
 stopped() { [[ -z $(docker ps --quiet --filter name=nexus-) ]]; }
 
-# What a killed restore test and a killed backup leave. It is let lie for a minute, in which other things can be tried.
+# Makes leftovers of a killed restore test and a killed backup. nexus-health waits a minute before it removes them; other checks run
+# meanwhile.
 leave_leftovers() {
 	local image
 	from_here
@@ -123,7 +124,7 @@ nothing_is_mended_when_it_is_off() {
 	from_here
 	docker kill nexus-redis >/dev/null
 	await 120 is_level redis critical
-	# Longer than it waits before it mends.
+	# Longer than its wait before a repair.
 	await 40 lasts 30
 	same "what was mended" "$(mended | wc -l)" 0
 	docker start nexus-redis >/dev/null
@@ -131,7 +132,7 @@ nothing_is_mended_when_it_is_off() {
 	restart_health
 	await 120 is_level redis ok
 }
-# lasts SECONDS: since Redis became critical.
+# lasts SECONDS: whether Redis has been critical for so long.
 lasts() {
 	local since
 	since=$(date --date="$(jq --raw-output '.findings[] | select(.id == "redis") | .since' "$health")" +%s)

@@ -1,6 +1,6 @@
-"""A proxy before PostgreSQL's socket that holds back the first prepared question of each connection.
+"""A proxy in front of PostgreSQL's socket that delays the first prepared query of each connection.
 
-usage: slow.py SOCKET SERVER'S_SOCKET FILE     FILE holds the seconds, and is read for each question
+usage: slow.py SOCKET SERVER'S_SOCKET FILE     FILE contains the seconds, and is read for each query
 """
 
 import os

@@ -1,10 +1,10 @@
-# Every threshold is crossed for real: first to a warning, then to critical, then back. All at once in three steps, because a
-# look takes its time; then it is counted that each was told once a step.
+# Crosses every threshold for real: to a warning, to critical, and back. Does all of them at once in three steps, because a round takes
+# time, and then counts that each was reported once a step.
 # shellcheck shell=bash disable=SC2154 # work, here, health and cursor are the caller's
 
 backups=/var/lib/nexus/backups
 disk=$backups
-# Sessions that hold something, by name.
+# The processes of sessions that hold something, by name.
 declare -A holders=()
 
 thresholds() {
@@ -30,12 +30,12 @@ was_told() { same "what was told" "$(told "$1")" "$2"; }
 both=(disk-backups inodes-backups full-backups postgres postgres-connections postgres-transaction postgres-lock postgres-wal
 	postgres-dead-rows postgres-wraparound redis-memory backup-age proof-age embedding-queue cpu pressure-cpu pressure-memory
 	pressure-io temperature)
-# It goes on by itself from warning to critical, whether or not somebody looks between.
+# These go from warning to critical by themselves, possibly between two rounds.
 by_itself=(clock)
 warnings=(backup-last embedding-failed timers units-disabled units-masked images alerts postgres-indexes postgres-collation)
 criticals=(redis-snapshot proof units-failed ports modes pgvector backup-room)
 
-# ---- Those that have a step of their own
+# ---- Thresholds with their own step
 
 restart_by_docker() {
 	local before
@@ -45,7 +45,7 @@ restart_by_docker() {
 	await 60 serves redis
 }
 restarted_since() { (($(docker inspect --format '{{.RestartCount}}' nexus-redis) > $1)); }
-# Each ends by itself, and Docker starts it again. They count for an hour, so only new counting makes it well again.
+# Each server exits by itself, and Docker restarts it. Restarts count for an hour, so only a reset of the count ends the finding.
 restarts_are_counted() {
 	setting NEXUS_HEALTH_RESTARTS=1:2 NEXUS_HEAL=off
 	restart_health
@@ -61,7 +61,7 @@ restarts_are_counted() {
 	setting NEXUS_HEALTH_RESTARTS=2:5 NEXUS_HEAL=on
 }
 
-# Keys with an end of life go when the memory is full.
+# Redis evicts keys with a TTL when its memory is full.
 evictions_are_counted() {
 	setting NEXUS_HEALTH_REDIS_EVICTIONS=1:100
 	as_redis EVAL "for i = 1, 400 do redis.call('SET', 'health:evicted:' .. i, string.rep('x', 10000), 'EX', 3600) end" 0
@@ -73,24 +73,24 @@ evictions_are_counted() {
 	evict 2500000
 	await 120 is_level redis-evictions critical
 	redis CONFIG SET maxmemory 128mb >/dev/null
-	# Redis counts from 0 again, as after a restart; within the hour nothing else makes it well.
+	# Resets Redis's count, as a restart does; within the hour nothing else ends the finding.
 	redis CONFIG RESETSTAT >/dev/null
 	await 120 is_level redis-evictions ok
 	was_told redis-evictions "warning critical ok"
 	as_redis EVAL "for i = 1, 400 do redis.call('DEL', 'health:evicted:' .. i) end" 0
 	setting NEXUS_HEALTH_REDIS_EVICTIONS=1:10000
 }
-# evict BYTES: less room by so much.
+# evict BYTES: sets the memory limit so far below the present use.
 evict() {
 	local used
 	used=$(redis INFO memory | sed -n 's/^used_memory:\([0-9]*\).*/\1/p')
 	redis CONFIG SET maxmemory $((used - $1)) >/dev/null
 	redis PING >/dev/null
 }
-# A command whose arguments have spaces in them.
+# Runs a command whose arguments contain spaces.
 as_redis() { REDISCLI_AUTH=$(<"$keys/redis_password") redis-cli -s /run/nexus/redis/redis.sock "$@" >/dev/null; }
 
-# What else is going on in this machine takes memory and gives it back too: the levels are seen, and not counted.
+# Other programs take and release memory too, so this checks the levels, but does not count them.
 memory_runs_short() {
 	setting NEXUS_HEALTH_MEMORY="$(memory_limits)"
 	restart_health
@@ -104,7 +104,7 @@ memory_runs_short() {
 	setting NEXUS_HEALTH_MEMORY=90%:95%
 }
 has_told() { [[ " $(told "$1") " == *" $2 "* ]]; }
-# Between what is in use now and what the hog takes in each step.
+# Sets limits between the present use and what the hog takes in each step.
 memory_limits() {
 	awk '/^MemTotal/ { t = $2 } /^MemAvailable/ { u = 100 * (1 - $2 / t); printf "%d%%:%d%%", u + 6, u + 15 }' /proc/meminfo
 }
@@ -114,7 +114,7 @@ hog() {
 	holders[hog$1]=$!
 }
 
-# ---- Before
+# ---- Preparation
 
 prepare() {
 	make_disk
@@ -136,18 +136,18 @@ prepare() {
 	redis SET health:ballast "$(head -c 4000000 /dev/zero | tr '\0' x)" >/dev/null
 }
 
-# A file system of 64 MiB and 200 files, in the place of the backups.
+# Mounts a file system of 64 MiB and 200 files in place of the backups.
 make_disk() {
 	loop_devices
 	truncate --size=64M "$work/disk"
 	mkfs.ext4 -q -N 208 -m 0 -E lazy_itable_init=0 "$work/disk"
-	# With the identity of the directory that it takes the place of: otherwise that is what is found.
+	# Copies the identity of the directory that it replaces: otherwise that would be the finding.
 	cp -p "$disk/.directory-id" "$work/directory-id"
 	mount -o loop "$work/disk" "$disk"
 	cp -p "$work/directory-id" "$disk/.directory-id"
 	rmdir "$disk/lost+found"
 	chown nexus:nexus "$disk" && chmod 700 "$disk"
-	# Ten days in which it grew so that it is full in some two months.
+	# A history of ten days with a growth that fills it in about two months.
 	python3 - "$disk" >/var/lib/nexus/health/history.jsonl <<-'PYTHON'
 		import datetime, json, os, sys
 		s = os.statvfs(sys.argv[1])
@@ -165,7 +165,7 @@ loop_devices() {
 	[[ -e /dev/loop-control ]] || mknod -m 600 /dev/loop-control c 10 237
 	for number in 0 1 2 3 4 5 6 7; do [[ -e /dev/loop$number ]] || mknod -m 600 "/dev/loop$number" b 7 "$number"; done
 }
-# filled PERCENT: of its bytes and of its files.
+# filled PERCENT: fills so much of its bytes and its files.
 filled() {
 	local block total free files
 	read -r block total free < <(stat --file-system --format='%S %b %a' "$disk")
@@ -174,18 +174,18 @@ filled() {
 	for ((files = total - free; files * 100 < total * $1; files++)); do touch "$disk/.file-$files" || return; done
 }
 
-# set_taken WHEN: a set that was taken then is the newest.
+# set_taken WHEN: makes a set of that time the newest.
 set_taken() {
 	find "$disk" -maxdepth 1 -name '0*-*Z' -exec rm -rf {} +
 	newest_set=000007-$(date --utc --date="$1" +%Y%m%dT%H%M%SZ)
 	install -d -o nexus -g nexus -m 700 "$disk/$newest_set"
 }
-# proven TRUE|FALSE WHEN: what a restore test found of the newest set.
+# proven TRUE|FALSE WHEN: writes the result of a restore test of the newest set.
 proven() {
 	printf '{"format":1,"set":"%s","proven":%s,"at":"%s"}\n' "$newest_set" "$1" "$(date --utc --date="$2" +%Y-%m-%dT%H:%M:%SZ)" >/var/lib/nexus/proofs/000007.json
 }
 
-# hold NAME SQL: a session that goes on.
+# hold NAME SQL: starts a session that stays open.
 hold() {
 	docker exec -i nexus-postgres psql -XAtq --dbname=nexus >/dev/null 2>&1 < <(printf '%s\n' "$2" && exec sleep infinity) &
 	holders[$1]=$!
@@ -204,7 +204,7 @@ let_go() {
 	holders=()
 	as_owner --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'psql' AND pid <> pg_backend_pid()" >/dev/null
 }
-# Between PostgreSQL and nexus-health.
+# Starts a proxy between PostgreSQL and nexus-health.
 slow_server() {
 	install -d -m 755 /run/nexus/slow
 	echo 0 >"$work/delay"
@@ -212,21 +212,22 @@ slow_server() {
 	proxy=$!
 	await 10 test -S /run/nexus/slow/.s.PGSQL.5432
 }
-# The queue of texts without a vector; made here where this database has none.
+# Makes the queue of texts without a vector, if this database has none.
 make_queue() {
 	if [[ $(as_owner --command="SELECT to_regclass('nexus_memory.embedding_queue') IS NULL") == t ]]; then
 		as_owner --command='CREATE TABLE nexus_memory.embedding_queue (episode_id uuid, agent_id text, state text, last_error text, queued_at timestamptz)'
 		queue_is_ours=yes
 	fi
 }
-# queued STATE AGE: of an episode that there is not; the role lets references pass.
+# queued STATE AGE: adds an entry for an episode that does not exist; the session's role skips foreign keys.
 queued() {
 	as_owner --command="SET session_replication_role = replica" \
 		--command="INSERT INTO nexus_memory.embedding_queue (episode_id, agent_id, state, queued_at) VALUES (gen_random_uuid(), 'health', '$1', now() - interval '$2')"
 }
 queue_emptied() { as_owner --command="DELETE FROM nexus_memory.embedding_queue WHERE agent_id = 'health'"; }
 
-# Age of the oldest rows of all databases, in transactions; a limit ten thousand on is a warning, one thirty thousand on critical.
+# Sets limits from the age of the oldest rows of all databases, in transactions: ten thousand more is a warning, thirty thousand more
+# critical.
 wraparound_limits() {
 	local age
 	age=$(as_owner --command='SELECT max(age(datfrozenxid)) FROM pg_database')
@@ -236,18 +237,18 @@ transactions() {
 	as_owner --command='SET synchronous_commit = off' \
 		--command="DO 'BEGIN FOR i IN 1..$1 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END'"
 }
-# All of them, also the one that nobody may connect to.
+# Freezes all databases, also the one that allows no connections.
 freeze_all() {
 	as_owner --command="UPDATE pg_database SET datallowconn = true WHERE datname = 'template0'"
 	docker exec nexus-postgres vacuumdb --all --freeze --quiet
 	as_owner --command="UPDATE pg_database SET datallowconn = false WHERE datname = 'template0'"
 }
 
-# Messages in the log, in MiB, that mean nothing.
+# more_log MIB: writes so many meaningless messages to the WAL.
 more_log() { as_owner --command="SELECT pg_logical_emit_message(false, 'test', repeat('x', 1048576)) FROM generate_series(1, $1)" >/dev/null; }
 update_rows() { as_owner --command='UPDATE health_rows SET a = a + 1'; }
 
-# redis_full PERCENT: by making its limit small.
+# redis_full PERCENT: reduces its limit, so that it is so full.
 redis_full() {
 	local used
 	used=$(redis INFO memory | sed -n 's/^used_memory:\([0-9]*\).*/\1/p')
@@ -299,7 +300,7 @@ second_step() {
 	redis_full 99
 	set_taken "4 days ago"
 	proven true "80 days ago"
-	# One that was tested since, and failed.
+	# A newer set that failed its test.
 	install -d -o nexus -g nexus -m 700 "$disk/000008-${newest_set#*-}"
 	printf '{"format":1,"set":"000008-%s","proven":false,"at":"%s"}\n' "${newest_set#*-}" "$(date --utc +%Y-%m-%dT%H:%M:%SZ)" >/var/lib/nexus/proofs/000008.json
 	chmod 500 "$(docker volume inspect --format '{{.Mountpoint}}' nexus_redis_data)"

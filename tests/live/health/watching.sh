@@ -1,14 +1,14 @@
-# Findings about databases in no set, timers years away, stopped jobs, failing stores, ports of others, Docker's directory,
-# sandboxes. The test provokes each for real, and repairs it afterwards.
+# Findings about databases that no set contains, timers years away, stopped jobs, failing stores, ports of others, Docker's directory,
+# sandboxes. Provokes each for real, and repairs it afterwards.
 # shellcheck shell=bash disable=SC2154 # work and cursor are the caller's
 
 api=127.0.0.1:8003
 drop_ins=/run/systemd/system
 
-# sentence_of ID: what health says of it.
+# sentence_of ID: prints the sentence of a finding.
 sentence_of() { jq --raw-output --arg id "$1" '.findings[] | select(.id == $id) | .sentence' "$health"; }
 says() { [[ $(sentence_of "$1") == *"$2"* ]]; }
-# drop_in UNIT TEXT…
+# drop_in UNIT TEXT…: writes a drop-in for it.
 drop_in() {
 	install -D --mode=644 /dev/stdin "$drop_ins/$1.d/test.conf" < <(printf '%s\n' "${@:2}")
 	systemctl daemon-reload
@@ -18,7 +18,7 @@ no_drop_in() {
 	systemctl daemon-reload
 }
 
-# The check of databases looks every 20th time: the interval is a second here.
+# The check of databases runs every 20th round, and the interval is a second here.
 other_databases_are_named() {
 	await 120 is_level databases ok
 	as_owner --command='CREATE DATABASE notes' --command='CREATE DATABASE "nexus before 000001 20260101T000000Z"'
@@ -36,10 +36,10 @@ other_databases_are_named() {
 	await 120 is_level databases ok
 }
 
-# Another session holds a table that is asked: what comes after it in the round is still answered.
+# Another session locks a table that a check reads: the later queries of the round still work.
 a_refused_question_is_named_and_hides_no_other() {
 	local locked="SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'holder' AND state = 'idle in transaction'"
-	# Its psql lives as long as the descriptor is open.
+	# psql runs as long as the descriptor is open.
 	coproc holder { docker exec --interactive --env=PGAPPNAME=holder nexus-postgres psql -Xq -d nexus; }
 	echo 'BEGIN; LOCK nexus_memory.embedding_queue;' >&"${holder[1]}"
 	await 60 is_true "$locked"
@@ -51,7 +51,7 @@ a_refused_question_is_named_and_hides_no_other() {
 }
 is_true() { [[ $(as_owner --command="$1") == t ]]; }
 
-# The state that a clock leaves which once was years ahead. A start of the timer cannot mend a calendar, so it is seen that it is tried.
+# The state after a clock that was years ahead. Restarting the timer cannot correct a calendar; the test sees that nexus-health tries it.
 a_next_run_that_is_years_away_is_said_and_the_timer_started_again() {
 	local began
 	from_here
@@ -81,7 +81,7 @@ what_was_stopped_by_hand_is_named() {
 }
 
 store() { curl --silent --output /dev/null --write-out '%{http_code}' "$api/memory/action" --json '{"action_type":"note","action_details":{"content":"health: a store"}}'; }
-# At the interval that is shipped a look comes every 30 seconds, and two must say so.
+# At the default interval a round comes every 30 seconds, and two rounds must agree.
 stores_that_fail_are_told_within_a_minute() {
 	local began
 	setting NEXUS_HEALTH_INTERVAL=30s
@@ -96,7 +96,7 @@ stores_that_fail_are_told_within_a_minute() {
 	await 70 is_level stores critical
 	echo "stores that fail: told after $((SECONDS - began)) s" >>"$work/times"
 	as_owner --command='DROP TRIGGER refuse ON nexus_memory.zep_episodic_memory' --command='DROP FUNCTION public.refuse'
-	# A right that is missing, with a store that succeeds just before.
+	# A missing right, just after a successful store.
 	same "a store" "$(store)" 200
 	await 120 is_level stores ok
 	same "a store" "$(store)" 200
@@ -111,7 +111,7 @@ stores_that_fail_are_told_within_a_minute() {
 	as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = 'health: a store'"
 }
 
-# another_program_on_our_port ADDRESS LISTED SOCKET: as one that was there first. On ::1 nexus-api runs meanwhile, for all who ask elsewhere.
+# another_program_on_our_port ADDRESS LISTED SOCKET: a program that was there first. For ::1, nexus-api runs for its other addresses.
 another_program_on_our_port() {
 	local stranger
 	systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service
@@ -120,7 +120,7 @@ another_program_on_our_port() {
 	await 10 listens_at "$2"
 	fails '' systemctl start "$3"
 	if [[ $3 == nexus-api.socket ]]; then
-		# Nobody listens there either: else each request would start nexus-api in vain, again and again.
+		# The socket on ::1 must not start alone: each request there would try in vain to start nexus-api.
 		fails '' systemctl start nexus-api-ipv6.socket
 		same "what curl says of ::1" "$(curl --silent --max-time 5 --output /dev/null "http://[::1]:8003/health" || echo $?)" 7
 	else
@@ -138,11 +138,11 @@ another_program_on_our_port() {
 	same "a store" "$(store)" 200
 	as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = 'health: a store'"
 }
-# The list of listeners is written every five minutes, which is waited for with the first address.
+# The timer writes the list of listeners every five minutes; the first address waits for that.
 write_listeners() { systemctl start nexus-health-ports.service; }
 listens_at() { ss -Htln | found -F "$1 "; }
 
-# A kernel without IPv6 has no use for the socket on ::1.
+# A kernel without IPv6 does not need the socket on ::1.
 a_socket_without_use_is_no_finding() {
 	drop_in nexus-api-ipv6.socket '[Unit]' 'ConditionPathExists=/nowhere'
 	systemctl stop nexus-api-ipv6.socket nexus-api.service
@@ -167,7 +167,7 @@ a_sandbox_that_is_taken_away_is_told() {
 	await 120 is_level credentials ok
 }
 
-# PostgreSQL cannot come up while its directory has no start script of ours.
+# PostgreSQL cannot start without our start script.
 a_stack_that_starts_for_ever_is_told() {
 	drop_in nexus-stack.service '[Service]' 'ExecStartPre=false' 'RestartSec=2s'
 	systemctl stop nexus-stack
@@ -189,7 +189,7 @@ no_way_to_tell_is_told() {
 	await 120 is_level alerts ok
 }
 
-# Docker's directory on a file system of its own, which fills up. This comes last: the containers are made again.
+# Docker's directory on its own file system, which fills up. The last check, because it recreates the containers.
 dockers_own_directory_is_watched() {
 	local root=/srv/docker-test
 	systemctl stop nexus.target nexus-stack docker.socket docker.service

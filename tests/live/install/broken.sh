@@ -1,7 +1,7 @@
-# Who installs, and what a broken run leaves: nothing that the next run cannot go on from.
+# Tests who can install, and that the next run can continue after a broken one.
 # shellcheck shell=bash disable=SC2154 # clone, owner and work are those of tests/live/install.sh
 
-# A person with sudo and cargo (a stand-in that only copies): built as them, installed as root.
+# A person with sudo and cargo (a stand-in that only copies): cargo runs as that person, the installation as root.
 person_with_sudo() {
 	local home=/home/person how
 	useradd --create-home --shell /bin/bash person
@@ -23,9 +23,9 @@ person_with_sudo() {
 	nothing_is_left
 }
 
-# Every way to fail is mended by removing its cause and running the same command again.
+# After every failure, removing its cause and running the same command again succeeds.
 failures_can_be_repeated() {
-	# The image cannot be had.
+	# The image is missing.
 	docker tag redis:8.0.6-alpine keep:redis
 	docker rmi redis:8.0.6-alpine >/dev/null
 	exits 69 "run nexus-setup again" install_now
@@ -39,7 +39,7 @@ failures_can_be_repeated() {
 	docker rmi keep:redis >/dev/null
 }
 
-# Killed after N tenths of a second, for many N, on a machine without NEXUS each time; then it must go through. All of them with --long.
+# Kills it after N tenths of a second, for many N, on a machine without NEXUS each time; then a run must succeed. All N with --long.
 cut_short() {
 	local tenths moments=(8 25 45)
 	if [[ -n ${NEXUS_TEST_LONG-} ]]; then moments=(3 8 13 18 25 33 45); fi
@@ -53,7 +53,7 @@ cut_short() {
 	done
 }
 
-# The power goes while PostgreSQL makes its first cluster: it begins anew, and no half of one is ever taken for a whole.
+# A power cut while PostgreSQL makes its first cluster: it starts over, and never uses an unfinished cluster.
 first_start_cut_short() {
 	local after pids installing moments=(0.3 1)
 	if [[ -n ${NEXUS_TEST_LONG-} ]]; then moments=(0 0.3 0.6 1 1.5); fi
@@ -65,7 +65,7 @@ first_start_cut_short() {
 		sleep "$after" # the moment of the cut is what is varied here
 		mapfile -t pids < <(docker top nexus-postgres -eo pid | tail -n +2)
 		kill -KILL "${pids[@]}"
-		# Compose may have seen the container gone, and then the installation says so.
+		# Compose may have noticed the missing container; then the installation reports it.
 		wait "$installing" || exits 0 "NEXUS runs" install_now
 		await 30 healthy
 		as_program --command='SELECT 1' >/dev/null

@@ -1,7 +1,7 @@
-# What an installation writes, and what an upgrade keeps.
+# Tests what an installation writes, and what an upgrade keeps.
 # shellcheck shell=bash disable=SC2154 # clone, owner and work are those of tests/live/install.sh
 
-# settings_for MEMORY CPUS: what would be written for a machine of that size.
+# settings_for MEMORY CPUS: prints the settings for a machine of that size.
 settings_for() (
 	# shellcheck source=/dev/null
 	. "$clone/install.d/setup/sizes.sh"
@@ -21,7 +21,7 @@ sizes_fit_the_machine() {
 		--file /usr/local/share/nexus/compose/docker-compose.yml config --format json | jq --compact-output '.services.postgres | [.cpus, .mem_limit]')" '[1.5,"4194304000"]'
 }
 
-# Owner, group and mode of what holds secrets.
+# Prints owner, group and mode of the files with secrets.
 modes() { stat --format='%n %u %g %a' /etc/nexus/credentials /etc/nexus/credentials/* /etc/nexus/nexus.env /var/lib/nexus/backups | sed 's,.*/,,'; }
 secrets_are_closed() {
 	local nexus
@@ -44,7 +44,7 @@ backups $nexus $nexus 700"
 	grep -qxF "$(age-keygen -y "$owner")" /etc/nexus/recipients.txt
 }
 
-# As docs/TROUBLESHOOTING.md has it: the credentials put back from a copy, which makes them root's. And what the jobs have written.
+# Puts the credentials back from a copy, as in docs/TROUBLESHOOTING.md, which gives them to root; and the files of the jobs too.
 put_back_as_roots() {
 	local before began=$SECONDS
 	before=$(modes)
@@ -66,7 +66,7 @@ put_back_as_roots() {
 	((SECONDS - began < 300))
 }
 
-# A server that does not stay up: setup ends, and shows its last words.
+# A server keeps exiting: setup stops, and shows its last messages.
 a_server_that_fails() {
 	cp -a /etc/nexus/compose.override.yml "$work/override"
 	echo 'services: { postgres: { entrypoint: ["sh", "-c", "echo made to fail; sleep 1; exit 3"] } }' >/etc/nexus/compose.override.yml
@@ -76,10 +76,10 @@ a_server_that_fails() {
 	await 30 healthy
 }
 
-# It runs on its old cluster, and nobody can log in.
+# PostgreSQL runs on its old cluster, and no login works.
 postgres_is_asked_in_vain() { (($(docker inspect --format '{{len .State.Health.Log}}' nexus-postgres) > 2)); }
 
-# wait_in_setup MINUTES VERB UNIT: as nexus-setup waits.
+# wait_in_setup MINUTES VERB UNIT: waits like nexus-setup.
 wait_in_setup() (
 	# shellcheck disable=SC2034,SC2100 # say.sh reads it
 	program=nexus-setup
@@ -87,7 +87,7 @@ wait_in_setup() (
 	. "$clone/install.d/setup/say.sh" && . "$clone/install.d/setup/wait.sh"
 	wait_for_unit "$@"
 )
-# A unit that is never ready, and one that fails: what is waited for is said, and the wait ends.
+# For a unit that is never ready, and one that fails, the wait is reported and ends.
 waiting_has_an_end() {
 	local unit=/run/systemd/system/never-ready.service
 	printf '[Service]\nType=oneshot\nTimeoutStartSec=10min\nExecStart=sh -c "echo asks for the moon; exec sleep 600"\n' >"$unit"
@@ -123,7 +123,7 @@ upgrade_keeps_what_is_the_persons() {
 	systemctl disable --quiet --now nexus-backup.timer
 	touch /usr/local/lib/systemd/system/nexus-of-old.service
 	echo /usr/local/lib/systemd/system/nexus-of-old.service >>/usr/local/share/nexus/installed-files
-	# As --with-bench has it: kept, while it is not installed otherwise.
+	# An upgrade keeps what --with-bench has installed; without that it is not installed.
 	test ! -e /usr/local/bin/nexus-bench
 	echo /usr/local/bin/nexus-bench >>/usr/local/share/nexus/installed-files
 	install_now >/dev/null
@@ -139,7 +139,7 @@ upgrade_keeps_what_is_the_persons() {
 	systemctl enable --quiet --now nexus-backup.timer
 }
 
-# A machine of a version whose API was Redis's all-powerful user, with a user that the person has added.
+# A machine of a version in which the API was Redis's default user, with a user that the owner has added.
 upgrade_gives_the_api_a_user_of_redis() {
 	local started
 	rm /etc/nexus/credentials/redis_api_password
@@ -156,7 +156,7 @@ upgrade_gives_the_api_a_user_of_redis() {
 	install_now >/dev/null
 	same "Redis's start" "$(docker inspect --format '{{.State.StartedAt}}' nexus-redis)" "$started"
 }
-# A machine of a version whose API ran scripts in Redis, with an item of the working memory as such a script wrote it.
+# A machine of a version in which the API ran scripts in Redis, with an item of the working memory from such a script.
 upgrade_takes_the_scripts_from_the_api() {
 	local now item password
 	password=$(</etc/nexus/credentials/redis_password)

@@ -1,10 +1,10 @@
-# Lines of nexus.env and recipients.txt as editors, other systems and other tools write them: read alike by all that read them, or refused
-# with their number.
+# Lines of nexus.env and recipients.txt as editors, other systems and other tools write them: all readers agree on a line, or setup
+# refuses it with its number.
 # shellcheck shell=bash disable=SC2154 # here, clone, owner and work are those of tests/live/install.sh
 
 settings=/etc/nexus/nexus.env recipients=/etc/nexus/recipients.txt
 
-# What is refused, with its escapes, a tab, and words of the reason.
+# The refused lines with escapes, then a tab, and words of the reason.
 odd_lines() {
 	cat <<-'LIST'
 		export T=a	begins with export
@@ -39,7 +39,7 @@ odd_lines() {
 	LIST
 }
 
-# says_all FILE WORDS…: all of these are in FILE.
+# says_all FILE WORDS…: fails unless all of these are in FILE.
 says_all() {
 	local file=$1 words
 	shift
@@ -48,7 +48,7 @@ says_all() {
 	done
 }
 
-# plant_odd_lines: all of them behind what is there; expected gets what --check has to say.
+# plant_odd_lines: appends all of them; sets expected to the output of --check.
 plant_odd_lines() {
 	local number line words
 	number=$(wc -l <"$settings")
@@ -74,7 +74,7 @@ odd_lines_are_refused() {
 		exits 78 "${expected[0]} ${expected[1]}" $command
 	done
 	cp -a "$work/settings" "$settings"
-	# What a person who forgets --check gets to read.
+	# The error without --check.
 	printf 'export T=a\n' >>"$settings"
 	systemctl reload nexus-stack
 	journalctl --unit=nexus-stack --output=cat --lines=30 | found -F "line $(wc -l <"$settings") of $settings begins with export"
@@ -82,7 +82,7 @@ odd_lines_are_refused() {
 	exits 0 "nothing is missing" nexus-setup --check
 }
 
-# As Windows' editors and a person's habits leave it.
+# As editors on Windows write it, with blanks at the end.
 windows_lines_are_read() {
 	local expected
 	cp -a "$settings" "$work/settings"
@@ -97,7 +97,7 @@ windows_lines_are_read() {
 	systemctl reload nexus-stack
 }
 
-# One line after the other, and what systemd, Compose and these scripts make of it. The helpers' own reading has the same table in a test.
+# Compares how systemd, Compose and these scripts read each line. A unit test of the helpers has the same table.
 legal_lines_are_read_alike() {
 	local file=$work/env written meant count=0 seen
 	# shellcheck disable=SC2016 # Compose expands it
@@ -115,7 +115,7 @@ legal_lines_are_read_alike() {
 	((count > 20))
 }
 
-# Why the others are refused: systemd and Compose read them differently.
+# The reason for the refusals: systemd and Compose read those lines differently.
 odd_lines_are_read_differently() {
 	printf 'T=a # b\n' >"$work/env"
 	same "read by systemd" "$(systemd-run --quiet --wait --pipe --property=EnvironmentFile="$work/env" printenv T </dev/null)" 'a # b'
@@ -133,7 +133,7 @@ other_recipients_are_named() {
 		wrong=$((wrong + 1))
 		expected+=("line $number of $recipients is $kind: NEXUS encrypts to age's own keys only")
 		printf '%s\n' "$line" >"$work/one"
-		# The same words at night.
+		# nexus-backup uses the same words at night.
 		exits 78 "line 1 is $kind. NEXUS encrypts to age's own keys only" nexus-backup --recipients "$work/one"
 	done <"$here/install/recipients.tsv"
 	nexus-setup --check >"$work/said" 2>&1 || status=$?
@@ -156,7 +156,7 @@ a_short_token_is_named() {
 	exits 0 "nothing is missing" nexus-setup --check
 }
 
-# refused_owner IDENTITY: what setup says of it, before it does anything.
+# refused_owner IDENTITY: runs setup's check of it.
 refused_owner() (
 	program=nexus-setup recipients=/nowhere owner_identity=$1
 	. "$clone/install.d/setup/say.sh"
@@ -168,13 +168,13 @@ refused_owner() (
 owners_of_other_kinds_are_refused() {
 	printf 'age-encryption.org/v1\n-> scrypt c2FsdA 18\n' >"$work/identity"
 	exits 78 "holds no age identity that is not locked with a passphrase" refused_owner "$work/identity"
-	# As a later age-keygen does it.
+	# Simulates a future age-keygen.
 	# shellcheck disable=SC2317 # called by what is sourced
 	age-keygen() { echo age1pq1qqqq; }
 	exits 78 "the owner's identity goes with a post-quantum recipient (age1pq1…): NEXUS encrypts to age's own keys only" refused_owner "$work/identity"
 }
 
-# The author of the identity can open every set.
+# The user who wrote the identity can open every set.
 owners_of_other_users_are_refused() {
 	local identity=$work/identity nobody
 	nobody=$(id --user nobody)
@@ -191,7 +191,7 @@ owners_of_other_users_are_refused() {
 	exits 77 "others than root can write" refused_owner "$identity"
 	mkfifo "$work/pipe"
 	exits 78 "not a regular file" refused_owner "$work/pipe"
-	# Another file takes its place as soon as it is made.
+	# Another file replaces it as soon as it exists.
 	# shellcheck disable=SC2317 # called by what is sourced
 	age-keygen() {
 		command age-keygen "$@" || return

@@ -1,9 +1,9 @@
-# What others have on the machine, before NEXUS or beside it: NEXUS does not stop, remove or use any of it.
+# NEXUS does not stop, remove or use anything of others on the machine, whether older or newer than NEXUS.
 # shellcheck shell=bash disable=SC2154 # clone, owner and work are those of tests/live/install.sh
 
 image_of_others=redis:8.0.6-alpine
 
-# their_project DIRECTORY SERVICE [VOLUME]: a person's Compose project in DIRECTORY, of one service that does nothing.
+# their_project DIRECTORY SERVICE [VOLUME]: starts another user's Compose project in DIRECTORY, with an idle service.
 their_project() {
 	install -d "$1"
 	cat >"$1/compose.yml" <<-TEXT
@@ -16,7 +16,7 @@ their_project() {
 remove_their_project() { (cd "$1" && docker compose down --volumes 2>&1) && rm -r "$1"; }
 ids() { docker ps --all --quiet --no-trunc --filter "label=com.docker.compose.project=$1" | sort; }
 
-# One in a directory called nexus has the project name nexus.
+# A project in a directory called nexus has the name nexus.
 another_project_called_nexus() {
 	local theirs ours
 	their_project /srv/nexus web notes
@@ -38,7 +38,7 @@ another_project_called_nexus() {
 	nothing_is_left
 }
 
-# refused_and_untouched WORDS: an installation stops with 69, says so, advises no removal, and changes nothing.
+# refused_and_untouched WORDS: an installation must exit with 69 and WORDS, advise no removal, and change nothing.
 refused_and_untouched() {
 	local status=0 said before
 	before=$(traces)
@@ -65,7 +65,7 @@ volume_of_anothers() {
 	nothing_is_left
 }
 
-# Switched off, NEXUS's metrics remove what they have recorded, and not what another project called nexus has.
+# Switching off NEXUS's metrics removes their records, but nothing of another project called nexus.
 metrics_of_anothers() {
 	docker volume create --label com.docker.compose.project=nexus --label com.docker.compose.volume=grafana_data nexus_grafana_data >/dev/null
 	echo theirs >"$(docker volume inspect --format '{{.Mountpoint}}' nexus_grafana_data)/dashboards"
@@ -77,7 +77,7 @@ metrics_of_anothers() {
 	nothing_is_left
 }
 
-# Another daemon that root has chosen, and one that root's shell names, get nothing of NEXUS's; root's logins stay in use.
+# NEXUS uses no other daemon, neither one from root's Docker context nor one from root's shell, but still uses root's logins.
 another_docker_context() {
 	local other=/run/other-docker theirs=unix:///run/other-docker/docker.sock
 	install -d "$other"
@@ -100,14 +100,14 @@ another_docker_context() {
 	nothing_is_left
 }
 
-# A person's account, and one of another program's.
+# A person's account, and one of another program.
 account_of_anothers() {
 	useradd --create-home --shell /bin/bash nexus
 	refused_and_untouched "the user nexus has a login shell, /bin/bash"
 	"$clone/install.sh" --uninstall --purge --yes >/dev/null 2>&1
 	same "the account after a purge" "$(getent passwd nexus | cut -d: -f6-)" "/home/nexus:/bin/bash"
 	test -d /home/nexus
-	# The way out that it names.
+	# The remedy from the message.
 	usermod --login sonatype nexus
 	groupmod --new-name sonatype nexus
 	exits 0 "NEXUS runs" install_now
@@ -121,23 +121,23 @@ account_of_anothers() {
 	nothing_is_left
 }
 
-# whose_account NAME: all that the machine says of it, and what is in its home.
+# whose_account NAME: prints the account's entries, and the content of its home.
 whose_account() {
 	getent passwd "$1" && getent group "$1" && getent shadow "$1"
 	find "/home/$1" -printf '%p %m %u %g %s %T@\n' | sort
 	find "/home/$1" -type f -exec sha256sum {} + | sort
 }
 
-# names_of_units: the users and groups that systemd has for NEXUS's units, each once. nexus-docker and nexus-embed are of DynamicUser=.
+# names_of_units: prints the users and groups of NEXUS's units in systemd, each once. nexus-docker and nexus-embed have DynamicUser=.
 names_of_units() {
 	systemctl list-unit-files --no-legend 'nexus-*' | awk '{ sub("@\\.", "@x.", $1); print $1 }' |
 		xargs systemctl show --property=User,Group,SocketUser,SocketGroup,SupplementaryGroups | cut -s -d= -f2 | tr ' ' '\n' | sort -u | grep . | paste -sd' '
 }
 
-# NEXUS works beside a person's account called nexus, and touches nothing of it.
+# NEXUS works beside a person's account called nexus, and does not touch it.
 another_account_for_the_jobs() {
 	local before name settings=/etc/nexus/nexus.env
-	# 1000 is a number of Redis's image.
+	# Not 1000, which Redis's image uses.
 	useradd --uid 1234 --create-home --shell /bin/bash nexus
 	echo mine >/home/nexus/letter
 	chown nexus:nexus /home/nexus/letter
@@ -146,11 +146,11 @@ another_account_for_the_jobs() {
 	for name in Memory -memory 'me mory' ../memory 0 a23456789012345678901234567; do
 		NEXUS_USER=$name exits 78 "NEXUS_USER is not the name of an account" install_now
 	done
-	# Accounts and groups with rights of their own.
+	# Accounts and groups with special rights.
 	NEXUS_USER=docker refused_and_untouched "the group docker exists"
 	NEXUS_USER=www-data refused_and_untouched "the user www-data exists"
 
-	# A person's own file at the place of NEXUS's.
+	# The owner's own file has the name of NEXUS's.
 	echo 'd /run/of-mine' >/etc/tmpfiles.d/nexus.conf
 	NEXUS_USER=memory exits 78 "/etc/tmpfiles.d/nexus.conf replaces NEXUS's own" install_now
 	same "the person's file" "$(cat /etc/tmpfiles.d/nexus.conf)" 'd /run/of-mine'
@@ -165,14 +165,14 @@ another_account_for_the_jobs() {
 	the_jobs_work
 	mountpoint --quiet /run/nexus/scratch
 	same "whose the mount is" "$(stat --format=%G /run/nexus/scratch)" memory
-	# What systemd does at each boot.
+	# As systemd does at each boot.
 	systemd-sysusers && systemd-tmpfiles --create 2>/dev/null || true
 	same "files of the person's account elsewhere" "$(find / /run -xdev \( -user nexus -o -group nexus \) -not -path '/home/nexus*')" ""
 	same "accounts of before" "$(getent passwd nexus-api nexus-proxy || true)$(getent group nexus-api nexus-proxy || true)" ""
 
 	exits 0 "nothing is missing" nexus-setup --check
 	exits 0 "NEXUS runs" nexus-setup --yes
-	# It cannot be changed by a word.
+	# NEXUS_USER cannot change it later.
 	NEXUS_USER=other exits 78 "belong to the user memory: write NEXUS_USER=memory" install_now
 	sed -i 's/^NEXUS_USER=.*/NEXUS_USER=nexus/' "$settings"
 	exits 78 "wrong    NEXUS_USER=nexus, but NEXUS's files on this machine belong to the user memory" nexus-setup --check
@@ -192,7 +192,7 @@ another_account_for_the_jobs() {
 	same "accounts of NEXUS" "$(getent passwd | grep ':NEXUS ' || true)$(getent group memory memory-api memory-proxy || true)" ""
 }
 
-# As the units run them.
+# Runs the jobs by their units.
 the_jobs_work() {
 	local id api=127.0.0.1:8003/memory text="the lighthouse keeper at $(date +%s%N)"
 	curl --silent --fail "$api/action" --json '{"action_type": "note", "action_details": {"content": "stays"}}' >/dev/null
@@ -200,17 +200,17 @@ the_jobs_work() {
 	same "what a search finds" "$(curl --silent --fail "$api/search" --json '{"query": "lighthouse keeper"}' | jq --arg text "$text" '[.. | strings | select(. == $text)] | length')" 1
 	systemctl start nexus-backup nexus-restore-test nexus-purge nexus-health-ports nexus-remote-note nexus-embed-backfill nexus-alert-test
 	same "proven sets" "$(nexus-restore list --json | jq '[.. | objects | select(.proven == true)] | length > 0')" true
-	# By nexus-purge's own socket.
+	# Over nexus-purge's own socket.
 	curl --silent --fail --request DELETE "$api/episode/$id" >/dev/null
 	same "it after that" "$(curl --silent "$api/search" --json '{"query": "lighthouse keeper"}' | jq --arg text "$text" '[.. | strings | select(. == $text)] | length')" 0
 	same "failed units" "$(systemctl list-units --plain --no-legend --state=failed 'nexus-*')" ""
-	# What other machines do to the processor is no matter here.
+	# Ignores the load of other programs.
 	same "that it has looked, and what is critical" "$({ nexus-health --once --json || true; } |
 		jq --raw-output '"\(.findings | length > 40) \([.findings[] | select(.level == "critical") | .id | select(test("^(cpu|pressure-)") | not)] | join(" "))"')" "true "
 	healthy
 }
 
-# Numbers that NEXUS wishes for are taken; groups have members; an account without a shell was there before.
+# NEXUS's preferred numbers are taken, groups have members, and an account without a shell existed before.
 accounts_that_stay() {
 	local number
 	useradd --uid 766 --user-group --no-create-home alice
@@ -229,7 +229,7 @@ accounts_that_stay() {
 	groupdel nexus
 	nothing_is_left
 }
-# As the unit's own command has it; Caddy's image need not be here for that.
+# Evaluates the unit's own command, which does not need Caddy's image.
 user_of_caddy() {
 	local command
 	command=$(sed -n "s/^ExecStart=sh -c '\(.*\) exec docker compose up.*/\1/p" /usr/local/lib/systemd/system/nexus-proxy.service)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck source-path=SCRIPTDIR
-# Promise: whatever user nexus puts where root's tools write, no file of root's changes its owner, mode or content, and no tool blocks.
-# Inside an installed machine that runs no other test afterwards.
+# Promise: whatever user nexus plants where root's tools write, no file of root changes its owner, mode or content, and no tool blocks.
+# Runs inside an installed machine that runs no other test afterwards.
 set -euo pipefail
 shopt -s inherit_errexit
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -22,7 +22,7 @@ put_back() {
 }
 
 as_nexus() { runuser --user nexus -- "$@"; }
-# A file and a directory of root's, as they are before each tool runs.
+# Makes a file and a directory of root, before each tool runs.
 make_victim() {
 	rm -rf "$victim"
 	install -d --mode=0755 "$victim" "$victim/directory"
@@ -37,12 +37,12 @@ plant() {
 	loose) as_nexus ln -s "$victim/made" "$2" ;;
 	pipe) as_nexus mkfifo "$2" ;;
 	directory) as_nexus mkdir "$2" ;;
-	# Debian's kernel allows none to files of others; others may.
+	# Debian's kernel forbids hard links to other users' files; other kernels may not.
 	second) as_nexus ln "$victim/file" "$2" ;;
 	esac
 }
 
-# harmless PATH COMMAND…: with each kind of thing at PATH, COMMAND ends within two minutes, however, and the victim stays as it is.
+# harmless PATH COMMAND…: with each kind of entry at PATH, COMMAND must end within two minutes, and the victim must stay unchanged.
 kinds=(link way loose pipe directory)
 if echo 0 2>/dev/null >/proc/sys/fs/protected_hardlinks; then kinds+=(second); fi
 harmless() {
@@ -76,7 +76,7 @@ what_backups_write() {
 	for name in .lock directories.json directories.new; do harmless "$state/state/backup/$name" nexus-backup --redis=no; done
 }
 what_a_backup_copies() {
-	# The ledger is part of a set, which the jobs can open with the machine's key.
+	# The ledger is in a set, which the jobs can open with the machine's key.
 	make_victim
 	mv "$state/ledger/purge-ledger.jsonl" "$work/ledger"
 	plant link "$state/ledger/purge-ledger.jsonl"
@@ -97,7 +97,7 @@ what_alerts_write() {
 	for name in .lock .journal.lock tested.json tested.json.partial test.json test.json.partial; do harmless "$state/alerts/$name" nexus-alert --test; done
 }
 what_health_reads() {
-	# Some of it is on another disk, where no hard link leads.
+	# Some entries are on another disk, which hard links cannot reach.
 	local name kinds=(link way loose pipe directory)
 	for name in ports remote.json health.json; do harmless "$run/$name" nexus-health --once; done
 	harmless "$run/problems.json" nexus-alert --health
@@ -117,7 +117,7 @@ what_restores_write() {
 	done
 }
 
-# What every user may read of a model is only what its owner may read, and what is in its folder.
+# Every user can read an installed model, so it contains only files that its owner may read, from its folder.
 model_of() {
 	rm -rf "$models" && install -d "$models/nice-model"
 	for name in config.json tokenizer.json model.safetensors; do echo '{}' >"$models/nice-model/$name"; done
@@ -143,12 +143,12 @@ what_a_model_gives_away() {
 		chown -h "$who" "$models/nice-model" "$models/nice-model/"*
 		refuses_model 1_Pooling/config.json
 	done
-	# No link, but not theirs: a hard link, say.
+	# A regular file of another user, such as a hard link.
 	model_of
 	install --mode=0600 /etc/shadow "$models/nice-model/tokenizer_config.json"
 	chown nobody "$models/nice-model"
 	refuses_model tokenizer_config.json
-	# As Hugging Face's cache keeps one.
+	# The layout of Hugging Face's cache.
 	model_of
 	hub=$models/models--nice
 	install -d "$hub/snapshots" "$hub/blobs"
@@ -179,7 +179,7 @@ $state/state/backup nexus 700
 $state/ledger nexus 700"
 }
 
-# No file's text becomes a program, whichever user wrote it.
+# Root executes no text of a file that another user may write.
 text_of_others_is_no_program() {
 	local before=$state/installed/postgres-before
 	printf '1 x|;1e touch %s/owned;s|x|\n' "$victim" >"$before"
@@ -190,7 +190,7 @@ text_of_others_is_no_program() {
 	test ! -e "$victim/owned"
 }
 
-# As on machines that were set up before root owned the directory.
+# A machine from before root owned the directory.
 an_older_machine_is_mended() {
 	local sum settings=/etc/nexus/nexus.env
 	nexus-purge --ledger >/dev/null
@@ -201,11 +201,11 @@ an_older_machine_is_mended() {
 	sed -i "s|^NEXUS_PURGE_LEDGER=.*|NEXUS_PURGE_LEDGER=$state/purge-ledger.jsonl|" "$settings"
 	chown nexus:nexus "$state" "$state/state"
 	make_victim
-	# The list of what was made here says that an account is NEXUS's own.
+	# The list of created things decides which accounts are NEXUS's own.
 	as_nexus mv "$state/installed" "$state/installed.before"
 	as_nexus mkdir "$state/installed"
 	as_nexus ln -s "$victim/directory/made" "$state/installed/made"
-	# Where the ledger is put together.
+	# The directory in which setup assembles the ledger.
 	as_nexus ln -s "$victim/directory" "$state/.ledger-moving"
 	as_nexus mv "$state/metrics" "$state/metrics.before"
 	as_nexus ln -s "$victim/directory" "$state/metrics"

@@ -1,10 +1,10 @@
-# Another user's program has the API's port: setup names it and does not report that NEXUS runs, and no text of the memory goes to
-# it.
+# Another user's program has the API's port: setup names it, does not report that NEXUS runs, and sends no text of the memory to it.
 # shellcheck shell=bash disable=SC2154,SC2031 # clone, owner and work are those of tests/live/install.sh
 
 listens_at() { ss -Htln | found -F "$1 "; }
 
-# a_stranger ADDRESS LISTED [USER]: a program of USER, or nobody, listens there until the check ends; stranger is its process.
+# a_stranger ADDRESS LISTED [USER]: starts a program of USER, or nobody, that listens there until the check ends; sets stranger to its
+# process.
 a_stranger() {
 	setpriv --reuid="${3:-nobody}" --regid=nogroup --clear-groups python3 -c '
 import http.server, socket, sys
@@ -27,14 +27,14 @@ stranger_goes() {
 	wait "$stranger" 2>/dev/null || true
 }
 
-# a_toggler: a program of user nobody has bound 127.0.0.1:8003 and does not listen. After SIGUSR1 it listens for one connection, answers as NEXUS
-# would, and stops listening.
+# a_toggler: starts a program of user nobody that binds 127.0.0.1:8003 without listening. After SIGUSR1 it listens for one connection,
+# answers like NEXUS, and stops listening.
 a_toggler() {
 	setpriv --reuid=nobody --regid=nogroup --clear-groups python3 -u -c '
 import signal, socket
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 door = socket.socket()
-# Connections that have ended a moment ago do not matter, and nobody else may listen.
+# SO_REUSEADDR ignores connections in TIME_WAIT, and lets no other program listen.
 def shares(yes):
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, yes)
 shares(1)
@@ -58,8 +58,8 @@ while True:
 	trap "kill $stranger 2>/dev/null || true" EXIT
 	await 10 found bound "$work/asked"
 }
-# in_the_gap PROCESS COMMAND…: Python runs the program. Before each of its connections it is held up until PROCESS listens: whatever it has looked
-# at before, nobody listened then.
+# in_the_gap PROCESS COMMAND…: runs COMMAND, and delays each of its connections until PROCESS listens. All its earlier checks found no
+# listener.
 in_the_gap() {
 	python3 -B -c '
 import os, runpy, signal, sys, time
@@ -77,7 +77,7 @@ program, sys.argv = sys.argv[2], sys.argv[2:]
 runpy.run_path(program, run_name="__main__")' "$@"
 }
 
-# does_not_run WORDS COMMAND…: 69, with these words, and no word that NEXUS runs.
+# does_not_run WORDS COMMAND…: must exit with 69 and these words, and must not report that NEXUS runs.
 does_not_run() {
 	local words=$1 said status=0
 	shift
@@ -87,7 +87,7 @@ does_not_run() {
 	[[ $said != *"NEXUS runs"* ]]
 }
 
-# Before NEXUS came.
+# Before the installation of NEXUS.
 strangers_port_stops_an_installation() {
 	local address listed stranger said
 	while read -r address listed said; do
@@ -105,7 +105,7 @@ strangers_port_stops_an_installation() {
 	nothing_is_left
 }
 
-# To a person without root setup names the user, not the process.
+# Without root, setup names the user, but not the process.
 strangers_port_is_named_to_anyone() {
 	local stranger
 	a_stranger 127.0.0.1 127.0.0.1:8003
@@ -116,7 +116,7 @@ strangers_port_is_named_to_anyone() {
 	stranger_goes
 }
 
-# NEXUS is here. The port is taken between the look at this machine and the start; for that the look is left out (--after-install).
+# With NEXUS installed, a program takes the port between setup's check and the start; --after-install skips the check to simulate that.
 strangers_port_is_told_at_the_end() {
 	local address listed stranger
 	while read -r address listed; do
@@ -141,7 +141,7 @@ strangers_port_is_told_at_the_end() {
 client=/usr/local/share/nexus/examples/nexus_client.py
 as_daemon() { setpriv --reuid=daemon --regid=daemon --clear-groups env NEXUS_URL="$1" python3 -B "$client" "${@:2}"; }
 
-# A port that is bound is as good as taken, although no list shows it; and between a look at the lists and a connection it can be listened on.
+# A bound port is in use, although no list shows it, and its program can listen between a check of the lists and a connection.
 strangers_port_that_is_bound_only() {
 	local stranger
 	systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service
@@ -156,7 +156,7 @@ strangers_port_that_is_bound_only() {
 	exits 0 "NEXUS runs" nexus-setup --yes --model none
 }
 
-# A listener that no connection of the client's leads to is none of its business.
+# Listeners that the client's connections cannot reach do not matter.
 strangers_on_other_addresses_stop_nobody() {
 	local stranger
 	a_stranger 127.0.0.5 127.0.0.5:8003
@@ -167,7 +167,7 @@ strangers_on_other_addresses_stop_nobody() {
 	stranger_goes
 }
 
-# A person's own tunnel is theirs, also where one socket serves both kinds of addresses.
+# The owner's own tunnel is allowed, also if one socket serves both kinds of addresses.
 own_programs_are_asked() {
 	local stranger address
 	systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service

@@ -1,4 +1,4 @@
-# What install.sh refuses, and what it says is missing.
+# Tests what install.sh refuses, and what it reports as missing.
 # shellcheck shell=bash disable=SC2154 # clone, owner and work are those of tests/live/install.sh
 
 wrong_usage() {
@@ -11,7 +11,7 @@ wrong_usage() {
 	nothing_is_left
 }
 
-# with_hidden FILE COMMAND…: FILE is not there meanwhile.
+# with_hidden FILE COMMAND…: runs COMMAND without FILE.
 with_hidden() {
 	local file=$1 status=0
 	shift
@@ -31,7 +31,7 @@ check_names_what_is_missing() {
 	start_docker
 }
 
-# A host of containers takes from every unit what NEXUS's need; the word on it names the file.
+# A host of containers removes sandbox properties from every unit; the message names the file.
 check_tries_a_unit() {
 	local directory=/run/systemd/system/service.d file setting
 	file=$directory/zzz-lxc-service.conf
@@ -42,20 +42,20 @@ check_tries_a_unit() {
 		exits 69 "then put $file, which changes every service, out of force" "$clone/install.sh" --check --bin-dir "$clone/bin"
 		exits 69 "missing  ${setting%%=*}=" "$clone/install.sh" --check --bin-dir "$clone/bin"
 	done
-	# As it says.
+	# As the message advises.
 	mkdir -p /etc/systemd/system/service.d
 	ln -s /dev/null /etc/systemd/system/service.d/zzz-lxc-service.conf
 	systemctl daemon-reload
 	exits 0 "nothing is missing" "$clone/install.sh" --check --bin-dir "$clone/bin"
 	rm -r "$directory" /etc/systemd/system/service.d
-	# One that does not start at all.
+	# A unit that does not start at all.
 	same "what is named" "$(. "$clone/install.d/setup/say.sh" && . "$clone/install.d/setup/check.sh" && . "$clone/install.d/setup/sandbox.sh" && program=x needed_by_units=(LoadCredential= RootDirectory=/nowhere) && check_sandbox | cut -d: -f1)" \
 		"missing  RootDirectory=/nowhere for units"
 	systemctl daemon-reload
 	nothing_is_left
 }
 
-# Docker's own directory may be on another disk than /var/lib.
+# Docker's directory may be on another disk than /var/lib.
 check_asks_docker_for_its_place() {
 	local place=/mnt/small
 	install -d "$place"
@@ -74,7 +74,7 @@ check_asks_docker_for_its_place() {
 	exits 0 "nothing is missing" "$clone/install.sh" --check --bin-dir "$clone/bin"
 }
 
-# As Docker Desktop leaves it behind.
+# As Docker Desktop leaves it.
 check_names_a_login_helper_that_is_gone() {
 	install -d /root/.docker
 	[[ ! -e /root/.docker/config.json ]] || mv /root/.docker/config.json "$work/config.json"
@@ -85,7 +85,7 @@ check_names_a_login_helper_that_is_gone() {
 	[[ ! -e $work/config.json ]] || mv "$work/config.json" /root/.docker
 }
 
-# As nobody, and by the files alone.
+# As user nobody; checks only files.
 packagers_get_files() {
 	local stage=$work/stage
 	install -d -o nobody "$stage"

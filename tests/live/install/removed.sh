@@ -1,4 +1,4 @@
-# What removal removes, and what the owner's key leaves behind.
+# Tests what a removal removes, and that the owner's key leaves no trace.
 # shellcheck shell=bash disable=SC2154 # clone, owner and work are those of tests/live/install.sh
 
 removed_and_taken_up_again() {
@@ -33,13 +33,13 @@ purge() {
 
 nothing_is_left() {
 	same "files of NEXUS" "$(find / -xdev -name '*nexus*' -not -path "$clone*" -not -path "$work*" -not -path '/proc/*' -not -path '/var/lib/containerd/*' -not -path '/var/lib/docker/overlay2/*' -not -path '/usr/share/postgresql*' -prune)" ""
-	# An installation that was refused leaves its lock.
+	# A refused installation leaves its lock.
 	same "in /run" "$(find /run -maxdepth 1 -name 'nexus*' -not -name nexus-locks)" ""
 	same "volumes" "$(docker volume ls --quiet --filter name=nexus)" ""
 	same "its user and group" "$(getent passwd nexus; getent group nexus || true)" ""
 }
 
-# On a terminal the owner's key is shown, must be typed back, and is nowhere afterwards.
+# On a terminal, setup shows the owner's key, asks for its end, and stores it nowhere.
 shown_once_on_a_terminal() {
 	local key
 	python3 "$clone/tests/live/answer.py" "$clone/install.sh" --bin-dir "$clone/bin" --model none >"$work/screen"

@@ -1,4 +1,4 @@
-"""The dashboard: that its files fit together, and that each of its questions has an answer.
+"""Checks that the dashboard's files fit together, and that each of its queries has a result.
 
 usage: dashboard.py files DIRECTORY COMPOSE_FILE
        dashboard.py answers DIRECTORY PROMETHEUS
@@ -12,7 +12,7 @@ import time
 import urllib.parse
 import urllib.request
 
-# At a scrape each 30 seconds a rate has its two samples after a minute.
+# With a scrape every 30 seconds, a rate has its two samples after a minute.
 PATIENCE = 150
 
 
@@ -32,12 +32,12 @@ def require(condition, why):
 
 
 def files(directory, compose):
-    """What Grafana would refuse or show empty, as far as it can be seen without Grafana."""
+    """Fails on what Grafana would refuse or show empty, as far as that is visible without Grafana."""
     source = text(f"{directory}/provisioning/datasources/prometheus.yml")
     uid = re.search(r"^ *uid: (\S+)$", source, re.M)[1]
     address = re.search(r"http://(127\.0\.0\.1:\d+)$", source, re.M)[1]
     require(f"--web.listen-address={address}\n" in text(compose), f"nobody listens at the data source's {address}")
-    # Grafana cannot be run here, so of it only the settings are looked at.
+    # Grafana cannot run here, so only its settings are checked.
     for setting in "domain = 127.0.0.1", "enforce_domain = true", "cookie_samesite = strict":
         require(f"\n{setting}\n" in text(f"{directory}/grafana.ini"), f"grafana.ini lacks {setting}")
     require("\n[metrics]\nenabled = false\n" in text(f"{directory}/grafana.ini"), "Grafana tells its figures to everybody")
@@ -65,7 +65,7 @@ def answer(prometheus, question):
 
 
 def answers(directory, prometheus):
-    """Each gives data; those about nexus-api where nexus-api is installed, and can be asked wherever it is not."""
+    """Each query must return data; those about nexus-api only if it is installed, but they must be valid everywhere."""
     questions = {target["expr"] for panel in dashboard(directory)["panels"] for target in panel["targets"]}
     has_api = os.path.exists("/usr/local/lib/systemd/system/nexus-api.socket")
     owed = {question for question in questions if has_api or "nexus_api_" not in question}

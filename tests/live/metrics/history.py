@@ -1,4 +1,4 @@
-"""Ten days of history for nexus-health, in which each place has grown a little every hour up to what is in use now."""
+"""Prints ten days of history for nexus-health, in which each directory has grown a little every hour up to its present size."""
 
 import datetime
 import json

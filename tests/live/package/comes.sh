@@ -1,9 +1,9 @@
-# apt, nexus-setup, the first proof.
+# Tests apt, nexus-setup, and the first proof.
 # shellcheck shell=bash disable=SC2154 # here, work, deb and began are those of tests/live/package.sh
 
 apt_now() { DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet "$@" >"$work/apt" 2>&1 || { tail -n 15 "$work/apt" >&2 && return 1; }; }
 
-# apt_said WORDS
+# apt_said WORDS: fails unless apt's output contains them.
 apt_said() { grep -qF -- "$1" "$work/apt" || { printf 'apt has not said "%s" but: %s\n' "$1" "$(tail -n 12 "$work/apt" | paste -sd'|')" >&2 && return 1; }; }
 
 comes_with_apt() {
@@ -11,18 +11,18 @@ comes_with_apt() {
 	apt_said 'Set it up and start it with: sudo nexus-setup'
 	same "units that are on" "$(systemctl list-unit-files --no-legend 'nexus*' | awk '$2 == "enabled"')" ""
 	same "units that run" "$(systemctl list-units --no-legend 'nexus*')" ""
-	# /etc/nexus is systemd-tmpfiles' doing, and holds nothing yet but a place for certificates.
+	# systemd-tmpfiles creates /etc/nexus, with only a directory for certificates.
 	same "files in /etc/nexus" "$(find /etc/nexus -type f)" ""
 	same "files that dpkg does not know" "$(find /usr /etc -xdev \( -path /usr/local -o -path /etc/nexus \) -prune -o -iname '*nexus*' -exec dpkg --search {} + 2>&1 | grep 'no path found' || true)" ""
 	fails "an owner must be chosen" nexus-setup --yes
 	same "files that are not as they were packed" "$(dpkg --verify nexus)" ""
 }
 
-# With the owner's key shown and typed back, once wrong.
+# Types the end of the owner's key, once wrong.
 set_up_with_few_answers() {
 	local answers
 	python3 -B "$here/answer.py" /usr/sbin/nexus-setup --model none >"$work/screen"
-	# A question ends with a colon or a bracket, and what was typed stands behind it.
+	# An answer follows the colon or bracket of its question.
 	answers=$(grep -cE '\(or q to stop\): .|\[y/N\] .' "$work/screen")
 	echo "   answers typed: $answers, of which one was wrong on purpose" >&3
 	((answers - 1 <= 3))
@@ -37,8 +37,8 @@ first_set_is_proven() {
 	echo "   from apt to a proven backup: $((SECONDS - began)) s" >&3
 }
 
-# systemd has nothing to say about the units where the package has put them, and each page is found. (One before 257 does not know
-# PrivateUsers=identity, says so, and goes on without.)
+# systemd-analyze verify prints nothing about the package's units, and each page exists. (systemd before 257 reports
+# PrivateUsers=identity as unknown, and ignores it.)
 units_are_verified() {
 	local unit said=''
 	for unit in /usr/lib/systemd/system/nexus*; do said+=$(systemd-analyze verify --man=no "$(basename "${unit/@./@x.}")" 2>&1)$'\n'; done
@@ -68,8 +68,8 @@ one_way_alone() { fails "NEXUS is on this machine as a package" "$here/../../ins
 
 is_reloading() { [[ $(systemctl show --property=ActiveState --value "$1") == reloading ]]; }
 
-# Ended by a signal, it says where it stopped; nothing is left stopped, and the same again goes through. The reload that setup waits
-# for is held until the signal has been sent.
+# After a signal, setup says where it stopped, no unit stays stopped, and a second run succeeds. The reload that setup waits for is
+# delayed until the signal has been sent.
 signals_are_an_end() {
 	local signal setup status held=/run/nexus-test-held drop_in=/run/systemd/system/nexus-stack.service.d/test.conf
 	mkfifo "$held"

@@ -1,5 +1,5 @@
-"""Exchanges the two paths of each pair again and again, in one step each, from the moment when something in DIRECTORY changes until
-no pair is left: exchange.py DIRECTORY PATH PATH [PATH PATH]…    (Prints `ready`, and at the end how often it did.)"""
+"""Exchanges the two paths of each pair repeatedly, atomically, from the first change in DIRECTORY until no pair is left:
+exchange.py DIRECTORY PATH PATH [PATH PATH]…    (Prints `ready`, and at the end the number of exchanges.)"""
 
 import ctypes
 import errno

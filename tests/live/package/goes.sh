@@ -1,4 +1,4 @@
-# Removed, taken up again, purged.
+# Tests removal, setup again, and purge.
 # shellcheck shell=bash disable=SC2154 # here, work and deb are those of tests/live/package.sh
 
 removed_and_taken_up_again() {
@@ -14,7 +14,7 @@ removed_and_taken_up_again() {
 	same "a unit that the person had switched off" "$(systemctl is-enabled nexus-alert-test.timer || true)" disabled
 }
 
-# Nobody was asked: backups stay, and whoever owns them.
+# Without an answer, the backups and their user stay.
 purge_keeps_backups() {
 	sets >"$work/sets-before"
 	apt_now purge nexus
@@ -24,7 +24,7 @@ purge_keeps_backups() {
 	same "failed units" "$(systemctl --failed --no-legend)" ""
 }
 
-# They open on a new machine with the owner's key; here with a new NEXUS, which finds them.
+# A new NEXUS finds the backups, and opens them with the owner's key.
 kept_backups_are_found() {
 	apt_now install "$deb"
 	nexus-setup --yes --owner-identity "$work/owner.txt" --model none >/dev/null
@@ -38,7 +38,7 @@ purge_of_all_leaves_nothing() {
 	same "what debconf knows" "$(debconf-show nexus)" ""
 }
 
-# sets_kept SETTING DIRECTORY: the package is purged where NEXUS_BACKUP_DIR is SETTING and a set is in DIRECTORY; each of its files stays.
+# sets_kept SETTING DIRECTORY: purges the package with NEXUS_BACKUP_DIR=SETTING and a set in DIRECTORY; each file of the set must stay.
 sets_kept() {
 	local setting=$1 directory=$2 before
 	echo 'nexus nexus/purge-backups boolean false' | debconf-set-selections
@@ -67,7 +67,7 @@ purge_keeps_sets_however_spelled() {
 	sets_kept "/var/lib//nexus/./backups" "$usual"
 	sets_kept '/var/lib/nexus/back[u]ps' '/var/lib/nexus/back[u]ps'
 }
-# The setting names another directory now, or one that is not mounted; the sets of before are where they were.
+# The setting names another directory, or one that is not mounted; the older sets stay in their place.
 purge_keeps_sets_that_were_moved() {
 	sets_kept /var/lib/nexus/new /var/lib/nexus/backups
 	sets_kept /srv/new /var/lib/nexus/old/deeper
@@ -76,8 +76,8 @@ purge_keeps_sets_that_were_moved() {
 	sets_kept /srv/sets /srv/sets
 }
 
-# While the package is purged, user nexus exchanges its directories with links to a directory of root's that holds the same names. A
-# set lies below them, so the purge goes into them.
+# During the purge, user nexus exchanges its directories with links to a directory of root with the same names. A set is below them, so
+# the purge descends into them.
 purge_follows_no_link() {
 	local ledger=/var/lib/nexus/ledger deep=/var/lib/nexus/ledger/deep backups=/var/lib/nexus/backups victim=/var/lib/victim
 	local set=000001-20260101T000000Z before directory attacker status=0 pairs=("$deep" "$ledger/link")
@@ -104,7 +104,7 @@ purge_follows_no_link() {
 	same "the exit code of apt" "$status" 0
 	same "what is left" "$(find /etc/nexus /run/nexus /var/lib/nexus -mindepth 1 -not -path "$deep*" 2>/dev/null | sort | paste -sd' ')" \
 		"$backups $backups/$set $backups/$set/SHA256SUMS $ledger /var/lib/nexus/proofs"
-	# Its owner may have exchanged the directory above the set for the link.
+	# The attacker may have replaced the directory above the set by the link.
 	if [[ ! -L $deep ]]; then same "what is left where it attacked" "$(find "$deep" -mindepth 1 -not -path "$deep/sets*")" ""; fi
 	wait "$attacker"
 	(($(tail -n 1 "$work/exchanged") > 0))

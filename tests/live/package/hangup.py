@@ -1,5 +1,5 @@
-"""A person at a terminal of their own, who types a command and, when a condition holds, closes the terminal or presses keys:
-hangup.py CONDITION close|KEYS COMMAND    (KEYS as Python writes them: '\\x03\\x03' is Ctrl-C twice; then the command's end is awaited)"""
+"""Simulates a person who types a command on a terminal and, once a condition holds, closes the terminal or presses keys:
+hangup.py CONDITION close|KEYS COMMAND    (KEYS in Python's notation: '\\x03\\x03' is Ctrl-C twice; then waits for the command's end)"""
 
 import codecs
 import os
@@ -38,10 +38,10 @@ while subprocess.run(["bash", "-c", condition], stdout=subprocess.DEVNULL, stder
         sys.exit(f"waited in vain for: {condition}")
     time.sleep(0.05)
 if action == "close":
-    # The kernel sends SIGHUP to the shell, which sends it on.
+    # The kernel sends SIGHUP to the shell, which forwards it.
     os.close(master)
 else:
     for key in codecs.decode(action, "unicode_escape").encode():
         os.write(master, bytes([key]))
-        time.sleep(0.5)  # a person's pace: the second key meets what the first one began
+        time.sleep(0.5)  # a person's pace: the second key comes while the program handles the first
     os.waitpid(pid, 0)

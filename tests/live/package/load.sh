@@ -1,7 +1,7 @@
-# A client that stores while something else happens.
+# Runs a client that stores during another command.
 # shellcheck shell=bash disable=SC2154 # here and work are those of tests/live/package.sh
 
-# while_storing NAME COMMAND…: what was answered as stored before, during and after the command is in the memory.
+# while_storing NAME COMMAND…: every episode that was confirmed before, during and after the command must be in the memory.
 while_storing() {
 	local name=$1 client status=0 missing
 	shift
@@ -10,7 +10,7 @@ while_storing() {
 	client=$!
 	await 60 test -s "$work/$name.stored"
 	"$@" || status=$?
-	# It gets through again.
+	# Waits until it succeeds again.
 	echo mark >>"$work/$name.stored"
 	await 120 stored_after_mark "$name" || status=1
 	kill "$client"

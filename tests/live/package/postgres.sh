@@ -1,4 +1,4 @@
-# From PostgreSQL 17 to 18, with a client that stores meanwhile.
+# Tests the upgrade from PostgreSQL 17 to 18, with a client that stores meanwhile.
 # shellcheck shell=bash disable=SC2154,SC2034 # here, work, deb and old_postgres are those of tests/live/package.sh, which uses the conditions
 
 old_image=pgvector/pgvector:0.8.0-pg17-trixie
@@ -20,14 +20,14 @@ memory_of_old_postgres() {
 		SELECT 'episode ' || i, ARRAY['postgres'], (SELECT array_agg(sin(i * j)::real)::vector FROM generate_series(1, 384) j) FROM generate_series(1, 500) i"
 }
 
-# An image of the same version, one that is not there, one without pgvector: nothing is changed, and the old one goes on.
+# With an image of the same version, a missing one, and one without pgvector, nothing changes and the old server goes on.
 refused_upgrades() {
 	local before running_since
 	before=$(digest)
 	running_since=$(started_at)
 	fails "for an image of the same version" nexus-upgrade-postgres --yes "$old_image"
 	fails "is not here and could not be fetched" nexus-upgrade-postgres --yes nobody/has:this
-	# What a restart would not survive is said before one.
+	# A setting that prevents a restart is reported before the restart.
 	echo 'no_such_setting = 1' >>/etc/nexus/postgres/local.conf
 	fails 'unrecognized configuration parameter "no_such_setting"' nexus-upgrade-postgres --yes "$new_image"
 	sed -i '/no_such_setting/d' /etc/nexus/postgres/local.conf
@@ -46,7 +46,7 @@ refused_upgrades() {
 
 started_at() { docker inspect --format '{{.State.StartedAt}}' nexus-postgres; }
 
-# as_before DIGEST: the old server, its rows, programs get in, jobs run, and nothing is left of what was begun.
+# as_before DIGEST: the old server must run with its rows, programs and jobs must work, and nothing unfinished may be left.
 as_before() {
 	same "the server" "$(major_that_runs)" 17
 	same "the memory" "$(digest)" "$1"
@@ -59,7 +59,7 @@ as_before() {
 }
 clusters_here() { ls "$(place_of_clusters)"; }
 place_of_clusters() { docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data; }
-# An insert is confirmed, and the row is there; then it is deleted again, so that the memory is unchanged.
+# Confirms that an inserted row is there, and deletes it again, so that the memory is unchanged.
 stored_again() {
 	curl --silent --show-error --fail --retry 20 --retry-all-errors --retry-delay 1 --output /dev/null 127.0.0.1:8003/memory/action \
 		--json "{\"action_type\": \"note\", \"action_details\": {\"content\": \"$1\"}}"
@@ -70,7 +70,7 @@ backup_runs="pgrep --exact nexus-backup"
 new_server_runs="[[ \$(docker inspect --format '{{.Config.Image}} {{.State.Running}}' nexus-postgres) == '$new_image true' ]]"
 ended() { [[ $(systemctl is-active nexus-upgrade-postgres.service) == inactive || $(systemctl is-active nexus-upgrade-postgres.service) == failed ]]; }
 
-# stopped_by HOW CONDITION: undone, and at once.
+# stopped_by HOW CONDITION: stops the upgrade once CONDITION succeeds; it must be undone at once.
 stopped_by() {
 	local before began=$SECONDS
 	before=$(digest)
@@ -81,7 +81,7 @@ stopped_by() {
 	esac
 	await 120 ended
 	as_before "$before"
-	# A stop that is swallowed takes the two minutes after which Docker kills.
+	# A lost signal would take the two minutes after which Docker kills.
 	((SECONDS - began < 110)) || { echo "it took $((SECONDS - began)) s" >&2 && return 1; }
 }
 at_condition() {
@@ -91,7 +91,7 @@ at_condition() {
 	if wait "$!"; then echo "it says that it is done" >&2 && return 1; fi
 }
 
-# The terminal is closed: it goes on to its end.
+# After a closed terminal the upgrade goes on to its end.
 hung_up() {
 	local before
 	before=$(digest)
@@ -106,7 +106,7 @@ hung_up() {
 	as_before "$before"
 }
 
-# A stop while a new cluster is being made is no two minutes of silence.
+# A stop while a new cluster is being made must not hang for two minutes.
 stopped_while_a_cluster_is_made() {
 	docker run --detach --name half --init --network none --user 999:999 --stop-signal SIGINT --stop-timeout 60 --env PGDATA=/tmp/cluster/docker \
 		--tmpfs /tmp:uid=999,gid=999 --tmpfs /var/run/postgresql:uid=999,gid=999 --volume /usr/share/nexus/compose/postgres:/nexus:ro \
@@ -117,13 +117,13 @@ stopped_while_a_cluster_is_made() {
 	docker rm half >/dev/null
 }
 
-# Another process starts the stack during an upgrade: the old server runs again at once, and the upgrade gives up.
+# If another process starts the stack during an upgrade, the old server runs again at once, and the upgrade stops.
 stack_started_meanwhile() {
 	local before
 	before=$(digest)
 	nexus-upgrade-postgres --yes "$new_image" >"$work/upgrade" 2>&1 &
 	await 120 bash -c "$1"
-	# It stands still until the stack is up. Of two who change the same container at once, one may fail.
+	# Stopped until the stack is up, because one of two processes that change a container at the same time may fail.
 	systemctl kill --signal=STOP nexus-upgrade-postgres.service
 	await 180 systemctl reload nexus-stack.service
 	await 180 stores_meanwhile
@@ -135,7 +135,7 @@ stack_started_meanwhile() {
 
 stores_meanwhile() { as_program --command="INSERT INTO nexus_memory.zep_episodic_memory (content) VALUES ('meanwhile')"; }
 
-# A superuser inside the container is beyond every gate: writing is refused to them too, and where they insist, nothing is lost.
+# A superuser inside the container passes every gate. The server refuses their writes too, and if they force one, nothing is lost.
 superuser_writes_meanwhile() {
 	local before
 	before=$(digest)
@@ -153,7 +153,7 @@ superuser_writes_meanwhile() {
 	as_before "$before"
 }
 
-# What a person has besides in the server.
+# Adds databases, roles and settings of the owner.
 more_in_the_server() {
 	docker exec nexus-postgres createdb notes
 	docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=notes <<-'SQL'
@@ -162,7 +162,7 @@ more_in_the_server() {
 		SELECT lo_from_bytea(0, 'a picture');
 	SQL
 	docker exec nexus-postgres psql -XAtqd postgres -c 'CREATE TABLE in_postgres AS SELECT 7 AS i'
-	# One that comes after `postgres` in the alphabet; in it, a role that would be a superuser when one of those casts her rows.
+	# A database after `postgres` in the alphabet, with a role that would become a superuser if a superuser cast her rows.
 	docker exec nexus-postgres createdb zeta
 	docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=zeta <<-'SQL'
 		CREATE ROLE mallory;
@@ -178,7 +178,7 @@ more_in_the_server() {
 	as_owner --command='SELECT pg_reload_conf()' >/dev/null
 	rest_of_the_server >"$work/rest"
 }
-# What the directories of a cluster lead to is the choice of the server's user. Root copies none of it.
+# The server's user can put links into the directories of a cluster. Root must not follow them.
 links_in_a_cluster_lead_root_nowhere() {
 	local before cluster key=/etc/nexus/credentials/machine_identity
 	before=$(digest)
@@ -190,7 +190,7 @@ links_in_a_cluster_lead_root_nowhere() {
 	mv -fT "$work/pg_ident.conf" "$cluster/pg_ident.conf"
 	as_before "$before"
 }
-# As other eyes see it: rows, settings, roles with their passwords' hashes, rules.
+# Prints rows, settings, roles with their passwords' hashes, and rules.
 rest_of_the_server() {
 	local database
 	for database in notes postgres zeta; do
@@ -211,7 +211,7 @@ rest_came_along() {
 	same "hashes of passwords in the server's log" "$(docker logs nexus-postgres 2>&1 | grep --count 'SCRAM-SHA-256\$' || true)" 0
 }
 
-# A cluster is not removed while it is the only one that has a database.
+# --finish does not remove a cluster that has the only copy of a database.
 finish_keeps_the_only_copy() {
 	docker exec nexus-postgres dropdb notes
 	fails "has databases that PostgreSQL 18 lacks: notes" nexus-upgrade-postgres --yes --finish
@@ -221,7 +221,7 @@ finish_keeps_the_only_copy() {
 	same "clusters" "$(clusters_here)" 18
 }
 
-# Time limits that a person has set end no session on which the upgrade relies; the backup takes longer than they are.
+# The owner's time limits end no session of the upgrade; the backup takes longer than these limits.
 hostile_limits() {
 	printf '%s\n' "idle_in_transaction_session_timeout = '5s'" "transaction_timeout = '5s'" "statement_timeout = '20s'" "idle_session_timeout = '5s'" >>/etc/nexus/postgres/local.conf
 	as_owner --command='SELECT pg_reload_conf()' >/dev/null
@@ -254,7 +254,7 @@ postgres_upgraded_while_storing() {
 	same "episodes" "$(as_owner --command="SELECT count(*) FROM nexus_memory.zep_episodic_memory WHERE tags = ARRAY['postgres']")" 500
 	same "databases" "$(docker exec nexus-postgres psql -XAtqd postgres -c 'SELECT count(*) FROM pg_database WHERE NOT datistemplate')" 4
 	same "the newest set is proven" "$(nexus-restore list --json | jq '[.. | objects | select(has("proven"))] | sort_by(.id) | last | .proven != null')" true
-	# The image is the shipped one: a later version of NEXUS brings its own.
+	# The image is the shipped one, so the setting stays empty for later versions of NEXUS.
 	grep -qx 'NEXUS_POSTGRES_IMAGE=' /etc/nexus/nexus.env
 	grep -qx 'NEXUS_POSTGRES_MAJOR=18' /etc/nexus/nexus.env
 }
@@ -275,7 +275,7 @@ old_sets_restore() {
 	docker exec nexus-postgres dropdb look
 }
 
-# What was forgotten since the upgrade does not come back.
+# Rows that were forgotten since the upgrade do not come back.
 back_and_forth() {
 	local id
 	id=$(as_owner --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE content = 'episode 7'")

@@ -1,4 +1,4 @@
-# From one version to the next, and back.
+# Tests the upgrade from one version to the next, and back.
 # shellcheck shell=bash disable=SC2154 # here, work, deb and next are those of tests/live/package.sh
 
 sets() { find /var/lib/nexus/backups -mindepth 1 -maxdepth 1 -type d -name '0*' -printf '%f\n' | sort; }
@@ -21,7 +21,7 @@ upgraded_while_storing() {
 	apt_said '    NEXUS_OF_TOMORROW=yes'
 }
 
-# One more set, and it has the memory of before: no table of tomorrow.
+# There is one more set, with the old memory: without the next version's table.
 backed_up_first() {
 	same "new sets" "$(comm -13 "$work/sets-before" <(sets) | wc -l)" 1
 	nexus-restore apply latest --into 'look' >/dev/null
@@ -34,7 +34,7 @@ old_programs_are_gone() {
 		"$(find /proc/[0-9]*/exe -lname '/usr/bin/nexus-* (deleted)' 2>/dev/null)" ""
 }
 
-# Settings that systemd and Compose would not read alike stop the package before its files come: nothing is half done.
+# Settings that systemd and Compose read differently stop the package before its files are unpacked: nothing is half done.
 no_odd_settings() {
 	cp -a /etc/nexus/nexus.env "$work/settings"
 	echo 'export NEXUS_KEEP_DAYS=9' >>/etc/nexus/nexus.env
@@ -46,7 +46,7 @@ no_odd_settings() {
 	cp -a "$work/settings" /etc/nexus/nexus.env
 }
 
-# Without the backup nothing is changed; when what hindered it is mended, it goes on.
+# Without the backup nothing changes; once its obstacle is removed, the upgrade continues.
 no_backup_no_upgrade() {
 	mv /etc/nexus/recipients.txt "$work"
 	echo 'age1nobody' >/etc/nexus/recipients.txt
@@ -60,7 +60,7 @@ no_backup_no_upgrade() {
 }
 install_loudly() { DEBIAN_FRONTEND=noninteractive apt-get --yes install "$@"; }
 
-# docs/UPGRADE.md: the package of before; what was stored since stays.
+# docs/UPGRADE.md: installs the old package; newer episodes stay.
 way_back() {
 	while_storing back apt_now install --allow-downgrades "$deb"
 	same "the version set up" "$(cat /var/lib/nexus/installed/version)" 0.1.0
@@ -68,7 +68,7 @@ way_back() {
 	curl --silent --fail 127.0.0.1:8003/health >/dev/null
 }
 
-# And the memory of before, too.
+# And restores the old memory, too.
 way_back_of_the_memory() {
 	local before
 	before=$(comm -13 "$work/sets-before" <(sets) | head -n 1)
@@ -79,7 +79,7 @@ way_back_of_the_memory() {
 	curl --silent --fail 127.0.0.1:8003/memory/action --json '{"action_type": "note", "action_details": {"content": "after the way back"}}' >/dev/null
 }
 
-# A version of NEXUS that comes with another PostgreSQL runs the one that is there.
+# A version of NEXUS with another PostgreSQL keeps the present one.
 next_postgres_waits_for_a_word() {
 	local shipped=/usr/share/nexus/compose/docker-compose.yml before
 	before=$(image_that_runs)
@@ -92,7 +92,7 @@ next_postgres_waits_for_a_word() {
 	systemctl reload nexus-stack
 }
 
-# A wrong number in the settings is said, and begins no empty memory.
+# A wrong version in the settings is reported, and does not begin an empty memory.
 no_empty_memory_by_mistake() {
 	local rows
 	rows=$(stored_contents | wc -l)
@@ -106,7 +106,7 @@ no_empty_memory_by_mistake() {
 	same "clusters" "$(ls "$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)")" 18
 }
 
-# A package as it was when the Compose project was called nexus, made of this one.
+# Makes a package like those with the Compose project nexus, from this one.
 former_package() {
 	local root=$work/former
 	dpkg-deb --raw-extract "$deb" "$root"
@@ -119,7 +119,7 @@ former_package() {
 }
 project_that_runs() { docker inspect --format '{{index .Config.Labels "com.docker.compose.project"}}' nexus-postgres nexus-redis | sort -u; }
 
-# There and back, and nothing that was stored is lost.
+# To the new project and back, without losing an episode.
 from_the_former_project_and_back() {
 	former_package
 	apt_now install "$work/former.deb"
@@ -135,7 +135,7 @@ from_the_former_project_and_back() {
 	same "containers" "$(docker ps --all --format '{{.Names}}' | sort | paste -sd' ')" "nexus-postgres nexus-redis"
 }
 
-# A person's account called nexus: apt stops before a file is there.
+# With a person's account called nexus, apt stops before it unpacks a file.
 account_of_anothers() {
 	useradd --uid 1234 --create-home --shell /bin/bash nexus
 	fails "the user nexus has a login shell, /bin/bash" install_loudly "$deb"
@@ -146,7 +146,7 @@ account_of_anothers() {
 	userdel --remove nexus 2>/dev/null
 }
 
-# The way out that apt names: a line in nexus.env before the package comes. An upgrade keeps it, and nothing becomes the person's.
+# The remedy in apt's message: a line in nexus.env before the installation. An upgrade keeps it, and the person's account gets nothing.
 with_another_account() {
 	local settings=/etc/nexus/nexus.env before
 	before=$(getent passwd nexus && getent group nexus && find /home/nexus -printf '%p %u %g %T@\n' | sort)
@@ -163,12 +163,12 @@ with_another_account() {
 	same "whose the sets are" "$(stat --format=%U:%G /var/lib/nexus/backups/0*/ | sort -u)" memory:memory
 	same "files of the person's account" "$(find / /run -xdev \( -user nexus -o -group nexus \) -not -path '/home/nexus*')" ""
 	same "failed units" "$(systemctl list-units --plain --no-legend --state=failed 'nexus-*')" ""
-	# apt stops before a file of the package is there, and the version before goes on.
+	# apt stops before it unpacks a file, and the old version goes on.
 	sed -i 's/^NEXUS_USER=.*/NEXUS_USER=nexus/' "$settings"
 	fails "belong to the user memory" install_loudly --reinstall "$next"
 	sed -i 's/^NEXUS_USER=.*/NEXUS_USER=memory/' "$settings"
 	same "what dpkg has half done" "$(dpkg --audit)" ""
-	# Of a shell it says nothing here.
+	# NEXUS_USER in a shell has no effect here.
 	NEXUS_USER=other apt_now install --allow-downgrades "$deb"
 	healthy
 	apt_now remove nexus

@@ -1,5 +1,5 @@
-"""Stores episodes through the API, one after the other, until it is told to end; writes down each that was answered as stored, and
-when others were refused: writer.py ACKNOWLEDGED NAME"""
+"""Stores episodes through the API, one after the other, until SIGTERM; records each acknowledged one, and when others were refused:
+writer.py ACKNOWLEDGED NAME"""
 
 import http.client
 import json
@@ -41,5 +41,5 @@ with acknowledged.open("a", buffering=1) as file:
         else:
             refused += 1
             since = since or time.monotonic()
-            time.sleep(0.05)  # between two tries, as a client does
+            time.sleep(0.05)  # a client's pause between two tries
 print(f"{number - refused} stored, {refused} refused, nothing stored for {longest:.1f} s at the longest")

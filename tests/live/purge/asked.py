@@ -1,4 +1,4 @@
-"""Asks nexus-purge over its socket as a program would: sends standard input, prints the answer."""
+"""A client of nexus-purge's socket: sends standard input, prints the answer."""
 
 import socket
 import sys

@@ -1,12 +1,12 @@
-# Forgetting one episode over nexus-purge.socket, as the API has it done.
+# Tests forgetting one episode over nexus-purge.socket, like the API.
 # shellcheck shell=bash disable=SC2154 # work and ledger are those of purge.sh
 
 asked=$(dirname "${BASH_SOURCE[0]}")/asked.py
 
-# as_user USER: what is on standard input is asked, and the answer printed.
+# as_user USER: sends standard input as a request, and prints the answer.
 as_user() { setpriv --reuid="$1" --regid="$1" --clear-groups python3 -c "$(<"$asked")"; }
 ask() { as_user nexus-api; }
-# ask_for AGENT ID: the status of the answer.
+# ask_for AGENT ID: prints the status of the answer.
 ask_for() { jq -cn --arg agent "$1" --arg id "$2" '{v: 1, agent: $agent, episode: $id}' | ask >"$work/answer" && jq -r .status "$work/answer"; }
 lines() { if [[ -e $ledger ]]; then wc -l <"$ledger"; else echo 0; fi; }
 one_of() { memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE $1 ORDER BY episode_id LIMIT 1"; }
@@ -20,7 +20,7 @@ forgets_at_once_what_the_agent_has() {
 	same "the answer for another agent's" "$(ask_for nexus "$other")" absent
 	same "the answer for none" "$(ask_for nexus 00000000-0000-4000-8000-000000000000)" absent
 	same "rows and lines after these" "$(rows) $(lines)" "$before $lines"
-	# In capitals it is the same id.
+	# Upper case is the same id.
 	same "the answer" "$(ask_for nexus "${id^^}")" forgotten
 	same "rows with the id, who referred, and the copy" "$(rows "episode_id = '$id'") $(memory --command='SELECT count(*) FROM public.quote') $(redis EXISTS "episode:$id")" '0 0 0'
 	same "rows and lines" "$(rows) $(lines)" "$((before - 1)) $((lines + 1))"
@@ -32,7 +32,7 @@ forgets_at_once_what_the_agent_has() {
 	memory --command="DROP TABLE public.quote"
 }
 
-# The room in the files, and Redis's file, are the nightly run's.
+# The nightly run cleans the free space in the files, and Redis's file.
 nightly_run_finishes_it() {
 	local id sentence='a sentence to be forgotten at once' data redis_data
 	data=$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)
@@ -57,7 +57,7 @@ asked_for_stays_gone_after_a_restore() {
 	drop_others
 }
 
-# The row goes from the database that the restore is about to replace: at every moment of it.
+# At every moment of a restore, forgets a row in the database that it replaces.
 forgotten_while_a_restore_runs_stays_gone() {
 	local ids id gone=() restoring program
 	backup_of oblivion "$work/while" 2>/dev/null
@@ -66,9 +66,9 @@ forgotten_while_a_restore_runs_stays_gone() {
 	restoring=$!
 	program=$(process_of nexus-restore)
 	for id in "${ids[@]}"; do
-		# It goes a step on, and stands still while it is asked: a quick machine would be done before anybody could ask.
+		# Lets the restore run a step, and stops it during the request: on a fast machine it would end before.
 		kill -STOP "$program" 2>/dev/null || break
-		# While the databases change their names there may be none to ask.
+		# During the swap of names there may be no database.
 		if [[ $(ask_for nexus "$id") == forgotten ]]; then gone+=("$id"); fi
 		kill -CONT "$program" 2>/dev/null || break
 	done
@@ -82,7 +82,7 @@ nobody_else_may_ask() {
 	fails 'Permission denied' as_user nexus <<<'{}'
 	fails 'Permission denied' as_user daemon <<<'{}'
 	fails 'Permission denied' setpriv --reuid=4711 --regid=4711 --groups=nexus python3 -c "$(<"$asked")" <<<'{}'
-	# And this is all that the API's user reaches of the jobs'.
+	# The API's user reaches nothing else of the jobs.
 	fails 'Permission denied' setpriv --reuid=nexus-api --regid=nexus-api --clear-groups ls /run/nexus
 	fails 'Permission denied' setpriv --reuid=nexus-api --regid=nexus-api --clear-groups ls /run/nexus/scratch
 	fails 'Permission denied' setpriv --reuid=nexus-api --regid=nexus-api --clear-groups cat "$settings"
@@ -101,11 +101,11 @@ what_is_no_request_does_nothing() {
 		"{\"v\":1,\"agent\":\"nexus\",\"episode\":\"x' OR true--\"}" "$(printf '{"v":1,"agent":"nexus","episode":"%s"}\n{}' "$id")"; do
 		ask <<<"$line" | refused || { printf 'it was not refused: %s\n' "$line" >&2 && return 1; }
 	done
-	# Longer than a line may be, and one that never ends.
+	# A line above the limit, and one that never ends.
 	head -c 20000 /dev/zero | tr '\0' ' ' | ask >/dev/null 2>&1 || true
 	await 10 last_line_says 'it is longer than 8192 bytes'
 	printf '{' | ask | refused
-	# An agent that would be SQL if it were not quoted.
+	# An agent that would be SQL if it were unquoted.
 	same "the answer for a strange agent" "$(ask_for "x' OR agent_id = 'nexus" "$id")" absent
 	same "rows and lines" "$(rows) $(lines)" "$before"
 }
@@ -114,7 +114,7 @@ who_is_in_the_way_makes_it_busy() {
 	local before id held
 	id=$(one_of "agent_id = 'nexus'")
 	before="$(rows) $(lines)"
-	# The ledger, as a nightly run or a restore holds it.
+	# Locks the ledger like a nightly run or a restore.
 	# shellcheck disable=SC2016 # the inner shell's
 	flock /var/lib/nexus/ledger/.lock sh -c 'touch "$1" && cat' sh "$work/locked" < <(until [[ -e $work/answered ]]; do sleep 0.1; done) &
 	held=$!
@@ -123,7 +123,7 @@ who_is_in_the_way_makes_it_busy() {
 	touch "$work/answered"
 	wait "$held"
 	jq -e '.message | contains("held by")' "$work/answer" >/dev/null
-	# The row, as a program that changes it.
+	# Locks the row like a program that changes it.
 	memory --command="BEGIN" --command="SELECT 1 FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$id' FOR UPDATE" --command="SELECT pg_sleep(60)" --command=COMMIT >/dev/null 2>&1 &
 	held=$!
 	await 10 row_is_held "$id"
@@ -135,10 +135,10 @@ who_is_in_the_way_makes_it_busy() {
 }
 row_is_held() { fails 'could not obtain lock' memory --command="SELECT 1 FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$1' FOR UPDATE NOWAIT"; }
 
-# A run may take minutes; one episode is forgotten at once meanwhile, and neither loses the other's line.
+# A run may take minutes; meanwhile a request forgets one episode at once, and neither loses the other's line.
 a_run_at_work_is_not_in_the_way() {
 	local old id held run lines
-	# What is still open is done by any run, and would count below.
+	# Any run finishes open decisions, which would count below.
 	nexus-purge >/dev/null 2>&1
 	old=$(one_of "agent_id = 'other'") id=$(one_of "agent_id = 'nexus'") lines=$(lines)
 	memory --command="BEGIN" --command="SELECT 1 FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$old' FOR UPDATE" --command="SELECT pg_sleep(60)" --command=COMMIT >/dev/null 2>&1 &
@@ -154,7 +154,7 @@ a_run_at_work_is_not_in_the_way() {
 	wait "$held" || true
 	wait "$run" || { cat "$work/run" && return 1; } >&2
 	same "rows with these ids" "$(rows "episode_id IN ('$old', '$id')")" 0
-	# Two decisions, and that the run's is done; the other is open until the next run.
+	# Two decisions, and the end of the run's; the other stays open until the next run.
 	same "lines" "$(lines)" "$((lines + 3))"
 	nexus-purge --ledger >/dev/null
 	nexus-purge --json >"$work/next"
@@ -164,7 +164,7 @@ run_waits_for_the_row() {
 	[[ $(memory --command="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexus-purge' AND wait_event_type = 'Lock'") -ge 1 ]]
 }
 
-# Also where the foreign key is checked only at the end of the transaction: the ledger would have to be carried out for ever.
+# Also with a deferred foreign key: otherwise the ledger would have a decision that can never be executed.
 who_refers_forbids_it() {
 	local before id late
 	for late in '' 'DEFERRABLE INITIALLY DEFERRED'; do
@@ -201,7 +201,7 @@ a_stopped_server_is_said() {
 	same "rows and lines" "$(rows) $(lines)" "$before"
 }
 
-# As who has broken nexus-api would: as fast as can be, one after the other and many at once.
+# Like an attacker in nexus-api: as fast as possible, in turn and in parallel.
 no_more_than_the_cap_are_forgotten_within_an_hour() {
 	local ids id before lines all=() since
 	set_to NEXUS_PURGE_HOURLY=5
@@ -216,14 +216,14 @@ no_more_than_the_cap_are_forgotten_within_an_hour() {
 	jq -e '.message | startswith("5 episodes were forgotten within the last hour")' "$work/answer" >/dev/null
 	same "rows and lines" "$(rows) $(lines)" "$((before - 5)) $((lines + 5))"
 	last_line_says 'refused to forget an episode for nexus-api: 5 episodes'
-	# The API's caller hears why, with a status for it.
+	# The API's client gets the reason and a status for it.
 	same "the API's answer" "$(curl --silent --request DELETE --output "$work/answer" --write-out '%{http_code}' "http://127.0.0.1:8003/memory/episode/${ids[19]}") $(jq -r .code "$work/answer")" '429 too_many_forgotten'
-	# What the owner forgets does not count, and is not counted past.
+	# What the owner forgets does not count, and has no limit.
 	nexus-purge --episode "${ids[19]}" 2>/dev/null
 	same "rows after the owner's" "$(rows)" "$((before - 6))"
 	nexus-health --json >"$work/health" || true
 	same "the finding" "$(jq -r '.findings[] | select(.id == "forgetting") | .level' "$work/health")" critical
-	# And without anybody looking.
+	# The service nexus-health reports it too.
 	systemctl restart nexus-health
 	await 90 owner_is_told "$since"
 	set_to NEXUS_PURGE_HOURLY=1000000

@@ -1,4 +1,4 @@
-# What Caddy lets through, and what it does not.
+# Tests what Caddy lets through, and what it refuses.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 only_443_and_80_answer() {
@@ -14,7 +14,7 @@ who_is_off_the_list_finds_no_port() {
 	same "ports by IPv6" "$(scan "$stranger6" "$machine_here6")" ""
 }
 
-# As with NEXUS_TLS=auto, where the kernel lets all packets through: Caddy itself closes without a word.
+# As with NEXUS_TLS=auto, where the kernel lets all packets through: Caddy itself closes without an answer.
 who_is_off_the_list_has_no_answer_of_caddy_either() {
 	local url
 	systemctl set-property --runtime nexus-proxy.slice IPAddressAllow= IPAddressAllow=any IPAddressDeny=any
@@ -60,7 +60,7 @@ more_goes_out_when_asked() {
 	status_is 403 with_token "$friend" /metrics
 }
 
-# handshake VERSION: what openssl, which is told to take even the oldest, has to say.
+# handshake VERSION: prints the output of openssl, which accepts even the oldest versions.
 handshake() {
 	ip netns exec outside openssl s_client -connect "$machine_here:443" -servername nexus.test "-$1" -cipher 'ALL:@SECLEVEL=0' \
 		-bind "$friend" -CAfile "$authority" -verify_return_error </dev/null 2>&1
@@ -70,7 +70,7 @@ tls_is_new_and_verified() {
 	local version
 	for version in tls1_2 tls1_3; do handshake "$version" | found '^ *Verif.*: OK\|Verify return code: 0'; done
 	for version in tls1 tls1_1; do fails "alert protocol version" handshake "$version"; done
-	# By what everybody trusts it is nobody's.
+	# The system's authorities do not trust it.
 	fails "verify the legitimacy" ip netns exec outside curl --silent --show-error --resolve "nexus.test:443:$machine_here" --interface "$friend" https://nexus.test/health
 	status_is 401 from "$friend" https://nexus.test/health
 }
@@ -120,7 +120,7 @@ container_is_confined() {
 	same "who, and with what" "$(docker inspect --format '{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.CapAdd}} {{.HostConfig.CgroupParent}}' nexus-proxy | sed 's/\[CAP_/[/')" "766:766 true [ALL] [NET_BIND_SERVICE] nexus-proxy.slice"
 	same "its mounts" "$(docker inspect --format '{{range .Mounts}}{{.Destination}} {{.RW}}{{"\n"}}{{end}}' nexus-proxy | sort | paste -sd' ')" " /data true /etc/caddy false /run/nexus-proxy false /tls false"
 	same "what it may do" "$(awk '/^CapBnd/ { print $2 }' "/proc/$(docker inspect --format '{{.State.Pid}}' nexus-proxy)/status")" 0000000000000400
-	# Caddy's port for orders.
+	# Caddy's admin port.
 	fails "" curl --silent --max-time 5 http://127.0.0.1:2019/config/
 }
 
@@ -130,15 +130,15 @@ only_the_proxy_reaches_its_socket() {
 	for user in nexus nexus-api nobody; do
 		fails "" setpriv --reuid="$user" --regid="$user" --init-groups curl --silent --show-error --unix-socket "$socket" http://localhost/health
 	done
-	# Even root, without having said who asks.
+	# Even root is refused without the client's address.
 	same "without an address" "$(curl --silent --unix-socket "$socket" --header "Authorization: Bearer $(token)" http://localhost/health | jq -r .code)" no_address
-	# Here the header is as good as nothing.
+	# Here the header has no effect.
 	same "over the local socket" "$(curl --silent --unix-socket /run/nexus/api.sock --header "X-Forwarded-For: $stranger" --output /dev/null --write-out '%{http_code}' http://localhost/stats)" 200
 }
 
 serial() { ip netns exec outside openssl s_client -connect "$machine_here:443" -servername nexus.test -bind "$friend" </dev/null 2>/dev/null | openssl x509 -noout -serial; }
 is_renewed() { [[ -n $1 && -n $(serial) && $(serial) != "$1" ]]; }
-# Caddy itself renews; only its clock is made faster: certificates of half a minute, looked at every second.
+# Caddy renews by itself, with shorter times: certificates of half a minute, checked every second.
 certificate_is_renewed() {
 	local before file=$compose/caddy/Caddyfile
 	cp "$file" "$work/Caddyfile"
@@ -148,7 +148,7 @@ certificate_is_renewed() {
 	await 30 status_is 401 from "$friend" https://nexus.test/health
 	before=$(serial)
 	await 120 is_renewed "$before"
-	# By the same authority, and without a word to anybody.
+	# From the same authority, without any change for clients.
 	status_is 401 from "$friend" https://nexus.test/health
 	cp "$work/Caddyfile" "$file"
 	rm -rf /var/lib/nexus/proxy/caddy/certificates

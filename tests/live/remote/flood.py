@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Promise: while one address floods the proxy, another one is served; the flood is told to come back later.
+"""Promise: while one address floods the proxy, another one is served; the flood gets 429 with Retry-After.
 usage: flood.py AUTHORITY CONFIG TARGET FLOODER OTHER     CONFIG: curl's, with the token"""
 
 import http.client
@@ -14,7 +14,7 @@ NAME = "nexus.test"
 
 
 class Connection(http.client.HTTPSConnection):
-    """To TARGET, from one address."""
+    """A connection to TARGET, from one address."""
 
     def connect(self):
         raw = socket.create_connection((self.target, 443), timeout=60, source_address=(self.source, 0))
@@ -41,7 +41,7 @@ def main():
     ending, flooded, lock = threading.Event(), [], threading.Lock()
 
     def served(count):
-        """Times of the other's requests, every one of which must be answered."""
+        """Sends the other's requests, each of which must succeed; returns their times."""
         times = []
         for _ in range(count):
             began = time.monotonic()
@@ -66,7 +66,7 @@ def main():
         if time.monotonic() > deadline:
             sys.exit(f"no answer of the flood was 429: {flooded[:5]}")
         time.sleep(0.05)
-    # One rate is the flood's own: less than the rate of another is asked here, in its own time.
+    # The rate limit is for each address; the other one stays below its own.
     loud = served(40)
     ending.set()
     for thread in threads:

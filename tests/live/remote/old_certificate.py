@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Moves the beginning of a certificate's time twenty days back, so that a tenth of it is left: usage old_certificate.py FILE. Nobody checks
-its signature here."""
+"""Moves the start of a certificate's validity twenty days back, so that a tenth of it is left: usage old_certificate.py FILE. No program
+checks the signature here."""
 
 import base64
 import datetime
@@ -11,7 +11,7 @@ path = sys.argv[1]
 with open(path, encoding="ascii") as file:
     body = re.search("-----BEGIN CERTIFICATE-----(.*?)-----END", file.read(), re.DOTALL)[1]
 der = base64.b64decode(body)
-# The first UTCTime is when it begins.
+# The first UTCTime is the start.
 at = der.index(b"\x17\x0d") + 2
 earlier = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=20)).strftime("%y%m%d%H%M%SZ").encode()
 der = der[:at] + earlier + der[at + 13 :]

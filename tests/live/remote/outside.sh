@@ -1,4 +1,4 @@
-# The outside: a namespace at the other end of a cable. Two of its addresses are on the list, in IPv4 and IPv6; one is not.
+# The outside: a namespace at the other end of a virtual cable. Two of its addresses are on the list, in IPv4 and IPv6; one is not.
 # shellcheck shell=bash disable=SC2034,SC2154 # what one part sets, another reads
 
 machine_here=10.77.0.1 machine_here6=fd77::1
@@ -18,7 +18,7 @@ outside_comes() {
 	for address in "$friend6/64" "$stranger6/64"; do ip -netns outside address add "$address" dev cable nodad; done
 	ip -netns outside link set cable up
 	ip -netns outside link set lo up
-	# Nobody listens there: a refusal is an answer.
+	# No program listens there, but a refused connection shows that the cable works.
 	await 30 ip netns exec outside python3 -c "import errno, socket; exit(socket.socket().connect_ex(('$machine_here', 1)) != errno.ECONNREFUSED)"
 }
 
@@ -27,7 +27,7 @@ outside_goes() {
 	ip link delete nexus-cable 2>/dev/null || true
 }
 
-# from ADDRESS CURL-ARGUMENT…: one request over HTTPS; its body. Its status is in $work/status.
+# from ADDRESS CURL-ARGUMENT…: sends a request over HTTPS, and prints the body. The status is in $work/status.
 from() {
 	local address=$1
 	shift
@@ -37,13 +37,13 @@ from() {
 }
 
 token() { tail -n 1 /etc/nexus/credentials/remote_token; }
-# with_token ADDRESS PATH [CURL-ARGUMENT…]; the token goes by a file.
+# with_token ADDRESS PATH [CURL-ARGUMENT…]: like from, with the token in a file.
 with_token() {
 	printf 'header = "Authorization: Bearer %s"\n' "$(token)" >"$work/token"
 	from "$1" --config "$work/token" "https://nexus.test$2" "${@:3}"
 }
 
-# status_is STATUS COMMAND…
+# status_is STATUS COMMAND…: the request must get this status.
 status_is() {
 	local wanted=$1
 	shift
@@ -51,7 +51,7 @@ status_is() {
 	same "the status of $*" "$(<"$work/status")" "$wanted"
 }
 
-# scan SOURCE [TARGET [all]]: the TCP ports that answer, of the usual ones, or of all there are.
+# scan SOURCE [TARGET [all]]: prints the TCP ports that answer, of the usual ones or of all.
 scan() { ip netns exec outside python3 "$here/remote/scan.py" "$1" "${2:-$machine_here}" "${3:-few}"; }
 udp_listeners() { ss --udp --listening --numeric --no-header | awk '{ print $4 }' | grep -v '^127\.' | sed 's/.*://' | sort -u | paste -sd' '; }
 

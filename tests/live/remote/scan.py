@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""TCP ports of a machine, from one address: prints those that take a connection. usage: scan.py SOURCE TARGET all|few
-all: every one there is; few: the lowest 1024, and those that NEXUS and its parts use"""
+"""Prints the TCP ports of a machine that accept a connection from one address. usage: scan.py SOURCE TARGET all|few
+all: every port; few: the lowest 1024, and those that NEXUS and its parts use"""
 
 import select
 import socket
@@ -8,7 +8,7 @@ import sys
 import time
 
 AT_ONCE = 256
-# Of one port. Those that drop what comes are given up after it; on a cable within one machine an answer takes no time.
+# Seconds for one port. Ports that drop packets are given up after it; within one machine an answer is immediate.
 PATIENCE = 3
 FEW = [*range(1, 1025), 2019, 3000, 5432, 6379, 8003, 8080, 8443, 6668, 6669, 9090]
 
@@ -35,7 +35,7 @@ def main():
             looked = time.monotonic()
             done += [number for number, (_, _, since) in waiting.items() if number not in done and looked - since > PATIENCE]
         for number in done:
-            # Closed, it is out of the poll too.
+            # Closing it also removes it from the poll.
             waiting.pop(number)[0].close()
     print(*sorted(found))
 

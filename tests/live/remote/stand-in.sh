@@ -1,5 +1,5 @@
-# The container image of Caddy, from Debian's program, under the name of the official one: the same path, the same leave to listen on low
-# ports with the file, the same shell and wget of busybox.
+# Makes Caddy's container image from Debian's program, under the name of the official one: with the same path, the same file capability
+# for low ports, and the same shell and wget of busybox.
 # shellcheck shell=bash disable=SC2154 # the caller's: binaries, compose, work
 
 caddy_stand_in() {

@@ -1,4 +1,4 @@
-# On, off, and what is left.
+# Tests switching on and off, and what is left.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 nothing_is_there() {
@@ -25,7 +25,7 @@ off_leaves_nothing() {
 	same "failed units" "$(systemctl list-units --failed --no-legend --plain 'nexus-*' | cut -d' ' -f1)" ""
 }
 
-# refused WORDS SETTING=VALUE…: nothing starts, and the line says why.
+# refused WORDS SETTING=VALUE…: nothing may start, and the message must contain WORDS.
 refused() {
 	local words=$1
 	shift
@@ -40,11 +40,11 @@ wrong_settings_start_nothing() {
 	refused "the list of who is let in is empty" NEXUS_DOMAIN=memory.example.org
 	refused "the network is 192.168.1.0/24" NEXUS_DOMAIN=nas.local NEXUS_TLS=internal NEXUS_ALLOW_IPS=192.168.1.5/24
 	refused "remote_token does not exist" NEXUS_DOMAIN=nas.local NEXUS_TLS=internal
-	# This machine as one of the Internet.
+	# Gives this machine a public address.
 	ip address add "$public/32" dev lo
 	refused "this machine has the public address $public, and the list of who is let in is empty" NEXUS_DOMAIN=nas.local NEXUS_TLS=internal
 	ip address delete "$public/32" dev lo
-	# By the unit: one line in its journal, and nothing listens.
+	# The unit writes one line to its journal, and nothing listens.
 	sed -i 's/^NEXUS_REMOTE=.*/NEXUS_REMOTE=caddy/' "$settings"
 	fails "control process exited" systemctl restart nexus-proxy.service
 	journalctl --unit=nexus-proxy --output=cat --lines=30 | found '^nexus-remote: setting NEXUS_DOMAIN='
@@ -74,7 +74,7 @@ switching_on_again_changes_nothing() {
 	await 30 status_is 200 with_token "$friend" /health
 }
 
-# The same token, and the same authority, so that nobody has to be told anew.
+# The same token and the same authority, so that clients need no change.
 back_with_the_same_authority() {
 	switch caddy
 	await 30 status_is 200 with_token "$friend" /health
@@ -106,7 +106,7 @@ health_warns() {
 	set_setting NEXUS_ALLOW_IPS "$allowed 0.0.0.0/0"
 	[[ $(notes remote-allow) == warning* ]]
 	set_setting NEXUS_ALLOW_IPS "$allowed"
-	# One that ends soon, in the place of Caddy's.
+	# A certificate that expires soon, in place of Caddy's.
 	set_setting NEXUS_TLS files
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null -out /etc/nexus/tls/cert.pem -days 2 -subj /CN=mine 2>/dev/null
 	[[ $(notes remote-certificate) == ok* ]]

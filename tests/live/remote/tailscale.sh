@@ -1,4 +1,4 @@
-# Tailscale without an account: a program of its name that takes what the real one takes, keeps it, and refuses the rest.
+# Tests Tailscale without an account: a program of that name accepts the documented commands, stores them, and refuses others.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 tailscale_that_is_missing_is_one_line() {
@@ -11,7 +11,7 @@ tailscale_that_is_missing_is_one_line() {
 tailscale_is_asked_for_the_right_thing() {
 	local asked=/run/tailscale-stand-in
 	install --mode=755 "$here/remote/tailscale" /usr/local/bin/tailscale
-	# The real one asks tailscaled, which keeps it; this one keeps it itself.
+	# The real program stores it in tailscaled; this one needs its own file.
 	install -d /run/systemd/system/nexus-tailscale.service.d
 	printf '[Service]\nReadWritePaths=/run\n' >/run/systemd/system/nexus-tailscale.service.d/stand-in.conf
 	systemctl daemon-reload
@@ -24,7 +24,7 @@ tailscale_is_asked_for_the_right_thing() {
 	same "what it serves" "$(cat "$asked")" "443 unix:/run/nexus/proxy/api.sock"
 	same "the units" "$(systemctl is-active nexus-tailscale.service nexus-api-proxy.socket nexus-proxy.service | paste -sd' ' || true)" "active active inactive"
 	same "ports from outside" "$(scan "$friend")" ""
-	# As tailscaled does: as root, over the socket, with the address of the tailnet in the header.
+	# Like tailscaled: as root, over the socket, with the tailnet's address in the header.
 	same "with the token" "$(tailnet "$(token)")" 200
 	same "without" "$(tailnet wrong)" 401
 	off_leaves_nothing

@@ -1,4 +1,4 @@
-# Who may come in, and how often.
+# Tests who gets in, and how often.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 token_is_asked_for() {
@@ -7,13 +7,13 @@ token_is_asked_for() {
 	grep -qi '^www-authenticate: bearer' "$work/header"
 	status_is 401 from "$friend" --header 'Authorization: Bearer none' https://nexus.test/health
 	status_is 200 with_token "$friend" /health
-	# Here none is asked for, as before.
+	# The local API needs no token, as before.
 	curl --silent --fail --output /dev/null http://127.0.0.1:8003/stats
-	# The slip above is forgotten for those who come after.
+	# Resets the count of wrong tokens for the checks below.
 	systemctl restart nexus-api.service
 }
 
-# flood ADDRESS COUNT: how often which status came, each request with another lie about who asks.
+# flood ADDRESS COUNT: sends requests with different false client addresses, and prints how often each status came.
 flood() {
 	local i
 	for ((i = 1; i <= $2; i++)); do
@@ -32,9 +32,9 @@ forged_headers_help_nobody() {
 	[[ $said == *429* ]] || { echo "$said" >&2 && return 1; }
 	with_token "$friend" /stats >/dev/null || true
 	grep -qiE '^retry-after: [1-9]' "$work/header"
-	# It is the address that has been counted, and no other.
+	# Only this address has been counted.
 	status_is 200 with_token "$other_friend" /stats
-	# The same lies do not make one of the list of a stranger.
+	# False headers do not put a stranger on the list.
 	fails "" from "$stranger" --header "X-Forwarded-For: $friend" https://nexus.test/health
 	set_setting NEXUS_REMOTE_RATE 120
 	systemctl restart nexus-api.service
@@ -55,14 +55,14 @@ wrong_tokens_slow_down() {
 	status_is 429 from "$slow_friend" --header 'Authorization: Bearer wrong-6' https://nexus.test/stats
 	wait=$(tr -d '\r' <"$work/header" | sed -nE 's/^[Rr]etry-[Aa]fter: //p')
 	((wait >= 1))
-	# Nor with the right one, or guessing would be as fast as ever; and another address has nothing to do with it.
+	# The right token is refused too, otherwise guessing would not be slower; other addresses are not affected.
 	status_is 200 with_token "$friend" /stats
 	await 30 status_is 200 with_token "$slow_friend" /stats
 	# shellcheck disable=SC2016 # each time anew
 	await 10 eval 'journalctl --unit=nexus-api --output=cat | grep "^wrong tokens from $slow_friend: it must wait"'
 }
 
-# New beside old, then new alone, by the commands of docs/REMOTE.md; somebody asks all the time.
+# First both tokens, then only the new one, by the commands of docs/REMOTE.md, with requests all the time.
 token_changes_without_a_lost_request() {
 	local file=/etc/nexus/credentials/remote_token old asking
 	old=$(token)

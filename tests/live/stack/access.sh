@@ -1,16 +1,16 @@
-# Who can reach the servers, and what can be seen of them from outside.
+# Tests who can reach the servers, and what is visible from outside.
 # shellcheck shell=bash disable=SC2154 # keys and episodes are those of checks.sh and stack.sh
 
 system_runs() { same "the system's state" "$(systemctl is-system-running)" running; }
 
 no_port() {
-	# The API's, which systemd holds; nothing of the servers.
+	# systemd listens for the API; the servers do not listen.
 	same "what listens" "$(ss --no-header --listening --tcp --udp --processes --numeric | grep -E 'postgres|redis|docker-proxy|nexus|:8003' | awk '{ print $5 }' | sort | paste -sd' ')" "127.0.0.1:8003 [::1]:8003"
 	same "PostgreSQL's network" "$(docker exec nexus-postgres ls /sys/class/net)" lo
 	same "Redis' network" "$(docker exec nexus-redis ls /sys/class/net)" lo
 }
 
-# As a user who is not root, with the groups given.
+# Runs it as a user other than root, with the given groups.
 as_stranger() {
 	local groups=$1
 	shift
@@ -33,7 +33,7 @@ inside_the_group() {
 	same "a program's query" "$(as_program --command='SELECT current_user')" nexus_app
 }
 
-# Every process of both containers: not root, no capability, no way to gain one; and no file of the image is writable.
+# No process of both containers is root, has a capability or can gain one, and no file of the image is writable.
 containers_are_confined() {
 	local container pid
 	for container in nexus-postgres nexus-redis; do
@@ -47,8 +47,8 @@ containers_are_confined() {
 	done
 }
 
-# No password in the arguments or the environment of any process, while a backup runs and after, nor in what systemd and
-# Docker can be asked for. (A shell of this test that was given one in a here-document has it in neither.)
+# No password is in the arguments or the environment of any process, during and after a backup, or visible in systemd and Docker. (A shell
+# of this test that gets one in a here-document has it in neither.)
 no_secret_shows() {
 	local secrets found='' secret
 	secrets=$(mktemp)

@@ -1,4 +1,4 @@
-# Whose rows a program sees, and what its searches find.
+# Tests which rows a program sees, and what its searches find.
 # shellcheck shell=bash disable=SC2154 # keys and episodes are those of checks.sh and stack.sh
 
 agents_see_their_own() {
@@ -30,7 +30,7 @@ program_cannot_get_round() {
 	same "tables of memory without forced row-level security" "$(as_owner --command="SELECT string_agg(oid::regclass::text, ',') FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'nexus_memory'::regnamespace AND relname <> 'migrations' AND NOT (relrowsecurity AND relforcerowsecurity)")" ""
 }
 
-# Nor can it hold what a start or a restore waits for.
+# A program cannot lock what a start or a restore needs.
 program_holds_up_neither_start_nor_restore() {
 	local database holder
 	as_program --command="SELECT pg_advisory_lock(hashtext('nexus migrations'))" --command='SELECT pg_sleep(120)' >/dev/null 2>&1 &
@@ -45,7 +45,7 @@ program_holds_up_neither_start_nor_restore() {
 	wait "$holder" || true
 }
 
-# 3,000 rows, of which an agent has one in a hundred.
+# Inserts 3,000 rows; an agent has one in a hundred.
 many_rows() {
 	as_owner --command="INSERT INTO $episodes (content, agent_id, tags, embedding)
 		SELECT 'check: ' || string_agg(md5(random()::text), ' '), CASE WHEN i % 100 = 0 THEN 'check-few' ELSE 'check-many' END, ARRAY['check-' || i % 1000],
@@ -54,15 +54,15 @@ many_rows() {
 		--command="ANALYZE $episodes"
 }
 
-# What an episode says must not end in a log, also when it cannot be stored: neither the statement, nor its parameters,
-# nor the row that an error's details quote.
+# No log may contain an episode's text, even if it cannot be stored: neither in the statement, nor in its parameters, nor in the row that
+# an error's details quote.
 no_text_in_a_log() {
 	fails "zep_importance_score_range" as_program --command="INSERT INTO $episodes (content, importance_score) VALUES ('whisper-in-a-row', 7)"
 	fails "does not exist" as_program --command="INSERT INTO $episodes (content, tags) VALUES ('whisper-in-a-statement', no_such_column)"
 	same "what the log has of it" "$(docker logs nexus-postgres 2>&1 | grep whisper || true)$(journalctl --no-pager --all --output=export | grep -aF whisper || true)" ""
 }
 
-# plan INDEX AGENT SQL: the planner uses INDEX for what a program asks as AGENT, and does so by its own choice.
+# plan INDEX AGENT SQL: the planner must choose INDEX by itself for a program's query as AGENT.
 plan() {
 	local plan
 	plan=$(as_program --command="SET nexus.agent_id = '$2'" --command="EXPLAIN $3")
@@ -79,13 +79,13 @@ searches_use_their_index() {
 	plan zep_embedding_hnsw check-many "SELECT FROM $episodes ORDER BY embedding <=> array_fill(0.5::real, ARRAY[384])::vector LIMIT 10"
 }
 
-# The nearest rows of a whole table are other agents'; ten of one's own must be found all the same.
+# The nearest rows of the table belong to other agents; a search must still find ten of the agent's own.
 nearest_of_ones_own() {
 	same "how many of ten are found" "$(as_program --command="SET nexus.agent_id = 'check-few'" --command='SET enable_seqscan = off' --command='SET enable_sort = off' \
 		--command="SELECT count(*) FROM (SELECT FROM $episodes ORDER BY embedding <=> array_fill(0.5::real, ARRAY[384])::vector LIMIT 10) x")" 10
 }
 
-# word TYPED CONTENT: whether a search for TYPED finds CONTENT.
+# word TYPED CONTENT: a search for TYPED must find CONTENT.
 word() { same "\"$1\" in \"$2\"" "$(as_program --set=typed="$1" --set=content="$2" <<<"SELECT nexus_memory.episode_words(:'content') @@ nexus_memory.episode_query(:'typed')")" "$3"; }
 
 words_of_two_languages() {
@@ -96,9 +96,9 @@ words_of_two_languages() {
 	word "running dog" "The dogs ran; one runs still, running home" t
 	word '"dog house"' "a house for a dog" f
 	word gato "The dogs ran" f
-	# A type that the caller's own temporary table hides.
+	# The caller's temporary table hides a type.
 	same "a search beside a table called text" "$(as_program --command='CREATE TEMPORARY TABLE text (a int)' --command="SELECT nexus_memory.episode_words('perros') @@ nexus_memory.episode_query('perro')")" t
-	# Longer than a tsvector may be: stored all the same.
+	# Too long for a tsvector, but stored.
 	as_program --command="INSERT INTO $episodes (content) SELECT 'check: ' || string_agg(md5(i::text), ' ') FROM generate_series(1, 100000) i"
 }
 

@@ -1,7 +1,7 @@
-# What is done to the servers, and that they come back with all they held.
+# Tests that the servers recover from every fault with all their data.
 # shellcheck shell=bash disable=SC2154 # keys and episodes are those of checks.sh and stack.sh
 
-# What must survive: how many rows, and a key.
+# Prints what must survive: the number of rows with a digest, and a key.
 mark() { redis SET check:mark here >/dev/null && as_owner --command="SELECT count(*), sum(hashtext(content)) FROM $episodes"; }
 all_is_back() {
 	await 90 healthy
@@ -13,7 +13,7 @@ stop_and_start() {
 	local before
 	before=$(mark)
 	systemctl stop nexus.target
-	# The target is down at once, and what belongs to it goes down after.
+	# The target stops at once; its units stop later.
 	await 60 inactive
 	same "containers after a stop" "$(docker ps --quiet --filter name=nexus-)" ""
 	same "how PostgreSQL ended" "$(docker logs nexus-postgres 2>&1 | grep -c 'database system is shut down')" 1
@@ -23,7 +23,7 @@ stop_and_start() {
 	all_is_back "$before"
 }
 
-# But for slices, which hold nothing any more.
+# Ignores slices, which are empty.
 inactive() { [[ -z $(systemctl list-units --no-legend --plain --type=service,socket,timer,path,target --state=active,activating,deactivating 'nexus-*' 'nexus.target') ]]; }
 
 kill_containers() {
@@ -45,23 +45,23 @@ kill_docker() {
 	systemctl is-active --quiet nexus-stack.service
 }
 
-# What an upgrade of Docker does: stop, then start.
+# Like an upgrade of Docker: stop, then start.
 upgrade_docker() {
 	local before
 	before=$(mark)
 	systemctl stop docker.socket docker.service
 	start_docker
-	# Its start pulls this in, and it reloads the stack: what comes next must not meet it half-way.
+	# Docker's start also starts this unit, which reloads the stack: wait for its end before the next check.
 	systemctl start nexus-stack-revive.service
 	all_is_back "$before"
 	systemctl is-active --quiet nexus-stack.service
 }
 
-# ---- What a power cut leaves in Redis's append-only file
+# ---- Redis's append-only file after a power cut
 
 redis_data() { docker volume inspect --format '{{.Mountpoint}}' "$(docker inspect --format '{{range .Mounts}}{{if eq .Destination "/data"}}{{.Name}}{{end}}{{end}}' nexus-redis)"; }
 redis_log() { find "$(redis_data)/appendonlydir" -name '*.incr.aof' | sort -V | tail -n 1; }
-# with_redis_down COMMAND…: the stack is down while it runs, and whether its start succeeds is what this says.
+# with_redis_down COMMAND…: runs it while the stack is down, then starts the stack, and returns the start's status.
 with_redis_down() {
 	systemctl stop nexus-stack
 	rm -f "$(redis_data)"/*.damaged
@@ -84,7 +84,7 @@ redis_lives_with_zeros_at_the_end_of_its_log() {
 	log=$(redis_log)
 	with_redis_down add_zeros "$log"
 	all_is_back "$before"
-	# Programs may have written more since.
+	# Programs may have appended more since.
 	cmp --bytes="$(stat --format=%s /root/redis-log)" /root/redis-log "$log"
 	same "bytes more in the copy" $(($(stat --format=%s "$(copies)") - $(stat --format=%s /root/redis-log))) 8192
 	docker logs nexus-redis 2>&1 | found 'ended in 8192 zero bytes'
@@ -100,7 +100,7 @@ redis_lives_with_half_a_command() {
 		[[ -n $(copies) ]]
 	done
 }
-# Zeros with commands after them are no end: nothing is cut off, and the stack is up without its cache.
+# Zeros before further commands are not the end of the file: nothing is truncated, and the stack runs without its cache.
 a_redis_that_cannot_start_keeps_nobody_from_the_memory() {
 	local before log sum
 	before=$(as_owner --command="SELECT count(*) FROM $episodes")
