@@ -108,9 +108,9 @@ choose_owner() {
 	done <<<"$owner"
 }
 
-# Opens the owner's identity, as file descriptor $identity. Whoever wrote that file can open every backup, so it must belong to root or
-# to the user who called sudo, and no other user may write to it. Checks the opened file: in a directory of another user, that user can
-# replace it at any time.
+# Opens the owner's identity, as file descriptor $identity. The user who wrote that file can open every backup, so it must belong to root
+# or to the user who called sudo, and no other user may write to it. Checks the opened file: in a directory of another user, that user
+# can replace it at any time.
 open_identity() {
 	local user mode kind name
 	[[ -f $owner_identity ]] || stop 78 "$owner_identity is not a regular file: name another one after --owner-identity"

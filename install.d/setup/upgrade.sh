@@ -20,7 +20,7 @@ back_up_before_upgrade() {
 	if [[ -n $pending ]]; then say "the database gets: $(paste -sd' ' <<<"$pending")"; fi
 	wait_for_unit 720 start nexus-backup.service || {
 		journalctl --unit=nexus-backup.service --lines=15 --no-pager --output=cat | quoted
-		stop 74 "the backup before the upgrade failed: its last lines are above. The database is as it was, and nothing else was restarted"
+		stop 74 "the backup before the upgrade failed: its last lines are above. The database is unchanged, and nothing else was restarted"
 	}
 	set_before=$(newest_set)
 	say "to go back, install the package or clone of ${from:-the version before}; to get this memory back too: nexus-restore apply ${set_before%%-*} (docs/UPGRADE.md)"

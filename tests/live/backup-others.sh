@@ -153,7 +153,7 @@ nobody_waits_for_a_backup_for_long() {
 	alter=$!
 	await 30 waits '^psql$'
 	began=$SECONDS
-	same "rows that somebody reads meanwhile" "$(sql --command='SELECT count(*) FROM changed')" 1000
+	same "rows that another session reads meanwhile" "$(sql --command='SELECT count(*) FROM changed')" 1000
 	wait "$alter"
 	((SECONDS - began < 20)) || {
 		echo "they waited for $((SECONDS - began)) s" >&2

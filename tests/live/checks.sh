@@ -73,7 +73,7 @@ await() {
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < end)) || {
-			printf 'waited in vain for: %s\n' "$*" >&2
+			printf 'not in time: %s\n' "$*" >&2
 			return 1
 		}
 		sleep 0.2

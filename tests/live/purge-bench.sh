@@ -75,7 +75,8 @@ docker exec -i nexus-postgres sh -c 'cat >/tmp/search.sql' <"$work/search.sql"
 docker exec -i nexus-postgres sh -c 'cat >/tmp/insert.sql' <"$work/insert.sql"
 # load KIND SECONDS NAME: runs it with pgbench, which logs each transaction.
 load() { docker exec nexus-postgres pgbench --no-vacuum --file="/tmp/$1.sql" --time="$2" --log --log-prefix="/tmp/log-$1-$3" bench_purge >/dev/null 2>&1; }
-# p95 KIND NAME [KEEP]: prints it in milliseconds, and removes the logs without KEEP. The log's third column is microseconds, of which 20,000 are the pause.
+# p95 KIND NAME [KEEP]: prints it in milliseconds, and removes the logs without KEEP. The log's third column is microseconds, with 20,000
+# for the pause.
 p95() { docker exec nexus-postgres sh -c "cat /tmp/log-$1-$2.*; [ -n '${3-}' ] || rm -f /tmp/log-$1-$2.*" | awk '{ print ($3 - 20000) / 1000 }' | sort -n | awk '{ v[NR] = $1 } END { printf "%.1f\n", v[int(NR * 0.95)] }'; }
 
 # both SECONDS NAME: runs both loads at the same time.

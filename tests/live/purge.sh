@@ -302,7 +302,7 @@ no_file_holds_it_any_more() {
 	same "rows" "$(jq .rows "$work/done.json")" "$expected"
 	((0 < $(jq .overwritten "$work/done.json")))
 	# All indexes, because more than a tenth of the rows went.
-	same "indexes that were written anew" "$(jq .reindexed "$work/done.json")" "$(indexes)"
+	same "rebuilt indexes" "$(jq .reindexed "$work/done.json")" "$(indexes)"
 	same "the rows that stay" "$(memory --command="SELECT count(*), md5(string_agg(t::text, '' ORDER BY episode_id)) FROM nexus_memory.zep_episodic_memory t")" "$kept"
 	files=$(grep -rlaE "xylograviton|$tag" "$data" "$redis_data" || true)
 	same "files of the servers that hold it" "$files" ""

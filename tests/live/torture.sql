@@ -1,8 +1,8 @@
--- A database that is hard to back up: everything PostgreSQL 15 to 18 can hold, in its most awkward form.
+-- A database that is hard to back up: everything that PostgreSQL 15 to 18 can store, in the most awkward form.
 --
 --   createdb torture && psql -X -v ON_ERROR_STOP=1 -d torture -f torture.sql
 --
--- Needs a superuser. What a server does not have (a newer version's features, pgvector) is left out.
+-- Needs a superuser. Leaves out what a server does not have (features of newer versions, pgvector).
 \set QUIET 1
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;

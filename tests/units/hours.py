@@ -20,7 +20,7 @@ STEP = {"daily": DAY, "monthly": 35 * DAY}
 
 
 def step(calendar):
-    """Returns how often a calendar runs, in a word; None if it runs every few minutes."""
+    """Returns the name of a calendar's step; None if it runs every few minutes."""
     if re.fullmatch(r"\*-\*-\* \d\d:\d\d:\d\d", calendar):
         return "daily"
     if re.fullmatch(r"(\w+ )?\*-\*-\d\d(\.\.\d\d)? \d\d:\d\d:\d\d", calendar):

@@ -28,7 +28,7 @@ leader_of() {
 	local path pid status
 	path=$(cage_path "$1")/payload
 	# It is in the first cgroup once it has started, in the second one before. Either may vanish at any moment.
-	# shellcheck disable=SC2013 # a PID is a word
+	# shellcheck disable=SC2013 # a line is one PID
 	for pid in $(cat "$path/init.scope/cgroup.procs" "$path/cgroup.procs" 2>/dev/null); do
 		status=$(cat "/proc/$pid/status" 2>/dev/null) || continue
 		[[ $status =~ NSpid:[[:space:]]+${pid}[[:space:]]+1$'\n' ]] && echo "$pid" && return 0

@@ -77,7 +77,7 @@ class Agent:
     def insert(self):
         content = self.text()
         said = self.check(self.client.post("/memory/action", {"action_type": "note", "action_details": {"content": content}, "tags": ["shared", self.name]}))
-        expect(said["episode_id"] not in self.other.own, "the id of another's episode was given anew")
+        expect(said["episode_id"] not in self.other.own, "an insert got the id of another's episode")
         self.own[said["episode_id"]] = content
         first = self.check(self.client.get("/memory/episodic/recent?limit=3"))["episodes"][0]
         expect(first["episode_id"] == said["episode_id"], f"the newest of {self.name} is {first}, not what it has just stored")

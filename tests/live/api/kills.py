@@ -37,7 +37,7 @@ def await_that(holds, seconds, what):
     """Waits until it holds, and returns its value."""
     end = time.monotonic() + seconds
     while not (value := holds()):
-        expect(time.monotonic() < end, f"waited {seconds} seconds in vain: {what}")
+        expect(time.monotonic() < end, f"{what}, after {seconds} seconds")
         time.sleep(0.05)
     return value
 

@@ -42,7 +42,7 @@ class Load:
                 rng.choices([self.insert, self.insert_without_key, self.search, self.recent], [6, 1, 2, 2])[0](client, rng)
                 with self.lock:
                     self.done += 1
-        except Exception as cause:  # noqa: BLE001 (whoever waits looks at it)
+        except Exception as cause:  # noqa: BLE001 (check() raises it)
             self.failures.append(cause)
             self.ending.set()
 
@@ -77,7 +77,7 @@ class Load:
         body = {"action_type": "load", "action_details": {"content": content}, "tags": ["load"]}
         wait = 0.05
         while not (answer := self.ask(client, "POST", "/memory/action", body, {"Idempotency-Key": key})):
-            expect(time.monotonic() < end, f"an insert was tried for {self.patience} seconds in vain")
+            expect(time.monotonic() < end, f"an insert did not succeed within {self.patience} seconds")
             # A well-behaved client waits a little longer before each retry.
             time.sleep(wait)
             wait = min(1, wait * 2)
@@ -114,7 +114,7 @@ class Load:
         end = time.monotonic() + seconds
         while count() < wanted:
             self.check()
-            expect(time.monotonic() < end, f"waited {seconds} seconds in vain for {what}")
+            expect(time.monotonic() < end, f"not within {seconds} seconds: {what}")
             time.sleep(0.02)
 
     def check(self):

@@ -46,7 +46,7 @@ def fits(value, shape, where):
         known = {name.rstrip("?"): member for name, member in shape.items() if name != "..."}
         lacking = {name for name in shape if name != "..." and not name.endswith("?")} - set(value)
         expect(not lacking, f"{where} lacks {sorted(lacking)}")
-        expect("..." in shape or set(value) <= set(known), f"{where} has besides: {sorted(set(value) - set(known))}")
+        expect("..." in shape or set(value) <= set(known), f"{where} also has: {sorted(set(value) - set(known))}")
         for name in set(value) & set(known):
             fits(value[name], known[name], f"{where}.{name}")
     elif isinstance(shape, list) and shape[0] == "all":

@@ -68,12 +68,12 @@ def answers(directory, prometheus):
     """Each query must return data; those about nexus-api only if it is installed, but they must be valid everywhere."""
     questions = {target["expr"] for panel in dashboard(directory)["panels"] for target in panel["targets"]}
     has_api = os.path.exists("/usr/local/lib/systemd/system/nexus-api.socket")
-    owed = {question for question in questions if has_api or "nexus_api_" not in question}
+    unanswered = {question for question in questions if has_api or "nexus_api_" not in question}
     end = time.monotonic() + PATIENCE
-    while owed and time.monotonic() < end:
-        owed = {question for question in owed if not answer(prometheus, question)}
-        time.sleep(1 if owed else 0)
-    require(not owed, f"no answer to: {'; '.join(sorted(owed))}")
+    while unanswered and time.monotonic() < end:
+        unanswered = {question for question in unanswered if not answer(prometheus, question)}
+        time.sleep(1 if unanswered else 0)
+    require(not unanswered, f"no answer to: {'; '.join(sorted(unanswered))}")
     for question in questions:
         answer(prometheus, question)
 

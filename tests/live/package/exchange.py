@@ -29,7 +29,7 @@ print("ready", flush=True)
 end = time.monotonic() + PATIENCE
 while os.stat(directory).st_mtime_ns == before:
     if time.monotonic() > end:
-        sys.exit(f"waited in vain for a change in {directory}")
+        sys.exit(f"no change in {directory} in time")
 times = 0
 while pairs and time.monotonic() < end:
     pairs = [pair for pair in pairs if exchanged(*pair)]

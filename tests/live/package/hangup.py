@@ -35,7 +35,7 @@ os.write(master, command.encode() + b"; exit\n")
 end = time.monotonic() + PATIENCE
 while subprocess.run(["bash", "-c", condition], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
     if time.monotonic() > end:
-        sys.exit(f"waited in vain for: {condition}")
+        sys.exit(f"not in time: {condition}")
     time.sleep(0.05)
 if action == "close":
     # The kernel sends SIGHUP to the shell, which forwards it.

@@ -88,7 +88,7 @@ reboot_keeps_the_choice() {
 	await 60 status_is 200 with_token "$friend" /health
 	same "ports" "$(scan "$friend")" "80 443"
 	same "of the stranger" "$(scan "$stranger")" ""
-	# shellcheck disable=SC2016 # each time anew
+	# shellcheck disable=SC2016 # a new shell expands it each time
 	await 60 eval '[[ $(systemctl is-system-running) == running ]]'
 }
 

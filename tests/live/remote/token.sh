@@ -58,7 +58,7 @@ wrong_tokens_slow_down() {
 	# The right token is refused too, otherwise guessing would not be slower; other addresses are not affected.
 	status_is 200 with_token "$friend" /stats
 	await 30 status_is 200 with_token "$slow_friend" /stats
-	# shellcheck disable=SC2016 # each time anew
+	# shellcheck disable=SC2016 # a new shell expands it each time
 	await 10 eval 'journalctl --unit=nexus-api --output=cat | grep "^wrong tokens from $slow_friend: it must wait"'
 }
 

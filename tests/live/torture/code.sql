@@ -1,4 +1,4 @@
--- What is not rows: functions, views, triggers, rules, policies, grants, comments, and all the smaller kinds of objects.
+-- Everything except rows: functions, views, triggers, rules, policies, grants, comments, and all the smaller kinds of objects.
 CREATE FUNCTION torture.add(a int, b int DEFAULT 2) RETURNS int LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN a + b;
 CREATE FUNCTION torture."odd $name$"(VARIADIC a text[], OUT x text, OUT y int) RETURNS SETOF record LANGUAGE plpgsql SECURITY DEFINER SET search_path = torture, pg_temp SET work_mem = '5MB' COST 5 ROWS 7
   AS $fn$ BEGIN x := $$;'"\$$ || array_length(a, 1); y := 1; RETURN NEXT; END $fn$;
@@ -20,7 +20,7 @@ CREATE INDEX ON torture.dropped (a torture.class);
 CREATE VIEW torture."view, of all" WITH (security_barrier) AS SELECT g.*, torture.add(a) AS three FROM torture.generated g WHERE a > 5 WITH LOCAL CHECK OPTION;
 ALTER VIEW torture."view, of all" ALTER last SET DEFAULT 'of view';
 CREATE RECURSIVE VIEW torture.counting (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM counting WHERE n < 5;
--- Two views that need each other's rule only after both are there.
+-- Two views whose rules refer to each other, added after both exist.
 CREATE VIEW torture.one AS SELECT 1 AS a; CREATE VIEW torture.two AS SELECT a FROM torture.one; CREATE OR REPLACE VIEW torture.one AS SELECT 2 AS a;
 CREATE MATERIALIZED VIEW torture.materialized AS SELECT kind, count(*) AS n, max(note) AS note FROM torture.by_range GROUP BY kind;
 CREATE UNIQUE INDEX ON torture.materialized (kind);
@@ -43,7 +43,7 @@ CREATE EVENT TRIGGER torture_ddl ON ddl_command_end WHEN TAG IN ('CREATE TABLE',
 CREATE RULE "instead of insert" AS ON INSERT TO torture.other_parent DO INSTEAD NOTHING;
 CREATE RULE also AS ON UPDATE TO torture.duplicates WHERE OLD.a <> NEW.a DO ALSO INSERT INTO torture.log (t) VALUES ('rule');
 
--- Row-level security, forced, on a table whose owner is no superuser: a dump that obeys it would be empty.
+-- Forced row-level security on a table whose owner is not a superuser: a dump that obeys it would be empty.
 CREATE TABLE torture.secret (id int, who text DEFAULT current_user, t text);
 INSERT INTO torture.secret SELECT i, 'nobody', 'hidden ' || i FROM generate_series(1, 100) i;
 ALTER TABLE torture.secret OWNER TO torture_owner;
@@ -76,7 +76,7 @@ COMMENT ON TRIGGER off ON torture.duplicates IS 'off';
 COMMENT ON POLICY mine ON torture.secret IS 'mine';
 COMMENT ON INDEX torture."unique, lower" IS 'lower';
 
--- Large objects: empty, small, of several pages with a hole, of an owner, with a grant, with a comment.
+-- Large objects: empty, small, several pages with a hole, with an owner, with a grant, with a comment.
 SELECT lo_create(4200001), lo_from_bytea(4200002, 'small'), lo_from_bytea(4200003, decode(repeat('00ff5c0a', 1500000), 'hex')), lo_from_bytea(4200004, 'head'), lo_from_bytea(4200005, '');
 SELECT lo_put(4200004, 3000000, 'after a hole');
 ALTER LARGE OBJECT 4200002 OWNER TO torture_owner;

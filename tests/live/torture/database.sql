@@ -1,4 +1,4 @@
--- What belongs to the database itself.
+-- Properties of the database itself.
 SELECT current_database() AS db \gset
 COMMENT ON DATABASE :"db" IS 'the database''s own; "comment" \ ';
 ALTER DATABASE :"db" SET search_path = "$user", torture, "Schema, with ""quotes"". and dots";
@@ -9,7 +9,7 @@ ALTER DATABASE :"db" SET bytea_output = 'escape';
 ALTER DATABASE :"db" SET TimeZone = 'Asia/Kathmandu';
 ALTER DATABASE :"db" SET xmloption = 'document';
 ALTER DATABASE :"db" SET torture.setting = 'it''s "quoted" \ ; é';
--- Not together with the trigger on login of newer.sql, which writes.
+-- Not together with the login trigger of newer.sql, which writes.
 \if :is_17
 \else
 ALTER DATABASE :"db" SET default_transaction_read_only = on;

@@ -1,4 +1,4 @@
--- Extensions, in schemas of their own, with columns and indexes of their types.
+-- Extensions in their own schemas, with columns and indexes of their types.
 CREATE SCHEMA "ext. schema";
 CREATE EXTENSION hstore SCHEMA "ext. schema";
 CREATE EXTENSION citext;

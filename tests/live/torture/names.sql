@@ -1,4 +1,4 @@
--- Names that break quoting: quotes, dots, spaces, backslashes, line ends, other scripts, keywords, the longest there is.
+-- Names that break quoting: quotes, dots, spaces, backslashes, line ends, other scripts, keywords, the maximal length.
 CREATE SCHEMA "Schema, with ""quotes"". and dots";
 CREATE SCHEMA "sch'ema \ back";
 CREATE SCHEMA "*";
@@ -11,7 +11,7 @@ INSERT INTO "sch'ema \ back"."line
 end" DEFAULT VALUES;
 CREATE TABLE "sch'ema \ back".":psql 'variable' :""x"" \ $1 ${HOME} `id`" (a serial, m torture.mood[]);
 INSERT INTO "sch'ema \ back".":psql 'variable' :""x"" \ $1 ${HOME} `id`" (m) VALUES ('{sad}');
--- These would match others if they were taken for patterns.
+-- As patterns, these would match other names.
 CREATE TABLE "*"."*" (a int); INSERT INTO "*"."*" VALUES (1);
 CREATE TABLE "*"."?" (a int); INSERT INTO "*"."?" VALUES (2);
 CREATE TABLE "*"."a|b" (a int); INSERT INTO "*"."a|b" VALUES (3);
@@ -24,5 +24,5 @@ CREATE TABLE "*"."漢字かな交じり文漢字かな交じり文漢字かな" 
 CREATE TABLE "*"."sixty-three bytes long, which is the very most a name can have!" (a int); INSERT INTO "*"."sixty-three bytes long, which is the very most a name can have!" VALUES (10);
 CREATE SEQUENCE "*"."se""quence. with 'everything' \ in it"; SELECT nextval(quote_ident('*') || '.' || quote_ident('se"quence. with ''everything'' \ in it'));
 CREATE TABLE public."user" ("order" int, "table" text); INSERT INTO public."user" VALUES (1, 'reserved');
--- Catalog names in a schema of one's own.
+-- Names of catalogs in a user's schema.
 CREATE TABLE torture.pg_class (relname text); INSERT INTO torture.pg_class VALUES ('not the catalog');

@@ -1,4 +1,4 @@
--- What came after PostgreSQL 15.
+-- Features that are newer than PostgreSQL 15.
 \if :is_16
 CREATE TABLE torture.stored_plainly (t text STORAGE EXTERNAL COMPRESSION pglz);
 INSERT INTO torture.stored_plainly VALUES (repeat('x', 10000));
@@ -8,7 +8,7 @@ CREATE TABLE torture.endless (i interval); INSERT INTO torture.endless VALUES ('
 CREATE TABLE torture.identity_parts (id bigint GENERATED ALWAYS AS IDENTITY, at int) PARTITION BY RANGE (at);
 CREATE TABLE torture.identity_parts_1 PARTITION OF torture.identity_parts FOR VALUES FROM (0) TO (100);
 INSERT INTO torture.identity_parts (at) SELECT generate_series(0, 99);
--- Runs for every session that begins: also for those that back up and compare.
+-- Runs in every new session, also in those that back up and compare.
 CREATE FUNCTION torture.on_login() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO torture.log (t) VALUES ('login'); END $$;
 CREATE EVENT TRIGGER torture_login ON login EXECUTE FUNCTION torture.on_login();
 ALTER EVENT TRIGGER torture_login ENABLE ALWAYS;

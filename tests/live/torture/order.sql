@@ -1,5 +1,5 @@
--- Tables whose rows lie in no order: large and small ones, room left by deleted rows and filled again, versions of rows.
--- A copy must give the rows in the order in which this one gives them.
+-- Tables with unordered rows: large and small ones, reused space of deleted rows, versions of rows.
+-- A copy must return the rows in the order of the original.
 CREATE TABLE torture.scattered (id int, t text);
 ALTER TABLE torture.scattered ALTER t SET STORAGE PLAIN;
 SELECT setseed(0.42);

@@ -1,4 +1,4 @@
--- Types that the database itself defines, and arrays, domains, ranges and composites of them.
+-- User-defined types, and arrays, domains, ranges and composites of them.
 CREATE TYPE torture.mood AS ENUM ('sad', 'it''s "ok"', 'happy, very', '', E'back\\slash', 'größe');
 ALTER TYPE torture.mood ADD VALUE 'between' BEFORE 'happy, very';
 CREATE DOMAIN torture.positive AS int CHECK (VALUE > 0);
@@ -26,7 +26,7 @@ INSERT INTO torture.of_own_types VALUES
   (2, NULL, NULL, NULL, NULL, NULL, NULL, '{}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
   (3, '', '{}', '{}', 5, DEFAULT, '{}', DEFAULT, ROW(NULL, NULL, NULL), '{}', ROW(NULL, NULL, NULL), ROW(NULL, NULL, NULL), 'empty', '{}', 'empty', '{}', NULL);
 
--- A text that is larger than any buffer, in binary form and, beside an array of enums, in text form.
+-- A text larger than any buffer, in binary form and, beside an array of enums, in text form.
 CREATE TABLE torture.large (id int PRIMARY KEY, t text);
 ALTER TABLE torture.large ALTER t SET STORAGE EXTERNAL;
 INSERT INTO torture.large SELECT 1, string_agg(md5(i::text), '') FROM generate_series(1, 3276800) i;

@@ -1,4 +1,4 @@
--- Roles are the whole server's: made only where they are missing.
+-- Roles belong to the whole server, so this creates only missing ones.
 SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'torture_reader') AS missing \gset
 \if :missing
 CREATE ROLE torture_reader NOLOGIN;

@@ -1,4 +1,4 @@
--- Every built-in type a column can have, with what lies at its edges; NULL in every column.
+-- Every built-in type of a column, with its extreme values; NULL in every column.
 CREATE SCHEMA torture;
 COMMENT ON SCHEMA torture IS 'hard to back up';
 
@@ -67,7 +67,7 @@ INSERT INTO torture.ranges VALUES
   (2, '(,)', '[1,)', '(,NaN]', '[2000-01-01,infinity]', '(-infinity,2000-01-01 00:00+00)', '[2000-01-01,2000-01-02)', '{[1,2),[5,)}', '{(,)}', '{[1.1,2.2],(3,4)}', '{[2000-01-01,2001-01-01)}', '{(,)}', '{[2000-01-01,2000-01-02)}');
 INSERT INTO torture.ranges (id) VALUES (3);
 
--- Types that are names of things: as OIDs they mean something else in another database.
+-- Types that refer to objects: their OIDs mean other objects in another database.
 CREATE TABLE torture.references_to_things (
   id int PRIMARY KEY, c_regclass regclass, c_regtype regtype, c_regproc regproc, c_regprocedure regprocedure, c_regoper regoper, c_regoperator regoperator,
   c_regrole regrole, c_regnamespace regnamespace, c_regconfig regconfig, c_regdictionary regdictionary, c_regcollation regcollation, c_aclitem aclitem
@@ -77,7 +77,7 @@ INSERT INTO torture.references_to_things VALUES
   (2, '-', 'int4[]', '-', '-', '0', '0', '-', '-', '-', '-', '-', '=r/postgres');
 INSERT INTO torture.references_to_things (id) VALUES (3);
 
--- Arrays of every one of them, with odd bounds, several dimensions, NULL elements and none.
+-- Arrays of each type, with odd bounds, several dimensions, NULL elements, and empty.
 CREATE TABLE torture.arrays (
   id int PRIMARY KEY, a_bool bool[], a_int2 int2[], a_int4 int4[][], a_int8 int8[], a_float8 float8[], a_numeric numeric[], a_text text[], a_varchar varchar(5)[], a_bpchar char(3)[],
   a_char "char"[], a_name name[], a_bytea bytea[], a_json json[], a_jsonb jsonb[], a_xml xml[], a_uuid uuid[], a_bit bit(2)[], a_varbit varbit[], a_tsvector tsvector[], a_date date[], a_time time[],

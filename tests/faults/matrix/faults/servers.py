@@ -90,7 +90,7 @@ def throwaway(job, how):
 def stand_still(names):
     signal_all(names, "STOP")
     try:
-        # How long it stands still is what is to be tried, not something to wait for.
+        # The length of the pause is the fault, not a wait for a condition.
         time.sleep(STANDS_STILL)
     finally:
         signal_all(names, "CONT")

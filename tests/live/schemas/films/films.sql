@@ -1,4 +1,4 @@
--- A shop that lends films, written after the sample databases Sakila and Pagila: their kinds of objects, not their text.
+-- A film rental shop with the kinds of objects of the sample databases Sakila and Pagila, but not their text.
 CREATE SCHEMA shop;
 SET search_path = shop, public;
 CREATE TYPE shop.rating AS ENUM ('G', 'PG', 'PG-13', 'R', 'NC-17');
@@ -19,7 +19,7 @@ CREATE TABLE film_actor (actor_id integer REFERENCES actor, film_id integer REFE
 CREATE TABLE film_category (film_id integer REFERENCES film, category_id integer REFERENCES category, PRIMARY KEY (film_id, category_id));
 CREATE TABLE store (store_id serial PRIMARY KEY, manager_id integer NOT NULL);
 CREATE TABLE staff (staff_id serial PRIMARY KEY, name text NOT NULL, store_id integer NOT NULL REFERENCES store, active boolean DEFAULT true NOT NULL, picture bytea);
--- Two that need each other.
+-- Two rows that refer to each other.
 INSERT INTO store (manager_id) VALUES (1), (2);
 INSERT INTO staff (name, store_id, picture) VALUES ('Mike', 1, '\x89504e470d0a'), ('Jon', 2, NULL);
 ALTER TABLE store ADD FOREIGN KEY (manager_id) REFERENCES staff DEFERRABLE INITIALLY DEFERRED;
