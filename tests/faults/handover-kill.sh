@@ -64,9 +64,9 @@ belongs_together() {
 	'b|10') same "keys, and whether b's decision is known" "$(keys_of) $(knows_b)" '2 true' ;;
 	*) echo "the database has the rows of neither machine: $(kind)" >&2 && return 1 ;;
 	esac
-	same "what is left over" "$(left_over)" ''
+	same "leftovers" "$(left_over)" ''
 	night_erases_nothing
-	same "decisions that are open" "$(purge --ledger --json | jq '[.[] | select(.rows == null)] | length')" 0
+	same "open decisions" "$(purge --ledger --json | jq '[.[] | select(.rows == null)] | length')" 0
 }
 finish() { nexus-restore finish --pg-database lethe --purge-ledger "$ledger" >/dev/null; }
 
@@ -99,9 +99,9 @@ undo_killed() {
 	'b|9') same "keys, and whether b's decision is known" "$(keys_of) $(knows_b)" '2 true' && undo >/dev/null ;;
 	esac
 	same "rows" "$(kind)" 'a|18'
-	same "what is left over" "$(left_over)" ''
+	same "leftovers" "$(left_over)" ''
 	purge 2>/dev/null
-	same "rows, and what was forgotten" "$(kind) $(memory --command="SELECT count(*) FROM episode WHERE id IN (7, 20)")" 'a|18 0'
+	same "rows, and forgotten rows" "$(kind) $(memory --command="SELECT count(*) FROM episode WHERE id IN (7, 20)")" 'a|18 0'
 }
 
 # strace counts each kind of call separately.

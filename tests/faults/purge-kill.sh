@@ -90,7 +90,7 @@ killed_and_finished() {
 	same "open decisions" "$(purge --ledger --json | jq '[.[] | select(.rows == null)] | length')" 0
 	if [[ $(decided) == yes ]]; then
 		same "rows that should be gone" "$(count "$(gone "$number")")" 0
-		same "the copy of one that is gone" "$(redis EXISTS kill:1000001)" 0
+		same "the copy of a removed row" "$(redis EXISTS kill:1000001)" 0
 	else
 		# Killed before the decision was written: no row may be gone.
 		same "rows that nobody decided about" "$(count "kind = 'goes'")" 2000

@@ -127,7 +127,7 @@ a_failure_is_told_by_every_way() {
 	posts | jq --raw-output '.lines[]' | found 'marked line'
 	grep -q '^Subject: NEXUS: alert-test.service on .* has failed$' "$mailbox"
 	grep -q 'marked line' "$mailbox"
-	same "what the command got" "$(jq --raw-output .unit "$work"/command.*)" alert-test.service
+	same "the unit given to the command" "$(jq --raw-output .unit "$work"/command.*)" alert-test.service
 }
 the_planted_secret_is_nowhere() {
 	journalctl --unit=alert-test.service | found -F "$secret"

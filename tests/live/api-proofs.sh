@@ -44,7 +44,7 @@ embed_leaves_when_idle_and_comes_back() {
 	search "a question for the model $RANDOM" >/dev/null
 	await 60 is_inactive nexus-embed
 	same "its processes" "$(pgrep --count --exact nexus-embed || true)" 0
-	same "how it ended" "$(systemctl show --property=Result --value nexus-embed)" success
+	same "its end" "$(systemctl show --property=Result --value nexus-embed)" success
 	left=$(systemctl show --property=InactiveEnterTimestampMonotonic --value nexus-embed)
 	search "another question for the model $RANDOM" >/dev/null
 	# The search starts it, but does not wait for it longer than for a search by words.

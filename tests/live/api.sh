@@ -53,9 +53,9 @@ stores_and_finds() {
 	same "found by its vector" "$(post /memory/search "{\"query\": \"\", \"embedding\": $(vector 1), \"mode\": \"vector\"}" | jq -r '.results[0] | [.episode_id, .similarity_score > 0.999] | join(" ")')" "$id true"
 	same "found by both" "$(post /memory/search "{\"query\": \"llave\", \"embedding\": $(vector 1), \"tags\": [\"home\"], \"type\": \"note\", \"since\": \"2020-01-01\"}" | jq -r '.results[0].episode_id')" "$id"
 	same "with another tag" "$(post /memory/search '{"query": "llave", "mode": "text", "tags": ["work"]}' | jq .count)" 0
-	same "of another version" "$(post /memory/search "{\"query\": \"\", \"embedding\": $(vector 1), \"embedding_version\": \"other\", \"mode\": \"vector\"}" | jq .count)" 0
+	same "results of another version" "$(post /memory/search "{\"query\": \"\", \"embedding\": $(vector 1), \"embedding_version\": \"other\", \"mode\": \"vector\"}" | jq .count)" 0
 	same "the episode" "$(call "/memory/episode/$id" | jq -r '.episode | [.metadata.action_type, .has_embedding, .embedding_version] | join(" ")')" 'note true given'
-	same "of another agent" "$(curl --silent --output /dev/null --write-out '%{http_code}' "http://127.0.0.1:8003/memory/episode/$id")" 404
+	same "the status for another agent" "$(curl --silent --output /dev/null --write-out '%{http_code}' "http://127.0.0.1:8003/memory/episode/$id")" 404
 }
 
 lists() {
@@ -108,7 +108,7 @@ exports_and_imports() {
 	same "imported again" "$(call /memory/import --data-binary "@$work/all" | jq -c '[.imported, .existing]')" "[0,$rows]"
 	same "for another agent" "$(curl --silent --header "X-Nexus-Agent: $agent-2" --data-binary "@$work/all" http://127.0.0.1:8003/memory/import | jq -c '[.imported, .existing]')" "[$rows,0]"
 	same "once more" "$(curl --silent --header "X-Nexus-Agent: $agent-2" --data-binary "@$work/all" http://127.0.0.1:8003/memory/import | jq -c '[.imported, .existing]')" "[0,$rows]"
-	same "what it has" "$(curl --silent --header "X-Nexus-Agent: $agent-2" http://127.0.0.1:8003/memory/export | jq -c 'del(.episode_id)' | sort | sha256sum)" "$(jq -c 'del(.episode_id)' "$work/all" | sort | sha256sum)"
+	same "its episodes" "$(curl --silent --header "X-Nexus-Agent: $agent-2" http://127.0.0.1:8003/memory/export | jq -c 'del(.episode_id)' | sort | sha256sum)" "$(jq -c 'del(.episode_id)' "$work/all" | sort | sha256sum)"
 }
 
 # The largest number that JSON readers support, and one of another program that only PostgreSQL supports.

@@ -80,8 +80,8 @@ other_databases_and_settings_are_named() {
 	as_owner --command="ALTER SYSTEM SET work_mem = '33MB'" --command="ALTER ROLE nexus_app SET work_mem = '9MB'" --command='SELECT pg_reload_conf()' >/dev/null
 	await 10 as_owner_sees_33mb
 	path=$(with_redis "$directory" | tee "$work/done.json" | jq -r .path)
-	same "databases that are left out" "$(jq -c '.left_out.databases | keys' "$work/done.json")" '["notes"]'
-	same "settings that are left out" "$(jq -c .left_out.settings "$work/done.json")" '{"work_mem":"33MB"}'
+	same "omitted databases" "$(jq -c '.left_out.databases | keys' "$work/done.json")" '["notes"]'
+	same "omitted settings" "$(jq -c .left_out.settings "$work/done.json")" '{"work_mem":"33MB"}'
 	grep -q 'in no backup of this database: the databases notes (.*; what ALTER SYSTEM has set: work_mem' "$work/said"
 	nexus-restore show "$path" --identity "$owner" | found 'the databases notes'
 	as_owner --command='ALTER ROLE nexus_app RESET work_mem' --command='ALTER SYSTEM RESET work_mem' --command='SELECT pg_reload_conf()' >/dev/null
@@ -91,7 +91,7 @@ other_databases_and_settings_are_named() {
 	docker exec nexus-postgres psql -XAtq --command='CREATE TABLE mine (i int)'
 	with_redis "$directory" >"$work/done.json"
 	docker exec nexus-postgres psql -XAtq --command='DROP TABLE mine'
-	same "databases that are left out" "$(jq -c '.left_out.databases | keys' "$work/done.json")" '["postgres"]'
+	same "omitted databases" "$(jq -c '.left_out.databases | keys' "$work/done.json")" '["postgres"]'
 }
 as_owner_sees_33mb() { [[ $(as_owner --command='SHOW work_mem') == 33MB ]]; }
 
@@ -107,7 +107,7 @@ functions_that_need_a_search_path_are_named() {
 		CREATE TABLE public.later (n text); CREATE INDEX later_slug ON public.later (slug(n)); INSERT INTO public.later VALUES ('Ana María');
 	SQL
 	backup_of names "$directory" --json >"$work/done.json" 2>"$work/said"
-	same "what is named" "$(jq -r '.bare_names[] | "\(.object): \(.function): \(.names | join(" "))"' "$work/done.json" | sort)" \
+	same "names" "$(jq -r '.bare_names[] | "\(.object): \(.function): \(.names | join(" "))"' "$work/done.json" | sort)" \
 		"constraint people_name_check on table public.people: public.slug(t text): squash
 default value for column s of table public.people: public.slug(t text): squash
 index public.later_slug: public.slug(t text): squash"
@@ -116,7 +116,7 @@ index public.later_slug: public.slug(t text): squash"
 	docker exec nexus-postgres createdb names_back
 	fails 'function squash(text) does not exist' docker exec nexus-postgres sh -c 'pg_dump -Fc names | pg_restore --exit-on-error -d names_back'
 	docker exec nexus-postgres psql -XAtq --dbname=names --command='ALTER FUNCTION public.slug(text) SET search_path = public, pg_temp'
-	same "what is named then" "$(backup_of names "$directory" --json | jq -c .bare_names)" '[]'
+	same "names after that" "$(backup_of names "$directory" --json | jq -c .bare_names)" '[]'
 	docker exec nexus-postgres dropdb names_back
 	docker exec nexus-postgres dropdb names
 }

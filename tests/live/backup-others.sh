@@ -109,7 +109,7 @@ held_for_a_while_is_tried_again() {
 	backup_of beside "$directory" 2>"$work/said" &
 	backup=$!
 	await 60 grep -q 'next try in 3 s' "$work/said"
-	same "locks that are left" "$(sql --command="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexus-backup'")" 0
+	same "leftover locks" "$(sql --command="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexus-backup'")" 0
 	others 'COMMIT;'
 	wait "$backup"
 	others_go

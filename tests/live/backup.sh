@@ -183,7 +183,7 @@ full_disk_is_73() {
 	echo '{"sequence":7,"database_bytes":1000000000,"set_bytes":1}' >"$work/disk/.last.json"
 	mount -o remount,size=6M "$work/disk"
 	refused 73 'Free some space' nexus-backup --backup-dir="$work/disk"
-	same "what the full disk keeps" "$(ls "$work/disk")" ""
+	same "the content of the full disk" "$(ls "$work/disk")" ""
 	same "leftovers on it" "$(find "$work/disk" -name '*.partial')" ""
 	mount -o remount,ro "$work/disk"
 	refused 73 'Read-only' nexus-backup --backup-dir="$work/disk"
@@ -198,7 +198,7 @@ dry_run_writes_nothing() {
 	local before plan
 	before=$(ls -A "$backups")
 	plan=$(nexus-backup --dry-run --json)
-	same "what is in the directory" "$(ls -A "$backups")" "$before"
+	same "the content of the directory" "$(ls -A "$backups")" "$before"
 	same "whether it fits" "$(jq .fits <<<"$plan")" true
 	jq -e '.tables[] | select(.table == "zep_episodic_memory") | .format == "binary"' <<<"$plan" >/dev/null
 	nexus-backup --dry-run | found 'it fits'
@@ -244,7 +244,7 @@ old_sets_rotate_away() {
 	done
 	backup_of nexus "$directory" --keep-days=14
 	# The newest came long after the others: that step counts as two days, each other one as one.
-	same "how many are left" "$(sets "$directory" | wc -l)" 14
+	same "remaining sets" "$(sets "$directory" | wc -l)" 14
 	same "the oldest left" "$(sets "$directory" | head -n 1 | cut -c1-6)" 000008
 }
 

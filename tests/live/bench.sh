@@ -81,7 +81,7 @@ stopped_it_leaves_nothing() {
 	kill "$bench"
 	wait "$bench" && return 1
 	same "databases left" "$(databases)" 0
-	same "what it said" "$(<"$work/stopped")" ""
+	same "its output" "$(<"$work/stopped")" ""
 }
 is_filling() { [[ -n $(docker exec nexus-postgres psql -XAtq --command="SELECT 1 FROM pg_stat_progress_copy WHERE datname = 'nexus_bench'") ]]; }
 

@@ -87,7 +87,7 @@ only_nexus_may_ask() {
 }
 
 units_are_sound() {
-	same "what verify says" "$(systemd-analyze verify --man=no nexus-docker.socket nexus-docker@1.service 2>&1)" ""
+	same "the output of verify" "$(systemd-analyze verify --man=no nexus-docker.socket nexus-docker@1.service 2>&1)" ""
 	systemd-analyze security --no-pager --threshold=10 nexus-docker@1.service >/dev/null
 }
 
@@ -292,7 +292,7 @@ damaged_redis_is_refused() {
 	PYTHON
 	status 65 redis_restore <"$work/flipped"
 	same "the key" "$(redis GET check:mark)" now
-	same "what is left in the volume" "$(ls "$(redis_volume)")" "$before"
+	same "leftovers in the volume" "$(ls "$(redis_volume)")" "$before"
 }
 
 # The file is complete, but Redis cannot start with it: its library of functions is not Lua.

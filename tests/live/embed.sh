@@ -71,7 +71,7 @@ it_leaves_and_comes_back() {
 	set_setting NEXUS_EMBED_IDLE 1s
 	ask nexus-api one memory >/dev/null
 	await 20 is_gone
-	same "how it left" "$(state_of nexus-embed Result) $(state_of nexus-embed ExecMainStatus)" "success 0"
+	same "its exit" "$(state_of nexus-embed Result) $(state_of nexus-embed ExecMainStatus)" "success 0"
 	ask nexus-api one memory >/dev/null
 }
 # For half a minute, sends requests just around the idle exit, on old and new connections: no request is lost.
@@ -236,7 +236,7 @@ whatever_has_no_vector_is_queued() {
 	as_owner --command="DELETE FROM $episodes WHERE content LIKE 'note 2:%'"
 	same "after one was forgotten" "$(waiting)" 3
 	as_program --command="INSERT INTO $episodes (content) VALUES ('of a program')"
-	same "what a program sees of it" "$(as_program --command="SELECT count(*) FROM $queue")" 1
+	same "a program's view of it" "$(as_program --command="SELECT count(*) FROM $queue")" 1
 	fails "permission denied" as_program --command="DELETE FROM $queue"
 	fails "permission denied" as_program --command="INSERT INTO $queue (episode_id, agent_id) SELECT episode_id, 'x' FROM $queue"
 }
@@ -246,7 +246,7 @@ as_embedder() {
 	PGPASSFILE=$file psql -XAtq --set=ON_ERROR_STOP=1 --host=/run/nexus/postgres --username=nexus_embed --dbname=nexus "$@"
 }
 the_role_may_do_its_work_and_nothing_else() {
-	same "what it sees" "$(as_embedder --command="SELECT count(content) FROM $episodes")" 4
+	same "the visible rows" "$(as_embedder --command="SELECT count(content) FROM $episodes")" 4
 	for sql in "SELECT * FROM $episodes" "SELECT tags FROM $episodes" "UPDATE $episodes SET content = 'x'" "DELETE FROM $episodes" \
 		"INSERT INTO $episodes (content) VALUES ('x')" "DELETE FROM $queue" "TRUNCATE $queue" "SELECT * FROM nexus_memory.migrations"; do
 		fails "permission denied" as_embedder --command="$sql"
@@ -255,7 +255,7 @@ the_role_may_do_its_work_and_nothing_else() {
 }
 the_queue_is_worked_off() {
 	many 40
-	same "what is said" "$(backfill --json | jq --compact-output .)" '{"filled":40,"not_done":0,"waiting":0}'
+	same "the message" "$(backfill --json | jq --compact-output .)" '{"filled":40,"not_done":0,"waiting":0}'
 	same "missing" "$(missing)" 0
 	same "versions" "$(as_owner --command="SELECT DISTINCT embedding_version FROM $episodes")" all-MiniLM-L6-v2@53aa5117
 	every_vector_is_its_own

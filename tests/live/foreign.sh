@@ -80,7 +80,7 @@ end_the_watch() { rm -f "$work/watched" && wait; }
 nothing_was_missing() {
 	local least
 	end_the_watch
-	same "what the living server did not do" "$(<"$work/unanswered")" ""
+	same "failed queries of the live server" "$(<"$work/unanswered")" ""
 	least=$(awk '{ free = $1 * $2 / 1048576 } NR == 1 || free < least { least = free } END { print int(least) }' "$work/free")
 	((least > reserve / 4)) || { echo "at the least $least MiB were free" >&2 && return 1; }
 	[[ -z ${1:-} ]] || ((least < reserve + 200)) || { echo "the set did not fill the disk: at the least $least MiB were free" >&2 && return 1; }

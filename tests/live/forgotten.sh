@@ -73,7 +73,7 @@ undo_returns_ledger_and_keys() {
 	purge --ledger --json | jq -e 'any(.[]; .what | startswith("all until"))' >/dev/null
 	# Dropping a kept database also removes its ledger.
 	nexus-restore drop-kept "$(databases_of 'lethe undone')" --pg-database lethe --purge-ledger "$ledger" --yes >/dev/null
-	same "ledgers that are kept" "$(find "${ledger%.jsonl}.kept" "$NEXUS_CREDENTIALS" -type f -name '*kept*' -o -path '*.kept/*')" ''
+	same "kept ledgers" "$(find "${ledger%.jsonl}.kept" "$NEXUS_CREDENTIALS" -type f -name '*kept*' -o -path '*.kept/*')" ''
 }
 
 other_machines_ledger_is_asked_about() {
@@ -168,19 +168,19 @@ who_refers_is_the_owners_choice() {
 	exits 65 'rows of "public"."quote" refer to them' apply a --no-safety-backup --yes
 	apply a --no-safety-backup --yes --referring set-null --json >"$work/done.json"
 	same "rows" "$(rows) $(memory --command="SELECT count(*), count(episode) FROM quote") $(memory --command="SELECT count(*) FROM remark")" '99 10|9 10'
-	same "what was said" "$(jq -c .referring "$work/done.json")" '[{"table":"\"public\".\"quote\"","deleted":0,"emptied":1}]'
+	same "the message" "$(jq -c .referring "$work/done.json")" '[{"table":"\"public\".\"quote\"","deleted":0,"emptied":1}]'
 	jq -e '.notes | any(contains("\"quote\" that referred to forgotten rows: 0 deleted, 1 kept"))' "$work/done.json" >/dev/null
 	with_tables_that_refer
 	apply a --no-safety-backup --yes --referring cascade --json >"$work/done.json"
 	same "rows" "$(rows) $(memory --command="SELECT (SELECT count(*) FROM quote), (SELECT count(*) FROM remark), (SELECT count(remark) FROM star), (SELECT count(*) FROM star)")" '99 9|9|9|10'
-	same "what was said" "$(jq -c '[.referring[] | .deleted, .emptied]' "$work/done.json")" '[1,0,1,0,0,1]'
+	same "the message" "$(jq -c '[.referring[] | .deleted, .emptied]' "$work/done.json")" '[1,0,1,0,0,1]'
 	# The live table, by the same rule; a NOT NULL column stops it.
 	exits 65 'rows of "public"."quote" refer to them' purge --episode 6
 	purge --episode 6 --referring set-null 2>/dev/null
 	memory --command="UPDATE quote SET episode = 7 WHERE id = 7" --command="ALTER TABLE quote ADD CHECK (id <> 7 OR episode IS NOT NULL)" --command="DELETE FROM quote WHERE episode IS NULL AND NOT EXISTS (SELECT FROM remark WHERE quote = quote.id)" --command="DELETE FROM remark WHERE quote IN (SELECT id FROM quote WHERE episode IS NULL)" --command="DELETE FROM quote WHERE episode IS NULL" --command="ALTER TABLE quote ALTER episode SET NOT NULL"
 	exits 65 'rows of "public"."quote" refer to them' purge --episode 7 --referring set-null
 	purge --episode 7 --referring cascade --json 2>/dev/null >"$work/done.json"
-	same "what was said" "$(jq -c '[.referring[] | .deleted]' "$work/done.json")" '[1,1,0]'
+	same "the message" "$(jq -c '[.referring[] | .deleted]' "$work/done.json")" '[1,1,0]'
 	same "the row, and who referred" "$(rows 'id = 7')$(memory --command="SELECT count(*) FROM quote WHERE id = 7")$(memory --command="SELECT count(*) FROM remark WHERE id = 7")" 000
 }
 # A table that refers to itself, in a ring, and twice.

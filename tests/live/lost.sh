@@ -47,7 +47,7 @@ sets_go_to_a_disk_and_the_numbers_go_on() {
 	same "the number of the first set there" "$((10#$(newest "$disk" | cut -d- -f1)))" $((last + 1))
 	grep -qx "RequiresMountsFor=$disk /var/lib/nexus/proofs" /etc/systemd/system/nexus-backup.service.d/10-nexus-places.conf
 	# It must run to report that the disk is missing.
-	same "what nexus-health waits for" "$(systemctl show --property=RequiresMountsFor --value nexus-health | found "$disk" && echo the disk)" ""
+	same "the mounts of nexus-health" "$(systemctl show --property=RequiresMountsFor --value nexus-health | found "$disk" && echo the disk)" ""
 	systemctl start nexus-restore-test
 	same "the finding" "$(level_of backup-directory)" ok
 }
@@ -68,7 +68,7 @@ nothing_is_written_where_the_disk_is_not_mounted() {
 	exits 78 "$said" nexus-restore-test
 	exits 78 "$said" nexus-restore-test latest
 	exits 78 "$said" nexus-purge --expunge --yes
-	same "what is where the disk was" "$(ls -A "$disk")" ""
+	same "the content of the mount point" "$(ls -A "$disk")" ""
 	same "the finding" "$(level_of backup-directory)" critical
 	mount --bind "$work/disk" "$disk"
 	same "the sets" "$(digests "$disk")" "$(cat "$work/before")"
@@ -109,8 +109,8 @@ no_empty_memory_takes_the_place_of_a_lost_one() {
 	lose_the_volume
 	systemctl start --no-block nexus.target nexus-stack
 	await 60 says_that_it_is_lost
-	same "what is in the volume" "$(ls -A "$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)")" ""
-	same "what nexus-health finds" "$(level_of postgres)" critical
+	same "the content of the volume" "$(ls -A "$(docker volume inspect --format '{{.Mountpoint}}' nexus_postgres_data)")" ""
+	same "nexus-health's findings" "$(level_of postgres)" critical
 }
 says_that_it_is_lost() { docker logs nexus-postgres 2>&1 | found 'refusing to create an empty memory: this machine has had one'; }
 
@@ -150,7 +150,7 @@ a_person_can_begin_with_an_empty_memory_and_restore() {
 	[[ -e /etc/nexus/postgres/memory-made && ! -e /etc/nexus/postgres/new-memory ]]
 	exits 64 'nothing was changed' nexus-setup --new-memory --yes
 	systemctl start nexus-backup
-	same "what an accepted memory is" "$(level_of backup-rows)" ok
+	same "the level after acceptance" "$(level_of backup-rows)" ok
 	nexus-restore apply "${full%%-*}" --identity "$owner" --yes >"$work/said" 2>&1
 	same "episodes" "$(rows)" 3000
 	systemctl reload nexus-stack
@@ -180,7 +180,7 @@ twenty_nights_remove_no_set_that_holds_it() {
 	(cd "$backups/$full" && sha256sum --quiet --check SHA256SUMS)
 	# Rotation removes empty sets, so that the disk does not fill.
 	(($(sets | wc -l) < 25))
-	same "what is found" "$(level_of backup-rows)" critical
+	same "the level of the finding" "$(level_of backup-rows)" critical
 	exits 75 'where set' nexus-purge --expunge --yes
 	journalctl MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a6e --lines=1 --output=cat | found 'nexus-backup --accept-smaller'
 }
@@ -198,18 +198,18 @@ the_rows_come_back_and_all_is_well() {
 	same "episodes" "$(rows)" 2999
 	systemctl reload nexus-stack
 	systemctl start nexus-backup
-	same "what is found of the sets" "$(level_of backup-rows)" ok
-	same "what is found of the memory" "$(level_of memory-rows)" ok
+	same "the finding about the sets" "$(level_of backup-rows)" ok
+	same "the finding about the memory" "$(level_of memory-rows)" ok
 }
 
 a_smaller_memory_can_be_meant() {
 	as_owner --command="DELETE FROM $episodes WHERE episode_id IN (SELECT episode_id FROM $episodes LIMIT 2000)"
 	nexus-backup
-	same "what is found" "$(level_of backup-rows)" critical
+	same "the level of the finding" "$(level_of backup-rows)" critical
 	nexus-backup --accept-smaller | found 'is the reference now'
-	same "what is found" "$(level_of backup-rows)" ok
+	same "the level of the finding" "$(level_of backup-rows)" ok
 	nexus-backup
-	same "what is found after the next" "$(level_of backup-rows)" ok
+	same "the findings after the next one" "$(level_of backup-rows)" ok
 }
 
 fill

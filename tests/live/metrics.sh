@@ -73,7 +73,7 @@ nothing_is_there() {
 	same "the unit" "$(systemctl is-active nexus-metrics.service)" inactive
 	same "containers" "$(docker ps --all --quiet --filter name=nexus-exporter --filter name=nexus-prometheus --filter name=nexus-grafana)" ""
 	same "volumes" "$(docker volume ls --quiet --filter name=nexus_prometheus --filter name=nexus_grafana)" ""
-	same "what listens" "$(ss --tcp --listening --numeric --no-header | grep -E ':(3000|6668|6669)\b' || true)" ""
+	same "listeners" "$(ss --tcp --listening --numeric --no-header | grep -E ':(3000|6668|6669)\b' || true)" ""
 }
 
 what_is_neither_on_nor_off_is_said() {
@@ -91,7 +91,7 @@ what_is_neither_on_nor_off_is_said() {
 is_switched_on() {
 	switch on
 	same "the unit" "$(systemctl is-active nexus-metrics.service)" active
-	same "how they are" "$(docker inspect --format '{{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' nexus-exporter nexus-prometheus | paste -sd' ')" "running  running healthy"
+	same "their states" "$(docker inspect --format '{{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' nexus-exporter nexus-prometheus | paste -sd' ')" "running  running healthy"
 }
 
 listens_on_the_loopback_alone() {

@@ -61,7 +61,7 @@ triggers_do_not_run() {
 	# A trigger that the server would not run for her rows does not count.
 	memory --command='DROP TRIGGER x ON m.t' --command='CREATE TRIGGER x BEFORE UPDATE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_once()'
 	purge --episode 1 --json 2>/dev/null >"$work/done.json"
-	same "what was said" "$(jq -c .referring "$work/done.json")" '[{"table":"\"m\".\"t\"","deleted":1,"emptied":0}]'
+	same "the message" "$(jq -c .referring "$work/done.json")" '[{"table":"\"m\".\"t\"","deleted":1,"emptied":0}]'
 	same "rows" "$(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.t)') $(is_super)" '19|0 f'
 }
 
@@ -148,7 +148,7 @@ restore_is_not_stopped() {
 	memory --command='DROP TRIGGER x ON m.t'
 	purge --episode 1 2>/dev/null
 	apply m --no-safety-backup --yes --json >"$work/done.json" 2>/dev/null
-	same "rows forgotten again, and what is left" "$(jq .forgotten "$work/done.json") $(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.t)')" '1 19|0'
+	same "rows forgotten again, and the remaining rows" "$(jq .forgotten "$work/done.json") $(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.t)')" '1 19|0'
 }
 
 check triggers_do_not_run

@@ -114,7 +114,7 @@ restored_set_forgets_again() {
 	purge --tag t9 >/dev/null
 	kept=$(contents oblivion)
 	nexus-restore apply 1 --backup-dir "$work/sets" --no-safety-backup --no-redis --yes --json >"$work/restored.json" 2>"$work/said"
-	same "what is restored" "$(contents oblivion)" "$kept"
+	same "the restored content" "$(contents oblivion)" "$kept"
 	expected=$(jq .forgotten "$work/restored.json")
 	((expected > 1000))
 	same "rows in the journal" "$(journalctl --output=json --identifier=nexus-restore MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a74 --lines=1 | jq -r .NEXUS_ROWS)" "$expected"
@@ -139,7 +139,7 @@ restored_redis_forgets_again() {
 	nexus-backup --backup-dir="$work/with-redis" --redis=yes 2>/dev/null
 	purge --tag t9 >/dev/null
 	purge --episode "$by_id" >/dev/null
-	same "copies that are gone" "$(redis EXISTS "episode:$by_rule" "episode:$by_id")" 0
+	same "removed copies" "$(redis EXISTS "episode:$by_rule" "episode:$by_id")" 0
 	# The restore test sees both in the snapshot, and that a restore removes them.
 	install -d -m 700 "$work/tested"
 	nexus-restore-test 1 --backup-dir="$work/with-redis" --proofs-dir="$work/tested" --json >"$work/proof.json" 2>"$work/said"
@@ -159,7 +159,7 @@ new_machine_forgets_too() {
 	cp -a "$keys/postgres_password" "$work/keys"
 	memory --command="CREATE TABLE public.was AS SELECT count(*) AS n FROM nexus_memory.zep_episodic_memory"
 	NEXUS_CREDENTIALS=$work/keys nexus-restore apply "$work/newer/$(newest "$work/newer")" --identity "$owner" --purge-ledger "$work/state/ledger.jsonl" --no-safety-backup --no-redis --yes >/dev/null 2>"$work/said"
-	same "the ledger that is kept there" "$(sha256sum <"$work/state/ledger.jsonl")" "$(sha256sum <"$ledger")"
+	same "the kept ledger" "$(sha256sum <"$work/state/ledger.jsonl")" "$(sha256sum <"$ledger")"
 	same "its key" "$(<"$work/keys/ledger_key")" "$(<"$keys/ledger_key")"
 	# The older set on that machine, which has the ledger of the newer set.
 	NEXUS_CREDENTIALS=$work/keys nexus-restore apply "$work/sets/$(newest "$work/sets")" --identity "$owner" --purge-ledger "$work/state/ledger.jsonl" --no-safety-backup --no-redis --yes --json >"$work/restored.json" 2>"$work/said"
@@ -351,7 +351,7 @@ expunge_brings_it_forward() {
 	nexus-purge --expunge --dry-run --backup-dir "$work/sets" | found 'would be removed: 000001-'
 	nexus-purge --expunge --backup-dir "$work/sets" --proofs-dir "$work/proofs" --yes 2>/dev/null
 	same "the sets left" "$(sets "$work/sets")" "$newer"
-	same "what the ledger says" "$(nexus-purge --ledger --backup-dir "$work/sets" --json | jq -r 'last | .gone')" 'no backup holds it'
+	same "the ledger's entry" "$(nexus-purge --ledger --backup-dir "$work/sets" --json | jq -r 'last | .gone')" 'no backup holds it'
 }
 
 stopped_servers_are_69() {

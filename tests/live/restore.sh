@@ -87,7 +87,7 @@ foreign_files_are_passed_over_and_named() {
 
 into_makes_an_equal_one() {
 	nexus-restore apply "$(set_of_memory)" --into 'memory, copy' --json >"$work/done.json"
-	same "what was compared" "$(jq -c '[.database, .kept, .compared.tables, .compared.rows, .compared.sequences]' "$work/done.json")" '["memory, copy",null,1,13334,1]'
+	same "the compared objects" "$(jq -c '[.database, .kept, .compared.tables, .compared.rows, .compared.sequences]' "$work/done.json")" '["memory, copy",null,1,13334,1]'
 	same "the restored rows" "$(contents 'memory, copy')" "$(contents memory)"
 	same "the restored definitions" "$(definitions 'memory, copy')" "$(definitions memory)"
 	same "the database's own" "$(properties 'memory, copy')" "$(properties memory)"
@@ -113,7 +113,7 @@ swap_keeps_all_and_undo_brings_it_back() {
 	(cd "$(set_of_memory)" && sha256sum --quiet --check SHA256SUMS)
 	after=$(contents "$kept")
 	undo --json >"$work/undone.json"
-	same "what is there after the undo" "$(contents memory)" "$after"
+	same "the database after the undo" "$(contents memory)" "$after"
 	undo --json | jq -e '.was | startswith("memory undone ")' >/dev/null
 	same "whether it can be done again" "$(server --dbname=memory --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 0
 	undo >/dev/null
@@ -148,7 +148,7 @@ bare_server_needs_only_the_set_and_the_key() {
 	refused 64 'does not exist. Give the owner' env NEXUS_CREDENTIALS="$work/keys" nexus-restore apply "$work/stick/"*/ --pg-database memory
 	env NEXUS_CREDENTIALS="$work/keys" NEXUS_PURGE_LEDGER="$work/no-ledger" nexus-restore apply "$work/stick/"*/ --pg-database memory --backup-dir "$work/nowhere" --identity "$owner" --no-redis >"$work/said"
 	grep -q 'role restore_login was made without its password' "$work/said"
-	same "what was restored" "$(contents memory)" "$before"
+	same "the restored content" "$(contents memory)" "$before"
 	same "who is a member" "$(server --command="SELECT pg_has_role('restore_login', 'restore_group', 'member'), rolcanlogin FROM pg_roles WHERE rolname = 'restore_login'")" 't|t'
 }
 
@@ -351,7 +351,7 @@ serves_before_its_vector_index_is_built() {
 	wait "$restore"
 	grep -q 'memory serves' "$work/said"
 	same "index and list" "$(near)" 't|f'
-	same "what was restored" "$(definitions memory)" "$(<"$work/definitions")"
+	same "the restored content" "$(definitions memory)" "$(<"$work/definitions")"
 	jq -e '.built == 2 and .served_usec > 0 and .served_usec < .usec' "$work/done.json" >/dev/null
 	drop_kept
 }
@@ -371,11 +371,11 @@ killed_while_it_builds_it_is_finished_later() {
 	# A backup made meanwhile records the missing index too, and so does its restored copy.
 	backup_of memory "$directory" 2>/dev/null
 	nexus-restore apply latest --backup-dir "$directory" --into memory_later --json 2>/dev/null | jq -e '.built > 0' >/dev/null
-	same "what was made of it" "$(definitions memory_later)" "$(<"$work/definitions")"
+	same "the restored definitions" "$(definitions memory_later)" "$(<"$work/definitions")"
 	server --command='DROP DATABASE memory_later'
 	nexus-restore finish --pg-database memory | found -E ' index(es)? built'
 	same "index and list" "$(near)" 't|f'
-	same "what was restored" "$(definitions memory)" "$(<"$work/definitions")"
+	same "the restored content" "$(definitions memory)" "$(<"$work/definitions")"
 	nexus-restore finish --pg-database memory | found 'has all its indexes'
 	[[ $(finding) == 'ok: No restore has left'* ]]
 	server --dbname=memory --command='DROP TABLE vectors'

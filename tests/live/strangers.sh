@@ -81,7 +81,7 @@ roots_scripts_run_nothing_of_the_callers() {
 	if [[ -e $model ]]; then mv "$model" "$work/model"; fi
 	exits 69 "could not be fetched" in_the_trap /usr/local/sbin/nexus-setup --yes --model download
 	if [[ -e $work/model ]]; then mv "$work/model" "$model"; fi
-	same "what was executed" "$(find "$work" -maxdepth 1 -name 'executed-*' -printf '%f\n' | sort | paste -sd' ')" ""
+	same "executed code" "$(find "$work" -maxdepth 1 -name 'executed-*' -printf '%f\n' | sort | paste -sd' ')" ""
 }
 # Relative paths on the command line still start at the caller's directory.
 paths_begin_where_the_caller_is() {

@@ -120,7 +120,7 @@ show "nexus-restore verify latest"
 
 heading "The disaster: the database is gone"
 wipe
-same "what is left" "$(as_owner --command="SELECT to_regclass('$memory')")" ""
+same "leftovers" "$(as_owner --command="SELECT to_regclass('$memory')")" ""
 echo "no table $memory any more"
 
 heading "The restore, with the owner's key"
@@ -135,8 +135,8 @@ printf 'before  %6s episodes  sha256 %s\nafter   %6s episodes  sha256 %s\n' "$be
 same "the number of episodes" "$after_rows" "$before_rows"
 same "their digest" "$after" "$before"
 ((after_rows > 1000)) || { echo "only $after_rows episodes were loaded: are Debian's fortunes installed?" >&2 && exit 1; }
-same "what a program sees" "$(as_program --command="SELECT count(*) FROM $memory")" "$before_rows"
-same "what the API finds" "$(words_found)" "$found"
+same "a program's view" "$(as_program --command="SELECT count(*) FROM $memory")" "$before_rows"
+same "the API's result" "$(words_found)" "$found"
 search hybrid 'the meaning of life'
 let_the_backfill_go_on
 

@@ -29,7 +29,7 @@ booted() {
 	await 300 healthy
 	await 300 systemctl is-active --quiet nexus-stack.service
 	same "clusters of the memory" "$(major_that_runs)" 17
-	same "what programs reach" "$(as_program --command='SHOW server_version_num' | cut -c 1-2)" 17
+	same "the server of programs" "$(as_program --command='SHOW server_version_num' | cut -c 1-2)" 17
 	stored_again booted
 	# The next run, whatever its task, removes the unfinished work.
 	nexus-upgrade-postgres --yes --finish >/dev/null

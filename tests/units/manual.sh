@@ -10,7 +10,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 units=$here/../../units
 
 # With --man=yes systemd looks for the pages too.
-verify_prints_nothing() { same "what it prints" "$(systemd-analyze verify --man=yes "$1" 2>&1)" ""; }
+verify_prints_nothing() { same "its output" "$(systemd-analyze verify --man=yes "$1" 2>&1)" ""; }
 
 verify_misses_a_page() {
 	sed 's/^Documentation=.*/Documentation=man:nexus-nobody(8)/' "$units/nexus-backup.timer" >"/run/systemd/system/nexus-backup-nobody.timer"
@@ -22,7 +22,7 @@ verify_misses_a_page() {
 }
 
 formats_in_silence() {
-	same "what it complains of" "$(LC_ALL=C.UTF-8 MANWIDTH=100 man --warnings "$1" 2>&1 >/dev/null)" ""
+	same "its warnings" "$(LC_ALL=C.UTF-8 MANWIDTH=100 man --warnings "$1" 2>&1 >/dev/null)" ""
 	[[ $(LC_ALL=C.UTF-8 MANWIDTH=100 man "$1" | wc --lines) -gt 10 ]]
 }
 
@@ -39,7 +39,7 @@ bash_completes() {
 	local word
 	word=$(bash -c 'source "/usr/local/share/bash-completion/completions/$1"; COMP_WORDS=("$1" --hel) COMP_CWORD=1
 		function=$(complete -p "$1" | grep --only-matching "\-F [^ ]*" | cut -d" " -f2); "$function" "$1" --hel "$1"; echo "${COMPREPLY[0]}"' - "$1")
-	same "what --hel becomes" "$word" --help
+	same "the completion of --hel" "$word" --help
 }
 
 for file in "$units"/*.{service,socket,timer,path,target,slice,mount}; do

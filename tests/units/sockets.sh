@@ -41,7 +41,7 @@ reaches() {
 	systemctl daemon-reload
 	rm -f "$work/reached"
 	systemctl start "$probe"
-	same "what $unit reaches" "$(<"$work/reached")" "$*"
+	same "the sockets that $unit reaches" "$(<"$work/reached")" "$*"
 }
 
 listens() { systemctl is-active --quiet nexus-{api,embed,purge,docker}.socket && [[ -S /run/nexus/postgres/.s.PGSQL.5432 && -S /run/nexus/redis/redis.sock ]]; }

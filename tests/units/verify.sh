@@ -9,7 +9,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 units=$here/../../units
 
 # systemd-analyze verify exits 0 on a misspelt key, so it must print nothing.
-verify_prints_nothing() { same "what it prints" "$(systemd-analyze verify --man=no "$1" 2>&1)" ""; }
+verify_prints_nothing() { same "its output" "$(systemd-analyze verify --man=no "$1" 2>&1)" ""; }
 
 # instance FILE: prints the unit's name; for a template, the name of an instance.
 instance() { basename "${1/@./@x.}"; }

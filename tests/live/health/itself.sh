@@ -31,7 +31,7 @@ a_restart_tells_nothing_twice() {
 	pkill -KILL --exact nexus-health
 	await 20 systemctl is-active --quiet nexus-health
 	await 120 newer_than "$(date +%s)"
-	same "what was told again" "$(told disk-root)" ""
+	same "repeated alerts" "$(told disk-root)" ""
 	same "the list of problems" "$(</run/nexus/health/problems.json)" "$before"
 	setting NEXUS_HEALTH_DISK=85%:99%
 	restart_health
@@ -49,7 +49,7 @@ its_files_cannot_be_written() {
 	systemctl show --property=StatusText nexus-health | found 'cannot be written'
 	rm -rf /var/lib/nexus/metrics/nexus.prom
 	await 20 test -f /var/lib/nexus/metrics/nexus.prom
-	same "how often it was said" "$(said_since | grep -c 'nexus.prom')" 1
+	same "number of messages" "$(said_since | grep -c 'nexus.prom')" 1
 }
 said() { said_since | found "$1"; }
 newer_than_now() { await 120 newer_than "$(date +%s)"; }

@@ -24,9 +24,9 @@ serves_again_after() {
 	esac
 	await "$limit" serves "$server"
 	echo "$server after $how: $((SECONDS - began)) s" >>"$work/times"
-	same "what was mended" "$(mended | wc -l)" 1
+	same "the repairs" "$(mended | wc -l)" 1
 	await 120 is_level "$server" ok
-	same "what was told of it" "$(told "$server")" "critical ok"
+	same "the reported levels" "$(told "$server")" "critical ok"
 }
 
 docker_stopped_and_started() {
@@ -38,7 +38,7 @@ docker_stopped_and_started() {
 	await 90 serves redis
 	await 120 is_level docker ok
 	await 120 is_level postgres ok
-	same "what was told of Docker" "$(told docker)" "critical ok"
+	same "the reported levels of Docker" "$(told docker)" "critical ok"
 }
 
 the_socket_directory_is_made_again() {
@@ -81,7 +81,7 @@ what_a_person_stopped_stays_down() {
 	systemctl start nexus.target
 	await 60 serves postgres
 	await 120 is_level stack ok
-	same "what was mended" "$(mended | wc -l)" 0
+	same "the repairs" "$(mended | wc -l)" 0
 }
 stopped() { [[ -z $(docker ps --quiet --filter name=nexus-) ]]; }
 
@@ -100,7 +100,7 @@ leftovers_are_swept() {
 	cursor=$left_since
 	await 100 gone "$partial"
 	await 200 no_scratch
-	same "what was mended" "$(mended | grep -c '^removing')" 2
+	same "the repairs" "$(mended | grep -c '^removing')" 2
 }
 gone() { [[ ! -e $1 ]]; }
 no_scratch() { [[ -z $(docker ps --all --quiet --filter label=nexus.scratch) ]]; }
@@ -111,7 +111,7 @@ no_more_often_than_allowed() {
 	serves_again_after kill redis 90
 	docker kill nexus-redis >/dev/null
 	await 120 is_level healing critical
-	same "what was mended" "$(mended | wc -l)" 1
+	same "the repairs" "$(mended | wc -l)" 1
 	docker start nexus-redis >/dev/null
 	await 120 is_level healing ok
 	setting NEXUS_HEAL_PER_HOUR=20
@@ -126,7 +126,7 @@ nothing_is_mended_when_it_is_off() {
 	await 120 is_level redis critical
 	# Longer than its wait before a repair.
 	await 40 lasts 30
-	same "what was mended" "$(mended | wc -l)" 0
+	same "the repairs" "$(mended | wc -l)" 0
 	docker start nexus-redis >/dev/null
 	setting NEXUS_HEAL=on
 	restart_health

@@ -25,7 +25,7 @@ thresholds() {
 	tidy_up
 }
 settles() { await "$3" is_level "$1" "$2" || { jq --compact-output --arg id "$1" '.findings[] | select(.id == $id)' "$health" >&2 && return 1; }; }
-was_told() { same "what was told" "$(told "$1")" "$2"; }
+was_told() { same "the reported levels" "$(told "$1")" "$2"; }
 
 both=(disk-backups inodes-backups full-backups postgres postgres-connections postgres-transaction postgres-lock postgres-wal
 	postgres-dead-rows postgres-wraparound redis-memory backup-age proof-age embedding-queue cpu pressure-cpu pressure-memory

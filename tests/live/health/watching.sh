@@ -24,7 +24,7 @@ other_databases_are_named() {
 	as_owner --command='CREATE DATABASE notes' --command='CREATE DATABASE "nexus before 000001 20260101T000000Z"'
 	docker exec nexus-postgres psql -Xq -d postgres -c 'CREATE TABLE left_here (i int)'
 	await 120 is_level databases warning
-	same "what is said" "$(sentence_of databases)" "No backup set has the databases notes, and in the database postgres the tables public.left_here."
+	same "the message" "$(sentence_of databases)" "No backup set has the databases notes, and in the database postgres the tables public.left_here."
 	sed -i '/^NEXUS_HEALTH_LEFT_OUT=/d' "$settings"
 	echo NEXUS_HEALTH_LEFT_OUT=notes,postgres >>"$settings"
 	restart_health
@@ -122,7 +122,7 @@ another_program_on_our_port() {
 	if [[ $3 == nexus-api.socket ]]; then
 		# The socket on ::1 must not start alone: each request there would try in vain to start nexus-api.
 		fails '' systemctl start nexus-api-ipv6.socket
-		same "what curl says of ::1" "$(curl --silent --max-time 5 --output /dev/null "http://[::1]:8003/health" || echo $?)" 7
+		same "curl's exit code for ::1" "$(curl --silent --max-time 5 --output /dev/null "http://[::1]:8003/health" || echo $?)" 7
 	else
 		systemctl start nexus-api.socket nexus-api.service
 		write_listeners

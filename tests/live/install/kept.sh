@@ -17,7 +17,7 @@ sizes_fit_the_machine() {
 		done
 	done
 	same "CPUs left to others" "$(settings_for 8000 4 | grep POSTGRES_CPUS)" NEXUS_POSTGRES_CPUS=3
-	same "what Compose makes of it" "$(NEXUS_POSTGRES_CPUS=1.5 NEXUS_POSTGRES_MEMORY=4000m docker compose --env-file /etc/nexus/nexus.env \
+	same "Compose's value" "$(NEXUS_POSTGRES_CPUS=1.5 NEXUS_POSTGRES_MEMORY=4000m docker compose --env-file /etc/nexus/nexus.env \
 		--file /usr/local/share/nexus/compose/docker-compose.yml config --format json | jq --compact-output '.services.postgres | [.cpus, .mem_limit]')" '[1.5,"4194304000"]'
 }
 
@@ -151,7 +151,7 @@ upgrade_gives_the_api_a_user_of_redis() {
 	install_now >/dev/null
 	same "nexus-api's PING" "$(as_the_api_of_redis PING)" PONG
 	same "users" "$(redis ACL LIST | awk '{ print $2 }' | sort | paste -sd' ')" 'default health mine nexus-api'
-	same "what the API says" "$(curl --silent http://127.0.0.1:8003/health | jq -r .redis)" connected
+	same "the API's answer" "$(curl --silent http://127.0.0.1:8003/health | jq -r .redis)" connected
 	started=$(docker inspect --format '{{.State.StartedAt}}' nexus-redis)
 	install_now >/dev/null
 	same "Redis's start" "$(docker inspect --format '{{.State.StartedAt}}' nexus-redis)" "$started"

@@ -67,7 +67,7 @@ odd_lines_are_refused() {
 	nexus-setup --check >"$work/said" 2>&1 || status=$?
 	same "the exit code of --check" "$status" 78
 	says_all "$work/said" "${expected[@]}" "$planted wrong in /etc/nexus"
-	same "lines that are refused" "$(grep -c '^wrong ' "$work/said")" "$planted"
+	same "refused lines" "$(grep -c '^wrong ' "$work/said")" "$planted"
 	same "bytes for a terminal to obey" "$(LC_ALL=C grep -c $'[\x01-\x08\x0b-\x1f\x7f]' "$work/said" || true)" 0
 	for command in "nexus-setup --yes --model none" "nexus-setup --upgrade" "nexus-setup --remote off --yes" "nexus-setup --new-memory --yes" "nexus-upgrade-postgres --finish --yes"; do
 		# shellcheck disable=SC2086 # a command and its arguments
@@ -90,7 +90,7 @@ windows_lines_are_read() {
 	sed -i 's/$/\r/; s/^NEXUS_METRICS=off/NEXUS_METRICS="off"  /' "$settings"
 	exits 0 "nothing is missing" nexus-setup --check
 	exits 0 "NEXUS runs" nexus-setup --yes --model none
-	same "what is in /var/lib/nexus" "$(find /var/lib/nexus -mindepth 1 -maxdepth 1 -printf '%f\n' | sort)" "$expected"
+	same "the content of /var/lib/nexus" "$(find /var/lib/nexus -mindepth 1 -maxdepth 1 -printf '%f\n' | sort)" "$expected"
 	systemctl start nexus-backup
 	nexus-restore list >/dev/null
 	cp -a "$work/settings" "$settings"
@@ -104,7 +104,7 @@ legal_lines_are_read_alike() {
 	printf 'services: { x: { image: y, labels: { t: "${T-unset}", after: "${AFTER-unset}" } } }\n' >"$work/compose.yml"
 	while IFS=$'\t' read -r written meant; do
 		printf '%b\nAFTER=after\n' "$written" >"$file"
-		same "what is refused of $written" "$(. "$clone/install.d/setup/settings-file.sh" && refused_settings "$file")" ""
+		same "the refusal of $written" "$(. "$clone/install.d/setup/settings-file.sh" && refused_settings "$file")" ""
 		seen=$(systemd-run --quiet --wait --pipe --property=EnvironmentFile="$file" printenv T AFTER </dev/null)
 		same "$written, read by systemd" "$seen" "$meant"$'\n'after
 		seen=$(docker compose --env-file "$file" --file "$work/compose.yml" config --format json </dev/null | jq --raw-output '.services.x.labels | .t, .after | gsub("\\$\\$"; "$")')
@@ -139,8 +139,8 @@ other_recipients_are_named() {
 	nexus-setup --check >"$work/said" 2>&1 || status=$?
 	same "the exit code of --check" "$status" 78
 	says_all "$work/said" "${expected[@]}"
-	same "lines that are refused" "$(grep -c '^wrong ' "$work/said")" "$wrong"
-	same "identities in what it says" "$(grep -ciE 'AGE-SECRET-KEY-1[A-Z0-9]' "$work/said" || true)" 0
+	same "refused lines" "$(grep -c '^wrong ' "$work/said")" "$wrong"
+	same "identities in its output" "$(grep -ciE 'AGE-SECRET-KEY-1[A-Z0-9]' "$work/said" || true)" 0
 	exits 78 "${expected[0]}" nexus-setup --yes --model none
 	cp -a "$work/recipients" "$recipients"
 	exits 0 "nothing is missing" nexus-setup --check

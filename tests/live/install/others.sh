@@ -26,14 +26,14 @@ another_project_called_nexus() {
 	systemctl restart nexus-stack
 	ours=$(docker inspect --format '{{.Id}}' nexus-postgres nexus-redis)
 	same "theirs after ours has started" "$(ids nexus)" "$theirs"
-	same "what nexus-docker lists" "$(nexus-health --once --json | grep -c 'nexus-web' || true)" 0
+	same "nexus-docker's list" "$(nexus-health --once --json | grep -c 'nexus-web' || true)" 0
 	(cd /srv/nexus && docker compose up --detach --remove-orphans && docker compose down && docker compose up --detach) 2>&1
 	same "ours after theirs was started, stopped and started" "$(docker inspect --format '{{.Id}}' nexus-postgres nexus-redis)" "$ours"
 	healthy
 	theirs=$(ids nexus)
 	exits 0 "are removed from this machine" "$clone/install.sh" --uninstall --purge --yes
 	same "theirs after ours has gone" "$(ids nexus) $(docker volume ls --quiet)" "$theirs nexus_notes"
-	same "that it runs" "$(docker inspect --format '{{.State.Status}}' nexus-web-1)" running
+	same "whether it runs" "$(docker inspect --format '{{.State.Status}}' nexus-web-1)" running
 	remove_their_project /srv/nexus
 	nothing_is_left
 }
@@ -46,7 +46,7 @@ refused_and_untouched() {
 	same "the exit code ($said)" "$status" 69
 	[[ $said == *"$1"* ]] || { printf 'it said "%s"\n' "$said" >&2 && return 1; }
 	[[ $said != *"volume rm"* ]] || { printf 'it advises to remove a volume: "%s"\n' "$said" >&2 && return 1; }
-	same "what it has changed" "$(traces | diff <(cat <<<"$before") - | grep '^[<>]' | grep -v ' /run/nexus-locks$' || true)" ""
+	same "its changes" "$(traces | diff <(cat <<<"$before") - | grep '^[<>]' | grep -v ' /run/nexus-locks$' || true)" ""
 }
 
 container_of_anothers() {
@@ -72,7 +72,7 @@ metrics_of_anothers() {
 	exits 0 "NEXUS runs" install_now
 	systemctl restart nexus-metrics
 	exits 0 "Docker's volume nexus_grafana_data stays: nothing says that NEXUS created it" "$clone/install.sh" --uninstall --purge --yes
-	same "what is in it" "$(cat "$(docker volume inspect --format '{{.Mountpoint}}' nexus_grafana_data)/dashboards")" theirs
+	same "its content" "$(cat "$(docker volume inspect --format '{{.Mountpoint}}' nexus_grafana_data)/dashboards")" theirs
 	docker volume rm nexus_grafana_data >/dev/null
 	nothing_is_left
 }
@@ -182,7 +182,7 @@ another_account_for_the_jobs() {
 	same "the setting" "$(grep '^NEXUS_USER=' "$settings")" NEXUS_USER=memory
 
 	exits 0 "Its data is still here" "$clone/install.sh" --uninstall
-	same "what is left in /etc" "$(find /etc -name '*nexus*' -prune)" /etc/nexus
+	same "leftovers in /etc" "$(find /etc -name '*nexus*' -prune)" /etc/nexus
 	exits 0 "NEXUS runs" install_now
 	the_jobs_work
 	exits 0 "are removed from this machine" "$clone/install.sh" --uninstall --purge --yes
@@ -197,15 +197,15 @@ the_jobs_work() {
 	local id api=127.0.0.1:8003/memory text="the lighthouse keeper at $(date +%s%N)"
 	curl --silent --fail "$api/action" --json '{"action_type": "note", "action_details": {"content": "stays"}}' >/dev/null
 	id=$(curl --silent --fail "$api/action" --json "{\"action_type\": \"note\", \"action_details\": {\"content\": \"$text\"}}" | jq --raw-output .episode_id)
-	same "what a search finds" "$(curl --silent --fail "$api/search" --json '{"query": "lighthouse keeper"}' | jq --arg text "$text" '[.. | strings | select(. == $text)] | length')" 1
+	same "the search result" "$(curl --silent --fail "$api/search" --json '{"query": "lighthouse keeper"}' | jq --arg text "$text" '[.. | strings | select(. == $text)] | length')" 1
 	systemctl start nexus-backup nexus-restore-test nexus-purge nexus-health-ports nexus-remote-note nexus-embed-backfill nexus-alert-test
 	same "proven sets" "$(nexus-restore list --json | jq '[.. | objects | select(.proven == true)] | length > 0')" true
 	# Over nexus-purge's own socket.
 	curl --silent --fail --request DELETE "$api/episode/$id" >/dev/null
-	same "it after that" "$(curl --silent "$api/search" --json '{"query": "lighthouse keeper"}' | jq --arg text "$text" '[.. | strings | select(. == $text)] | length')" 0
+	same "copies after that" "$(curl --silent "$api/search" --json '{"query": "lighthouse keeper"}' | jq --arg text "$text" '[.. | strings | select(. == $text)] | length')" 0
 	same "failed units" "$(systemctl list-units --plain --no-legend --state=failed 'nexus-*')" ""
 	# Ignores the load of other programs.
-	same "that it has looked, and what is critical" "$({ nexus-health --once --json || true; } |
+	same "its round, and critical findings" "$({ nexus-health --once --json || true; } |
 		jq --raw-output '"\(.findings | length > 40) \([.findings[] | select(.level == "critical") | .id | select(test("^(cpu|pressure-)") | not)] | join(" "))"')" "true "
 	healthy
 }

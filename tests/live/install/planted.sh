@@ -158,7 +158,7 @@ what_a_model_gives_away() {
 	chown -hR nobody "$models"
 	cp -a /etc/nexus/nexus.env "$work/settings"
 	exits 0 "the model nice-model is in $state/models/nice-model" nexus-setup --yes --model "$hub/snapshots/nice-model"
-	same "what was copied" "$(cd "$state/models/nice-model" && sha256sum --quiet --check SHA256SUMS && find . -type f -printf '%u %m %P\n' | sort)" "root 644 SHA256SUMS
+	same "the copied files" "$(cd "$state/models/nice-model" && sha256sum --quiet --check SHA256SUMS && find . -type f -printf '%u %m %P\n' | sort)" "root 644 SHA256SUMS
 root 644 config.json
 root 644 model.safetensors
 root 644 tokenizer.json"
@@ -218,9 +218,9 @@ an_older_machine_is_mended() {
 	mv "$state/head.before" "$state/purge-ledger.head"
 	exits 0 "NEXUS runs" nexus-setup --yes
 	same "the victim" "$(look_of_victim)" "$before"
-	same "what was put aside" "$(find "$state"/put-aside.* -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | paste -sd' ')" ".ledger-moving installed metrics"
+	same "the entries moved aside" "$(find "$state"/put-aside.* -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | paste -sd' ')" ".ledger-moving installed metrics"
 	same "the ledger" "$(sha256sum <"$state/ledger/purge-ledger.jsonl")" "$sum"
-	same "what is left where it was" "$(find "$state" -maxdepth 1 -name 'purge-ledger*')" ""
+	same "leftovers in the old place" "$(find "$state" -maxdepth 1 -name 'purge-ledger*')" ""
 	same "its setting" "$(grep '^NEXUS_PURGE_LEDGER=' "$settings")" "NEXUS_PURGE_LEDGER=$state/ledger/purge-ledger.jsonl"
 	rm -r "$state"/put-aside.* "$state/installed" "$state/metrics.before"
 	mv "$state/installed.before" "$state/installed"

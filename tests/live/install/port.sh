@@ -126,7 +126,7 @@ strangers_port_is_told_at_the_end() {
 			nexus-setup --after-install --yes --model none
 		does_not_run "a free port: $listed" nexus-setup --yes --model none
 		fails "belongs to another user's program" env NEXUS_URL="http://$listed" python3 -B "$clone/docs/examples/nexus_client.py" remember secret
-		same "what the stranger was asked" "$(grep -c HTTP "$work/asked" || true)" 0
+		same "requests to the stranger" "$(grep -c HTTP "$work/asked" || true)" 0
 		stranger_goes
 		exits 0 "NEXUS runs" nexus-setup --yes --model none
 		same "the sockets" "$(systemctl is-active nexus-api.socket nexus-api-ipv6.socket | sort -u)" active
@@ -150,7 +150,7 @@ strangers_port_that_is_bound_only() {
 	does_not_run "127.0.0.1:8003, where NEXUS's API listens, belongs to another program: it has bound the port but does not listen" nexus-setup --yes --model none
 	does_not_run "it has bound the port but does not listen" nexus-setup --after-install --yes --model none
 	fails "belongs to another user's program" env NEXUS_TOKEN_FILE="$work/token" bash -c "$(declare -f in_the_gap); in_the_gap $stranger $client remember secret"
-	same "what the stranger was asked" "$(grep -cE 'HTTP|secret|Bearer' "$work/asked" || true)" 0
+	same "requests to the stranger" "$(grep -cE 'HTTP|secret|Bearer' "$work/asked" || true)" 0
 	stranger_goes
 	rm "$work/token"
 	exits 0 "NEXUS runs" nexus-setup --yes --model none
@@ -163,7 +163,7 @@ strangers_on_other_addresses_stop_nobody() {
 	exits 0 "" as_daemon http://127.0.0.1:8003 remember "beside a stranger"
 	exits 0 "" as_daemon 'http://[::1]:8003' recall "beside a stranger"
 	fails "belongs to another user's program" as_daemon http://127.0.0.5:8003 remember secret
-	same "what the stranger was asked" "$(grep -c HTTP "$work/asked" || true)" 0
+	same "requests to the stranger" "$(grep -c HTTP "$work/asked" || true)" 0
 	stranger_goes
 }
 
@@ -177,7 +177,7 @@ own_programs_are_asked() {
 		stranger_goes
 		a_stranger "$address" "$([[ $address == :: ]] && echo '*' || echo "$address"):8003"
 		fails "belongs to another user's program" as_daemon http://127.0.0.1:8003 remember secret
-		same "what the stranger was asked" "$(grep -c HTTP "$work/asked" || true)" 0
+		same "requests to the stranger" "$(grep -c HTTP "$work/asked" || true)" 0
 		stranger_goes
 	done
 	exits 0 "NEXUS runs" nexus-setup --yes --model none

@@ -49,7 +49,7 @@ check_tries_a_unit() {
 	exits 0 "nothing is missing" "$clone/install.sh" --check --bin-dir "$clone/bin"
 	rm -r "$directory" /etc/systemd/system/service.d
 	# A unit that does not start at all.
-	same "what is named" "$(. "$clone/install.d/setup/say.sh" && . "$clone/install.d/setup/check.sh" && . "$clone/install.d/setup/sandbox.sh" && program=x needed_by_units=(LoadCredential= RootDirectory=/nowhere) && check_sandbox | cut -d: -f1)" \
+	same "names" "$(. "$clone/install.d/setup/say.sh" && . "$clone/install.d/setup/check.sh" && . "$clone/install.d/setup/sandbox.sh" && program=x needed_by_units=(LoadCredential= RootDirectory=/nowhere) && check_sandbox | cut -d: -f1)" \
 		"missing  RootDirectory=/nowhere for units"
 	systemctl daemon-reload
 	nothing_is_left

@@ -9,13 +9,13 @@ apt_said() { grep -qF -- "$1" "$work/apt" || { printf 'apt has not said "%s" but
 comes_with_apt() {
 	apt_now install "$deb"
 	apt_said 'Set it up and start it with: sudo nexus-setup'
-	same "units that are on" "$(systemctl list-unit-files --no-legend 'nexus*' | awk '$2 == "enabled"')" ""
+	same "enabled units" "$(systemctl list-unit-files --no-legend 'nexus*' | awk '$2 == "enabled"')" ""
 	same "units that run" "$(systemctl list-units --no-legend 'nexus*')" ""
 	# systemd-tmpfiles creates /etc/nexus, with only a directory for certificates.
 	same "files in /etc/nexus" "$(find /etc/nexus -type f)" ""
 	same "files that dpkg does not know" "$(find /usr /etc -xdev \( -path /usr/local -o -path /etc/nexus \) -prune -o -iname '*nexus*' -exec dpkg --search {} + 2>&1 | grep 'no path found' || true)" ""
 	fails "an owner must be chosen" nexus-setup --yes
-	same "files that are not as they were packed" "$(dpkg --verify nexus)" ""
+	same "changed files of the package" "$(dpkg --verify nexus)" ""
 }
 
 # Types the end of the owner's key, once wrong.
@@ -42,7 +42,7 @@ first_set_is_proven() {
 units_are_verified() {
 	local unit said=''
 	for unit in /usr/lib/systemd/system/nexus*; do said+=$(systemd-analyze verify --man=no "$(basename "${unit/@./@x.}")" 2>&1)$'\n'; done
-	same "what systemd-analyze verify says" "$(grep -v 'Failed to parse boolean value, ignoring: identity$' <<<"$said" | grep . | sort -u)" ""
+	same "the output of systemd-analyze verify" "$(grep -v 'Failed to parse boolean value, ignoring: identity$' <<<"$said" | grep . | sort -u)" ""
 	same "paths of the other way" "$(grep -rlF /usr/local/share/nexus /usr/lib/systemd/system /usr/share/man /usr/share/nexus /usr/sbin/nexus-* 2>/dev/null || true)" ""
 	test -s /usr/share/man/man8/nexus-backup.8.gz
 }
@@ -85,7 +85,7 @@ signals_are_an_end() {
 		same "the exit code after SIG$signal" "$status" $((128 + $(kill -l "$signal")))
 		grep -q 'stopped while starting the servers' "$work/signal"
 		await 30 flock --nonblock /run/nexus-locks/setup true
-		same "what of NEXUS is on and does not run" "$(systemctl is-active nexus.target nexus-stack nexus-health nexus-backup.timer nexus-api.socket | sort -u)" active
+		same "enabled units that do not run" "$(systemctl is-active nexus.target nexus-stack nexus-health nexus-backup.timer nexus-api.socket | sort -u)" active
 		healthy
 	done
 	rm -r "$held" "${drop_in%/*}"

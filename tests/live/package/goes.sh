@@ -10,7 +10,7 @@ removed_and_taken_up_again() {
 	apt_said 'to use it again, run nexus-setup'
 	nexus-setup --yes >/dev/null
 	same "the row" "$(as_owner --command="SELECT content FROM nexus_memory.zep_episodic_memory WHERE content = 'stays'")" stays
-	same "a unit that was on" "$(systemctl is-enabled nexus-backup.timer)" enabled
+	same "an enabled unit" "$(systemctl is-enabled nexus-backup.timer)" enabled
 	same "a unit that the person had switched off" "$(systemctl is-enabled nexus-alert-test.timer || true)" disabled
 }
 
@@ -35,7 +35,7 @@ purge_of_all_leaves_nothing() {
 	echo 'nexus nexus/purge-backups boolean true' | debconf-set-selections
 	apt_now purge nexus
 	no_traces_since "$work/traces"
-	same "what debconf knows" "$(debconf-show nexus)" ""
+	same "debconf's entries" "$(debconf-show nexus)" ""
 }
 
 # sets_kept SETTING DIRECTORY: purges the package with NEXUS_BACKUP_DIR=SETTING and a set in DIRECTORY; each file of the set must stay.
@@ -54,7 +54,7 @@ sets_kept() {
 	apt_now purge nexus
 	same "files with NEXUS_BACKUP_DIR=$setting" "$(find "$directory"/ /var/lib/nexus/proofs -type f -exec sha256sum {} + | sort)" "$before"
 	same "whose they are" "$(stat --format=%U "$directory"/000001-*)" nexus
-	same "what else is left" "$(ls -d /etc/nexus /run/nexus /var/lib/nexus/leftover 2>/dev/null || true)" ""
+	same "other leftovers" "$(ls -d /etc/nexus /run/nexus /var/lib/nexus/leftover 2>/dev/null || true)" ""
 	apt_said 'its backups are still in'
 	rm -rf --one-file-system /var/lib/nexus /srv/sets
 	userdel nexus
@@ -102,10 +102,10 @@ purge_follows_no_link() {
 	apt_now purge nexus || status=$?
 	same "the victim" "$(find "$victim" | sort | sha256sum)" "$before"
 	same "the exit code of apt" "$status" 0
-	same "what is left" "$(find /etc/nexus /run/nexus /var/lib/nexus -mindepth 1 -not -path "$deep*" 2>/dev/null | sort | paste -sd' ')" \
+	same "leftovers" "$(find /etc/nexus /run/nexus /var/lib/nexus -mindepth 1 -not -path "$deep*" 2>/dev/null | sort | paste -sd' ')" \
 		"$backups $backups/$set $backups/$set/SHA256SUMS $ledger /var/lib/nexus/proofs"
 	# The attacker may have replaced the directory above the set by the link.
-	if [[ ! -L $deep ]]; then same "what is left where it attacked" "$(find "$deep" -mindepth 1 -not -path "$deep/sets*")" ""; fi
+	if [[ ! -L $deep ]]; then same "leftovers in the attacked directory" "$(find "$deep" -mindepth 1 -not -path "$deep/sets*")" ""; fi
 	wait "$attacker"
 	(($(tail -n 1 "$work/exchanged") > 0))
 	rm -rf --one-file-system /var/lib/nexus "$victim"

@@ -17,7 +17,7 @@ while_storing() {
 	wait "$client" || status=1
 	sed "s/^/   $name: /" "$work/$name.said" >&3
 	missing=$(comm -23 <(grep -vx mark "$work/$name.stored" | sort) <(stored_contents | sort))
-	same "what was answered as stored and is not there" "$missing" ""
+	same "lost acknowledged episodes" "$missing" ""
 	return "$status"
 }
 

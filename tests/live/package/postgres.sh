@@ -50,7 +50,7 @@ started_at() { docker inspect --format '{{.State.StartedAt}}' nexus-postgres; }
 as_before() {
 	same "the server" "$(major_that_runs)" 17
 	same "the memory" "$(digest)" "$1"
-	same "jobs that are on and do not run" "$(systemctl is-active nexus-backup.timer nexus-purge.timer nexus-health.service | sort -u)" active
+	same "enabled jobs that do not run" "$(systemctl is-active nexus-backup.timer nexus-purge.timer nexus-health.service | sort -u)" active
 	as_program --command='SELECT 1' >/dev/null
 	stored_again before
 	same "clusters" "$(clusters_here)" 17
@@ -63,7 +63,7 @@ place_of_clusters() { docker volume inspect --format '{{.Mountpoint}}' nexus_pos
 stored_again() {
 	curl --silent --show-error --fail --retry 20 --retry-all-errors --retry-delay 1 --output /dev/null 127.0.0.1:8003/memory/action \
 		--json "{\"action_type\": \"note\", \"action_details\": {\"content\": \"$1\"}}"
-	same "what was stored" "$(as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = '$1' RETURNING 1" | sort -u)" 1
+	same "stored episodes" "$(as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = '$1' RETURNING 1" | sort -u)" 1
 }
 
 backup_runs="pgrep --exact nexus-backup"
@@ -99,7 +99,7 @@ hung_up() {
 	await 300 ended
 	same "the server" "$(major_that_runs)" 18
 	same "the memory" "$(digest)" "$before"
-	same "jobs that are on and do not run" "$(systemctl is-active nexus-backup.timer nexus-purge.timer nexus-health.service | sort -u)" active
+	same "enabled jobs that do not run" "$(systemctl is-active nexus-backup.timer nexus-purge.timer nexus-health.service | sort -u)" active
 	stored_again after
 	nexus-upgrade-postgres --yes --back >/dev/null
 	nexus-upgrade-postgres --yes --finish >/dev/null
@@ -113,7 +113,7 @@ stopped_while_a_cluster_is_made() {
 		--volume "$keys/postgres_password:/run/secrets/postgres_password:ro" --entrypoint bash "$old_image" /nexus/start.sh postgres >/dev/null
 	await 30 docker exec half test -d /tmp/cluster/docker.new
 	docker stop half >/dev/null
-	same "how it ended" "$(docker inspect --format '{{.State.ExitCode}}' half)" 143
+	same "its end" "$(docker inspect --format '{{.State.ExitCode}}' half)" 143
 	docker rm half >/dev/null
 }
 
@@ -129,7 +129,7 @@ stack_started_meanwhile() {
 	await 180 stores_meanwhile
 	systemctl kill --signal=CONT nexus-upgrade-postgres.service
 	if wait "$!"; then echo "the upgrade succeeded" >&2 && return 1; fi
-	same "what was stored meanwhile" "$(as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = 'meanwhile' RETURNING 1")" 1
+	same "episodes stored meanwhile" "$(as_owner --command="DELETE FROM nexus_memory.zep_episodic_memory WHERE content = 'meanwhile' RETURNING 1")" 1
 	as_before "$before"
 }
 
@@ -148,7 +148,7 @@ superuser_writes_meanwhile() {
 	kill -CONT "$(pgrep --exact nexus-backup)"
 	if wait "$!"; then echo "the upgrade succeeded" >&2 && return 1; fi
 	grep -q 'another session wrote during the backup' "$work/upgrade"
-	same "what was written" "$(as_owner --command='SELECT count(*) FROM public.late')" 1
+	same "rows written" "$(as_owner --command='SELECT count(*) FROM public.late')" 1
 	as_owner --command='DROP TABLE public.late'
 	as_before "$before"
 }
@@ -206,7 +206,7 @@ rest_came_along() {
 	same "whether mallory is a superuser" "$(as_owner --command="SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'")" f
 	same "work_mem" "$(as_owner --command='SHOW work_mem')" 33MB
 	PGPASSWORD='of the reporter' psql -XAtq --host=/run/nexus/postgres --username=reporter --dbname=notes --command='SELECT 1' >/dev/null
-	same "dumps that are left" "$(ls "$(place_of_clusters)")" $'17\n18'
+	same "leftover dumps" "$(ls "$(place_of_clusters)")" $'17\n18'
 	same "hashes of passwords in the journal" "$(journalctl --output=cat | grep --count 'SCRAM-SHA-256\$' || true)" 0
 	same "hashes of passwords in the server's log" "$(docker logs nexus-postgres 2>&1 | grep --count 'SCRAM-SHA-256\$' || true)" 0
 }

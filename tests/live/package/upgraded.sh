@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2154 # here, work, deb and next are those of tests/live/package.sh
 
 sets() { find /var/lib/nexus/backups -mindepth 1 -maxdepth 1 -type d -name '0*' -printf '%f\n' | sort; }
-tomorrows_table_is() { same "that there is a table of tomorrow" "$(as_owner --command="SELECT CASE WHEN to_regclass('nexus_memory.of_tomorrow') IS NULL THEN 'no' ELSE 'yes' END")" "$1"; }
+tomorrows_table_is() { same "the next version's table" "$(as_owner --command="SELECT CASE WHEN to_regclass('nexus_memory.of_tomorrow') IS NULL THEN 'no' ELSE 'yes' END")" "$1"; }
 image_that_runs() { docker inspect --format '{{.Config.Image}}' nexus-postgres; }
 
 # The next version has another image, another table and another setting.
@@ -41,7 +41,7 @@ no_odd_settings() {
 	fails "begins with export: write NAME=value without it" install_loudly "$next"
 	# shellcheck disable=SC2016 # dpkg's own
 	same "the package" "$(dpkg-query --show --showformat='${db:Status-Abbrev}${Version}' nexus)" "ii 0.1.0"
-	same "what dpkg has half done" "$(dpkg --audit)" ""
+	same "half-installed packages" "$(dpkg --audit)" ""
 	curl --silent --fail --output /dev/null 127.0.0.1:8003/health
 	cp -a "$work/settings" /etc/nexus/nexus.env
 }
@@ -75,7 +75,7 @@ way_back_of_the_memory() {
 	nexus-restore apply "${before%%-*}" --yes >/dev/null
 	systemctl reload nexus-stack
 	tomorrows_table_is no
-	same "what migrations it has seen" "$(as_owner --command='SELECT max(version) < 99 FROM nexus_memory.migrations')" t
+	same "its migrations" "$(as_owner --command='SELECT max(version) < 99 FROM nexus_memory.migrations')" t
 	curl --silent --fail 127.0.0.1:8003/memory/action --json '{"action_type": "note", "action_details": {"content": "after the way back"}}' >/dev/null
 }
 
@@ -167,12 +167,12 @@ with_another_account() {
 	sed -i 's/^NEXUS_USER=.*/NEXUS_USER=nexus/' "$settings"
 	fails "belong to the user memory" install_loudly --reinstall "$next"
 	sed -i 's/^NEXUS_USER=.*/NEXUS_USER=memory/' "$settings"
-	same "what dpkg has half done" "$(dpkg --audit)" ""
+	same "half-installed packages" "$(dpkg --audit)" ""
 	# NEXUS_USER in a shell has no effect here.
 	NEXUS_USER=other apt_now install --allow-downgrades "$deb"
 	healthy
 	apt_now remove nexus
-	same "what is left in /etc" "$(find /etc -name '*nexus*' -prune)" /etc/nexus
+	same "leftovers in /etc" "$(find /etc -name '*nexus*' -prune)" /etc/nexus
 	echo 'nexus nexus/purge-backups boolean true' | debconf-set-selections
 	apt_now purge nexus
 	same "the account" "$(getent passwd nexus && getent group nexus && find /home/nexus -printf '%p %u %g %T@\n' | sort)" "$before"

@@ -158,7 +158,7 @@ a_run_at_work_is_not_in_the_way() {
 	same "lines" "$(lines)" "$((lines + 3))"
 	nexus-purge --ledger >/dev/null
 	nexus-purge --json >"$work/next"
-	same "what the next run finished" "$(jq '.finished >= 1' "$work/next")" true
+	same "decisions that the next run finished" "$(jq '.finished >= 1' "$work/next")" true
 }
 run_waits_for_the_row() {
 	[[ $(memory --command="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexus-purge' AND wait_event_type = 'Lock'") -ge 1 ]]

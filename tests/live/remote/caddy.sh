@@ -6,7 +6,7 @@ only_443_and_80_answer() {
 	same "ports by IPv6" "$(scan "$friend6" "$machine_here6")" "80 443"
 	same "ports by UDP" "$(udp_listeners)" 443
 	from "$friend" "http://nexus.test/memory/x?secret=1" >/dev/null
-	same "what 80 answers" "$(<"$work/status") $(tr -d '\r' <"$work/header" | sed -n 's/^[Ll]ocation: //p')" "308 https://nexus.test/memory/x?secret=1"
+	same "the answer on port 80" "$(<"$work/status") $(tr -d '\r' <"$work/header" | sed -n 's/^[Ll]ocation: //p')" "308 https://nexus.test/memory/x?secret=1"
 }
 
 who_is_off_the_list_finds_no_port() {
@@ -21,11 +21,11 @@ who_is_off_the_list_has_no_answer_of_caddy_either() {
 	for url in https://nexus.test/health http://nexus.test/ http://nexus.test/.well-known/acme-challenge/x; do
 		fails "" from "$stranger" --header "X-Forwarded-For: $friend" "$url"
 		same "the status of $url" "$(<"$work/status")" 000
-		same "what came" "$(cat "$work/header")" ""
+		same "the received header" "$(cat "$work/header")" ""
 	done
 	status_is 401 from "$friend" https://nexus.test/health
 	systemctl reload nexus-proxy.service
-	same "what is let through again" "$(scan "$stranger")" ""
+	same "ports open again" "$(scan "$stranger")" ""
 }
 
 memory_works_from_outside() {
@@ -89,7 +89,7 @@ another_name_is_nothing() {
 	fails "" from "$friend" --resolve "other.test:443:$machine_here" https://other.test/health
 	fails "" from "$friend" "https://$machine_here/health"
 	fails "" from "$friend" --header 'Host: other.test' https://nexus.test/health
-	same "what came" "$(cat "$work/header")" ""
+	same "the received header" "$(cat "$work/header")" ""
 }
 
 headers_for_browsers() {
@@ -112,14 +112,14 @@ log_tells_nothing_of_what_was_asked() {
 	grep -q '"uri":"/memory/episodic/recent"' "$work/log"
 	grep -q "\"remote_ip\":\"$friend\"" "$work/log"
 	if grep -qF -e xyzzy -e Bearer -e "$(token)" "$work/log"; then return 1; fi
-	same "how it is kept" "$(docker inspect --format '{{.HostConfig.LogConfig.Type}} {{index .HostConfig.LogConfig.Config "max-size"}} {{index .HostConfig.LogConfig.Config "max-file"}}' nexus-proxy)" "json-file 10m 5"
+	same "its storage" "$(docker inspect --format '{{.HostConfig.LogConfig.Type}} {{index .HostConfig.LogConfig.Config "max-size"}} {{index .HostConfig.LogConfig.Config "max-file"}}' nexus-proxy)" "json-file 10m 5"
 	if journalctl --unit=nexus-api --unit=nexus-proxy --output=cat | found -F -e xyzzy -e "$(token)"; then return 1; fi
 }
 
 container_is_confined() {
 	same "who, and with what" "$(docker inspect --format '{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.CapAdd}} {{.HostConfig.CgroupParent}}' nexus-proxy | sed 's/\[CAP_/[/')" "766:766 true [ALL] [NET_BIND_SERVICE] nexus-proxy.slice"
 	same "its mounts" "$(docker inspect --format '{{range .Mounts}}{{.Destination}} {{.RW}}{{"\n"}}{{end}}' nexus-proxy | sort | paste -sd' ')" " /data true /etc/caddy false /run/nexus-proxy false /tls false"
-	same "what it may do" "$(awk '/^CapBnd/ { print $2 }' "/proc/$(docker inspect --format '{{.State.Pid}}' nexus-proxy)/status")" 0000000000000400
+	same "its capabilities" "$(awk '/^CapBnd/ { print $2 }' "/proc/$(docker inspect --format '{{.State.Pid}}' nexus-proxy)/status")" 0000000000000400
 	# Caddy's admin port.
 	fails "" curl --silent --max-time 5 http://127.0.0.1:2019/config/
 }

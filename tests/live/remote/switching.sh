@@ -21,7 +21,7 @@ off_leaves_nothing() {
 	switch off
 	nothing_is_there
 	same "processes" "$(pgrep --count --exact caddy || true)" 0
-	same "what the kernel was told" "$(systemctl show --property=IPAddressAllow,IPAddressDeny nexus-proxy.slice)" $'IPAddressAllow=\nIPAddressDeny='
+	same "the kernel's address lists" "$(systemctl show --property=IPAddressAllow,IPAddressDeny nexus-proxy.slice)" $'IPAddressAllow=\nIPAddressDeny='
 	same "failed units" "$(systemctl list-units --failed --no-legend --plain 'nexus-*' | cut -d' ' -f1)" ""
 }
 
@@ -79,7 +79,7 @@ back_with_the_same_authority() {
 	switch caddy
 	await 30 status_is 200 with_token "$friend" /health
 	same "ports" "$(scan "$friend")" "80 443"
-	same "of the stranger" "$(scan "$stranger")" ""
+	same "ports open to the stranger" "$(scan "$stranger")" ""
 }
 
 reboot_keeps_the_choice() {
@@ -87,7 +87,7 @@ reboot_keeps_the_choice() {
 	await 120 systemctl is-active --quiet nexus-proxy.service
 	await 60 status_is 200 with_token "$friend" /health
 	same "ports" "$(scan "$friend")" "80 443"
-	same "of the stranger" "$(scan "$stranger")" ""
+	same "ports open to the stranger" "$(scan "$stranger")" ""
 	# shellcheck disable=SC2016 # a new shell expands it each time
 	await 60 eval '[[ $(systemctl is-system-running) == running ]]'
 }

@@ -21,7 +21,7 @@ tailscale_is_asked_for_the_right_thing() {
 	journalctl --unit=nexus-tailscale --output=cat | found 'it is 1.92.3, which cannot serve a Unix socket. Upgrade it to 1.94 or newer'
 	printf '1.94.1\n' >/run/tailscale-version
 	switch tailscale
-	same "what it serves" "$(cat "$asked")" "443 unix:/run/nexus/proxy/api.sock"
+	same "what is served" "$(cat "$asked")" "443 unix:/run/nexus/proxy/api.sock"
 	same "the units" "$(systemctl is-active nexus-tailscale.service nexus-api-proxy.socket nexus-proxy.service | paste -sd' ' || true)" "active active inactive"
 	same "ports from outside" "$(scan "$friend")" ""
 	# Like tailscaled: as root, over the socket, with the tailnet's address in the header.

@@ -84,7 +84,7 @@ token_changes_without_a_lost_request() {
 	systemctl restart nexus-api.service
 	touch "$work/enough"
 	wait "$asking"
-	same "what the old one had meanwhile" "$(sort -u "$work/codes")" 200
+	same "statuses with the old token" "$(sort -u "$work/codes")" 200
 	sed -i 1d "$file"
 	same "its mode" "$(stat --format='%U %a' "$file")" "root 600"
 	systemctl restart nexus-api.service

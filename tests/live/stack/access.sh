@@ -5,7 +5,7 @@ system_runs() { same "the system's state" "$(systemctl is-system-running)" runni
 
 no_port() {
 	# systemd listens for the API; the servers do not listen.
-	same "what listens" "$(ss --no-header --listening --tcp --udp --processes --numeric | grep -E 'postgres|redis|docker-proxy|nexus|:8003' | awk '{ print $5 }' | sort | paste -sd' ')" "127.0.0.1:8003 [::1]:8003"
+	same "listeners" "$(ss --no-header --listening --tcp --udp --processes --numeric | grep -E 'postgres|redis|docker-proxy|nexus|:8003' | awk '{ print $5 }' | sort | paste -sd' ')" "127.0.0.1:8003 [::1]:8003"
 	same "PostgreSQL's network" "$(docker exec nexus-postgres ls /sys/class/net)" lo
 	same "Redis' network" "$(docker exec nexus-redis ls /sys/class/net)" lo
 }

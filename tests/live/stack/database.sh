@@ -5,10 +5,10 @@ agents_see_their_own() {
 	as_program --command="INSERT INTO $episodes (content) VALUES ('check: of nobody who knows of agents')" \
 		--command="SET nexus.agent_id = 'check-a'" --command="INSERT INTO $episodes (content, agent_id) VALUES ('check: a', 'check-a')" \
 		--command="SET nexus.agent_id = 'check-b'" --command="INSERT INTO $episodes (content, agent_id) VALUES ('check: b', 'check-b')"
-	same "what no setting sees" "$(as_program --command="SELECT string_agg(content, ',') FROM $episodes WHERE content LIKE 'check: %'")" "check: of nobody who knows of agents"
-	same "what a sees" "$(as_program --command="SET nexus.agent_id = 'check-a'" --command="SELECT string_agg(content, ',') FROM $episodes")" "check: a"
-	same "what the empty agent sees" "$(as_program --command="SET nexus.agent_id = ''" --command="SELECT count(*) FROM $episodes")" 0
-	same "what a changes of b" "$(as_program --command="SET nexus.agent_id = 'check-a'" --command="WITH x AS (UPDATE $episodes SET content = 'x' WHERE content = 'check: b' RETURNING 1) SELECT count(*) FROM x")" 0
+	same "the view without a setting" "$(as_program --command="SELECT string_agg(content, ',') FROM $episodes WHERE content LIKE 'check: %'")" "check: of nobody who knows of agents"
+	same "a's view" "$(as_program --command="SET nexus.agent_id = 'check-a'" --command="SELECT string_agg(content, ',') FROM $episodes")" "check: a"
+	same "the empty agent's view" "$(as_program --command="SET nexus.agent_id = ''" --command="SELECT count(*) FROM $episodes")" 0
+	same "b's rows that a changed" "$(as_program --command="SET nexus.agent_id = 'check-a'" --command="WITH x AS (UPDATE $episodes SET content = 'x' WHERE content = 'check: b' RETURNING 1) SELECT count(*) FROM x")" 0
 	fails "row-level security" as_program --command="SET nexus.agent_id = 'check-a'" --command="INSERT INTO $episodes (content, agent_id) VALUES ('x', 'check-b')"
 	fails "row-level security" as_program --command="SET nexus.agent_id = 'check-a'" --command="UPDATE $episodes SET agent_id = 'check-b'"
 	fails "row-level security" as_program --command="SET nexus.agent_id = ''" --command="INSERT INTO $episodes (content) VALUES ('x')"
@@ -59,7 +59,7 @@ many_rows() {
 no_text_in_a_log() {
 	fails "zep_importance_score_range" as_program --command="INSERT INTO $episodes (content, importance_score) VALUES ('whisper-in-a-row', 7)"
 	fails "does not exist" as_program --command="INSERT INTO $episodes (content, tags) VALUES ('whisper-in-a-statement', no_such_column)"
-	same "what the log has of it" "$(docker logs nexus-postgres 2>&1 | grep whisper || true)$(journalctl --no-pager --all --output=export | grep -aF whisper || true)" ""
+	same "its lines in the log" "$(docker logs nexus-postgres 2>&1 | grep whisper || true)$(journalctl --no-pager --all --output=export | grep -aF whisper || true)" ""
 }
 
 # plan INDEX AGENT SQL: the planner must choose INDEX by itself for a program's query as AGENT.
@@ -81,7 +81,7 @@ searches_use_their_index() {
 
 # The nearest rows of the table belong to other agents; a search must still find ten of the agent's own.
 nearest_of_ones_own() {
-	same "how many of ten are found" "$(as_program --command="SET nexus.agent_id = 'check-few'" --command='SET enable_seqscan = off' --command='SET enable_sort = off' \
+	same "found of ten" "$(as_program --command="SET nexus.agent_id = 'check-few'" --command='SET enable_seqscan = off' --command='SET enable_sort = off' \
 		--command="SELECT count(*) FROM (SELECT FROM $episodes ORDER BY embedding <=> array_fill(0.5::real, ARRAY[384])::vector LIMIT 10) x")" 10
 }
 

@@ -16,7 +16,7 @@ stop_and_start() {
 	# The target stops at once; its units stop later.
 	await 60 inactive
 	same "containers after a stop" "$(docker ps --quiet --filter name=nexus-)" ""
-	same "how PostgreSQL ended" "$(docker logs nexus-postgres 2>&1 | grep -c 'database system is shut down')" 1
+	same "PostgreSQL's end" "$(docker logs nexus-postgres 2>&1 | grep -c 'database system is shut down')" 1
 	systemctl start nexus.target
 	await 60 systemctl is-active --quiet nexus-stack.service
 	systemctl is-active --quiet nexus-backup.timer
