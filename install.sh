@@ -55,10 +55,10 @@ stage() {
 # Each step skips what is already done, so a second run upgrades, or continues where the first one stopped.
 install_here() {
 	trap explain_the_end EXIT
-	not_the_package
+	refuse_package
 	doing "checking this machine"
 	check_machine
-	owner_can_be_known
+	require_owner
 	doing "building the helpers"
 	build_helpers
 	doing "checking what an earlier NEXUS left"
@@ -117,7 +117,7 @@ while (($#)); do
 		shift
 		;;
 	--model)
-		model=$(model_named "${2-}")
+		model=$(parse_model "${2-}")
 		for_setup+=(--model "$model")
 		shift
 		;;

@@ -4,7 +4,7 @@
 uninstall() {
 	local place
 	place=$(place_of_backups)
-	not_the_package
+	refuse_package
 	if [[ $purge == yes ]]; then
 		say_what_purge_removes "$place"
 		[[ $yes == yes ]] || type_purge
@@ -35,7 +35,7 @@ uninstall() {
 }
 
 # Only apt may remove what apt installed. With both installations, systemd would run one while an upgrade replaces the other.
-not_the_package() {
+refuse_package() {
 	[[ ! -e /usr/lib/systemd/system/nexus.target ]] ||
 		stop 69 "NEXUS is on this machine as a package: apt-get install ./nexus_….deb upgrades it, apt-get remove nexus removes it and keeps the data"
 }

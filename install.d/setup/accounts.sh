@@ -3,14 +3,14 @@
 # shellcheck shell=bash
 
 # Lines of `jobs NAME`, `user NAME UID`, `group NAME GID`, `volume NAME CREATED`. The list is trusted only if root owns it.
-made_here=/var/lib/nexus/installed/made
+created_list=/var/lib/nexus/installed/made
 
 # is_roots_file FILE: whether root owns it, and it is a regular file with a single link.
 is_roots_file() { [[ $(stat --format='%u %h %F' -- "$1" 2>/dev/null) =~ ^'0 1 regular '(empty )?file$ ]]; }
 
 # Gives /var/lib/nexus to root. Moves aside entries that the user of the jobs may have put where root or another job expects its own:
 # until 0.1.0 that user owned the directory. After the first command no other user can change these names.
-take_places() {
+secure_directories() {
 	local name place aside
 	[[ -d /var/lib/nexus ]] || return 0
 	chown root:root /var/lib/nexus
@@ -33,32 +33,32 @@ take_places() {
 	done
 }
 
-was_made() { is_roots_file "$made_here" && grep -qxF -- "$1" "$made_here"; }
+was_created() { is_roots_file "$created_list" && grep -qxF -- "$1" "$created_list"; }
 
-# note_made LINE
-note_made() {
-	was_made "$1" && return
-	is_roots_file "$made_here" || rm -f -- "$made_here"
-	install -d --mode=0700 --owner=root --group=root "${made_here%/*}"
-	printf '%s\n' "$1" >>"$made_here"
+# record_created LINE: adds it to the list, unless it is there.
+record_created() {
+	was_created "$1" && return
+	is_roots_file "$created_list" || rm -f -- "$created_list"
+	install -d --mode=0700 --owner=root --group=root "${created_list%/*}"
+	printf '%s\n' "$1" >>"$created_list"
 }
 
 # field NUMBER DATABASE NAME: prints that field of the entry that getent finds.
 field() { getent "$2" "$3" | cut -d: -f"$1" || true; }
 
 # Whether the user looks like one from sysusers.d/nexus.conf: then a version that kept no list created it.
-looks_made() { [[ $(field 5 passwd "$1") == "NEXUS "* && $(field 7 passwd "$1") == */nologin ]] && (($(field 3 passwd "$1") < 1000)); }
+looks_created() { [[ $(field 5 passwd "$1") == "NEXUS "* && $(field 7 passwd "$1") == */nologin ]] && (($(field 3 passwd "$1") < 1000)); }
 
-user_is_ours() { was_made "user $1 $(field 3 passwd "$1")" || { [[ ! -e $made_here ]] && looks_made "$1"; }; }
+user_is_ours() { was_created "user $1 $(field 3 passwd "$1")" || { [[ ! -e $created_list ]] && looks_created "$1"; }; }
 group_is_ours() {
-	was_made "group $1 $(field 3 group "$1")" ||
-		{ [[ ! -e $made_here ]] && looks_made "$1" && [[ $(field 4 passwd "$1") == "$(field 3 group "$1")" ]]; }
+	was_created "group $1 $(field 3 group "$1")" ||
+		{ [[ ! -e $created_list ]] && looks_created "$1" && [[ $(field 4 passwd "$1") == "$(field 3 group "$1")" ]]; }
 }
 
 # Prints the account that the jobs of this machine use so far.
-user_so_far() {
+recorded_user() {
 	local name=''
-	if is_roots_file "$made_here"; then name=$(sed -n 's/^jobs //p' "$made_here" | tail -n 1); fi
+	if is_roots_file "$created_list"; then name=$(sed -n 's/^jobs //p' "$created_list" | tail -n 1); fi
 	# Versions without NEXUS_USER recorded no account.
 	if [[ -z $name ]] && user_is_ours nexus; then name=nexus; fi
 	# The list may be a copy from another machine, and a person may have an account of that name on this one.
@@ -66,13 +66,13 @@ user_so_far() {
 }
 
 # Prints the values of NEXUS_USER in the environment and in nexus.env, one a line.
-users_wanted() { printf '%s\n' "${NEXUS_USER-}" "$(setting_of /etc/nexus/nexus.env NEXUS_USER)" | grep . || true; }
+requested_users() { printf '%s\n' "${NEXUS_USER-}" "$(setting_of /etc/nexus/nexus.env NEXUS_USER)" | grep . || true; }
 
 # systemd allows 31 characters, and the longest account adds -proxy.
 user_name='[a-z_][a-z0-9_-]{0,24}'
 
 # The user and group of the jobs, for every script. A recorded account wins over the settings.
-jobs_user=$({ users_wanted && user_so_far; } | LC_ALL=C grep -xE "$user_name" | tail -n 1 || true)
+jobs_user=$({ requested_users && recorded_user; } | LC_ALL=C grep -xE "$user_name" | tail -n 1 || true)
 jobs_user=${jobs_user:-nexus}
 accounts=("$jobs_user" "$jobs_user-api" "$jobs_user-proxy")
 
@@ -87,7 +87,7 @@ refused_user() {
 			echo "NEXUS_USER=$name, but NEXUS's files on this machine belong to the user $jobs_user: write NEXUS_USER=$jobs_user. It changes only with a new installation"
 			return
 		fi
-	done < <(users_wanted)
+	done < <(requested_users)
 }
 
 # Prints the members of the group $1, and the users whose primary group it is, except the user of that name.
@@ -106,7 +106,7 @@ account_in_the_way() {
 	local name uid home shell others
 	for name in "${accounts[@]}"; do
 		if getent passwd "$name" >/dev/null; then
-			if user_is_ours "$name" || looks_made "$name"; then continue; fi
+			if user_is_ours "$name" || looks_created "$name"; then continue; fi
 			if [[ $jobs_user != nexus ]]; then echo "the user $name exists" && return; fi
 			uid=$(field 3 passwd "$name") home=$(field 6 passwd "$name") shell=$(field 7 passwd "$name")
 			others=$(getent passwd | awk -F: -v uid="$uid" -v name="$name" '$3 == uid && $1 != name { print $1 }' | sed -n 1p)
@@ -147,17 +147,17 @@ account_refusal() {
 	fi
 }
 
-# make_accounts COMMAND…: runs COMMAND to create the accounts, and records the new ones and the jobs' account.
-make_accounts() {
+# create_accounts COMMAND…: runs COMMAND to create the accounts, and records the new ones and the jobs' account.
+create_accounts() {
 	local name users groups
 	users=" $(for name in "${accounts[@]}"; do if getent passwd "$name" >/dev/null && ! user_is_ours "$name"; then echo "$name"; fi; done | paste -sd' ') "
 	groups=" $(for name in "${accounts[@]}"; do if getent group "$name" >/dev/null && ! group_is_ours "$name"; then echo "$name"; fi; done | paste -sd' ') "
-	take_places
+	secure_directories
 	"$@" || return
-	note_made "jobs $jobs_user"
+	record_created "jobs $jobs_user"
 	for name in "${accounts[@]}"; do
-		if [[ $users != *" $name "* ]]; then note_made "user $name $(field 3 passwd "$name")"; fi
-		if [[ $groups != *" $name "* ]]; then note_made "group $name $(field 3 group "$name")"; fi
+		if [[ $users != *" $name "* ]]; then record_created "user $name $(field 3 passwd "$name")"; fi
+		if [[ $groups != *" $name "* ]]; then record_created "group $name $(field 3 group "$name")"; fi
 	done
 }
 

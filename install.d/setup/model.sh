@@ -4,8 +4,8 @@
 
 usual_model=all-MiniLM-L6-v2
 
-# model_named WORD: prints the value of --model, a folder as an absolute path.
-model_named() {
+# parse_model WORD: prints the value of --model, a folder as an absolute path.
+parse_model() {
 	case $1 in
 	'') stop 64 "--model needs a folder after it, or download, or none" ;;
 	download | none) printf '%s' "$1" ;;
@@ -92,8 +92,8 @@ refuse_model() {
 	stop "$@"
 }
 
-# take_model FOLDER: copies the model's files into .partial, checks them, and renames .partial into place. Sets model_name.
-take_model() {
+# add_model FOLDER: copies the model's files into .partial, checks them, and renames .partial into place. Sets model_name.
+add_model() {
 	local from=$1 name file part=$models/.partial
 	rm -rf "$part"
 	install -d --mode=0755 "$part"
@@ -152,7 +152,7 @@ install_model() {
 		;;
 	download) ;;
 	*)
-		take_model "$model"
+		add_model "$model"
 		if [[ $model_name != "$wanted" ]]; then use_model "$model_name"; fi
 		restart_embedding
 		return
@@ -165,7 +165,7 @@ install_model() {
 	place=$models/.download/$usual_model
 	install -d --mode=0755 "$place"
 	if download_model "$place" && is_usual_model "$place"; then
-		take_model "$place"
+		add_model "$place"
 		rm -rf "$models/.download"
 		restart_embedding
 	else

@@ -77,7 +77,7 @@ volume_note() { docker volume inspect --format "volume $1 {{.CreatedAt}}" "$1"; 
 volume_is_ours() {
 	local labels
 	labels=$(docker volume inspect --format '{{index .Labels "nexus.stack"}} {{index .Labels "com.docker.compose.project"}}' "$1")
-	[[ $labels == "memory "* || $labels == *" nexus-memory-stack" ]] || was_made "$(volume_note "$1")"
+	[[ $labels == "memory "* || $labels == *" nexus-memory-stack" ]] || was_created "$(volume_note "$1")"
 }
 
 # Adds the volumes of NEXUS's own containers to the list of what NEXUS has created. Earlier versions kept no list.
@@ -86,7 +86,7 @@ note_volumes() {
 	for volume in "${memory_volumes[@]}" "${metrics_volumes[@]}"; do
 		volume_exists "$volume" || continue
 		while IFS='|' read -r id _ project files; do
-			if is_ours "$project" "$files"; then note_made "$(volume_note "$volume")"; fi
+			if is_ours "$project" "$files"; then record_created "$(volume_note "$volume")"; fi
 		done < <(containers --filter "volume=$volume")
 	done
 }

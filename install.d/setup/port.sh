@@ -16,9 +16,9 @@ addresses_of() {
 	fi
 }
 
-# holder_of ADDRESS:PORT: prints the user and process that listen there or on every address; nothing if none does. The kernel lists
+# listener_at ADDRESS:PORT: prints the user and process that listen there or on every address; nothing if none does. The kernel lists
 # ports in hexadecimal, and addresses in words of this machine's byte order (proc(5)).
-holder_of() {
+listener_at() {
 	local port places at uid inode
 	case ${1%:*} in
 	127.0.0.1) places='0100007F|0{8}|0{32}|0{16}FFFF00000100007F' ;;
@@ -55,27 +55,27 @@ process_with() {
 	if [[ -n $process ]]; then printf 'process %s (%s)' "$process" "$name"; else printf 'in a process that cannot be seen from here'; fi
 }
 
-# strangers: prints a line for each address of the API that another program uses, with its user and process.
-strangers() {
-	local socket address holder
+# port_conflicts: prints a line for each address of the API that another program uses, with its user and process.
+port_conflicts() {
+	local socket address listener
 	for socket in "${api_sockets[@]}"; do
 		# In that case systemd listens there for NEXUS.
 		if systemctl is-active --quiet "$socket" 2>/dev/null; then continue; fi
 		while IFS= read -r address; do
-			holder=$(holder_of "$address")
-			if [[ -z $holder ]] && is_bound "$address"; then
-				holder='it has bound the port but does not listen (ss -tanp --bound-inactive names it, from Linux 6.8 on)'
+			listener=$(listener_at "$address")
+			if [[ -z $listener ]] && is_bound "$address"; then
+				listener='it has bound the port but does not listen (ss -tanp --bound-inactive names it, from Linux 6.8 on)'
 			fi
-			[[ -z $holder ]] || printf "%s, where NEXUS's API listens, belongs to another program: %s\n" "$address" "$holder"
+			[[ -z $listener ]] || printf "%s, where NEXUS's API listens, belongs to another program: %s\n" "$address" "$listener"
 		done < <(addresses_of "$socket")
 	done
 }
 
 check_port() {
-	local stranger
-	while IFS= read -r stranger; do
-		missing "a free port" "$stranger. Stop it, or give it another port; see it with: ss -ltnp 'sport = :8003'"
-	done < <(strangers)
+	local conflict
+	while IFS= read -r conflict; do
+		missing "a free port" "$conflict. Stop it, or give it another port; see it with: ss -ltnp 'sport = :8003'"
+	done < <(port_conflicts)
 }
 
 # Prints why the API does not listen; nothing if it listens. Another program may have taken its port since the check.
@@ -83,7 +83,7 @@ refusal_of_port() {
 	local socket found
 	for socket in "${api_sockets[@]}"; do
 		if systemctl is-failed --quiet "$socket"; then
-			found=$(strangers | paste -sd';')
+			found=$(port_conflicts | paste -sd';')
 			printf 'programs do not reach NEXUS: %s. The memory, its backups and SQL run; %s' "${found:-$socket does not start: journalctl -u $socket}" \
 				'the API starts by itself within minutes once the port is free'
 			return

@@ -45,7 +45,7 @@ serve_privately() {
 # Prints the container's id and start time, which change if it is replaced or restarted.
 started() { docker inspect --format '{{.Id}} {{.State.StartedAt}}' nexus-postgres; }
 
-still_ours() { [[ $(started) == "$container" ]] || stop 69 "another program restarted the server during the upgrade: journalctl -u nexus-stack"; }
+require_same_server() { [[ $(started) == "$container" ]] || stop 69 "another program restarted the server during the upgrade: journalctl -u nexus-stack"; }
 
 # Whether the server would start with its present settings files, which may have changed since it started.
 # shellcheck disable=SC2016 # the other shell expands it
@@ -76,9 +76,9 @@ connection_to() {
 # Prints the number of the next transaction that writes. While it stays the same, no session has written.
 next_transaction() { in_database postgres --command='SELECT pg_snapshot_xmax(pg_current_snapshot())'; }
 
-# nobody_wrote IMAGE MAJOR NUMBER: stops unless the cluster's next transaction is still NUMBER. Reads the cluster itself, after its
+# require_no_writes IMAGE MAJOR NUMBER: stops unless the cluster's next transaction is still NUMBER. Reads the cluster itself, after its
 # server has ended.
-nobody_wrote() {
+require_no_writes() {
 	local said state next
 	said=$(docker run --rm --network none --user 999:999 --volume "$(clusters):/clusters:ro" --env LC_ALL=C --entrypoint pg_controldata "$1" "/clusters/$2/docker")
 	state=$(sed -n 's/^Database cluster state: *//p' <<<"$said")

@@ -10,7 +10,7 @@ ended=/run/nexus/upgrade-ended
 # Units that must not run during the upgrade, and start again afterwards.
 jobs_units=(nexus-backup.timer nexus-purge.timer nexus-restore-test.timer nexus-first-proof.timer nexus-embed-backfill.timer nexus-health.service)
 
-nobody_at_work() {
+refuse_running_upgrade() {
 	case $(systemctl show --property=ActiveState --value "$unit") in
 	active | activating | deactivating) stop 75 "an upgrade is already running: journalctl -fu nexus-upgrade-postgres shows its progress; systemctl stop nexus-upgrade-postgres undoes it" ;;
 	failed) systemctl reset-failed "$unit" ;;
@@ -33,7 +33,7 @@ run_as_unit() {
 		"$prefix/sbin/$program" --in-unit "$@"
 	trap stop_unit INT TERM
 	# Ctrl-C also ends the commands that this shell waits for.
-	while is_at_work; do
+	while unit_runs; do
 		show_journal "$cursor" || true
 		sleep 1 || true
 	done
@@ -42,7 +42,7 @@ run_as_unit() {
 	end_as_unit
 }
 
-is_at_work() { [[ $(systemctl show --property=ActiveState --value "$unit") != @(inactive|failed) ]]; }
+unit_runs() { [[ $(systemctl show --property=ActiveState --value "$unit") != @(inactive|failed) ]]; }
 
 # show_journal CURSOR: prints the unit's messages since the cursor.
 show_journal() { journalctl --quiet --output=cat --cursor-file="$1" _SYSTEMD_UNIT="$unit" | printable_lines; }
@@ -68,8 +68,8 @@ explain_postgres() {
 	if ((status != 0)) && [[ -n $step ]]; then complain "stopped while $step; the cause is above"; fi
 }
 
-# at_work TASK FROM TO: records the task as unfinished.
-at_work() { printf '%s %s %s\n' "$@" | put "$note" 0644 root:root; }
+# record_task TASK FROM TO: records the task as unfinished.
+record_task() { printf '%s %s %s\n' "$@" | put "$note" 0644 root:root; }
 
 # Runs as ExecStopPost=.
 after_unit() {
@@ -97,7 +97,7 @@ settle() {
 	}
 	place=$(clusters)
 	if [[ $task == upgrade && $(setting NEXUS_POSTGRES_MAJOR) == "$from" ]]; then rm -rf --one-file-system -- "${place:?}/${to:?}"; fi
-	forget_dumps
+	remove_dumps
 	start_jobs
 	rm -f "$note"
 }

@@ -17,14 +17,14 @@ check_upgrade() {
 	room=$(df --output=avail --block-size=1 "$(clusters)" | tail -n 1)
 	((room > $(du --summarize --bytes "$(clusters)/$from" | cut -f1) * 2 + (1 << 30))) ||
 		stop 73 "there is too little room in $(clusters): the upgrade needs twice the size of the memory, and 1 GiB"
-	check_what_moves
+	check_movable
 	starts_again || stop 78 "PostgreSQL would not restart with its present settings (see above): correct /etc/nexus/postgres/local.conf, or ALTER SYSTEM RESET …"
 	[[ $yes == yes ]] || agreed "Upgrade PostgreSQL $from to $to? Nothing can be stored or found meanwhile." || stop 64 "nothing was changed"
 }
 
 upgrade_postgres() {
 	local set before wrote_last
-	at_work upgrade "$from" "$to"
+	record_task upgrade "$from" "$to"
 	doing "closing the memory to programs"
 	stop_jobs
 	serve_privately "$old_image" "$from" "-c default_transaction_read_only=on -c autovacuum=off" || stop 69 "the old server did not start again: docker logs nexus-postgres"
@@ -39,7 +39,7 @@ upgrade_postgres() {
 	[[ $set != "$before" ]] || stop 74 "there is no newer set than $before"
 	doing "stopping PostgreSQL $from"
 	docker stop nexus-postgres >/dev/null
-	nobody_wrote "$old_image" "$from" "$wrote_last"
+	require_no_writes "$old_image" "$from" "$wrote_last"
 
 	doing "starting PostgreSQL $to beside $from"
 	allow_new_memory "$to"
@@ -53,8 +53,8 @@ upgrade_postgres() {
 
 	doing "switching the memory to it"
 	# Stops jobs that others have started meanwhile.
-	still_ours
-	nobody_wrote "$old_image" "$from" "$wrote_last"
+	require_same_server
+	require_no_writes "$old_image" "$from" "$wrote_last"
 	printf '%s %s\n' "$from" "$old_image" | put "$as_shipped/postgres-before" 0644 root:root
 	switch_settings "$image" "$to"
 	# From here on only --back leads back.
@@ -88,7 +88,7 @@ check_back() {
 }
 
 back_postgres() {
-	at_work back "$from" "$to"
+	record_task back "$from" "$to"
 	doing "closing the memory to programs"
 	stop_jobs
 	limits=$(no_limits "$from")
@@ -101,7 +101,7 @@ back_postgres() {
 	# imported since. Nothing else writes there now, so an old pgvector does no harm.
 	NEXUS_PG_HOST=$private nexus-purge --replay --since "$(date --utc --reference="$as_shipped/postgres-before" +%Y-%m-%dT%H:%M:%SZ)" --yes --old-pgvector || stop 74 "what was forgotten since the upgrade would be there again: the cause is above"
 	doing "switching the memory to it"
-	still_ours
+	require_same_server
 	switch_settings "$old_image" "$to"
 	rm -f "$as_shipped/postgres-before"
 	doing ''

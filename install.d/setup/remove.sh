@@ -4,7 +4,7 @@
 # Keeps the databases' volumes, /etc/nexus and /var/lib/nexus.
 remove_services() {
 	local unit
-	take_places
+	secure_directories
 	systemctl stop nexus.target nexus-stack.service 'nexus-*'
 	disable_units
 	# nexus-remote may have enabled it.

@@ -41,12 +41,12 @@ check_sandbox() {
 		[[ -n $lacks ]] || lacks="all of ${needed_by_units[*]} together"
 	fi
 	while IFS= read -r property; do
-		if [[ -n $property ]]; then missing "$property for units" "$(who_takes "${property%%=*}")"; fi
+		if [[ -n $property ]]; then missing "$property for units" "$(remedy_for "${property%%=*}")"; fi
 	done <<<"$lacks"
 }
 
-# who_takes PROPERTY: prints the remedy, with the drop-in for all services that changes the property.
-who_takes() {
+# remedy_for PROPERTY: prints the remedy, with the drop-in for all services that changes the property.
+remedy_for() {
 	local file
 	file=$(grep -lE "^[[:space:]]*$1[[:space:]]*=" /etc/systemd/system/service.d/*.conf /run/systemd/system/service.d/*.conf /{usr/local,usr}/lib/systemd/system/service.d/*.conf 2>/dev/null | sed -n 1p || true)
 	case $file in

@@ -39,7 +39,7 @@ make_secrets() {
 	if [[ ! -s $keys/grafana_password ]]; then random_password | put "$keys/grafana_password" 0600 472:0; fi
 	if [[ ! -s $keys/redis_api_password ]]; then random_password | put "$keys/redis_api_password" 0600 root:root; fi
 	write_redis_users
-	own_secrets
+	set_owners_of_secrets
 }
 
 # sum_of SECRET: prints its digest as Redis's ACL file has it.
@@ -64,7 +64,7 @@ write_redis_users() {
 }
 
 # Gives each secret to the user that reads it.
-own_secrets() {
+set_owners_of_secrets() {
 	local name
 	for name in postgres_password nexus_app_password nexus_embed_password; do own "$keys/$name" 0600 999:999; done
 	for name in redis_password redis_api_password ledger_key machine_identity remote_token api_token alert_webhook; do own "$keys/$name" 0600 root:root; done
@@ -75,7 +75,7 @@ own_secrets() {
 }
 
 # Stops before anything changes, if there is no owner yet and no terminal to show a new key on.
-owner_can_be_known() {
+require_owner() {
 	[[ -s $recipients || -n $owner_identity || ($yes == no && -t 0) ]] ||
 		stop 64 "an owner must be chosen: give --owner-identity FILE, or run this on a terminal, without --yes"
 }
@@ -83,7 +83,7 @@ owner_can_be_known() {
 # Sets owner to the owner's recipient; leaves it empty if recipients.txt exists.
 choose_owner() {
 	local line kind
-	owner_can_be_known
+	require_owner
 	if [[ -s $recipients ]]; then
 		say "$recipients stays as it is; it lists who can open the backups"
 		return

@@ -87,7 +87,7 @@ take_first_backup() {
 	}
 }
 
-say_what_is_next() {
+print_next_steps() {
 	local place
 	place=$(setting NEXUS_BACKUP_DIR)
 	cat <<-TEXT

@@ -28,7 +28,7 @@ write_settings() {
 			# After a change: systemctl restart nexus-stack
 		TEXT
 	fi
-	let_jobs_write
+	allow_jobs_to_write
 }
 
 # Stops before any setting is used, if a line would be read differently by its readers.
@@ -133,14 +133,14 @@ put_default() {
 }
 
 # Lets the units write where the settings put sets and proofs. Without a drop-in they write only below /var/lib/nexus.
-let_jobs_write() {
+allow_jobs_to_write() {
 	local sets proofs
 	sets=$(place_of NEXUS_BACKUP_DIR)
 	proofs=$(place_of NEXUS_PROOFS_DIR)
-	let_write nexus-backup "$sets" "$sets $proofs"
-	let_write nexus-restore-test "$proofs" "$sets $proofs"
+	allow_writes nexus-backup "$sets" "$sets $proofs"
+	allow_writes nexus-restore-test "$proofs" "$sets $proofs"
 	# nexus-health must run even if a disk is missing.
-	let_write nexus-health "-$sets" ''
+	allow_writes nexus-health "-$sets" ''
 }
 
 place_of() {
@@ -151,8 +151,8 @@ place_of() {
 	printf '%s' "$place"
 }
 
-# let_write UNIT PLACES MOUNTS: lets UNIT write to PLACES, and start only after the disks of MOUNTS are mounted.
-let_write() {
+# allow_writes UNIT PLACES MOUNTS: lets UNIT write to PLACES, and start only after the disks of MOUNTS are mounted.
+allow_writes() {
 	local file
 	file=$(drop_in "$1")
 	if [[ $sets == /var/lib/nexus/* && $proofs == /var/lib/nexus/* ]]; then

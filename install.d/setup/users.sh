@@ -4,21 +4,21 @@
 make_users_and_directories() {
 	# In its own unit: if it were killed together with this script, it would leave copies of /etc/shadow behind.
 	write_user_files
-	make_accounts systemd-run --quiet --collect --wait --pipe systemd-sysusers nexus.conf
+	create_accounts systemd-run --quiet --collect --wait --pipe systemd-sysusers nexus.conf
 	move_ledger
 	systemd-tmpfiles --create nexus.conf
 	# For a package, systemd does that itself.
 	if [[ $prefix != /usr ]]; then journalctl --update-catalog; fi
 	install -d --mode=0755 --owner=root --group=root /etc/nexus /etc/nexus/postgres
 	install -d --mode=0700 --owner=root --group=root "$as_shipped" "$keys"
-	own_state
+	set_owners_of_state
 	# A run that was killed may have left partial files.
 	find /etc/nexus "$as_shipped" "$share" -name '.*.partial.*' -delete
 }
 
 # Gives the jobs their own files back, which root may have restored. Changes only directories, and files with a single link, so that no
 # link leads elsewhere. -execdir acts from the directory of each entry, even if its path changes meanwhile.
-own_state() {
+set_owners_of_state() {
 	local name
 	for name in backups proofs ledger alerts health metrics state/backup; do
 		find "/var/lib/nexus/$name" -xdev \( -type d -o -type f -links 1 \) \( ! -user "$jobs_user" -o ! -group "$jobs_user" \) -execdir chown --no-dereference "$jobs_user:$jobs_user" {} +
@@ -32,7 +32,7 @@ move_ledger() {
 	for name in purge-ledger.{jsonl,head,handover,next,kept}; do
 		if [[ -e $old/$name || -L $old/$name ]]; then names+=("$name"); fi
 	done
-	# A killed run may have left $part. It belongs to root: see take_places.
+	# A killed run may have left $part. It belongs to root: see secure_directories.
 	if [[ -n ${names[*]} || -d $part ]]; then
 		for name in "${names[@]}"; do
 			[[ $(stat --format='%F %h %U' -- "$old/$name") =~ ^(regular\ (empty\ )?file\ 1|directory\ [0-9]+)\ $jobs_user$ ]] ||

@@ -9,7 +9,7 @@ wait_for_unit() {
 	systemctl "$verb" "$unit" &
 	asking=$!
 	until timeout 15 tail --follow --sleep-interval=0.2 --pid="$asking" /dev/null; do
-		say "   waiting for $unit for $((SECONDS - began)) s: $(what_is_awaited "$unit")"
+		say "   waiting for $unit for $((SECONDS - began)) s: $(wait_reason "$unit")"
 		now=$(restarts)
 		if ((now >= before + 4)); then
 			kill "$asking"
@@ -29,7 +29,7 @@ wait_for_unit() {
 # Prints how often Docker has restarted the servers.
 restarts() { docker inspect --format '{{.RestartCount}}' nexus-postgres nexus-redis 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'; }
 
-what_is_awaited() {
+wait_reason() {
 	local said=''
 	if [[ $1 == nexus-stack.service ]]; then said=$(docker ps --all --filter name='^nexus-(postgres|redis)$' --format '{{.Names}} {{.Status}}' | paste -sd, | sed 's/,/, /g'); fi
 	if [[ $1 == nexus.target ]]; then said=$(systemctl list-jobs --no-legend --no-pager 'nexus*' | awk '$NF == "running" { print $2 }' | paste -sd' '); fi

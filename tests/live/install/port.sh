@@ -110,9 +110,9 @@ strangers_port_is_named_to_anyone() {
 	local stranger
 	a_stranger 127.0.0.1 127.0.0.1:8003
 	chmod -R a+rX "$work"
-	same "the name" "$(setpriv --reuid=daemon --clear-groups bash -c ". '$work/clone/install.d/setup/port.sh' && holder_of 127.0.0.1:8003")" \
+	same "the name" "$(setpriv --reuid=daemon --clear-groups bash -c ". '$work/clone/install.d/setup/port.sh' && listener_at 127.0.0.1:8003")" \
 		"the user nobody, in a process that cannot be seen from here"
-	same "a port that nobody has" "$(. "$clone/install.d/setup/port.sh" && holder_of 127.0.0.1:8004)" ""
+	same "a port that nobody has" "$(. "$clone/install.d/setup/port.sh" && listener_at 127.0.0.1:8004)" ""
 	stranger_goes
 }
 
