@@ -4,9 +4,9 @@
 use libfuzzer_sys::fuzz_target;
 use nexus_api::input::episode::{Embedding, ExportedEpisode, NewEpisode};
 use nexus_api::input::search::Search;
-use nexus_api::input::temporal::{Stretch, Temporal};
+use nexus_api::input::temporal::{Period, Temporal};
 use nexus_api::input::{DIMENSIONS, MOST_LISTED, MOST_TAGS, fields, json};
-use nexus_api::problem::Problem;
+use nexus_api::error::ApiError;
 use serde_json::Value;
 
 const LONGEST: usize = 4096;
@@ -26,17 +26,17 @@ fuzz_target!(|bytes: &[u8]| {
         search.embedding.as_ref().map(embedding);
     }
     let _either = Temporal::from_range(value.clone()).map_err(checked);
-    let _either = Temporal::from_moment(value.clone(), Stretch::After).map_err(checked);
+    let _either = Temporal::from_moment(value.clone(), Period::After).map_err(checked);
     if let Ok(list) = fields::tags(value).map_err(checked) {
         tags(&list);
     }
 });
 
-/// A refusal is one short line.
-fn checked(problem: Problem) {
-    assert!(problem.status.is_client_error());
-    assert!(!problem.message.is_empty() && problem.message.len() < 500 && !problem.message.contains('\n'));
-    assert!(!problem.body().to_string().contains('\0'));
+/// A refusal is one sentence, and short, whatever was sent.
+fn checked(error: ApiError) {
+    assert!(error.status.is_client_error());
+    assert!(!error.message.is_empty() && error.message.len() < 500 && !error.message.contains('\n'));
+    assert!(!error.body().to_string().contains('\0'));
 }
 
 fn episode(episode: &NewEpisode) {

@@ -1,4 +1,4 @@
-//! What nexus-api can be told.
+//! The command line and settings of nexus-api.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long = "pg-database", env = "NEXUS_PG_DATABASE", value_name = "NAME", default_value = "nexus")]
     pub pg_database: String,
 
-    /// Role of programs: row-level security must count for it
+    /// PostgreSQL role of nexus-api; row-level security must apply to it
     #[arg(long = "pg-user", env = "NEXUS_API_PG_USER", value_name = "ROLE", default_value = "nexus_app")]
     pub pg_user: String,
 
@@ -58,7 +58,7 @@ pub struct Args {
     #[arg(long, env = "NEXUS_API_CONTENT", value_name = "SIZE", default_value = "1m", value_parser = content_size)]
     pub content: usize,
 
-    /// Requests at once, 1 to 1024; the next are told to try again
+    /// Requests answered at once, 1 to 1024; more get status 503
     #[arg(long, env = "NEXUS_API_CONCURRENCY", value_name = "NUMBER", default_value_t = 64,
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
@@ -67,32 +67,35 @@ pub struct Args {
     #[arg(long, env = "NEXUS_API_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = timeout)]
     pub timeout: Duration,
 
-    /// Requests a minute that one client of this machine may make; 0 = as many as it likes
+    /// Requests a minute for each client on this machine; 0 = no limit
     #[arg(long, env = "NEXUS_API_RATE", value_name = "NUMBER", default_value_t = 0)]
     pub rate: u32,
 
-    /// Names by which programs reach it over TCP, besides 127.0.0.1, localhost and ::1, with commas between
+    /// Host names accepted over TCP besides 127.0.0.1, localhost and ::1, separated by commas
     #[arg(long, env = "NEXUS_API_HOSTS", value_name = "NAMES", value_delimiter = ',')]
     pub hosts: Vec<String>,
 
-    /// Requests a minute that one address of another machine may make, 1 to 100000
-    #[arg(long, env = "NEXUS_REMOTE_RATE", value_name = "NUMBER", default_value_t = 120,
+    /// Requests a minute for each address of another machine, 1 to 100000
+    #[arg(long = "outside-rate", env = "NEXUS_REMOTE_RATE", value_name = "NUMBER", default_value_t = 120,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub outside_rate: u32,
+    pub remote_rate: u32,
 
-    /// What other machines may call besides /memory, /health and /stats, with commas between; export means import too
-    #[arg(long, env = "NEXUS_REMOTE_CALLS", value_name = "CALLS", value_delimiter = ',')]
-    pub outside_calls: Vec<OutsideCall>,
+    /// Calls for other machines besides /memory, /health and /stats, separated by commas; export
+    /// includes import
+    #[arg(long = "outside-calls", env = "NEXUS_REMOTE_CALLS", value_name = "CALLS", value_delimiter = ',')]
+    pub remote_calls: Vec<RemoteCall>,
 
-    /// Candidates that a search by meaning looks at, 10 to 1000: more find more and take longer; auto = as many as so many rows need
+    /// Candidates of a search by meaning, 10 to 1000: more find more and take longer; auto = by the
+    /// number of rows
     #[arg(long, env = "NEXUS_API_EF_SEARCH", value_name = "NUMBER", default_value = "auto", value_parser = candidates)]
     pub ef_search: Candidates,
 
-    /// Time that nexus-embed may take for the text of an episode, 10ms to 30s; later it is stored without its vector
+    /// Time limit for the vector of a new episode, 10ms to 30s; after it the episode is stored
+    /// without one
     #[arg(long, env = "NEXUS_API_EMBED_TIME", value_name = "TIME", default_value = "1s", value_parser = embed_time)]
     pub embed_time: Duration,
 
-    /// Time that recent lists may be kept in Redis, 1s to 1h
+    /// Time that recent lists stay in Redis, 1s to 1h
     #[arg(long, env = "NEXUS_API_CACHE", value_name = "TIME", default_value = "30s", value_parser = cache_time)]
     pub cache: Duration,
 
@@ -105,26 +108,26 @@ pub struct Args {
     #[arg(long, env = "NEXUS_WORKING_TTL", value_name = "TIME", default_value = "1h", value_parser = working_time)]
     pub working_ttl: Duration,
 
-    /// Listen here, an address with its port or the path of a socket, where systemd hands over none; may be given again
+    /// Address and port, or path of a socket, to listen on if systemd passes none; repeatable
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Vec<String>,
 }
 
-/// What other machines may call only if they are meant to.
+/// Calls that other machines may use only if `NEXUS_REMOTE_CALLS` names them.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutsideCall {
+pub enum RemoteCall {
     /// `/metrics`
     Metrics,
     /// `/memory/export` and `/memory/import`
     Export,
 }
 
-/// How many candidates a search by meaning looks at.
+/// The number of candidates of a search by meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Candidates {
-    /// As many as so many rows need.
+    /// Depends on the number of rows.
     ByRows,
-    /// So many.
+    /// This number.
     Given(u16),
 }
 
@@ -132,19 +135,19 @@ fn candidates(text: &str) -> Result<Candidates, String> {
     match text.parse() {
         _ if text == "auto" => Ok(Candidates::ByRows),
         Ok(number) if (10..=1000).contains(&number) => Ok(Candidates::Given(number)),
-        _ => Err("it is auto, or a number from 10 to 1000".to_owned()),
+        _ => Err("expected auto, or a number from 10 to 1000".to_owned()),
     }
 }
 
 fn body_size(text: &str) -> Result<usize, String> {
-    size(text, 64 << 10, 64 << 20).ok_or_else(|| "it is a size from 64k to 64m".to_owned())
+    size(text, 64 << 10, 64 << 20).ok_or_else(|| "expected a size from 64k to 64m".to_owned())
 }
 
 fn content_size(text: &str) -> Result<usize, String> {
-    size(text, 1 << 10, 16 << 20).ok_or_else(|| "it is a size from 1k to 16m".to_owned())
+    size(text, 1 << 10, 16 << 20).ok_or_else(|| "expected a size from 1k to 16m".to_owned())
 }
 
-/// `4m`, `64k`, `1000`.
+/// Parses `4m`, `64k` or `1000`.
 fn size(text: &str, least: usize, most: usize) -> Option<usize> {
     let (number, unit) = match text.strip_suffix(['k', 'K']) {
         Some(number) => (number, 10),
@@ -173,7 +176,7 @@ fn working_time(text: &str) -> Result<Duration, String> {
 fn time(text: &str, least: Duration, most: Duration, range: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if (least..=most).contains(&time) => Ok(time),
-        _ => Err(format!("it is a time from {range}")),
+        _ => Err(format!("expected a time from {range}")),
     }
 }
 
@@ -181,7 +184,6 @@ fn time(text: &str, least: Duration, most: Duration, range: &str) -> Result<Dura
 mod tests {
     use super::*;
 
-    /// Manual page, completions, .env.example and units say what the command line says.
     #[test]
     fn documented() -> nexus_pages::Result {
         nexus_pages::helper::<Args>()

@@ -1,16 +1,18 @@
-//! `nexus-api`: the memory over HTTP, for one person's programs. To read it:
+//! `nexus-api`: the memory over HTTP, for one person's programs. A request passes through these
+//! modules in this order:
 //!
-//! - [`args`]: what it can be told;
-//! - [`input`]: which bytes are a request at all, and what its fields may hold;
-//! - `http`: sockets, connections, limits, who may come in;
-//! - `calls`: one function a call, listed in `calls/mod.rs`;
-//! - `memory`: what is asked of PostgreSQL, always as one agent;
-//! - `cache`: what Redis holds, and what is done without it;
-//! - `vectors`: texts to vectors, by nexus-embed.
+//! - `http`: accepts connections, checks tokens and limits, reads bodies;
+//! - `calls`: answers; one function for each call, all listed in `calls/mod.rs`;
+//! - [`input`]: parses and checks the request's fields;
+//! - `vectors`: gets vectors from nexus-embed;
+//! - `cache`: reads and writes Redis;
+//! - `memory`: queries PostgreSQL, always as one agent.
+//!
+//! `app` holds what calls share, [`run`] starts and stops it all.
 
 pub mod args;
+pub mod error;
 pub mod input;
-pub mod problem;
 pub mod run;
 
 mod app;
@@ -22,6 +24,3 @@ mod metrics;
 mod openapi;
 mod time;
 mod vectors;
-
-/// What our sessions are called in pg_stat_activity.
-const APPLICATION: &str = "nexus-api";

@@ -1,4 +1,4 @@
-//! nexus-api: serves the memory over HTTP, on the sockets that systemd hands it. Parses, serves, reports.
+//! nexus-api: serves the memory over HTTP, on the sockets that systemd passes to it.
 
 use std::process::ExitCode;
 
@@ -20,5 +20,5 @@ fn main() -> ExitCode {
 
 fn serve() -> Result<()> {
     let args: Args = command_line::parse()?;
-    run::until_told_to_stop(args)
+    run::until_signal(args)
 }

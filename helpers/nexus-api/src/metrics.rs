@@ -1,4 +1,4 @@
-//! Counters and times for `GET /metrics`, in OpenMetrics' text format (version 1.0.0).
+//! Counters and times for `GET /metrics`, in the text format of OpenMetrics 1.0.0.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Upper ends of the buckets, in seconds.
+/// Upper bounds of the buckets, in seconds.
 const BUCKETS: [(f64, &str); 12] = [
     (0.001, "0.001"),
     (0.0025, "0.0025"),
@@ -22,29 +22,29 @@ const BUCKETS: [(f64, &str); 12] = [
     (10.0, "10.0"),
 ];
 
-/// The calls that store.
+/// The calls that store episodes.
 const STORES: [&str; 3] = ["/memory/action", "/memory/batch", "/memory/import"];
 
-/// All that is counted.
+/// All counters and times.
 #[derive(Default)]
 pub(crate) struct Metrics {
-    routes: Mutex<BTreeMap<&'static str, Times>>,
-    answers: Mutex<BTreeMap<(&'static str, u16), u64>>,
+    routes: Mutex<BTreeMap<String, Times>>,
+    responses: Mutex<BTreeMap<(String, u16), u64>>,
     /// Episodes stored without a vector that was wanted.
     pub(crate) without_vector: AtomicU64,
-    /// Lists that came from Redis.
+    /// Recent lists that came from Redis.
     pub(crate) cache_hits: AtomicU64,
-    /// Lists that were not in Redis.
+    /// Recent lists that were not in Redis.
     pub(crate) cache_misses: AtomicU64,
-    /// Requests at work now.
+    /// Requests in progress.
     pub(crate) in_flight: AtomicU64,
-    /// Requests from other machines, let in or not.
-    pub(crate) outside: AtomicU64,
-    /// Connections that were turned away, because there were too many.
+    /// Requests from other machines, admitted or refused.
+    pub(crate) remote: AtomicU64,
+    /// Connections refused because there were too many.
     pub(crate) turned_away: AtomicU64,
-    /// Idle connections that were closed for new ones.
+    /// Idle connections closed to make room for new ones.
     pub(crate) closed_for_others: AtomicU64,
-    /// Stores that have failed since the last one that succeeded.
+    /// Stores that failed since the last that succeeded.
     failed_stores: AtomicU64,
 }
 
@@ -56,15 +56,15 @@ struct Times {
 }
 
 impl Metrics {
-    /// Notes one answer.
-    pub(crate) fn observe(&self, route: &'static str, status: u16, took: Duration) {
+    /// Counts one response.
+    pub(crate) fn observe(&self, route: &str, status: u16, took: Duration) {
         match status {
             200..=299 if STORES.contains(&route) => self.failed_stores.store(0, Ordering::Relaxed),
             500..=599 if STORES.contains(&route) => Self::count(&self.failed_stores),
             _ => {}
         }
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        let times = routes.entry(route).or_default();
+        let times = routes.entry(route.to_owned()).or_default();
         times.count += 1;
         times.sum += took;
         let seconds = took.as_secs_f64();
@@ -72,7 +72,8 @@ impl Metrics {
             *count += u64::from(seconds <= end);
         }
         drop(routes);
-        *self.answers.lock().unwrap_or_else(PoisonError::into_inner).entry((route, status)).or_default() += 1;
+        let mut responses = self.responses.lock().unwrap_or_else(PoisonError::into_inner);
+        *responses.entry((route.to_owned(), status)).or_default() += 1;
     }
 
     /// Adds one to `counter`.
@@ -80,7 +81,8 @@ impl Metrics {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The whole text; `connections` are those to PostgreSQL, and those of them in use.
+    /// Returns all metrics as text. `connections` are the open ones to PostgreSQL, and how many of
+    /// them are in use.
     pub(crate) fn text(&self, connections: (usize, usize)) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
@@ -103,14 +105,14 @@ impl Metrics {
         }
         writeln!(text, "# TYPE nexus_api_requests counter")?;
         writeln!(text, "# HELP nexus_api_requests Answers by status.")?;
-        for ((route, status), count) in &*self.answers.lock().unwrap_or_else(PoisonError::into_inner) {
+        for ((route, status), count) in &*self.responses.lock().unwrap_or_else(PoisonError::into_inner) {
             writeln!(text, "nexus_api_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}")?;
         }
         for (name, kind, help, value) in [
             ("without_vector", "counter", "Episodes stored before their vector came.", &self.without_vector),
             ("cache_hits", "counter", "Recent lists that came from Redis.", &self.cache_hits),
             ("cache_misses", "counter", "Recent lists that did not.", &self.cache_misses),
-            ("outside", "counter", "Requests from other machines.", &self.outside),
+            ("outside", "counter", "Requests from other machines.", &self.remote),
             ("turned_away", "counter", "Connections refused because there were too many.", &self.turned_away),
             (
                 "closed_for_others",

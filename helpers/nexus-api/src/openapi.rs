@@ -1,4 +1,4 @@
-//! The description of all calls, as `GET /openapi.json` gives it.
+//! The description of all calls: `GET /openapi.json`.
 
-/// OpenAPI 3.1, written by hand; a test compares it with the router.
+/// OpenAPI 3.1, written by hand. A test compares it with the router.
 pub(crate) const TEXT: &str = include_str!("openapi.json");

@@ -1,4 +1,4 @@
-//! The service from its first breath to its last.
+//! Starts the service, and stops it on a signal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,26 +12,27 @@ use crate::app::App;
 use crate::args::Args;
 use crate::calls;
 use crate::http::connections::{Connections, Listener, Stage};
+use crate::http::gate::Gate;
 use crate::http::sockets::Sockets;
 use crate::http::watchdog::{self, notify};
 
-/// Two: one reads a large body while the other answers.
+/// Two threads: one can read a large body while the other answers.
 const WORKERS: usize = 2;
 
-/// No recursion goes deeper than JSON may be nested.
+/// Small, because the deepest recursion is nested JSON, which is limited.
 const STACK: usize = 512 << 10;
 
-/// How long what is at work may take when we are told to stop; the unit's TimeoutStopSec is longer.
-const END: Duration = Duration::from_secs(25);
+/// Time for the requests in progress after a signal. The unit's TimeoutStopSec is longer.
+const GRACE: Duration = Duration::from_secs(25);
 
-/// Serves until SIGTERM or SIGINT, and then to the end of what was begun.
+/// Serves until SIGTERM or SIGINT, then finishes the requests in progress.
 ///
 /// # Errors
-/// When it cannot begin: a wrong setting, no credential, no socket.
-pub fn until_told_to_stop(args: Args) -> Result<()> {
+/// If a setting, a credential or a socket is missing or wrong.
+pub fn until_signal(args: Args) -> Result<()> {
     if args.content > args.body {
         return Err(Failure::new(Exit::Settings, "setting NEXUS_API_CONTENT")
-            .because("it is larger than NEXUS_API_BODY, so no such text could ever arrive")
+            .because("it is larger than NEXUS_API_BODY, so such a text could not be sent")
             .advise("Set NEXUS_API_BODY in /etc/nexus/nexus.env to more"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -47,11 +48,12 @@ pub fn until_told_to_stop(args: Args) -> Result<()> {
 async fn serve(args: Args) -> Result<()> {
     let sockets = Sockets::take(&args.listen)?;
     let app = Arc::new(App::new(args)?);
-    if sockets.is_reachable_from_elsewhere() && !app.gate.has_token() {
+    let gate = Arc::new(Gate::new(&app.args, Arc::clone(&app.metrics))?);
+    if sockets.is_reachable_from_elsewhere() && !gate.has_token() {
         return Err(Failure::new(Exit::Settings, format!("listening on {}", sockets.names()))
             .because("other machines can reach it, and there is no token")
             .advise(
-                "Put one into /etc/nexus/credentials/api_token (0600, root's), or listen on 127.0.0.1 alone",
+                "Put one into /etc/nexus/credentials/api_token (mode 0600, owner root), or listen on 127.0.0.1 alone",
             ));
     }
     let doing = || "setting the handler for SIGTERM and SIGINT";
@@ -59,17 +61,18 @@ async fn serve(args: Args) -> Result<()> {
     let mut int = signal(SignalKind::interrupt()).or_fail(Exit::Software, doing)?;
 
     let (to_stage, stage) = watch::channel(Stage::Open);
-    let connections = Connections::new(Arc::clone(&app), calls::router(Arc::clone(&app)), stage);
+    let metrics = Arc::clone(&app.metrics);
+    let connections = Connections::new(metrics, gate.guard(calls::router(app)), stage);
     log::info!("serving on {}", sockets.names());
     let own_path = sockets.own_path();
     for listener in sockets.tcp {
-        tokio::spawn(connections.clone().take(Listener::Tcp(listener)));
+        tokio::spawn(connections.clone().accept(Listener::Tcp(listener)));
     }
     for listener in sockets.unix {
-        tokio::spawn(connections.clone().take(Listener::Unix(listener)));
+        tokio::spawn(connections.clone().accept(Listener::Unix(listener)));
     }
     for listener in sockets.proxy {
-        tokio::spawn(connections.clone().take(Listener::Proxy(listener)));
+        tokio::spawn(connections.clone().accept(Listener::Proxy(listener)));
     }
     notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
     if let (Some(interval), Some(path)) = (sd_notify::watchdog_enabled(), own_path) {
@@ -79,8 +82,9 @@ async fn serve(args: Args) -> Result<()> {
         _ = term.recv() => {}
         _ = int.recv() => {}
     }
-    notify(&[NotifyState::Stopping, NotifyState::Status("answering what was asked")]);
-    connections.end(&to_stage, END).await;
+    notify(&[NotifyState::Stopping, NotifyState::Status("finishing requests")]);
+    gate.close();
+    connections.end(&to_stage, GRACE).await;
     log::info!("stopped");
     Ok(())
 }

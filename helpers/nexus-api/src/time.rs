@@ -1,21 +1,22 @@
-//! Moments, as they come and as they go.
+//! Times in requests and responses.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-/// As answers have them: UTC, microseconds, `+00:00`, which every version of Python's `fromisoformat` reads.
+/// Formats a time for a response: UTC, microseconds, `+00:00`, which every version of Python's
+/// `fromisoformat` reads.
 pub(crate) fn text(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
 }
 
-/// Now, as answers have it.
+/// Formats the current time for a response.
 pub(crate) fn now() -> String {
     text(Timestamp::now())
 }
 
-/// What a person or a program writes: RFC 3339; without an offset it is UTC, without a time the day's first moment. None
-/// for anything else, and for years that PostgreSQL does not know.
+/// Parses RFC 3339. A missing offset means UTC, a missing time of day means midnight. Returns
+/// `None` for other texts, and for years outside 0 to 9999.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     if text.len() > 64 {
         return None;

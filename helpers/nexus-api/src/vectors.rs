@@ -1,4 +1,5 @@
-//! Texts to vectors, by nexus-embed, within a limit of time. It may be asleep, have no model, or not be there at all.
+//! Gets vectors from nexus-embed within a time limit. nexus-embed may be stopped, without a model,
+//! or not installed.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -10,15 +11,15 @@ use nexus_embed_client::protocol::{Code, MOST_TEXTS, TextKind};
 use crate::input::DIMENSIONS;
 use crate::input::episode::Embedding;
 
-/// Connections that are kept.
-const MOST_KEPT: usize = 4;
+/// The most idle connections that stay open.
+const MOST_IDLE: usize = 4;
 
-/// How it is with nexus-embed, as far as we know.
+/// The last known state of nexus-embed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Nobody has asked yet, or it answered.
+    /// It answered the last request, or has had none.
     Available,
-    /// The last one who asked had no answer.
+    /// It did not answer the last request.
     Failing,
     /// There is no socket, or no model.
     Absent,
@@ -29,11 +30,11 @@ pub(crate) enum State {
 pub(crate) enum NoVector {
     /// There is no model on this machine.
     NoModel,
-    /// Not now.
+    /// nexus-embed failed, or did not answer in time.
     NotNow,
 }
 
-/// The way to nexus-embed.
+/// A client of nexus-embed.
 pub(crate) struct Vectors {
     socket: PathBuf,
     idle: Mutex<Vec<Client>>,
@@ -41,13 +42,13 @@ pub(crate) struct Vectors {
 }
 
 struct Known {
-    /// The version of its vectors when it last answered.
+    /// The version of the vectors in its last reply.
     version: Option<String>,
     state: State,
 }
 
 impl Vectors {
-    /// At `socket`.
+    /// Creates a client of the service at `socket`.
     pub(crate) fn new(socket: PathBuf) -> Self {
         Self {
             socket,
@@ -56,7 +57,7 @@ impl Vectors {
         }
     }
 
-    /// How it is with it. Asks nothing of it: that would wake it.
+    /// Returns the last known state. Sends no request, because that would start nexus-embed.
     pub(crate) fn state(&self) -> State {
         if !self.socket.exists() {
             return State::Absent;
@@ -64,24 +65,18 @@ impl Vectors {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).state
     }
 
-    /// The version of the vectors that it last made.
+    /// Returns the version of the vectors in its last reply.
     pub(crate) fn version(&self) -> Option<String> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).version.clone()
     }
 
-    /// The vector of a query.
-    ///
-    /// # Errors
-    /// Why there is none.
+    /// Returns the vector of a query.
     pub(crate) async fn of_query(&self, query: &str, limit: Duration) -> Result<Embedding, NoVector> {
         let mut vectors = self.ask(TextKind::Query, vec![query.to_owned()], limit).await?;
         vectors.pop().ok_or(NoVector::NotNow)
     }
 
-    /// The vectors of texts that are to be stored, as many as there are texts, all within `limit`.
-    ///
-    /// # Errors
-    /// Why there are none.
+    /// Returns one vector for each of `texts`, which will be stored; `limit` is for all of them.
     pub(crate) async fn of_texts(&self, texts: &[&str], limit: Duration) -> Result<Vec<Embedding>, NoVector> {
         let end = tokio::time::Instant::now() + limit;
         let mut vectors = Vec::with_capacity(texts.len());
@@ -103,14 +98,14 @@ impl Vectors {
         if !self.socket.exists() {
             return Err(NoVector::NoModel);
         }
-        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut client = kept.unwrap_or_else(|| Client::new(&self.socket));
-        let answer = tokio::time::timeout(limit, client.embed(kind, texts)).await;
-        let answer = match answer {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut client = idle.unwrap_or_else(|| Client::new(&self.socket));
+        let reply = tokio::time::timeout(limit, client.embed(kind, texts)).await;
+        let vectors = match reply {
             Ok(Ok(vectors)) if vectors.dimensions == DIMENSIONS => Ok(vectors),
             Ok(Ok(vectors)) => {
                 log::warn!(
-                    "nexus-embed gives vectors of {} numbers, and the column has {DIMENSIONS}",
+                    "nexus-embed makes vectors of {} numbers, but the column has {DIMENSIONS}",
                     vectors.dimensions
                 );
                 Err(NoVector::NoModel)
@@ -120,23 +115,23 @@ impl Vectors {
                 log::debug!("no vector: {error}");
                 Err(NoVector::NotNow)
             }
-            // The client is dropped: its answer may still come.
+            // Drops the client, because its reply may still come.
             Err(_) => return self.learn(Err(NoVector::NotNow)),
         };
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MOST_KEPT {
+        if idle.len() < MOST_IDLE {
             idle.push(client);
         }
         drop(idle);
-        self.learn(answer.map(|vectors| {
+        self.learn(vectors.map(|vectors| {
             let of = |row: &[f32]| Embedding { vector: row.to_vec(), version: vectors.version.clone() };
             vectors.rows().map(of).collect()
         }))
     }
 
-    fn learn(&self, answer: Result<Vec<Embedding>, NoVector>) -> Result<Vec<Embedding>, NoVector> {
+    fn learn(&self, result: Result<Vec<Embedding>, NoVector>) -> Result<Vec<Embedding>, NoVector> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match &answer {
+        match &result {
             Ok(vectors) => {
                 known.state = State::Available;
                 if let Some(vector) = vectors.first()
@@ -148,6 +143,6 @@ impl Vectors {
             Err(NoVector::NoModel) => known.state = State::Absent,
             Err(NoVector::NotNow) => known.state = State::Failing,
         }
-        answer
+        result
     }
 }

@@ -1,5 +1,5 @@
-//! What Redis holds for the API. Nothing of it is needed but the working memory: with Redis down everything else is as
-//! right, only slower.
+//! Data in Redis. Only the working memory needs it; without Redis everything else still works, only
+//! slower.
 
 pub(crate) mod queries;
 pub(crate) mod recent;

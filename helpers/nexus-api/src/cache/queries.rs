@@ -1,5 +1,5 @@
-//! Vectors of queries: people ask the same again. Under the agent's name, so that nobody can find out by the time an answer
-//! takes what another has asked; and by a sum of the text, not the text.
+//! Caches vectors of queries, because people repeat them. The key has the agent's name, so that no
+//! agent learns another's queries from response times, and a digest instead of the text.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::cache::redis::Redis;
 use crate::input::DIMENSIONS;
 use crate::input::episode::Embedding;
 
-/// How long a vector is kept.
+/// How long a vector stays in Redis.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Where the vector of `query` is kept.
+/// Returns the key of the vector of `query`.
 pub(crate) fn key(agent: &str, query: &str) -> String {
     let digest = Sha256::new().chain_update(agent).chain_update([0]).chain_update(query).finalize();
-    let sum = digest.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    format!("nexus-api:query:{agent}:{sum}")
+    let digest = digest.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    format!("nexus-api:query:{agent}:{digest}")
 }
 
-/// What is kept as `key`, if it is of `version`: vectors of another model are of no use any more.
+/// Returns the vector under `key` if it has this version; those of another model are of no use.
 pub(crate) async fn get(redis: &Redis, key: &str, version: &str) -> Option<Embedding> {
     let mut command = redis::cmd("GET");
     command.arg(key);
@@ -28,15 +28,15 @@ pub(crate) async fn get(redis: &Redis, key: &str, version: &str) -> Option<Embed
     decode(&bytes?).filter(|embedding| embedding.version == version)
 }
 
-/// Keeps `embedding` as `key`.
-pub(crate) async fn keep(redis: &Redis, key: &str, embedding: &Embedding) {
+/// Stores `embedding` under `key`.
+pub(crate) async fn store(redis: &Redis, key: &str, embedding: &Embedding) {
     let mut command = redis::cmd("SET");
     command.arg(key).arg(encode(embedding)).arg("EX").arg(LIFETIME.as_secs());
-    // Without it the next one asks nexus-embed again.
-    let _kept = redis.ask::<()>(&command).await;
+    // After an error, the next search asks nexus-embed again.
+    let _stored = redis.ask::<()>(&command).await;
 }
 
-/// The numbers, then the version.
+/// Encodes the numbers, then the version.
 fn encode(embedding: &Embedding) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(DIMENSIONS * 4 + embedding.version.len());
     embedding.vector.iter().for_each(|number| bytes.put_f32_le(*number));
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_what_is_got() {
+    fn an_embedding_is_decoded_as_it_was_encoded() {
         let embedding = Embedding { vector: vec![0.25; DIMENSIONS], version: "m@01234567".to_owned() };
         assert_eq!(decode(&encode(&embedding)), Some(embedding));
         assert_eq!(decode(b"short"), None);

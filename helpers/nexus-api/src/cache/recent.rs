@@ -1,7 +1,9 @@
-//! Recent lists: the ids of a list under a key of the agent's, each text under `episode:` and its id, where nexus-purge
-//! looks for copies of what it forgets. A list of which one text is gone counts as none.
+//! Caches recent lists. A key of the agent holds a list's ids. `episode:ID` holds a copy of each
+//! episode; nexus-purge removes the copies of episodes that it forgets. A list with a missing copy
+//! does not count.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,28 +12,29 @@ use serde_json::{Value, json};
 use crate::cache::redis::Redis;
 use crate::memory::episodes::Episode;
 
-/// More agents than this are forgotten together, with their lists.
+/// The most agents in memory. With more, the lists of all become invalid.
 const MOST_AGENTS: usize = 10_000;
 
-/// How keys of copies begin, as `NEXUS_REDIS_COPIES` says by default.
+/// The prefix of copies, as in the default of `NEXUS_REDIS_COPIES`.
 const COPY: &str = "episode:";
 
-/// A list longer than so many bytes is not worth its room in Redis.
+/// The longest list that is cached, in bytes.
 const MOST_BYTES: usize = 256 << 10;
 
-/// Which lists count.
+/// The cache of recent lists. Decides which ones are valid.
 pub(crate) struct Recent {
-    /// Of this process: what another one has cached may miss what was stored since.
+    /// A random number. Another process's lists do not count, because they may lack what was stored
+    /// since.
     process: u64,
     generations: Mutex<Generations>,
     lifetime: Duration,
 }
 
-/// By agent: how often its lists have been made invalid.
+/// Counts how often the lists of each agent became invalid.
 #[derive(Default)]
 struct Generations {
     by_agent: HashMap<String, u64>,
-    /// Of all that are not named.
+    /// The count of every other agent.
     others: u64,
 }
 
@@ -42,7 +45,7 @@ impl Generations {
 
     fn raise(&mut self, agent: &str) {
         if self.by_agent.len() >= MOST_AGENTS {
-            // Above every one there was.
+            // Above every count so far.
             self.others = self.by_agent.values().copied().max().unwrap_or_default().max(self.others) + 1;
             self.by_agent.clear();
         }
@@ -52,24 +55,24 @@ impl Generations {
 }
 
 impl Recent {
-    /// Lists that are kept for `lifetime`; `process` is random.
-    pub(crate) fn new(process: u64, lifetime: Duration) -> Self {
-        Self { process, generations: Mutex::default(), lifetime }
+    /// Creates a cache whose lists stay in Redis for `lifetime`.
+    pub(crate) fn new(lifetime: Duration) -> Self {
+        Self { process: RandomState::new().hash_one(0), generations: Mutex::default(), lifetime }
     }
 
-    /// The name of the list as it is now. Take it before the database is asked: if something is stored meanwhile, the list
-    /// is kept under a name that nobody asks for any more.
+    /// Returns the key of the current list. Call it before the query: if an episode is stored
+    /// meanwhile, the list goes under a key that is no longer valid.
     pub(crate) fn key(&self, agent: &str, limit: i64) -> String {
         let generation = self.generations.lock().unwrap_or_else(PoisonError::into_inner).of(agent);
         format!("nexus-api:recent:{:016x}:{generation}:{limit}:{agent}", self.process)
     }
 
-    /// From now on no list of `agent` counts that was read before.
+    /// Makes all lists of `agent` so far invalid.
     pub(crate) fn invalidate(&self, agent: &str) {
         self.generations.lock().unwrap_or_else(PoisonError::into_inner).raise(agent);
     }
 
-    /// The list named `key` of `agent`, as answers have it.
+    /// Returns the list of `agent` under `key`, as JSON for the response.
     pub(crate) async fn get(&self, redis: &Redis, key: &str, agent: &str) -> Option<Vec<Value>> {
         let mut list = redis::cmd("GET");
         list.arg(key);
@@ -85,14 +88,14 @@ impl Recent {
         let texts: Vec<Option<Vec<u8>>> = redis.ask(&copies).await.ok()?;
         let episode = |text: Option<Vec<u8>>| {
             let mut copy: Value = serde_json::from_slice(&text?).ok()?;
-            // A copy under that name may be another program's, or another agent's.
+            // Another program or another agent may have written a copy under that key.
             (copy["agent"] == agent).then(|| copy["episode"].take())
         };
         texts.into_iter().map(episode).collect()
     }
 
-    /// Keeps `episodes` as the list named `key` of `agent`.
-    pub(crate) async fn keep(&self, redis: &Redis, key: &str, agent: &str, episodes: &[Episode]) {
+    /// Stores `episodes` as the list of `agent` under `key`.
+    pub(crate) async fn store(&self, redis: &Redis, key: &str, agent: &str, episodes: &[Episode]) {
         let lifetime = u64::try_from(self.lifetime.as_millis()).unwrap_or(u64::MAX);
         let mut commands = redis::pipe();
         let (mut ids, mut bytes) = (Vec::with_capacity(episodes.len()), 0);
@@ -103,11 +106,11 @@ impl Recent {
             commands.cmd("SET").arg(format!("{COPY}{id}")).arg(copy).arg("PX").arg(lifetime);
             ids.push(id);
         }
-        // After its texts, without which it counts as none.
+        // After the copies, without which it does not count.
         commands.cmd("SET").arg(key).arg(ids.join(",")).arg("PX").arg(lifetime);
         if bytes <= MOST_BYTES {
-            // Without it the next one asks the database again.
-            let _kept = redis.ask_all(&commands).await;
+            // After an error, the next request asks the database again.
+            let _stored = redis.ask_all(&commands).await;
         }
     }
 }
@@ -117,8 +120,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_invalid_stays_so() {
-        let recent = Recent::new(1, Duration::from_secs(1));
+    fn an_invalid_list_stays_invalid() {
+        let recent = Recent::new(Duration::from_secs(1));
         let before = recent.key("a", 10);
         let of_other = recent.key("b", 10);
         recent.invalidate("a");
@@ -130,6 +133,6 @@ mod tests {
             generations.raise(&agent.to_string());
         }
         assert_ne!(generations.of("a"), before);
-        assert_ne!(Recent::new(2, Duration::from_secs(1)).key("b", 10), of_other);
+        assert_ne!(Recent::new(Duration::from_secs(1)).key("b", 10), of_other);
     }
 }

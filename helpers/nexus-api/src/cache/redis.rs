@@ -1,4 +1,5 @@
-//! The connection to Redis: one, shared, made when it is needed; when it breaks, nobody waits for it.
+//! The connection to Redis. All calls share it. It opens on first use; while Redis is down, no call
+//! waits for it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,20 +14,21 @@ use redis::{
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
-/// How long an answer is waited for: what is in the cache takes a tenth of a millisecond.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Time limit for a reply. Redis takes a tenth of a millisecond for one from the cache.
+const LIMIT: Duration = Duration::from_millis(500);
 
-/// After a failure nobody tries for so long.
+/// Time after a failure during which no call tries to connect.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Its Redis user, which may use only the commands of this module and its own keys (install.d/setup/secrets.sh).
+/// The Redis user of nexus-api. It may use only the commands of this module and its own keys
+/// (install.d/setup/secrets.sh).
 const USER: &str = "nexus-api";
 
 /// Redis does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Down;
 
-/// The way to Redis.
+/// A client of Redis.
 pub(crate) struct Redis {
     client: Client,
     state: Mutex<State>,
@@ -39,10 +41,10 @@ struct State {
 }
 
 impl Redis {
-    /// At `socket`; connects when it is first asked.
+    /// Creates a client of Redis at `socket`, without connecting to it.
     ///
     /// # Errors
-    /// As [`credentials::read`].
+    /// Same as [`credentials::read`].
     pub(crate) fn new(socket: &Path) -> Result<Self> {
         let password = credentials::read("redis_api_password")?;
         let login = RedisConnectionInfo::default()
@@ -53,30 +55,31 @@ impl Redis {
             .into_connection_info()
             .map(|info| info.set_redis_settings(login))
             .and_then(Client::open)
-            .or_fail(Exit::Settings, || format!("naming Redis at {}", socket.display()))?;
+            .or_fail(Exit::Settings, || format!("opening a client of Redis at {}", socket.display()))?;
         Ok(Self { client, state: Mutex::default() })
     }
 
-    /// Asks Redis.
+    /// Sends a command and returns the reply.
     ///
     /// # Errors
-    /// When it cannot be reached, does not answer in time, or says no.
+    /// If Redis cannot be reached, does not reply in time, or refuses.
     pub(crate) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> std::result::Result<T, Down> {
         let mut connection = self.connection().await?;
-        self.answer(command.query_async(&mut connection).await).await
+        self.reply(command.query_async(&mut connection).await).await
     }
 
     /// Sends several commands at once.
     ///
     /// # Errors
-    /// As [`Redis::ask`]; when it says no to one of them, the others may be done.
+    /// Same as [`Redis::ask`]. If Redis refuses one of them, it may have executed the others.
     pub(crate) async fn ask_all(&self, commands: &Pipeline) -> std::result::Result<(), Down> {
         let mut connection = self.connection().await?;
-        self.answer(commands.exec_async(&mut connection).await).await
+        self.reply(commands.exec_async(&mut connection).await).await
     }
 
     async fn connection(&self) -> std::result::Result<MultiplexedConnection, Down> {
-        // Held while one connects: the others wait for the same, half a second at most.
+        // Locked while one call connects; the others wait for that connection, half a second at
+        // most.
         let mut state = self.state.lock().await;
         if let Some(connection) = &state.connection {
             return Ok(connection.clone());
@@ -85,8 +88,8 @@ impl Redis {
             return Err(Down);
         }
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE));
+            .set_connection_timeout(Some(LIMIT))
+            .set_response_timeout(Some(LIMIT));
         match self.client.get_multiplexed_async_connection_with_config(&config).await {
             Ok(connection) => {
                 if state.failed.take().is_some() {
@@ -104,10 +107,11 @@ impl Redis {
         }
     }
 
-    /// A refusal is one command's; any other error means a new connection.
-    async fn answer<T>(&self, answer: RedisResult<T>) -> std::result::Result<T, Down> {
-        let error = match answer {
-            Ok(answer) => return Ok(answer),
+    /// Returns the reply. After an error other than a refusal, the next call opens a new
+    /// connection.
+    async fn reply<T>(&self, reply: RedisResult<T>) -> std::result::Result<T, Down> {
+        let error = match reply {
+            Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
         if let Some(refusals) = error.clone().into_server_errors() {

@@ -8,10 +8,10 @@ use serde_json::json;
 
 use crate::openapi;
 
-/// This version.
+/// The version of nexus-api.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What this is: JSON, unless a browser asks.
+/// Returns name and version: as JSON, or as HTML for a browser.
 pub(super) async fn service(headers: HeaderMap) -> Response {
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if accept.contains("text/html") {
@@ -26,7 +26,7 @@ pub(super) async fn service(headers: HeaderMap) -> Response {
         .into_response()
 }
 
-/// The description of all calls.
+/// Returns the description of all calls.
 pub(super) async fn openapi() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], openapi::TEXT)
 }

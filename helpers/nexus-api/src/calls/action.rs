@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::calls::answer::Answer;
+use crate::calls::reply::Reply;
+use crate::error::ApiError;
 use crate::http::agent::Agent;
 use crate::http::body;
 use crate::input::episode::{Embedding, NewEpisode};
@@ -17,19 +18,18 @@ use crate::memory::error::DbError;
 use crate::memory::idempotency::{Claim, LONGEST_KEY};
 use crate::memory::insert::Stored;
 use crate::metrics::Metrics;
-use crate::problem::Problem;
 use crate::time;
 
 /// The header that makes a retry safe.
 const KEY: &str = "idempotency-key";
 
-/// Stores it, with its vector where nexus-embed gives one in time.
+/// Stores the episode, with its vector if nexus-embed returns it in time.
 pub(super) async fn action(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
     headers: HeaderMap,
     body: Body,
-) -> Answer {
+) -> Reply {
     let read = body::read(&app, &headers, body).await?;
     let mut episodes = [NewEpisode::from_action(read.json()?, app.args.content)?];
     let key = key(&headers)?;
@@ -44,7 +44,7 @@ pub(super) async fn action(
     })))
 }
 
-/// What to say of what was stored.
+/// Returns the message of the response.
 pub(super) fn message(stored: &Stored, episodes: &[NewEpisode]) -> Value {
     let text = if stored.is_replayed {
         "This was stored before, by a request with the same Idempotency-Key."
@@ -56,17 +56,14 @@ pub(super) fn message(stored: &Stored, episodes: &[NewEpisode]) -> Value {
     text.into()
 }
 
-/// The request's `Idempotency-Key`.
-///
-/// # Errors
-/// 422.
-pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+/// Returns the request's `Idempotency-Key`, or 422 if it is malformed.
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let mut values = headers.get_all(KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let key = value.to_str().unwrap_or_default();
     if key.is_empty() || key.len() > LONGEST_KEY || values.next().is_some() {
         let message = format!("It must be one key of 1 to {LONGEST_KEY} printable ASCII characters.");
-        return Err(Problem::invalid("Idempotency-Key", message));
+        return Err(ApiError::invalid("Idempotency-Key", message));
     }
     Ok(Some(key.to_owned()))
 }
@@ -74,7 +71,7 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 /// Stores `episodes`, all or none.
 ///
 /// # Errors
-/// The database's; 409 when the key was used for another request.
+/// If the database fails; 409 if the key was used for another request.
 pub(super) async fn store(
     app: &App,
     agent: &str,
@@ -82,27 +79,28 @@ pub(super) async fn store(
     key: Option<&str>,
     route: &str,
     body: &[u8],
-) -> Result<Stored, Problem> {
+) -> Result<Stored, ApiError> {
     let claim = key
         .map(|key| Claim::new(key.to_owned(), route, body, episodes.len()))
         .transpose()
-        .map_err(|_| Problem::internal())?;
+        .map_err(|_| ApiError::internal())?;
     add_vectors(app, episodes).await;
     let stored = app.database.insert(agent, episodes, claim.as_ref()).await;
-    // Also when nobody knows whether it was stored.
+    // Also if it is unknown whether they were stored.
     if !matches!(&stored, Err(DbError::Busy | DbError::Refused(_))) {
         app.recent.invalidate(agent);
     }
     stored?.map_err(|_| {
         let message = "This Idempotency-Key was used for another request within the last 24 hours.";
-        Problem {
+        ApiError {
             field: Some("Idempotency-Key".to_owned()),
-            ..Problem::new(StatusCode::CONFLICT, "key_used", message)
+            ..ApiError::new(StatusCode::CONFLICT, "key_used", message)
         }
     })
 }
 
-/// Gives vectors to those that have none. What does not come in time is left to the backfill.
+/// Adds vectors to the episodes without one. Those that do not come in time are left to the
+/// backfill.
 async fn add_vectors(app: &App, episodes: &mut [NewEpisode]) {
     let without = episodes.iter_mut().filter(|episode| episode.embedding.is_none());
     let mut without: Vec<&mut NewEpisode> = without.collect();

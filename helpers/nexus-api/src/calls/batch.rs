@@ -10,24 +10,24 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::calls::action;
-use crate::calls::answer::Answer;
+use crate::calls::reply::Reply;
+use crate::error::ApiError;
 use crate::http::agent::Agent;
 use crate::http::body;
 use crate::input::episode::NewEpisode;
 use crate::input::fields::{Fields, missing};
-use crate::problem::Problem;
 use crate::time;
 
-/// Most episodes of one batch.
+/// The most episodes of one batch.
 const MOST: usize = 100;
 
-/// Stores them.
+/// Stores the episodes.
 pub(super) async fn batch(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
     headers: HeaderMap,
     body: Body,
-) -> Answer {
+) -> Reply {
     let read = body::read(&app, &headers, body).await?;
     let mut episodes = episodes(read.json()?, app.args.content)?;
     let key = action::key(&headers)?;
@@ -43,19 +43,18 @@ pub(super) async fn batch(
     })))
 }
 
-fn episodes(body: Value, longest: usize) -> Result<Vec<NewEpisode>, Problem> {
+fn episodes(body: Value, longest: usize) -> Result<Vec<NewEpisode>, ApiError> {
     let actions = match Fields::of(body)?.take("actions") {
         Some(Value::Array(actions)) if (1..=MOST).contains(&actions.len()) => actions,
         Some(Value::Array(actions)) => {
             let message = format!("There must be 1 to {MOST}, and are {}.", actions.len());
-            return Err(Problem::invalid("actions", message));
+            return Err(ApiError::invalid("actions", message));
         }
-        Some(_) => return Err(Problem::invalid("actions", "It must be a list of actions.")),
+        Some(_) => return Err(ApiError::invalid("actions", "It must be a list of actions.")),
         None => return Err(missing("actions")),
     };
     let one = |(place, action)| {
-        NewEpisode::from_action(action, longest)
-            .map_err(|problem| problem.within(&format!("actions[{place}]")))
+        NewEpisode::from_action(action, longest).map_err(|error| error.within(&format!("actions[{place}]")))
     };
     actions.into_iter().enumerate().map(one).collect()
 }
@@ -65,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_in_a_batch_is_named_with_its_place() {
+    fn an_error_in_a_batch_names_the_episode_and_its_field() {
         let good = json!({"action_type": "note", "action_details": {}});
         let wrong = json!({"action_type": "note", "action_details": {}, "tags": ["a", 1]});
         let field = |actions: Value| episodes(json!({"actions": actions}), 100).unwrap_err().field.unwrap();

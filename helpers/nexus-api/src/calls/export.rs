@@ -9,18 +9,18 @@ use axum::http::{StatusCode, Version};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
+use crate::error::ApiError;
 use crate::http::agent::Agent;
-use crate::problem::Problem;
 
-/// All that the agent has, one JSON object a line, oldest first. A client must be able to see that a reply is incomplete;
-/// HTTP/1.0 has no way to show that without a known length.
+/// Returns the agent's episodes, one JSON object a line, oldest first. Refuses HTTP/1.0, because
+/// its client cannot see whether a response of unknown length is complete.
 pub(super) async fn export(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
     version: Version,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     if version < Version::HTTP_11 {
-        return Err(Problem::new(
+        return Err(ApiError::new(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "http_version",
             "Over HTTP/1.0 a client cannot see that an export is cut off: use HTTP/1.1 (nginx: proxy_http_version 1.1).",
@@ -28,7 +28,7 @@ pub(super) async fn export(
     }
     let permit = Arc::clone(&app.long_calls).try_acquire_owned();
     let permit = permit
-        .map_err(|_| Problem::unavailable("busy", "Other exports or imports are at work; try again."))?;
+        .map_err(|_| ApiError::unavailable("busy", "Other exports or imports are at work; try again."))?;
     let export = app.database.export(&agent, permit).await?;
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(export.lines())).into_response())
 }

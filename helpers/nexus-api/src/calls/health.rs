@@ -10,26 +10,27 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::calls::about::VERSION;
+use crate::error::ApiError;
 use crate::http::agent::Agent;
-use crate::problem::Problem;
 use crate::time;
 use crate::vectors;
 
-/// Whoever asks this wants to know now.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time that each server has to answer.
+const LIMIT: Duration = Duration::from_secs(2);
 
-/// How it is: 503 when the database does not answer, as nothing works then.
+/// Returns the state of the servers. The status is 503 if the database does not answer, because
+/// nothing works then.
 pub(super) async fn health(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let mut ping = redis::Cmd::new();
     ping.arg("PING");
     let (queue_depth, has_redis) = tokio::join!(
-        tokio::time::timeout(PATIENCE, app.database.queue_depth(&agent)),
-        tokio::time::timeout(PATIENCE, app.redis.ask::<String>(&ping)),
+        tokio::time::timeout(LIMIT, app.database.queue_depth(&agent)),
+        tokio::time::timeout(LIMIT, app.redis.ask::<String>(&ping)),
     );
-    // The journal hears of it from whoever asks the database for something.
+    // Logs nothing: each call that needs the database does.
     let queue_depth = queue_depth.ok().and_then(Result::ok);
     let has_redis = matches!(has_redis, Ok(Ok(_)));
     let (status, code) = match (queue_depth, has_redis) {

@@ -1,4 +1,4 @@
-//! `POST /memory/import`: takes in what an export has given out.
+//! `POST /memory/import`: stores the lines of an export.
 
 use std::sync::Arc;
 
@@ -11,80 +11,81 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::calls::answer::Answer;
+use crate::calls::reply::Reply;
+use crate::error::ApiError;
 use crate::http::agent::Agent;
 use crate::http::body;
 use crate::input::episode::ExportedEpisode;
-use crate::problem::Problem;
 use crate::time;
 
 /// Episodes of one transaction.
 const AT_ONCE: usize = 50;
 
-/// … which may have so many bytes of text together, or one more than that.
+/// Bytes of text after which a transaction is full.
 const BYTES_AT_ONCE: usize = 1 << 20;
 
-/// What came of it so far.
+/// The import so far.
 #[derive(Default)]
-struct Taken {
+struct Progress {
     lines: usize,
     imported: usize,
     existing: usize,
 }
 
-/// Stores each line of the body. What comes before a wrong line stays; running it again skips what is there.
-pub(super) async fn import(State(app): State<Arc<App>>, Agent(agent): Agent, mut body: Body) -> Answer {
+/// Stores each line of the body. After an error, the lines before it stay stored; a second import
+/// skips them.
+pub(super) async fn import(State(app): State<Arc<App>>, Agent(agent): Agent, mut body: Body) -> Reply {
     let _permit = Arc::clone(&app.long_calls)
         .try_acquire_owned()
-        .map_err(|_| Problem::unavailable("busy", "Other exports or imports are at work; try again."))?;
+        .map_err(|_| ApiError::unavailable("busy", "Other exports or imports are at work; try again."))?;
     let mut rest = BytesMut::new();
     let (mut episodes, mut bytes) = (Vec::new(), 0);
-    let mut taken = Taken::default();
+    let mut progress = Progress::default();
     loop {
         let piece = body::next(&mut body, Instant::now() + app.args.timeout).await?;
         let is_end = piece.is_none();
         if let Some(piece) = piece {
             rest.extend_from_slice(&piece);
         } else if !rest.is_empty() {
-            // The last line may lack its end.
+            // The last line may lack its newline.
             rest.extend_from_slice(b"\n");
         }
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line = rest.split_to(end + 1);
-            taken.lines += 1;
+            progress.lines += 1;
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
             let parsed = ExportedEpisode::parse(&line, app.args.content);
             let episode = match parsed {
                 Ok(episode) => episode,
-                Err(problem) => {
-                    store(&app, &agent, &mut episodes, &mut taken).await?;
-                    return Err(problem.within(&format!("line {}", taken.lines)));
+                Err(error) => {
+                    store(&app, &agent, &mut episodes, &mut progress).await?;
+                    return Err(error.within(&format!("line {}", progress.lines)));
                 }
             };
             bytes += episode.episode.content.len();
             episodes.push(episode);
             if episodes.len() >= AT_ONCE || bytes >= BYTES_AT_ONCE {
-                store(&app, &agent, &mut episodes, &mut taken).await?;
+                store(&app, &agent, &mut episodes, &mut progress).await?;
                 bytes = 0;
             }
         }
         if rest.len() > app.args.body {
-            store(&app, &agent, &mut episodes, &mut taken).await?;
+            store(&app, &agent, &mut episodes, &mut progress).await?;
             let message = format!("A line may have {} bytes at most (NEXUS_API_BODY).", app.args.body);
-            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", message);
-            return Err(problem.within(&format!("line {}", taken.lines + 1)));
+            let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", message);
+            return Err(error.within(&format!("line {}", progress.lines + 1)));
         }
         if is_end {
             break;
         }
     }
-    store(&app, &agent, &mut episodes, &mut taken).await?;
+    store(&app, &agent, &mut episodes, &mut progress).await?;
     Ok(Json(json!({
         "success": true,
-        "imported": taken.imported,
-        "existing": taken.existing,
+        "imported": progress.imported,
+        "existing": progress.existing,
         "timestamp": time::now(),
     })))
 }
@@ -93,17 +94,17 @@ async fn store(
     app: &App,
     agent: &str,
     episodes: &mut Vec<ExportedEpisode>,
-    taken: &mut Taken,
-) -> Result<(), Problem> {
+    progress: &mut Progress,
+) -> Result<(), ApiError> {
     if episodes.is_empty() {
         return Ok(());
     }
-    // Without vectors they are queued; an import of years must not wait for the model.
+    // Episodes without a vector are queued: an import of years must not wait for the model.
     let imported = app.database.import(agent, episodes).await;
     app.recent.invalidate(agent);
     let imported = imported?;
-    taken.imported += imported;
-    taken.existing += episodes.len() - imported;
+    progress.imported += imported;
+    progress.existing += episodes.len() - imported;
     episodes.clear();
     Ok(())
 }

@@ -1,35 +1,33 @@
-//! The calls: one function each.
+//! The calls of the API, one function each.
 
 mod about;
 mod action;
-mod answer;
 mod batch;
 mod episode;
 mod export;
 mod health;
 mod import;
 mod recent;
+mod reply;
 mod search;
 mod stats;
 mod temporal;
 mod working;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 
 use crate::app::App;
-use crate::http::gate;
-use crate::problem::Problem;
+use crate::error::ApiError;
 
-/// A path, what answers there, and its methods.
+/// A path, its functions, and its methods.
 type Call = (&'static str, MethodRouter<Arc<App>>, &'static [&'static str]);
 
-/// Every call, with the methods that openapi.json has for it.
+/// Lists every call, with the methods that openapi.json has for it.
 fn all() -> Vec<Call> {
     vec![
         ("/", get(about::service), &["get"]),
@@ -54,41 +52,25 @@ fn all() -> Vec<Call> {
     ]
 }
 
-/// All calls behind the gate.
+/// Routes every call to its function.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let mut router = Router::new();
     for (path, methods, _) in all() {
         router = router.route(path, methods);
     }
-    router
-        .fallback(no_such_call)
-        .method_not_allowed_fallback(no_such_method)
-        .layer(from_fn_with_state(Arc::clone(&app), gate::pass))
-        .with_state(app)
+    router.fallback(no_such_call).method_not_allowed_fallback(no_such_method).with_state(app)
 }
 
-/// The path as metrics name it.
-pub(crate) fn known(path: &str) -> &'static str {
-    static PATHS: LazyLock<Vec<&'static str>> =
-        LazyLock::new(|| all().into_iter().map(|(path, ..)| path).collect());
-    PATHS.iter().find(|known| **known == path).copied().unwrap_or("other")
-}
-
-/// Whether the call at `path` takes as long as its caller does.
-pub(crate) fn is_long(path: &str) -> bool {
-    matches!(path, "/memory/export" | "/memory/import")
-}
-
-async fn no_such_call(State(_): State<Arc<App>>) -> Problem {
-    Problem::new(
+async fn no_such_call(State(_): State<Arc<App>>) -> ApiError {
+    ApiError::new(
         StatusCode::NOT_FOUND,
         "no_such_call",
         "There is no such call; GET /openapi.json lists them.",
     )
 }
 
-async fn no_such_method(State(_): State<Arc<App>>) -> Problem {
-    Problem::new(
+async fn no_such_method(State(_): State<Arc<App>>) -> ApiError {
+    ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         "This call has another method; GET /openapi.json lists them.",

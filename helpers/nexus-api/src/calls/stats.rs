@@ -9,11 +9,11 @@ use axum::response::IntoResponse;
 use serde_json::json;
 
 use crate::app::App;
-use crate::calls::answer::Answer;
+use crate::calls::reply::Reply;
 use crate::http::agent::Agent;
 
-/// Counts of what the agent has.
-pub(super) async fn stats(State(app): State<Arc<App>>, Agent(agent): Agent) -> Answer {
+/// Returns the counts of the agent's episodes.
+pub(super) async fn stats(State(app): State<Arc<App>>, Agent(agent): Agent) -> Reply {
     let statistics = app.database.statistics(&agent).await?;
     Ok(Json(json!({
         "success": true,
@@ -26,7 +26,7 @@ pub(super) async fn stats(State(app): State<Arc<App>>, Agent(agent): Agent) -> A
     })))
 }
 
-/// The service's own counters, of all agents together.
+/// Returns the service's counters, for all agents together.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     let text = app.metrics.text(app.database.connections());
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)

@@ -8,39 +8,39 @@ use axum::http::HeaderMap;
 use serde_json::Value;
 
 use crate::app::App;
-use crate::calls::answer::{Answer, episodes};
+use crate::calls::reply::{Reply, episodes};
+use crate::error::ApiError;
 use crate::http::agent::Agent;
 use crate::http::body;
-use crate::input::temporal::{Stretch, Temporal};
-use crate::problem::Problem;
+use crate::input::temporal::{Period, Temporal};
 
-/// Before a moment, newest first.
+/// Returns the episodes before a time, newest first.
 pub(super) async fn before(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
     headers: HeaderMap,
     body: Body,
-) -> Answer {
-    list(&app, &agent, &headers, body, |body| Temporal::from_moment(body, Stretch::Before)).await
+) -> Reply {
+    list(&app, &agent, &headers, body, |body| Temporal::from_moment(body, Period::Before)).await
 }
 
-/// After a moment, oldest first.
+/// Returns the episodes after a time, oldest first.
 pub(super) async fn after(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
     headers: HeaderMap,
     body: Body,
-) -> Answer {
-    list(&app, &agent, &headers, body, |body| Temporal::from_moment(body, Stretch::After)).await
+) -> Reply {
+    list(&app, &agent, &headers, body, |body| Temporal::from_moment(body, Period::After)).await
 }
 
-/// Between two moments, oldest first.
+/// Returns the episodes between two times, oldest first.
 pub(super) async fn range(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
     headers: HeaderMap,
     body: Body,
-) -> Answer {
+) -> Reply {
     list(&app, &agent, &headers, body, Temporal::from_range).await
 }
 
@@ -49,8 +49,8 @@ async fn list(
     agent: &str,
     headers: &HeaderMap,
     body: Body,
-    read: fn(Value) -> Result<Temporal, Problem>,
-) -> Answer {
-    let asked = read(body::read(app, headers, body).await?.json()?)?;
-    Ok(episodes(&app.database.temporal(agent, &asked).await?))
+    read: fn(Value) -> Result<Temporal, ApiError>,
+) -> Reply {
+    let query = read(body::read(app, headers, body).await?.json()?)?;
+    Ok(episodes(&app.database.temporal(agent, &query).await?))
 }

@@ -11,20 +11,20 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::calls::answer::{Answer, redis_is_down};
+use crate::calls::reply::{Reply, redis_is_down};
 use crate::http::agent::Agent;
 use crate::http::body;
 use crate::input::fields::tags;
 use crate::input::query::Parameters;
 
-/// Adds an item; when there are more than there may be, the oldest leaves.
+/// Adds an item. If the working memory is full, its oldest item leaves.
 pub(super) async fn add(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
     Query(parameters): Query<HashMap<String, String>>,
     headers: HeaderMap,
     body: Body,
-) -> Answer {
+) -> Reply {
     let parameters = Parameters::new(parameters);
     let id = parameters.episode_id()?;
     let weight = parameters.attention_weight()?;
@@ -32,7 +32,7 @@ pub(super) async fn add(
     // No body, or null: no tags.
     let tags = match if read.bytes.is_empty() { Value::Null } else { read.json()? } {
         Value::Null => Vec::new(),
-        list => tags(list).map_err(|problem| problem.within("body"))?,
+        list => tags(list).map_err(|error| error.within("body"))?,
     };
     let added = app.working.add(&app.redis, &agent, id, weight, &tags).await.map_err(|_| redis_is_down())?;
     let message = if added.is_new { "Added." } else { "It was there already, and begins its time anew." };
@@ -46,8 +46,8 @@ pub(super) async fn add(
     })))
 }
 
-/// All items, newest first.
-pub(super) async fn items(State(app): State<Arc<App>>, Agent(agent): Agent) -> Answer {
+/// Returns all items, newest first.
+pub(super) async fn items(State(app): State<Arc<App>>, Agent(agent): Agent) -> Reply {
     let items = app.working.items(&app.redis, &agent).await.map_err(|_| redis_is_down())?;
     let now = Timestamp::now();
     let list: Vec<Value> = items.iter().map(|item| item.json(now)).collect();
@@ -60,13 +60,13 @@ pub(super) async fn items(State(app): State<Arc<App>>, Agent(agent): Agent) -> A
 }
 
 /// Removes all items.
-pub(super) async fn clear(State(app): State<Arc<App>>, Agent(agent): Agent) -> Answer {
+pub(super) async fn clear(State(app): State<Arc<App>>, Agent(agent): Agent) -> Reply {
     let count = app.working.clear(&app.redis, &agent).await.map_err(|_| redis_is_down())?;
     Ok(Json(json!({"success": true, "cleared_count": count, "message": format!("{count} removed.")})))
 }
 
-/// Counts.
-pub(super) async fn stats(State(app): State<Arc<App>>, Agent(agent): Agent) -> Answer {
+/// Returns counts and ages.
+pub(super) async fn stats(State(app): State<Arc<App>>, Agent(agent): Agent) -> Reply {
     let items = app.working.items(&app.redis, &agent).await.map_err(|_| redis_is_down())?;
     let now = Timestamp::now();
     let accesses: u64 = items.iter().map(|item| item.accesses).sum();

@@ -1,15 +1,15 @@
-//! Whose memory a request is about.
+//! The agent of a request.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
-use crate::problem::Problem;
+use crate::error::ApiError;
 
-/// The header that names it.
+/// The header that names the agent.
 pub(crate) const HEADER: &str = "x-nexus-agent";
 
-/// Whoever names none.
+/// The agent of a request without the header.
 pub(crate) const DEFAULT: &str = "nexus";
 
 /// The longest name, in characters.
@@ -20,11 +20,8 @@ const LONGEST: usize = 100;
 pub(crate) struct Agent(pub(crate) String);
 
 impl Agent {
-    /// The one that `headers` name.
-    ///
-    /// # Errors
-    /// 422 for a name that is none, or two of them.
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+    /// Returns the agent that `headers` name, or 422 for two names or a malformed one.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
         let mut values = headers.get_all(HEADER).iter();
         let Some(value) = values.next() else { return Ok(Self(DEFAULT.to_owned())) };
         let name = value.to_str().unwrap_or_default();
@@ -32,16 +29,16 @@ impl Agent {
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:@/+-".contains(&byte));
         if !is_name || values.next().is_some() {
             let message = format!("It must be one name of 1 to {LONGEST} letters, digits, or any of ._:@/+-");
-            return Err(Problem::invalid("X-Nexus-Agent", message));
+            return Err(ApiError::invalid("X-Nexus-Agent", message));
         }
         Ok(Self(name.to_owned()))
     }
 }
 
 impl<S: Sync> FromRequestParts<S> for Agent {
-    type Rejection = Problem;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         Self::of(&parts.headers)
     }
 }
@@ -52,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    fn named(name: &[u8]) -> Result<Agent, Problem> {
+    fn named(name: &[u8]) -> Result<Agent, ApiError> {
         let mut headers = HeaderMap::new();
         headers.insert(HEADER, HeaderValue::from_bytes(name).unwrap());
         Agent::of(&headers)

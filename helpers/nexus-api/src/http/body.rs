@@ -1,4 +1,4 @@
-//! Bodies of requests: read within a time, up to a size, and all of them together within a room.
+//! Reads bodies of requests, with limits on time, on the size of each, and on the memory of all.
 
 use std::time::Duration;
 
@@ -13,34 +13,32 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::error::ApiError;
 use crate::input::json;
-use crate::problem::Problem;
 
-/// What is too long is still read, up to so much, so that its sender hears the answer and not a broken connection.
+/// The most bytes of a refused body that are read, so that the client gets the response and not a
+/// broken connection.
 const DRAINED: usize = 64 << 20;
 
-/// A body, and the room it takes.
+/// A body, and the memory reserved for it.
 pub(crate) struct Read {
-    /// What was sent.
     pub(crate) bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    _reserved: Option<OwnedSemaphorePermit>,
 }
 
 impl Read {
-    /// As JSON.
-    ///
-    /// # Errors
-    /// 400, 422.
-    pub(crate) fn json(&self) -> Result<Value, Problem> {
+    /// Parses the body as JSON.
+    pub(crate) fn json(&self) -> Result<Value, ApiError> {
         json::parse(&self.bytes)
     }
 }
 
-/// Reads `body` whole.
+/// Reads the whole of `body`.
 ///
 /// # Errors
-/// 413 when it is too long, 408 when it comes too slowly, 400 when it breaks off, 503 when others' take all the room.
-pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Read, Problem> {
+/// 413 if it is too long, 408 if it comes too slowly, 400 if it breaks off, 503 if other bodies
+/// take all the memory.
+pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Read, ApiError> {
     let end = Instant::now() + app.args.timeout;
     let most = app.args.body;
     let announced =
@@ -49,7 +47,7 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<R
         drain(body, end).await;
         return Err(too_long(most));
     }
-    let mut room = Room { app, permit: None, bytes: 0 };
+    let mut reservation = Reservation { app, permit: None, bytes: 0 };
     let mut bytes = BytesMut::new();
     let mut body = body;
     loop {
@@ -58,28 +56,28 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<R
             drain(body, end).await;
             return Err(too_long(most));
         }
-        if let Err(problem) = room.grow(frame.len()) {
+        if let Err(error) = reservation.grow(frame.len()) {
             drain(body, end).await;
-            return Err(problem);
+            return Err(error);
         }
         bytes.extend_from_slice(&frame);
     }
-    Ok(Read { bytes: bytes.freeze(), _room: room.permit })
+    Ok(Read { bytes: bytes.freeze(), _reserved: reservation.permit })
 }
 
-/// The next piece of `body`, which must come before `end`.
+/// Returns the next piece of `body`, which must come before `end`.
 ///
 /// # Errors
-/// 408, 400.
-pub(crate) async fn next(body: &mut Body, end: Instant) -> Result<Option<Bytes>, Problem> {
+/// 408 if it does not, 400 if the body breaks off.
+pub(crate) async fn next(body: &mut Body, end: Instant) -> Result<Option<Bytes>, ApiError> {
     loop {
-        let frame = tokio::time::timeout_at(end, body.frame())
-            .await
-            .map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The body came too slowly."))?;
+        let frame = tokio::time::timeout_at(end, body.frame()).await.map_err(|_| {
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The body came too slowly.")
+        })?;
         match frame {
             None => return Ok(None),
             Some(Err(_)) => {
-                return Err(Problem::new(StatusCode::BAD_REQUEST, "broken_body", "The body broke off."));
+                return Err(ApiError::new(StatusCode::BAD_REQUEST, "broken_body", "The body broke off."));
             }
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
@@ -90,16 +88,16 @@ pub(crate) async fn next(body: &mut Body, end: Instant) -> Result<Option<Bytes>,
     }
 }
 
-/// The room that one body takes of all bodies' room.
-struct Room<'a> {
+/// The part of the memory for bodies that one body takes.
+struct Reservation<'a> {
     app: &'a App,
     permit: Option<OwnedSemaphorePermit>,
     bytes: usize,
 }
 
-impl Room<'_> {
-    /// Takes room for `more` bytes.
-    fn grow(&mut self, more: usize) -> Result<(), Problem> {
+impl Reservation<'_> {
+    /// Reserves `more` bytes.
+    fn grow(&mut self, more: usize) -> Result<(), ApiError> {
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         self.bytes += more;
         let wanted = (self.bytes >> 10).saturating_sub(held);
@@ -109,7 +107,7 @@ impl Room<'_> {
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
         let permit = std::sync::Arc::clone(&self.app.bodies).try_acquire_many_owned(wanted);
         let permit = permit.map_err(|_| {
-            Problem::unavailable("busy", "Too many large requests are being read; try again.")
+            ApiError::unavailable("busy", "Too many large requests are being read; try again.")
         })?;
         match &mut self.permit {
             Some(held) => held.merge(permit),
@@ -119,7 +117,7 @@ impl Room<'_> {
     }
 }
 
-/// Reads on and keeps nothing.
+/// Reads the rest of `body` and drops it.
 async fn drain(mut body: Body, end: Instant) {
     let mut drained = 0;
     let end = end.min(Instant::now() + Duration::from_secs(10));
@@ -131,7 +129,7 @@ async fn drain(mut body: Body, end: Instant) {
     }
 }
 
-fn too_long(most: usize) -> Problem {
+fn too_long(most: usize) -> ApiError {
     let message = format!("The body may have {most} bytes at most (NEXUS_API_BODY).");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", message)
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", message)
 }

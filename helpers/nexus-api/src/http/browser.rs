@@ -14,19 +14,19 @@ use axum::http::header::{HOST, HeaderName, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
-use crate::problem::Problem;
+use crate::error::ApiError;
 
-/// Names that always mean this machine; [`Hosts`] adds those of the owner.
+/// Names that always mean this machine; [`Hosts`] adds the owner's.
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 
 /// The header that every browser since 2023 sends with each request to loopback.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What the owner may open in a browser: it says nothing of the memory.
+/// Pages that the owner may open in a browser. They show nothing of the memory.
 const OPEN: [&str; 3] = ["/", "/health", "/openapi.json"];
 
-/// Headers of every reply: they restrict what a page can do with one that it gets after all.
-pub(super) const ANSWER: [(HeaderName, HeaderValue); 4] = [
+/// Headers of every response. They restrict a page that gets one after all.
+pub(super) const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (
@@ -43,18 +43,18 @@ pub(super) const ANSWER: [(HeaderName, HeaderValue); 4] = [
 pub(super) struct Hosts(Vec<String>);
 
 impl Hosts {
-    /// Those of loopback, and `names` (`NEXUS_API_HOSTS`).
+    /// Accepts `names` (`NEXUS_API_HOSTS`) besides those of loopback.
     pub(super) fn new(names: &[String]) -> Self {
-        Self(names.iter().map(|name| plain(name.trim())).collect())
+        Self(names.iter().map(|name| normalized(name.trim())).collect())
     }
 
-    /// Admits a request to `route` of a program, or of a browser for what is open.
+    /// Admits a program's request to `route`, and a browser's to an open page.
     ///
     /// # Errors
-    /// 403 for another name, another site, or what no browser may ask.
-    pub(super) fn admit(&self, route: &str, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    /// 403 for another host name, another site, or a browser's request to another route.
+    pub(super) fn admit(&self, route: &str, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
         let hosts: Vec<_> = headers.get_all(HOST).iter().collect();
-        // HTTP/1.0 may leave it out; no browser does.
+        // HTTP/1.0 allows a request without it; no browser sends one.
         let host = match hosts.as_slice() {
             [] => None,
             [host] => Some(authority(host.as_bytes()).ok_or_else(unknown_host)?),
@@ -69,13 +69,13 @@ impl Hosts {
             && headers.get_all(FETCH_SITE).iter().all(|site| site == "none" || site == "same-origin");
         if is_browser && !(is_opened && OPEN.contains(&route)) {
             let message = "No web page and no browser may use this memory.";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", message));
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", message));
         }
         Ok(())
     }
 
     fn has(&self, asked: &Authority) -> bool {
-        let name = plain(asked.host());
+        let name = normalized(asked.host());
         let port = asked.as_str().strip_prefix(asked.host());
         let is_plain = port.is_some_and(|port| {
             port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
@@ -84,8 +84,8 @@ impl Hosts {
     }
 }
 
-/// In lower case, without the dot that may end a full name.
-fn plain(name: &str) -> String {
+/// Returns `name` in lower case, without the dot that may end a full name.
+fn normalized(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     name.strip_suffix('.').map(ToOwned::to_owned).unwrap_or(name)
 }
@@ -94,10 +94,10 @@ fn authority(bytes: &[u8]) -> Option<Authority> {
     Authority::try_from(bytes).ok()
 }
 
-fn unknown_host() -> Problem {
+fn unknown_host() -> ApiError {
     let message =
         "The header Host must name this machine: 127.0.0.1, localhost, [::1], or a name in NEXUS_API_HOSTS.";
-    Problem::new(StatusCode::FORBIDDEN, "host", message)
+    ApiError::new(StatusCode::FORBIDDEN, "host", message)
 }
 
 #[cfg(test)]
@@ -117,11 +117,11 @@ mod tests {
             );
         }
         let hosts = Hosts::new(&["Memory.Example".to_owned(), "192.168.1.5".to_owned()]);
-        hosts.admit(route, &uri.parse().unwrap(), &headers).map_err(|problem| problem.code)
+        hosts.admit(route, &uri.parse().unwrap(), &headers).map_err(|error| error.code)
     }
 
     #[test]
-    fn programs_come_in_as_before() {
+    fn programs_are_admitted() {
         assert_eq!(ask(&[]), Ok(()));
         for host in [
             "127.0.0.1",
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_opens_what_says_nothing_of_the_memory() {
+    fn a_browser_may_open_the_pages_that_show_nothing_of_the_memory() {
         let host = ("host", "127.0.0.1:8003");
         for route in OPEN {
             let ask = |lines: &[(&str, &str)]| ask_at(route, route, lines);

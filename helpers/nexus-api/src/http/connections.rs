@@ -1,4 +1,4 @@
-//! Connections: taken, given their limits, and at the end each led to its end.
+//! Accepts connections, limits them, and ends them at shutdown.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,26 +21,26 @@ use tokio::sync::watch;
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
-use crate::app::App;
 use crate::http::peer::Peer;
 use crate::http::slots::{Slot, Slots};
 use crate::metrics::Metrics;
 
-/// A request's header must be there within this time; a connection that is kept may wait as long for its next one.
+/// Time limit for a request's header. An idle connection closes after the same time.
 const HEADER: Duration = Duration::from_secs(20);
 
-/// An answer that nobody reads any of for so long is given up.
+/// A connection closes if its client reads nothing of a response for this time.
 const UNREAD: Duration = Duration::from_secs(20);
 
-/// The longest header.
+/// The longest header, in bytes.
 const LONGEST_HEADER: usize = 32 << 10;
 
-/// The most connections of one listening socket, so that none takes from the others. One whose header never ends holds some
-/// 50 KiB: all sockets together must stay below the MemoryMax of the unit.
+/// The most connections of each listening socket, so that no socket takes another's. A connection
+/// whose header never ends holds some 50 KiB; those of all sockets must stay below the MemoryMax of
+/// the unit.
 const MOST: usize = 512;
 
-/// After being told to stop, a kept connection gets its next request answered for so long, and is told then that it ends:
-/// closing one on which a request is just being sent would lose it.
+/// How long idle connections stay open at shutdown. A request that is on its way gets its response,
+/// with `Connection: close`; closing at once would lose it.
 const LINGER: Duration = Duration::from_secs(2);
 
 const FULL: &[u8] =
@@ -51,61 +51,61 @@ const FULL: &[u8] =
 /// What all connections share.
 #[derive(Clone)]
 pub(crate) struct Connections {
-    app: Arc<App>,
+    metrics: Arc<Metrics>,
     router: Router,
     count: Arc<AtomicUsize>,
     stage: watch::Receiver<Stage>,
 }
 
-/// How far the service has come.
+/// The phases of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
-    /// It takes connections.
+    /// Accepts connections.
     Open,
-    /// It takes no more; those that are there end with their next answer.
+    /// Accepts no more connections; each open one ends with its next response.
     Closing,
-    /// Those that still wait for a request are closed.
+    /// Closes connections that wait for a request.
     Closed,
 }
 
-/// A socket to which connections come.
+/// A listening socket.
 #[derive(Debug)]
 pub(crate) enum Listener {
     /// Over TCP.
     Tcp(TcpListener),
-    /// Of this machine's programs.
+    /// For programs of this machine.
     Unix(UnixListener),
-    /// The proxy's. Who may open it is the file system's to say.
+    /// For the proxy. Its file mode decides who may open it.
     Proxy(UnixListener),
 }
 
 impl Connections {
-    /// Served by `router`, until `stage` says otherwise.
-    pub(crate) fn new(app: Arc<App>, router: Router, stage: watch::Receiver<Stage>) -> Self {
-        Self { app, router, count: Arc::default(), stage }
+    /// Creates the state of connections that `router` answers. They follow `stage`.
+    pub(crate) fn new(metrics: Arc<Metrics>, router: Router, stage: watch::Receiver<Stage>) -> Self {
+        Self { metrics, router, count: Arc::default(), stage }
     }
 
-    /// Takes connections that come to `listener`.
-    pub(crate) async fn take(self, listener: Listener) {
+    /// Accepts connections on `listener` until the stage changes.
+    pub(crate) async fn accept(self, listener: Listener) {
         let slots = Slots::new(MOST);
         let mut stage = self.stage.clone();
         loop {
-            let taken = tokio::select! {
+            let accepted = tokio::select! {
                 biased;
                 () = is_past(&mut stage, Stage::Open) => return,
-                taken = self.take_one(&listener, &slots) => taken,
+                accepted = self.accept_one(&listener, &slots) => accepted,
             };
-            if let Err(error) = taken {
+            if let Err(error) = accepted {
                 pause(&error).await;
             }
         }
     }
 
-    async fn take_one(&self, listener: &Listener, slots: &Arc<Slots>) -> io::Result<()> {
+    async fn accept_one(&self, listener: &Listener, slots: &Arc<Slots>) -> io::Result<()> {
         match listener {
             Listener::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                // An answer is small and goes at once.
+                // Responses are small: send them at once.
                 let _slower = stream.set_nodelay(true);
                 self.serve(stream, Peer::of_address(address.ip()), slots);
             }
@@ -119,11 +119,10 @@ impl Connections {
         Ok(())
     }
 
-    /// Leads all connections to their end. No more are taken from now on; those that wait in the sockets are for whoever
-    /// comes after us.
+    /// Ends all connections within `limit`, and accepts no more. The next process accepts those
+    /// that wait in the sockets.
     pub(crate) async fn end(&self, stage: &watch::Sender<Stage>, limit: Duration) {
         let begun = tokio::time::Instant::now();
-        self.app.gate.close();
         stage.send_replace(Stage::Closing);
         let mut beat = tokio::time::interval(Duration::from_millis(10));
         while self.count.load(Ordering::Acquire) > 0 && begun.elapsed() < limit {
@@ -137,24 +136,25 @@ impl Connections {
     fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S, peer: Peer, slots: &Arc<Slots>) {
         let mut connection = self.clone();
         connection.count.fetch_add(1, Ordering::AcqRel);
-        // Not one more than there may be: slots are taken here, where connections are taken one after the other.
+        // Before the task starts: connections are accepted one after the other, so the limit is
+        // exact.
         let slot = slots.take(peer);
         tokio::spawn(async move {
             let mut stream = TimeoutStream::new(stream);
             stream.set_write_timeout(Some(UNREAD));
             if let Some(slot) = slot {
-                connection.converse(stream, peer, Arc::new(slot)).await;
+                connection.serve_requests(stream, peer, Arc::new(slot)).await;
             } else {
-                Metrics::count(&connection.app.metrics.turned_away);
+                Metrics::count(&connection.metrics.turned_away);
                 let mut stream = Box::pin(stream);
-                // Who does not hear it sees the end.
+                // A client that misses this sees the connection close.
                 let _unheard = stream.write_all(FULL).await;
             }
             connection.count.fetch_sub(1, Ordering::AcqRel);
         });
     }
 
-    async fn converse<S: AsyncRead + AsyncWrite + Send + 'static>(
+    async fn serve_requests<S: AsyncRead + AsyncWrite + Send + 'static>(
         &mut self,
         stream: TimeoutStream<S>,
         peer: Peer,
@@ -165,36 +165,37 @@ impl Connections {
             request.extensions_mut().insert(peer);
             let (mut router, slot) = (router.clone(), Arc::clone(&of_requests));
             async move {
-                let answer: Result<_, Infallible> = slot.work(router.call(request.map(Body::new))).await;
-                answer.map(|answer| answer.map(|body| noted(body, slot)))
+                let response: Result<_, Infallible> = slot.work(router.call(request.map(Body::new))).await;
+                response.map(|response| response.map(|body| tracked(body, slot)))
             }
         });
-        let conversation = http1::Builder::new()
+        let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER)
             .max_buf_size(LONGEST_HEADER)
             .serve_connection(TokioIo::new(Box::pin(stream)), service);
-        let mut conversation = std::pin::pin!(conversation);
-        // Its errors are its caller's: a connection that breaks off, a header that is none. They have their answer, if
-        // there is anybody left to hear it.
+        let mut connection = std::pin::pin!(connection);
+        // Ignores errors, because they are the client's: a broken connection, or a malformed
+        // header, which hyper has answered.
         tokio::select! {
-            // First, so that a request which is there is at work before the connection is told to close.
+            // First, so that a request that has arrived is in progress before the connection is
+            // told to close.
             biased;
-            _ended = conversation.as_mut() => return,
+            _ended = connection.as_mut() => return,
             () = slot.must_close() => {
-                Metrics::count(&self.app.metrics.closed_for_others);
+                Metrics::count(&self.metrics.closed_for_others);
                 return;
             }
             () = is_past(&mut self.stage, Stage::Closing) => {}
         }
-        conversation.as_mut().graceful_shutdown();
-        let _ended = conversation.await;
+        connection.as_mut().graceful_shutdown();
+        let _ended = connection.await;
     }
 }
 
-/// Returns `body`, each part of which shows that its reader is there if it is a long one.
-fn noted(body: Body, slot: Arc<Slot>) -> Body {
-    // What has a length is there whole.
+/// Returns `body`. Each part of a body of unknown length counts as activity of the connection.
+fn tracked(body: Body, slot: Arc<Slot>) -> Body {
+    // A body of known length is complete already.
     if body.size_hint().exact().is_some() {
         return body;
     }
@@ -205,13 +206,13 @@ fn noted(body: Body, slot: Arc<Slot>) -> Body {
 }
 
 async fn is_past(now: &mut watch::Receiver<Stage>, stage: Stage) {
-    // An error means that nobody will ever say so, and then this is the end too.
+    // An error means that the sender is gone, which is a shutdown too.
     let _ended = now.wait_for(|now| *now > stage).await;
 }
 
-/// Without a file descriptor left, accept() fails at once and again: wait for one to be closed.
+/// Waits before the next accept(), which fails again at once while no file descriptor is left.
 async fn pause(error: &io::Error) {
-    log::warn!("taking a connection: {error}");
+    log::warn!("cannot accept a connection: {error}");
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
@@ -220,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_to_one_too_many_is_whole() {
+    fn the_response_to_one_connection_too_many_is_complete() {
         let text = std::str::from_utf8(FULL).unwrap();
         let (header, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(

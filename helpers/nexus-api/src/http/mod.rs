@@ -1,14 +1,15 @@
-//! How requests come in: sockets, connections, limits, and who may ask.
+//! Sockets, connections, limits, and which requests are answered.
 
 pub(crate) mod agent;
 pub(crate) mod body;
 mod browser;
 pub(crate) mod connections;
 pub(crate) mod gate;
-pub(crate) mod outside;
-pub(crate) mod peer;
-pub(crate) mod rate;
-pub(crate) mod slots;
-pub(crate) mod slowdown;
+mod peer;
+mod rate;
+mod remote;
+mod slots;
+mod slowdown;
 pub(crate) mod sockets;
+mod token;
 pub(crate) mod watchdog;

@@ -1,21 +1,21 @@
-//! Who is at the other end of a connection.
+//! The other end of a connection.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-/// An address, a user of this machine, or what stands between us and other machines.
+/// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Peer {
-    /// Over TCP.
+    /// A TCP client, by its address.
     Address(IpAddr),
-    /// Over the Unix socket: its uid.
+    /// A client of the Unix socket, by its uid.
     User(u32),
-    /// Over the proxy's socket: the client is on another machine.
+    /// The proxy, for a client on another machine.
     Proxy,
 }
 
 impl Peer {
-    /// Returns the peer at `address`. All of loopback is one: any program can take any address of 127.0.0.0/8, and would
-    /// get another's rate and places by each.
+    /// Returns the peer at `address`. All of loopback is one peer: a program can take any address
+    /// of 127.0.0.0/8, and would get a rate and places for each.
     pub(crate) fn of_address(address: IpAddr) -> Self {
         let is_local = address.to_canonical().is_loopback();
         Self::Address(if is_local { Ipv4Addr::LOCALHOST.into() } else { address })

@@ -1,20 +1,20 @@
-//! So many requests a minute for each client, by a bucket that fills steadily: a client may use what it has saved of ten
-//! seconds at once.
+//! Limits each client's requests a minute with a token bucket, which holds ten seconds' worth of
+//! requests.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What may be saved.
-const SAVED: f64 = 10.0;
+/// Seconds' worth of requests in a full bucket.
+const BURST: f64 = 10.0;
 
-/// More clients than this are forgotten, those with full buckets first.
+/// The most clients in memory. More are dropped, those with full buckets first.
 const MOST_CLIENTS: usize = 10_000;
 
-/// A limit for each `K`.
+/// A limit for each client, which `K` names.
 pub(crate) struct Rate<K> {
-    /// Zero: none.
+    /// Zero means no limit.
     per_second: f64,
     buckets: Mutex<HashMap<K, Bucket>>,
 }
@@ -25,17 +25,17 @@ struct Bucket {
 }
 
 impl<K: Eq + Hash> Rate<K> {
-    /// `per_minute` requests; 0 is no limit.
+    /// Allows `per_minute` requests; 0 means no limit.
     pub(crate) fn new(per_minute: u32) -> Self {
         Self { per_second: f64::from(per_minute) / 60.0, buckets: Mutex::default() }
     }
 
-    /// Takes one request of `client` at `now`, or says how long it must wait.
+    /// Counts one request of `client` at `now`. The error is the time that it must wait.
     pub(crate) fn take(&self, client: K, now: Instant) -> Result<(), Duration> {
         if self.per_second == 0.0 {
             return Ok(());
         }
-        let full = (self.per_second * SAVED).max(1.0);
+        let full = (self.per_second * BURST).max(1.0);
         let level = |bucket: &Bucket| {
             (bucket.level + now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_second)
                 .min(full)

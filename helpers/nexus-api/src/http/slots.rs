@@ -1,7 +1,8 @@
 //! The connections of one listening socket: how many may be open, and which one is closed for a new one.
 //!
-//! Nobody can say which program is behind a TCP connection from this machine, so a full socket does not refuse the next
-//! connection. It closes the one on which nothing has happened for the longest time, of the user that has the most.
+//! It is unknown which program is behind a TCP connection from this machine, so a full socket does
+//! not refuse the next connection. It closes the longest idle connection of the user that has the
+//! most.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use crate::http::peer::Peer;
 pub(crate) struct Slots {
     most: usize,
     open: Mutex<HashMap<u64, Arc<Activity>>>,
-    /// Numbers what happens on the connections, in order.
+    /// The number of the next event on any connection.
     clock: AtomicU64,
 }
 
@@ -30,24 +31,25 @@ pub(crate) struct Slot {
 
 /// What happens on one connection.
 struct Activity {
-    /// Over the Unix socket: the peer's uid.
+    /// The peer's uid, if it uses the Unix socket.
     user: Option<u32>,
-    /// When something last happened: the connection came, a request began or ended, a part of a long answer left.
+    /// The number of the last event: the connection opened, a request began or ended, a part of a
+    /// long response was sent.
     last: AtomicU64,
-    /// A request is being answered. The gate limits how many are.
+    /// A request is in progress. The gate limits how many are.
     is_at_work: AtomicBool,
     is_told_to_close: AtomicBool,
     told: Notify,
 }
 
 impl Slots {
-    /// Room for `most` connections.
+    /// Creates slots for `most` connections.
     pub(crate) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, open: Mutex::default(), clock: AtomicU64::new(0) })
     }
 
-    /// Takes a slot for a connection of `peer`, and tells another connection to close if all are taken. Returns `None` if
-    /// there is none to close, because all are at work.
+    /// Takes a slot for a connection of `peer`. If all are taken, tells an idle connection to
+    /// close; returns `None` if none is idle.
     pub(crate) fn take(self: &Arc<Self>, peer: Peer) -> Option<Slot> {
         let mut open = self.open();
         let staying = open.values().filter(|activity| !activity.is_told_to_close()).count();
@@ -79,7 +81,8 @@ impl Slots {
     }
 }
 
-/// Tells the connection to close that is idle for the longest time, of the user that has the most. Returns `None` if none is idle.
+/// Tells the longest idle connection of the user with the most to close. Returns `None` if none is
+/// idle.
 fn close_one(open: &HashMap<u64, Arc<Activity>>) -> Option<()> {
     let staying = || open.values().filter(|activity| !activity.is_told_to_close());
     let mut counts: HashMap<Option<u32>, usize> = HashMap::new();
@@ -96,7 +99,7 @@ fn close_one(open: &HashMap<u64, Arc<Activity>>) -> Option<()> {
 }
 
 impl Slot {
-    /// Answers a request by `work`. The connection is not told to close meanwhile.
+    /// Runs `work`, which answers a request. The connection is not told to close meanwhile.
     pub(crate) async fn work<T>(&self, work: impl Future<Output = T>) -> T {
         self.touch();
         self.activity.is_at_work.store(true, Ordering::Relaxed);
@@ -106,13 +109,13 @@ impl Slot {
         done
     }
 
-    /// Notes that something has happened.
+    /// Records an event.
     pub(crate) fn touch(&self) {
         self.activity.last.store(self.slots.now(), Ordering::Relaxed);
     }
 
-    /// Waits until the connection must close. A request that has come just before is answered first: then another one is
-    /// told to close the next time.
+    /// Waits until the connection must close. A request that has just come is answered first, and
+    /// the connection stays open.
     pub(crate) async fn must_close(&self) {
         loop {
             self.activity.told.notified().await;
@@ -175,7 +178,7 @@ mod tests {
     fn one_user_takes_no_slot_of_another() {
         let slots = Slots::new(100);
         let alice: Vec<_> = (0..10).map(|_| slots.take(Peer::User(1)).unwrap()).collect();
-        // All are open, none is closed yet: what is told to close does not count.
+        // All are still open; those told to close do not count.
         let mallory: Vec<_> = (0..1000).map(|_| slots.take(Peer::User(2)).unwrap()).collect();
         assert!(alice.iter().all(is_open));
         assert_eq!(mallory.iter().filter(|slot| is_open(slot)).count(), 90);
@@ -207,10 +210,10 @@ mod tests {
         .await;
         let next = slots.take(LOCAL).unwrap();
         assert!(!is_open(&slot));
-        // Its request came before it has heard that.
+        // A request came before the connection closed.
         slot.work(async { assert!(slot.must_close().now_or_never().is_none()) }).await;
         assert!(is_open(&slot) && is_open(&next));
         let _third = slots.take(LOCAL).unwrap();
-        assert!(!is_open(&slot) && !is_open(&next), "there is one too many, and both make room");
+        assert!(!is_open(&slot) && !is_open(&next), "there is one too many, so both close");
     }
 }

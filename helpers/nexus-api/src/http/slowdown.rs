@@ -1,23 +1,24 @@
-//! Wrong tokens: the first few from one address are a slip, after those each costs it a longer wait.
+//! Slows down guesses of tokens. The first few wrong tokens of an address cost nothing; each
+//! further one doubles its wait.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many cost nothing.
-const FREE: u32 = 5;
+/// The first wrong token that costs a wait.
+const SLOW_FROM: u32 = 5;
 
-/// The longest wait. Whoever shares an address with one who guesses waits too, so it is no longer than it must be.
+/// The longest wait. It is short, because clients that share the address wait too.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// One that has sent no wrong token for so long begins anew.
+/// A client's count starts at zero again after this time without a wrong token.
 const FORGOTTEN: Duration = Duration::from_secs(900);
 
-/// More addresses than this are forgotten, those that do not wait first.
+/// The most clients in memory. More are dropped, those that do not wait first.
 const MOST_CLIENTS: usize = 10_000;
 
-/// Who has sent wrong tokens.
+/// The clients that have sent wrong tokens.
 pub(crate) struct Slowdown<K> {
     clients: Mutex<HashMap<K, Wrong>>,
 }
@@ -29,13 +30,13 @@ struct Wrong {
 }
 
 impl<K: Eq + Hash> Slowdown<K> {
-    /// Nobody yet.
+    /// Creates an empty list.
     pub(crate) fn new() -> Self {
         Self { clients: Mutex::default() }
     }
 
-    /// Whether `client` may try a token at `now`; else how long it must wait, whatever token it has: if the right one were taken
-    /// meanwhile, guessing would be as fast as ever.
+    /// Whether `client` may try a token at `now`; the error is the time that it must wait. The
+    /// right token must wait too, or guessing would be as fast as without this.
     pub(crate) fn may_try(&self, client: &K, now: Instant) -> Result<(), Duration> {
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         match clients.get(client) {
@@ -44,7 +45,7 @@ impl<K: Eq + Hash> Slowdown<K> {
         }
     }
 
-    /// Notes a wrong token of `client`, and says how long it must wait now.
+    /// Counts a wrong token of `client`. Returns the time that it must wait now.
     pub(crate) fn was_wrong(&self, client: K, now: Instant) -> Duration {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= MOST_CLIENTS {
@@ -59,9 +60,9 @@ impl<K: Eq + Hash> Slowdown<K> {
         }
         wrong.count = wrong.count.saturating_add(1);
         wrong.last = now;
-        let wait = match wrong.count.checked_sub(FREE) {
+        let wait = match wrong.count.checked_sub(SLOW_FROM) {
             None => Duration::ZERO,
-            // Doubling passes the longest long before it overflows.
+            // 2^16 s is beyond the longest wait and does not overflow.
             Some(beyond) => Duration::from_secs(1 << beyond.min(16)).min(LONGEST),
         };
         wrong.until = now + wait;
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_waits_alone_and_not_for_ever() {
+    fn a_wait_ends_and_concerns_one_client() {
         let (slowdown, now) = (Slowdown::new(), Instant::now());
         for _ in 0..6 {
             slowdown.was_wrong("a", now);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn many_addresses_take_no_more_room_than_some() {
+    fn the_number_of_clients_is_limited() {
         let (slowdown, now) = (Slowdown::new(), Instant::now());
         for client in 0..3 * MOST_CLIENTS {
             slowdown.was_wrong(client, now);

@@ -1,4 +1,4 @@
-//! The listening sockets: those that systemd hands over, else those that the command line names.
+//! The listening sockets: those from systemd, else those of the command line.
 
 use std::net::TcpListener as StdTcpListener;
 use std::os::unix::net::UnixListener as StdUnixListener;
@@ -8,11 +8,11 @@ use listenfd::ListenFd;
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use tokio::net::{TcpListener, UnixListener};
 
-/// What is listened on.
+/// The listening sockets.
 pub(crate) struct Sockets {
     pub(crate) tcp: Vec<TcpListener>,
     pub(crate) unix: Vec<UnixListener>,
-    /// Over these come requests from other machines.
+    /// For requests from other machines.
     pub(crate) proxy: Vec<UnixListener>,
 }
 
@@ -20,13 +20,13 @@ pub(crate) struct Sockets {
 const PROXY: &str = "proxy";
 
 impl Sockets {
-    /// Takes them. Must be called within the runtime.
+    /// Takes the sockets from systemd, or binds those `named`. Must be called within the runtime.
     ///
     /// # Errors
-    /// Usage (64) when there is none; I/O (74).
+    /// Usage (64) if there is none; I/O (74).
     pub(crate) fn take(named: &[String]) -> Result<Self> {
         let mut sockets = Self { tcp: Vec::new(), unix: Vec::new(), proxy: Vec::new() };
-        // The names first: what takes the sockets may take the variables away.
+        // First, because taking the sockets may remove the variables.
         let labels = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut passed = ListenFd::from_env();
         for place in 0..passed.len() {
@@ -38,16 +38,16 @@ impl Sockets {
             }
         }
         if sockets.tcp.is_empty() && sockets.unix.is_empty() {
-            return Err(Failure::new(Exit::Usage, "taking the sockets that systemd hands over")
-                .because("there is none")
-                .advise("systemd runs this: systemctl start nexus-api.socket; by hand: nexus-api --listen 127.0.0.1:8003"));
+            return Err(Failure::new(Exit::Usage, "opening the listening sockets")
+                .because("systemd passed none")
+                .advise("Start it with systemctl start nexus-api.socket, or by hand with nexus-api --listen 127.0.0.1:8003"));
         }
         Ok(sockets)
     }
 
     fn take_passed(&mut self, passed: &mut ListenFd, place: usize, is_proxy: bool) -> Result<()> {
-        let doing = || format!("taking socket {place} that systemd hands over");
-        // One that is of the other kind is left where it is.
+        let doing = || format!("taking socket {place} from systemd");
+        // This leaves a TCP socket in its place.
         if let Ok(Some(listener)) = passed.take_unix_listener(place) {
             let listener = tokio_listener(listener).or_fail_io(doing)?;
             if is_proxy { &mut self.proxy } else { &mut self.unix }.push(listener);
@@ -55,8 +55,8 @@ impl Sockets {
         }
         if is_proxy {
             return Err(Failure::new(Exit::Settings, doing())
-                .because("it is the proxy's, and no Unix socket")
-                .advise("See what systemctl cat nexus-api-proxy.socket says: who may open a Unix socket can be told, who a port cannot"));
+                .because("it is named proxy, but it is not a Unix socket")
+                .advise("Check that ListenStream= is a path: systemctl cat nexus-api-proxy.socket. A port has no file mode to protect it"));
         }
         match passed.take_tcp_listener(place).or_fail_io(doing)? {
             Some(listener) => self.add_tcp(listener).or_fail_io(doing),
@@ -81,18 +81,18 @@ impl Sockets {
         Ok(())
     }
 
-    /// Whether somebody on another machine could reach one of them.
+    /// Whether another machine could reach a socket.
     pub(crate) fn is_reachable_from_elsewhere(&self) -> bool {
         let addresses = self.tcp.iter().map(TcpListener::local_addr);
         addresses.into_iter().any(|address| address.map_or(true, |address| !address.ip().is_loopback()))
     }
 
-    /// The path of a Unix socket of ours, by which we can ask ourselves.
+    /// Returns the path of a Unix socket, for the watchdog's requests.
     pub(crate) fn own_path(&self) -> Option<PathBuf> {
         self.unix.iter().find_map(|listener| listener.local_addr().ok()?.as_pathname().map(ToOwned::to_owned))
     }
 
-    /// For the journal.
+    /// Lists the sockets, for the journal.
     pub(crate) fn names(&self) -> String {
         let tcp = self.tcp.iter().filter_map(|listener| Some(listener.local_addr().ok()?.to_string()));
         let unix =

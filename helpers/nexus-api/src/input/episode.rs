@@ -1,20 +1,20 @@
-//! An episode that is to be stored: as an action, as programs tell it, or as a line of an export.
+//! An episode to store: parsed from an action, or from a line of an export.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::error::ApiError;
 use crate::input::fields::{Fields, text};
 use crate::input::{LONGEST_NAME, Result, json};
-use crate::problem::Problem;
 
-/// The version of vectors that a program gives without one.
+/// The version of a vector that a program sends without one.
 pub const GIVEN: &str = "given";
 
 /// The longest `embedding_version`: the column is a `varchar(50)`.
 pub const LONGEST_VERSION: usize = 50;
 
-/// A vector and what it is of.
+/// A vector and its version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedding {
     /// 384 numbers.
@@ -23,37 +23,37 @@ pub struct Embedding {
     pub version: String,
 }
 
-/// What is stored.
+/// An episode to store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewEpisode {
-    /// Its text, never empty.
+    /// The text, never empty.
     pub content: String,
     /// 0 to 1.
     pub importance: f64,
-    /// Each once.
+    /// Without duplicates.
     pub tags: Vec<String>,
-    /// Its type under `action_type`, and what else was told.
+    /// The type under `action_type`, and the rest of the action.
     pub metadata: Value,
-    /// Where the program gave one.
+    /// The vector, if the program sent one.
     pub embedding: Option<Embedding>,
 }
 
 /// A line of an export.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExportedEpisode {
-    /// Its id.
+    /// The id of the episode.
     pub id: Uuid,
-    /// When it happened.
+    /// The time at which it happened.
     pub at: Timestamp,
-    /// The rest.
+    /// All other fields.
     pub episode: NewEpisode,
 }
 
 impl NewEpisode {
-    /// Of the body of `POST /memory/action`; the text may have `longest` bytes.
+    /// Parses the body of `POST /memory/action`. The text may have `longest` bytes.
     ///
     /// # Errors
-    /// 422.
+    /// 422 if a field is invalid.
     pub fn from_action(action: Value, longest: usize) -> Result<Self> {
         let mut fields = Fields::of(action)?;
         let kind = fields.needed_text("action_type", LONGEST_NAME)?;
@@ -65,7 +65,7 @@ impl NewEpisode {
         let text = content(&mut details, &kind, longest)?;
         let mut metadata = Map::new();
         metadata.insert("action_type".to_owned(), kind.into());
-        // Without the content, which is a column of its own: nothing is kept twice.
+        // Without the content, which has its own column.
         metadata.insert("action_details".to_owned(), details.into());
         if let Some(context) = context {
             metadata.insert("context_state".to_owned(), context.into());
@@ -74,19 +74,19 @@ impl NewEpisode {
     }
 }
 
-/// Takes the text out of `details`, else makes one of what is there.
+/// Takes the text out of `details`. Without one, the other details are the text, else `kind`.
 fn content(details: &mut Map<String, Value>, kind: &str, longest: usize) -> Result<String> {
-    let told = match details.remove("content") {
+    let given = match details.remove("content") {
         None | Some(Value::Null) => None,
         Some(value) => Some(text("action_details.content", value, longest)?).filter(|text| !text.is_empty()),
     };
-    let content = match told {
-        Some(told) => told,
+    let content = match given {
+        Some(given) => given,
         None if details.is_empty() => kind.to_owned(),
         None => Value::Object(details.clone()).to_string(),
     };
     if content.len() > longest {
-        return Err(Problem::invalid(
+        return Err(ApiError::invalid(
             "action_details.content",
             format!("It may have {longest} bytes at most."),
         ));
@@ -99,14 +99,14 @@ fn importance(details: &Map<String, Value>) -> Result<f64> {
         return Ok(0.5);
     };
     value.as_f64().filter(|score| (0.0..=1.0).contains(score)).ok_or_else(|| {
-        Problem::invalid("action_details.importance_score", "It must be a number from 0 to 1.")
+        ApiError::invalid("action_details.importance_score", "It must be a number from 0 to 1.")
     })
 }
 
-/// A vector that is given, with its version.
+/// Takes the vector and its version out of `fields`.
 ///
 /// # Errors
-/// 422.
+/// 422 if either is invalid.
 pub fn embedding(fields: &mut Fields) -> Result<Option<Embedding>> {
     let version = fields.text("embedding_version", LONGEST_VERSION)?.filter(|version| !version.is_empty());
     let vector = fields.vector("embedding")?;
@@ -114,18 +114,18 @@ pub fn embedding(fields: &mut Fields) -> Result<Option<Embedding>> {
 }
 
 impl ExportedEpisode {
-    /// Reads one line; the text may have `longest` bytes.
+    /// Parses one line. The text may have `longest` bytes.
     ///
     /// # Errors
-    /// 400 or 422.
+    /// 400 if it is not JSON, 422 if a field is invalid.
     pub fn parse(line: &[u8], longest: usize) -> Result<Self> {
         let mut fields = Fields::of(json::parse_exported(line)?)?;
         let id = fields.needed_text("episode_id", LONGEST_NAME)?;
-        let id = Uuid::try_parse(&id).map_err(|_| Problem::invalid("episode_id", "It must be a UUID."))?;
+        let id = Uuid::try_parse(&id).map_err(|_| ApiError::invalid("episode_id", "It must be a UUID."))?;
         let at = fields.needed_moment("created_at")?;
         let content = fields.needed_text("content", longest)?;
         if content.len() > longest {
-            return Err(Problem::invalid("content", format!("It may have {longest} bytes at most.")));
+            return Err(ApiError::invalid("content", format!("It may have {longest} bytes at most.")));
         }
         let importance = fields.number("importance_score", 0.0..=1.0)?.unwrap_or(0.5);
         let tags = fields.tags("tags")?.unwrap_or_default();
@@ -150,24 +150,24 @@ mod tests {
     }
 
     #[test]
-    fn the_content_is_that_of_the_details_else_the_details_else_the_type() {
-        let told =
+    fn the_content_defaults_to_the_details_and_then_to_the_type() {
+        let parsed =
             |details: Value| action(json!({"action_type": "note", "action_details": details})).unwrap();
-        let episode = told(json!({"content": "hello 🧠", "importance_score": 1, "more": 2}));
+        let episode = parsed(json!({"content": "hello 🧠", "importance_score": 1, "more": 2}));
         assert_eq!((episode.content.as_str(), episode.importance), ("hello 🧠", 1.0));
         assert_eq!(
             episode.metadata,
             json!({"action_type": "note", "action_details": {"importance_score": 1, "more": 2}})
         );
-        assert_eq!(told(json!({"more": 2})).content, r#"{"more":2}"#);
-        assert_eq!(told(json!({"content": null})).content, "note");
-        assert_eq!(told(json!({"content": ""})).content, "note");
-        assert_eq!(told(Value::Null).content, "note");
+        assert_eq!(parsed(json!({"more": 2})).content, r#"{"more":2}"#);
+        assert_eq!(parsed(json!({"content": null})).content, "note");
+        assert_eq!(parsed(json!({"content": ""})).content, "note");
+        assert_eq!(parsed(Value::Null).content, "note");
         assert_eq!(action(json!({"action_type": "note"})).unwrap().content, "note");
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_error_names_its_field() {
         let with = |name: &str, value: Value| {
             let mut body = json!({"action_type": "note", "action_details": {"content": "x"}});
             body[name] = value;

@@ -1,30 +1,32 @@
-//! Bytes to JSON, with a limit for what it takes in memory.
+//! Parses JSON, with a limit on the memory that it takes.
 
 use axum::http::StatusCode;
 use serde_json::Value;
 
+use crate::error::ApiError;
 use crate::input::Result;
-use crate::problem::Problem;
 
-/// What one request may hold. A number takes two bytes on the wire and 32 in memory, an object of one member three and
-/// some hundred: a limit on bytes alone would let a few requests take all memory.
+/// The most values of one request. A number takes two bytes on the wire and 32 in memory; an object
+/// with one member takes few bytes and some hundred in memory. With a limit on bytes alone, a few
+/// requests could take all memory.
 const MOST_VALUES: usize = 1 << 18;
 
-/// What an object counts for, its map included.
+/// The number of values for which an object counts, because of its map.
 const OBJECT: usize = 16;
 
-/// How deep what a request says may be nested: less than [`parse_exported`] takes, since an export puts it into one object more.
+/// The deepest nesting of a request. It is below the limit of [`parse_exported`], because an export
+/// nests each value in one more object.
 const DEEPEST: usize = 100;
 
-/// Reads JSON.
+/// Parses the JSON of a request.
 ///
 /// # Errors
-/// 400 `invalid_json`, with the place; 422 when it holds too much.
+/// 400 `invalid_json`, with the position; 422 if it has too many values.
 pub fn parse(bytes: &[u8]) -> Result<Value> {
     let value = parse_exported(bytes)?;
     if is_deeper(&value, DEEPEST) {
         let message = format!("The JSON is nested too deep: more than {DEEPEST} lists and objects.");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_json", message));
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", message));
     }
     Ok(value)
 }
@@ -37,20 +39,20 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Reads JSON of an export. Nested 127 deep at most.
+/// Parses the JSON of an export, nested at most 127 deep.
 ///
 /// # Errors
-/// As [`parse`].
+/// Same as [`parse`].
 pub fn parse_exported(bytes: &[u8]) -> Result<Value> {
-    if holds(bytes) > MOST_VALUES {
-        return Err(Problem::new(
+    if count_values(bytes) > MOST_VALUES {
+        return Err(ApiError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "too_many_values",
             "The JSON holds too many values for one request.",
         ));
     }
     serde_json::from_slice(bytes).map_err(|error| {
-        // Not its whole text, which may quote what is wrong.
+        // Not the whole message, which may quote the request.
         let why = match error.classify() {
             serde_json::error::Category::Eof => "it ends early",
             _ if error.to_string().starts_with("recursion limit") => "it is nested too deep",
@@ -58,12 +60,12 @@ pub fn parse_exported(bytes: &[u8]) -> Result<Value> {
         };
         let place = format!("at line {}, column {}", error.line(), error.column());
         let message = format!("The body is not JSON in UTF-8: {why} {place}.");
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_json", message)
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", message)
     })
 }
 
-/// How much it holds, counted by what stands outside of strings.
-fn holds(bytes: &[u8]) -> usize {
+/// Counts the values by the characters outside of strings.
+fn count_values(bytes: &[u8]) -> usize {
     let (mut is_text, mut is_escaped, mut count) = (false, false, 0);
     for byte in bytes {
         if is_text {
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_json_is_refused_with_its_place_and_not_with_its_text() {
+    fn malformed_json_is_refused_with_its_position_and_not_quoted() {
         let deep = "[".repeat(200_000);
         let endless = format!("[{}", "0,".repeat(MOST_VALUES + 1));
         for (body, code, word) in [
@@ -105,16 +107,16 @@ mod tests {
             (deep.as_str(), "invalid_json", "too deep"),
             (endless.as_str(), "too_many_values", "too many"),
         ] {
-            let problem = parse(body.as_bytes()).unwrap_err();
-            assert_eq!(problem.code, code, "{}", problem.message);
-            assert!(problem.message.contains(word), "{}", problem.message);
-            assert!(!problem.message.contains("secret"));
+            let error = parse(body.as_bytes()).unwrap_err();
+            assert_eq!(error.code, code, "{}", error.message);
+            assert!(error.message.contains(word), "{}", error.message);
+            assert!(!error.message.contains("secret"));
         }
         assert!(parse(b"{\"a\": \"\xff\"}").is_err());
     }
 
     #[test]
-    fn what_a_request_may_say_can_be_imported_from_its_export() {
+    fn the_deepest_request_can_be_imported_from_its_export() {
         let nested = |deep: usize| format!("{}{}", "[".repeat(deep), "]".repeat(deep));
         assert!(parse(nested(DEEPEST).as_bytes()).is_ok());
         let refused = parse(nested(DEEPEST + 1).as_bytes()).unwrap_err();
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn commas_in_a_text_count_for_nothing() {
+    fn commas_in_a_text_are_not_counted() {
         let text = format!("{{\"a\": \"{}\\\"{}\"}}", ",".repeat(MOST_VALUES), "[".repeat(MOST_VALUES));
         assert!(parse(text.as_bytes()).is_ok());
     }

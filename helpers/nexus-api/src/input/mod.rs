@@ -1,4 +1,4 @@
-//! Which bytes are a request, and what its fields may hold. Whatever is wrong is said with the field's name.
+//! Parses requests and checks their fields. Each error names its field.
 
 pub mod episode;
 pub mod fields;
@@ -7,19 +7,19 @@ pub mod query;
 pub mod search;
 pub mod temporal;
 
-use crate::problem::Problem;
+use crate::error::ApiError;
 
-/// `Result` of everything here.
-pub type Result<T> = std::result::Result<T, Problem>;
+/// The result of parsing.
+pub type Result<T> = std::result::Result<T, ApiError>;
 
-/// Numbers a vector has: the column is `vector(384)`.
+/// The dimensions of a vector: the column is `vector(384)`.
 pub const DIMENSIONS: usize = 384;
 
-/// Most tags of an episode or a search.
+/// The most tags of an episode or a search.
 pub const MOST_TAGS: usize = 50;
 
 /// The longest tag, type or name, in characters.
 pub const LONGEST_NAME: usize = 200;
 
-/// The most of anything that is listed, in one answer.
+/// The most entries of a list in one response.
 pub const MOST_LISTED: i64 = 100;

@@ -1,17 +1,17 @@
-//! What is looked for.
+//! The body of a search.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::error::ApiError;
 use crate::input::episode::{Embedding, embedding};
 use crate::input::fields::{Fields, missing};
 use crate::input::{LONGEST_NAME, MOST_LISTED, Result};
-use crate::problem::Problem;
 
-/// The longest query, in characters: what is longer is no question.
+/// The longest query, in characters.
 pub const LONGEST_QUERY: usize = 10_000;
 
-/// By what rows are found.
+/// How a search finds episodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// By meaning and by words.
@@ -22,41 +22,41 @@ pub enum Mode {
     Text,
 }
 
-/// Which rows count at all.
+/// Conditions that each result meets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filters {
-    /// All of these.
+    /// The episode has all these tags.
     pub tags: Vec<String>,
-    /// Of this type.
+    /// The episode has this type.
     pub kind: Option<String>,
-    /// From then on.
+    /// The episode is not older.
     pub since: Option<Timestamp>,
-    /// Until then.
+    /// The episode is not newer.
     pub until: Option<Timestamp>,
 }
 
 /// The body of `POST /memory/search`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Search {
-    /// What was typed; empty only where an embedding is given.
+    /// The text to search for. It may be empty if the request has an embedding.
     pub query: String,
-    /// Results wanted.
+    /// The most results.
     pub limit: i64,
-    /// Least similarity of what is found by meaning.
+    /// The least similarity of a result that is found by meaning.
     pub min_similarity: f64,
-    /// By what.
+    /// How to search.
     pub mode: Mode,
-    /// Which rows count.
+    /// Conditions that each result meets.
     pub filters: Filters,
-    /// Instead of the query's.
+    /// A vector to use instead of the query's.
     pub embedding: Option<Embedding>,
 }
 
 impl Search {
-    /// Reads it.
+    /// Parses the body.
     ///
     /// # Errors
-    /// 422.
+    /// 422 if a field is missing or invalid.
     pub fn from_body(body: Value) -> Result<Self> {
         let mut fields = Fields::of(body)?;
         let query = fields.text("query", LONGEST_QUERY)?.ok_or_else(|| missing("query"))?;
@@ -66,7 +66,7 @@ impl Search {
             None | Some("hybrid") => Mode::Hybrid,
             Some("vector") => Mode::Vector,
             Some("text") => Mode::Text,
-            Some(_) => return Err(Problem::invalid("mode", "It must be hybrid, vector or text.")),
+            Some(_) => return Err(ApiError::invalid("mode", "It must be hybrid, vector or text.")),
         };
         let filters = Filters {
             tags: fields.tags("tags")?.unwrap_or_default(),
@@ -76,7 +76,7 @@ impl Search {
         };
         let embedding = embedding(&mut fields)?;
         if query.trim().is_empty() && (embedding.is_none() || mode == Mode::Text) {
-            return Err(Problem::invalid("query", "It must not be empty, unless an embedding is given."));
+            return Err(ApiError::invalid("query", "It must not be empty, unless an embedding is given."));
         }
         Ok(Self { query, limit, min_similarity, mode, filters, embedding })
     }
@@ -89,14 +89,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_out_has_its_default() {
+    fn an_absent_field_has_its_default() {
         let search = Search::from_body(json!({"query": "x", "tags": null, "limit": 7.0})).unwrap();
         assert_eq!((search.limit, search.min_similarity, search.mode), (7, 0.5, Mode::Hybrid));
         assert_eq!(search.filters, Filters::default());
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_error_names_its_field() {
         for (body, field) in [
             (json!({}), "query"),
             (json!({"query": " "}), "query"),

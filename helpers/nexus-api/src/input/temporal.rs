@@ -1,64 +1,65 @@
-//! Lists by time.
+//! The bodies of lists by time.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::error::ApiError;
 use crate::input::fields::Fields;
 use crate::input::{MOST_LISTED, Result};
-use crate::problem::Problem;
 
-/// How many a stretch between two moments may list: more than other lists, as programs of the first NEXUS ask.
+/// The largest `limit` of a range. It is above that of other lists because programs of the first
+/// NEXUS ask for it.
 const MOST_IN_RANGE: i64 = 200;
 
 /// The bodies of `POST /memory/temporal/…`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Temporal {
-    /// Which stretch of time.
-    pub stretch: Stretch,
-    /// How many at most.
+    /// The period of the episodes.
+    pub period: Period,
+    /// The most results.
     pub limit: i64,
-    /// With one of these at least; empty = whatever they have.
+    /// Each result has at least one of these tags; empty means any.
     pub tags: Vec<String>,
 }
 
-/// A stretch of time.
+/// A period of time, and the order of its episodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stretch {
-    /// Before then, newest first.
+pub enum Period {
+    /// Before this time, newest first.
     Before(Timestamp),
-    /// After then, oldest first.
+    /// After this time, oldest first.
     After(Timestamp),
     /// From the first to the second, both included, oldest first.
     Range(Timestamp, Timestamp),
 }
 
 impl Temporal {
-    /// Reads the body of `before` or `after`, whose stretch `make` makes.
+    /// Parses the body of `before` or `after`; `period` makes the period from its time.
     ///
     /// # Errors
-    /// 422.
-    pub fn from_moment(body: Value, make: fn(Timestamp) -> Stretch) -> Result<Self> {
+    /// 422 if a field is missing or invalid.
+    pub fn from_moment(body: Value, period: fn(Timestamp) -> Period) -> Result<Self> {
         let mut fields = Fields::of(body)?;
-        let stretch = make(fields.needed_moment("timestamp")?);
-        Self::rest(fields, stretch, 10, MOST_LISTED)
+        let period = period(fields.needed_moment("timestamp")?);
+        Self::rest(fields, period, 10, MOST_LISTED)
     }
 
-    /// Reads the body of `range`.
+    /// Parses the body of `range`.
     ///
     /// # Errors
-    /// 422.
+    /// 422 if a field is missing or invalid.
     pub fn from_range(body: Value) -> Result<Self> {
         let mut fields = Fields::of(body)?;
         let (start, end) = (fields.needed_moment("start")?, fields.needed_moment("end")?);
         if end < start {
-            return Err(Problem::invalid("end", "It must not be before start."));
+            return Err(ApiError::invalid("end", "It must not be before start."));
         }
-        Self::rest(fields, Stretch::Range(start, end), 50, MOST_IN_RANGE)
+        Self::rest(fields, Period::Range(start, end), 50, MOST_IN_RANGE)
     }
 
-    fn rest(mut fields: Fields, stretch: Stretch, usual: i64, most: i64) -> Result<Self> {
-        let limit = fields.whole("limit", 1..=most)?.unwrap_or(usual);
-        Ok(Self { stretch, limit, tags: fields.tags("tags")?.unwrap_or_default() })
+    fn rest(mut fields: Fields, period: Period, default: i64, most: i64) -> Result<Self> {
+        let limit = fields.whole("limit", 1..=most)?.unwrap_or(default);
+        Ok(Self { period, limit, tags: fields.tags("tags")?.unwrap_or_default() })
     }
 }
 
@@ -78,7 +79,7 @@ mod tests {
         assert_eq!(Temporal::from_range(long).unwrap().limit, 50);
         let longest = json!({"start": "2026-01-02", "end": "2026-01-03", "limit": 200});
         assert_eq!(Temporal::from_range(longest).unwrap().limit, 200);
-        let missing = Temporal::from_moment(json!({}), Stretch::Before).unwrap_err();
+        let missing = Temporal::from_moment(json!({}), Period::Before).unwrap_err();
         assert_eq!(missing.field.unwrap(), "timestamp");
     }
 }

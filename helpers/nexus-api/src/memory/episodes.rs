@@ -1,4 +1,4 @@
-//! Episodes as they are read: recent ones, by time, by id.
+//! Reads episodes: the newest, by time, by id.
 
 use deadpool_postgres::tokio_postgres::Row;
 use deadpool_postgres::tokio_postgres::types::Json;
@@ -8,18 +8,19 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::input::temporal::{Stretch, Temporal};
+use crate::input::temporal::{Period, Temporal};
 use crate::memory::TABLE;
 use crate::memory::error::DbError;
 use crate::memory::pipeline;
 use crate::memory::pool::Database;
 use crate::time;
 
-/// What answers show of an episode. `created_at` is the column `timestamp`: when it happened, by which lists are ordered.
+/// The columns of an [`Episode`]. `created_at` in responses is the column `timestamp`: when it
+/// happened. Lists are ordered by it.
 const COLUMNS: &str =
     r#"episode_id, content, importance_score, tags, "timestamp", embedding IS NOT NULL AS has_embedding"#;
 
-/// An episode as answers show it.
+/// An episode in a list.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Episode {
     pub(crate) id: Uuid,
@@ -30,7 +31,7 @@ pub(crate) struct Episode {
     pub(crate) has_embedding: bool,
 }
 
-/// An episode with all that is kept of it, as its answer shows it.
+/// An episode with its metadata and the version of its vector.
 #[derive(Debug, Serialize)]
 pub(crate) struct Whole {
     #[serde(flatten)]
@@ -39,22 +40,23 @@ pub(crate) struct Whole {
     embedding_version: Option<String>,
 }
 
-/// JSON as the database has it. It is not read: `jsonb` takes numbers that no 64 bits hold, and whoever wrote one gets it back.
+/// JSON from the database, not parsed: `jsonb` keeps numbers that do not fit into 64 bits, and a
+/// client gets them back unchanged.
 pub(super) type Metadata = Box<RawValue>;
 
-/// The metadata in column `place`.
-pub(super) fn metadata(row: &Row, place: usize) -> Result<Option<Metadata>, DbError> {
-    Ok(row.try_get::<_, Option<Json<Metadata>>>(place)?.map(|Json(metadata)| metadata))
+/// Returns the metadata in column `index`.
+pub(super) fn metadata(row: &Row, index: usize) -> Result<Option<Metadata>, DbError> {
+    Ok(row.try_get::<_, Option<Json<Metadata>>>(index)?.map(|Json(metadata)| metadata))
 }
 
 impl Episode {
-    /// Of a row with [`COLUMNS`].
+    /// Reads a row with [`COLUMNS`].
     fn of(row: &Row) -> Result<Self, DbError> {
         Ok(Self {
             id: row.try_get(0)?,
             content: row.try_get(1)?,
             importance: row.try_get(2)?,
-            // An array of another program may hold NULL.
+            // Another program may have stored NULL in the array.
             tags: row
                 .try_get::<_, Option<Vec<Option<String>>>>(3)?
                 .unwrap_or_default()
@@ -66,12 +68,12 @@ impl Episode {
         })
     }
 
-    /// As lists have it.
+    /// Returns the JSON for a list.
     pub(crate) fn json(&self) -> Value {
         json!({
             "episode_id": self.id.to_string(),
             "content": self.content,
-            // Programs of the first NEXUS reckon with it.
+            // Programs of the first NEXUS expect a number.
             "importance_score": self.importance.unwrap_or(0.5),
             "tags": self.tags,
             "created_at": time::text(self.at),
@@ -79,7 +81,7 @@ impl Episode {
         })
     }
 
-    /// As a search has it.
+    /// Returns the JSON for a search.
     pub(crate) fn json_with_similarity(&self, similarity: f64) -> Value {
         let mut json = self.json();
         if let Some(members) = json.as_object_mut() {
@@ -95,39 +97,33 @@ fn all(rows: &[Row]) -> Result<Vec<Episode>, DbError> {
 }
 
 impl Database {
-    /// The newest episodes, newest first.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Returns the newest episodes, newest first.
     pub(crate) async fn recent(&self, agent: &str, limit: i64) -> Result<Vec<Episode>, DbError> {
         let sql = format!(r#"SELECT {COLUMNS} FROM {TABLE} ORDER BY "timestamp" DESC LIMIT $1"#);
         all(&self.rows(agent, &sql, vec![&limit]).await?)
     }
 
-    /// Episodes of a stretch of time.
-    ///
-    /// # Errors
-    /// The database's.
-    pub(crate) async fn temporal(&self, agent: &str, asked: &Temporal) -> Result<Vec<Episode>, DbError> {
-        let mut values: Vec<pipeline::Value<'_>> = vec![&asked.limit];
-        let (condition, order) = match &asked.stretch {
-            Stretch::Before(moment) => {
+    /// Returns the episodes of a period.
+    pub(crate) async fn temporal(&self, agent: &str, query: &Temporal) -> Result<Vec<Episode>, DbError> {
+        let mut values: Vec<pipeline::Value<'_>> = vec![&query.limit];
+        let (condition, order) = match &query.period {
+            Period::Before(moment) => {
                 values.push(moment);
                 (r#""timestamp" < $2"#, "DESC")
             }
-            Stretch::After(moment) => {
+            Period::After(moment) => {
                 values.push(moment);
                 (r#""timestamp" > $2"#, "ASC")
             }
-            Stretch::Range(start, end) => {
+            Period::Range(start, end) => {
                 values.push(start);
                 values.push(end);
                 (r#""timestamp" BETWEEN $2 AND $3"#, "ASC")
             }
         };
         let mut tagged = String::new();
-        if !asked.tags.is_empty() {
-            values.push(&asked.tags);
+        if !query.tags.is_empty() {
+            values.push(&query.tags);
             tagged = format!(" AND tags && ${}", values.len());
         }
         let sql = format!(
@@ -136,19 +132,13 @@ impl Database {
         all(&self.rows(agent, &sql, values).await?)
     }
 
-    /// The episodes of `ids` that there are, in no certain order.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Returns those episodes of `ids` that exist, in any order.
     pub(crate) async fn by_ids(&self, agent: &str, ids: &[Uuid]) -> Result<Vec<Episode>, DbError> {
         let sql = format!("SELECT {COLUMNS} FROM {TABLE} WHERE episode_id = ANY ($1)");
         all(&self.rows(agent, &sql, vec![&ids]).await?)
     }
 
-    /// One episode, with its metadata and the version of its vector.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Returns one episode with its metadata and the version of its vector.
     pub(crate) async fn by_id(&self, agent: &str, id: Uuid) -> Result<Option<Whole>, DbError> {
         let sql = format!("SELECT {COLUMNS}, metadata, embedding_version FROM {TABLE} WHERE episode_id = $1");
         let rows = self.rows(agent, &sql, vec![&id]).await?;

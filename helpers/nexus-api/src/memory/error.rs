@@ -1,4 +1,4 @@
-//! What PostgreSQL's errors mean for a caller.
+//! Errors of PostgreSQL, and what they mean for a client.
 
 use std::error::Error as _;
 
@@ -8,25 +8,25 @@ use deadpool_postgres::tokio_postgres::Error;
 use deadpool_postgres::tokio_postgres::error::{DbError as ServerError, SqlState};
 use nexus_postgres::failure::is_busy;
 
-use crate::problem::Problem;
+use crate::error::ApiError;
 
-/// Why there is no answer from the database.
+/// Why a query failed.
 #[derive(Debug)]
 pub(crate) enum DbError {
-    /// All connections are in use, and stay so.
+    /// All connections stayed in use.
     Busy,
-    /// It cannot be reached, or hangs.
+    /// PostgreSQL cannot be reached, or hangs.
     Down(String),
-    /// The connection broke off. What was asked may have been done.
+    /// The connection broke off. The transaction may have been committed.
     Broken(String),
-    /// What it answered is not what was expected of it.
+    /// The reply has unexpected types or values.
     Unreadable(String),
-    /// It said no.
+    /// PostgreSQL refused a statement.
     Refused(Error),
 }
 
 impl DbError {
-    /// Whether asking again over a new connection may help.
+    /// Whether a retry over a new connection may succeed.
     pub(crate) fn is_broken(&self) -> bool {
         matches!(self, Self::Broken(_))
     }
@@ -34,9 +34,10 @@ impl DbError {
 
 impl From<Error> for DbError {
     fn from(error: Error) -> Self {
-        // 57P01 to 57P03: the server ends, has ended, or starts. Class 08: the connection.
+        // 57P01 to 57P03: the server is stopping, has crashed, or is starting. Class 08: the
+        // connection.
         match error.code().map(SqlState::code) {
-            // A value that is no such value: the connection is well, and asking again gives the same.
+            // A value of an unexpected type: the connection works, and a retry gives the same.
             None if error.source().is_some_and(|source| !source.is::<std::io::Error>()) => {
                 Self::Unreadable(error.to_string())
             }
@@ -58,7 +59,7 @@ impl From<PoolError> for DbError {
     }
 }
 
-impl From<DbError> for Problem {
+impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         let error = match error {
             DbError::Busy => {
@@ -80,7 +81,7 @@ impl From<DbError> for Problem {
                 );
             }
             DbError::Unreadable(why) => {
-                log::error!("what PostgreSQL answered cannot be read: {why}");
+                log::error!("cannot read the reply of PostgreSQL: {why}");
                 return Self::internal();
             }
             DbError::Refused(error) => error,
@@ -91,20 +92,20 @@ impl From<DbError> for Problem {
             "57014" => Self::unavailable("timeout", "The database took too long; try again."),
             // Class 53: no memory, no disk, too many connections.
             _ if code.starts_with("53") => {
-                log::error!("PostgreSQL has run out of something (SQLSTATE {code})");
+                log::error!("PostgreSQL is out of memory, disk space or connections (SQLSTATE {code})");
                 Self::unavailable("database_full", "The database has no room or connection left; try later.")
             }
             // Read-only, as after a failover or on a full disk.
             "25006" => Self::unavailable("database_read_only", "The database takes no writes; try later."),
             _ if is_busy(code) => Self::unavailable("busy", "Another session is in the way; try again."),
-            // Class 22: data. What a text or a number may be is checked before; this is the net below.
+            // Class 22: data. Requests are checked before, so this should not happen.
             _ if code.starts_with("22") => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid",
                 "The database cannot store one of the values.",
             ),
             _ => {
-                // The message alone: details quote rows.
+                // Only the message, because details quote rows.
                 let message = error.as_db_error().map_or("no message", ServerError::message);
                 log::error!("PostgreSQL refuses a statement: {message} (SQLSTATE {code})");
                 Self::internal()

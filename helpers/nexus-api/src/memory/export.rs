@@ -1,4 +1,5 @@
-//! Everything an agent has, row by row, as one snapshot; memory stays flat whatever there is.
+//! Exports an agent's episodes row by row from one snapshot. The memory use does not depend on
+//! their number.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -14,44 +15,42 @@ use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use crate::error::ApiError;
 use crate::memory::episodes::{Metadata, metadata};
 use crate::memory::error::DbError;
 use crate::memory::pool::Database;
-use crate::problem::Problem;
 use crate::time;
 
-/// Oldest first, so that an import makes them in their order.
+/// Oldest first, so that an import stores them in this order.
 const ALL: &str = r#"SELECT episode_id, content, importance_score, tags, "timestamp", metadata, embedding, embedding_version
     FROM nexus_memory.zep_episodic_memory ORDER BY "timestamp", episode_id"#;
 
-/// The longest an export may take: its snapshot keeps VACUUM from its work.
+/// Time limit for an export, because its snapshot blocks VACUUM.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// An export that has begun.
+/// An export in progress.
 pub(crate) struct Export {
     rows: Pin<Box<RowStream>>,
-    /// The connection lives as long as this.
+    /// Dropping it closes the connection.
     _client: Client,
     _permit: OwnedSemaphorePermit,
     end: tokio::time::Instant,
 }
 
 impl Database {
-    /// Begins to export what `agent` has; `permit` is held until it ends.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Starts an export of the episodes of `agent`. It holds `permit` until it ends.
     pub(crate) async fn export(&self, agent: &str, permit: OwnedSemaphorePermit) -> Result<Export, DbError> {
         let client = self.own_connection().await?;
         let preparing = async {
-            // For the session, which is this export's alone. The caller is as slow as it likes, so no limit but our own.
+            // For the whole session, which only this export uses. The client may be slow, so only
+            // our own limit applies.
             client.query("SELECT set_config('nexus.agent_id', $1, false)", &[&agent]).await?;
             client.batch_execute(session::FIRST).await?;
             client.batch_execute("SET statement_timeout = 0; SET default_transaction_read_only = on").await?;
             let none: [&(dyn ToSql + Sync); 0] = [];
             client.query_raw(ALL, none).await
         };
-        let rows = tokio::time::timeout(self.patience, preparing)
+        let rows = tokio::time::timeout(self.limit, preparing)
             .await
             .map_err(|_| DbError::Down("it does not answer".to_owned()))??;
         let end = tokio::time::Instant::now() + LONGEST;
@@ -60,7 +59,8 @@ impl Database {
 }
 
 impl Export {
-    /// One line a row. An error ends the answer without its proper end, so that nobody takes half of it for the whole.
+    /// Returns one line for each row. After an error the response has no proper end, so that its
+    /// client sees that it is incomplete.
     pub(crate) fn lines(self) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
         futures_util::stream::unfold(Some(self), |export| async {
             let mut export = export?;
@@ -73,8 +73,8 @@ impl Export {
             match line {
                 Ok(line) => Some((Ok(line), Some(export))),
                 Err(error) => {
-                    // Made a problem, it is told in the journal without what it may quote.
-                    log::warn!("an export ends early: {}", Problem::from(error).code);
+                    // The conversion logs the error without quoting rows.
+                    log::warn!("an export ends early: {}", ApiError::from(error).code);
                     Some((Err(std::io::Error::other("the export ends early")), None))
                 }
             }
@@ -82,7 +82,7 @@ impl Export {
     }
 }
 
-/// An episode as a line of an export.
+/// A line of an export.
 #[derive(Serialize)]
 struct Line {
     episode_id: String,

@@ -1,15 +1,18 @@
-//! `Idempotency-Key`: the key, what was asked and the ids it was given are put into a table in the transaction that stores
-//! the episodes. A second request with the key waits for the first one's end, and then finds what that has stored.
+//! `Idempotency-Key`: the transaction that stores the episodes also stores the key, a fingerprint
+//! of the request, and the ids. A second request with the key waits for the end of the first, and
+//! then finds its ids.
+
+use std::io::Read;
 
 use deadpool_postgres::tokio_postgres::Row;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::memory::error::DbError;
-use crate::memory::insert::Stored;
 use crate::memory::pipeline::Step;
 
-/// How long a key counts: docs/API.md and migration 0005 say so too.
+/// Keys are valid for 24 hours, as docs/API.md and migration 0005 say.
 const EXPIRE: &str = "DELETE FROM nexus_memory.api_idempotency
     WHERE agent_id = current_setting('nexus.agent_id') AND created_at < now() - interval '24 hours'";
 
@@ -22,62 +25,69 @@ const LOOK_UP: &str = "SELECT fingerprint, episode_ids, created_at FROM nexus_me
 /// The longest key, in characters.
 pub(crate) const LONGEST_KEY: usize = 200;
 
-/// A key that a request came with.
+/// The key of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) key: String,
     fingerprint: Vec<u8>,
-    /// Those that the episodes get where the key is new.
+    /// The ids of the episodes if the key is new.
     pub(crate) ids: Vec<Uuid>,
 }
 
-/// The key was used for another request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refused;
+/// What an earlier request with the same key did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Earlier {
+    /// There was no such request.
+    None,
+    /// It was the same request, and stored episodes with these ids.
+    Stored(Vec<Uuid>, Timestamp),
+    /// It was another request.
+    Differs,
+}
 
 impl Claim {
-    /// `key` for a request to `route` with `body`, which stores `number` episodes.
+    /// Creates the claim of a request to `route` with `body`, which stores `number` episodes.
     ///
     /// # Errors
-    /// When there is no randomness for ids.
+    /// If the system has no random bytes for ids.
     pub(crate) fn new(key: String, route: &str, body: &[u8], number: usize) -> std::io::Result<Self> {
-        // With the key, so that equal texts of two requests cannot be told by their sums.
+        // The digest includes the key, so that it does not show that two requests have the same
+        // text.
         let digest = Sha256::new().chain_update(&key).chain_update([0]).chain_update(route).chain_update([0]);
         let fingerprint = digest.chain_update(body).finalize().to_vec();
         let ids = (0..number).map(|_| random_id()).collect::<std::io::Result<_>>()?;
         Ok(Self { key, fingerprint, ids })
     }
 
-    /// What comes before the episodes.
+    /// Returns the steps before the episodes.
     pub(super) fn steps(&self) -> Vec<Step<'_>> {
         vec![Step::new(EXPIRE, Vec::new()), Step::new(CLAIM, vec![&self.key, &self.fingerprint, &self.ids])]
     }
 
-    /// What comes after them.
+    /// Returns the step after the episodes.
     pub(super) fn lookup(&self) -> Step<'_> {
         Step::new(LOOK_UP, vec![&self.key])
     }
 
-    /// What the table says: nothing before this request (None), what an earlier one has stored, or another request.
-    pub(super) fn is_honoured(&self, found: &[Row]) -> Result<Result<Option<Stored>, Refused>, DbError> {
-        // It is there in any case: this transaction put it there or saw it.
-        let Some(row) = found.first() else { return Ok(Err(Refused)) };
+    /// Reads the rows of [`Claim::lookup`].
+    pub(super) fn earlier(&self, found: &[Row]) -> Result<Earlier, DbError> {
+        // There is always a row: this transaction inserted it or saw it.
+        let Some(row) = found.first() else { return Ok(Earlier::Differs) };
         let fingerprint: Vec<u8> = row.try_get(0)?;
         let ids: Vec<Uuid> = row.try_get(1)?;
         if ids == self.ids {
-            return Ok(Ok(None));
+            return Ok(Earlier::None);
         }
         if fingerprint != self.fingerprint {
-            return Ok(Err(Refused));
+            return Ok(Earlier::Differs);
         }
-        Ok(Ok(Some(Stored { ids, at: row.try_get(2)?, is_replayed: true })))
+        Ok(Earlier::Stored(ids, row.try_get(2)?))
     }
 }
 
-/// A random UUID (version 4).
-///
-/// # Errors
-/// When the system has no randomness.
+/// Returns a random UUID (version 4).
 fn random_id() -> std::io::Result<Uuid> {
-    Ok(uuid::Builder::from_random_bytes(crate::app::random()?).into_uuid())
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
 }

@@ -1,4 +1,4 @@
-//! Taking in what an export has given out, of this agent or of another.
+//! Imports the export of this or another agent.
 
 use pgvector::Vector;
 use serde_json::Value;
@@ -10,21 +10,18 @@ use crate::memory::error::DbError;
 use crate::memory::pipeline::Step;
 use crate::memory::pool::Database;
 
-/// Gives nothing where the id is taken, by whomever.
+/// Returns no row if any agent has the id.
 const INSERT: &str = r#"INSERT INTO nexus_memory.zep_episodic_memory
     (content, importance_score, tags, metadata, embedding, embedding_version, agent_id, "timestamp", created_at, episode_id)
     VALUES ($1, $2, $3, $4, $5, $6, current_setting('nexus.agent_id'), $7, $7, $8)
     ON CONFLICT (episode_id) DO NOTHING RETURNING episode_id"#;
 
-/// What is this agent's own.
+/// Returns the ids that this agent has.
 const OWN: &str = "SELECT episode_id FROM nexus_memory.zep_episodic_memory WHERE episode_id = ANY ($1)";
 
 impl Database {
-    /// Stores `episodes`, all or none, and gives how many are new. One that the agent has already is left as it is; one
-    /// whose id is another agent's gets an id of its own, the same at every try.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Stores `episodes`, all or none, and returns how many are new. Skips those that the agent
+    /// has. An episode whose id another agent has gets a new id, which is the same in every import.
     pub(crate) async fn import(&self, agent: &str, episodes: &[ExportedEpisode]) -> Result<usize, DbError> {
         let ids: Vec<Uuid> = episodes.iter().map(|one| one.id).collect();
         let new = self.insert_exported(agent, episodes, &ids).await?;
@@ -79,7 +76,7 @@ impl Database {
     }
 }
 
-/// The id under which `agent` keeps an episode whose id another agent has.
+/// Returns the new id for an episode of `agent` whose id another agent has.
 fn id_for(agent: &str, id: Uuid) -> Uuid {
     let digest = Sha256::new().chain_update(id.as_bytes()).chain_update(agent).finalize();
     let mut bytes = [0; 16];
@@ -92,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_for_an_agent_is_always_the_same_and_no_other_agents() {
+    fn each_agent_gets_its_own_id_which_is_always_the_same() {
         let id = Uuid::from_u128(7);
         assert_eq!(id_for("a", id), id_for("a", id));
         assert_ne!(id_for("a", id), id_for("b", id));

@@ -1,4 +1,4 @@
-//! Storing episodes.
+//! Stores episodes.
 
 use deadpool_postgres::tokio_postgres::Row;
 use jiff::Timestamp;
@@ -8,17 +8,18 @@ use uuid::Uuid;
 
 use crate::input::episode::NewEpisode;
 use crate::memory::error::DbError;
-use crate::memory::idempotency::{self, Claim};
+use crate::memory::idempotency::{Claim, Earlier};
 use crate::memory::pipeline::Step;
 use crate::memory::pool::Database;
 
-/// Gives its id and time. A row without a vector is queued by a trigger, for the backfill.
+/// Returns the id and time. A trigger queues a row without a vector for the backfill.
 const INSERT: &str = r#"INSERT INTO nexus_memory.zep_episodic_memory
     (content, importance_score, tags, metadata, embedding, embedding_version, agent_id, "timestamp")
     VALUES ($1, $2, $3, $4, $5, $6, current_setting('nexus.agent_id'), clock_timestamp())
     RETURNING episode_id, "timestamp""#;
 
-/// The same, for whoever has the key: the statement before has put it there, else this inserts nothing.
+/// The same for a request with a key. Inserts nothing if the statement before did not insert the
+/// key.
 const INSERT_WITH_KEY: &str = r#"INSERT INTO nexus_memory.zep_episodic_memory
     (content, importance_score, tags, metadata, embedding, embedding_version, agent_id, "timestamp", episode_id)
     SELECT $1::text, $2::double precision, $3::text[], $4::jsonb, $5::public.vector, $6::text, current_setting('nexus.agent_id'),
@@ -28,16 +29,20 @@ const INSERT_WITH_KEY: &str = r#"INSERT INTO nexus_memory.zep_episodic_memory
         AND $7 = ANY (episode_ids)
     RETURNING episode_id, "timestamp""#;
 
-/// What was stored: by this request, or by the one with the same key before.
+/// Episodes stored by this request, or by an earlier one with the same key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) ids: Vec<Uuid>,
     pub(crate) at: Timestamp,
-    /// Whether it was there already.
+    /// Whether an earlier request stored them.
     pub(crate) is_replayed: bool,
 }
 
-/// Values of one insert that statements borrow.
+/// The key was used for another request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyUsed;
+
+/// The values of one insert. Its statement borrows them.
 struct Prepared<'a> {
     episode: &'a NewEpisode,
     vector: Option<Vector>,
@@ -62,17 +67,17 @@ impl<'a> Prepared<'a> {
 }
 
 impl Database {
-    /// Stores `episodes`, all or none. With a `claim`, a second time with the same key stores nothing and gives what the
-    /// first gave.
+    /// Stores `episodes`, all or none. With a `claim` whose key was used before, stores nothing and
+    /// returns what the first request stored.
     ///
     /// # Errors
-    /// The database's, and [`idempotency::Refused`] when the key was used for something else.
+    /// If the database fails, or the key was used for another request.
     pub(crate) async fn insert(
         &self,
         agent: &str,
         episodes: &[NewEpisode],
         claim: Option<&Claim>,
-    ) -> Result<Result<Stored, idempotency::Refused>, DbError> {
+    ) -> Result<Result<Stored, KeyUsed>, DbError> {
         let prepared: Vec<Prepared<'_>> = episodes
             .iter()
             .enumerate()
@@ -97,10 +102,10 @@ impl Database {
         steps.push(claim.lookup());
         let mut rows = self.write(agent, &steps).await?;
         let found = rows.pop().unwrap_or_default();
-        Ok(match claim.is_honoured(&found)? {
-            Ok(None) => Ok(stored(&rows.split_off(before))?),
-            Ok(Some(earlier)) => Ok(earlier),
-            Err(refused) => Err(refused),
+        Ok(match claim.earlier(&found)? {
+            Earlier::None => Ok(stored(&rows.split_off(before))?),
+            Earlier::Stored(ids, at) => Ok(Stored { ids, at, is_replayed: true }),
+            Earlier::Differs => Err(KeyUsed),
         })
     }
 }

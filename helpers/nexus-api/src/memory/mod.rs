@@ -1,4 +1,5 @@
-//! What is asked of PostgreSQL. Every question is one agent's: row-level security shows it that agent's rows alone.
+//! Queries PostgreSQL. Each query runs as one agent, and row-level security shows it only that
+//! agent's rows.
 
 pub(crate) mod candidates;
 pub(crate) mod episodes;
@@ -12,5 +13,5 @@ pub(crate) mod pool;
 pub(crate) mod search;
 pub(crate) mod statistics;
 
-/// The table, with its schema.
+/// The table of episodes.
 const TABLE: &str = "nexus_memory.zep_episodic_memory";

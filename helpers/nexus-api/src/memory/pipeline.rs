@@ -1,5 +1,5 @@
-//! One question in one round trip: the transaction's begin, whose it is, the statements and the commit are sent at once,
-//! and PostgreSQL works them off in their order (its manual, "Pipeline Mode"; tokio-postgres, "Pipelining").
+//! Runs a transaction in one round trip: sends BEGIN, the agent, the statements and COMMIT at once;
+//! PostgreSQL executes them in order (its manual, "Pipeline Mode"; tokio-postgres, "Pipelining").
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use deadpool_postgres::tokio_postgres::{Error, Row, Statement};
 use crate::memory::error::DbError;
 use crate::memory::pool::Database;
 
-/// Row-level security compares every row's agent with this setting; it ends with the transaction.
+/// Row-level security compares each row's agent with this setting, which lasts for the transaction.
 const SET_AGENT: &str = "SELECT set_config('nexus.agent_id', $1, true)";
 
 /// A value of a statement.
@@ -20,35 +20,33 @@ pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
 
 /// A statement and its values.
 pub(crate) struct Step<'a> {
-    /// Prepared once a connection.
+    /// Prepared once on each connection.
     pub(crate) sql: &'a str,
     /// In the order of `$1`, `$2`.
     pub(crate) values: Vec<Value<'a>>,
 }
 
 impl<'a> Step<'a> {
-    /// `sql` with `values`.
+    /// Creates a step that runs `sql` with `values`.
     pub(crate) fn new(sql: &'a str, values: Vec<Value<'a>>) -> Self {
         Self { sql, values }
     }
 }
 
 impl Database {
-    /// Asks as `agent`, in a transaction that writes nothing. Tried twice where the connection had broken.
+    /// Runs `steps` as `agent` in a read-only transaction. Tries twice if the connection was
+    /// broken.
     ///
     /// # Errors
-    /// The first step's that failed.
+    /// The error of the first step that failed.
     pub(crate) async fn read(&self, agent: &str, steps: &[Step<'_>]) -> Result<Vec<Vec<Row>>, DbError> {
         match self.transaction(agent, "BEGIN READ ONLY", steps).await {
             Err(error) if error.is_broken() => self.transaction(agent, "BEGIN READ ONLY", steps).await,
-            answer => answer,
+            result => result,
         }
     }
 
-    /// The same for one step.
-    ///
-    /// # Errors
-    /// Its own.
+    /// Runs one step as `agent` in a read-only transaction.
     pub(crate) async fn rows(
         &self,
         agent: &str,
@@ -59,11 +57,12 @@ impl Database {
         Ok(self.read(agent, &steps).await?.pop().unwrap_or_default())
     }
 
-    /// Asks as `agent`, in a transaction that writes. When this gives rows, all is on the disk; when a step fails, nothing
-    /// is done.
+    /// Runs `steps` as `agent` in a transaction that writes. On success all is on disk; if a step
+    /// fails, nothing is changed.
     ///
     /// # Errors
-    /// The first step's that failed; after [`DbError::Broken`] it may have been done.
+    /// The error of the first step that failed. After [`DbError::Broken`], the transaction may have
+    /// been committed.
     pub(crate) async fn write(&self, agent: &str, steps: &[Step<'_>]) -> Result<Vec<Vec<Row>>, DbError> {
         self.transaction(agent, "BEGIN", steps).await
     }
@@ -75,11 +74,11 @@ impl Database {
         steps: &[Step<'_>],
     ) -> Result<Vec<Vec<Row>>, DbError> {
         let connection = self.connection().await?;
-        let asking = pipelined(&connection, agent, begin, steps);
-        if let Ok(answer) = tokio::time::timeout(self.patience, asking).await {
-            return answer;
+        let pipeline = pipelined(&connection, agent, begin, steps);
+        if let Ok(result) = tokio::time::timeout(self.limit, pipeline).await {
+            return result;
         }
-        // Not back into the pool: nobody knows what this one still says.
+        // Not back into the pool, because the server may still reply on it.
         drop(Object::take(connection));
         Err(DbError::Down("it does not answer".to_owned()))
     }
@@ -97,33 +96,33 @@ async fn pipelined(
         statements.push(connection.prepare_cached(step.sql).await?);
     }
     let agent: [Value<'_>; 1] = [&agent];
-    let mut answers: Vec<Answer<'_>> = Vec::with_capacity(steps.len() + 3);
-    answers.push(Box::pin(async { connection.batch_execute(begin).await.map(|()| Vec::new()) }));
-    answers.push(Box::pin(connection.query(&set_agent, &agent)));
+    let mut queries: Vec<Query<'_>> = Vec::with_capacity(steps.len() + 3);
+    queries.push(Box::pin(async { connection.batch_execute(begin).await.map(|()| Vec::new()) }));
+    queries.push(Box::pin(connection.query(&set_agent, &agent)));
     for (step, statement) in steps.iter().zip(&statements) {
-        answers.push(Box::pin(connection.query(statement, &step.values)));
+        queries.push(Box::pin(connection.query(statement, &step.values)));
     }
     // After an error this is a ROLLBACK.
-    answers.push(Box::pin(async { connection.batch_execute("COMMIT").await.map(|()| Vec::new()) }));
-    let mut rows = in_order(answers).await.into_iter().collect::<Result<Vec<_>, Error>>()?;
+    queries.push(Box::pin(async { connection.batch_execute("COMMIT").await.map(|()| Vec::new()) }));
+    let mut rows = in_order(queries).await.into_iter().collect::<Result<Vec<_>, Error>>()?;
     rows.pop();
     Ok(rows.split_off(2))
 }
 
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>> + Send + 'a>>;
+type Query<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>> + Send + 'a>>;
 
-/// Awaits all of `futures`, each polled first in its place: a statement is sent when its future is first polled.
-/// (`join_all` of futures-util polls more than thirty in no certain order.)
-async fn in_order(futures: Vec<Answer<'_>>) -> Vec<Result<Vec<Row>, Error>> {
-    let mut futures: Vec<Option<Answer<'_>>> = futures.into_iter().map(Some).collect();
+/// Awaits all of `futures`. Polls them in order, because the first poll sends the statement.
+/// (`join_all` of futures-util does not keep the order of more than thirty.)
+async fn in_order(futures: Vec<Query<'_>>) -> Vec<Result<Vec<Row>, Error>> {
+    let mut futures: Vec<Option<Query<'_>>> = futures.into_iter().map(Some).collect();
     let mut outputs: Vec<Option<Result<Vec<Row>, Error>>> = futures.iter().map(|_| None).collect();
     poll_fn(|context| {
         let mut is_pending = false;
         for (future, output) in futures.iter_mut().zip(&mut outputs) {
             let Some(waiting) = future else { continue };
             match waiting.as_mut().poll(context) {
-                Poll::Ready(answer) => {
-                    *output = Some(answer);
+                Poll::Ready(result) => {
+                    *output = Some(result);
                     *future = None;
                 }
                 Poll::Pending => is_pending = true,

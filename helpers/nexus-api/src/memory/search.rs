@@ -1,4 +1,5 @@
-//! Searching: by meaning over the vector index, by words over the full-text index, and both fused.
+//! Searches by meaning in the vector index, by words in the full-text index, and fuses both
+//! results.
 
 use std::collections::HashMap;
 
@@ -14,22 +15,23 @@ use crate::memory::error::DbError;
 use crate::memory::pipeline::{Step, Value};
 use crate::memory::pool::Database;
 
-/// More are asked of the vector index than are wanted: in relaxed order the last of them may come out of order, and two
-/// lists are fused better when they reach deeper.
+/// The least number of rows from the vector index. It is above the usual limit, because the last
+/// rows may be out of order in relaxed order, and longer lists fuse better.
 const DEPTH: i64 = 30;
 
-/// Of what matches by words, so many of the newest are ranked, or as many as are wanted: a rank takes a tenth of a
-/// millisecond and more, as the text's words are made anew for it, and a word that is in every row must not make a search
-/// read every text.
+/// The number of newest rows that are ranked among those that match by words, unless the limit is
+/// higher. A rank takes at least a tenth of a millisecond, because PostgreSQL parses the text
+/// again. A word that is in every row must not make a search read every text.
 const RANKED: i64 = 40;
 
-/// Of a text, so many characters count for its rank; all of it for whether it matches.
+/// The characters at the beginning of a text that count for its rank. The whole text counts for the
+/// match.
 const RANKED_TEXT: i64 = 1000;
 
 /// Reciprocal rank fusion's constant, as in the paper (Cormack, Clarke, Büttcher 2009).
 const RRF: f64 = 60.0;
 
-/// A row that was found, and how near it is: 0 to 1.
+/// A row in a result, and its similarity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Hit {
     id: Uuid,
@@ -43,34 +45,34 @@ struct Sql<'a> {
 }
 
 impl<'a> Sql<'a> {
-    /// Gives the value's placeholder.
+    /// Adds a value, and returns its placeholder.
     fn value(&mut self, value: &'a (dyn ToSql + Sync)) -> String {
         self.values.push(value);
         format!("${}", self.values.len())
     }
 
-    /// Adds what `filters` ask for, each after an AND.
+    /// Adds an AND with each condition of `filters`.
     fn filter(&mut self, filters: &'a Filters) {
         if !filters.tags.is_empty() {
-            let place = self.value(&filters.tags);
-            self.text += &format!(" AND tags @> {place}");
+            let placeholder = self.value(&filters.tags);
+            self.text += &format!(" AND tags @> {placeholder}");
         }
         if let Some(kind) = &filters.kind {
-            let place = self.value(kind);
-            self.text += &format!(" AND metadata ->> 'action_type' = {place}");
+            let placeholder = self.value(kind);
+            self.text += &format!(" AND metadata ->> 'action_type' = {placeholder}");
         }
         if let Some(since) = &filters.since {
-            let place = self.value(since);
-            self.text += &format!(r#" AND "timestamp" >= {place}"#);
+            let placeholder = self.value(since);
+            self.text += &format!(r#" AND "timestamp" >= {placeholder}"#);
         }
         if let Some(until) = &filters.until {
-            let place = self.value(until);
-            self.text += &format!(r#" AND "timestamp" <= {place}"#);
+            let placeholder = self.value(until);
+            self.text += &format!(r#" AND "timestamp" <= {placeholder}"#);
         }
     }
 }
 
-/// The nearest rows of the vector's version. Others are not comparable, and are not looked at.
+/// Selects the nearest rows with the vector's version. Other versions are not comparable.
 fn nearest<'a>(vector: &'a Vector, version: &'a String, depth: &'a i64, filters: &'a Filters) -> Sql<'a> {
     let mut sql = Sql { text: String::new(), values: vec![vector, version, depth] };
     sql.text = format!(
@@ -81,7 +83,8 @@ fn nearest<'a>(vector: &'a Vector, version: &'a String, depth: &'a i64, filters:
     sql
 }
 
-/// The rows with the query's words, best first; with `compared`, how near each is by meaning.
+/// Selects the rows with the query's words, best first. With `compared`, also selects each row's
+/// similarity by meaning.
 fn matching<'a>(
     query: &'a String,
     ranked: &'a i64,
@@ -89,8 +92,8 @@ fn matching<'a>(
     filters: &'a Filters,
 ) -> Sql<'a> {
     let mut sql = Sql { text: String::new(), values: vec![query, ranked] };
-    // Materialised, so that the words' index is used: the planner does not know what episode_words costs, and would
-    // rather read the newest rows one by one.
+    // Materialized, so that PostgreSQL uses the full-text index. The planner does not know the cost
+    // of episode_words, and would read the newest rows one by one.
     sql.text = format!(
         r#"WITH matching AS MATERIALIZED (SELECT episode_id, "timestamp" FROM {TABLE}
             WHERE nexus_memory.episode_words(content) @@ nexus_memory.episode_query($1)"#
@@ -116,12 +119,10 @@ fn matching<'a>(
 }
 
 impl Database {
-    /// Searches by `embedding` (unless None), by words (where `words`), or by both.
+    /// Searches by `embedding` (unless `None`), by words (if `words`), or by both.
     ///
-    /// A result's similarity is its cosine where both have a vector of the same version, else the rank of its words; 0 to 1.
-    ///
-    /// # Errors
-    /// The database's.
+    /// The similarity of a result is the cosine if both have a vector of the same version, else the
+    /// rank of its words; 0 to 1.
     pub(crate) async fn search(
         &self,
         agent: &str,
@@ -165,12 +166,13 @@ impl Database {
         let ids: Vec<Uuid> = best.iter().map(|hit| hit.id).collect();
         let mut found: HashMap<Uuid, Episode> =
             self.by_ids(agent, &ids).await?.into_iter().map(|episode| (episode.id, episode)).collect();
-        // One that was forgotten since is simply not there.
+        // An episode forgotten since then is missing here.
         Ok(best.iter().filter_map(|hit| Some((found.remove(&hit.id)?, hit.score.clamp(0.0, 1.0)))).collect())
     }
 }
 
-/// Reciprocal rank fusion: what is near the top of either list is near the top, what is in both is nearer.
+/// Fuses both lists by reciprocal rank: a hit near the top of either list is near the top, and
+/// higher if it is in both.
 fn fuse(by_meaning: &[Hit], by_words: &[Hit], limit: usize) -> Vec<Hit> {
     let mut fused: Vec<(Hit, f64)> = Vec::with_capacity(by_meaning.len() + by_words.len());
     for list in [by_meaning, by_words] {
@@ -184,7 +186,7 @@ fn fuse(by_meaning: &[Hit], by_words: &[Hit], limit: usize) -> Vec<Hit> {
             }
         }
     }
-    // Stable: of two with the same weight, what was found by meaning comes first.
+    // A stable sort: of two hits with the same weight, the one found by meaning comes first.
     fused.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     fused.into_iter().take(limit).map(|(hit, _)| hit).collect()
 }

@@ -1,4 +1,4 @@
-//! Counts.
+//! Counts episodes.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,20 @@ use crate::memory::pool::Database;
 
 const QUEUE: &str = "SELECT state, count(*) FROM nexus_memory.embedding_queue GROUP BY state";
 
-/// What an agent has.
+/// The counts of an agent's episodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Statistics {
     pub(crate) episodes: i64,
     pub(crate) with_embedding: i64,
-    /// By state.
+    /// The queued episodes, by state.
     pub(crate) queue: BTreeMap<String, i64>,
 }
 
 impl Database {
-    /// Counts what `agent` has.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Counts the episodes of `agent`.
     pub(crate) async fn statistics(&self, agent: &str) -> Result<Statistics, DbError> {
-        // Two counts that indexes answer alone (0005-api.sql), where one over all rows would read all vectors.
+        // Index-only scans answer these two counts (0005-api.sql). One count over all rows would
+        // read all vectors.
         let all = format!("SELECT count(*) FROM {TABLE}");
         let without = format!("SELECT count(*) FROM {TABLE} WHERE embedding IS NULL");
         let steps =
@@ -41,10 +39,7 @@ impl Database {
         Ok(Statistics { episodes, with_embedding: episodes - count(1)?, queue })
     }
 
-    /// How many of `agent`'s episodes wait for a vector.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Returns how many episodes of `agent` wait for a vector.
     pub(crate) async fn queue_depth(&self, agent: &str) -> Result<i64, DbError> {
         let rows = self.rows(agent, "SELECT count(*) FROM nexus_memory.embedding_queue", Vec::new()).await?;
         rows.first().map_or(Ok(0), |row| Ok(row.try_get(0)?))

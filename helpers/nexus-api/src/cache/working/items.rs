@@ -1,4 +1,5 @@
-//! The items of one agent: what the fields of its hash say, and what an added item changes. No clock and no server in here.
+//! The items of one agent: parses the fields of its hash and computes what an added item changes.
+//! Uses no clock and no server.
 
 use std::time::Duration;
 
@@ -25,17 +26,17 @@ pub(crate) struct Item {
     #[serde(with = "milliseconds")]
     expires: Timestamp,
     pub(crate) accesses: u64,
-    /// Grows from item to item: two can be added within one millisecond.
+    /// Increases with each item, because two can be added within one millisecond.
     order: u64,
 }
 
 impl Item {
-    /// As the hash has it.
+    /// Returns the value of the hash's field.
     pub(super) fn stored(&self) -> String {
         json!(self).to_string()
     }
 
-    /// As answers have it.
+    /// Returns the JSON for a response.
     pub(crate) fn json(&self, now: Timestamp) -> Value {
         json!({
             "episode_id": self.id,
@@ -48,7 +49,7 @@ impl Item {
         })
     }
 
-    /// Seconds since it was added.
+    /// Returns the seconds since the item was added.
     pub(crate) fn age(&self, now: Timestamp) -> f64 {
         now.duration_since(self.added).as_secs_f64().max(0.0)
     }
@@ -57,18 +58,18 @@ impl Item {
 /// How many items an agent may have, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// The oldest leaves when there is one more.
+    /// The most items. The oldest leaves when one more is added.
     pub(crate) capacity: u16,
-    /// From when it was last added.
+    /// How long an item stays after it was last added.
     pub(crate) lifetime: Duration,
 }
 
-/// What a hash holds at a moment.
+/// The content of a hash at one time.
 #[derive(Debug)]
 pub(super) struct Items {
-    /// Oldest first, no more than the capacity.
+    /// Oldest first, at most the capacity.
     pub(super) live: Vec<Item>,
-    /// Fields that the next change removes: expired, beyond the capacity, or unreadable.
+    /// Fields that the next change removes: expired, beyond the capacity, or malformed.
     pub(super) stale: Vec<String>,
     now: Timestamp,
     limits: Limits,
@@ -88,7 +89,7 @@ impl Items {
                 }
             }
         }
-        // Two processes can have given out the same number.
+        // Two processes may have used the same number.
         items.live.sort_by(|a, b| (a.order, a.added, &a.id).cmp(&(b.order, b.added, &b.id)));
         items.trim(limits.capacity.into());
         items
@@ -126,14 +127,14 @@ impl Items {
         (&self.live[at], present.is_none())
     }
 
-    /// The oldest leave when there are more than `most`.
+    /// Removes the oldest items beyond `most`.
     fn trim(&mut self, most: usize) {
         let surplus = self.live.len().saturating_sub(most);
         self.stale.extend(self.live.drain(..surplus).map(|item| item.id));
     }
 }
 
-/// Values as JSON in a string: a script that kept them so wrote the first items, and they are still read.
+/// Values as JSON in a string, the format of a script that wrote the first items.
 mod in_text {
     use serde::de::{DeserializeOwned, Error as _};
     use serde::ser::Error as _;
@@ -166,7 +167,7 @@ mod tests {
         Limits { capacity, lifetime: Duration::from_millis(100) }
     }
 
-    /// A hash, changed as Redis is told to.
+    /// A hash that changes as the one in Redis would.
     #[derive(Clone, Default)]
     struct Hash(HashMap<String, String>);
 
@@ -205,7 +206,7 @@ mod tests {
             "age_seconds": 0.398,
         });
         assert_eq!(items.live[0].json(at(1000)), answer);
-        // And such a version reads what is written now.
+        // The script's version can read what is written now.
         let written: Value = serde_json::from_str(&items.live[0].stored()).unwrap();
         let mut read: Value = serde_json::from_str(value).unwrap();
         read["weight"] = json!("1000000.0");
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_item_hides_no_other() {
+    fn a_malformed_item_hides_no_other() {
         let mut hash = Hash::default();
         hash.add("a", 0, 3);
         for wrong in ["", "{}", "null", r#"{"order": -1}"#] {
@@ -242,9 +243,9 @@ mod tests {
     }
 
     proptest! {
-        /// As a list would keep them, in which the first leaves when there is no room.
+        /// Compares with a list whose first item leaves when it is full.
         #[test]
-        fn the_oldest_leave_and_the_expired(
+        fn the_oldest_and_the_expired_items_leave(
             steps in prop::collection::vec((0_i64..60, 0_u8..6, 1_u16..5), 1..40),
         ) {
             let (mut hash, mut list, mut now) = (Hash::default(), Vec::<(String, i64)>::new(), 0);
@@ -265,7 +266,6 @@ mod tests {
                 }
                 let ids: Vec<_> = list.iter().map(|(id, _)| id.clone()).collect();
                 prop_assert_eq!(hash.ids(now, capacity), ids);
-                // Nothing but them is kept.
                 prop_assert_eq!(hash.0.len(), list.len());
             }
         }

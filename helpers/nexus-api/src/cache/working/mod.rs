@@ -1,4 +1,4 @@
-//! The working memory: a few items with an end of life, in Redis alone, one hash an agent.
+//! The working memory: a few items that expire, in Redis alone, one hash for each agent.
 
 mod items;
 
@@ -12,31 +12,32 @@ pub(crate) use self::items::{Item, Limits};
 use crate::args::Args;
 use crate::cache::redis::{Down, Redis};
 
-/// Agents share so many locks.
+/// The number of locks, which agents share.
 const LOCKS: usize = 64;
 
 /// The working memories of all agents.
 pub(crate) struct Working {
     pub(crate) limits: Limits,
-    /// Held by the call that changes a hash, which it reads first. Two such calls overlap only where another process starts to
-    /// serve before this one ends, or where a call gave up waiting for Redis. At worst there is one item too many, an access is
-    /// not counted, or the oldest item leaves although it was just added again. Nobody sees the item too many, and the next
+    /// A call holds one while it reads and changes a hash. Two calls overlap only if another
+    /// process starts to serve before this one ends, or if a call gave up waiting for Redis. At
+    /// worst there is one item too many, an access is not counted, or the oldest item leaves
+    /// although it was just added again. Replies never show the item too many, and the next
     /// addition removes it.
     locks: [Mutex<()>; LOCKS],
     hasher: RandomState,
 }
 
-/// What came of adding an item.
+/// The result of adding an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Added {
     /// False if the item existed; its lifetime starts again.
     pub(crate) is_new: bool,
-    /// Items there are now.
+    /// The number of items now.
     pub(crate) count: usize,
 }
 
 impl Working {
-    /// As `args` say.
+    /// Creates the working memories with the limits in `args`.
     pub(crate) fn new(args: &Args) -> Self {
         Self {
             limits: Limits { capacity: args.working_items, lifetime: args.working_ttl },
@@ -46,9 +47,6 @@ impl Working {
     }
 
     /// Adds an item, or starts the lifetime of an existing one again.
-    ///
-    /// # Errors
-    /// When Redis does not answer.
     pub(crate) async fn add(
         &self,
         redis: &Redis,
@@ -60,14 +58,15 @@ impl Working {
         let _locked = self.lock(agent).await;
         let mut items = self.read(redis, agent).await?;
         let (item, is_new) = items.add(id, weight, tags);
-        // Not as a transaction: MULTI is not among the commands of our user, because Redis answers nobody else while it executes
-        // one, however long it is. If Redis ends between the two, a new hash has no end of life, but its items have theirs.
+        // No transaction: our user may not use MULTI, because Redis answers no other client while
+        // it executes one. If Redis exits between the two commands, a new hash does not expire, but
+        // its items do.
         let lifetime = u64::try_from(self.limits.lifetime.as_millis()).unwrap_or(u64::MAX);
         let mut store = redis::pipe();
         store.cmd("HSET").arg(key(agent)).arg(id).arg(item.stored());
         store.cmd("PEXPIRE").arg(key(agent)).arg(lifetime);
         redis.ask_all(&store).await?;
-        // Only when the new one is stored: a Redis that is full refuses that.
+        // Only after the new item is stored, which a full Redis refuses.
         if !items.stale.is_empty() {
             let mut remove = redis::cmd("HDEL");
             remove.arg(key(agent)).arg(&items.stale);
@@ -76,20 +75,14 @@ impl Working {
         Ok(Added { is_new, count: items.live.len() })
     }
 
-    /// The items, newest first.
-    ///
-    /// # Errors
-    /// When Redis does not answer.
+    /// Returns the items, newest first.
     pub(crate) async fn items(&self, redis: &Redis, agent: &str) -> Result<Vec<Item>, Down> {
         let mut items = self.read(redis, agent).await?.live;
         items.reverse();
         Ok(items)
     }
 
-    /// Removes all items, and gives how many there were.
-    ///
-    /// # Errors
-    /// When Redis does not answer.
+    /// Removes all items, and returns how many there were.
     pub(crate) async fn clear(&self, redis: &Redis, agent: &str) -> Result<usize, Down> {
         let _locked = self.lock(agent).await;
         let count = self.read(redis, agent).await?.live.len();
@@ -99,12 +92,12 @@ impl Working {
         Ok(count)
     }
 
-    /// Removes one item: its episode was forgotten.
+    /// Removes one item, because its episode was forgotten.
     pub(crate) async fn forget(&self, redis: &Redis, agent: &str, id: &str) {
         let mut command = redis::cmd("HDEL");
         command.arg(key(agent)).arg(id);
-        // With Redis down it goes when its time is over.
-        let _gone = redis.ask::<i64>(&command).await;
+        // If Redis is down, the item goes when it expires.
+        let _removed = redis.ask::<i64>(&command).await;
     }
 
     async fn read(&self, redis: &Redis, agent: &str) -> Result<Items, Down> {

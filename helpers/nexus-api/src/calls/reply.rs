@@ -1,24 +1,24 @@
-//! What several answers have in common.
+//! Replies that several calls give.
 
 use axum::Json;
 use serde_json::{Value, json};
 
+use crate::error::ApiError;
 use crate::memory::episodes::Episode;
-use crate::problem::Problem;
 use crate::time;
 
-/// What a call gives.
-pub(super) type Answer = Result<Json<Value>, Problem>;
+/// The result of a call.
+pub(super) type Reply = Result<Json<Value>, ApiError>;
 
-/// A list of episodes, with the time.
+/// Returns a list of episodes.
 pub(super) fn episodes(episodes: &[Episode]) -> Json<Value> {
     let list: Vec<Value> = episodes.iter().map(Episode::json).collect();
     Json(json!({"success": true, "count": list.len(), "episodes": list, "timestamp": time::now()}))
 }
 
-/// Redis alone has the working memory.
-pub(super) fn redis_is_down() -> Problem {
-    Problem::unavailable(
+/// 503: the working memory is in Redis alone, which does not answer.
+pub(super) fn redis_is_down() -> ApiError {
+    ApiError::unavailable(
         "redis_unavailable",
         "Redis, which holds the working memory, does not answer; try again.",
     )

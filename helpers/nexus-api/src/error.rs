@@ -1,4 +1,6 @@
-//! What goes wrong with a request, as its caller is told: a status, a code for programs, a sentence for people.
+//! Errors of the API: an HTTP status, a code for programs, a sentence for people.
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::header::RETRY_AFTER;
@@ -6,33 +8,34 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
-/// Why a request is not done.
+/// Why a request fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ApiError {
     /// The HTTP status.
     pub status: StatusCode,
     /// Stable; docs/API.md lists them.
     pub code: &'static str,
-    /// One sentence, without anything that was stored.
+    /// One sentence. It quotes no stored data.
     pub message: String,
-    /// The field of the request that is wrong: `action_details.importance_score`, `tags[3]`, a header, a parameter.
+    /// The wrong field of the request: `action_details.importance_score`, `tags[3]`, a header, a
+    /// parameter.
     pub field: Option<String>,
-    /// Seconds after which trying again may help.
+    /// Seconds after which a retry may succeed.
     pub retry_after: Option<u32>,
 }
 
-impl Problem {
-    /// A problem of `status` and `code`.
+impl ApiError {
+    /// Creates an error with `status` and `code`.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), field: None, retry_after: None }
     }
 
-    /// 422: `field` is not what it may be.
+    /// 422: `field` has an invalid value.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message) }
     }
 
-    /// 503: it cannot be done now.
+    /// 503: the request cannot be answered now.
     pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message) }
     }
@@ -42,19 +45,27 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such episode.")
     }
 
-    /// 401: it has no token, or a wrong one.
+    /// 429: the client must wait for `wait`.
+    pub fn too_many(wait: Duration, message: &str) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let seconds = u32::try_from(seconds.max(1)).unwrap_or(u32::MAX);
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
+        Self { retry_after: Some(seconds), ..error }
+    }
+
+    /// 401: the request has no token, or a wrong one.
     pub fn unauthorized() -> Self {
         let message = "The header Authorization: Bearer … must have the API's token.";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
 
-    /// 500: a fault of ours, which the journal explains.
+    /// 500: a fault of nexus-api. The journal explains it.
     pub fn internal() -> Self {
         let message = "This is a fault of nexus-api; its journal says more: journalctl -u nexus-api";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
-    /// The same with `field` put under `parent`: `episodes[2].tags`.
+    /// Returns the error with `field` below `parent`: `episodes[2].tags`.
     #[must_use]
     pub fn within(self, parent: &str) -> Self {
         let field = match self.field {
@@ -65,7 +76,7 @@ impl Problem {
         Self { field: Some(field), ..self }
     }
 
-    /// The answer's body.
+    /// Returns the body of the response.
     pub fn body(&self) -> Value {
         let mut body = Map::new();
         body.insert("code".to_owned(), self.code.into());
@@ -77,7 +88,7 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body())).into_response();
         if let Some(seconds) = self.retry_after {
