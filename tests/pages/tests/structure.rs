@@ -52,3 +52,73 @@ fn libraries_depend_on_libraries_above_them_as_the_page_says() {
         above.insert(library);
     }
 }
+
+/// Returns the code of each file of `helper`, by its module's path. Leaves out comments, unit tests,
+/// and a `main.rs` beside `lib.rs`, which is another crate.
+fn modules(helper: &str) -> BTreeMap<String, String> {
+    let source = root().join("helpers").join(helper).join("src");
+    let mut modules = BTreeMap::new();
+    let mut folders = vec![source.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of sources") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !(path.ends_with("main.rs") && source.join("lib.rs").exists())
+            {
+                let text = fs::read_to_string(&path).expect("a source file");
+                let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+                let code: Vec<&str> = code.lines().filter_map(|line| line.split("//").next()).collect();
+                let name = path.strip_prefix(&source).expect("below src").display().to_string();
+                let name = ["/lib.rs", "/main.rs", "/mod.rs", ".rs"]
+                    .iter()
+                    .fold(format!("crate/{name}"), |name, end| name.trim_end_matches(end).to_owned());
+                modules.insert(name.replace('/', "::"), code.join("\n"));
+            }
+        }
+    }
+    modules
+}
+
+/// Returns the modules among `all` that `code` of module `own` names.
+fn used(own: &str, code: &str, all: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let words = code.split(|c| !is_path(c)).filter(|word| !word.ends_with("::"));
+    let mut paths: Vec<String> = words.map(str::to_owned).collect();
+    for (at, _) in code.match_indices("::{") {
+        let before = code[..at].rsplit(|c| !is_path(c)).next().unwrap_or_default();
+        let items = code[at + 3..].split('}').next().unwrap_or_default().split(',');
+        paths.extend(items.map(|item| format!("{before}::{}", item.trim())));
+    }
+    let module = |path: String| {
+        let mut path = match path.split_once("::")? {
+            ("crate", _) => path,
+            ("super", rest) => format!("{}::{rest}", own.rsplit_once("::")?.0),
+            ("self", rest) => format!("{own}::{rest}"),
+            _ => format!("{own}::{path}"),
+        };
+        while !all.contains_key(&path) {
+            path.truncate(path.rfind("::")?);
+        }
+        (path != own).then_some(path)
+    };
+    paths.into_iter().filter_map(module).collect()
+}
+
+#[test]
+fn no_file_uses_a_file_that_leads_back_to_it() {
+    for helper in ["nexus-alert", "nexus-api", "nexus-docker"] {
+        let modules = modules(helper);
+        let uses: BTreeMap<&String, _> =
+            modules.iter().map(|(name, code)| (name, used(name, code, &modules))).collect();
+        assert!(uses.values().any(|used| used.len() > 1), "{helper}: no file uses two others");
+        for file in modules.keys() {
+            let (mut reached, mut left) = (BTreeSet::new(), vec![file]);
+            while let Some(next) = left.pop() {
+                left.extend(uses[next].iter().filter(|used| reached.insert(*used)));
+            }
+            assert!(!reached.contains(file), "helpers/{helper}: {file} uses files that lead back to it");
+        }
+    }
+}
