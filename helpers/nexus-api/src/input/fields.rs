@@ -1,5 +1,5 @@
-//! Takes the members out of a JSON object one by one. Ignores unknown ones, because newer programs
-//! may send more.
+//! Takes the members out of a JSON object one by one. Ignores unknown ones, because programs may
+//! send others.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};

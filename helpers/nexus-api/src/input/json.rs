@@ -7,7 +7,7 @@ use crate::error::ApiError;
 use crate::input::Result;
 
 /// The most values of one request. A number takes two bytes on the wire and 32 in memory; an object
-/// with one member takes few bytes and some hundred in memory. With a limit on bytes alone, a few
+/// with one member takes three and some hundred. With a limit on bytes alone, a few
 /// requests could take all memory.
 const MOST_VALUES: usize = 1 << 18;
 

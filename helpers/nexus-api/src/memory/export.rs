@@ -25,7 +25,7 @@ use crate::time;
 const ALL: &str = r#"SELECT episode_id, content, importance_score, tags, "timestamp", metadata, embedding, embedding_version
     FROM nexus_memory.zep_episodic_memory ORDER BY "timestamp", episode_id"#;
 
-/// Time limit for an export, because its snapshot blocks VACUUM.
+/// Time limit for an export. Its snapshot keeps VACUUM from removing dead rows.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// An export in progress.
