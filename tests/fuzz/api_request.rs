@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// A refusal is one sentence, and short, whatever was sent.
+/// A refusal is one short line.
 fn checked(error: ApiError) {
     assert!(error.status.is_client_error());
     assert!(!error.message.is_empty() && error.message.len() < 500 && !error.message.contains('\n'));
