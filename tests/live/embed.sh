@@ -309,7 +309,7 @@ two_runs_do_not_meet() {
 	await 60 somebody_fills
 	# Stopped, so that it does not finish before the other one begins.
 	kill -STOP "$first"
-	fails "another run is at it" backfill
+	fails "another run is in progress" backfill
 	kill -CONT "$first"
 	wait "$first"
 	same "missing" "$(missing)" 0

@@ -1,8 +1,8 @@
-//! How long the model takes, by tokens and threads: what docs/EMBEDDING.md has a table of.
+//! Measures the time of a model by tokens and threads, for the table in docs/EMBEDDING.md.
 //!
 //! cargo run --release -p nexus-embed --example measure -- [--line] FOLDER [THREADS]
 //!
-//! With --line it prints one line, as tests/engines does for others.
+//! With --line it prints one line in the format of tests/engines.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tokens of a text, and how often it is measured.
+/// Tokens of a text, and the number of measurements.
 const LENGTHS: [(usize, u32); 4] = [(9, 200), (20, 200), (64, 50), (256, 20)];
 
 fn measure(folder: &Path) -> nexus_cli::failure::Result<()> {
@@ -65,7 +65,8 @@ fn measure(folder: &Path) -> nexus_cli::failure::Result<()> {
     Ok(())
 }
 
-/// What it is called, milliseconds to load and for texts of each length, MiB resident, and two numbers of a vector.
+/// Prints the name, the milliseconds to load and for texts of each length, the resident MiB, and
+/// two numbers of a vector.
 fn line(folder: &Path) -> nexus_cli::failure::Result<()> {
     let began = Instant::now();
     let model = Model::load(folder, Instructions::best())?;
@@ -79,7 +80,7 @@ fn line(folder: &Path) -> nexus_cli::failure::Result<()> {
     Ok(())
 }
 
-/// Sorted.
+/// Returns the times in ascending order.
 fn times_of(model: &Model, tokens: usize, rounds: u32) -> nexus_cli::failure::Result<Vec<Duration>> {
     let text = text_of(tokens);
     let mut times = Vec::new();
@@ -92,7 +93,7 @@ fn times_of(model: &Model, tokens: usize, rounds: u32) -> nexus_cli::failure::Re
     Ok(times)
 }
 
-/// "word" is one token; two go around the text.
+/// Returns a text with this number of tokens: "word" is one, and two are special.
 fn text_of(tokens: usize) -> String {
     vec!["word"; tokens - 2].join(" ")
 }
@@ -101,16 +102,18 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// What all threads have worked so far: on a busy machine this says more than the clock does. It counts in steps of 10 ms.
+/// Returns the processor time of all threads, in steps of 10 ms. On a busy machine it says more
+/// than the clock.
 fn processor_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // After the name, which may have spaces in it: the 14th and 15th fields of proc_pid_stat(5), in hundredths of a second.
+    // The name may have spaces, so this starts after it: fields 14 and 15 of proc_pid_stat(5), in
+    // hundredths of a second.
     let after = stat.rsplit(") ").next().unwrap_or_default();
     let ticks: u64 = after.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Duration::from_millis(ticks * 10)
 }
 
-/// A line of /proc/self/status, in MiB.
+/// Returns a value of /proc/self/status, in MiB.
 fn resident(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The vectors of texts, for tests/embed/independent.py: lines of JSON `["query" or "passage", text]` in, a line of JSON numbers
-//! out for each.
+//! Prints the vectors of texts, for tests/embed/independent.py. Reads a line of JSON for each text,
+//! `["query" or "passage", text]`, and writes a line of JSON numbers.
 //!
 //! cargo run --release -p nexus-embed --example vectors -- FOLDER
 

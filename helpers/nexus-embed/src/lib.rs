@@ -1,5 +1,5 @@
-//! Texts to vectors, on this machine: a model of sentence-transformers on the CPU, the service that answers on a socket, and
-//! the job that fills in the vectors that episodes lack.
+//! Turns texts into vectors on this machine: a sentence-transformers model on the CPU, the service
+//! on a socket, and the job that fills in missing vectors of episodes.
 
 pub mod backfill;
 pub mod engine;

@@ -1,4 +1,4 @@
-//! nexus-embed: texts to vectors, on this machine. Parses, calls the work, reports.
+//! nexus-embed: turns texts into vectors on this machine.
 
 mod args;
 
@@ -19,7 +19,8 @@ fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
         Err(failure) => {
-            // Another run is at it, or there is no model yet: what waits is done later, and nobody need hear of it.
+            // Another run is in progress, or there is no model yet. A later run does the work, so
+            // this is no error.
             let level = if failure.exit() == Exit::TryLater { log::Level::Info } else { log::Level::Error };
             log::log!(level, "nexus-embed: {failure}");
             failure.exit_code()
@@ -30,14 +31,19 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode> {
     let args: Args = command_line::parse()?;
     if args.check {
-        return look(&args);
+        return check(&args);
     }
     if args.backfill {
-        let filled = backfill::run(&args.places(), &Stop::on_signals()?)?;
+        let filled = backfill::run(&args.endpoints(), &Stop::on_signals()?)?;
         if args.json {
             output::json(&filled)?;
         } else if filled != backfill::Filled::default() {
-            log::info!("{} filled in, {} not done, {} wait", filled.filled, filled.not_done, filled.waiting);
+            log::info!(
+                "{} filled in, {} not embedded, {} waiting",
+                filled.filled,
+                filled.not_done,
+                filled.waiting
+            );
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -51,8 +57,8 @@ fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn look(args: &Args) -> Result<ExitCode> {
-    let found = check::check(&args.places(), args.requeue)?;
+fn check(args: &Args) -> Result<ExitCode> {
+    let found = check::check(&args.endpoints(), args.requeue)?;
     if args.json {
         output::json(&found)?;
     } else {

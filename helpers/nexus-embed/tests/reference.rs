@@ -1,4 +1,6 @@
-//! The published model gives the published model's vectors. Needs its folder, which `tests/run embed` fetches:
+//! Compares vectors with those of the published model. Needs its folder, which `tests/run embed`
+//! downloads:
+//!
 //! NEXUS_TEST_MODEL=FOLDER cargo test --release -p nexus-embed --test reference -- --ignored
 
 use std::path::PathBuf;
@@ -26,8 +28,8 @@ fn cosine(ours: &[f32], theirs: &[f64]) -> f64 {
     product(&ours, theirs) / (product(&ours, &ours) * product(theirs, theirs)).sqrt()
 }
 
-/// The reference takes the first 256 tokens of its one long text, 400 words of a token each; ours would be the mean of two
-/// pieces. With the first and the last token these are 254 words.
+/// Returns the compared part of the text. The reference used the first 256 tokens of its one long
+/// text, which are 254 words and two special tokens; ours would be the mean of two pieces.
 fn compared(case: &Case) -> &str {
     let words = case.text.match_indices(' ').nth(253);
     match words {
@@ -47,7 +49,7 @@ fn vectors_are_those_of_the_published_weights() {
         let model = Model::load(&folder, instructions).unwrap();
         assert_eq!(model.version(), "all-MiniLM-L6-v2@53aa5117");
         let texts: Vec<_> = reference.cases.iter().map(|case| (TextKind::Passage, compared(case))).collect();
-        // Together, as they come from a batch, and each alone.
+        // As a batch, and each text alone.
         let together = model.embed(&texts, &mut || {}).unwrap();
         let mut least = 1.0_f64;
         for (case, together) in reference.cases.iter().zip(together.chunks_exact(384)) {

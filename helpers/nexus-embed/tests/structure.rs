@@ -1,11 +1,11 @@
-//! A small encoder of random weights, made here, against the plainest forward pass that there is: in 64 bits, number by number.
-//! It needs no model and no network, and finds whatever is put together wrongly.
+//! Compares a small encoder with random weights with a plain forward pass in 64 bits, number by
+//! number. Needs no model and no network.
 
 #![expect(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
     clippy::type_complexity,
-    reason = "a test ends where something fails, and its counts are small"
+    reason = "a test may panic, and its counts are small"
 )]
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ const POSITIONS: usize = 40;
 const WORDS: [&str; 12] =
     ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cat", "dog", "sun", "moon", "sea", "find", ":", "##s"];
 
-/// Numbers that look random and are the same each time.
+/// A pseudo-random generator with a fixed seed.
 struct Random(u64);
 
 impl Random {
@@ -72,7 +72,7 @@ fn tensors() -> Tensors {
     tensors
 }
 
-/// A folder with it; `pooling` as `1_Pooling` says it.
+/// Writes a model folder; `pooling` is the name in `1_Pooling`.
 fn write(folder: &Path, tensors: &Tensors, pooling: &str, prompts: &serde_json::Value) {
     std::fs::create_dir_all(folder.join("1_Pooling")).unwrap();
     let json =
@@ -119,10 +119,10 @@ fn write(folder: &Path, tensors: &Tensors, pooling: &str, prompts: &serde_json::
     std::fs::write(folder.join("model.safetensors"), bytes).unwrap();
 }
 
-/// The plain pass.
-struct PlainConfig<'a>(&'a Tensors);
+/// The plain forward pass.
+struct PlainPass<'a>(&'a Tensors);
 
-impl PlainConfig<'_> {
+impl PlainPass<'_> {
     fn numbers(&self, name: &str) -> Vec<f64> {
         self.0[name].1.iter().map(|x| f64::from(*x)).collect()
     }
@@ -136,7 +136,7 @@ impl PlainConfig<'_> {
         rows.iter().map(|row| (0..bias.len()).map(|output| of(row, output)).collect()).collect()
     }
 
-    fn normalised(&self, name: &str, row: &[f64]) -> Vec<f64> {
+    fn normalized(&self, name: &str, row: &[f64]) -> Vec<f64> {
         let (weight, bias) = (self.numbers(&format!("{name}.weight")), self.numbers(&format!("{name}.bias")));
         let count = row.len() as f64;
         let mean = row.iter().sum::<f64>() / count;
@@ -144,10 +144,10 @@ impl PlainConfig<'_> {
         (0..row.len()).map(|i| (row[i] - mean) / (variance + 1e-12).sqrt() * weight[i] + bias[i]).collect()
     }
 
-    fn add_and_normalise(&self, name: &str, rows: &[Vec<f64>], other: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    fn add_and_normalize(&self, name: &str, rows: &[Vec<f64>], other: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let added =
             rows.iter().zip(other).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a + b).collect::<Vec<_>>());
-        added.map(|row| self.normalised(name, &row)).collect()
+        added.map(|row| self.normalized(name, &row)).collect()
     }
 
     fn states(&self, ids: &[usize]) -> Vec<Vec<f64>> {
@@ -155,7 +155,7 @@ impl PlainConfig<'_> {
             .map(|name| self.numbers(&format!("embeddings.{name}_embeddings.weight")));
         let embedded = ids.iter().enumerate().map(|(position, id)| {
             let sum = |i: usize| words[id * WIDTH + i] + positions[position * WIDTH + i] + types[i];
-            self.normalised("embeddings.LayerNorm", &(0..WIDTH).map(sum).collect::<Vec<_>>())
+            self.normalized("embeddings.LayerNorm", &(0..WIDTH).map(sum).collect::<Vec<_>>())
         });
         let mut states: Vec<Vec<f64>> = embedded.collect();
         for layer in 0..LAYERS {
@@ -180,13 +180,13 @@ impl PlainConfig<'_> {
             }
             let attended = self.dense(&format!("{place}.attention.output.dense"), &context);
             states =
-                self.add_and_normalise(&format!("{place}.attention.output.LayerNorm"), &states, &attended);
+                self.add_and_normalize(&format!("{place}.attention.output.LayerNorm"), &states, &attended);
             let mut wide = self.dense(&format!("{place}.intermediate.dense"), &states);
             wide.iter_mut()
                 .flatten()
                 .for_each(|x| *x = 0.5 * *x * (1.0 + erf(*x / std::f64::consts::SQRT_2)));
             let narrow = self.dense(&format!("{place}.output.dense"), &wide);
-            states = self.add_and_normalise(&format!("{place}.output.LayerNorm"), &states, &narrow);
+            states = self.add_and_normalize(&format!("{place}.output.LayerNorm"), &states, &narrow);
         }
         states
     }
@@ -199,11 +199,12 @@ impl PlainConfig<'_> {
             "max_tokens" => column(i).fold(f64::NEG_INFINITY, f64::max),
             _ => column(i).sum(),
         });
-        normalised(pooled.collect())
+        normalized(pooled.collect())
     }
 }
 
-/// By its series, which converges everywhere (Abramowitz and Stegun, 7.1.6).
+/// Computes the error function by its series, which converges everywhere (Abramowitz and Stegun,
+/// 7.1.6).
 fn erf(x: f64) -> f64 {
     let mut term = x;
     let mut sum = x;
@@ -214,7 +215,7 @@ fn erf(x: f64) -> f64 {
     (2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp() * sum).clamp(-1.0, 1.0)
 }
 
-fn normalised(vector: Vec<f64>) -> Vec<f64> {
+fn normalized(vector: Vec<f64>) -> Vec<f64> {
     let length = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
     vector.into_iter().map(|x| x / length).collect()
 }
@@ -232,7 +233,7 @@ fn both() -> [Instructions; 2] {
 const ONE: (&str, [usize; 5]) = ("Cats, moon", [2, 4, 11, 1, 7]);
 
 #[test]
-fn vectors_are_those_of_the_plain_pass() {
+fn vectors_equal_those_of_the_plain_pass() {
     let place = tempfile::tempdir().unwrap();
     let tensors = tensors();
     for pooling in ["mean_tokens", "cls_token", "max_tokens", "mean_sqrt_len_tokens"] {
@@ -247,7 +248,7 @@ fn vectors_are_those_of_the_plain_pass() {
             for (ours, ids) in ours.chunks_exact(WIDTH).zip([&one[..], &[2, 3], &long]) {
                 assert_near(
                     ours,
-                    &PlainConfig(&tensors).vector(ids, pooling),
+                    &PlainPass(&tensors).vector(ids, pooling),
                     &format!("{pooling} {instructions:?} {ids:?}"),
                 );
             }
@@ -265,21 +266,21 @@ fn a_long_text_is_the_mean_of_its_pieces_each_with_its_prefix() {
     let ids: Vec<usize> = [4, 5, 8].into_iter().cycle().take(70).collect();
     for (kind, prefix) in [(TextKind::Passage, &[][..]), (TextKind::Query, &[9, 10])] {
         let mut sum = vec![0.0; WIDTH];
-        // 32 tokens, two of them around the text.
+        // A piece has 32 tokens; two of them are special.
         for piece in ids.chunks(30 - prefix.len()) {
             let piece: Vec<usize> = [&[2], prefix, piece, &[3]].concat();
-            let vector = PlainConfig(&tensors).vector(&piece, "mean_tokens");
+            let vector = PlainPass(&tensors).vector(&piece, "mean_tokens");
             sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x * piece.len() as f64);
         }
         let mut parts = 0;
         let ours = model.embed(&[(kind, &text.join(" "))], &mut || parts += 1).unwrap();
-        assert_near(&ours, &normalised(sum), &format!("{kind:?}"));
+        assert_near(&ours, &normalized(sum), &format!("{kind:?}"));
         assert!(parts > 0);
     }
 }
 
 #[test]
-fn what_goes_together_is_what_each_is_alone() {
+fn a_batch_gives_the_same_vectors_as_single_texts() {
     let place = tempfile::tempdir().unwrap();
     write(place.path(), &tensors(), "mean_tokens", &json!({}));
     let model = Model::load(place.path(), Instructions::best()).unwrap();
@@ -296,7 +297,7 @@ fn what_goes_together_is_what_each_is_alone() {
 }
 
 #[test]
-fn a_text_without_end_ends() {
+fn a_very_long_text_gets_a_vector() {
     let place = tempfile::tempdir().unwrap();
     write(place.path(), &tensors(), "mean_tokens", &json!({}));
     let model = Model::load(place.path(), Instructions::best()).unwrap();
@@ -313,7 +314,7 @@ fn a_text_without_end_ends() {
 }
 
 #[test]
-fn weights_that_are_not_what_was_taken_are_refused() {
+fn altered_weights_are_refused() {
     let place = tempfile::tempdir().unwrap();
     write(place.path(), &tensors(), "mean_tokens", &json!({}));
     std::fs::write(place.path().join("SHA256SUMS"), format!("{}  model.safetensors\n", "0".repeat(64)))

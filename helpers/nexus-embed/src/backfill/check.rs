@@ -1,4 +1,4 @@
-//! Which vectors are of the model that is used now, and which are not.
+//! Counts the vectors of the current model and of others.
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::text::printable;
@@ -6,44 +6,45 @@ use nexus_embed_client::client::{Client, EmbedError};
 use nexus_embed_client::protocol::TextKind;
 use serde::Serialize;
 
-use super::{Places, open, runtime};
+use super::{Endpoints, open, runtime};
 
-/// What there is.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// Version of the model that is used now.
+    /// The version of the current model.
     pub version: String,
-    /// Episodes with a vector of it.
+    /// Episodes with a vector of this version.
     pub current: u64,
-    /// Of other versions: search does not find them by meaning.
+    /// Vectors of other versions, which a search by meaning does not find.
     pub others: Vec<Other>,
     /// Episodes that wait for a vector.
     pub waiting: u64,
-    /// Episodes whose vector was tried for often enough.
+    /// Episodes for which all attempts failed.
     pub failed: u64,
-    /// Episodes that were queued by this call.
+    /// Episodes queued by this call.
     pub requeued: u64,
 }
 
 /// Vectors of another version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Other {
-    /// Which; null where the row does not say.
+    /// The version; null if the row has none.
     pub version: Option<String>,
-    /// How many episodes.
+    /// The number of episodes.
     pub episodes: u64,
 }
 
-/// Looks; with `requeue`, queues what is of another version or has failed.
+/// Counts vectors by version. With `requeue`, queues the episodes of other versions and those that
+/// failed.
 ///
 /// # Errors
-/// Unavailable (69) when PostgreSQL or the service does not answer.
-pub fn check(places: &Places, requeue: bool) -> Result<Check> {
+/// Unavailable (69) if PostgreSQL or the service does not answer.
+pub fn check(endpoints: &Endpoints, requeue: bool) -> Result<Check> {
     runtime()?.block_on(async {
-        let mut client = Client::new(&places.socket);
+        let mut client = Client::new(&endpoints.socket);
         let probe = client.embed(TextKind::Passage, vec!["memory".to_owned()]).await;
-        let version = probe.map_err(|error| unanswered(places, error))?.version;
-        let store = open(places).await?;
+        let version = probe.map_err(|error| unanswered(endpoints, error))?.version;
+        let store = open(endpoints).await?;
         let requeued = if requeue { store.requeue(&version).await? } else { 0 };
         let (current, others): (Vec<_>, Vec<_>) =
             store.versions().await?.into_iter().partition(|(name, _)| name.as_ref() == Some(&version));
@@ -60,30 +61,30 @@ pub fn check(places: &Places, requeue: bool) -> Result<Check> {
     })
 }
 
-fn unanswered(places: &Places, error: EmbedError) -> Failure {
-    Failure::new(Exit::Unavailable, format!("asking at {} which model is used", places.socket.display()))
+fn unanswered(endpoints: &Endpoints, error: EmbedError) -> Failure {
+    Failure::new(Exit::Unavailable, format!("asking at {} for the current model", endpoints.socket.display()))
         .because(error)
-        .advise("systemctl status nexus-embed.socket nexus-embed")
+        .advise("See: systemctl status nexus-embed.socket nexus-embed")
 }
 
 impl Check {
-    /// Whether there is nothing to do.
+    /// Whether no episode needs a new vector.
     pub fn is_well(&self) -> bool {
         self.failed == 0 && (self.others.is_empty() || self.requeued > 0)
     }
 
-    /// For a person.
+    /// Formats the result for a person.
     pub fn to_text(&self) -> String {
-        let mut text = format!("{:>10} {}, the model that is used\n", self.current, self.version);
+        let mut text = format!("{:>10} {}, the current model\n", self.current, self.version);
         for other in &self.others {
-            let version = other.version.as_deref().unwrap_or("a version that the row does not say");
+            let version = other.version.as_deref().unwrap_or("unknown version");
             text.push_str(&format!("{:>10} {}\n", other.episodes, printable(version)));
         }
         text.push_str(&format!("{:>10} waiting for a vector, {} failed\n", self.waiting, self.failed));
         if self.requeued > 0 {
             text.push_str(&format!("{} queued: systemctl start nexus-embed-backfill\n", self.requeued));
         } else if !self.is_well() {
-            text.push_str("To have them embedded: nexus-embed --check --requeue\n");
+            text.push_str("To queue them: nexus-embed --check --requeue\n");
         }
         text
     }

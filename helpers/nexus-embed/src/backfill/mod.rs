@@ -1,8 +1,9 @@
-//! Filling in the vectors that episodes lack.
+//! Fills in missing vectors of episodes.
 //!
-//! The queue (compose/postgres/init/0004-embedding.sql) is the whole state: a run that is killed leaves what it has not done
-//! in it, and nothing else. Vectors of a group are stored in one short transaction, each only while its text is still the
-//! one that was embedded; the trigger then takes the row out of the queue.
+//! The queue (compose/postgres/init/0004-embedding.sql) is the whole state. A run that is killed
+//! leaves its remaining work in the queue, and nothing else. One short transaction stores the
+//! vectors of a group, each only if its text has not changed. A trigger then removes the row from
+//! the queue.
 
 pub mod check;
 mod store;
@@ -24,27 +25,28 @@ use store::{Store, Waiting};
 /// The role that may write vectors, and the credential with its password.
 const ROLE: &str = "nexus_embed";
 
-/// What its sessions are called in pg_stat_activity.
+/// The name of the sessions in pg_stat_activity.
 const APPLICATION: &str = "nexus-embed";
 
-/// Bytes of texts that are asked for at once: escaped as JSON they may be six times as long, which still fits a request.
-const A_GROUP: usize = 512 << 10;
+/// The most bytes of texts in one request. Escaped as JSON they may be six times as long, which
+/// still fits.
+const GROUP: usize = 512 << 10;
 
-/// How long the service may take for a group: a long text takes some seconds on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// Time limit for a group. A long text takes some seconds on a slow machine.
+const LIMIT: Duration = Duration::from_secs(180);
 
-/// How often a service that is busy or gone is asked again, each time after twice the time.
+/// Attempts to reach a service that is busy or down. The pause doubles each time.
 const TRIES: u32 = 5;
 
-/// A text's vector is tried for so often; then its row is `failed`, and a person's to look at.
+/// Attempts for a text. Then its row is `failed`, and a person must check it.
 pub const MOST_ATTEMPTS: i32 = 5;
 
-/// Whom to ask, and where to store.
+/// The addresses of PostgreSQL and of the service.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct Endpoints {
     /// Directory of PostgreSQL's socket, or a host name.
     pub pg_host: String,
-    /// Its port.
+    /// The port of PostgreSQL.
     pub pg_port: u16,
     /// The database.
     pub database: String,
@@ -52,25 +54,26 @@ pub struct Places {
     pub socket: PathBuf,
 }
 
-/// What a run has done.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Filled {
     /// Episodes that have their vector now.
     pub filled: u64,
-    /// Texts that the service could not do; they are tried again later, or have failed for good.
+    /// Texts that the service could not embed. A later run retries them, unless they have failed
+    /// for good.
     pub not_done: u64,
-    /// Still waiting for a later try.
+    /// Episodes that wait for a later attempt.
     pub waiting: u64,
 }
 
-/// How one text, or several, fared.
-enum Asked {
+/// The result of one request for a group.
+enum Attempt {
     Vectors(Vectors),
-    /// It is the texts' own fault, or may be.
-    TheirFault(String),
+    /// The texts are, or may be, at fault.
+    TextFault(String),
 }
 
-/// A connection to each.
+/// A run, with its connections.
 struct Backfill {
     store: Store,
     client: Client,
@@ -79,12 +82,12 @@ struct Backfill {
     filled: Filled,
 }
 
-async fn open(places: &Places) -> Result<Store> {
+async fn open(endpoints: &Endpoints) -> Result<Store> {
     let settings = ServerSettings {
-        host: places.pg_host.clone(),
-        port: places.pg_port,
+        host: endpoints.pg_host.clone(),
+        port: endpoints.pg_port,
         user: ROLE.to_owned(),
-        database: places.database.clone(),
+        database: endpoints.database.clone(),
     };
     let server = Server::with_password(&settings, credentials::read("nexus_embed_password")?);
     Store::open(&server, APPLICATION).await
@@ -97,17 +100,17 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .or_fail(Exit::Software, || "starting the runtime")
 }
 
-/// Fills in what is due.
+/// Fills in the vectors that are due. After an error, the rest stays in the queue.
 ///
 /// # Errors
-/// TryLater (75) when another run is at it, when no model is installed, when the service is busy, or when stopped;
-/// Unavailable (69) when PostgreSQL or the service does not answer. What is not done stays in the queue.
-pub fn run(places: &Places, stop: &Stop) -> Result<Filled> {
+/// TryLater (75) if another run is in progress, no model is installed, the service is busy, or a
+/// signal stops it; Unavailable (69) if PostgreSQL or the service does not answer.
+pub fn run(endpoints: &Endpoints, stop: &Stop) -> Result<Filled> {
     runtime()?.block_on(async {
-        let store = open(places).await?;
+        let store = open(endpoints).await?;
         store.lock().await?;
-        let client = Client::new(&places.socket);
-        let socket = places.socket.clone();
+        let client = Client::new(&endpoints.socket);
+        let socket = endpoints.socket.clone();
         let mut backfill = Backfill { store, client, socket, stop: stop.clone(), filled: Filled::default() };
         backfill.all().await?;
         Ok(backfill.filled)
@@ -127,7 +130,7 @@ impl Backfill {
                 self.check_stop()?;
                 self.group(group).await?;
                 let Filled { filled, not_done, .. } = self.filled;
-                say(&format!("{} of {} episodes", filled + not_done, due.max(filled + not_done)));
+                report(&format!("{} of {} episodes", filled + not_done, due.max(filled + not_done)));
             }
         }
         self.filled.waiting = self.store.waiting().await?;
@@ -138,26 +141,27 @@ impl Backfill {
         if self.stop.is_set() {
             return Err(Failure::new(Exit::TryLater, "filling in vectors: stopped by a signal")
                 .because(format!("{} are filled in", self.filled.filled))
-                .advise("What is left waits for the next run"));
+                .advise("The next run continues"));
         }
         Ok(())
     }
 
-    /// One group; where it cannot be done together, one by one, so that one bad text keeps no other waiting.
+    /// Embeds one group. If it fails, embeds its texts one by one, so that a bad text does not hold
+    /// up the others.
     async fn group(&mut self, group: &[Waiting]) -> Result<()> {
         match self.ask(group).await? {
-            Asked::Vectors(vectors) => {
+            Attempt::Vectors(vectors) => {
                 self.store.fill(group, &vectors).await?;
                 self.filled.filled += group.len() as u64;
             }
-            Asked::TheirFault(why) if group.len() == 1 => {
+            Attempt::TextFault(why) if group.len() == 1 => {
                 self.filled.not_done += 1;
-                self.store.not_done(&group[0].episode, &why).await?;
+                self.store.postpone(&group[0].episode, &why).await?;
             }
-            Asked::TheirFault(_) => {
+            Attempt::TextFault(_) => {
                 for one in group {
                     self.check_stop()?;
-                    // Boxed, because an asynchronous function cannot hold itself.
+                    // Boxed, because an async function cannot contain itself.
                     Box::pin(self.group(std::slice::from_ref(one))).await?;
                 }
             }
@@ -165,39 +169,39 @@ impl Backfill {
         Ok(())
     }
 
-    async fn ask(&mut self, group: &[Waiting]) -> Result<Asked> {
+    async fn ask(&mut self, group: &[Waiting]) -> Result<Attempt> {
         let texts: Vec<String> = group.iter().map(|one| one.text.clone()).collect();
         let mut pause = Duration::from_secs(1);
         for _ in 0..TRIES {
-            let asked =
-                tokio::time::timeout(PATIENCE, self.client.embed(TextKind::Passage, texts.clone())).await;
-            let why = match asked {
-                Ok(Ok(vectors)) => return Ok(Asked::Vectors(vectors)),
+            let reply =
+                tokio::time::timeout(LIMIT, self.client.embed(TextKind::Passage, texts.clone())).await;
+            let why = match reply {
+                Ok(Ok(vectors)) => return Ok(Attempt::Vectors(vectors)),
                 Ok(Err(EmbedError::Refused(refusal))) if refusal.code == Code::NoModel => {
                     return Err(Failure::new(Exit::TryLater, "filling in vectors").because(refusal.message));
                 }
                 Ok(Err(EmbedError::Refused(refusal))) if refusal.code == Code::Busy => refusal.message,
                 Ok(Err(error)) => {
-                    // Killed by this text, or by something else? Whether it does another tells.
+                    // If the service can embed another text, this one is at fault.
                     if self.is_well().await {
-                        return Ok(Asked::TheirFault(error.to_string()));
+                        return Ok(Attempt::TextFault(error.to_string()));
                     }
                     error.to_string()
                 }
-                Err(_) => return Ok(Asked::TheirFault(format!("no answer in {} s", PATIENCE.as_secs()))),
+                Err(_) => return Ok(Attempt::TextFault(format!("no answer within {} s", LIMIT.as_secs()))),
             };
-            log::info!("{why}; trying again in {} s", pause.as_secs());
+            log::info!("{why}; retrying in {} s", pause.as_secs());
             self.wait(pause).await?;
             pause *= 2;
         }
         Err(Failure::new(Exit::Unavailable, format!("asking nexus-embed at {}", self.socket.display()))
             .because(format!("it did not answer {TRIES} times"))
-            .advise("systemctl status nexus-embed.socket nexus-embed; what is left waits for the next run"))
+            .advise("See: systemctl status nexus-embed.socket nexus-embed. The next run continues"))
     }
 
     async fn is_well(&mut self) -> bool {
         let probe = self.client.embed(TextKind::Passage, vec!["memory".to_owned()]);
-        matches!(tokio::time::timeout(PATIENCE, probe).await, Ok(Ok(_)))
+        matches!(tokio::time::timeout(LIMIT, probe).await, Ok(Ok(_)))
     }
 
     async fn wait(&self, pause: Duration) -> Result<()> {
@@ -210,7 +214,7 @@ impl Backfill {
     }
 }
 
-/// Parts of some texts together, each with at least one.
+/// Splits `waiting` into groups of at least one text each.
 fn groups(waiting: &[Waiting]) -> Vec<&[Waiting]> {
     let mut groups = Vec::new();
     let mut rest = waiting;
@@ -218,7 +222,7 @@ fn groups(waiting: &[Waiting]) -> Vec<&[Waiting]> {
         let mut bytes = 0;
         let fits = rest.iter().take_while(|one| {
             bytes += one.text.len();
-            bytes <= A_GROUP
+            bytes <= GROUP
         });
         let (group, after) = rest.split_at(fits.count().max(1));
         groups.push(group);
@@ -227,9 +231,9 @@ fn groups(waiting: &[Waiting]) -> Vec<&[Waiting]> {
     groups
 }
 
-/// To systemd; and it is given more time, as the work goes on.
-fn say(status: &str) {
-    let more = u32::try_from(PATIENCE.as_micros() * 2).unwrap_or(u32::MAX);
+/// Sends the status to systemd, and extends the unit's time limit.
+fn report(status: &str) {
+    let more = u32::try_from(LIMIT.as_micros() * 2).unwrap_or(u32::MAX);
     let status = format!("filling in vectors: {status}");
     crate::service::notify(&[NotifyState::Status(&status), NotifyState::ExtendTimeoutUsec(more)]);
 }

@@ -1,4 +1,4 @@
-//! The queue and the episodes, as the role nexus_embed may see them.
+//! The queue and the episodes, as far as the role nexus_embed may access them.
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_embed_client::protocol::Vectors;
@@ -11,20 +11,20 @@ use tokio_postgres::{Client, Error, Row};
 use crate::backfill::MOST_ATTEMPTS;
 use crate::model::tokens::MOST_CHARACTERS;
 
-/// Rows that are read at once.
+/// Rows per read.
 const AT_ONCE: i64 = 32;
 
-/// An episode that waits.
+/// An episode that waits for its vector.
 pub(super) struct Waiting {
-    /// Its id, as text.
+    /// The id of the episode.
     pub(super) episode: String,
-    /// As much of its content as counts.
+    /// The part of its content that counts.
     pub(super) text: String,
-    /// SHA-256 of all of it.
+    /// SHA-256 of the whole content.
     digest: Vec<u8>,
 }
 
-/// A session.
+/// A session of PostgreSQL.
 pub(super) struct Store {
     client: Client,
 }
@@ -32,7 +32,7 @@ pub(super) struct Store {
 impl Store {
     pub(super) async fn open(server: &Server, application: &'static str) -> Result<Self> {
         let client = control::connect(server, &server.settings.database, application).await?;
-        // A row that somebody else is changing is left for the next run.
+        // Leaves a row that another session is changing for the next run.
         client
             .batch_execute("SET lock_timeout = '10s'; SET statement_timeout = '5min'")
             .await
@@ -40,7 +40,7 @@ impl Store {
         Ok(Self { client })
     }
 
-    /// Only one run at a time, for as long as this session lives.
+    /// Takes the lock that allows one run at a time. The session holds it.
     pub(super) async fn lock(&self) -> Result<()> {
         let sql = "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('nexus-embed --backfill', 0))";
         let rows = self.rows("taking the lock", sql, &[]).await?;
@@ -48,7 +48,7 @@ impl Store {
             return Ok(());
         }
         Err(Failure::new(Exit::TryLater, "filling in vectors")
-            .because("another run is at it")
+            .because("another run is in progress")
             .advise("See: systemctl status nexus-embed-backfill"))
     }
 
@@ -61,18 +61,18 @@ impl Store {
         Ok(rows.first().map_or(0, |row| row.get::<_, i64>(0)).cast_unsigned())
     }
 
-    /// Rows whose time has come.
+    /// Returns the number of rows that are due.
     pub(super) async fn due(&self) -> Result<u64> {
         self.number("SELECT count(*) FROM nexus_memory.embedding_queue WHERE state = 'waiting' AND next_try_at <= now()")
             .await
     }
 
-    /// All rows that wait.
+    /// Returns the number of rows that wait.
     pub(super) async fn waiting(&self) -> Result<u64> {
         self.number("SELECT count(*) FROM nexus_memory.embedding_queue WHERE state = 'waiting'").await
     }
 
-    /// The next ones.
+    /// Returns the next episodes that are due.
     pub(super) async fn next(&self) -> Result<Vec<Waiting>> {
         let sql = "SELECT e.episode_id::text, pg_catalog.left(e.content, $1), \
                      pg_catalog.sha256(pg_catalog.convert_to(e.content, 'UTF8')) \
@@ -86,7 +86,8 @@ impl Store {
         Ok(waiting.collect())
     }
 
-    /// Stores vectors: all or none, each only where the text is still the same. The trigger empties the queue.
+    /// Stores vectors, all or none, each only if its text has not changed. The trigger removes
+    /// their rows from the queue.
     pub(super) async fn fill(&self, group: &[Waiting], vectors: &Vectors) -> Result<()> {
         let doing = "storing vectors";
         let sql = "UPDATE nexus_memory.zep_episodic_memory \
@@ -104,7 +105,7 @@ impl Store {
             Ok(()) => self.run(doing, "COMMIT").await,
             Err(error) => {
                 let failure = failed(doing, &error);
-                // Where the session is gone, so is the transaction.
+                // If the session has ended, so has the transaction.
                 let _gone = self.run(doing, "ROLLBACK").await;
                 Err(failure)
             }
@@ -115,16 +116,17 @@ impl Store {
         self.client.batch_execute(sql).await.map_err(|error| failed(doing, &error))
     }
 
-    /// Puts a text off: one minute, four, sixteen … and then for good.
-    pub(super) async fn not_done(&self, episode: &str, why: &str) -> Result<()> {
+    /// Postpones a text by one minute, then four, then sixteen and so on. After the last attempt it
+    /// is `failed`.
+    pub(super) async fn postpone(&self, episode: &str, why: &str) -> Result<()> {
         let sql = "UPDATE nexus_memory.embedding_queue SET attempts = attempts + 1, last_error = $2, \
                  state = CASE WHEN attempts + 1 >= $3 THEN 'failed' ELSE 'waiting' END, \
                  next_try_at = now() + pg_catalog.make_interval(mins => (4 ^ LEAST(attempts, 8))::integer) \
              WHERE episode_id = $1::text::uuid";
-        self.rows("putting a row off", sql, &[&episode, &why, &MOST_ATTEMPTS]).await.map(drop)
+        self.rows("postponing a row", sql, &[&episode, &why, &MOST_ATTEMPTS]).await.map(drop)
     }
 
-    /// How many episodes have a vector of each version; none for rows whose version is not said.
+    /// Counts the vectors by version; `None` is for rows without one.
     pub(super) async fn versions(&self) -> Result<Vec<(Option<String>, u64)>> {
         let sql = "SELECT embedding_version, count(*) FROM nexus_memory.zep_episodic_memory \
              WHERE embedding IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1";
@@ -132,14 +134,15 @@ impl Store {
         Ok(rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).cast_unsigned())).collect())
     }
 
-    /// How many rows of the queue are in each state.
+    /// Counts the rows of the queue by state.
     pub(super) async fn states(&self) -> Result<Vec<(String, u64)>> {
         let sql = "SELECT state, count(*) FROM nexus_memory.embedding_queue GROUP BY 1 ORDER BY 1";
         let rows = self.rows("reading the queue", sql, &[]).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).cast_unsigned())).collect())
     }
 
-    /// Queues every episode whose vector is of another version, and every one that has failed. Says how many.
+    /// Queues all episodes with a vector of another version, and all that failed. Returns their
+    /// number.
     pub(super) async fn requeue(&self, version: &str) -> Result<u64> {
         let sql = "INSERT INTO nexus_memory.embedding_queue AS q (episode_id, agent_id) \
              SELECT episode_id, agent_id FROM nexus_memory.zep_episodic_memory \
@@ -156,12 +159,12 @@ impl Store {
     }
 }
 
-/// The server's error; one that passes by itself is for the next run.
+/// Converts an error of PostgreSQL. A temporary one is TryLater (75).
 fn failed(doing: &str, error: &Error) -> Failure {
     match error.as_db_error() {
         Some(db) if is_busy(db.code().code()) => Failure::new(Exit::TryLater, doing)
             .because(format!("{} (SQLSTATE {})", db.message(), db.code().code()))
-            .advise("What is left waits for the next run"),
+            .advise("The next run continues"),
         _ => from_client(doing, error),
     }
 }

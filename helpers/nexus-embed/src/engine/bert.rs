@@ -1,4 +1,4 @@
-//! The encoder: Devlin et al., arXiv:1810.04805, as the weights of Hugging Face's `BertModel` have it.
+//! The encoder: Devlin et al., arXiv:1810.04805, in the layout of Hugging Face's `BertModel`.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use nexus_cli::failure::{Exit, Failure, Result};
 use rayon::prelude::*;
 
 use crate::engine::linear::{self, Dense, Then};
-use crate::engine::math::{AddAndNormalise, Exponentials};
+use crate::engine::math::{AddAndNormalize, Exponentials};
 use crate::machine::{Instructions, LANES, Lanes, Rows};
 use crate::model::config::BertConfig;
 use crate::model::weights::{Tensor, Weights};
@@ -69,10 +69,10 @@ impl Norm {
     }
 }
 
-/// The room that a pass works in: panels of eight tokens each. The last has as many as there are, and what comes of the
-/// lanes that are left over is looked at by nobody.
-struct Room {
-    /// What the next layer takes.
+/// The buffers of a pass, in panels of eight tokens. The last panel may have fewer; the results in
+/// its other lanes are ignored.
+struct Buffers {
+    /// The input of the next layer.
     states: Vec<Lanes>,
     /// Queries, keys and values, one after the other.
     parts: Vec<Lanes>,
@@ -81,7 +81,7 @@ struct Room {
     wide: Vec<Lanes>,
 }
 
-/// A text among the tokens of all.
+/// The tokens of one text among those of all texts.
 #[derive(Clone, Copy)]
 struct TokenSpan {
     first: usize,
@@ -89,26 +89,26 @@ struct TokenSpan {
 }
 
 impl TokenSpan {
-    /// Its panels: with others' tokens in the first and the last.
+    /// Returns the panels of the text. The first and the last may have other texts' tokens too.
     fn panels(self) -> Range<usize> {
         self.first / LANES..(self.first + self.tokens).div_ceil(LANES)
     }
 
-    /// Its lanes of a panel.
+    /// Returns the lanes of the text in a panel.
     fn lanes(self, panel: usize) -> Range<usize> {
         let before = panel * LANES;
         self.first.saturating_sub(before)..(self.first + self.tokens - before).min(LANES)
     }
 }
 
-/// Panels of queries that are compared with all keys at once: their scores stay in the cache.
+/// The panels of queries in one product with all keys. Their scores stay in the cache.
 const QUERIES: usize = 4;
 
 impl Bert {
     /// Finds the tensors in `weights`.
     ///
     /// # Errors
-    /// Data (65) where one is missing or has another shape than `config` says.
+    /// Data (65) if one is missing or has another shape than in `config`.
     pub fn new(config: BertConfig, weights: &Weights, instructions: Instructions) -> Result<Self> {
         let width = config.hidden_size;
         let layer = |number| -> Result<Layer> {
@@ -140,46 +140,48 @@ impl Bert {
         })
     }
 
-    /// The last hidden states of several texts, one after the other: a row for each token.
+    /// Returns the last hidden states of several texts, one after the other, with a row for each
+    /// token.
     ///
     /// # Errors
-    /// Data (65) for a token that the weights do not know, or a text longer than the positions.
+    /// Data (65) if the weights lack a token, or a text has more tokens than positions.
     pub fn forward(&self, texts: &[&[u32]]) -> Result<Vec<f32>> {
-        // All of it on one of the threads that share the work: from outside, each step would wait to be taken up.
+        // On one of rayon's threads: from outside, each step would wait for one of them to wake.
         rayon::scope(|_| self.pass(texts))
     }
 
     fn pass(&self, texts: &[&[u32]]) -> Result<Vec<f32>> {
         let (width, inner) = (self.config.hidden_size, self.config.intermediate_size);
-        let mut places = Vec::with_capacity(texts.len());
+        let mut spans = Vec::with_capacity(texts.len());
         let mut tokens = 0;
         for text in texts.iter().filter(|text| !text.is_empty()) {
-            places.push(TokenSpan { first: tokens, tokens: text.len() });
+            spans.push(TokenSpan { first: tokens, tokens: text.len() });
             tokens += text.len();
         }
         let panels = tokens.div_ceil(LANES);
-        let room_for = |rows: usize| vec![[0.0; LANES]; panels * rows];
-        let mut room = Room {
-            states: room_for(width),
-            parts: room_for(width * 3),
-            context: room_for(width),
-            added: room_for(width),
-            wide: room_for(inner),
+        let buffer = |rows: usize| vec![[0.0; LANES]; panels * rows];
+        let mut buffers = Buffers {
+            states: buffer(width),
+            parts: buffer(width * 3),
+            context: buffer(width),
+            added: buffer(width),
+            wide: buffer(inner),
         };
-        self.embed(texts, &mut room.states)?;
-        self.add_and_normalise(&mut room.states, &room.added, &self.norm);
+        self.embed(texts, &mut buffers.states)?;
+        self.add_and_normalize(&mut buffers.states, &buffers.added, &self.norm);
         for layer in &self.layers {
-            self.layer(layer, &places, &mut room);
+            self.layer(layer, &spans, &mut buffers);
         }
         let mut rows = Vec::with_capacity(tokens * width);
         for token in 0..tokens {
-            let panel = &room.states[token / LANES * width..][..width];
+            let panel = &buffers.states[token / LANES * width..][..width];
             rows.extend(panel.iter().map(|lanes| lanes[token % LANES]));
         }
         Ok(rows)
     }
 
-    /// Puts each token's word, its position and its type, of which there is one, into its lane.
+    /// Writes the sum of each token's word, position and type into its lane. All tokens have the
+    /// first type.
     fn embed(&self, texts: &[&[u32]], states: &mut [Lanes]) -> Result<()> {
         let width = self.config.hidden_size;
         let (words, positions) = (self.words.rows(), self.positions.rows());
@@ -188,7 +190,7 @@ impl Bert {
         for text in texts {
             if text.len() > positions.count {
                 return Err(Failure::new(Exit::Data, "embedding a text").because(format!(
-                    "{} tokens, the model takes {}",
+                    "it has {} tokens, the model takes {}",
                     text.len(),
                     positions.count
                 )));
@@ -198,7 +200,7 @@ impl Bert {
                 if token >= words.count {
                     return Err(Failure::new(Exit::Data, "embedding a text")
                         .because(format!(
-                            "token {token} of the tokenizer is not among the {} of the weights",
+                            "the weights have {} tokens, but the tokenizer gives token {token}",
                             words.count
                         ))
                         .advise("tokenizer.json and model.safetensors are not of the same model"));
@@ -214,39 +216,39 @@ impl Bert {
         Ok(())
     }
 
-    fn layer(&self, layer: &Layer, places: &[TokenSpan], room: &mut Room) {
+    fn layer(&self, layer: &Layer, spans: &[TokenSpan], buffers: &mut Buffers) {
         let (width, inner) = (self.config.hidden_size, self.config.intermediate_size);
-        let Room { states, parts, context, added, wide } = room;
+        let Buffers { states, parts, context, added, wide } = buffers;
         let apply = |x: &[Lanes], x_width: usize, layers: &[Dense<'_>], then, out: &mut [Lanes]| {
             linear::apply(self.instructions, (x, x_width), layers, then, out);
         };
         let all = [layer.query.dense(), layer.key.dense(), layer.value.dense()];
         apply(states, width, &all, Then::Nothing, parts);
-        self.attend(places, parts, context);
+        self.attend(spans, parts, context);
         apply(context, width, &[layer.attention.dense()], Then::Nothing, added);
-        self.add_and_normalise(states, added, &layer.attention_norm);
+        self.add_and_normalize(states, added, &layer.attention_norm);
         apply(states, width, &[layer.wide.dense()], Then::Gelu, wide);
         apply(wide, inner, &[layer.narrow.dense()], Then::Nothing, added);
-        self.add_and_normalise(states, added, &layer.norm);
+        self.add_and_normalize(states, added, &layer.norm);
     }
 
-    /// Attention within each text, by each head: one task for the two.
-    fn attend(&self, places: &[TokenSpan], parts: &[Lanes], context: &mut [Lanes]) {
+    /// Computes the attention within each text. Each task is one head of one text.
+    fn attend(&self, spans: &[TokenSpan], parts: &[Lanes], context: &mut [Lanes]) {
         let (width, heads, of_head) =
             (self.config.hidden_size, self.config.num_attention_heads, self.of_head());
         let tasks: Vec<(TokenSpan, usize)> =
-            places.iter().flat_map(|place| (0..heads).map(|head| (*place, head))).collect();
+            spans.iter().flat_map(|span| (0..heads).map(|head| (*span, head))).collect();
         let least =
             if parts.len() < width * 3 * 8 { tasks.len().div_ceil(rayon::current_num_threads()) } else { 1 };
         let results: Vec<Vec<Lanes>> = tasks
             .par_iter()
             .with_min_len(least.max(1))
-            .map(|(place, head)| self.attend_by_one(parts, *place, *head))
+            .map(|(span, head)| self.attend_by_one(parts, *span, *head))
             .collect();
-        for ((place, head), result) in tasks.iter().zip(&results) {
-            for (panel, result) in place.panels().zip(result.chunks_exact(of_head)) {
+        for ((span, head), result) in tasks.iter().zip(&results) {
+            for (panel, result) in span.panels().zip(result.chunks_exact(of_head)) {
                 let rows = &mut context[panel * width + head * of_head..][..of_head];
-                let lanes = place.lanes(panel);
+                let lanes = span.lanes(panel);
                 for (row, result) in rows.iter_mut().zip(result) {
                     row[lanes.clone()].copy_from_slice(&result[lanes.clone()]);
                 }
@@ -254,20 +256,22 @@ impl Bert {
         }
     }
 
-    /// The text's panels, with the rows of one head. Lanes of other texts are of no use.
-    #[allow(clippy::cast_precision_loss)] // a head has some dozens of numbers
-    fn attend_by_one(&self, parts: &[Lanes], place: TokenSpan, head: usize) -> Vec<Lanes> {
-        let (width, of_head, tokens) = (self.config.hidden_size, self.of_head(), place.tokens);
-        // Panel `panel` of the queries, the keys or the values.
+    /// Returns the text's panels with the rows of one head. The lanes of other texts have no
+    /// meaning.
+    #[allow(clippy::cast_precision_loss)] // A head has some dozens of numbers.
+    fn attend_by_one(&self, parts: &[Lanes], span: TokenSpan, head: usize) -> Vec<Lanes> {
+        let (width, of_head, tokens) = (self.config.hidden_size, self.of_head(), span.tokens);
+        // Returns panel `panel` of the queries, the keys or the values.
         let part = |panel: usize, number: usize| {
             &parts[panel * width * 3 + number * width + head * of_head..][..of_head]
         };
-        // What is multiplied with panels has to be rows: a row for each key, and for each number of the values.
+        // Only rows can be multiplied with panels: one row for each key, and one for each dimension
+        // of the values.
         let mut keys = vec![0.0; tokens * of_head];
         let mut values = vec![0.0; tokens * of_head];
-        for panel in place.panels() {
-            let lanes = place.lanes(panel);
-            let token = panel * LANES + lanes.start - place.first;
+        for panel in span.panels() {
+            let lanes = span.lanes(panel);
+            let token = panel * LANES + lanes.start - span.first;
             for (d, (key, value)) in part(panel, 1).iter().zip(part(panel, 2)).enumerate() {
                 for (number, key) in key[lanes.clone()].iter().enumerate() {
                     keys[(token + number) * of_head + d] = *key;
@@ -277,11 +281,11 @@ impl Bert {
         }
         let (keys, values) = (Rows::dense(&keys, of_head), Rows::dense(&values, tokens));
         let scale = 1.0 / (of_head as f32).sqrt();
-        let mut results = vec![[0.0; LANES]; place.panels().len() * of_head];
-        let mut scores = vec![[0.0; LANES]; place.panels().len().min(QUERIES) * tokens];
-        for (first, results) in place.panels().step_by(QUERIES).zip(results.chunks_mut(QUERIES * of_head)) {
+        let mut results = vec![[0.0; LANES]; span.panels().len() * of_head];
+        let mut scores = vec![[0.0; LANES]; span.panels().len().min(QUERIES) * tokens];
+        for (first, results) in span.panels().step_by(QUERIES).zip(results.chunks_mut(QUERIES * of_head)) {
             let queries: Vec<&[Lanes]> =
-                (first..place.panels().end).take(QUERIES).map(|panel| part(panel, 0)).collect();
+                (first..span.panels().end).take(QUERIES).map(|panel| part(panel, 0)).collect();
             let mut scores: Vec<&mut [Lanes]> = scores.chunks_exact_mut(tokens).take(queries.len()).collect();
             let mut results: Vec<&mut [Lanes]> = results.chunks_exact_mut(of_head).collect();
             self.instructions.products(keys, None, &queries, &mut scores);
@@ -300,19 +304,19 @@ impl Bert {
         results
     }
 
-    /// Numbers of a head.
+    /// Returns the dimensions of a head.
     fn of_head(&self) -> usize {
         self.config.hidden_size / self.config.num_attention_heads
     }
 
-    fn add_and_normalise(&self, states: &mut [Lanes], added: &[Lanes], norm: &Norm) {
+    fn add_and_normalize(&self, states: &mut [Lanes], added: &[Lanes], norm: &Norm) {
         let (weight, bias) = (norm.weight.numbers(), norm.bias.numbers());
         let width = self.config.hidden_size;
-        // Few panels are done before another thread has taken one up.
+        // For few panels, one thread is faster than waking another.
         let least = if states.len() < width * 8 { states.len() } else { 4 };
         states.par_chunks_mut(width).zip(added.par_chunks(width)).with_min_len(least.max(1)).for_each(
             |(panel, other)| {
-                self.instructions.run(AddAndNormalise {
+                self.instructions.run(AddAndNormalize {
                     panel,
                     other,
                     weight,

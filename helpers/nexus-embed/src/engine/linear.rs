@@ -1,4 +1,4 @@
-//! Products with weights, shared out among the threads.
+//! Products with weights, divided among the threads.
 
 use rayon::prelude::*;
 
@@ -12,27 +12,28 @@ pub(super) struct Dense<'a> {
     pub(super) bias: &'a [f32],
 }
 
-/// What is done with each output.
+/// The operation on each output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     Nothing,
     Gelu,
 }
 
-/// Outputs of a share: a multiple of what the kernel works on at once, and few enough for their weights to stay in a core's own cache
-/// while panel after panel is multiplied with them.
+/// The outputs of a share: a multiple of the kernel's tile, and few enough for their weights to
+/// stay in a core's own cache for all panels.
 const SHARE: usize = 48;
 
 /// Some outputs of a layer, for all panels.
 struct Share<'a, 'o> {
     weight: Rows<'a>,
     bias: &'a [f32],
-    /// Of each panel, the rows that are these outputs.
+    /// The rows of these outputs in each panel.
     out: Vec<&'o mut [Lanes]>,
 }
 
-/// The outputs of `layers`, one after the other, of each panel of `x`, which has `width` rows a panel. `out` has room for
-/// them. Threads share the outputs: each has its own weights, which come from memory once.
+/// Computes the outputs of `layers`, one after the other, for each panel of `x`, which has `width`
+/// rows. Writes them to `out`. Each thread computes some outputs, so that it reads their weights
+/// from memory once.
 pub(super) fn apply(
     instructions: Instructions,
     (x, width): (&[Lanes], usize),

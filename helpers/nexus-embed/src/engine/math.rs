@@ -1,8 +1,9 @@
-//! What stands between the products of matrices: each works on whole panels, in loops that the compiler can turn into vectors.
+//! The operations between the matrix products. Each works on whole panels, in loops that the
+//! compiler can vectorize.
 
 #![expect(
     clippy::inline_always,
-    reason = "only what becomes part of the function that has the processor's instructions turned on is compiled with them"
+    reason = "only code inlined into the function that enables the processor's instructions is compiled with them"
 )]
 
 use crate::machine::{LANES, Lanes, Work};
@@ -21,7 +22,8 @@ impl Work for Gelu<'_> {
     }
 }
 
-/// Of each lane: times `scale`, then exponentials; says what makes them sum to one.
+/// Multiplies each lane with `scale` and takes exponentials. Returns the factors that make each
+/// lane sum to one.
 pub(super) struct Exponentials<'a> {
     pub(super) scores: &'a mut [Lanes],
     pub(super) scale: f32,
@@ -49,9 +51,9 @@ impl Work for Exponentials<'_> {
     }
 }
 
-/// Adds `other` to the panel, then makes each lane's mean 0 and its variance 1, then scales and shifts each row (Ba et al.,
-/// arXiv:1607.06450).
-pub(super) struct AddAndNormalise<'a> {
+/// Adds `other` to the panel, normalizes each lane to mean 0 and variance 1, then scales and shifts
+/// each row (Ba et al., arXiv:1607.06450).
+pub(super) struct AddAndNormalize<'a> {
     pub(super) panel: &'a mut [Lanes],
     pub(super) other: &'a [Lanes],
     pub(super) weight: &'a [f32],
@@ -59,11 +61,11 @@ pub(super) struct AddAndNormalise<'a> {
     pub(super) epsilon: f32,
 }
 
-impl Work for AddAndNormalise<'_> {
+impl Work for AddAndNormalize<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(clippy::cast_precision_loss)] // a panel has some hundreds of rows
+    #[allow(clippy::cast_precision_loss)] // A panel has some hundreds of rows.
     fn work(self) {
         let count = self.panel.len() as f32;
         for (x, other) in self.panel.iter_mut().zip(self.other) {
@@ -82,7 +84,8 @@ impl Work for AddAndNormalise<'_> {
     }
 }
 
-/// Of each lane. Four rows at a time, because each addition waits for the one before.
+/// Sums `of` over each lane. Adds four rows at a time, because each addition waits for the one
+/// before.
 #[inline(always)]
 fn sum(panel: &[Lanes], of: impl Fn(f32, usize) -> f32) -> Lanes {
     let (fours, rest) = panel.as_chunks::<4>();
@@ -111,11 +114,12 @@ fn erf(x: f32) -> f32 {
     (1.0 - polynomial * exp(-x * x)).copysign(x)
 }
 
-/// e to the power of `x`, for `x` up to 88; relative error below 3e-7. Below -87 it is 1e-38 and not less.
+/// Returns e to the power of `x`, with a relative error below 3e-7. Clamps `x` to -87 to 88, so the
+/// least result is 1e-38.
 #[inline(always)]
-#[allow(clippy::excessive_precision)] // as Cephes, expf.c, has them
+#[allow(clippy::excessive_precision)] // The constants of Cephes, expf.c.
 fn exp(x: f32) -> f32 {
-    // Adding it leaves a whole number in the lowest bits.
+    // Adding this constant rounds to a whole number in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
@@ -139,16 +143,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn exp_is_exp(x in -87.0_f32..88.0) {
+        fn exp_is_accurate(x in -87.0_f32..88.0) {
             let exact = f64::from(x).exp();
             prop_assert!((f64::from(exp(x)) - exact).abs() <= exact * 3e-7, "{} {exact}", exp(x));
         }
 
         #[test]
-        fn lanes_that_are_normalised_are_so(panel in proptest::collection::vec(proptest::array::uniform8(-9.0_f32..9.0), 2..50)) {
+        fn lanes_are_normalized(panel in proptest::collection::vec(proptest::array::uniform8(-9.0_f32..9.0), 2..50)) {
             let (ones, zeros) = (vec![1.0; panel.len()], vec![0.0; panel.len()]);
             let mut ours = panel.clone();
-            Instructions::best().run(AddAndNormalise { panel: &mut ours, other: &panel, weight: &ones, bias: &zeros, epsilon: 1e-12 });
+            Instructions::best().run(AddAndNormalize { panel: &mut ours, other: &panel, weight: &ones, bias: &zeros, epsilon: 1e-12 });
             let count = f64::from(u16::try_from(panel.len()).unwrap());
             for lane in 0..LANES {
                 let doubled: Vec<f64> = panel.iter().map(|x| f64::from(x[lane]) * 2.0).collect();

@@ -1,8 +1,9 @@
-//! The kernel in AVX2 and FMA: tiles of sums that stay in registers while what they are sums of streams by.
+//! The kernel in AVX2 and FMA. Tiles of sums stay in registers while rows and panels stream
+//! through.
 
 #![expect(
     clippy::needless_range_loop,
-    reason = "indices as the sums are written on paper, in loops of a fixed count that are unrolled whole"
+    reason = "the indices are those of the formula, and the loops of fixed count unroll completely"
 )]
 
 use std::arch::x86_64::{
@@ -12,7 +13,7 @@ use std::arch::x86_64::{
 
 use super::{Detected, Lanes, Rows, Work};
 
-/// Numbers in a line of the cache.
+/// The numbers in a cache line.
 const LINE: usize = 16;
 
 pub(super) fn run<T: Work>(_: Detected, work: T) -> T::Output {
@@ -20,7 +21,7 @@ pub(super) fn run<T: Work>(_: Detected, work: T) -> T::Output {
     fn compiled_for_it<T: Work>(work: T) -> T::Output {
         work.work()
     }
-    // SAFETY: the proof is made only where the processor has both.
+    // SAFETY: `Detected` exists only if the processor has both.
     unsafe { compiled_for_it(work) }
 }
 
@@ -34,8 +35,9 @@ pub(super) fn products(
     let mut done = 0;
     while done < x.len() {
         let (x, out) = (&x[done..], &mut out[done..]);
-        // At least eight sums, because each waits for its last addition; with what is loaded they fit into 16 registers.
-        // SAFETY: the proof is made only where the processor has both.
+        // At least eight sums, because each waits for its previous addition. With their operands
+        // they fit into 16 registers.
+        // SAFETY: `Detected` exists only if the processor has both.
         done += unsafe {
             match x.len() {
                 1 => strip::<8, 1>(w, bias, x, out),
@@ -46,7 +48,7 @@ pub(super) fn products(
     }
 }
 
-/// All rows with the first `N` panels, `M` rows at a time; says `N`.
+/// Multiplies all rows with the first `N` panels, `M` rows at a time. Returns `N`.
 #[target_feature(enable = "avx2,fma")]
 fn strip<const M: usize, const N: usize>(
     w: Rows<'_>,
@@ -66,7 +68,7 @@ fn strip<const M: usize, const N: usize>(
     N
 }
 
-/// `M` rows from `j` with the first `N` panels; says `M`.
+/// Multiplies `M` rows from `j` with the first `N` panels. Returns `M`.
 #[target_feature(enable = "avx2,fma")]
 fn tile<const M: usize, const N: usize>(
     w: Rows<'_>,
@@ -76,7 +78,7 @@ fn tile<const M: usize, const N: usize>(
     out: &mut [&mut [Lanes]],
 ) -> usize {
     let (width, stride) = (w.width, w.stride);
-    // Each is `width` long, or this panics.
+    // Panics unless each has `width` numbers.
     let w: [&[f32]; M] = std::array::from_fn(|m| &w.row(j + m)[..width]);
     let x: [&[Lanes]; N] = std::array::from_fn(|n| &x[n][..width]);
     let mut sums = [[_mm256_setzero_ps(); N]; M];
@@ -87,7 +89,8 @@ fn tile<const M: usize, const N: usize>(
     }
     let mut k = 0;
     while k < width {
-        // The rows after these, a line of the cache each: what the processor fetches ahead by itself ends with a row.
+        // Prefetches a cache line of each of the next rows, because the processor's own prefetching
+        // ends with a row.
         for m in 0..M {
             _mm_prefetch::<_MM_HINT_T0>(w[m].as_ptr().wrapping_add(M * stride + k).cast());
         }
@@ -99,7 +102,8 @@ fn tile<const M: usize, const N: usize>(
                 from_x[n] = load(unsafe { x[n].get_unchecked(k) });
             }
             for m in 0..M {
-                // SAFETY: k < width, which is the length of each row. (The compiler does not see it, and checks take as long.)
+                // SAFETY: k < width, which is the length of each row. (The compiler does not see
+                // that, and a check takes as long as the product.)
                 let factor = _mm256_set1_ps(unsafe { *w[m].get_unchecked(k) });
                 for n in 0..N {
                     sums[m][n] = _mm256_fmadd_ps(factor, from_x[n], sums[m][n]);
@@ -118,12 +122,12 @@ fn tile<const M: usize, const N: usize>(
 
 #[target_feature(enable = "avx2,fma")]
 fn load(lanes: &Lanes) -> __m256 {
-    // SAFETY: eight numbers are read from where there are eight.
+    // SAFETY: `lanes` has the eight numbers that this reads.
     unsafe { _mm256_loadu_ps(lanes.as_ptr()) }
 }
 
 #[target_feature(enable = "avx2,fma")]
 fn store(lanes: &mut Lanes, numbers: __m256) {
-    // SAFETY: eight numbers are written to room for eight.
+    // SAFETY: `lanes` has room for the eight numbers that this writes.
     unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), numbers) }
 }

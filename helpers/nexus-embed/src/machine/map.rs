@@ -1,4 +1,4 @@
-//! A file as memory.
+//! Memory-mapped files.
 
 use std::fs::File;
 use std::ops::Deref;
@@ -7,7 +7,7 @@ use std::path::Path;
 use memmap2::{Advice, Mmap};
 use nexus_cli::failure::{OrFailIo, Result};
 
-/// The bytes of a file, read as they are needed, and given back to others when memory is scarce.
+/// The bytes of a file. The kernel reads them on access, and may drop them when memory is scarce.
 #[derive(Debug)]
 pub struct MappedFile(Mmap);
 
@@ -15,15 +15,16 @@ impl MappedFile {
     /// Maps the file at `path`.
     ///
     /// # Errors
-    /// Permission (77) or I/O (74), naming the file.
+    /// Permission (77) or I/O (74).
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).or_fail_io(|| format!("opening {}", path.display()))?;
-        // SAFETY: nobody changes the file while it is mapped: nexus-setup puts a model's folder in its place by renaming, under
-        // another name where there is one, and the unit's user may not write to it. Whoever cuts it short nevertheless ends
-        // this process by SIGBUS; systemd starts it again, and then the file is refused.
+        // SAFETY: nothing changes the file while it is mapped: nexus-setup renames a complete
+        // folder into place, never over an existing one, and the unit's user may not write to it.
+        // If the file is truncated nevertheless, SIGBUS ends this process; systemd starts it again,
+        // and it refuses the file.
         let map = unsafe { Mmap::map(&file) }.or_fail_io(|| format!("mapping {}", path.display()))?;
-        // It is hashed at once from beginning to end; that is a wish, which the kernel may pass over.
-        let _passed_over: std::io::Result<()> = map.advise(Advice::WillNeed);
+        // The whole file is hashed next. This is only a hint, so an error does not matter.
+        let _ignored: std::io::Result<()> = map.advise(Advice::WillNeed);
         Ok(Self(map))
     }
 }

@@ -1,7 +1,8 @@
-//! What the compiler cannot check: a file as memory, and the processor's vector instructions. The only module of NEXUS that
-//! lifts the ban on `unsafe`, because latency is what this program exists for: weights that are read instead of mapped are 90 MB
-//! to copy at each start, and the products of matrices are nearly all of the work. Each use says why it is sound, and each
-//! kernel is tested against a plain one. How fast they are: docs/EMBEDDING.md.
+//! Code that the compiler cannot check: a memory-mapped file, and the processor's vector
+//! instructions. Only this module of NEXUS may use `unsafe`, for low latency: reading the weights
+//! would copy 90 MB at each start, and matrix products are nearly all of the work. Each use says
+//! why it is sound, and a test compares each kernel with a plain one. docs/EMBEDDING.md has the
+//! speeds.
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
@@ -10,37 +11,37 @@ mod avx2;
 pub mod map;
 mod portable;
 
-/// Rows of a matrix: row `i` begins at `i * stride` and `width` numbers of it count.
+/// Rows of a matrix: row `i` begins at `i * stride` and has `width` numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     /// The numbers.
     pub data: &'a [f32],
-    /// From the beginning of a row to that of the next.
+    /// The distance between the starts of two rows.
     pub stride: usize,
-    /// Numbers of a row that count.
+    /// The numbers of a row.
     pub width: usize,
-    /// How many rows.
+    /// The number of rows.
     pub count: usize,
 }
 
 impl<'a> Rows<'a> {
-    /// A matrix whose rows follow each other without gaps.
+    /// Creates a matrix whose rows follow each other without gaps.
     ///
     /// # Panics
-    /// When `data` is no whole number of rows.
+    /// If `data` is not a whole number of rows.
     pub fn dense(data: &'a [f32], width: usize) -> Self {
         assert!(width > 0 && data.len().is_multiple_of(width), "{} numbers in rows of {width}", data.len());
         Self { data, stride: width, width, count: data.len() / width }
     }
 
-    /// Some of its rows.
+    /// Returns some of the rows.
     #[must_use]
     pub fn range(self, first: usize, count: usize) -> Self {
         debug_assert!(first + count <= self.count, "rows {first} to {} of {}", first + count, self.count);
         Self { data: &self.data[first * self.stride..], count, ..self }
     }
 
-    /// One row.
+    /// Returns one row.
     pub fn row(&self, index: usize) -> &'a [f32] {
         &self.data[index * self.stride..][..self.width]
     }
@@ -48,29 +49,30 @@ impl<'a> Rows<'a> {
 
 /// One number of each of eight columns.
 ///
-/// A matrix whose columns are tokens is kept as *panels* of eight columns: a panel is a slice of these, one for each row, so
-/// that whatever is done with each token is done with eight at once, and sums go down a panel, never across a vector.
+/// A matrix whose columns are tokens is stored as *panels* of eight columns. A panel is a slice
+/// with one `Lanes` for each row. An operation on each token works on eight at once, and sums go
+/// down a panel, never across a vector.
 pub type Lanes = [f32; LANES];
 
-/// Columns of a panel.
+/// The columns of a panel.
 pub const LANES: usize = 8;
 
-/// Which instructions there are.
+/// The processor's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Instructions {
     /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx2(Detected),
-    /// Whatever the compiler makes of plain loops.
+    /// Those that the compiler uses for plain loops.
     Portable,
 }
 
-/// Only [`Instructions::best`] makes one, after it has asked the processor.
+/// Proof that the processor has AVX2 and FMA. Only [`Instructions::best`] creates one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Detected(());
 
 impl Instructions {
-    /// The best of this processor.
+    /// Returns the best instructions of this processor.
     pub fn best() -> Self {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
@@ -79,11 +81,11 @@ impl Instructions {
         Self::Portable
     }
 
-    /// Product of a matrix with panels: `out[p][j]` becomes `bias[j]` plus the sum over `k` of `w.row(j)[k] * x[p][k]`, lane by
-    /// lane. No bias is a bias of zeros.
+    /// Multiplies a matrix with panels: `out[p][j]` becomes `bias[j]` plus the sum over `k` of
+    /// `w.row(j)[k] * x[p][k]`, for each lane. `None` is a bias of zeros.
     ///
     /// # Panics
-    /// When the shapes do not fit.
+    /// If the shapes do not fit.
     pub fn products(self, w: Rows<'_>, bias: Option<&[f32]>, x: &[&[Lanes]], out: &mut [&mut [Lanes]]) {
         assert_eq!(x.len(), out.len(), "a panel for each panel");
         assert!(x.iter().all(|panel| panel.len() == w.width), "panels as long as the rows, {}", w.width);
@@ -96,7 +98,8 @@ impl Instructions {
         }
     }
 
-    /// Runs a plain loop compiled for these instructions: `work` must be `#[inline(always)]` to gain by it.
+    /// Runs a plain loop compiled for these instructions. It is faster only if `work` is
+    /// `#[inline(always)]`.
     pub fn run<W: Work>(self, work: W) -> W::Output {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -108,10 +111,10 @@ impl Instructions {
 
 /// A plain loop, for [`Instructions::run`].
 pub trait Work {
-    /// What comes of it.
+    /// The result.
     type Output;
 
-    /// Does it.
+    /// Runs the loop.
     fn work(self) -> Self::Output;
 }
 
@@ -144,7 +147,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(300))]
 
         #[test]
-        fn products_are_those_of_the_plain_sums(
+        fn products_equal_the_plain_sums(
             (w, x, bias, width, gap) in (1_usize..30, 1_usize..8, 1_usize..70, 0_usize..3).prop_flat_map(|(n, panels, k, gap)|
                 (numbers(n * (k + gap)), numbers(panels * k * LANES), proptest::option::of(numbers(n)), Just(k), Just(gap)))
         ) {
@@ -165,7 +168,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "room for each")]
-    fn what_does_not_fit_is_refused_and_not_written() {
+    fn wrong_shapes_panic_before_a_write() {
         let numbers = [1.0; 64];
         let x = [[1.0; LANES]; 8];
         Instructions::best().products(Rows::dense(&numbers, 8), None, &[&x], &mut [&mut [[0.0; LANES]; 7]]);
@@ -173,7 +176,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "range")]
-    fn rows_that_are_not_there_are_refused() {
+    fn missing_rows_panic() {
         let numbers = [1.0; 64];
         let rows = Rows { data: &numbers, stride: 8, width: 8, count: 9 };
         let x = [[1.0; LANES]; 8];

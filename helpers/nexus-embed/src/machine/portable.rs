@@ -1,4 +1,5 @@
-//! The kernel as plain loops over lanes, which the compiler turns into whatever vectors the target has for certain.
+//! The kernel as plain loops over lanes. The compiler uses the vectors that every processor of the
+//! target has.
 
 #![expect(clippy::inline_always, reason = "as in engine/math.rs")]
 
@@ -6,10 +7,10 @@ use super::{LANES, Lanes, Rows};
 
 pub(super) fn products(w: Rows<'_>, bias: Option<&[f32]>, x: &[&[Lanes]], out: &mut [&mut [Lanes]]) {
     let bias = |j: usize| bias.map_or(0.0, |bias| bias[j]);
-    // Panels within rows: so few rows stay in the cache for all panels.
+    // The inner loop goes over the panels, so that these few rows stay in the cache.
     let mut j = 0;
     while j < w.count {
-        // Two are eight vectors of four, which most processors have room for.
+        // Two rows need eight vectors of four, which most processors have.
         let together = if j + 2 <= w.count { 2 } else { 1 };
         for (x, out) in x.iter().zip(&mut *out) {
             if together == 2 {
@@ -36,7 +37,7 @@ fn sums<const M: usize>(w: [&[f32]; M], bias: [f32; M], x: &[Lanes]) -> [Lanes; 
     sums
 }
 
-/// With one rounding where the target does that in one instruction; elsewhere it would be a call of a function.
+/// Rounds once if the target has an instruction for it. Otherwise that would be a function call.
 #[inline(always)]
 fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
     if cfg!(any(target_arch = "aarch64", target_feature = "fma")) { a.mul_add(b, c) } else { a * b + c }

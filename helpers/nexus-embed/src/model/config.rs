@@ -1,6 +1,6 @@
-//! What a folder of sentence-transformers says of its model: `config.json`, `modules.json`, `1_Pooling/config.json`,
-//! `sentence_bert_config.json`, `config_sentence_transformers.json`, `tokenizer_config.json`.
-//! <https://sbert.net/docs/sentence_transformer/usage/custom_models.html>
+//! The configuration in a sentence-transformers folder: `config.json`, `modules.json`,
+//! `1_Pooling/config.json`, `sentence_bert_config.json`, `config_sentence_transformers.json`,
+//! `tokenizer_config.json`. <https://sbert.net/docs/sentence_transformer/usage/custom_models.html>
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,15 +12,15 @@ use nexus_embed_client::protocol::TextKind;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// Numbers of a vector: the database's column has so many.
+/// The dimensions of a vector, as in the database's column.
 pub const DIMENSIONS: usize = 384;
 
-/// The longest of these files that is read, in bytes.
+/// The longest of these files, in bytes.
 const LONGEST: u64 = 1 << 20;
 
 /// `config.json` of a BERT encoder.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[allow(missing_docs)] // the names are Hugging Face's
+#[allow(missing_docs)] // Hugging Face documents the names.
 pub struct BertConfig {
     pub model_type: String,
     pub vocab_size: usize,
@@ -40,29 +40,29 @@ fn absolute() -> String {
     "absolute".to_owned()
 }
 
-/// How the vectors of tokens become one.
+/// How a model combines the vectors of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooling {
-    /// Their mean.
+    /// The mean.
     Mean,
-    /// The first one.
+    /// The first vector.
     First,
-    /// The largest number in each place.
+    /// The largest number in each dimension.
     Max,
 }
 
-/// All that is said.
+/// The configuration of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
     /// The encoder.
     pub bert: BertConfig,
-    /// The end of it.
+    /// How it combines the vectors of tokens.
     pub pooling: Pooling,
-    /// Most tokens of a text, those that the tokenizer adds included.
+    /// The most tokens of a text, including the special ones.
     pub most_tokens: usize,
-    /// Whether texts are made lower case before they are tokenized (the tokenizer may do so itself).
+    /// Whether texts become lower case before the tokenizer, which may do so itself.
     pub is_lower_case: bool,
-    /// What is put before a query, and before a passage; often nothing.
+    /// The prefix of a query and that of a passage; often empty.
     pub prefixes: (String, String),
 }
 
@@ -92,10 +92,10 @@ struct Module {
 }
 
 impl Description {
-    /// Reads what is said in `folder`.
+    /// Reads the configuration in `folder`.
     ///
     /// # Errors
-    /// Settings (78) for a folder that holds no such model, Data (65) for a file that cannot be understood, saying which and why.
+    /// Settings (78) if the folder has no supported model, Data (65) if a file is malformed.
     pub fn read(folder: &Path) -> Result<Self> {
         let bert: BertConfig = read(&folder.join("config.json"))?.ok_or_else(|| no_model(folder))?;
         check(&bert, folder)?;
@@ -114,7 +114,7 @@ impl Description {
         })
     }
 
-    /// What is put before a text.
+    /// Returns the prefix of a text.
     pub fn prefix(&self, kind: TextKind) -> &str {
         match kind {
             TextKind::Query => &self.prefixes.0,
@@ -123,7 +123,7 @@ impl Description {
     }
 }
 
-/// `None` where there is no such file.
+/// Parses a file, or returns `None` if it does not exist.
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -138,7 +138,7 @@ fn no_model(folder: &Path) -> Failure {
     Failure::new(Exit::Settings, format!("loading the model in {}", folder.display()))
         .because("there is no config.json")
         .advise(
-            "Put a model there: nexus-setup --model download, or --model DIR; docs/EMBEDDING.md says which",
+            "Install a model: nexus-setup --model download, or --model DIR. docs/EMBEDDING.md lists models",
         )
 }
 
@@ -151,20 +151,20 @@ fn unfit(folder: &Path, why: String) -> Failure {
 fn check(bert: &BertConfig, folder: &Path) -> Result<()> {
     let unfit = |why| Err(unfit(folder, why));
     if bert.model_type != "bert" {
-        return unfit(format!("its architecture is {}, only bert is known", bert.model_type));
+        return unfit(format!("its architecture is {}, only bert is supported", bert.model_type));
     }
     if bert.hidden_size != DIMENSIONS {
         return unfit(format!(
-            "its vectors have {} numbers, the database keeps {DIMENSIONS}",
+            "its vectors have {} numbers, the database has {DIMENSIONS}",
             bert.hidden_size
         ));
     }
     if bert.hidden_act != "gelu" {
-        return unfit(format!("its activation is {}, only gelu is known", bert.hidden_act));
+        return unfit(format!("its activation is {}, only gelu is supported", bert.hidden_act));
     }
     if bert.position_embedding_type != "absolute" {
         return unfit(format!(
-            "its positions are {}, only absolute ones are known",
+            "its positions are {}, only absolute ones are supported",
             bert.position_embedding_type
         ));
     }
@@ -188,7 +188,8 @@ fn check(bert: &BertConfig, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A folder without modules is a plain encoder, whose vectors sentence-transformers takes the mean of.
+/// Reads the pooling. For a folder without modules, a plain encoder, sentence-transformers uses the
+/// mean.
 fn pooling(folder: &Path, modules: Option<&[Module]>) -> Result<Pooling> {
     let mut place = "1_Pooling".to_owned();
     for module in modules.unwrap_or_default() {
@@ -197,7 +198,7 @@ fn pooling(folder: &Path, modules: Option<&[Module]>) -> Result<Pooling> {
             "Pooling" => place.clone_from(&module.path),
             "Normalize" => {}
             other => {
-                return Err(unfit(folder, format!("it has a part of the kind {other}, which is not known")));
+                return Err(unfit(folder, format!("its module {other} is not supported")));
             }
         }
     }
@@ -205,42 +206,45 @@ fn pooling(folder: &Path, modules: Option<&[Module]>) -> Result<Pooling> {
         return Err(unfit(folder, format!("its modules.json names {place}")));
     }
     let path = folder.join(place).join("config.json");
-    let Some(said) = read::<BTreeMap<String, serde_json::Value>>(&path)? else {
+    let Some(configured) = read::<BTreeMap<String, serde_json::Value>>(&path)? else {
         return Ok(Pooling::Mean);
     };
-    let modes: Vec<&str> = said
+    let modes: Vec<&str> = configured
         .iter()
         .filter(|(_, value)| **value == serde_json::Value::Bool(true))
         .filter_map(|(name, _)| name.strip_prefix("pooling_mode_"))
         .collect();
     match modes[..] {
-        // They differ by a factor alone, which normalising takes away.
+        // They differ by a factor, which normalizing removes.
         ["mean_tokens" | "mean_sqrt_len_tokens"] => Ok(Pooling::Mean),
         ["cls_token"] => Ok(Pooling::First),
         ["max_tokens"] => Ok(Pooling::Max),
-        _ => Err(unfit(folder, format!("its pooling is {}, which is not known", modes.join(" with ")))),
+        _ => Err(unfit(folder, format!("its pooling is {}, which is not supported", modes.join(" with ")))),
     }
 }
 
 fn most_tokens(bert: &BertConfig, sentence: &SentenceBert, tokenizer: &TokenizerConfig) -> usize {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    // A tokenizer without a limit says 1e30, which becomes the largest number there is.
+    // A tokenizer without a limit says 1e30, which becomes the largest usize.
     let of_tokenizer = tokenizer.model_max_length.map(|length| length as usize);
-    let said = sentence.max_seq_length.or(of_tokenizer).unwrap_or(usize::MAX);
-    said.clamp(8, bert.max_position_embeddings)
+    let configured = sentence.max_seq_length.or(of_tokenizer).unwrap_or(usize::MAX);
+    configured.clamp(8, bert.max_position_embeddings)
 }
 
-fn prefixes(folder: &Path, said: &Prompts) -> (String, String) {
-    let named = |names: &[&str]| names.iter().find_map(|name| said.prompts.get(*name).cloned());
-    let usual = said.default_prompt_name.as_ref().and_then(|name| said.prompts.get(name).cloned());
-    // E5 was trained with these, and its folders do not say so (Wang et al., arXiv:2402.05672; its model card).
+fn prefixes(folder: &Path, configured: &Prompts) -> (String, String) {
+    let named = |names: &[&str]| names.iter().find_map(|name| configured.prompts.get(*name).cloned());
+    let default =
+        configured.default_prompt_name.as_ref().and_then(|name| configured.prompts.get(name).cloned());
+    // E5 was trained with these prefixes, but its folders do not name them (Wang et al.,
+    // arXiv:2402.05672; its model card).
     let name = folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is_e5 = name.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == "e5");
-    let of_e5 = |prefix: &str| if is_e5 && said.prompts.is_empty() { Some(prefix.to_owned()) } else { None };
+    let of_e5 =
+        |prefix: &str| if is_e5 && configured.prompts.is_empty() { Some(prefix.to_owned()) } else { None };
     (
-        named(&["query"]).or_else(|| usual.clone()).or_else(|| of_e5("query: ")).unwrap_or_default(),
+        named(&["query"]).or_else(|| default.clone()).or_else(|| of_e5("query: ")).unwrap_or_default(),
         named(&["passage", "document", "corpus"])
-            .or(usual)
+            .or(default)
             .or_else(|| of_e5("passage: "))
             .unwrap_or_default(),
     )
@@ -253,7 +257,7 @@ mod tests {
     const BERT: &str = r#"{"model_type": "bert", "vocab_size": 100, "hidden_size": 384, "num_hidden_layers": 2, "num_attention_heads": 12,
         "intermediate_size": 64, "hidden_act": "gelu", "max_position_embeddings": 64, "type_vocab_size": 2, "layer_norm_eps": 1e-12}"#;
 
-    /// A folder called `name` with these files.
+    /// Creates a folder with these files.
     fn folder(name: &str, files: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf) {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join(name);
@@ -264,14 +268,14 @@ mod tests {
         (place, folder)
     }
 
-    fn said(name: &str, files: &[(&str, &str)]) -> Result<Description> {
+    fn description(name: &str, files: &[(&str, &str)]) -> Result<Description> {
         let (_place, folder) = folder(name, files);
         Description::read(&folder)
     }
 
     #[test]
-    fn what_the_folder_says_is_honoured() {
-        let it = said(
+    fn the_configuration_is_used() {
+        let it = description(
             "some-model",
             &[
                 ("config.json", BERT),
@@ -286,28 +290,32 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_say_is_as_sentence_transformers_has_it() {
-        let it =
-            said("m", &[("config.json", BERT), ("tokenizer_config.json", r#"{"model_max_length": 1e30}"#)])
-                .unwrap();
+    fn defaults_are_those_of_sentence_transformers() {
+        let it = description(
+            "m",
+            &[("config.json", BERT), ("tokenizer_config.json", r#"{"model_max_length": 1e30}"#)],
+        )
+        .unwrap();
         assert_eq!((it.pooling, it.most_tokens, it.is_lower_case), (Pooling::Mean, 64, false));
         assert_eq!(it.prefixes, (String::new(), String::new()));
-        let it =
-            said("m", &[("config.json", BERT), ("tokenizer_config.json", r#"{"model_max_length": 48}"#)])
-                .unwrap();
+        let it = description(
+            "m",
+            &[("config.json", BERT), ("tokenizer_config.json", r#"{"model_max_length": 48}"#)],
+        )
+        .unwrap();
         assert_eq!(it.most_tokens, 48);
     }
 
     #[test]
-    fn e5_has_its_prefixes_though_its_folder_does_not_say_so() {
-        let it = said("multilingual-e5-small", &[("config.json", BERT)]).unwrap();
+    fn e5_has_its_prefixes_although_its_folder_does_not_name_them() {
+        let it = description("multilingual-e5-small", &[("config.json", BERT)]).unwrap();
         assert_eq!((it.prefix(TextKind::Query), it.prefix(TextKind::Passage)), ("query: ", "passage: "));
-        let it = said("se500", &[("config.json", BERT)]).unwrap();
+        let it = description("se500", &[("config.json", BERT)]).unwrap();
         assert_eq!(it.prefix(TextKind::Query), "");
     }
 
     #[test]
-    fn a_model_that_does_not_fit_is_refused_with_the_reason() {
+    fn an_unsupported_model_is_refused_with_the_reason() {
         let changed = |from: &str, to: &str| BERT.replace(from, to);
         for (config, why) in [
             (changed(r#""bert""#, r#""xlm-roberta""#), "its architecture is xlm-roberta"),
@@ -317,7 +325,7 @@ mod tests {
             (changed("1e-12", "0"), "do not fit together"),
             ("{".to_owned(), "config.json"),
         ] {
-            let failure = said("m", &[("config.json", &config)]).unwrap_err();
+            let failure = description("m", &[("config.json", &config)]).unwrap_err();
             assert!(failure.to_string().contains(why), "{failure}");
         }
         for (file, text, why) in [
@@ -330,7 +338,7 @@ mod tests {
             (
                 "modules.json",
                 r#"[{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}]"#,
-                "a part of the kind Dense",
+                "its module Dense",
             ),
             (
                 "modules.json",
@@ -338,9 +346,9 @@ mod tests {
                 "names ../x",
             ),
         ] {
-            let failure = said("m", &[("config.json", BERT), (file, text)]).unwrap_err();
+            let failure = description("m", &[("config.json", BERT), (file, text)]).unwrap_err();
             assert!(failure.to_string().contains(why), "{failure}");
         }
-        assert!(said("m", &[]).unwrap_err().to_string().contains("there is no config.json"));
+        assert!(description("m", &[]).unwrap_err().to_string().contains("there is no config.json"));
     }
 }

@@ -1,4 +1,4 @@
-//! A model: a folder of sentence-transformers with a BERT encoder, and the vectors it gives for texts.
+//! A model: a sentence-transformers folder with a BERT encoder. Computes the vectors of texts.
 
 pub mod config;
 pub mod tokens;
@@ -16,10 +16,10 @@ use config::{Description, Pooling};
 use tokens::Tokens;
 use weights::Weights;
 
-/// Tokens of several texts that are worked on together, at most: more at once are no faster, and queries wait meanwhile.
-const TOGETHER: usize = 64;
+/// The most tokens of several texts in one pass. More are no faster, and queries wait longer.
+const PASS: usize = 64;
 
-/// A model that is loaded.
+/// A loaded model.
 pub struct Model {
     version: String,
     description: Description,
@@ -27,9 +27,8 @@ pub struct Model {
     bert: Bert,
 }
 
-/// Where the models are, and which of them.
+/// Returns the folder of model `name`; an absolute path stays as it is.
 pub fn folder_of(models: &Path, name: &str) -> PathBuf {
-    // Joining an absolute path gives that path.
     models.join(name)
 }
 
@@ -37,12 +36,13 @@ impl Model {
     /// Loads the model in `folder`.
     ///
     /// # Errors
-    /// Settings (78) where there is none or it is of a kind that is not known; Data (65) where it is damaged.
+    /// Settings (78) if there is no model, or its kind is not supported; Data (65) if it is
+    /// damaged.
     pub fn load(folder: &Path, instructions: Instructions) -> Result<Self> {
         let description = Description::read(folder)?;
         let weights = Weights::open(&folder.join("model.safetensors"))?;
         let sums = folder.join("SHA256SUMS");
-        // Reading 90 MB and a vocabulary: side by side.
+        // In parallel, because the file has 90 MB.
         let (digest, tokens) =
             rayon::join(|| weights.digest(), || Tokens::read(folder, description.most_tokens));
         let digest = hexadecimal(&digest);
@@ -52,18 +52,18 @@ impl Model {
         Ok(Self { version, description, tokens: tokens?, bert })
     }
 
-    /// Its name, `@`, and the first eight digits of its weights' SHA-256.
+    /// Returns the version: name, `@`, and the first eight digits of the weights' SHA-256.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Vectors of length 1, one for each text, one after the other.
+    /// Returns one vector of length 1 for each text, one after the other.
     ///
-    /// A text of more tokens than the model takes is cut in pieces; its vector is their mean, weighted by their tokens.
-    /// `between` is called after each part of the work, every few dozen milliseconds.
+    /// A text with more tokens than the model takes is cut into pieces. Its vector is their mean,
+    /// weighted by their tokens. Calls `between` after each pass, every few dozen milliseconds.
     ///
     /// # Errors
-    /// Data (65) when tokenizer and weights do not fit, Software (70) when tokenizing fails.
+    /// Data (65) if tokenizer and weights do not match, Software (70) if the tokenizer fails.
     pub fn embed(&self, texts: &[(TextKind, &str)], between: &mut dyn FnMut()) -> Result<Vec<f32>> {
         let width = self.description.bert.hidden_size;
         let mut vectors = vec![0.0; texts.len() * width];
@@ -83,14 +83,14 @@ impl Model {
             let mut tokens = 0;
             let fits = rest.iter().take_while(|(_, piece)| {
                 tokens += piece.len();
-                tokens <= TOGETHER
+                tokens <= PASS
             });
             let (together, after) = rest.split_at(fits.count().max(1));
             self.add(together, &mut vectors)?;
             rest = after;
             between();
         }
-        vectors.chunks_exact_mut(width).for_each(normalise);
+        vectors.chunks_exact_mut(width).for_each(normalize);
         Ok(vectors)
     }
 
@@ -103,7 +103,7 @@ impl Model {
         let mut rows = states.chunks_exact(width);
         for (text, ids) in pieces {
             let mut pooled = pool(self.description.pooling, rows.by_ref().take(ids.len()), width);
-            normalise(&mut pooled);
+            normalize(&mut pooled);
             for (sum, x) in vectors[text * width..].iter_mut().zip(&pooled) {
                 *sum += x * ids.len() as f32;
             }
@@ -112,7 +112,7 @@ impl Model {
     }
 }
 
-/// What the tokens' states come to; its length does not matter, it is normalised after.
+/// Pools the states of the tokens. The result is normalized later, so its length does not matter.
 fn pool<'a>(pooling: Pooling, mut rows: impl Iterator<Item = &'a [f32]>, width: usize) -> Vec<f32> {
     let mut pooled = rows.next().map_or_else(|| vec![0.0; width], <[f32]>::to_vec);
     match pooling {
@@ -131,7 +131,7 @@ fn pool<'a>(pooling: Pooling, mut rows: impl Iterator<Item = &'a [f32]>, width: 
     pooled
 }
 
-fn normalise(vector: &mut [f32]) {
+fn normalize(vector: &mut [f32]) {
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     if length > 0.0 {
         for x in vector {
@@ -144,30 +144,30 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// The name of the folder as far as it fits, and the digest.
+/// Returns the name of the folder, cut to fit, and the digest.
 fn version(folder: &Path, digest: &str) -> String {
     let name = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
     let name: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_VERSION - 9).collect();
     format!("{name}@{}", &digest[..8])
 }
 
-/// What nexus-setup wrote down of the weights when it took them.
+/// Compares the weights with the digest that nexus-setup stored when it installed them.
 fn check_sum(sums: &Path, digest: &str) -> Result<()> {
-    // A folder that a person put there by hand has none.
+    // A folder that was copied there by hand has none.
     let Ok(text) = std::fs::read_to_string(sums) else { return Ok(()) };
-    let said =
+    let expected =
         text.lines().filter_map(|line| line.split_once("  ")).find(|(_, file)| *file == "model.safetensors");
-    match said {
-        Some((said, _)) if said != digest => Err(Failure::new(
+    match expected {
+        Some((expected, _)) if expected != digest => Err(Failure::new(
             Exit::Data,
             format!("reading {}", sums.with_file_name("model.safetensors").display()),
         )
         .because(format!(
             "its SHA-256 begins with {}, SHA256SUMS says {}",
             &digest[..8],
-            said.get(..8).unwrap_or(said)
+            expected.get(..8).unwrap_or(expected)
         ))
-        .advise("Install the model anew: nexus-setup --model download, or --model DIR")),
+        .advise("Install the model again: nexus-setup --model download, or --model DIR")),
         _ => Ok(()),
     }
 }

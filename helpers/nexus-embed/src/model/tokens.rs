@@ -1,20 +1,22 @@
-//! Texts as tokens, and long texts as several pieces.
+//! Splits texts into tokens, and long texts into pieces.
 
 use std::path::Path;
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use tokenizers::Tokenizer;
 
-/// Most pieces of a text. What comes after counts no more: 64 pieces of 256 tokens are some 50,000 characters.
+/// The most pieces of a text; the rest is ignored. 64 pieces of 256 tokens are some 50,000
+/// characters.
 pub const MOST_PIECES: usize = 64;
 
-/// Characters of a text that count, at most.
+/// The most characters of a text; the rest is ignored.
 pub const MOST_CHARACTERS: usize = 65_536;
 
-/// A text is tokenized so many bytes at a time, cut at white space: the tokenizer keeps some hundred bytes for each.
-const A_STRETCH: usize = 8 << 10;
+/// Bytes of a text that are tokenized at a time, cut at white space. The tokenizer needs some
+/// hundred bytes of memory for each.
+const CHUNK: usize = 8 << 10;
 
-/// A tokenizer, and what it puts around each text.
+/// A tokenizer, and the special tokens that it puts around each text.
 pub struct Tokens {
     tokenizer: Tokenizer,
     before: Vec<u32>,
@@ -26,13 +28,13 @@ impl Tokens {
     /// Reads `tokenizer.json` in `folder`, for a model that takes `most` tokens.
     ///
     /// # Errors
-    /// Data (65) when it is missing or cannot be understood.
+    /// Data (65) if the file is missing or malformed.
     pub fn read(folder: &Path, most: usize) -> Result<Self> {
         let path = folder.join("tokenizer.json");
         let doing = || format!("reading {}", path.display());
         let mut tokenizer =
             Tokenizer::from_file(&path).map_err(|error| Failure::new(Exit::Data, doing()).because(error))?;
-        // What the file says of both was for another use.
+        // The file has settings for another use.
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| Failure::new(Exit::Data, doing()).because(error))?;
         let around =
@@ -49,11 +51,11 @@ impl Tokens {
         Ok(Self { tokenizer, before, after, most })
     }
 
-    /// The pieces of `prefix` and `text`, each with what goes around it; at least one, at most [`MOST_PIECES`]. Each piece has
-    /// the prefix.
+    /// Returns the pieces of `text`, at least one and at most [`MOST_PIECES`]. Each piece has
+    /// `prefix` and the special tokens.
     ///
     /// # Errors
-    /// Software (70) when the tokenizer fails.
+    /// Software (70) if the tokenizer fails.
     pub fn pieces(&self, prefix: &str, text: &str) -> Result<Vec<Vec<u32>>> {
         let room = self.most - self.before.len() - self.after.len();
         let text = text.char_indices().nth(MOST_CHARACTERS).map_or(text, |(end, _)| &text[..end]);
@@ -61,11 +63,11 @@ impl Tokens {
         // The tokenizer may join the end of the prefix with the beginning of the text.
         let mut rest = if prefix.is_empty() { text.to_owned() } else { format!("{prefix}{text}") };
         let prefix = if prefix.is_empty() { Vec::new() } else { self.encode(prefix.trim_end())? };
-        // One that leaves no room for a text is no prefix.
+        // Ignores a prefix that leaves too little room for the text.
         let prefix = if prefix.len() < room / 2 { prefix } else { Vec::new() };
         let most = room + (MOST_PIECES - 1) * (room - prefix.len());
         while !rest.is_empty() && ids.len() < most {
-            let after = rest.split_off(stretch(&rest));
+            let after = rest.split_off(end_of_chunk(&rest));
             ids.extend(self.encode(&rest)?);
             rest = after;
         }
@@ -89,12 +91,12 @@ impl Tokens {
     }
 }
 
-/// Where the first stretch of `text` ends: before white space if there is any.
-fn stretch(text: &str) -> usize {
-    if text.len() <= A_STRETCH {
+/// Returns the end of the first chunk of `text`: before white space, if there is any.
+fn end_of_chunk(text: &str) -> usize {
+    if text.len() <= CHUNK {
         return text.len();
     }
-    let end = (0..=A_STRETCH).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let end = (0..=CHUNK).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     match text[..end].rfind(char::is_whitespace) {
         Some(space) if space > 0 => space,
         _ => end,

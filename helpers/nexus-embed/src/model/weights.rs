@@ -1,5 +1,5 @@
-//! `model.safetensors`: eight bytes length, a JSON header of that length, then the numbers.
-//! <https://huggingface.co/docs/safetensors/index>, section "Format"
+//! `model.safetensors`: the length of the header in eight bytes, the header in JSON, then the
+//! numbers. <https://huggingface.co/docs/safetensors/index>, section "Format"
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 use crate::machine::Rows;
 use crate::machine::map::MappedFile;
 
-/// The longest header, in bytes: a model has some hundred tensors, a line each.
+/// The longest header, in bytes. A model has some hundred tensors, with one line each.
 const LONGEST_HEADER: usize = 4 << 20;
 
-/// The weights in their file.
+/// A file of weights.
 #[derive(Debug)]
 pub struct Weights {
     file: Arc<MappedFile>,
@@ -34,23 +34,23 @@ pub struct Tensor {
 
 #[derive(Clone, Debug)]
 enum Numbers {
-    /// Where they are in the file.
+    /// A range of the file.
     Mapped(Arc<MappedFile>, Range<usize>),
-    /// A copy: in the file they stand where no number can be read, or this machine has them the other way round.
+    /// A copy, because the range is misaligned, or this machine is big-endian.
     Copied(Arc<[f32]>),
 }
 
-/// What the header says of a tensor.
+/// A tensor in the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     dtype: String,
     shape: Vec<usize>,
-    /// In the file.
-    place: Range<usize>,
+    /// Its range of the file.
+    range: Range<usize>,
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct RawEntry {
     dtype: String,
     shape: Vec<usize>,
     data_offsets: (usize, usize),
@@ -60,7 +60,7 @@ impl Weights {
     /// Maps the file and reads its header.
     ///
     /// # Errors
-    /// Data (65) when it is no such file or has been cut short; else as [`MappedFile::open`].
+    /// Data (65) if it is not such a file or is truncated; otherwise same as [`MappedFile::open`].
     pub fn open(path: &Path) -> Result<Self> {
         let file = MappedFile::open(path)?;
         let name = path.display().to_string();
@@ -68,15 +68,16 @@ impl Weights {
         Ok(Self { file: Arc::new(file), entries, path: name })
     }
 
-    /// SHA-256 of the file.
+    /// Returns the SHA-256 of the file.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(&**self.file).into()
     }
 
-    /// The tensor `name`, which must have this shape. Some files have "bert." before all names.
+    /// Returns the tensor `name`, which must have this shape. Some files prefix all names with
+    /// "bert.".
     ///
     /// # Errors
-    /// Data (65) when there is none, or it is another.
+    /// Data (65) if it is missing, or has another type or shape.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let entry = self
             .entries
@@ -86,7 +87,7 @@ impl Weights {
         if entry.dtype != "F32" {
             return Err(damaged(
                 &self.path,
-                format!("{name} is of {} numbers, only F32 is known", entry.dtype),
+                format!("{name} has numbers of type {}, only F32 is supported", entry.dtype),
             )
             .advise("Save the model with 32-bit numbers"));
         }
@@ -97,10 +98,10 @@ impl Weights {
             ));
         }
         let width = shape.last().copied().unwrap_or(1);
-        let bytes = &self.file[entry.place.clone()];
+        let bytes = &self.file[entry.range.clone()];
         let numbers = if cfg!(target_endian = "little") && bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok()
         {
-            Numbers::Mapped(Arc::clone(&self.file), entry.place.clone())
+            Numbers::Mapped(Arc::clone(&self.file), entry.range.clone())
         } else {
             let (numbers, _) = bytes.as_chunks::<4>();
             Numbers::Copied(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
@@ -110,16 +111,16 @@ impl Weights {
 }
 
 impl Tensor {
-    /// All of them.
+    /// Returns the numbers.
     pub fn numbers(&self) -> &[f32] {
         match &self.numbers {
-            // It could be cast when the tensor was made.
-            Numbers::Mapped(file, place) => bytemuck::cast_slice(&file[place.clone()]),
+            // The cast succeeded when the tensor was created.
+            Numbers::Mapped(file, range) => bytemuck::cast_slice(&file[range.clone()]),
             Numbers::Copied(numbers) => numbers,
         }
     }
 
-    /// The same as rows.
+    /// Returns the numbers as rows.
     pub fn rows(&self) -> Rows<'_> {
         Rows::dense(self.numbers(), self.width)
     }
@@ -128,16 +129,16 @@ impl Tensor {
 fn damaged(path: &str, why: impl Into<String>) -> Failure {
     Failure::new(Exit::Data, format!("reading {path}"))
         .because(why.into())
-        .advise("Install the model anew: nexus-setup --model download, or --model DIR")
+        .advise("Install the model again: nexus-setup --model download, or --model DIR")
 }
 
-/// The header of a file whose bytes are these.
+/// Parses the header of a file.
 fn header(bytes: &[u8]) -> std::result::Result<BTreeMap<String, Entry>, String> {
     let short = || format!("it ends after {} bytes, within its header", bytes.len());
     let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
     if length > LONGEST_HEADER {
-        return Err("it is no file of safetensors".to_owned());
+        return Err("it is not a safetensors file".to_owned());
     }
     let (header, data) = rest.split_at_checked(length).ok_or_else(short)?;
     let header: BTreeMap<String, serde_json::Value> =
@@ -147,7 +148,7 @@ fn header(bytes: &[u8]) -> std::result::Result<BTreeMap<String, Entry>, String> 
         if name == "__metadata__" {
             continue;
         }
-        let Said { dtype, shape, data_offsets: (start, end) } =
+        let RawEntry { dtype, shape, data_offsets: (start, end) } =
             serde_json::from_value(value).map_err(|error| format!("its header, {name}: {error}"))?;
         if start > end || end > data.len() {
             return Err(format!("{name} ends at byte {end} of {}: the file has been cut short", data.len()));
@@ -157,7 +158,7 @@ fn header(bytes: &[u8]) -> std::result::Result<BTreeMap<String, Entry>, String> 
             return Err(format!("{name} has {} bytes for the shape {shape:?}", end - start));
         }
         let first = 8 + length;
-        entries.insert(name, Entry { dtype, shape, place: first + start..first + end });
+        entries.insert(name, Entry { dtype, shape, range: first + start..first + end });
     }
     Ok(entries)
 }
@@ -183,7 +184,7 @@ mod tests {
         r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}"#;
 
     #[test]
-    fn a_tensor_is_what_the_file_has_wherever_it_stands() {
+    fn a_tensor_is_read_at_any_alignment() {
         let data = [1.0_f32.to_le_bytes(), (-2.5_f32).to_le_bytes()].concat();
         for spaces in 0..4 {
             let header = format!("{TWO}{}", " ".repeat(spaces));
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_short_anywhere_is_refused() {
+    fn a_truncated_file_is_refused() {
         let whole = file(TWO, &[0; 8]);
         for end in 0..whole.len() {
             let failure = opened(&whole[..end]).unwrap_err();
@@ -207,10 +208,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rubbish_is_refused(header in ".{0,200}", data in proptest::collection::vec(any::<u8>(), 0..50)) {
+        fn random_bytes_name_no_range_beyond_the_file(header in ".{0,200}", data in proptest::collection::vec(any::<u8>(), 0..50)) {
             let bytes = file(&header, &data);
             if let Ok(entries) = super::header(&bytes) {
-                prop_assert!(entries.values().all(|entry| entry.place.end <= bytes.len()));
+                prop_assert!(entries.values().all(|entry| entry.range.end <= bytes.len()));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The service: connections are read and answered by one thread, texts are embedded by another (which shares its work out
-//! among the processors), and it leaves when nobody has asked for a while.
+//! The service. One thread serves the connections, another embeds the texts with several
+//! processors. The service exits when it is idle.
 
 mod connection;
 mod queue;
@@ -23,36 +23,37 @@ use crate::model::Model;
 
 use queue::Queue;
 
-/// How often it looks whether it is to leave.
+/// How often the service checks whether it should exit.
 const BEAT: Duration = Duration::from_millis(250);
 
-/// Without a model it leaves soon, so that one that is installed is found at the next request.
+/// The idle time without a model. It is short, so that the service soon finds a newly installed
+/// model.
 const IDLE_WITHOUT_MODEL: Duration = Duration::from_secs(10);
 
-/// How long requests that are being answered are waited for when it is stopped.
-const LAST_ANSWERS: Duration = Duration::from_secs(20);
+/// Time for the requests in progress at shutdown.
+const GRACE: Duration = Duration::from_secs(20);
 
-/// Most connections; more are told that it is busy.
+/// The most connections. More are refused as busy.
 const MOST_CONNECTIONS: usize = 64;
 
-/// Most bytes of requests that are held at once, in KiB.
+/// The most memory for requests, in KiB.
 const MOST_KIB: usize = 16 << 10;
 
 /// What all connections share.
 pub(crate) struct Shared {
     queue: Arc<Queue>,
-    /// Room for requests, in KiB.
-    room: Semaphore,
-    /// Connections on which a request has begun and its answer has not ended.
-    at_work: AtomicUsize,
+    /// Memory for requests, in KiB.
+    memory: Semaphore,
+    /// The number of requests in progress.
+    in_progress: AtomicUsize,
 }
 
-/// Serves the socket that systemd has handed over as standard input, until nobody has asked for `idle`.
+/// Serves the socket that systemd passes as standard input, until it was idle for `idle`.
 ///
-/// `load` gives the model; where it fails, every request is refused with its words.
+/// `load` returns the model. If it fails, the service refuses every request with that error.
 ///
 /// # Errors
-/// Usage (64) when standard input is no listening Unix socket.
+/// Usage (64) if standard input is not a listening Unix socket.
 pub fn serve(load: impl FnOnce() -> Result<Model>, idle: Duration) -> Result<()> {
     let stop = Stop::on_signals()?;
     let listener = listener()?;
@@ -80,34 +81,39 @@ pub fn serve(load: impl FnOnce() -> Result<Model>, idle: Duration) -> Result<()>
         .spawn(connections)
         .or_fail(Exit::Unavailable, || "starting a thread")?;
     notify(&[NotifyState::Status(&status), NotifyState::Ready]);
-    // This is one of the threads that share the work out: from any other one, each text would wait to be taken up by it.
+    // On this thread, which is one of rayon's: from any other, each text would wait for one of them
+    // to wake.
     worker::run(&model.map_err(|failure| failure.to_string()), &queue);
     connections
         .join()
         .map_err(|_| Failure::new(Exit::Software, "serving connections: the thread has panicked"))?
 }
 
-/// Until it is to leave.
+/// Serves connections until the service should exit.
 fn serve_connections(listener: StdListener, queue: &Arc<Queue>, idle: Duration, stop: &Stop) -> Result<()> {
-    let shared =
-        Shared { queue: Arc::clone(queue), room: Semaphore::new(MOST_KIB), at_work: AtomicUsize::new(0) };
+    let shared = Shared {
+        queue: Arc::clone(queue),
+        memory: Semaphore::new(MOST_KIB),
+        in_progress: AtomicUsize::new(0),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .or_fail(Exit::Software, || "starting the runtime")?;
     let outcome = runtime.block_on(accept(listener, Arc::new(shared), idle, stop));
     notify(&[NotifyState::Stopping]);
-    // Ends the connections; whoever has begun to ask at this moment connects anew and starts the next service.
+    // Ends the connections. A client that sends a request now connects again and starts the next
+    // service.
     drop(runtime);
     outcome
 }
 
-/// Standard input as a listening socket: `StandardInput=socket` (systemd.exec(5)).
+/// Returns standard input as a listening socket: `StandardInput=socket` (systemd.exec(5)).
 fn listener() -> Result<StdListener> {
     let wrong = || {
         Failure::new(Exit::Usage, "taking the socket from systemd")
-            .because("standard input is no listening Unix socket")
-            .advise("The service is started by its socket: systemctl start nexus-embed.socket. See nexus-embed --help")
+            .because("standard input is not a listening Unix socket")
+            .advise("Start the socket, which starts the service: systemctl start nexus-embed.socket. See nexus-embed --help")
     };
     let doing = || "taking the socket from systemd";
     let fd = std::io::stdin().as_fd().try_clone_to_owned().or_fail_io(doing)?;
@@ -120,62 +126,63 @@ fn listener() -> Result<StdListener> {
     Ok(listener)
 }
 
-/// Takes connections until it is to leave.
+/// Accepts connections until the service should exit.
 async fn accept(listener: StdListener, shared: Arc<Shared>, idle: Duration, stop: &Stop) -> Result<()> {
     let listener = UnixListener::from_std(listener).or_fail_io(|| "taking the socket from systemd")?;
     let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut beat = tokio::time::interval(BEAT);
     let mut last_work = Instant::now();
-    let mut asked_before = 0;
+    let mut requests_before = 0;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((peer, _)) => {
                     last_work = Instant::now();
                     match Arc::clone(&connections).try_acquire_owned() {
-                        Ok(leave) => {
+                        Ok(permit) => {
                             let shared = Arc::clone(&shared);
                             tokio::spawn(async move {
                                 connection::serve(peer, &shared).await;
-                                drop(leave);
+                                drop(permit);
                             });
                         }
                         Err(_) => drop(tokio::spawn(connection::turn_away(peer))),
                     }
                 }
-                // Too many open files, for instance: those that are open go on, and end.
+                // For example too many open files. The open connections continue.
                 Err(error) => {
-                    log::warn!("taking a connection: {error}");
+                    log::warn!("cannot accept a connection: {error}");
                     tokio::time::sleep(BEAT).await;
                 }
             },
             _ = beat.tick() => {
                 shared.queue.beat();
-                let asked = shared.queue.asked();
-                if shared.at_work.load(Ordering::Relaxed) > 0 || asked != asked_before {
+                let requests = shared.queue.requests();
+                if shared.in_progress.load(Ordering::Relaxed) > 0 || requests != requests_before {
                     last_work = Instant::now();
                 }
-                asked_before = asked;
+                requests_before = requests;
                 if stop.is_set() {
                     break;
                 }
                 if last_work.elapsed() >= idle {
-                    log::info!("leaving, nobody has asked for {}", humantime::format_duration(idle));
+                    log::info!("exiting, idle for {}", humantime::format_duration(idle));
                     return Ok(());
                 }
             }
         }
     }
-    // No connection is taken any more: new ones wait in the socket for the next service.
-    let end = Instant::now() + LAST_ANSWERS;
-    while shared.at_work.load(Ordering::Relaxed) > 0 && Instant::now() < end {
+    // Accepts no more connections. New ones wait in the socket for the next service.
+    let end = Instant::now() + GRACE;
+    while shared.in_progress.load(Ordering::Relaxed) > 0 && Instant::now() < end {
         beat.tick().await;
         shared.queue.beat();
     }
     Ok(())
 }
 
-/// Without systemd there is nobody to tell; a lost datagram is followed by the next.
+/// Notifies systemd. Ignores errors: without systemd there is no socket, and the next datagram
+/// replaces a lost one.
 pub(crate) fn notify(state: &[NotifyState<'_>]) {
     let _unheard: std::io::Result<()> = sd_notify::notify(state);
 }

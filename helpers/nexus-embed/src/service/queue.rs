@@ -1,4 +1,4 @@
-//! What waits to be embedded: queries before passages, and no more than can be answered in a while.
+//! The texts that wait: queries before passages, and a limited number.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,17 +8,17 @@ use tokio::sync::oneshot;
 
 use super::connection::refusal;
 
-/// Most texts that wait.
+/// The most texts that wait.
 const MOST_WAITING: usize = 512;
 
-/// Bytes of texts that are taken at once, but for a request that has more: some sixty tokens. With more the work on a token takes
-/// no less, and who was first would wait for who came after.
-const A_BATCH: usize = 300;
+/// The bytes of a batch, some sixty tokens, unless one request has more. A larger batch takes as
+/// long per token, and the first request would wait for later ones.
+const BATCH: usize = 300;
 
-/// What a text has besides its own tokens, as bytes: the two around it.
-const AROUND: usize = 8;
+/// The bytes for which the two special tokens of a text count.
+const SPECIAL: usize = 8;
 
-/// A request and the way back.
+/// A request, and the channel for its answer.
 pub(super) struct Job {
     pub(super) request: Request,
     pub(super) answer: oneshot::Sender<Result<Vectors, Refusal>>,
@@ -29,9 +29,9 @@ struct Waiting {
     queries: VecDeque<Job>,
     passages: VecDeque<Job>,
     texts: usize,
-    /// How often somebody has asked.
-    asked: u64,
-    /// Whether the thread that reads has come round since the worker last looked.
+    /// The number of requests so far.
+    requests: u64,
+    /// Whether the thread of the connections has run since the worker last checked.
     beat: bool,
     is_closed: bool,
 }
@@ -40,29 +40,29 @@ struct Waiting {
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
-    news: Condvar,
+    changed: Condvar,
 }
 
-/// What the worker is to do.
+/// The next work for the worker.
 pub(super) enum Next {
     Jobs(Vec<Job>),
-    /// Nothing but to say that all is well.
+    /// Notify the watchdog.
     Beat,
     End,
 }
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing that is done under the lock can panic half-way.
+        // No code under the lock can panic.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the vectors of a request.
+    /// Queues a request, and waits for its vectors.
     pub(super) async fn embed(&self, request: Request) -> Result<Vectors, Refusal> {
         let (answer, answered) = oneshot::channel();
         {
             let mut waiting = self.lock();
-            waiting.asked += 1;
+            waiting.requests += 1;
             if waiting.texts > 0 && waiting.texts + request.texts.len() > MOST_WAITING {
                 return Err(refusal(Code::Busy, "too many texts are waiting; try again"));
             }
@@ -73,28 +73,28 @@ impl Queue {
                 TextKind::Passage => waiting.passages.push_back(job),
             }
         }
-        self.news.notify_one();
+        self.changed.notify_one();
         answered.await.unwrap_or_else(|_| Err(refusal(Code::Failed, "the service is stopping; try again")))
     }
 
-    /// How often somebody has asked.
-    pub(super) fn asked(&self) -> u64 {
-        self.lock().asked
+    /// Returns the number of requests so far.
+    pub(super) fn requests(&self) -> u64 {
+        self.lock().requests
     }
 
-    /// The thread that reads is alive.
+    /// Records that the thread of the connections runs.
     pub(super) fn beat(&self) {
         self.lock().beat = true;
-        self.news.notify_one();
+        self.changed.notify_one();
     }
 
-    /// Nothing will come any more.
+    /// Lets the worker end after the last request.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
-        self.news.notify_one();
+        self.changed.notify_one();
     }
 
-    /// What there is to do, waiting for it.
+    /// Waits for the next work and returns it.
     pub(super) fn next(&self) -> Next {
         let mut waiting = self.lock();
         loop {
@@ -109,11 +109,11 @@ impl Queue {
             if std::mem::take(&mut waiting.beat) {
                 return Next::Beat;
             }
-            waiting = self.news.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Queries that have come meanwhile, and whether the other thread has come round.
+    /// Returns the waiting queries, and whether the thread of the connections has run.
     pub(super) fn meanwhile(&self) -> (Vec<Job>, bool) {
         let mut waiting = self.lock();
         (waiting.take(TextKind::Query), std::mem::take(&mut waiting.beat))
@@ -130,8 +130,8 @@ impl Waiting {
         let mut bytes = 0;
         while let Some(job) = from.front() {
             let texts = &job.request.texts;
-            let more: usize = texts.iter().map(|text| text.len() + AROUND).sum();
-            if bytes > 0 && bytes + more > A_BATCH {
+            let more: usize = texts.iter().map(|text| text.len() + SPECIAL).sum();
+            if bytes > 0 && bytes + more > BATCH {
                 break;
             }
             bytes += more;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn one_too_many_is_told_so_at_once() {
+    fn a_request_beyond_the_limit_is_refused_at_once() {
         let queue = Queue::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {

@@ -1,4 +1,5 @@
-//! The thread that embeds. It alone tells systemd that the service lives, and only when the other thread has come round too.
+//! The thread that embeds. It notifies systemd's watchdog, but only if the other thread has run
+//! too.
 
 use nexus_embed_client::protocol::{Code, Refusal, Vectors};
 use sd_notify::NotifyState;
@@ -9,7 +10,7 @@ use super::queue::{Job, Next, Queue};
 use crate::model::Model;
 use crate::model::config::DIMENSIONS;
 
-/// Works until the queue is closed and empty.
+/// Embeds texts until the queue is closed and empty.
 pub(super) fn run(model: &Result<Model, String>, queue: &Queue) {
     loop {
         match queue.next() {
@@ -19,7 +20,7 @@ pub(super) fn run(model: &Result<Model, String>, queue: &Queue) {
                 Ok(model) => embed(model, jobs, &mut || meanwhile(model, queue)),
                 Err(why) => {
                     for job in jobs {
-                        give(job, Err(refusal(Code::NoModel, why.clone())));
+                        send(job, Err(refusal(Code::NoModel, why.clone())));
                     }
                 }
             },
@@ -27,7 +28,7 @@ pub(super) fn run(model: &Result<Model, String>, queue: &Queue) {
     }
 }
 
-/// A long text takes seconds: queries that come meanwhile are answered in between.
+/// Answers the waiting queries between the parts of a long text, which takes seconds.
 fn meanwhile(model: &Model, queue: &Queue) {
     let (queries, beat) = queue.meanwhile();
     if beat {
@@ -39,7 +40,7 @@ fn meanwhile(model: &Model, queue: &Queue) {
 }
 
 fn embed(model: &Model, jobs: Vec<Job>, between: &mut dyn FnMut()) {
-    // Who has given up needs no answer.
+    // Skips requests whose client has gone.
     let jobs: Vec<Job> = jobs.into_iter().filter(|job| !job.answer.is_closed()).collect();
     let texts: Vec<_> = jobs
         .iter()
@@ -56,19 +57,19 @@ fn embed(model: &Model, jobs: Vec<Job>, between: &mut dyn FnMut()) {
                     dimensions: DIMENSIONS,
                     values: its.to_vec(),
                 };
-                give(job, Ok(vectors));
+                send(job, Ok(vectors));
             }
         }
         Err(failure) => {
             log::error!("{failure}");
             for job in jobs {
-                give(job, Err(refusal(Code::Failed, failure.to_string())));
+                send(job, Err(refusal(Code::Failed, failure.to_string())));
             }
         }
     }
 }
 
-/// Whoever has gone meanwhile gets nothing.
-fn give(job: Job, answer: Result<Vectors, Refusal>) {
+/// Sends `answer`, unless the client has gone.
+fn send(job: Job, answer: Result<Vectors, Refusal>) {
     let _gone = job.answer.send(answer);
 }
