@@ -1,4 +1,5 @@
-//! `nexus-bench backup`: ours beside others and beside the limit, in turn, of the same database.
+//! `nexus-bench backup`: compares nexus-backup with other programs and with the limit, on the same
+//! database.
 
 mod stages;
 
@@ -12,10 +13,10 @@ use crate::process;
 use crate::report::{Figure, Report};
 use crate::work::{Work, size_mib};
 
-/// What nexus-backup is called in the table.
+/// The name of nexus-backup in the table.
 const OURS: &str = "nexus-backup";
 
-/// What one program came to, round for round.
+/// The results of one program, for each round.
 #[derive(Default)]
 struct Runs {
     seconds: Vec<f64>,
@@ -23,10 +24,10 @@ struct Runs {
     peak_mib: Vec<f64>,
 }
 
-/// Measures, and says what came of it.
+/// Measures and reports.
 ///
 /// # Errors
-/// Unavailable (69) when the server or a program of ours does not work; TryLater (75) when stopped.
+/// Unavailable (69) if the server or a NEXUS program fails; TryLater (75) after a signal.
 pub(crate) fn run(args: &Compared, stop: &Stop) -> Result<()> {
     Report::of("backup", &args.output, |report, progress| {
         report.set("rounds", args.rounds.number);
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &Compared, stop: &Stop) -> Result<()> {
 
 fn measure(args: &Compared, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
     progress.doing(format!("filling a database with {} episodes", args.data.episodes));
-    let fixture = Fixture::filled(&args.place, &args.data, stop, report)?;
+    let fixture = Fixture::filled(&args.server, &args.data, stop, report)?;
     let work = Work::new(&args.rounds, &fixture, stop)?;
     let peers = work.peers(&args.rounds, report)?;
     let mut limits = Vec::new();
@@ -91,7 +92,7 @@ impl Runs {
     }
 }
 
-/// Round for round, so that a machine which is slow for a while is so for both.
+/// Returns the ratio for each round, so that a slow phase of the machine affects both.
 fn ratios(ours: &[f64], theirs: &[f64]) -> Vec<f64> {
     ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect()
 }

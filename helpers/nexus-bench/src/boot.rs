@@ -1,4 +1,5 @@
-//! `nexus-bench boot`: from the start of nexus.target until the servers answer, the API is well, and all of it is watched.
+//! `nexus-bench boot`: the time from the start of nexus.target until the servers answer, the API is
+//! well, and nexus-health has checked.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,23 +15,26 @@ use crate::api::client::Client;
 use crate::args::Boot;
 use crate::report::{Figure, Report};
 
-/// The API's socket, and what nexus-health writes at each look.
+/// The API's socket, and the file that nexus-health writes at each check.
 const API: &str = "/run/nexus/api.sock";
 const HEALTH: &str = "/run/nexus/health.json";
 
-/// How long it may take until all is well.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Time limit for each step.
+const LIMIT: Duration = Duration::from_secs(300);
 
-/// How often it is looked at.
-const GLANCE: Duration = Duration::from_millis(50);
+/// How often a condition is checked.
+const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Measures, and says what came of it.
+/// Measures and reports.
 ///
 /// # Errors
-/// Usage (64) when the answer was no; Unavailable (69) when it does not start; the stack is started then, as far as it goes.
+/// Usage (64) if the owner declines; Unavailable (69) if the stack does not start.
 pub(crate) fn run(args: &Boot, stop: &Stop) -> Result<()> {
     let mut report = Report::new("boot", &args.output)?;
-    confirm("The living stack will be stopped and started again: programs lose it meanwhile.", args.yes)?;
+    confirm(
+        "This stops the live stack and starts it again. Programs cannot use the memory meanwhile.",
+        args.yes,
+    )?;
     report.set("rounds", args.rounds);
     let progress = Progress::new(!args.output.json);
     let (mut started, mut well, mut watched) = (Vec::new(), Vec::new(), Vec::new());
@@ -43,7 +47,7 @@ pub(crate) fn run(args: &Boot, stop: &Stop) -> Result<()> {
         systemctl("start")?;
         started.push(began.elapsed().as_secs_f64());
         well.push(until(began, "the API is well", is_well)?);
-        watched.push(until(began, "nexus-health has looked", || Ok(is_newer(Path::new(HEALTH), clock)))?);
+        watched.push(until(began, "nexus-health has checked", || Ok(is_newer(Path::new(HEALTH), clock)))?);
     }
     progress.finish();
     report.measured(
@@ -54,15 +58,16 @@ pub(crate) fn run(args: &Boot, stop: &Stop) -> Result<()> {
             Figure::lower("all is watched s", watched),
         ],
     );
-    report.tell(&args.output)
+    report.print(&args.output)
 }
 
-/// Does that to nexus.target, and waits until it is done.
-fn systemctl(what: &str) -> Result<()> {
-    let doing = || format!("systemctl {what} nexus.target");
-    // A service that is of it is told by the target, and is waited for by its own name.
+/// Runs a systemctl command on nexus.target, and waits until it is done.
+fn systemctl(verb: &str) -> Result<()> {
+    let doing = || format!("systemctl {verb} nexus.target");
+    // The target starts and stops its services. Naming nexus-stack.service makes systemctl wait for
+    // it.
     let status = Command::new("systemctl")
-        .args([what, "nexus.target", "nexus-stack.service"])
+        .args([verb, "nexus.target", "nexus-stack.service"])
         .status()
         .or_fail(Exit::Unavailable, doing)?;
     if status.success() {
@@ -72,20 +77,20 @@ fn systemctl(what: &str) -> Result<()> {
     }
 }
 
-/// Seconds since `began` until `condition` holds.
+/// Waits until `condition` holds, and returns the seconds since `began`.
 fn until(began: Instant, what: &str, condition: impl Fn() -> Result<bool>) -> Result<f64> {
     while !condition()? {
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > LIMIT {
             return Err(Failure::new(Exit::Unavailable, format!("waiting until {what}"))
-                .because(format!("it is not so after {} s", PATIENCE.as_secs()))
+                .because(format!("timed out after {} s", LIMIT.as_secs()))
                 .advise("See: systemctl status 'nexus-*'; journalctl -u 'nexus-*'"));
         }
-        thread::sleep(GLANCE);
+        thread::sleep(INTERVAL);
     }
     Ok(began.elapsed().as_secs_f64())
 }
 
-/// Whether the API says that it reaches both servers.
+/// Whether the API reports that it reaches both servers.
 fn is_well() -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

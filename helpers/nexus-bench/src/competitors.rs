@@ -1,27 +1,28 @@
-//! What else a person could use, as the scripts they would write: a closed table.
+//! Other backup programs, each with the scripts that a person would write.
 //!
-//! Each script is bash's, and finds in its environment: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSFILE`, `PGDATABASE` (what is
-//! backed up), `TARGET` (the database that a restore makes), `OUT` (an empty directory for what is stored), `RECIPIENT` and
-//! `IDENTITY` (age's), `JOBS` (processors), `VOLUME` (where the server's files are), `SECRET` (a file with a password).
+//! The scripts are for bash. Their environment has `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSFILE`,
+//! `PGDATABASE` (the database to back up), `TARGET` (the database that a restore creates), `OUT`
+//! (an empty directory for the backup), `RECIPIENT` and `IDENTITY` (for age), `JOBS` (processors),
+//! `VOLUME` (the server's files), `SECRET` (a file with a password).
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-/// One of them.
+/// Another backup program.
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
-    /// Programs that it needs, the first of which says its version.
+    /// Programs that it needs. The first one prints its version.
     pub(crate) programs: &'static [&'static str],
-    /// Debian's packages that bring them.
+    /// The Debian packages of these programs.
     pub(crate) packages: &'static str,
-    /// Makes ready what is made once, such as a repository: not measured.
+    /// Creates what is needed once, such as a repository. Not measured.
     pub(crate) prepare: &'static str,
     pub(crate) backup: &'static str,
-    /// Nothing where it does not restore one database beside others.
+    /// `None` if it cannot restore one database beside others.
     pub(crate) restore: Option<&'static str>,
 }
 
-/// pg_restore of a whole dump, on all processors.
+/// Restores a whole dump with pg_restore on all processors.
 macro_rules! pg_restore {
     ($decrypt:literal) => {
         Some(concat!(
@@ -31,7 +32,7 @@ macro_rules! pg_restore {
     };
 }
 
-/// All of them.
+/// All programs.
 pub(crate) const PEERS: [Peer; 6] = [
     Peer {
         name: "pg_dump | gzip | age",
@@ -65,7 +66,8 @@ pub(crate) const PEERS: [Peer; 6] = [
         name: "pgBackRest full",
         programs: &["pgbackrest", "unshare"],
         packages: "pgbackrest",
-        // It wants the server's files where the server says they are; and no archive of WAL, which NEXUS keeps none of.
+        // It needs the server's files at the path that the server names. archive-check is off,
+        // because NEXUS archives no WAL.
         prepare: r#"cat >"$OUT/conf" <<-END
 	[global]
 	repo1-path=$OUT/repo
@@ -107,7 +109,8 @@ pub(crate) const PEERS: [Peer; 6] = [
         name: "borgmatic",
         programs: &["borgmatic", "borg", "pg_dump"],
         packages: "borgmatic borgbackup postgresql-client",
-        // Where the server is it finds in the environment: from `hostname`, which would be a path, it makes a wrong one.
+        // The environment names the server, because `hostname` does not work with the path of a
+        // socket.
         prepare: r#"cat >"$OUT/conf" <<-END
 	source_directories: []
 	repositories: [{path: $OUT/repo}]
@@ -124,22 +127,22 @@ pub(crate) const PEERS: [Peer; 6] = [
 ];
 
 impl Peer {
-    /// The first of its programs that is not on the PATH.
+    /// Returns the first of its programs that is not on the PATH.
     pub(crate) fn missing(&self) -> Option<&'static str> {
-        self.programs.iter().copied().find(|program| !is_there(program))
+        self.programs.iter().copied().find(|program| !is_installed(program))
     }
 
-    /// What its first program says of its version.
+    /// Returns the version that its first program prints.
     pub(crate) fn version(&self) -> Option<String> {
         let program = self.programs.first()?;
         let argument = if matches!(*program, "restic" | "pgbackrest") { "version" } else { "--version" };
         let output = Command::new(program).arg(argument).output().ok()?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let version = said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let version = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
         version.map(str::to_owned)
     }
 
-    /// One of its scripts as a command; what it needs to find is still to be set.
+    /// Returns the command of a script. The caller sets its environment.
     pub(crate) fn command(script: &str) -> Command {
         let mut command = Command::new("bash");
         command.args(["-euo", "pipefail", "-c", script]);
@@ -147,8 +150,8 @@ impl Peer {
     }
 }
 
-/// Whether a program of that name is on the PATH.
-pub(crate) fn is_there(program: &str) -> bool {
+/// Whether a program is on the PATH.
+pub(crate) fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| {
         let metadata = directory.join(program).metadata();
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_installed_is_known() {
-        assert!(is_there("bash") && !is_there("no-such-program-anywhere"));
+    fn a_missing_program_is_detected() {
+        assert!(is_installed("bash") && !is_installed("no-such-program-anywhere"));
     }
 }

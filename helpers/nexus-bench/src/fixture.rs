@@ -1,4 +1,4 @@
-//! The database of its own: made, filled, and dropped, whatever comes of the measuring.
+//! The benchmark's database: created, filled, and always dropped at the end.
 
 use std::process::Command;
 
@@ -13,40 +13,41 @@ use crate::args::{Data, ServerArgs};
 use crate::data::Maker;
 use crate::report::Report;
 
-/// Its name. Nobody else's may be called that: one that is there was left by a run that was killed.
+/// The name of the database. No other database may have it: an existing one was left by a run that
+/// was killed.
 pub(crate) const NAME: &str = "nexus_bench";
 
-/// The vector index, which is made when the rows are there.
+/// The vector index, which is built after the rows are filled in.
 const DROP_VECTOR_INDEX: &str = "DROP INDEX nexus_memory.zep_embedding_hnsw";
 const VECTOR_INDEX: &str = "CREATE INDEX zep_embedding_hnsw ON nexus_memory.zep_episodic_memory \
     USING hnsw (embedding public.vector_cosine_ops) WITH (m = 16, ef_construction = 64)";
 
-/// The columns that are filled.
+/// Fills these columns.
 const COPY: &str = "COPY nexus_memory.zep_episodic_memory \
     (episode_id, \"timestamp\", content, tags, embedding, embedding_version, metadata, agent_id) FROM STDIN";
 
-/// That a database is not there is no news.
+/// Suppresses the notice that a database does not exist.
 const QUIET: &str = "SET client_min_messages = warning";
 
-/// Whose the rows are.
+/// The agent of the rows.
 pub(crate) const AGENT: &str = "bench";
 
-/// The database, while it is there.
+/// The benchmark's database. Dropping it drops the database.
 pub(crate) struct Fixture {
     pub(crate) server: Server,
-    /// Rows that it is filled with.
+    /// The number of its rows.
     pub(crate) rows: i64,
     stop: Stop,
 }
 
 impl Fixture {
-    /// Makes it, with the tables of the memory, filled as `data` says and with all its indexes. Three in ten rows are old
-    /// and of another type, so that a purge has something to forget.
+    /// Creates it with the tables and indexes of the memory, filled as in `data`. Three in ten rows
+    /// are old and have another type, so that a purge has something to forget.
     ///
     /// # Errors
-    /// Unavailable (69) when the server, Docker or nexus-embed does not answer.
-    pub(crate) fn filled(place: &ServerArgs, data: &Data, stop: &Stop, report: &mut Report) -> Result<Self> {
-        let mut fixture = Self::empty(place, stop)?;
+    /// Unavailable (69) if the server, Docker or nexus-embed does not answer.
+    pub(crate) fn filled(server: &ServerArgs, data: &Data, stop: &Stop, report: &mut Report) -> Result<Self> {
+        let mut fixture = Self::empty(server, stop)?;
         fixture.rows = i64::from(data.episodes);
         let control = fixture.control()?;
         let row = control.row(
@@ -68,22 +69,23 @@ impl Fixture {
         Ok(fixture)
     }
 
-    /// Makes it, with the tables of the memory: as nexus-stack makes those of the living database, in the container.
-    fn empty(place: &ServerArgs, stop: &Stop) -> Result<Self> {
+    /// Creates it with the tables of the memory, in the container, as nexus-stack does for the live
+    /// database.
+    fn empty(args: &ServerArgs, stop: &Stop) -> Result<Self> {
         let settings = ServerSettings {
-            host: place.host.clone(),
-            port: place.port,
-            user: place.user.clone(),
+            host: args.host.clone(),
+            port: args.port,
+            user: args.user.clone(),
             database: NAME.to_owned(),
         };
         let server = Server::from_settings(&settings)?.named(APPLICATION);
         let fixture = Self { server, rows: 0, stop: stop.clone() };
         let control = Control::beside(&fixture.server, NAME, stop)?;
         control.run("preparing the session", QUIET)?;
-        control.run("removing what an earlier run has left", &drop_sql(NAME))?;
-        control.run("making the benchmark's database", &format!("CREATE DATABASE {NAME}"))?;
+        control.run("removing the database of an earlier run", &drop_sql(NAME))?;
+        control.run("creating the benchmark's database", &format!("CREATE DATABASE {NAME}"))?;
         let doing =
-            || format!("making the tables of database {NAME} (docker exec nexus-postgres migrate.sh)");
+            || format!("creating the tables of database {NAME} (docker exec nexus-postgres migrate.sh)");
         let setting = format!("NEXUS_PG_DATABASE={NAME}");
         let output = Command::new("docker")
             .env("DOCKER_HOST", nexus_docker_client::HOST)
@@ -94,15 +96,12 @@ impl Fixture {
         if output.status.success() {
             return Ok(fixture);
         }
-        let said =
-            String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it said nothing").to_owned();
-        Err(Failure::new(Exit::Unavailable, doing()).because(said))
+        let error =
+            String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("no error message").to_owned();
+        Err(Failure::new(Exit::Unavailable, doing()).because(error))
     }
 
-    /// A session in it.
-    ///
-    /// # Errors
-    /// The server's.
+    /// Opens a session in it.
     pub(crate) fn control(&self) -> Result<Control> {
         Control::open(&self.server, NAME, &self.stop)
     }
@@ -130,12 +129,9 @@ impl Fixture {
         Ok(())
     }
 
-    /// Drops database `name` of this server, if it is there.
-    ///
-    /// # Errors
-    /// The server's.
+    /// Drops database `name` of this server, if it exists.
     pub(crate) fn drop_database(&self, name: &str) -> Result<()> {
-        // Also after a stop.
+        // Even after a signal.
         let control = Control::beside(&self.server, name, &Stop::default())?;
         control.run("preparing the session", QUIET)?;
         control.run("removing a database of the benchmark", &drop_sql(name))
@@ -145,7 +141,7 @@ impl Fixture {
 impl Drop for Fixture {
     fn drop(&mut self) {
         if let Err(failure) = self.drop_database(NAME) {
-            log::warn!("{failure}. It is still there: the next run of nexus-bench removes it");
+            log::warn!("{failure}. The next run of nexus-bench removes the database");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `nexus-bench idle`: what is resident, in memory and processor time, while nobody asks for anything.
+//! `nexus-bench idle`: memory and processor time of the services without requests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,19 +14,19 @@ use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
 
 use crate::args::Idle;
-use crate::competitors::is_there;
+use crate::competitors::is_installed;
 use crate::report::{Figure, Report};
 
-/// Where systemd keeps its control groups.
+/// The control groups of systemd.
 const GROUPS: &str = "/sys/fs/cgroup";
 
-/// How often the others are asked for their figures, as Prometheus would, and memory is looked at.
+/// How often memory is read, and the competitors' metrics are fetched, as Prometheus would.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// How long one that was started may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit for the start of a competitor.
+const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// The others: name, command, port and path of their figures, Debian's package.
+/// The competitors: name, command, port and path of their metrics, Debian package.
 const PEERS: [(&str, &[&str], u16, &str, &str); 2] = [
     ("netdata", &["netdata", "-D"], 19999, "/api/v1/allmetrics", "netdata-core"),
     (
@@ -38,23 +38,23 @@ const PEERS: [(&str, &[&str], u16, &str, &str); 2] = [
     ),
 ];
 
-/// One service: what it needed.
+/// The samples of one service.
 #[derive(Default)]
-struct Seen {
-    /// Resident sizes of all its processes, in MiB, look by look.
+struct Samples {
+    /// The resident size of all its processes, in MiB, for each sample.
     memory_mib: Vec<f64>,
-    /// Microseconds of processor time, at the first look and at the last.
+    /// Microseconds of processor time, at the first and the last sample.
     began_usec: Option<u64>,
     ended_usec: u64,
 }
 
-/// The others that were started; ended with this.
+/// The competitors that were started. Dropping it stops them.
 struct Started(Vec<(&'static str, u16, &'static str)>);
 
-/// Measures, and says what came of it.
+/// Measures and reports.
 ///
 /// # Errors
-/// Unavailable (69) when nothing of NEXUS runs here; TryLater (75) when stopped.
+/// Unavailable (69) if no service of NEXUS runs here; TryLater (75) after a signal.
 pub(crate) fn run(args: &Idle, stop: &Stop) -> Result<()> {
     Report::of("idle", &args.output, |report, progress| {
         report.set("time", humantime::format_duration(args.time));
@@ -65,52 +65,52 @@ pub(crate) fn run(args: &Idle, stop: &Stop) -> Result<()> {
 fn measure(args: &Idle, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
     let mut started = Started(Vec::new());
     for (name, command, port, path, package) in PEERS.iter().filter(|_| args.peers) {
-        if is_there(command[0]) {
+        if is_installed(command[0]) {
             started.start(name, command, *port, path)?;
         } else {
             report.note(format!("{name}: not measured, it is not installed (Debian: {package})"));
         }
     }
-    let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
+    let mut samples: BTreeMap<String, Samples> = BTreeMap::new();
     let began = Instant::now();
     loop {
         for (name, group) in services() {
-            seen.entry(name).or_default().look(&group)?;
+            samples.entry(name).or_default().take(&group)?;
         }
-        if seen.is_empty() {
-            return Err(Failure::new(Exit::Unavailable, "looking for what of NEXUS is resident")
-                .because("no service of it runs")
+        if samples.is_empty() {
+            return Err(Failure::new(Exit::Unavailable, "looking for services of NEXUS")
+                .because("none runs")
                 .advise("Start it with: systemctl start nexus.target"));
         }
         let Some(left) = args.time.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) else { break };
-        started.0.iter().for_each(|(_, port, path)| drop(ask(*port, path)));
+        started.0.iter().for_each(|(_, port, path)| drop(fetch(*port, path)));
         progress.doing(format!(
             "watching, another {}",
             humantime::format_duration(Duration::from_secs(left.as_secs()))
         ));
         wait(left.min(EVERY), stop)?;
     }
-    tell(&seen, &started, began.elapsed(), report);
+    summarize(&samples, &started, began.elapsed(), report);
     Ok(())
 }
 
-fn tell(seen: &BTreeMap<String, Seen>, started: &Started, time: Duration, report: &mut Report) {
+fn summarize(samples: &BTreeMap<String, Samples>, started: &Started, time: Duration, report: &mut Report) {
     let is_peer = |name: &str| started.0.iter().any(|(peer, ..)| *peer == name);
     let figures = |memory: Vec<f64>, processor: f64| {
         vec![Figure::lower("memory MiB", memory), Figure::lower("% of a processor", vec![processor])]
     };
-    let (ours, theirs): (Vec<_>, Vec<_>) = seen.iter().partition(|(name, _)| !is_peer(name));
-    for (name, seen) in ours.iter().chain(&theirs) {
-        report.measured(name.as_str(), figures(seen.memory_mib.clone(), seen.processor(time)));
+    let (ours, theirs): (Vec<_>, Vec<_>) = samples.iter().partition(|(name, _)| !is_peer(name));
+    for (name, samples) in ours.iter().chain(&theirs) {
+        report.measured(name.as_str(), figures(samples.memory_mib.clone(), samples.processor(time)));
     }
-    let memory = ours.iter().map(|(_, seen)| Figure::lower("", seen.memory_mib.clone()).value).sum();
-    let processor = ours.iter().map(|(_, seen)| seen.processor(time)).sum();
+    let memory = ours.iter().map(|(_, samples)| Figure::lower("", samples.memory_mib.clone()).value).sum();
+    let processor = ours.iter().map(|(_, samples)| samples.processor(time)).sum();
     report.measured("all of NEXUS", figures(vec![memory], processor));
     report.note("The servers' containers (PostgreSQL, Redis) and Docker are not counted: they are what is kept alive.");
 }
 
-impl Seen {
-    fn look(&mut self, group: &Path) -> Result<()> {
+impl Samples {
+    fn take(&mut self, group: &Path) -> Result<()> {
         let doing = || format!("reading {}", group.display());
         let stat = fs::read_to_string(group.join("cpu.stat")).or_fail_io(doing)?;
         let usec =
@@ -121,7 +121,7 @@ impl Seen {
         Ok(())
     }
 
-    /// Percent of one processor.
+    /// Returns the percentage of one processor.
     #[allow(clippy::cast_precision_loss)]
     fn processor(&self, time: Duration) -> f64 {
         let used = self.ended_usec.saturating_sub(self.began_usec.unwrap_or_default());
@@ -130,7 +130,7 @@ impl Seen {
 }
 
 impl Started {
-    /// Starts one in a unit of its own, and waits until it answers.
+    /// Starts a competitor in its own unit, and waits until it answers.
     fn start(&mut self, name: &'static str, command: &[&str], port: u16, path: &'static str) -> Result<()> {
         let doing = || format!("starting {name}");
         let status = Command::new("systemd-run")
@@ -143,8 +143,8 @@ impl Started {
         }
         self.0.push((name, port, path));
         let began = Instant::now();
-        while ask(port, path).is_err() {
-            if began.elapsed() > PATIENCE {
+        while fetch(port, path).is_err() {
+            if began.elapsed() > START_LIMIT {
                 return Err(Failure::new(Exit::Unavailable, doing()).because("it does not answer"));
             }
             thread::sleep(Duration::from_millis(200));
@@ -156,7 +156,7 @@ impl Started {
 impl Drop for Started {
     fn drop(&mut self) {
         for (name, ..) in &self.0 {
-            // It may have ended by itself.
+            // It may have exited already.
             let _status = Command::new("systemctl").args(["stop", &unit(name)]).status();
         }
     }
@@ -166,18 +166,19 @@ fn unit(peer: &str) -> String {
     format!("bench-{peer}.service")
 }
 
-/// Asks one that listens on this machine for all its figures.
-fn ask(port: u16, path: &str) -> std::io::Result<()> {
+/// Fetches all metrics of a competitor.
+fn fetch(port: u16, path: &str) -> std::io::Result<()> {
     let mut stream =
         TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), Duration::from_secs(2))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    if answer.starts_with(b"HTTP/1.") { Ok(()) } else { Err(std::io::Error::other("no HTTP")) }
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response)?;
+    if response.starts_with(b"HTTP/1.") { Ok(()) } else { Err(std::io::Error::other("not an HTTP response")) }
 }
 
-/// The services of NEXUS that run, and of the others that were started: name and control group.
+/// Returns the name and control group of each running service of NEXUS and each competitor that was
+/// started.
 fn services() -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     for slice in ["nexus.slice", "nexus-metrics.slice", "system.slice"] {
@@ -187,7 +188,7 @@ fn services() -> Vec<(String, PathBuf)> {
             let peer = PEERS.iter().map(|(peer, ..)| *peer).find(|peer| unit(peer) == name);
             let ours = name.strip_suffix(".service").filter(|name| name.starts_with("nexus-"));
             let name = peer.or(ours);
-            // Of a unit that has ended the group may still be there.
+            // The group may outlive its unit.
             if let Some(name) = name.filter(|_| !processes(&entry.path()).is_empty()) {
                 found.push((name.to_owned(), entry.path()));
             }
@@ -212,7 +213,7 @@ fn resident_mib(group: &Path) -> f64 {
     processes(group).iter().filter_map(kib).sum::<u64>() as f64 / 1024.0
 }
 
-/// Waits; time itself is what is wanted here.
+/// Waits for `time`, which is the purpose here.
 fn wait(time: Duration, stop: &Stop) -> Result<()> {
     let end = Instant::now() + time;
     while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {

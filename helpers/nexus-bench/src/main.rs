@@ -1,4 +1,4 @@
-//! nexus-bench: measures. Parses, calls what measures, prints a table or one JSON object.
+//! nexus-bench: measures NEXUS, and prints a table or one JSON object.
 
 mod api;
 mod args;
@@ -19,9 +19,9 @@ use nexus_cli::failure::Result;
 use nexus_cli::stop::Stop;
 use nexus_cli::{command_line, journal};
 
-use crate::args::{Args, What};
+use crate::args::{Args, Benchmark};
 
-/// What our sessions are called in pg_stat_activity.
+/// The name of our sessions in pg_stat_activity.
 pub(crate) const APPLICATION: &str = "nexus-bench";
 
 fn main() -> ExitCode {
@@ -38,11 +38,11 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let args: Args = command_line::parse()?;
     let stop = Stop::on_signals()?;
-    match args.what {
-        What::Api(args) => api::run(&args, &stop),
-        What::Backup(args) => backup::run(&args, &stop),
-        What::Restore(args) => restore::run(&args, &stop),
-        What::Idle(args) => idle::run(&args, &stop),
-        What::Boot(args) => boot::run(&args, &stop),
+    match args.benchmark {
+        Benchmark::Api(args) => api::run(&args, &stop),
+        Benchmark::Backup(args) => backup::run(&args, &stop),
+        Benchmark::Restore(args) => restore::run(&args, &stop),
+        Benchmark::Idle(args) => idle::run(&args, &stop),
+        Benchmark::Boot(args) => boot::run(&args, &stop),
     }
 }

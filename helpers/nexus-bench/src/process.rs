@@ -1,4 +1,4 @@
-//! A command that is measured: how long it takes, and how much memory it and all that it starts need.
+//! Measures the time of a command, and the memory of it and all its children.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,23 +13,23 @@ use nexus_cli::stop::Stop;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-/// How often its processes are looked at.
-const GLANCE: Duration = Duration::from_millis(20);
+/// How often the command is checked.
+const INTERVAL: Duration = Duration::from_millis(20);
 
-/// How often memory is, which means reading all of /proc.
+/// Memory is read at every nth check, because that reads all of /proc.
 const EVERY: u32 = 5;
 
-/// What came of it.
+/// The result of a command.
 pub(crate) struct Ran {
     pub(crate) seconds: f64,
-    /// Largest resident sizes of its processes, added up, in MiB.
+    /// The sum of the largest resident sizes of its processes, in MiB.
     pub(crate) peak_mib: f64,
 }
 
-/// Runs `command` to its end, and calls `meanwhile` in between.
+/// Runs `command`, and calls `meanwhile` at each check.
 ///
 /// # Errors
-/// TryLater (75) when stopped, and nothing of it runs on; Unavailable (69) when it fails.
+/// TryLater (75) after a signal, which also ends the command; Unavailable (69) if it fails.
 pub(crate) fn measured(
     command: &mut Command,
     name: &str,
@@ -37,17 +37,17 @@ pub(crate) fn measured(
     mut meanwhile: impl FnMut(Duration),
 ) -> Result<Ran> {
     let doing = || format!("running {name}");
-    let said = tempfile::NamedTempFile::new().or_fail_io(doing)?;
+    let stderr = tempfile::NamedTempFile::new().or_fail_io(doing)?;
     let began = Instant::now();
     let mut child = command
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(said.reopen().or_fail_io(doing)?)
+        .stderr(stderr.reopen().or_fail_io(doing)?)
         .spawn()
         .or_fail(Exit::Unavailable, doing)?;
     let mut peaks = HashMap::new();
-    let mut glances = 0;
+    let mut checks = 0;
     let status = loop {
         if let Some(status) = child.try_wait().or_fail_io(doing)? {
             break status;
@@ -56,19 +56,19 @@ pub(crate) fn measured(
             end(&mut child);
             return Err(stopped);
         }
-        if glances % EVERY == 0 {
-            note_peaks(child.id(), &mut peaks);
+        if checks % EVERY == 0 {
+            record_peaks(child.id(), &mut peaks);
         }
-        glances += 1;
+        checks += 1;
         meanwhile(began.elapsed());
-        thread::sleep(GLANCE);
+        thread::sleep(INTERVAL);
     };
     let seconds = began.elapsed().as_secs_f64();
     if !status.success() {
-        let said = fs::read(said.path()).unwrap_or_default();
-        let said = String::from_utf8_lossy(&said);
+        let stderr = fs::read(stderr.path()).unwrap_or_default();
+        let stderr = String::from_utf8_lossy(&stderr);
         let cause =
-            said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned();
+            stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no error message").to_owned();
         return Err(Failure::new(Exit::Unavailable, doing()).because(format!("{status}: {cause}")));
     }
     #[allow(clippy::cast_precision_loss)]
@@ -76,27 +76,28 @@ pub(crate) fn measured(
     Ok(Ran { seconds, peak_mib })
 }
 
-/// Ends a child that leads a process group, and all of the group.
+/// Ends a child that leads a process group, and the whole group.
 pub(crate) fn end(child: &mut Child) {
     if let Ok(group) = i32::try_from(child.id()) {
-        // It may have ended this moment.
+        // It may have exited already.
         let _sent = killpg(Pid::from_raw(group), Signal::SIGTERM);
     }
     let _status = child.wait();
 }
 
-/// A program of ours beside this one, else on the PATH.
+/// Returns the path of a NEXUS program beside this one, else its name, for the PATH.
 pub(crate) fn ours(name: &str) -> PathBuf {
     let beside = std::env::current_exe().ok().and_then(|this| Some(this.parent()?.join(name)));
     beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name))
 }
 
-/// Remembers the largest resident size of each process of `group`, in KiB (VmHWM of proc_pid_status(5)).
-fn note_peaks(group: u32, peaks: &mut HashMap<u32, u64>) {
+/// Records the largest resident size of each process of `group`, in KiB (VmHWM of
+/// proc_pid_status(5)).
+fn record_peaks(group: u32, peaks: &mut HashMap<u32, u64>) {
     let Ok(entries) = fs::read_dir("/proc") else { return };
     let processes = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     for pid in processes {
-        // It may be gone by now.
+        // It may have exited already.
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let its_group =
             stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(2)?.parse::<u32>().ok());
@@ -117,26 +118,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fails_says_its_last_words_and_memory_counts_all_of_its_processes() {
+    fn a_failure_has_the_last_error_line_and_memory_counts_all_processes() {
         let stop = Stop::default();
         let mut failing = Command::new("sh");
         failing.args(["-c", "echo one >&2; echo two >&2; exit 3"]);
         let failure = measured(&mut failing, "a test", &stop, |_| ()).err().unwrap().to_string();
         assert!(failure.contains("running a test") && failure.ends_with("two"), "{failure}");
-        // The two end when they have been looked at twice.
-        let looked = tempfile::tempdir().unwrap();
-        let enough = looked.path().join("enough");
+        // The two processes exit after their memory has been read twice.
+        let directory = tempfile::tempdir().unwrap();
+        let enough = directory.path().join("enough");
         let mut two = Command::new("sh");
         two.args(["-c", "until [ -e \"$1\" ]; do sleep 0.02; done | cat", "sh"]).arg(&enough);
-        let mut glances = 0;
+        let mut checks = 0;
         let ran = measured(&mut two, "a test", &stop, |_| {
-            glances += 1;
-            if glances > 2 * EVERY {
+            checks += 1;
+            if checks > 2 * EVERY {
                 fs::write(&enough, "").unwrap();
             }
         })
         .unwrap();
-        assert!(ran.seconds >= (GLANCE * 2 * EVERY).as_secs_f64(), "{} s", ran.seconds);
+        assert!(ran.seconds >= (INTERVAL * 2 * EVERY).as_secs_f64(), "{} s", ran.seconds);
         assert!(ran.peak_mib > 0.0, "{} MiB", ran.peak_mib);
     }
 }

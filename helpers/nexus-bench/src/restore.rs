@@ -1,4 +1,5 @@
-//! `nexus-bench restore`: until the first answer, and until all indexes are there; ours beside others, in turn.
+//! `nexus-bench restore`: the time until the first answer and until all indexes exist, compared
+//! with other programs.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,32 +17,32 @@ use crate::process::{self, Ran};
 use crate::report::{Figure, Report};
 use crate::work::{TARGET, Work};
 
-/// The ten nearest to a row, and how many rows there are.
+/// Searches the ten rows nearest to a row, and counts all rows.
 const SEARCH: &str = "SELECT (SELECT count(*) FROM nexus_memory.zep_episodic_memory), (SELECT count(*) FROM (SELECT FROM \
     nexus_memory.zep_episodic_memory ORDER BY embedding OPERATOR(public.<=>) (SELECT embedding FROM \
     nexus_memory.zep_episodic_memory LIMIT 1) LIMIT 10))";
 
-/// How often it is asked whether there is an answer yet.
-const ASKED: Duration = Duration::from_millis(100);
+/// How often the search is tried before the first answer.
+const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Who restores.
-enum Who {
+/// A program that restores.
+enum Program {
     Ours { early: bool },
     Theirs(&'static Peer),
 }
 
-/// What one came to, round for round.
+/// The results of one program, for each round.
 struct Runs {
-    who: Who,
+    program: Program,
     first: Vec<f64>,
     complete: Vec<f64>,
     peak_mib: Vec<f64>,
 }
 
-/// Measures, and says what came of it.
+/// Measures and reports.
 ///
 /// # Errors
-/// Unavailable (69) when the server or a program of ours does not work; TryLater (75) when stopped.
+/// Unavailable (69) if the server or a NEXUS program fails; TryLater (75) after a signal.
 pub(crate) fn run(args: &Compared, stop: &Stop) -> Result<()> {
     Report::of("restore", &args.output, |report, progress| {
         report.set("rounds", args.rounds.number);
@@ -51,7 +52,7 @@ pub(crate) fn run(args: &Compared, stop: &Stop) -> Result<()> {
 
 fn measure(args: &Compared, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
     progress.doing(format!("filling a database with {} episodes", args.data.episodes));
-    let fixture = Fixture::filled(&args.place, &args.data, stop, report)?;
+    let fixture = Fixture::filled(&args.server, &args.data, stop, report)?;
     let work = Work::new(&args.rounds, &fixture, stop)?;
     fixture.drop_database(TARGET)?;
     let sets = work.fresh("sets")?;
@@ -61,14 +62,15 @@ fn measure(args: &Compared, stop: &Stop, progress: &Progress, report: &mut Repor
         report.note(format!("{}: not measured, it does not restore one database beside others", peer.name));
     }
     let peers = peers.into_iter().filter(|peer| peer.restore.is_some());
-    let all =
-        [Who::Ours { early: true }, Who::Ours { early: false }].into_iter().chain(peers.map(Who::Theirs));
+    let all = [Program::Ours { early: true }, Program::Ours { early: false }]
+        .into_iter()
+        .chain(peers.map(Program::Theirs));
     let mut runs: Vec<Runs> =
-        all.map(|who| Runs { who, first: vec![], complete: vec![], peak_mib: vec![] }).collect();
+        all.map(|program| Runs { program, first: vec![], complete: vec![], peak_mib: vec![] }).collect();
     for round in 1..=args.rounds.number {
         for runs in &mut runs {
-            progress.doing(format!("round {round} of {}: {}", args.rounds.number, runs.who.name()));
-            let (ran, first) = one(&runs.who, &fixture, &work, &sets, stop, progress)?;
+            progress.doing(format!("round {round} of {}: {}", args.rounds.number, runs.program.name()));
+            let (ran, first) = one(&runs.program, &fixture, &work, &sets, stop, progress)?;
             fixture.drop_database(TARGET)?;
             runs.first.push(first.unwrap_or(ran.seconds));
             runs.complete.push(ran.seconds);
@@ -81,13 +83,13 @@ fn measure(args: &Compared, stop: &Stop, progress: &Progress, report: &mut Repor
             Figure::lower("complete s", runs.complete.clone()),
             Figure::lower("memory MiB", runs.peak_mib.clone()),
         ];
-        report.measured(runs.who.name(), figures);
+        report.measured(runs.program.name(), figures);
     }
     report.note("Ours compare every row with what was backed up before they answer; the others do not.");
     Ok(())
 }
 
-impl Who {
+impl Program {
     fn name(&self) -> String {
         match self {
             Self::Ours { early: true } => "nexus-restore apply --serve-early".to_owned(),
@@ -97,10 +99,10 @@ impl Who {
     }
 }
 
-/// One restore, and after how many seconds it answered a search. A dump that is restored says of no moment that all rows are
-/// there: its first answer is its end.
+/// Runs one restore. Also returns after how many seconds it answered a search; `None` for a dump,
+/// whose rows are complete only at the end.
 fn one(
-    who: &Who,
+    program: &Program,
     fixture: &Fixture,
     work: &Work<'_>,
     sets: &Path,
@@ -108,19 +110,19 @@ fn one(
     progress: &Progress,
 ) -> Result<(Ran, Option<f64>)> {
     let mut first = None;
-    let ran = match who {
-        Who::Theirs(peer) => {
+    let ran = match program {
+        Program::Theirs(peer) => {
             let out = work.fresh("theirs")?;
             work.run(peer, peer.prepare, &out)?;
             work.run(peer, peer.backup, &out)?;
             work.run(peer, peer.restore.unwrap_or("false"), &out)?
         }
-        Who::Ours { early } => {
-            let mut asked = Duration::ZERO;
-            process::measured(&mut ours(work, sets, *early), &who.name(), stop, |elapsed| {
+        Program::Ours { early } => {
+            let mut next = Duration::ZERO;
+            process::measured(&mut ours(work, sets, *early), &program.name(), stop, |elapsed| {
                 progress.advance(0);
-                if first.is_none() && elapsed >= asked {
-                    asked = elapsed + ASKED;
+                if first.is_none() && elapsed >= next {
+                    next = elapsed + INTERVAL;
                     first = answers(fixture, stop).is_ok().then_some(elapsed.as_secs_f64());
                 }
             })?
@@ -128,7 +130,7 @@ fn one(
     };
     let rows = answers(fixture, stop)?;
     if rows != fixture.rows {
-        return Err(Failure::new(Exit::Data, format!("counting what {} has restored", who.name()))
+        return Err(Failure::new(Exit::Data, format!("counting the rows that {} restored", program.name()))
             .because(format!("{rows} rows of {}", fixture.rows)));
     }
     Ok((ran, first))
@@ -144,8 +146,8 @@ fn ours(work: &Work<'_>, sets: &Path, early: bool) -> Command {
     command
 }
 
-/// How many rows there are, when a search answers.
+/// Returns the number of rows once a search answers.
 fn answers(fixture: &Fixture, stop: &Stop) -> Result<i64> {
     let control = Control::open(&fixture.server, TARGET, stop)?;
-    Ok(control.row("searching in what was restored", SEARCH, &[])?.get(0))
+    Ok(control.row("searching in the restored database", SEARCH, &[])?.get(0))
 }

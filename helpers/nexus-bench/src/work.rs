@@ -1,4 +1,4 @@
-//! A directory for what is written while backups and restores are measured, and the keys for it; gone at the end.
+//! A temporary directory for backups and restores, with their keys.
 
 use std::fs;
 use std::io::Write;
@@ -17,10 +17,10 @@ use crate::fixture::{self, Fixture};
 use crate::process::{self, Ran};
 use crate::report::Report;
 
-/// The database that restores make.
+/// The database that restores create.
 pub(crate) const TARGET: &str = "nexus_bench_restored";
 
-/// Where Docker keeps the volume of the shipped stack.
+/// The Docker volume of the shipped stack.
 const VOLUME: &str = "/var/lib/docker/volumes/nexus_postgres_data/_data";
 
 /// The directory and its keys.
@@ -32,10 +32,7 @@ pub(crate) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Makes it below `rounds.directory`.
-    ///
-    /// # Errors
-    /// I/O.
+    /// Creates it below `rounds.directory`.
     pub(crate) fn new(rounds: &Rounds, fixture: &'a Fixture, stop: &'a Stop) -> Result<Self> {
         let doing = || format!("making a directory in {}", rounds.directory.display());
         let directory = tempfile::Builder::new()
@@ -60,15 +57,12 @@ impl<'a> Work<'a> {
         file.write_all(content).or_fail_io(doing)
     }
 
-    /// A path in it.
+    /// Returns the path of `name` in the directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// A new, empty directory in it, in the place of an earlier one.
-    ///
-    /// # Errors
-    /// I/O.
+    /// Creates an empty directory in it, and removes an earlier one of that name.
     pub(crate) fn fresh(&self, name: &str) -> Result<PathBuf> {
         let path = self.path(name);
         let doing = || format!("making {}", path.display());
@@ -79,7 +73,8 @@ impl<'a> Work<'a> {
         Ok(path)
     }
 
-    /// A command of ours, with the database of its own and the keys of this directory.
+    /// Returns the command of a NEXUS program, with the benchmark's database and this directory's
+    /// keys.
     pub(crate) fn ours(&self, program: &str) -> Command {
         let settings = &self.fixture.server.settings;
         let mut command = Command::new(process::ours(program));
@@ -93,8 +88,9 @@ impl<'a> Work<'a> {
         command
     }
 
-    /// nexus-backup into directory `into`, as important as its unit has it (`Nice=19`), which is how important its sessions in
-    /// the server make themselves: where neither goes first, both get on.
+    /// Returns the command of nexus-backup into directory `into`, with the priority of its unit
+    /// (`Nice=19`). Its sessions in the server use the same priority, so that neither side waits
+    /// for the other.
     pub(crate) fn backup(&self, into: &Path) -> Command {
         let once = self.ours("nexus-backup");
         let mut command = Command::new("nice");
@@ -104,10 +100,10 @@ impl<'a> Work<'a> {
         command
     }
 
-    /// Runs a script of a peer, of which `out` is the directory.
+    /// Runs a script of a competitor, with `out` as its directory.
     ///
     /// # Errors
-    /// As [`process::measured`].
+    /// Same as [`process::measured`].
     pub(crate) fn run(&self, peer: &Peer, script: &str, out: &Path) -> Result<Ran> {
         let settings = &self.fixture.server.settings;
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
@@ -128,7 +124,7 @@ impl<'a> Work<'a> {
         process::measured(&mut command, peer.name, self.stop, |_| ())
     }
 
-    /// Those of the peers that are wanted and can be run; of the others it is noted why not.
+    /// Returns the selected competitors that work here. Notes in the report why others do not.
     pub(crate) fn peers(&self, rounds: &Rounds, report: &mut Report) -> Result<Vec<&'static Peer>> {
         let mut usable = Vec::new();
         let wanted = |peer: &&Peer| rounds.only.as_ref().is_none_or(|words| peer.name.contains(words));
@@ -163,19 +159,20 @@ impl<'a> Work<'a> {
                 Exit::Usage,
                 format!("argument --only {}", rounds.only.as_deref().unwrap_or_default()),
             )
-            .because("no peer that is installed here has these words in its name"));
+            .because("no installed program has this in its name"));
         }
         Ok(usable)
     }
 }
 
-/// What a backup of the rows cannot be smaller than: a byte for a number of each vector, which are as good as random.
+/// Returns the least size of a backup of the rows: one byte for each number of a vector, because
+/// the numbers are nearly random.
 #[allow(clippy::cast_precision_loss)]
 fn least_mib(fixture: &Fixture) -> f64 {
     (fixture.rows * 384) as f64 / f64::from(1 << 20)
 }
 
-/// Bytes of all files below `path`, in MiB.
+/// Returns the size of all files below `path`, in MiB.
 #[allow(clippy::cast_precision_loss)]
 pub(crate) fn size_mib(path: &Path) -> f64 {
     fn bytes(path: &Path) -> u64 {

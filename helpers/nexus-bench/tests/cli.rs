@@ -1,9 +1,9 @@
-//! What a person sees of nexus-bench on the command line: help, refusals, exit codes.
+//! Tests the command line of nexus-bench: help, errors, exit codes.
 
 #[test]
 fn what_a_person_sees() {
     let cases = trycmd::TestCases::new();
-    // Whatever machine this runs on, it has no settings and no width of its own.
+    // Without the settings and the terminal width of this machine.
     cases
         .env("NEXUS_SETTINGS", "/nonexistent")
         .env("NEXUS_CREDENTIALS", "/nonexistent")

@@ -1,4 +1,4 @@
-//! HTTP over the API's socket, on connections that are kept.
+//! An HTTP client for the API's socket, with persistent connections.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +12,7 @@ use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-/// The API.
+/// A client of the API.
 pub(crate) struct Client {
     socket: PathBuf,
     agent: String,
@@ -20,7 +20,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// At `socket`, as `agent`.
+    /// Creates a client of the API at `socket`, as `agent`.
     pub(crate) fn new(socket: &Path, agent: &str) -> Self {
         Self { socket: socket.to_owned(), agent: agent.to_owned(), idle: Mutex::default() }
     }
@@ -28,7 +28,7 @@ impl Client {
     /// `GET`s `path`.
     ///
     /// # Errors
-    /// Unavailable (69), also for any status but 200.
+    /// Unavailable (69), also for a status other than 2xx.
     pub(crate) async fn get(&self, path: &str) -> Result<Value> {
         self.ask(Method::GET, path, Bytes::new()).await
     }
@@ -36,15 +36,15 @@ impl Client {
     /// `POST`s `body` to `path`.
     ///
     /// # Errors
-    /// Unavailable (69), also for any status but 200.
+    /// Unavailable (69), also for a status other than 2xx.
     pub(crate) async fn post(&self, path: &str, body: Bytes) -> Result<Value> {
         self.ask(Method::POST, path, body).await
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Value> {
         let doing = || format!("asking the API at {} for {path}", self.socket.display());
-        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut sender = match kept.filter(|sender| !sender.is_closed()) {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut sender = match idle.filter(|sender| !sender.is_closed()) {
             Some(sender) => sender,
             None => self.connect().await?,
         };
@@ -56,9 +56,9 @@ impl Client {
             .header("X-Nexus-Agent", &self.agent)
             .body(Full::new(body))
             .or_fail(Exit::Software, doing)?;
-        let answer = sender.send_request(request).await.or_fail(Exit::Unavailable, doing)?;
-        let status = answer.status();
-        let bytes = answer.into_body().collect().await.or_fail(Exit::Unavailable, doing)?.to_bytes();
+        let response = sender.send_request(request).await.or_fail(Exit::Unavailable, doing)?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.or_fail(Exit::Unavailable, doing)?.to_bytes();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
         let value: Value = serde_json::from_slice(&bytes).or_fail(Exit::Unavailable, doing)?;
         if status.is_success() {
@@ -74,9 +74,9 @@ impl Client {
         let stream = UnixStream::connect(&self.socket)
             .await
             .or_fail(Exit::Unavailable, doing)
-            .map_err(|failure| failure.advise("Is it there? systemctl status nexus-api.socket"))?;
+            .map_err(|failure| failure.advise("Check it: systemctl status nexus-api.socket"))?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.or_fail(Exit::Unavailable, doing)?;
-        // Ends with the sender; its error reaches whoever waits for an answer.
+        // Ends with the sender. The sender's requests get its error.
         tokio::spawn(connection);
         Ok(sender)
     }

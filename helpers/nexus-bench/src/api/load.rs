@@ -1,5 +1,6 @@
-//! Requests of two kinds: of clients that ask as fast as they are answered, for what can be had at most; and at their times
-//! (an open loop), so that an API that hangs is not asked less, and those who wait behind a slow answer count.
+//! Sends requests in two ways. A closed loop, in which each client waits for its response, measures
+//! the highest throughput. An open loop, in which requests start at random times, keeps the load on
+//! a slow API and counts the time that requests wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +16,14 @@ use crate::api::client::Client;
 use crate::data::random::Random;
 use crate::report::Figure;
 
-/// Where requests go, and which.
+/// Requests of one kind.
 pub(super) struct Requests {
     pub(super) path: &'static str,
-    /// Asked one after the other, again from the first when they are used up.
+    /// Sent one after the other, and then again from the first.
     pub(super) bodies: Vec<Bytes>,
 }
 
-/// How long answers took, in milliseconds, and how many there were.
+/// The results of a loop. `took` is in milliseconds.
 pub(super) struct Times {
     took: Vec<f64>,
     errors: usize,
@@ -34,10 +35,10 @@ impl Requests {
         self.bodies.get(number % self.bodies.len().max(1)).cloned().unwrap_or_default()
     }
 
-    /// `clients` ask for `time`, each as soon as its last request is answered.
+    /// Sends requests from `clients` for `time`, each after the response to the previous one.
     ///
     /// # Errors
-    /// When the first request fails; later failures are counted.
+    /// If the first request fails. Later failures are counted.
     pub(super) async fn closed(
         self: &Arc<Self>,
         client: &Arc<Client>,
@@ -46,30 +47,30 @@ impl Requests {
     ) -> Result<Times> {
         client.post(self.path, self.body(0)).await?;
         let began = Instant::now();
-        let mut asking = JoinSet::new();
+        let mut tasks = JoinSet::new();
         for number in 0..usize::from(clients) {
             let (client, requests) = (Arc::clone(client), Arc::clone(self));
-            asking.spawn(async move {
-                let mut answers = Vec::new();
-                // Each client begins elsewhere.
+            tasks.spawn(async move {
+                let mut responses = Vec::new();
+                // Each client begins at another request.
                 let mut next = number * requests.bodies.len() / usize::from(clients);
                 while began.elapsed() < time {
-                    let asked = Instant::now();
-                    let answer = client.post(requests.path, requests.body(next)).await;
-                    answers.push((asked.elapsed(), answer));
+                    let sent = Instant::now();
+                    let response = client.post(requests.path, requests.body(next)).await;
+                    responses.push((sent.elapsed(), response));
                     next += 1;
                 }
-                answers
+                responses
             });
         }
-        Ok(Times::of(asking.join_all().await.into_iter().flatten().collect(), began.elapsed()))
+        Ok(Times::of(tasks.join_all().await.into_iter().flatten().collect(), began.elapsed()))
     }
 
-    /// For `time`, `rate` requests a second on average come at times that are random as those of many independent people are,
-    /// over `clients` connections; each is timed from when it should have begun.
+    /// Sends `rate` requests a second on average for `time`, over `clients` connections. Their
+    /// times are a Poisson process. Each is timed from its planned start.
     ///
     /// # Errors
-    /// As [`Requests::closed`].
+    /// Same as [`Requests::closed`].
     pub(super) async fn open(
         self: &Arc<Self>,
         client: &Arc<Client>,
@@ -80,7 +81,7 @@ impl Requests {
     ) -> Result<Times> {
         client.post(self.path, self.body(0)).await?;
         let free = Arc::new(Semaphore::new(usize::from(clients)));
-        let mut asking = JoinSet::new();
+        let mut tasks = JoinSet::new();
         let began = Instant::now();
         let mut at = began;
         for number in 0.. {
@@ -90,22 +91,22 @@ impl Requests {
             }
             sleep_until(at).await;
             let (client, requests, free) = (Arc::clone(client), Arc::clone(self), Arc::clone(&free));
-            asking.spawn(async move {
-                // It is never closed.
+            tasks.spawn(async move {
+                // The semaphore is never closed.
                 let _turn = free.acquire().await;
-                let answer = client.post(requests.path, requests.body(number)).await;
-                (at.elapsed(), answer)
+                let response = client.post(requests.path, requests.body(number)).await;
+                (at.elapsed(), response)
             });
         }
-        Ok(Times::of(asking.join_all().await, began.elapsed()))
+        Ok(Times::of(tasks.join_all().await, began.elapsed()))
     }
 }
 
 impl Times {
-    pub(super) fn of(answers: Vec<(Duration, Result<Value>)>, whole: Duration) -> Self {
+    pub(super) fn of(responses: Vec<(Duration, Result<Value>)>, whole: Duration) -> Self {
         let (mut took, mut errors) = (Vec::new(), 0);
-        for (time, answer) in answers {
-            match answer {
+        for (time, response) in responses {
+            match response {
                 Ok(_) => took.push(time.as_secs_f64() * 1000.0),
                 Err(failure) => {
                     log::warn!("{failure}");
@@ -117,7 +118,7 @@ impl Times {
         Self { took, errors, whole }
     }
 
-    /// Answers a second.
+    /// Returns the responses per second.
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn rate(&self) -> f64 {
         self.took.len() as f64 / self.whole.as_secs_f64()
@@ -137,7 +138,7 @@ impl Times {
     }
 }
 
-/// The nearest-rank percentile of sorted numbers; 0 of none.
+/// Returns the nearest-rank percentile of sorted numbers; 0 if there are none.
 fn percentile(sorted: &[f64], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_numbers_that_were_measured() {
+    fn percentiles_are_measured_numbers() {
         let numbers: Vec<f64> = (1..=200).map(f64::from).collect();
         let at = |percent, expected: f64| (percentile(&numbers, percent) - expected).abs() < 1e-9;
         assert!(at(50, 100.0) && at(95, 190.0) && at(99, 198.0) && at(100, 200.0));

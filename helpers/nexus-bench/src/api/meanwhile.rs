@@ -1,4 +1,4 @@
-//! A job that runs while requests come.
+//! A job that runs during requests.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -11,20 +11,17 @@ use crate::process::end;
 use crate::report::Report;
 use crate::work::Work;
 
-/// Backups one after the other: $0 is the directory of the sets, the rest the command.
+/// Runs backups one after the other: $0 is the directory of the sets, the rest the command.
 const AGAIN: &str = r#"while "$@"; do rm -rf "$0"/[0-9]*; done"#;
 
-/// The job.
+/// A running job. Dropping it ends the job.
 pub(super) struct Running {
     job: Meanwhile,
     child: Child,
 }
 
 impl Running {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// Unavailable (69).
+    /// Starts a job.
     pub(super) fn start(job: Meanwhile, work: &Work<'_>) -> Result<Self> {
         let mut command = match job {
             Meanwhile::Backup => {
@@ -55,20 +52,20 @@ impl Running {
         Ok(Self { job, child })
     }
 
-    /// Notes it where the job has ended before the measurement.
-    pub(super) fn require_at_work(&mut self, report: &mut Report) {
+    /// Adds a note if the job ended before the measurement.
+    pub(super) fn note_early_end(&mut self, report: &mut Report) {
         if let Ok(Some(status)) = self.child.try_wait() {
             report.note(format!(
-                "the {} ended before what was measured beside it ({status}): give more --episodes, or less --time",
+                "the {} ended before the measurement ({status}): use more --episodes or less --time",
                 self.job.name()
             ));
         }
     }
 
-    /// Ends it.
+    /// Ends the job.
     ///
     /// # Errors
-    /// Unavailable (69) when it had failed.
+    /// Unavailable (69) if the job had failed.
     pub(super) fn end(mut self) -> Result<()> {
         match self.child.try_wait() {
             Ok(Some(status)) if !status.success() => {
@@ -86,7 +83,8 @@ impl Drop for Running {
     }
 }
 
-/// As the units run them (`CPUWeight=10`, `Nice=19`, `IOSchedulingPriority=7`).
+/// Returns a command with the priorities of the units (`CPUWeight=10`, `Nice=19`,
+/// `IOSchedulingPriority=7`).
 fn as_a_unit() -> Command {
     let mut command = Command::new("systemd-run");
     command.args(["--scope", "--quiet", "--collect", "--property=CPUWeight=10"]);
@@ -95,7 +93,7 @@ fn as_a_unit() -> Command {
 }
 
 impl Meanwhile {
-    /// As the report calls it.
+    /// Returns the name in the report.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Backup => "backup",

@@ -1,4 +1,4 @@
-//! `nexus-bench api`: insert and search over HTTP, by a nexus-api of its own over a database of its own.
+//! `nexus-bench api`: inserts and searches over HTTP, with its own nexus-api and its own database.
 
 pub(crate) mod client;
 mod cold;
@@ -28,16 +28,16 @@ use crate::fixture::{AGENT, Fixture};
 use crate::report::{Figure, Report};
 use crate::work::Work;
 
-/// Clients over whose connections requests come at their times.
+/// The number of connections for requests at random times.
 const FOUR: u16 = 4;
 
-/// Searches of which one after the other is asked with cold caches.
+/// The number of searches with cold caches.
 const COLD: usize = 50;
 
-/// Measures, and says what came of it.
+/// Measures and reports.
 ///
 /// # Errors
-/// Unavailable (69) when the API or what it needs does not answer; TryLater (75) when stopped.
+/// Unavailable (69) if the API or a server does not answer; TryLater (75) after a signal.
 pub(crate) fn run(args: &Api, stop: &Stop) -> Result<()> {
     Report::of("api", &args.output, |report, progress| {
         report.set("time", humantime::format_duration(args.time));
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Api, stop: &Stop) -> Result<()> {
 
 fn measure(args: &Api, stop: &Stop, progress: &Progress, report: &mut Report) -> Result<()> {
     progress.doing(format!("filling a database with {} episodes", args.data.episodes));
-    let fixture = Fixture::filled(&args.place, &args.data, stop, report)?;
+    let fixture = Fixture::filled(&args.server, &args.data, stop, report)?;
     let rounds = Rounds { number: 1, peers: false, only: None, directory: std::env::temp_dir() };
     let work = Work::new(&rounds, &fixture, stop)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -58,7 +58,7 @@ fn measure(args: &Api, stop: &Stop, progress: &Progress, report: &mut Report) ->
     let maker = Maker::new(&args.data)?;
     let random = Random::new(args.data.seed ^ 0xA11);
     let mut bench = Bench { args, stop, progress, runtime, server, maker, random, report };
-    // First, while the rows are those that were filled in.
+    // First, because the next measurements add rows.
     bench.recall(&fixture)?;
     bench.all_kinds()?;
     if args.cold {
@@ -89,7 +89,7 @@ impl Bench<'_> {
         self.stop.check()
     }
 
-    /// One that has no connection yet.
+    /// Creates a client without connections.
     fn client(&self) -> Arc<Client> {
         Arc::new(Client::new(&self.server.socket, AGENT))
     }
@@ -114,7 +114,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Each kind: at most, by so many clients; then at its times.
+    /// Measures each kind of request: first the throughput of clients that never pause, then
+    /// requests at random times.
     fn all_kinds(&mut self) -> Result<()> {
         for kind in RequestKind::ALL {
             let requests = Arc::new(self.maker.requests(kind)?);
@@ -154,10 +155,10 @@ impl Bench<'_> {
     }
 
     fn cold(&mut self, fixture: &Fixture) -> Result<()> {
-        self.doing("letting caches go")?;
+        self.doing("evicting caches")?;
         let control = fixture.control()?;
         for kind in [RequestKind::Vector, RequestKind::Text] {
-            if let Some(why) = cold::let_go(&control)? {
+            if let Some(why) = cold::evict(&control)? {
                 self.report.note(why);
             }
             let requests = self.maker.requests(kind)?;
@@ -175,7 +176,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Searches and inserts at their times while a job runs, and just before it, in the database as it is by now.
+    /// Measures searches and inserts at random times, just before a job and during it.
     fn meanwhile(&mut self, job: Meanwhile, work: &Work<'_>) -> Result<()> {
         let mut before = Vec::new();
         for kind in [RequestKind::Hybrid, RequestKind::Insert] {
@@ -194,7 +195,7 @@ impl Bench<'_> {
             let name = format!("{}, during a {}", kind.name(), job.name());
             self.report.measured(name.clone(), figures);
             self.report.measured(format!("{name} / before"), vec![Figure::lower("p95", vec![ratio])]);
-            running.require_at_work(self.report);
+            running.note_early_end(self.report);
         }
         running.end()
     }

@@ -1,4 +1,4 @@
-//! The requests that are measured.
+//! The measured requests.
 
 use bytes::Bytes;
 use nexus_cli::failure::Result;
@@ -8,7 +8,7 @@ use crate::api::load::Requests;
 use crate::args::{Data, Source};
 use crate::data::{self, MIXTURE, Row};
 
-/// Different requests of a kind, which are asked in turn.
+/// The number of different requests of a kind.
 const DIFFERENT: usize = 1000;
 
 /// Episodes of one batch.
@@ -25,10 +25,10 @@ pub(super) enum RequestKind {
 }
 
 impl RequestKind {
-    /// Those that read first.
+    /// All kinds; searches come first, because inserts add rows.
     pub(super) const ALL: [Self; 5] = [Self::Vector, Self::Text, Self::Hybrid, Self::Insert, Self::Batch];
 
-    /// As the report calls it.
+    /// Returns the name in the report.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Vector => "search vector",
@@ -39,7 +39,7 @@ impl RequestKind {
         }
     }
 
-    /// Where it is sent.
+    /// Returns the path of the request.
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Vector | Self::Text | Self::Hybrid => "/memory/search",
@@ -49,26 +49,23 @@ impl RequestKind {
     }
 }
 
-/// Makes them: other rows and queries than the database was filled with, of the same topics.
+/// Makes requests with other rows and queries than those in the database, of the same topics.
 pub(super) struct Maker {
     data: data::Maker,
-    /// Whether the API makes the vectors of what it is given.
+    /// Whether the API gets the vectors from nexus-embed.
     by_model: bool,
 }
 
 impl Maker {
-    /// As `data` says.
+    /// Creates a maker for `data`.
     ///
     /// # Errors
-    /// As [`data::Maker::new`].
+    /// Same as [`data::Maker::new`].
     pub(super) fn new(data: &Data) -> Result<Self> {
         Ok(Self { data: data::Maker::later(data)?, by_model: data.vectors == Source::Model })
     }
 
-    /// Requests of a kind.
-    ///
-    /// # Errors
-    /// nexus-embed's.
+    /// Makes requests of a kind.
     pub(super) fn requests(&mut self, kind: RequestKind) -> Result<Requests> {
         let bodies = match kind {
             RequestKind::Vector => self.searches("vector"),
@@ -80,10 +77,7 @@ impl Maker {
         Ok(Requests { path: kind.path(), bodies: bodies? })
     }
 
-    /// A search by meaning, and the vector that it compares with.
-    ///
-    /// # Errors
-    /// nexus-embed's.
+    /// Makes a search by meaning. Also returns its vector.
     pub(super) fn compared(&mut self, rare: bool) -> Result<(Bytes, Vec<f32>)> {
         let (query, vector) = self.data.query()?;
         Ok((body(&self.search("vector", &query, &vector, rare.then_some("rare"))), vector))
@@ -105,7 +99,7 @@ impl Maker {
     }
 
     fn action(&mut self) -> Value {
-        // A text that the API makes a vector of needs none from here.
+        // Without a vector if the API gets it from nexus-embed.
         let Row { text, tags, vector, .. } = self.data.plain_row();
         let mut action =
             json!({ "action_type": "bench", "action_details": { "content": text }, "tags": tags });
@@ -125,7 +119,7 @@ impl Maker {
         search
     }
 
-    /// The version of the vectors that are compared with.
+    /// Returns the version of the vectors of queries.
     pub(super) fn version(&self) -> String {
         self.data.version()
     }

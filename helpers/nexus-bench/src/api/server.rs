@@ -1,4 +1,4 @@
-//! A nexus-api of its own, over the benchmark's database.
+//! A separate nexus-api with the benchmark's database.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -17,57 +17,54 @@ use crate::fixture::AGENT;
 use crate::process::end;
 use crate::work::Work;
 
-/// How long it may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit for its start.
+const LIMIT: Duration = Duration::from_secs(30);
 
-/// The program, while it runs.
+/// A running nexus-api. Dropping it ends the process.
 pub(super) struct Server {
     child: Child,
-    said: NamedTempFile,
+    stderr: NamedTempFile,
     pub(super) socket: PathBuf,
 }
 
 impl Server {
-    /// Starts it, and waits until it is well.
-    ///
-    /// # Errors
-    /// Unavailable (69).
+    /// Starts it, and waits until it answers.
     pub(super) fn start(work: &Work<'_>, runtime: &Runtime, stop: &Stop) -> Result<Self> {
         let doing = || "starting nexus-api";
         let socket = work.path("api.sock");
-        let said = NamedTempFile::new().or_fail_io(doing)?;
+        let stderr = NamedTempFile::new().or_fail_io(doing)?;
         let child = work
             .ours("nexus-api")
             .arg("--listen")
             .arg(&socket)
-            // As many as come: what is measured is the server, not its patience with one client.
+            // No limit, because all requests come from one client.
             .arg("--rate=0")
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(said.reopen().or_fail_io(doing)?)
+            .stderr(stderr.reopen().or_fail_io(doing)?)
             .spawn()
             .or_fail(Exit::Unavailable, doing)?;
-        let mut server = Self { child, said, socket };
+        let mut server = Self { child, stderr, socket };
         let began = Instant::now();
         loop {
             let health = runtime.block_on(async { Client::new(&server.socket, AGENT).get("/health").await });
             match health {
                 Ok(_) => return Ok(server),
-                Err(failure) if began.elapsed() > PATIENCE => return Err(failure.while_doing(doing())),
+                Err(failure) if began.elapsed() > LIMIT => return Err(failure.while_doing(doing())),
                 Err(_) => {}
             }
             if let Ok(Some(status)) = server.child.try_wait() {
-                let said = fs::read_to_string(server.said.path()).unwrap_or_default();
+                let stderr = fs::read_to_string(server.stderr.path()).unwrap_or_default();
                 return Err(Failure::new(Exit::Unavailable, doing())
-                    .because(format!("{status}: {}", said.lines().last().unwrap_or("it said nothing"))));
+                    .because(format!("{status}: {}", stderr.lines().last().unwrap_or("no error message"))));
             }
             stop.check()?;
             thread::sleep(Duration::from_millis(50));
         }
     }
 
-    /// Its largest resident size so far.
+    /// Returns its largest resident size so far.
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn peak_mib(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();

@@ -16,34 +16,34 @@ pub(crate) struct Api {
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = time)]
     pub(crate) time: Duration,
 
-    /// Clients that ask as fast as they are answered: how many, one measurement each
+    /// Numbers of clients that never pause, one measurement for each
     #[arg(long, value_name = "NUMBERS", default_value = "1,4,16", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) clients: Vec<u16>,
 
-    /// Requests a second where they come at their times [default: half of what four clients got answered]
+    /// Requests a second at random times [default: half of what four clients reached]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) rate: Option<u32>,
 
-    /// What runs while requests come at their times, one measurement each
+    /// Jobs that run during requests at random times, one measurement for each
     #[arg(long = "while", value_name = "JOBS", value_delimiter = ',')]
     pub(crate) meanwhile: Vec<Meanwhile>,
 
-    /// Also with cold caches: the first searches after what PostgreSQL and the kernel hold of the database was let go
+    /// Also measure the first searches with cold caches of PostgreSQL and the kernel
     #[arg(long)]
     pub(crate) cold: bool,
 
-    /// Queries whose answers are compared with the exact ones, 1 to 10000
+    /// Queries whose results are compared with the exact ones, 1 to 10000
     #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) queries: u32,
 
     #[command(flatten)]
-    pub(crate) place: ServerArgs,
+    pub(crate) server: ServerArgs,
 
     #[command(flatten)]
     pub(crate) output: Output,
 }
 
-/// A job that runs while requests come.
+/// A job that runs during requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Meanwhile {
     /// Backups, one after the other

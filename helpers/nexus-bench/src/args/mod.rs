@@ -1,4 +1,4 @@
-//! What nexus-bench can be told.
+//! The command line of nexus-bench.
 
 mod api;
 
@@ -9,48 +9,50 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-/// Measures how fast the memory is, how well it finds, and what else could be used
+/// Measures how fast the memory is, how well it finds, and how it compares with other programs
 ///
-/// What it fills is a database of its own, nexus_bench, which it drops at the end: nobody's memory is read or changed.
+/// It creates its own database, nexus_bench, and drops it at the end. It reads and changes no other
+/// database.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "nexus-bench", version)]
 pub(crate) struct Args {
-    /// What is measured
+    /// The benchmark
     #[command(subcommand)]
-    pub(crate) what: What,
+    pub(crate) benchmark: Benchmark,
 }
 
-/// What is measured.
+/// A benchmark.
 #[derive(Subcommand, Clone, Debug)]
-pub(crate) enum What {
+pub(crate) enum Benchmark {
     /// Insert and search over HTTP: p50, p95, p99, throughput, recall@10
     ///
-    /// By a nexus-api of its own. First as many requests as a number of clients get answered, then requests at their times,
-    /// whether earlier ones are answered or not, each timed from when it should have begun.
+    /// It starts its own nexus-api. First, some clients send requests without a pause. Then
+    /// requests start at random times, even if earlier ones are still running. Each is timed from
+    /// its planned start.
     Api(Api),
-    /// A backup: time, size, memory, and how far from the limit; beside others
+    /// Backup: time, size, memory, and distance from the limit; compared with others
     Backup(Compared),
-    /// A restore: until the first answer, until all indexes are there; beside others
+    /// Restore: time until the first answer and until all indexes exist; compared with others
     Restore(Compared),
-    /// What is resident: memory and processor time; beside others
+    /// Idle services: memory and processor time; compared with others
     Idle(Idle),
-    /// From the start of nexus.target until all is well; stops and starts the living stack
+    /// Time from the start of nexus.target until all is well; stops and starts the live stack
     Boot(Boot),
 }
 
-/// How the report is given.
+/// The output of the report.
 #[derive(ClapArgs, Clone, Debug)]
 pub(crate) struct Output {
-    /// One JSON object on standard output
+    /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Compare with what --json gave earlier, and say what has become worse beyond the noise
+    /// Compare with an earlier report of --json, and list changes beyond the noise
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Option<PathBuf>,
 }
 
-/// The server in which the database of its own is made.
+/// The server for the benchmark's database.
 #[derive(ClapArgs, Clone, Debug)]
 pub(crate) struct ServerArgs {
     /// Directory of PostgreSQL's socket
@@ -71,37 +73,38 @@ pub(crate) struct ServerArgs {
     pub(crate) user: String,
 }
 
-/// What it is filled with.
+/// The content of the benchmark's database.
 #[derive(ClapArgs, Clone, Debug)]
 pub(crate) struct Data {
     /// Episodes, 100 to 10000000
     #[arg(long, value_name = "NUMBER", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
     pub(crate) episodes: u32,
 
-    /// Where vectors come from
+    /// Source of the vectors
     #[arg(long, value_name = "FROM", default_value = "mixture")]
     pub(crate) vectors: Source,
 
-    /// Texts to be stored, one a paragraph, again and again if they are too few [default: made-up words]
+    /// File of texts to store, one per paragraph, repeated if they are too few [default: made-up
+    /// words]
     #[arg(long, value_name = "FILE")]
     pub(crate) texts: Option<PathBuf>,
 
-    /// What is random begins with this
+    /// Seed of the random generator
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) seed: u64,
 }
 
-/// Where vectors come from.
+/// The source of vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Source {
-    /// nexus-embed makes them of the texts
+    /// nexus-embed computes them from the texts
     Model,
-    /// A mixture that has the spectrum of real ones, without any model
+    /// A mixture with the spectrum of real vectors, without a model
     Mixture,
 }
 
 impl Data {
-    /// What is said of them in the report.
+    /// Describes the vectors in the report.
     pub(crate) fn kind(&self) -> String {
         let texts = self
             .texts
@@ -114,7 +117,7 @@ impl Data {
     }
 }
 
-/// Settings of `nexus-bench backup` and `nexus-bench restore`: what is compared with what others do.
+/// Settings of `nexus-bench backup` and `nexus-bench restore`.
 #[derive(ClapArgs, Clone, Debug)]
 pub(crate) struct Compared {
     #[command(flatten)]
@@ -124,28 +127,28 @@ pub(crate) struct Compared {
     pub(crate) rounds: Rounds,
 
     #[command(flatten)]
-    pub(crate) place: ServerArgs,
+    pub(crate) server: ServerArgs,
 
     #[command(flatten)]
     pub(crate) output: Output,
 }
 
-/// How often, and beside whom.
+/// The number of rounds, and the competitors.
 #[derive(ClapArgs, Clone, Debug)]
 pub(crate) struct Rounds {
-    /// How often each is measured, in turn; the median counts, 1 to 100
+    /// Rounds, in which each program runs once, 1 to 100; the median counts
     #[arg(long = "rounds", id = "rounds", value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) number: u8,
 
-    /// Beside what else could be used, of what is installed here
+    /// Compare with the other programs that are installed here
     #[arg(long)]
     pub(crate) peers: bool,
 
-    /// Of the others, only those whose name has this in it
+    /// Compare only with programs whose name contains this
     #[arg(long, value_name = "WORDS", requires = "peers", allow_hyphen_values = true)]
     pub(crate) only: Option<String>,
 
-    /// Directory for what is written, on the disk that is to be measured
+    /// Directory for the backups, on the disk to measure
     #[arg(long, value_name = "DIRECTORY", default_value = "/var/tmp")]
     pub(crate) directory: PathBuf,
 }
@@ -153,11 +156,11 @@ pub(crate) struct Rounds {
 /// Settings of `nexus-bench idle`.
 #[derive(ClapArgs, Clone, Debug)]
 pub(crate) struct Idle {
-    /// For how long, 1s to 1h
+    /// Time to measure, 1s to 1h
     #[arg(long, value_name = "TIME", default_value = "10min", value_parser = time)]
     pub(crate) time: Duration,
 
-    /// Beside netdata and prometheus-node-exporter, of what is installed here
+    /// Compare with netdata and prometheus-node-exporter, if they are installed here
     #[arg(long)]
     pub(crate) peers: bool,
 
@@ -168,11 +171,11 @@ pub(crate) struct Idle {
 /// Settings of `nexus-bench boot`.
 #[derive(ClapArgs, Clone, Debug)]
 pub(crate) struct Boot {
-    /// How often; the median counts, 1 to 100
+    /// Rounds, 1 to 100; the median counts
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) rounds: u8,
 
-    /// Do not ask before the living stack is stopped
+    /// Stop the live stack without asking
     #[arg(long)]
     pub(crate) yes: bool,
 
@@ -180,17 +183,16 @@ pub(crate) struct Boot {
     pub(crate) output: Output,
 }
 
-/// A time from 1s to 1h.
+/// Parses a time from 1s to 1h.
 fn time(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&time) => Ok(time),
-        _ => Err("it is a time from 1s to 1h, such as 20s".to_owned()),
+        _ => Err("expected a time from 1s to 1h, such as 20s".to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    /// Manual page, completions, .env.example and units say what the command line says.
     #[test]
     fn documented() -> nexus_pages::Result {
         nexus_pages::helper::<super::Args>()

@@ -1,5 +1,5 @@
-//! What each stage of a backup can do, on the rows of this database: each with all before it, so that the difference to the
-//! line above is what it costs.
+//! Measures the stages of a backup with the rows of this database. Each measurement includes the
+//! stages before it, so the difference from the line above is the cost of a stage.
 
 use std::io::{self, Write};
 use std::time::Instant;
@@ -17,22 +17,19 @@ use crate::fixture::{Fixture, NAME};
 use crate::report::{Figure, Report};
 use crate::work::Work;
 
-/// The rows, as nexus-backup reads them.
+/// Reads the rows as nexus-backup does.
 const COPY: &str = "COPY nexus_memory.zep_episodic_memory TO STDOUT (FORMAT binary)";
 
-/// As nexus-backup compresses unless told otherwise (`NEXUS_ZSTD_LEVEL`).
+/// The default of `NEXUS_ZSTD_LEVEL`.
 const LEVEL: i32 = 2;
 
-/// What a COPY moved.
+/// The result of a COPY.
 pub(super) struct Copied {
     pub(super) seconds: f64,
     pub(super) mib: f64,
 }
 
-/// Reads all rows and gives each piece to `take`.
-///
-/// # Errors
-/// The server's, or what `take` gives.
+/// Reads all rows, and calls `take` with each piece.
 pub(super) fn copy(fixture: &Fixture, stop: &Stop, take: impl FnMut(&[u8]) -> Result<()>) -> Result<Copied> {
     let mut session = RawSession::connect(&fixture.server, NAME, APPLICATION, stop)?;
     let began = Instant::now();
@@ -42,10 +39,7 @@ pub(super) fn copy(fixture: &Fixture, stop: &Stop, take: impl FnMut(&[u8]) -> Re
     Ok(Copied { seconds: began.elapsed().as_secs_f64(), mib })
 }
 
-/// Measures each once, one thread doing all.
-///
-/// # Errors
-/// The server's or the disk's.
+/// Measures each stage once, with one thread for all.
 pub(super) fn measure(
     fixture: &Fixture,
     stop: &Stop,
@@ -55,29 +49,29 @@ pub(super) fn measure(
 ) -> Result<()> {
     let doing = || "measuring the stages of a backup";
     progress.doing(doing());
-    let mut tell = |name: &str, copied: &Copied| {
+    let mut report_stage = |name: &str, copied: &Copied| {
         let rate = Figure::higher("MiB/s", vec![copied.mib / copied.seconds]);
         report.measured(name, vec![Figure::lower("s", vec![copied.seconds]), rate]);
     };
-    tell("stage COPY", &copy(fixture, stop, |_| Ok(()))?);
+    report_stage("stage COPY", &copy(fixture, stop, |_| Ok(()))?);
     let mut hasher = Hasher::default();
     let digested = copy(fixture, stop, |piece| {
         hasher.update(piece);
         Ok(())
     })?;
-    tell("stage COPY, SHA-256", &digested);
+    report_stage("stage COPY, SHA-256", &digested);
     let mut encoder = zstd::Encoder::new(io::sink(), LEVEL).or_fail_io(doing)?;
     let compressed = copy(fixture, stop, |piece| encoder.write_all(piece).or_fail_io(doing))?;
     encoder.finish().or_fail_io(doing)?;
-    tell("stage COPY, zstd", &compressed);
+    report_stage("stage COPY, zstd", &compressed);
     let recipient: Recipient = Identity::generate().to_public();
     let out = work.fresh("stage")?.join("file");
-    let mut sealed = EncryptedWriter::create(&out, &[recipient], Some(LEVEL))?;
+    let mut encrypted = EncryptedWriter::create(&out, &[recipient], Some(LEVEL))?;
     let began = Instant::now();
-    let copied = copy(fixture, stop, |piece| sealed.write_all(piece).or_fail_io(doing))?;
-    tell("stage COPY, zstd, age, SHA-256, write", &copied);
-    sealed.finish()?;
-    tell(
+    let copied = copy(fixture, stop, |piece| encrypted.write_all(piece).or_fail_io(doing))?;
+    report_stage("stage COPY, zstd, age, SHA-256, write", &copied);
+    encrypted.finish()?;
+    report_stage(
         "… and to the disk, read back, SHA-256",
         &Copied { seconds: began.elapsed().as_secs_f64(), ..copied },
     );

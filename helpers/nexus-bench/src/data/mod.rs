@@ -1,4 +1,4 @@
-//! What is stored and asked: texts of topics, and vectors near directions, as embeddings are.
+//! Data for the benchmark: texts with topics, and vectors distributed like embeddings.
 
 mod mixture;
 pub(crate) mod random;
@@ -18,13 +18,13 @@ use crate::data::mixture::{Mixture, TOPICS};
 use crate::data::random::Random;
 use crate::data::words::{paragraphs, word_of};
 
-/// Numbers of a vector.
+/// The dimensions of a vector.
 pub(crate) const DIMENSIONS: usize = 384;
 
-/// One row in so many has this tag: filters that keep one percent are measured with it.
+/// One row in this number has the tag `rare`, for filters that keep one percent.
 pub(crate) const RARE: u64 = 100;
 
-/// The version of vectors of the mixture.
+/// The version of the mixture's vectors.
 pub(crate) const MIXTURE: &str = "nexus-bench";
 
 /// Makes rows and queries.
@@ -37,20 +37,20 @@ pub(crate) struct Maker {
 }
 
 impl Maker {
-    /// Begins with the seed of `data`.
+    /// Creates a maker with the seed of `data`.
     ///
     /// # Errors
-    /// I/O when the texts cannot be read; Data (65) when there are none.
+    /// I/O if the texts cannot be read; Data (65) if there are none.
     pub(crate) fn new(data: &Data) -> Result<Self> {
         let texts = data.texts.as_deref().map(paragraphs).transpose()?.unwrap_or_default();
         let embedder = (data.vectors == Source::Model).then(vectors::Embedder::new).transpose()?;
         Ok(Self { texts, embedder, ..Self::seeded(data.seed, data.episodes) })
     }
 
-    /// Makes other rows and queries than [`Maker::new`], of the same topics.
+    /// Creates a maker of other rows and queries than [`Maker::new`], with the same topics.
     ///
     /// # Errors
-    /// As [`Maker::new`].
+    /// Same as [`Maker::new`].
     pub(crate) fn later(data: &Data) -> Result<Self> {
         let mut maker = Self::new(data)?;
         maker.random = Random::new(data.seed ^ 0x1A7E);
@@ -62,10 +62,7 @@ impl Maker {
         Self { random: Random::new(seed ^ 0x5EED), mixture, texts: Vec::new(), embedder: None, made: 0 }
     }
 
-    /// The next rows, 64 at most.
-    ///
-    /// # Errors
-    /// nexus-embed's.
+    /// Makes the next rows, at most 64.
     pub(crate) fn rows(&mut self, number: usize) -> Result<Vec<Row>> {
         let mut rows: Vec<Row> = (0..number).map(|_| self.row()).collect();
         if let Some(embedder) = &mut self.embedder {
@@ -78,18 +75,18 @@ impl Maker {
         Ok(rows)
     }
 
-    /// The next row with a vector of the mixture, whatever the data's come from.
+    /// Makes the next row, always with a vector of the mixture.
     pub(crate) fn plain_row(&mut self) -> Row {
         self.row()
     }
 
-    /// Words of a query.
+    /// Makes the words of a query.
     pub(crate) fn words(&mut self) -> String {
         let topic = self.random.below(TOPICS);
         self.text(topic, 2)
     }
 
-    /// The version of the vectors that queries are compared with.
+    /// Returns the version of the vectors of queries.
     pub(crate) fn version(&self) -> String {
         self.embedder
             .as_ref()
@@ -109,10 +106,7 @@ impl Maker {
         Row { number, text, tags, vector: self.near(topic), version: MIXTURE.to_owned() }
     }
 
-    /// A query: words, and the vector that a search by meaning compares with.
-    ///
-    /// # Errors
-    /// nexus-embed's.
+    /// Makes a query: words, and the vector for a search by meaning.
     pub(crate) fn query(&mut self) -> Result<(String, Vec<f32>)> {
         let topic = self.random.below(TOPICS);
         let text = self.text(topic, 2);
@@ -132,7 +126,8 @@ impl Maker {
         self.mixture.near(topic, &mut self.random)
     }
 
-    /// Made-up words, of which a third are the topic's own; or the beginning of a real text, for a query of few words.
+    /// Makes a text of made-up words, a third of them from the topic. If there are real texts,
+    /// returns one, or its beginning for a query.
     fn text(&mut self, topic: usize, words: usize) -> String {
         if !self.texts.is_empty() {
             let text = &self.texts[self.random.below(self.texts.len())];
@@ -159,7 +154,7 @@ impl Maker {
     }
 }
 
-/// The same direction with length 1.
+/// Scales a vector to length 1.
 fn unit(vector: Vec<f32>) -> Vec<f32> {
     let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
     vector.into_iter().map(|number| number / length).collect()
@@ -170,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_makes_the_same() {
+    fn the_same_seed_makes_the_same_rows() {
         let (mut one, mut other) = (Maker::seeded(7, 1000), Maker::seeded(7, 1000));
         assert_eq!(one.row(), other.row());
         assert_ne!(one.row(), Maker::seeded(8, 1000).row());

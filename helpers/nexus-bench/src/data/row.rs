@@ -1,4 +1,4 @@
-//! A row, and how COPY reads it.
+//! A row in the text format of COPY.
 
 use std::fmt::Write;
 
@@ -6,24 +6,24 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::fixture::AGENT;
 
-/// The type of rows that a purge may forget, and how many of ten those are.
+/// The type of rows that a purge may forget, and their number in ten.
 pub(crate) const OLD: &str = "bench-old";
 const OLD_OF_TEN: u64 = 3;
 
-/// A row.
+/// An episode of the benchmark.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
-    /// Its number, which is its id too.
+    /// The number of the row, which is also its id.
     pub(crate) number: u64,
     pub(crate) text: String,
     pub(crate) tags: Vec<&'static str>,
     pub(crate) vector: Vec<f32>,
-    /// Of the vector.
+    /// The version of the vector.
     pub(crate) version: String,
 }
 
 impl Row {
-    /// As a line of COPY's text form.
+    /// Writes the row as a line of COPY's text format.
     pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
         let is_old = self.number % 10 < OLD_OF_TEN;
         let (days, kind) = if is_old { (200, OLD) } else { (self.number % 90, "bench") };
@@ -42,7 +42,7 @@ impl Row {
     }
 }
 
-/// A vector as pgvector reads it.
+/// Formats a vector for pgvector.
 pub(crate) fn literal(vector: &[f32]) -> String {
     let mut text = String::with_capacity(12 * vector.len());
     for number in vector {

@@ -1,4 +1,4 @@
-//! Vectors of texts, by nexus-embed, and their version.
+//! Gets vectors of texts, and their version, from nexus-embed.
 
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use nexus_embed_client::client::{Client, DEFAULT_SOCKET};
@@ -7,19 +7,16 @@ use tokio::runtime::Runtime;
 
 use crate::data::DIMENSIONS;
 
-/// nexus-embed, asked by code that waits for it.
+/// A blocking client of nexus-embed.
 pub(crate) struct Embedder {
     client: Client,
     runtime: Runtime,
-    /// Of the vectors that it last made.
+    /// The version of the vectors in the last reply.
     pub(crate) version: Option<String>,
 }
 
 impl Embedder {
-    /// At its usual socket.
-    ///
-    /// # Errors
-    /// Software (70).
+    /// Creates a client of the service at its default socket.
     pub(crate) fn new() -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -28,10 +25,7 @@ impl Embedder {
         Ok(Self { client: Client::new(DEFAULT_SOCKET), runtime, version: None })
     }
 
-    /// The vectors of `texts`, which are 64 at most, and their version.
-    ///
-    /// # Errors
-    /// Unavailable (69).
+    /// Returns the vectors of `texts`, at most 64, and their version.
     pub(crate) fn of_texts(&mut self, kind: TextKind, texts: Vec<String>) -> Result<(Vec<Vec<f32>>, String)> {
         let doing = || format!("asking nexus-embed at {DEFAULT_SOCKET} for vectors");
         let vectors =

@@ -1,4 +1,4 @@
-//! Texts: made-up words, or those of a file.
+//! Texts: made-up words, or paragraphs of a file.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ const SYLLABLES: [&str; 24] = [
     "sa", "tu", "vi", "na", "mo", "le", "po",
 ];
 
-/// The paragraphs of a file: what lies between empty lines.
+/// Returns the paragraphs of a file, which empty lines separate.
 pub(super) fn paragraphs(path: &Path) -> Result<Vec<String>> {
     let doing = || format!("reading texts of {}", path.display());
     let text = std::fs::read(path).or_fail_io(doing)?;
@@ -18,12 +18,12 @@ pub(super) fn paragraphs(path: &Path) -> Result<Vec<String>> {
     let texts: Vec<String> =
         text.split("\n\n").map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect();
     if texts.is_empty() {
-        return Err(Failure::new(Exit::Data, doing()).because("there are none"));
+        return Err(Failure::new(Exit::Data, doing()).because("it has none"));
     }
     Ok(texts)
 }
 
-/// A word for a number, always the same.
+/// Returns the word for a number, always the same.
 pub(super) fn word_of(number: usize) -> String {
     let mut rest = number + SYLLABLES.len();
     let mut word = String::new();

@@ -1,4 +1,4 @@
-//! What has changed since an earlier report, beyond the noise of both.
+//! Compares with an earlier report, and lists changes beyond the noise of both.
 
 use std::path::Path;
 
@@ -7,13 +7,13 @@ use nexus_cli::text::moment;
 
 use crate::report::{Better, Figure, Report};
 
-/// Less than this share of a figure is never told: another run of the same may differ by it.
+/// The least change of a figure that is listed, as a share. Two equal runs may differ by less.
 const NOISE: f64 = 0.1;
 
-/// The earlier report.
+/// Reads the earlier report.
 ///
 /// # Errors
-/// I/O; Usage (64) when it is no report of `bench`.
+/// I/O; Usage (64) if it is not a report of `bench`.
 pub(crate) fn read(file: &Path, bench: &str) -> Result<Report> {
     let doing = || format!("reading the earlier report {}", file.display());
     let text = std::fs::read_to_string(file).or_fail_io(doing)?;
@@ -22,14 +22,14 @@ pub(crate) fn read(file: &Path, bench: &str) -> Result<Report> {
         return Ok(report);
     }
     Err(Failure::new(Exit::Usage, doing())
-        .because(format!("it is of nexus-bench {}, not of {bench}", report.bench)))
+        .because(format!("it is a report of nexus-bench {}, not of {bench}", report.bench)))
 }
 
-/// In words, a line a figure that has changed.
+/// Describes the changes, with one line for each figure.
 pub(crate) fn compare(earlier: &Report, now: &Report) -> String {
     let mut text = format!("\nAgainst {}:\n", moment(earlier.at));
     if earlier.settings != now.settings || earlier.machine.processor != now.machine.processor {
-        text.push_str("It was told otherwise or was on another machine: what follows may mean nothing.\n");
+        text.push_str("The settings or the machine differ, so the comparison may mean nothing.\n");
     }
     let mut changed = 0;
     for measure in &now.measures {
@@ -53,7 +53,7 @@ pub(crate) fn compare(earlier: &Report, now: &Report) -> String {
     text
 }
 
-/// `worse` or `better`, when the medians differ by more than what the runs of either differ among themselves.
+/// Returns `worse` or `better` if the medians differ by more than the runs of either.
 fn verdict(was: &Figure, is: &Figure) -> Option<&'static str> {
     let noise = NOISE.max(spread(was)).max(spread(is));
     let change = (is.value - was.value) / was.value.abs().max(f64::MIN_POSITIVE);
@@ -63,7 +63,7 @@ fn verdict(was: &Figure, is: &Figure) -> Option<&'static str> {
     Some(if (change > 0.0) == (is.better == Better::Higher) { "better" } else { "worse" })
 }
 
-/// How far the runs are from one another, as a share of the median.
+/// Returns the range of the runs, as a share of the median.
 fn spread(figure: &Figure) -> f64 {
     let least = figure.runs.iter().copied().fold(f64::INFINITY, f64::min);
     let most = figure.runs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_beyond_the_noise_is_told() {
+    fn only_changes_beyond_the_noise_are_listed() {
         let lower = |runs: &[f64]| Figure::lower("s", runs.to_vec());
         let higher = |runs: &[f64]| Figure::higher("1/s", runs.to_vec());
         assert_eq!(verdict(&lower(&[1.0, 1.0, 1.0]), &lower(&[1.05, 1.05, 1.05])), None);

@@ -1,27 +1,26 @@
-//! The machine that it was measured on.
+//! The machine of a measurement.
 
 use std::fmt;
 
 use nexus_cli::progress::human_bytes;
 use serde::{Deserialize, Serialize};
 
-/// What times depend on.
+/// The machine of a measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Machine {
-    /// As /proc/cpuinfo calls it.
+    /// Its name in /proc/cpuinfo.
     pub(crate) processor: String,
     pub(crate) processors: usize,
     /// Bytes.
     pub(crate) memory: u64,
     pub(crate) kernel: String,
-    /// How many wanted a processor, on average over a minute, before and after: what was measured on a busy machine says
-    /// little.
+    /// The load average of a minute, before and after. Measurements on a busy machine mean little.
     pub(crate) load_before: f64,
     pub(crate) load_after: f64,
 }
 
 impl Machine {
-    /// This one. What cannot be read is left empty: it is only told.
+    /// Describes this machine. Leaves empty what it cannot read.
     pub(crate) fn here() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let field = |text: &str, name: &str| {
@@ -41,7 +40,7 @@ impl Machine {
     }
 }
 
-/// The load of the last minute.
+/// Returns the load average of the last minute.
 pub(crate) fn load() -> f64 {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What was measured, by what, where: for people a table, for programs JSON, and what has changed since an earlier one.
+//! Reports: a table for people, JSON for programs, and the changes since an earlier report.
 
 mod against;
 mod machine;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::args::Output;
 use crate::report::machine::Machine;
 
-/// Which way is better.
+/// Whether a lower or a higher figure is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Better {
@@ -25,10 +25,10 @@ pub(crate) enum Better {
     Higher,
 }
 
-/// One number, as often as it was measured.
+/// One number, measured in one or more runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figure {
-    /// With its unit: `p95 ms`.
+    /// The name with its unit: `p95 ms`.
     pub(crate) name: String,
     /// The median of `runs`.
     pub(crate) value: f64,
@@ -36,53 +36,54 @@ pub(crate) struct Figure {
     pub(crate) better: Better,
 }
 
-/// What one thing came to.
+/// The figures of one subject.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measure {
     pub(crate) name: String,
     pub(crate) figures: Vec<Figure>,
 }
 
-/// All that was measured in one run.
+/// All measurements of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// Which subcommand.
+    /// The subcommand.
     pub(crate) bench: String,
     pub(crate) at: Timestamp,
     pub(crate) machine: Machine,
     pub(crate) versions: BTreeMap<String, String>,
-    /// What it was told: episodes, seed, rounds.
+    /// The settings: episodes, seed, rounds.
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) measures: Vec<Measure>,
-    /// What a reader has to know besides.
+    /// Notes for the reader.
     pub(crate) notes: Vec<String>,
-    /// What it is to be compared with.
+    /// The report to compare with.
     #[serde(skip)]
     earlier: Option<Box<Report>>,
 }
 
 impl Figure {
-    /// A figure of one or more runs; `name` ends with its unit.
+    /// Creates a figure of one or more runs. `name` ends with its unit.
     pub(crate) fn of(name: &str, runs: Vec<f64>, better: Better) -> Self {
         Self { name: name.to_owned(), value: median(&runs), runs, better }
     }
 
-    /// One of which less is better.
+    /// Creates a figure for which lower is better.
     pub(crate) fn lower(name: &str, runs: Vec<f64>) -> Self {
         Self::of(name, runs, Better::Lower)
     }
 
-    /// One of which more is better.
+    /// Creates a figure for which higher is better.
     pub(crate) fn higher(name: &str, runs: Vec<f64>) -> Self {
         Self::of(name, runs, Better::Higher)
     }
 }
 
 impl Report {
-    /// An empty one. The earlier one is read first: hours of measuring are not lost for a wrong name.
+    /// Creates an empty report. Reads the earlier one first, so that a wrong path fails before
+    /// hours of measuring.
     ///
     /// # Errors
-    /// Usage (64) when the earlier one is none of the same kind; I/O.
+    /// Usage (64) if the earlier one is of another kind; I/O.
     pub(crate) fn new(bench: &str, how: &Output) -> Result<Self> {
         let earlier = how.against.as_ref().map(|file| against::read(file, bench)).transpose()?;
         Ok(Self {
@@ -97,10 +98,10 @@ impl Report {
         })
     }
 
-    /// What `measure` puts into it, told, with progress on a terminal meanwhile.
+    /// Runs `measure`, which fills the report, and prints it. Shows progress on a terminal.
     ///
     /// # Errors
-    /// As [`Self::new`], `measure` and [`Self::tell`].
+    /// Same as [`Self::new`], `measure` and [`Self::print`].
     pub(crate) fn of(
         bench: &str,
         how: &Output,
@@ -111,29 +112,26 @@ impl Report {
         let outcome = measure(&mut report, &progress);
         progress.finish();
         outcome?;
-        report.tell(how)
+        report.print(how)
     }
 
-    /// Notes a setting.
+    /// Adds a setting.
     pub(crate) fn set(&mut self, name: &str, value: impl Display) {
         self.settings.insert(name.to_owned(), value.to_string());
     }
 
-    /// Adds what one thing came to.
+    /// Adds the figures of one subject.
     pub(crate) fn measured(&mut self, name: impl Into<String>, figures: Vec<Figure>) {
         self.measures.push(Measure { name: name.into(), figures });
     }
 
-    /// Notes what a reader has to know besides.
+    /// Adds a note for the reader.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
-    /// Prints it, and what has changed since an earlier one.
-    ///
-    /// # Errors
-    /// I/O.
-    pub(crate) fn tell(mut self, how: &Output) -> Result<()> {
+    /// Prints the report, and the changes since the earlier one.
+    pub(crate) fn print(mut self, how: &Output) -> Result<()> {
         self.machine.load_after = machine::load();
         if how.json {
             output::json(&self)?;
@@ -142,7 +140,7 @@ impl Report {
         }
         let Some(earlier) = &self.earlier else { return Ok(()) };
         let changes = against::compare(earlier, &self);
-        // Of JSON one object is expected on standard output.
+        // Standard output must have only the JSON object.
         if how.json {
             eprint!("{changes}");
             return Ok(());
@@ -170,7 +168,7 @@ impl Report {
     }
 }
 
-/// The median; of an even number the lower of the two in the middle; 0 of none.
+/// Returns the median; the lower of two middle numbers; 0 if there are none.
 fn median(runs: &[f64]) -> f64 {
     let mut sorted = runs.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -182,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_median_is_a_number_that_was_measured() {
+    fn a_median_is_a_measured_number() {
         let is = |runs: &[f64], expected: f64| (median(runs) - expected).abs() < 1e-12;
         assert!(is(&[3.0, 1.0, 2.0], 2.0) && is(&[4.0, 1.0], 1.0) && is(&[], 0.0));
     }

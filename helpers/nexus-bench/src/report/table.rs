@@ -1,10 +1,10 @@
-//! Tables for people: measures with the same figures make one, a row each.
+//! Tables for people. Consecutive measures with the same figures are the rows of one table.
 
 use nexus_cli::text::columns;
 
 use crate::report::Measure;
 
-/// All of them, in order.
+/// Formats `measures` as tables, in order.
 pub(crate) fn of(measures: &[Measure]) -> String {
     let mut text = String::new();
     for together in measures.chunk_by(|a, b| names(a) == names(b)) {
@@ -27,7 +27,7 @@ fn names(measure: &Measure) -> Vec<&str> {
     measure.figures.iter().map(|figure| figure.name.as_str()).collect()
 }
 
-/// Three digits that mean something, or all there are before the point.
+/// Formats a number with three significant digits, or all digits before the point.
 fn number(value: f64) -> String {
     let places = match value.abs() {
         v if v >= 100.0 => 0,
@@ -44,7 +44,7 @@ mod tests {
     use crate::report::Figure;
 
     #[test]
-    fn rows_of_a_kind_stand_together() {
+    fn measures_with_the_same_figures_share_a_table() {
         let measure = |name: &str, figure: &str| Measure {
             name: name.to_owned(),
             figures: vec![Figure::lower(figure, vec![1234.5])],
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_the_digits_that_mean_something() {
+    fn numbers_have_three_significant_digits() {
         assert_eq!([1234.5, 12.345, 1.2345, 0.012].map(number), ["1234", "12.3", "1.23", "0.012"]);
     }
 }
