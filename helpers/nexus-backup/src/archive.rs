@@ -1,4 +1,4 @@
-//! What PostgreSQL's own tools write: the archive of all but the copied rows, and the roles.
+//! The output of PostgreSQL's own tools: pg_dump's archive without the copied rows, and the roles.
 
 use std::collections::BTreeMap;
 
@@ -14,29 +14,29 @@ use nexus_fs::new_file::Stored;
 use nexus_postgres::quote;
 use nexus_postgres::server::Server;
 
-use crate::pipeline::{self, Passed};
+use crate::pipeline::{self, Streamed};
 use crate::setval::Setvals;
 use crate::snapshot::Snapshot;
 use crate::staging::Staging;
 use crate::tool::Tool;
 
-/// How every archive of pg_dump's custom format begins (`pg_backup_archiver.c`, WriteHead).
+/// The first bytes of an archive in pg_dump's custom format (`pg_backup_archiver.c`, WriteHead).
 const MAGIC: &[u8] = b"PGDMP";
 
-/// What is needed to run the tools.
+/// The tools and how to run them.
 pub(crate) struct Tools {
     pub(crate) server: Server,
     pub(crate) pg_dump: Tool,
     pub(crate) pg_dumpall: Tool,
-    /// Ends the wait for a tool that says nothing.
+    /// Ends the wait for a tool that writes nothing.
     pub(crate) stop: Stop,
 }
 
 impl Tools {
-    /// Chooses how each tool is run.
+    /// Chooses how to run each tool.
     ///
     /// # Errors
-    /// Settings (78).
+    /// Settings (78) if a configured command is blank.
     pub(crate) fn choose(
         server: Server,
         docker: &Client,
@@ -52,10 +52,10 @@ impl Tools {
         })
     }
 
-    /// Runs pg_dump in the snapshot, without the rows of the tables that are copied.
+    /// Runs pg_dump in the snapshot, without the rows of the copied tables.
     ///
     /// # Errors
-    /// The tool's last words; Unavailable (69) when what it wrote is no archive.
+    /// The tool's error; Unavailable (69) if its output is not an archive.
     pub(crate) fn dump(
         &self,
         snapshot: &Snapshot,
@@ -67,7 +67,7 @@ impl Tools {
         let mut arguments = vec![
             "--format=custom".to_owned(),
             "--compress=0".to_owned(),
-            // What names are given in; without it the patterns match nothing in a database of another encoding.
+            // The patterns below are UTF-8. Without this they match nothing in a database with another encoding.
             "--encoding=UTF8".to_owned(),
             format!("--lock-wait-timeout={LOCK_WAIT}"),
             format!("--snapshot={}", snapshot.postgres.snapshot),
@@ -85,23 +85,20 @@ impl Tools {
         };
         progress.doing("dumping definitions");
         let mut setvals = Setvals::default();
-        let look = |piece: &[u8]| setvals.take(piece);
-        let passed =
-            self.store(&self.pg_dump, &request, &arguments, DATABASE, staging, progress, MAGIC, look)?;
-        Ok((passed.stored, setvals.found()))
+        let inspect = |piece: &[u8]| setvals.take(piece);
+        let streamed =
+            self.store(&self.pg_dump, &request, &arguments, DATABASE, staging, progress, MAGIC, inspect)?;
+        Ok((streamed.stored, setvals.found()))
     }
 
     /// Runs pg_dumpall for the roles, without their passwords.
-    ///
-    /// # Errors
-    /// The tool's last words.
     pub(crate) fn dump_roles(&self, staging: &Staging, progress: &Progress) -> Result<Stored> {
         let arguments = ["--roles-only".to_owned(), "--no-role-passwords".to_owned()];
         progress.doing("dumping roles");
         let request = Request::DumpRoles {};
-        let passed =
+        let streamed =
             self.store(&self.pg_dumpall, &request, &arguments, ROLES, staging, progress, b"--", |_| ())?;
-        Ok(passed.stored)
+        Ok(streamed.stored)
     }
 
     #[expect(clippy::too_many_arguments, reason = "two callers above; a struct would only rename them")]
@@ -114,47 +111,53 @@ impl Tools {
         staging: &Staging,
         progress: &Progress,
         begins_with: &[u8],
-        mut look: impl FnMut(&[u8]),
-    ) -> Result<Passed> {
+        mut inspect: impl FnMut(&[u8]),
+    ) -> Result<Streamed> {
         let doing = || format!("dumping into {file}");
         let mut output = tool.start(request, arguments, &self.server, &self.stop)?;
         let mut head = Vec::new();
-        let ((), passed) = pipeline::run(staging.seal(file)?, file, |intake| {
-            let passed = pump(&mut output, 256 << 10, |piece| {
+        let ((), streamed) = pipeline::run(staging.create_encrypted(file)?, file, |intake| {
+            let streamed = pump(&mut output, 256 << 10, |piece| {
                 let missing = begins_with.len().saturating_sub(head.len()).min(piece.len());
                 head.extend_from_slice(&piece[..missing]);
                 progress.advance(piece.len() as u64);
-                look(piece);
+                inspect(piece);
                 Ok(intake.take(piece)?)
             });
-            passed.or_fail_io(doing).map_err(of_others)
+            streamed.or_fail_io(doing).map_err(mark_conflict)
         })?;
         if head != begins_with {
-            // An empty or strange output with exit 0 must never pass for a backup.
+            // A tool that exits with 0 after an empty or unknown output must not pass for a backup.
             return Err(Failure::new(Exit::Unavailable, doing())
-                .because("the tool succeeded, but what it wrote does not begin as it must")
-                .advise("See what runs as pg_dump: NEXUS_PG_DUMP, or journalctl -u 'nexus-docker@*'"));
+                .because("the tool succeeded, but its output is not in the expected format")
+                .advise(
+                    "See which command runs as pg_dump: NEXUS_PG_DUMP, or journalctl -u 'nexus-docker@*'",
+                ));
         }
-        Ok(passed)
+        Ok(streamed)
     }
 }
 
-/// pg_dump's messages when other sessions are in its way: --lock-wait-timeout has expired, the server ended a deadlock, or an
+/// pg_dump's messages about conflicts with other sessions: --lock-wait-timeout expired, the server broke a deadlock, or an
 /// object was dropped before pg_dump described it.
-const OTHERS: [&str; 4] = [
+const CONFLICTS: [&str; 4] = [
     "canceling statement due to statement timeout",
     "deadlock detected",
     "cache lookup failed for",
     "could not open relation with OID",
 ];
 
-/// A failure that other sessions cause may pass.
-fn of_others(failure: Failure) -> Failure {
-    let said = failure.to_string();
-    if OTHERS.iter().any(|words| said.contains(words)) { Failure::new(Exit::TryLater, said) } else { failure }
+/// Turns a failure that other sessions caused into TryLater (75).
+fn mark_conflict(failure: Failure) -> Failure {
+    let message = failure.to_string();
+    if CONFLICTS.iter().any(|words| message.contains(words)) {
+        Failure::new(Exit::TryLater, message)
+    } else {
+        failure
+    }
 }
 
-/// A value in a conninfo string (libpq, "Keyword/Value Connection Strings").
+/// Quotes a value for a conninfo string (libpq, "Keyword/Value Connection Strings").
 fn conninfo_value(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }

@@ -1,4 +1,4 @@
-//! What nexus-backup can be told.
+//! The command line and settings of nexus-backup.
 
 use std::path::PathBuf;
 
@@ -24,21 +24,21 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) backup_dir: BackupDir,
 
-    /// File with the age recipients that can read the sets, one a line
+    /// File with the age recipients that can read the sets, one per line
     #[arg(long, env = "NEXUS_RECIPIENTS", value_name = "FILE", default_value = "/etc/nexus/recipients.txt")]
     pub(crate) recipients: PathBuf,
 
-    /// Compression, 1 (fast) to 9 (small); more would cost more memory than a small machine has
+    /// Compression level, 1 (fast) to 9 (small); higher levels need more memory than a small machine has
     #[arg(long, env = "NEXUS_ZSTD_LEVEL", value_name = "LEVEL", default_value_t = 2,
           value_parser = clap::value_parser!(i32).range(1..=9))]
     pub(crate) zstd_level: i32,
 
-    /// Tables copied at once, 1 to 16
+    /// Tables to copy at once, 1 to 16
     #[arg(long, env = "NEXUS_BACKUP_JOBS", value_name = "NUMBER", default_value_t = 2,
           value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) jobs: u8,
 
-    /// Whether Redis is backed up; auto: when some key has no time to live
+    /// Whether to back up Redis; auto: if any key has no time to live
     #[arg(long, env = "NEXUS_BACKUP_REDIS", value_name = "WHEN", default_value = "auto")]
     pub(crate) redis: WhenRedis,
 
@@ -69,15 +69,15 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) rotate_only: bool,
 
-    /// Take no backup; accept that the newest set holds less than older ones, so that these rotate away again
+    /// Take no backup; accept that the newest set holds less than older ones, and let rotation remove those again
     #[arg(long, conflicts_with_all = ["rotate_only", "dry_run", "new_directory"])]
     pub(crate) accept_smaller: bool,
 
-    /// Accept another directory than the one that sets were written to at this path; numbers go on
+    /// Accept a new directory at the path of the one that held the sets; set numbers continue
     #[arg(long)]
     pub(crate) new_directory: bool,
 
-    /// Only say what would be backed up, how, how large, and whether it fits
+    /// Print what would be backed up, how, its size, and whether it fits; write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
@@ -86,12 +86,12 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
-/// When Redis is backed up.
+/// When to back up Redis.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenRedis {
-    /// When some key has no time to live: it would be lost otherwise. Where it cannot be read, the set lacks it and says so.
+    /// If any key has no time to live. If Redis cannot be read, the set lacks it and says so.
     Auto,
-    /// Always; where it cannot be read there is no backup.
+    /// Always. If Redis cannot be read, the backup fails.
     Yes,
     /// Never.
     No,
@@ -99,7 +99,7 @@ pub(crate) enum WhenRedis {
 
 #[cfg(test)]
 mod tests {
-    /// Manual page, completions, .env.example and units say what the command line says.
+    /// The manual page, the completions, .env.example and the units agree with the command line.
     #[test]
     fn documented() -> nexus_pages::Result {
         nexus_pages::helper::<super::Args>()

@@ -1,4 +1,4 @@
-//! One table's rows: COPY … TO STDOUT in the shared snapshot, through the pipeline into the set.
+//! Copies a table's rows: COPY … TO STDOUT in the shared snapshot, through the pipeline, into the set.
 
 use nexus_backup_set::manifest::{LARGE_OBJECT_QUERY, LargeObjects, Table, pin_session};
 use nexus_cli::failure::{Exit, Result};
@@ -16,17 +16,17 @@ use crate::pipeline;
 use crate::snapshot::{APPLICATION, Snapshot};
 use crate::staging::Staging;
 
-/// A session that sees the shared snapshot and locks every table now: later it might wait behind a session that waits for
+/// Opens a session in the shared snapshot. It locks every table at once: later it might wait behind a session that waits for
 /// the snapshot's locks.
 ///
 /// # Errors
-/// TryLater (75) when another session holds an exclusive lock, else the server's.
+/// TryLater (75) if another session holds an exclusive lock.
 pub(crate) fn session(server: &Server, snapshot: &Snapshot, stop: &Stop) -> Result<RawSession> {
     let postgres = &snapshot.postgres;
     let mut session = RawSession::connect(server, &postgres.database, APPLICATION, stop)?;
     session.stand_back()?;
     session.execute("preparing the session", &pin_session(&postgres.properties.encoding))?;
-    session.execute("preparing the session", &format!("SET lock_timeout = '{}'", locks::PATIENCE))?;
+    session.execute("preparing the session", &format!("SET lock_timeout = '{}'", locks::LOCK_TIMEOUT))?;
     session.execute(
         "joining the snapshot",
         &format!(
@@ -45,10 +45,7 @@ pub(crate) fn session(server: &Server, snapshot: &Snapshot, stop: &Stop) -> Resu
     Ok(session)
 }
 
-/// Copies table number `number` of the set.
-///
-/// # Errors
-/// The server's or the disk's, naming the table.
+/// Copies a table into the set's file number `number`.
 pub(crate) fn copy_table(
     session: &mut RawSession,
     number: usize,
@@ -70,7 +67,7 @@ pub(crate) fn copy_table(
     let doing = format!("dumping {}.{}", table.schema, table.table);
     progress.doing(&doing);
     let sql = table.copy_out();
-    let (copied, passed) = pipeline::run(staging.seal(&table.file)?, &table.file, |intake| {
+    let (copied, streamed) = pipeline::run(staging.create_encrypted(&table.file)?, &table.file, |intake| {
         session.copy_out(&doing, &sql, |piece| {
             progress.advance(piece.len() as u64);
             intake.take(piece)
@@ -78,14 +75,11 @@ pub(crate) fn copy_table(
     })?;
     table.rows = copied.rows;
     table.bytes = copied.bytes;
-    table.sha256 = passed.sha256;
-    Ok((table, passed.stored))
+    table.sha256 = streamed.sha256;
+    Ok((table, streamed.stored))
 }
 
-/// Digest of all large objects; pg_dump carries the objects themselves.
-///
-/// # Errors
-/// The server's.
+/// Computes the digest of all large objects. pg_dump's archive holds the objects themselves.
 pub(crate) fn digest_large_objects(
     session: &mut RawSession,
     count: u64,

@@ -1,4 +1,4 @@
-//! The job: lock, sweep, look, check that it fits, write the set, publish it, rotate.
+//! The backup job: lock the directory, sweep it, check the space, write the set, publish it, rotate.
 
 use std::time::Instant;
 
@@ -22,45 +22,45 @@ use crate::archive::Tools;
 use crate::args::Args;
 use crate::ledger;
 use crate::redis;
+use crate::retry::{self, GiveWay};
 use crate::rotation;
 use crate::snapshot::Snapshot;
 use crate::space;
 use crate::staging::Staging;
-use crate::tries::{self, GiveWay};
 use crate::write::{self, Written};
 
-/// What a run has done.
+/// The result of a run.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Done {
+pub(crate) struct Summary {
     /// Name of the set.
     pub(crate) set: String,
-    /// Where it is.
+    /// Path of the set.
     pub(crate) path: String,
-    /// Bytes of its files.
+    /// Size of the set's files, in bytes.
     pub(crate) bytes: u64,
-    /// Rows of all tables.
+    /// Number of rows in all tables.
     pub(crate) rows: u64,
-    /// Tables.
+    /// Number of tables.
     pub(crate) tables: usize,
-    /// Whether Redis's snapshot is in it.
+    /// Whether the set holds Redis's snapshot.
     pub(crate) redis: bool,
-    /// Why it is not, although it was wanted.
+    /// Why the set lacks Redis's snapshot, although it was wanted.
     pub(crate) redis_missing: Option<String>,
     /// What the server has and the set lacks.
     pub(crate) left_out: Option<LeftOut>,
-    /// What needs a search_path when the set is restored.
+    /// Objects that need a search_path when the set is restored.
     pub(crate) bare_names: Vec<BareNames>,
-    /// Microseconds the whole run took.
+    /// Duration of the run, in microseconds.
     pub(crate) usec: u64,
-    /// Sets that rotation removed.
+    /// Names of the sets that rotation removed.
     pub(crate) removed: Vec<String>,
 }
 
 /// Writes one set and rotates.
 ///
 /// # Errors
-/// The first failure; then no new name is in the backup directory and old sets are untouched.
-pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done> {
+/// The first failure. The backup directory then has no new set, and the old sets are unchanged.
+pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Summary> {
     let began = Instant::now();
     let homes = Homes::of_this_machine();
     let directory = open(args, &homes)?;
@@ -71,8 +71,8 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done>
     let recipients = keys::recipients(&args.recipients)?;
 
     let server = Server::from_settings(&args.server)?;
-    let Made { name, staging, written, stored_bytes, forgotten } =
-        tries::until_undisturbed(progress, stop, |stop, give_way| {
+    let Unpublished { name, staging, written, stored_bytes, forgotten } =
+        retry::with_retries(progress, stop, |stop, give_way| {
             attempt(args, progress, stop, give_way, &directory, highest, &recipients, &server, began)
         })?;
 
@@ -84,16 +84,16 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Done>
     let last = Last { sequence: name.sequence, database_bytes: stored_bytes, set_bytes: bytes };
     remember(&homes, &directory, name, last);
     let removed = rotate(&directory, args, Some((name, size_of(&written, forgotten))))?;
-    Ok(done(name, &path, &written, removed, began))
+    Ok(summary(name, &path, &written, removed, began))
 }
 
 /// A set that is not published yet.
-struct Made {
+struct Unpublished {
     name: SetName,
     staging: Staging,
     written: Written,
     stored_bytes: u64,
-    /// Rows that had been forgotten by then.
+    /// Rows forgotten before the snapshot, by the ledger.
     forgotten: u64,
 }
 
@@ -109,14 +109,14 @@ fn attempt(
     recipients: &[Recipient],
     server: &Server,
     began: Instant,
-) -> Result<Made> {
+) -> Result<Unpublished> {
     let docker = docker_client(args, stop);
     let tools =
         Tools::choose(server.clone(), &docker, args.pg_dump.as_deref(), args.pg_dumpall.as_deref(), stop)?;
-    let redis = redis::look(args.redis, &args.redis_socket)?;
+    let redis = redis::inspect(args.redis, &args.redis_socket)?;
 
     progress.doing("opening the snapshot");
-    // For this try only: when it ends, so do its sessions and their locks.
+    // One runtime per try: dropping it ends the try's sessions and releases their locks.
     let runtime = runtime()?;
     let settled = ledger::lines(&args.purge_ledger)?;
     let forgotten = rows_gone(&args.purge_ledger, None)?;
@@ -142,7 +142,7 @@ fn attempt(
         began,
         give_way,
     })?;
-    Ok(Made { name, staging, written, stored_bytes, forgotten })
+    Ok(Unpublished { name, staging, written, stored_bytes, forgotten })
 }
 
 fn docker_client(args: &Args, stop: &Stop) -> Client {
@@ -157,10 +157,10 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .or_fail(Exit::Software, || "starting the runtime")
 }
 
-/// The directory of the settings, if it is the one that sets were written to, or the owner wants a new one.
+/// Opens the backup directory. Refuses one that sets were not written to, unless the owner accepts a new one.
 ///
 /// # Errors
-/// Settings (78) when there is none, or another directory at that path.
+/// Settings (78) if there is no directory, or another one, at the path.
 pub(crate) fn open(args: &Args, homes: &Homes) -> Result<BackupDirectory> {
     let directory = BackupDirectory::at(&args.backup_dir)?;
     if !args.new_directory {
@@ -169,7 +169,7 @@ pub(crate) fn open(args: &Args, homes: &Homes) -> Result<BackupDirectory> {
     Ok(directory)
 }
 
-/// Notes the set's number and its size for the next run. The set is complete even if that cannot be written.
+/// Records the set's number and size for the next run. A failure here is only logged: the set is complete.
 fn remember(homes: &Homes, directory: &BackupDirectory, name: SetName, last: Last) {
     let in_directory = directory.remembered().and_then(|mut remembered| {
         remembered.last = last;
@@ -187,10 +187,10 @@ fn size_of(written: &Written, forgotten: u64) -> Size {
     Size::of(tables.map(|table| (table.schema.as_str(), table.table.as_str(), table.rows)), forgotten)
 }
 
-/// Rotates without taking a backup; gives the names of what was removed.
+/// Rotates without taking a backup; returns the names of the removed sets.
 ///
 /// # Errors
-/// I/O, or TryLater (75) while something else writes there.
+/// TryLater (75) while another program holds the directory's lock; I/O.
 pub(crate) fn rotate_only(args: &Args) -> Result<Vec<String>> {
     let homes = Homes::of_this_machine();
     let directory = open(args, &homes)?;
@@ -204,7 +204,7 @@ pub(crate) fn rotate_only(args: &Args) -> Result<Vec<String>> {
 /// Accepts that the newest set holds less than older ones; returns its name.
 ///
 /// # Errors
-/// Usage (64) when there is no set, Settings (78) for another directory than the known one, TryLater (75), I/O.
+/// Usage (64) if there is no set; Settings (78) if the directory is not the known one; TryLater (75); I/O.
 pub(crate) fn accept_smaller(args: &Args) -> Result<SetName> {
     let directory = open(args, &Homes::of_this_machine())?;
     let _lock = Lock::take(directory.path(), "nexus-backup --accept-smaller")?;
@@ -217,14 +217,14 @@ fn rotate(directory: &BackupDirectory, args: &Args, new: Option<(SetName, Size)>
     Ok(removed.iter().map(|set| set.name.to_string()).collect())
 }
 
-fn done(
+fn summary(
     name: SetName,
     path: &std::path::Path,
     written: &Written,
     removed: Vec<String>,
     began: Instant,
-) -> Done {
-    Done {
+) -> Summary {
+    Summary {
         set: name.to_string(),
         path: path.display().to_string(),
         bytes: written.bytes(),

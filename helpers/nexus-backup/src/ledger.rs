@@ -1,4 +1,4 @@
-//! The purge ledger's part of a set: without it a restore on a new machine would bring back what was forgotten.
+//! Backs up the purge ledger. Without it a restore on a new machine would bring back forgotten episodes.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -15,10 +15,8 @@ use secrecy::ExposeSecret;
 
 use crate::staging::Staging;
 
-/// How many lines the ledger has by now. Asked before the snapshot is opened: what those say is done is not in the set.
-///
-/// # Errors
-/// I/O.
+/// Counts the lines of the ledger. The caller does so before it opens the snapshot: rows that those lines record as deleted
+/// are not in the set.
 pub(crate) fn lines(path: &Path) -> Result<u64> {
     let mut lines = 0;
     each_line(path, |_| {
@@ -28,47 +26,44 @@ pub(crate) fn lines(path: &Path) -> Result<u64> {
     Ok(lines)
 }
 
-/// Copies the ledger and its keys into the set, after the snapshot was opened. It is not checked: a backup is made of what
-/// there is, and nexus-purge complains of a ledger that is damaged.
-///
-/// # Errors
-/// I/O.
+/// Copies the ledger and its keys into the set, after the snapshot was opened. Does not check the ledger: nexus-purge reports
+/// a damaged one.
 pub(crate) fn back_up(
     path: &Path,
     settled: u64,
     staging: &Staging,
     files: &mut BTreeMap<String, Stored>,
 ) -> Result<Option<Ledger>> {
-    let mut sealed = None;
+    let mut copy = None;
     let (mut lines, mut hasher) = (0, Hasher::default());
     each_line(path, |line| {
-        if sealed.is_none() {
-            sealed = Some(staging.seal(LEDGER)?);
+        if copy.is_none() {
+            copy = Some(staging.create_encrypted(LEDGER)?);
         }
-        if let Some(sealed) = &mut sealed {
-            sealed.write_all(line).or_fail_io(|| format!("writing {LEDGER}"))?;
+        if let Some(copy) = &mut copy {
+            copy.write_all(line).or_fail_io(|| format!("writing {LEDGER}"))?;
         }
         hasher.update(line);
         lines += 1;
         Ok(())
     })?;
-    let Some(sealed) = sealed else { return Ok(None) };
-    files.insert(LEDGER.to_owned(), sealed.finish()?);
+    let Some(copy) = copy else { return Ok(None) };
+    files.insert(LEDGER.to_owned(), copy.finish()?);
     match Keys::read() {
         Ok(keys) => {
             let text = keys.to_text();
             files.insert(
                 LEDGER_KEY.to_owned(),
-                staging.write_sealed(LEDGER_KEY, text.expose_secret().as_bytes())?,
+                staging.write_encrypted(LEDGER_KEY, text.expose_secret().as_bytes())?,
             );
         }
-        // A set without it is better than no set: the ledger's cutoffs are in the clear.
+        // A set without the keys is better than no set: the ledger's cutoffs are readable without them.
         Err(failure) => log::warn!("{failure}. The set has the purge ledger, but not its key"),
     }
     Ok(Some(Ledger { settled, lines, sha256: hasher.finish() }))
 }
 
-/// Hands each line that is finished to `take`, with its line feed. A ledger that was never written has none.
+/// Passes each complete line to `take`, with its line feed. A missing ledger has no lines.
 fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let doing = || format!("reading the purge ledger {}", path.display());
     let mut input = match disk::open(path) {

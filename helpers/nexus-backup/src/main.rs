@@ -9,6 +9,7 @@ mod ledger;
 mod pipeline;
 mod plan;
 mod redis;
+mod retry;
 mod rotation;
 mod setval;
 mod snapshot;
@@ -16,7 +17,6 @@ mod space;
 mod staging;
 mod stock;
 mod tool;
-mod tries;
 mod watch;
 mod write;
 
@@ -31,7 +31,7 @@ use nexus_cli::stop::Stop;
 use nexus_cli::text::{printable_json, printable_lines};
 
 use crate::args::Args;
-use crate::job::Done;
+use crate::job::Summary;
 
 fn main() -> ExitCode {
     let _journal = journal::init("nexus-backup");
@@ -78,7 +78,7 @@ fn rotate_only(args: &Args) -> Result<()> {
     print(args.json, &removed, &lines.concat())
 }
 
-fn report(done: &Done) {
+fn report(done: &Summary) {
     let seconds = done.usec / 1_000_000;
     let tenths = done.usec / 100_000 % 10;
     log::info!(
@@ -116,7 +116,7 @@ fn report(done: &Done) {
     }
 }
 
-/// The result on standard output: an object for programs, or text for people.
+/// Prints the result: a JSON object for programs, or text for people.
 fn print(json: bool, value: &impl serde::Serialize, text: &str) -> Result<()> {
     use std::io::Write;
     let doing = || "writing to standard output";

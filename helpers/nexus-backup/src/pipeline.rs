@@ -1,5 +1,5 @@
-//! One file's pipeline: a thread reads and hashes, a second compresses, encrypts and writes, so that both cores of a
-//! small machine work at once. What lies between them is bounded: memory stays flat.
+//! The pipeline of a file: one thread reads and hashes, another compresses, encrypts and writes, so that both cores of a
+//! small machine work. The queue between them is bounded, and so is the memory.
 
 use std::io::Write;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -10,13 +10,13 @@ use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_digest::{Digest, Hasher};
 use nexus_fs::new_file::Stored;
 
-/// Bytes that travel as one.
+/// Size of a chunk, in bytes.
 const CHUNK: usize = 256 << 10;
 
-/// Chunks that may lie between the two threads.
-const BETWEEN: usize = 4;
+/// Chunks in the queue between the two threads, at most.
+const QUEUE: usize = 4;
 
-/// The reading end: takes bytes in any portion, hashes them, and sends them on in chunks.
+/// The pipeline's input: takes bytes in pieces of any size, hashes them, and passes them on in chunks.
 pub(crate) struct Intake {
     chunk: Vec<u8>,
     to_writer: SyncSender<Vec<u8>>,
@@ -24,13 +24,13 @@ pub(crate) struct Intake {
     bytes: u64,
 }
 
-/// What went through.
-pub(crate) struct Passed {
-    /// Of the plain bytes.
+/// The result of a pipeline.
+pub(crate) struct Streamed {
+    /// Digest of the plain bytes.
     pub(crate) sha256: Digest,
-    /// Plain bytes.
+    /// Number of plain bytes.
     pub(crate) bytes: u64,
-    /// The file as it is on the disk.
+    /// The file on disk.
     pub(crate) stored: Stored,
 }
 
@@ -38,7 +38,7 @@ impl Intake {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// When the writer has failed; its own failure is the one that [`run`] gives.
+    /// If the writer has failed. [`run`] returns the writer's own failure.
     pub(crate) fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.bytes += bytes.len() as u64;
         while !bytes.is_empty() {
@@ -59,16 +59,16 @@ impl Intake {
     }
 }
 
-/// Runs `read`, which feeds the intake, while what it feeds is written to `file`.
+/// Runs `read`, which feeds the intake, and writes those bytes to `file` in another thread.
 ///
 /// # Errors
-/// The writer's failure if it failed (the reader then only noticed it), else the reader's.
+/// The writer's failure if it failed, else the reader's.
 pub(crate) fn run<T>(
     mut file: EncryptedWriter,
     path: &str,
     read: impl FnOnce(&mut Intake) -> Result<T>,
-) -> Result<(T, Passed)> {
-    let (to_writer, chunks) = sync_channel::<Vec<u8>>(BETWEEN);
+) -> Result<(T, Streamed)> {
+    let (to_writer, chunks) = sync_channel::<Vec<u8>>(QUEUE);
     thread::scope(|scope| {
         let writer = scope.spawn(move || {
             for chunk in chunks {
@@ -89,10 +89,10 @@ pub(crate) fn run<T>(
         let written: Result<EncryptedWriter> = writer
             .join()
             .map_err(|_| Failure::new(Exit::Software, format!("the writer of {path} panicked")))?;
-        // Order matters: a writer that failed is the cause of a reader's failure, never the other way round.
+        // The writer first: its failure makes the reader fail, never the other way round.
         let file = written?;
         let done = read?;
         let stored = file.finish()?;
-        Ok((done, Passed { sha256: hasher.finish(), bytes, stored }))
+        Ok((done, Streamed { sha256: hasher.finish(), bytes, stored }))
     })
 }

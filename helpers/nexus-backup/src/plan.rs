@@ -1,4 +1,4 @@
-//! `--dry-run`: what would be backed up, how, how large, and whether it fits. Writes nothing.
+//! `--dry-run`: reports what a backup would hold, its size, and whether it fits. Writes nothing.
 
 use nexus_backup_set::directory::BackupDirectory;
 use nexus_backup_set::home::Homes;
@@ -16,7 +16,7 @@ use crate::rotation;
 use crate::snapshot::Snapshot;
 use crate::space;
 
-/// What a run would do.
+/// The plan of a backup.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Plan {
     tables: Vec<PlannedTable>,
@@ -25,9 +25,9 @@ pub(crate) struct Plan {
     /// Why the set would lack Redis although it is wanted.
     redis_missing: Option<String>,
     recipients: usize,
-    /// Bytes of the tables in the database.
+    /// Size of the tables in the database.
     stored_bytes: u64,
-    /// Bytes the set is expected to take.
+    /// Expected size of the set.
     needed_bytes: u64,
     free_bytes: u64,
     fits: bool,
@@ -38,22 +38,22 @@ pub(crate) struct Plan {
 struct PlannedTable {
     schema: String,
     table: String,
-    /// As the planner believes; `None` when it does not know.
+    /// PostgreSQL's estimate; `None` if it has none.
     rows: Option<u64>,
     bytes: u64,
     format: &'static str,
     text_because: Option<String>,
 }
 
-/// Looks at everything a run would look at.
+/// Makes the plan.
 ///
 /// # Errors
-/// As a run, but for the space, which is reported.
+/// Those of [`job::run`], except lack of space, which the plan reports.
 pub(crate) fn plan(args: &Args) -> Result<Plan> {
     let recipients = keys::recipients(&args.recipients)?.len();
     let directory = job::open(args, &Homes::of_this_machine())?;
     let server = Server::from_settings(&args.server)?;
-    let (redis, redis_missing) = match redis::look(args.redis, &args.redis_socket)? {
+    let (redis, redis_missing) = match redis::inspect(args.redis, &args.redis_socket)? {
         Part::NotWanted => (false, None),
         Part::Wanted(_) => (true, None),
         Part::Missing(why) => (false, Some(why)),
@@ -76,8 +76,8 @@ pub(crate) fn plan(args: &Args) -> Result<Plan> {
             .map(|table| PlannedTable {
                 schema: table.name.schema,
                 table: table.name.table,
-                // Below zero: the planner has never counted.
-                rows: u64::try_from(table.rows_believed).ok(),
+                // A negative estimate: the table was never analyzed.
+                rows: u64::try_from(table.estimated_rows).ok(),
                 bytes: table.stored_bytes,
                 format: table.format.as_str(),
                 text_because: table.text_because,
@@ -94,7 +94,7 @@ fn would_remove(directory: &BackupDirectory, args: &Args) -> Result<Vec<String>>
         .collect())
 }
 
-/// What rotation would do with a set.
+/// Rotation's decision about a set.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct PlannedSet {
     set: String,
@@ -102,10 +102,7 @@ pub(crate) struct PlannedSet {
     reason: String,
 }
 
-/// What `--rotate-only` would do, oldest set first.
-///
-/// # Errors
-/// I/O.
+/// Returns what `--rotate-only` would do, oldest set first.
 pub(crate) fn rotation_plan(args: &Args) -> Result<Vec<PlannedSet>> {
     let directory = job::open(args, &Homes::of_this_machine())?;
     let planned = rotation::plan(&directory, args)?.into_iter().map(|(set, decision)| PlannedSet {
@@ -117,14 +114,14 @@ pub(crate) fn rotation_plan(args: &Args) -> Result<Vec<PlannedSet>> {
 }
 
 impl PlannedSet {
-    /// For a person.
+    /// Formats it for people.
     pub(crate) fn to_text(&self) -> String {
         format!("{}  {}\n", self.set, self.reason)
     }
 }
 
 impl Plan {
-    /// For a person.
+    /// Formats it for people.
     pub(crate) fn to_text(&self) -> String {
         let mut text = format!("{:>12} {:>12}  {:6} table\n", "rows (about)", "size", "how");
         for table in &self.tables {
@@ -150,7 +147,7 @@ impl Plan {
         }
         let verdict = if self.fits { "it fits" } else { "it does NOT fit" };
         text.push_str(&format!(
-            "needs about {}, free are {}: {verdict}\n",
+            "needs about {}, {} are free: {verdict}\n",
             human_bytes(self.needed_bytes),
             human_bytes(self.free_bytes)
         ));

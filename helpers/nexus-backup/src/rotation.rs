@@ -1,4 +1,4 @@
-//! Rotation: the plan says which sets have become too old, this removes them.
+//! Rotation: decides which sets are too old, and removes them.
 
 use std::path::Path;
 
@@ -16,10 +16,7 @@ use nexus_ledger::rows_gone;
 
 use crate::args::Args;
 
-/// What rotation makes of every set in the directory, oldest first.
-///
-/// # Errors
-/// I/O.
+/// Returns rotation's decision about every set in the directory, oldest first.
 pub(crate) fn plan(directory: &BackupDirectory, args: &Args) -> Result<Vec<(SetEntry, RotationDecision)>> {
     let sets = directory.sets()?;
     let names: Vec<_> = sets.iter().map(|set| set.name).collect();
@@ -42,7 +39,7 @@ fn decided(
     sets.into_iter().zip(decisions).collect()
 }
 
-/// What is known of the sets, including `new`.
+/// Collects what is known about the sets, including `new`.
 fn known(
     directory: &BackupDirectory,
     args: &Args,
@@ -57,11 +54,10 @@ fn known(
     Ok(known)
 }
 
-/// Removes the sets that are too old, but none that holds rows which the newest one lacks. `new` is the set that was just
-/// written.
+/// Removes the sets that are too old, except those with rows that the newest set lacks. `new` is the set just written.
 ///
 /// # Errors
-/// I/O; what was not removed is tried again next time.
+/// I/O. The next run tries again to remove the rest.
 pub(crate) fn rotate(
     directory: &BackupDirectory,
     args: &Args,
@@ -94,7 +90,7 @@ pub(crate) fn rotate(
     Ok(removed)
 }
 
-/// The sizes of the sets, for the next run and for nexus-health. Where they cannot be written, that run knows less.
+/// Records the sizes of the sets for the next run and for nexus-health. A failure here is only logged.
 fn remember(directory: &BackupDirectory, known: &Known) {
     let written = directory.remembered().and_then(|before| {
         let mut remembered = before.clone();
@@ -121,7 +117,7 @@ fn warn_of_missing_rows(names: &[SetName], known: &Known) {
 /// Accepts that the newest set holds less than older ones; returns its name.
 ///
 /// # Errors
-/// Usage (64) when there is no set; I/O.
+/// Usage (64) if there is no set; I/O.
 pub(crate) fn accept_smaller(directory: &BackupDirectory) -> Result<SetName> {
     let newest = directory.find("latest")?.name;
     let mut remembered = directory.remembered()?;
@@ -131,16 +127,13 @@ pub(crate) fn accept_smaller(directory: &BackupDirectory) -> Result<SetName> {
     Ok(newest)
 }
 
-/// Removes what killed runs left; the caller holds the lock.
-///
-/// # Errors
-/// I/O.
+/// Removes the remains of killed runs. The caller holds the lock.
 pub(crate) fn sweep(directory: &BackupDirectory) -> Result<()> {
     for path in directory.leftovers()? {
         remove(&path)?;
         log::info!(
             MESSAGE_ID = message_id::PARTIAL_SWEPT, NEXUS_JOB = "backup";
-            "removed {}, which a run that was killed had left", path.display()
+            "removed {}, left by a run that was killed", path.display()
         );
     }
     Ok(())

@@ -1,22 +1,22 @@
-//! What pg_dump's archive sets the sequences to, found in its stream: `SELECT pg_catalog.setval('public.s', 7, true);` is how
-//! the entries of the kind SEQUENCE SET read (`pg_dump.c`, dumpSequenceData).
+//! Finds the values to which pg_dump's archive sets the sequences, in the archive's stream. An entry SEQUENCE SET has the
+//! form `SELECT pg_catalog.setval('public.s', 7, true);` (`pg_dump.c`, dumpSequenceData).
 
 use std::collections::BTreeMap;
 
 use nexus_backup_set::manifest::SequenceState;
 use nexus_postgres::quote;
 
-const BEGINNING: &[u8] = b"SELECT pg_catalog.setval('";
+const PREFIX: &[u8] = b"SELECT pg_catalog.setval('";
 
-const END: &[u8] = b");";
+const SUFFIX: &[u8] = b");";
 
-/// The longest statement that is understood, in bytes: two names of 63 bytes, every one doubled twice, and a number.
+/// The longest statement to parse, in bytes: two names of 63 bytes with every byte doubled twice, and a number.
 const LONGEST: usize = 600;
 
-/// Finds the statements in a stream that comes in pieces.
+/// Finds the statements in a stream that arrives in pieces.
 #[derive(Default)]
 pub(crate) struct Setvals {
-    /// What may be the beginning of a statement.
+    /// Bytes that may be the beginning of a statement.
     rest: Vec<u8>,
     found: BTreeMap<String, Vec<SequenceState>>,
 }
@@ -27,33 +27,35 @@ impl Setvals {
         self.rest.extend_from_slice(piece);
         let bytes = std::mem::take(&mut self.rest);
         let mut left = &bytes[..];
-        while let Some(at) = left.windows(BEGINNING.len()).position(|window| window == BEGINNING) {
-            let after = &left[at + BEGINNING.len()..];
+        while let Some(at) = left.windows(PREFIX.len()).position(|window| window == PREFIX) {
+            let after = &left[at + PREFIX.len()..];
             let statement = &after[..after.len().min(LONGEST)];
             if let Some((name, state)) = parse(statement) {
                 let states = self.found.entry(name).or_default();
                 if !states.contains(&state) {
                     states.push(state);
                 }
-            } else if statement.len() < LONGEST && !statement.windows(END.len()).any(|window| window == END) {
-                // It goes on in the next piece.
+            } else if statement.len() < LONGEST
+                && !statement.windows(SUFFIX.len()).any(|window| window == SUFFIX)
+            {
+                // The statement continues in the next piece.
                 self.rest = left[at..].to_vec();
                 return;
             }
             left = after;
         }
-        self.rest = left[left.len().saturating_sub(BEGINNING.len() - 1)..].to_vec();
+        self.rest = left[left.len().saturating_sub(PREFIX.len() - 1)..].to_vec();
     }
 
-    /// The states by quoted qualified name.
+    /// Returns the states by quoted qualified name.
     pub(crate) fn found(self) -> BTreeMap<String, Vec<SequenceState>> {
         self.found
     }
 }
 
-/// `public.s', 7, true);`
+/// Parses `public.s', 7, true);`.
 fn parse(statement: &[u8]) -> Option<(String, SequenceState)> {
-    let end = statement.windows(END.len()).position(|window| window == END)?;
+    let end = statement.windows(SUFFIX.len()).position(|window| window == SUFFIX)?;
     let statement = std::str::from_utf8(&statement[..end]).ok()?;
     let (literal, values) = statement.rsplit_once("', ")?;
     let (last_value, is_called) = values.split_once(", ")?;
@@ -64,7 +66,7 @@ fn parse(statement: &[u8]) -> Option<(String, SequenceState)> {
     rest.is_empty().then(|| (quote::qualified(&schema, &name), state))
 }
 
-/// An identifier, quoted or not, and what follows.
+/// Parses an identifier, quoted or not. Returns it and the rest.
 fn identifier(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find('.').unwrap_or(text.len());
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn each_sequence_is_found_whatever_its_name() {
+    fn sequences_with_any_name_are_found() {
         let stream = b"\x00\x01SELECT pg_catalog.setval('public.s', 7, true);\n\x00SELECT pg_catalog.setval(\
             \x00SELECT pg_catalog.setval('\"A ''b\".\"c\"\".);d\", -3, false);\nSELECT pg_catalog.setval('public.s', 9, true);\n";
         let of_s = states(&[(7, true), (9, true)]);
@@ -114,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_pieces_do_not_matter(before in proptest::collection::vec(any::<u8>(), 0..700), piece in 1usize..900) {
+        fn statements_are_found_however_the_stream_is_cut(before in proptest::collection::vec(any::<u8>(), 0..700), piece in 1usize..900) {
             let mut stream = before;
             stream.extend_from_slice(b"SELECT pg_catalog.setval('public.s', 7, true);\n and more");
             stream.extend(std::iter::repeat_n(b'S', 700));

@@ -1,7 +1,8 @@
-//! One snapshot for all of a set: a repeatable-read transaction that exports it and stays open.
+//! The snapshot of a set: a repeatable-read transaction that exports it and stays open.
 //!
-//! All tables are locked before it is taken, because a snapshot does not cover everything: see [`locks`]. A second session,
-//! which sees what is committed now, lists the tables first, checks afterwards that they are unchanged, and watches the locks.
+//! nexus-backup locks all tables before it takes the snapshot, because a snapshot does not cover everything: see [`locks`].
+//! A second session outside the snapshot lists the tables first, checks afterwards that they are unchanged, and watches the
+//! locks.
 
 use std::collections::BTreeMap;
 
@@ -18,31 +19,31 @@ use crate::catalog::locks::{self, Refusal};
 use crate::catalog::tables::TablePlan;
 use crate::catalog::{bare_names, database, left_out, role, tables};
 
-/// What the jobs' sessions are called in pg_stat_activity.
+/// The application_name of this program's sessions.
 pub(crate) const APPLICATION: &str = "nexus-backup";
 
-/// The oldest server that is supported, as `server_version_num`.
+/// The oldest supported server, as `server_version_num`.
 const OLDEST: u32 = 150_000;
 
-/// How often a snapshot is taken again at once because a table was altered while it was taken.
+/// How often to try again at once if a table is altered while the snapshot is taken.
 const TRIES: u32 = 10;
 
-/// The server's version, its process for this session, and the number of locks that all its sessions together may hold.
+/// Reads the server's version, this session's server process, and how many locks all sessions together can hold.
 const SERVER: &str = "\
 SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num')::integer, \
   pg_catalog.pg_backend_pid(), pg_catalog.current_setting('max_locks_per_transaction')::bigint \
     * (pg_catalog.current_setting('max_connections')::bigint \
       + pg_catalog.current_setting('max_prepared_transactions')::bigint)";
 
-/// An open snapshot and what the database holds in it.
+/// An open snapshot and the contents of the database in it.
 pub(crate) struct Snapshot {
     client: Client,
-    /// Sees what is committed by now.
-    pub(crate) beside: Client,
-    /// The server's process that holds the snapshot and the locks.
+    /// A session outside the snapshot: it sees what is committed now.
+    pub(crate) observer: Client,
+    /// The server process that holds the snapshot and the locks.
     pub(crate) pid: i32,
-    /// How many locks the server has room for.
-    pub(crate) lock_places: u64,
+    /// How many locks the server can hold.
+    pub(crate) lock_capacity: u64,
     pub(crate) taken: Timestamp,
     pub(crate) postgres: Postgres,
     pub(crate) objects: Objects,
@@ -53,7 +54,7 @@ pub(crate) struct Snapshot {
     pub(crate) bare_names: Vec<BareNames>,
 }
 
-/// What is read inside the snapshot.
+/// The database's contents, read inside the snapshot.
 struct Contents {
     taken: Timestamp,
     postgres: Postgres,
@@ -68,24 +69,23 @@ impl Snapshot {
     /// Connects, refuses a database that cannot be backed up completely, locks all tables and opens the snapshot.
     ///
     /// # Errors
-    /// TryLater (75) when other sessions hold a lock for too long or keep altering tables; as the parts of
-    /// [`crate::catalog`];
-    /// Unavailable (69) when the server does not answer.
+    /// TryLater (75) if other sessions hold a lock for too long or keep altering tables; Permission (77) if the role may not
+    /// see every row; Unavailable (69) if the server does not respond or is too old.
     pub(crate) async fn open(server: &Server) -> Result<Self> {
         let database = &server.settings.database;
-        let beside = control::connect(server, database, APPLICATION).await?;
-        role::refuse_partial_sight(&beside).await?;
+        let observer = control::connect(server, database, APPLICATION).await?;
+        role::require_full_visibility(&observer).await?;
         let client = control::connect(server, database, APPLICATION).await?;
         let failed = |e| from_client("opening the snapshot", &e);
         let facts = client.query_one(SERVER, &[]).await.map_err(failed)?;
         let version = supported(&facts)?;
         client
-            .batch_execute(&format!("SET lock_timeout = '{}'; SET row_security = off", locks::PATIENCE))
+            .batch_execute(&format!("SET lock_timeout = '{}'; SET row_security = off", locks::LOCK_TIMEOUT))
             .await
             .map_err(failed)?;
         let mut tries = 1;
         let contents = loop {
-            match Contents::read(&client, &beside, server, &facts, version).await {
+            match Contents::read(&client, &observer, server, &facts, version).await {
                 Ok(contents) => break contents,
                 Err(Refusal::Altered(_)) if tries < TRIES => {
                     client.batch_execute("ROLLBACK").await.map_err(failed)?;
@@ -94,14 +94,14 @@ impl Snapshot {
                 Err(Refusal::Altered(failure) | Refusal::Other(failure)) => return Err(failure),
             }
         };
-        let left_out = left_out::read(&beside, server).await?;
+        let left_out = left_out::read(&observer, server).await?;
         let Contents { taken, postgres, objects, tables, sequences, large_objects, bare_names } = contents;
-        let (pid, lock_places) = (facts.get(2), u64::try_from(facts.get::<_, i64>(3)).unwrap_or(0));
+        let (pid, lock_capacity) = (facts.get(2), u64::try_from(facts.get::<_, i64>(3)).unwrap_or(0));
         Ok(Self {
             client,
-            beside,
+            observer,
             pid,
-            lock_places,
+            lock_capacity,
             taken,
             postgres,
             objects,
@@ -113,15 +113,12 @@ impl Snapshot {
         })
     }
 
-    /// Bytes of all tables in the database.
+    /// Returns the size of all tables in the database, in bytes.
     pub(crate) fn stored_bytes(&self) -> u64 {
         self.tables.iter().map(|t| t.stored_bytes).sum()
     }
 
-    /// Where the sequences are by now; then the snapshot is closed.
-    ///
-    /// # Errors
-    /// The server's; also when it has closed the connection since.
+    /// Reads the sequences' present values and closes the snapshot.
     pub(crate) async fn close(self) -> Result<BTreeMap<String, SequenceState>> {
         let now = database::sequences(&self.client).await?;
         self.client.batch_execute("COMMIT").await.map_err(|e| from_client("closing the snapshot", &e))?;
@@ -130,21 +127,21 @@ impl Snapshot {
 }
 
 impl Contents {
-    /// The order is what makes it one instant: the locks, then the snapshot, then everything else.
+    /// Reads the contents. The order makes them one instant: first the locks, then the snapshot, then everything else.
     async fn read(
         client: &Client,
-        beside: &Client,
+        observer: &Client,
         server: &Server,
         facts: &Row,
         version: u32,
     ) -> std::result::Result<Self, Refusal> {
         let failed = |e| from_client("opening the snapshot", &e);
-        let known = locks::list(beside).await?;
+        let known = locks::list(observer).await?;
         client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
-        locks::take(client, beside, known.values()).await?;
+        locks::take(client, observer, known.values()).await?;
         let taken = Timestamp::now();
         let row = client.query_one("SELECT pg_catalog.pg_export_snapshot()", &[]).await.map_err(failed)?;
-        locks::settle(client, beside).await?;
+        locks::lock_new_and_check(client, observer).await?;
         let postgres = Postgres {
             server_version: facts.get(0),
             server_version_num: version,
@@ -165,7 +162,7 @@ impl Contents {
     }
 }
 
-/// The server's version, if it is one that is supported.
+/// Returns the server's version if it is supported.
 fn supported(facts: &Row) -> Result<u32> {
     let version = u32::try_from(facts.get::<_, i32>(1)).unwrap_or(0);
     if version >= OLDEST {

@@ -1,4 +1,4 @@
-//! Whether the set will fit, before anything is written.
+//! Checks that the set will fit, before anything is written.
 
 use std::path::Path;
 
@@ -7,20 +7,20 @@ use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use nexus_cli::progress::human_bytes;
 use nix::sys::statvfs::statvfs;
 
-/// Bytes that a set needs besides the rows: definitions, checksums, file system overhead.
+/// The space that a set needs besides the rows, in bytes: definitions, checksums, file system overhead.
 const FLOOR: u64 = 4 << 20;
 
-/// What a set will need, and what there is.
+/// The space that a set needs, and the free space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Space {
-    /// Bytes the set will take, as far as can be known.
+    /// Estimated size of the set, in bytes.
     pub(crate) needed: u64,
-    /// Bytes that may be written.
+    /// Free space, in bytes.
     pub(crate) free: u64,
 }
 
-/// Bytes that a set of `database_bytes` will take: by the last set's ratio and a tenth more, else half, which is what
-/// the densest tables need (random vectors come to about two thirds, texts to a third).
+/// Estimates the size of a set of `database_bytes`: by the ratio of the last set and a tenth more. Without a last set it is
+/// half: random vectors compress to about two thirds, texts to a third.
 pub(crate) fn needed(database_bytes: u64, last: Last) -> u64 {
     let by_ratio = u128::from(database_bytes) * u128::from(last.set_bytes) * 11;
     let rows = match by_ratio.checked_div(u128::from(last.database_bytes) * 10) {
@@ -30,34 +30,31 @@ pub(crate) fn needed(database_bytes: u64, last: Last) -> u64 {
     rows.saturating_add(FLOOR)
 }
 
-/// Compares it with what is free in `directory`.
-///
-/// # Errors
-/// I/O.
+/// Estimates the set's size and measures the free space in `directory`.
 pub(crate) fn measure(directory: &Path, database_bytes: u64, last: Last) -> Result<Space> {
     let stat = statvfs(directory)
-        .or_fail(Exit::Io, || format!("asking how much is free in {}", directory.display()))?;
+        .or_fail(Exit::Io, || format!("measuring the free space in {}", directory.display()))?;
     let free = stat.blocks_available().saturating_mul(stat.fragment_size());
     Ok(Space { needed: needed(database_bytes, last), free })
 }
 
 impl Space {
-    /// Whether it fits.
+    /// Returns whether the set fits.
     pub(crate) fn suffices(self) -> bool {
         self.free >= self.needed
     }
 
-    /// `Ok` when it fits.
+    /// Requires that the set fits.
     ///
     /// # Errors
-    /// CannotCreate (73).
+    /// CannotCreate (73) if it does not.
     pub(crate) fn require(self, directory: &Path) -> Result<()> {
         if self.suffices() {
             return Ok(());
         }
         Err(Failure::new(Exit::CannotCreate, format!("checking the space in {}", directory.display()))
             .because(format!(
-                "the set needs about {}, free are {}",
+                "the set needs about {}, {} are free",
                 human_bytes(self.needed),
                 human_bytes(self.free)
             ))
@@ -70,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_sets_ratio_is_used_with_a_tenth_more() {
+    fn the_estimate_is_the_last_sets_ratio_and_a_tenth_more() {
         let last = Last { sequence: 1, database_bytes: 1000 << 20, set_bytes: 400 << 20 };
         assert_eq!(needed(2000 << 20, last), (880 << 20) + FLOOR);
         assert_eq!(needed(1000, Last::default()), 500 + FLOOR);

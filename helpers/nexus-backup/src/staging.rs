@@ -1,4 +1,4 @@
-//! The set while it is being made: a directory with a leading dot, which a rename publishes whole or which disappears.
+//! A set in the making: a directory with a leading dot. One rename publishes it whole; otherwise it is removed.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,7 +13,7 @@ use nexus_cli::failure::{OrFailIo, Result};
 use nexus_fs::files as disk;
 use nexus_fs::new_file::{NewFile, Stored, sync_directory};
 
-/// A set being made; unless published, it is removed when dropped.
+/// A set in the making. Dropping it removes the directory unless it was published.
 pub(crate) struct Staging {
     name: SetName,
     backups: PathBuf,
@@ -24,10 +24,7 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Makes `.NAME.partial` in `backups`.
-    ///
-    /// # Errors
-    /// I/O.
+    /// Creates `.NAME.partial` in `backups`.
     pub(crate) fn create(
         backups: &Path,
         name: SetName,
@@ -42,52 +39,40 @@ impl Staging {
         Ok(staging)
     }
 
-    /// Who can read the set.
+    /// Returns the recipients, who can read the set.
     pub(crate) fn recipients(&self) -> &[Recipient] {
         &self.recipients
     }
 
-    /// A new encrypted file of the set; compressed when its name says so.
-    ///
-    /// # Errors
-    /// I/O.
-    pub(crate) fn seal(&self, file: &str) -> Result<EncryptedWriter> {
+    /// Creates an encrypted file of the set. Compresses it if its name ends in `.zst.age`.
+    pub(crate) fn create_encrypted(&self, file: &str) -> Result<EncryptedWriter> {
         let level = file.ends_with(".zst.age").then_some(self.zstd_level);
         EncryptedWriter::create(&self.path.join(file), &self.recipients, level)
     }
 
     /// Writes `content` as an encrypted file.
-    ///
-    /// # Errors
-    /// I/O.
-    pub(crate) fn write_sealed(&self, file: &str, content: &[u8]) -> Result<Stored> {
-        let mut sealed = self.seal(file)?;
-        sealed.write_all(content).or_fail_io(|| format!("writing {file}"))?;
-        sealed.finish()
+    pub(crate) fn write_encrypted(&self, file: &str, content: &[u8]) -> Result<Stored> {
+        let mut output = self.create_encrypted(file)?;
+        output.write_all(content).or_fail_io(|| format!("writing {file}"))?;
+        output.finish()
     }
 
-    /// Writes `content` as a file in the clear.
-    ///
-    /// # Errors
-    /// I/O.
+    /// Writes `content` as an unencrypted file.
     pub(crate) fn write_clear(&self, file: &str, content: &[u8]) -> Result<Stored> {
         let mut clear = NewFile::create(&self.path.join(file))?;
         clear.write_all(content).or_fail_io(|| format!("writing {file}"))?;
         clear.finish()
     }
 
-    /// Removes a file that could not be finished, if it was begun.
-    ///
-    /// # Errors
-    /// I/O.
+    /// Removes an unfinished file, if it exists.
     pub(crate) fn discard(&self, file: &str) -> Result<()> {
         disk::remove_if_there(&self.path.join(file)).or_fail_io(|| format!("removing {file}"))
     }
 
-    /// Writes SHA256SUMS, brings the directories to the disk, and gives the set its name.
+    /// Writes SHA256SUMS, syncs the directories, and gives the set its name.
     ///
     /// # Errors
-    /// I/O; nothing is published then.
+    /// I/O. The set is then not published.
     pub(crate) fn publish(mut self, files: &BTreeMap<String, Stored>) -> Result<PathBuf> {
         let sums = Checksums(files.iter().map(|(name, stored)| (name.clone(), stored.sha256)).collect());
         self.write_clear(CHECKSUMS, sums.to_text().as_bytes())?;
@@ -98,7 +83,7 @@ impl Staging {
             .or_fail_io(|| format!("renaming {} to {}", self.path.display(), published.display()))?;
         self.published = true;
         if let Err(failure) = sync_directory(&self.backups) {
-            // Whether the name is on the disk is not known: take it back rather than call it stored.
+            // The new name may not be on disk, so the set may not count as stored: undo the rename.
             self.published = disk::rename(&published, &self.path).is_err();
             return Err(failure);
         }

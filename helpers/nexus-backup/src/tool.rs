@@ -1,5 +1,5 @@
-//! PostgreSQL's own tools: run in the database's container by nexus-docker, so that versions always match, or by a command
-//! of the owner's for a server outside Compose.
+//! Runs PostgreSQL's own tools. nexus-docker runs them in the database's container, so that the versions match. For a server
+//! outside Compose the owner configures a command.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
@@ -15,25 +15,25 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use tempfile::NamedTempFile;
 
-/// How long a read waits before it looks whether the job is to stop, in milliseconds.
-const GLANCE: u8 = 250;
+/// The time between two checks for a stop while a read waits, in milliseconds.
+const POLL_MILLISECONDS: u8 = 250;
 
-/// The longest piece of a line that is kept of what a tool says, in bytes.
+/// How much of a line of a tool's standard error is kept, in bytes.
 const LONGEST_LINE: u64 = 8 << 10;
 
-/// How a tool is run.
+/// How to run a tool.
 pub(crate) enum Tool {
-    /// By nexus-docker.
+    /// nexus-docker runs it.
     InContainer(Client),
-    /// By this command, to which the tool's arguments are added.
+    /// This command, followed by the tool's arguments.
     Command(Vec<String>),
 }
 
 impl Tool {
-    /// `setting` when the owner named a command, else nexus-docker.
+    /// Chooses the command in `setting`, else nexus-docker.
     ///
     /// # Errors
-    /// Settings (78) when the command is only spaces.
+    /// Settings (78) if the command is blank.
     pub(crate) fn choose(setting: Option<&str>, docker: &Client) -> Result<Self> {
         let Some(command) = setting else { return Ok(Self::InContainer(docker.clone())) };
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
@@ -48,10 +48,7 @@ impl Tool {
         Ok(Self::Command(words))
     }
 
-    /// Starts it; `request` says what is asked of nexus-docker, `arguments` the same for a command.
-    ///
-    /// # Errors
-    /// When it cannot be started.
+    /// Starts the tool: nexus-docker with `request`, or the command with `arguments`, which mean the same.
     pub(crate) fn start(
         &self,
         request: &Request,
@@ -66,7 +63,7 @@ impl Tool {
     }
 }
 
-/// A tool's standard output; the end of the stream is reached only when the tool has succeeded.
+/// A tool's standard output. It ends without an error only if the tool succeeded.
 pub(crate) enum Output {
     FromContainer(CommandOutput),
     Local(LocalRun),
@@ -81,15 +78,15 @@ impl Read for Output {
     }
 }
 
-/// A command that runs on this machine.
+/// A command running on this machine.
 pub(crate) struct LocalRun {
     program: String,
     child: Child,
     stdout: ChildStdout,
-    /// Reads what it says, all the time: a tool that says more than a pipe holds must not wait for us.
-    said: Option<JoinHandle<String>>,
+    /// Reads its standard error continuously: a full pipe would block the tool.
+    error_line: Option<JoinHandle<String>>,
     stop: Stop,
-    /// The password, for as long as the tool runs (libpq, "The Password File").
+    /// The password file, which exists while the tool runs (libpq, "The Password File").
     _passfile: NamedTempFile,
 }
 
@@ -113,17 +110,24 @@ impl LocalRun {
             .spawn()
             .or_fail(Exit::Unavailable, doing)?;
         let stdout = child.stdout.take().ok_or_else(|| Failure::new(Exit::Software, doing()))?;
-        let said = child.stderr.take().map(|stderr| thread::spawn(move || reason(stderr)));
-        Ok(Self { program: words[0].clone(), child, stdout, said, stop: stop.clone(), _passfile: passfile })
+        let error_line = child.stderr.take().map(|stderr| thread::spawn(move || last_error_line(stderr)));
+        Ok(Self {
+            program: words[0].clone(),
+            child,
+            stdout,
+            error_line,
+            stop: stop.clone(),
+            _passfile: passfile,
+        })
     }
 
-    /// Waits until there is something to read, or the end; a tool that hangs does not keep a stop waiting.
+    /// Waits until there is output, or its end, or the job is stopped.
     fn await_output(&self) -> io::Result<()> {
         loop {
             if let Err(stopped) = self.stop.check() {
                 return Err(io::Error::other(stopped));
             }
-            match poll(&mut [PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN)], GLANCE) {
+            match poll(&mut [PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN)], POLL_MILLISECONDS) {
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(()),
                 Err(errno) => return Err(errno.into()),
@@ -131,14 +135,15 @@ impl LocalRun {
         }
     }
 
-    /// The tool's end: success, or what it said last.
-    fn ended(&mut self) -> io::Result<usize> {
+    /// Waits for the tool's exit. If the tool failed, returns its last error message.
+    fn wait_for_exit(&mut self) -> io::Result<usize> {
         let status = self.child.wait()?;
-        let said = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
+        let error_line =
+            self.error_line.take().and_then(|error_line| error_line.join().ok()).unwrap_or_default();
         if status.success() {
             return Ok(0);
         }
-        let last = if said.is_empty() { "it said nothing".to_owned() } else { said };
+        let last = if error_line.is_empty() { "it printed no error message".to_owned() } else { error_line };
         Err(io::Error::other(
             Failure::new(Exit::Unavailable, format!("running {} ({status})", self.program)).because(last),
         ))
@@ -149,15 +154,15 @@ impl Read for LocalRun {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.await_output()?;
         match self.stdout.read(buffer)? {
-            0 if !buffer.is_empty() => self.ended(),
+            0 if !buffer.is_empty() => self.wait_for_exit(),
             read => Ok(read),
         }
     }
 }
 
-/// The line that names the cause, cut to the longest line: the last one with an error, because PostgreSQL's tools print the
-/// statement after it; else the last.
-fn reason(stderr: ChildStderr) -> String {
+/// Returns the line of `stderr` that names the cause: the last one with `error: `, because PostgreSQL's tools print the
+/// statement after it, else the last line.
+fn last_error_line(stderr: ChildStderr) -> String {
     let mut stderr = BufReader::new(stderr);
     let (mut last, mut error) = (String::new(), None);
     loop {
@@ -174,7 +179,7 @@ fn reason(stderr: ChildStderr) -> String {
 
 impl Drop for LocalRun {
     fn drop(&mut self) {
-        // Already gone when it ended by itself; when not, nobody wants its output any more.
+        // This fails if the tool has exited. If it has not, nothing will read its output.
         if self.child.kill().is_ok() {
             let _reaped = self.child.wait();
         }
@@ -195,13 +200,20 @@ mod tests {
             .spawn()
             .unwrap();
         let stdout = child.stdout.take().unwrap();
-        let said = child.stderr.take().map(|stderr| thread::spawn(move || reason(stderr)));
+        let error_line = child.stderr.take().map(|stderr| thread::spawn(move || last_error_line(stderr)));
         let passfile = NamedTempFile::new().unwrap();
-        LocalRun { program: "sh".to_owned(), child, stdout, said, stop: stop.clone(), _passfile: passfile }
+        LocalRun {
+            program: "sh".to_owned(),
+            child,
+            stdout,
+            error_line,
+            stop: stop.clone(),
+            _passfile: passfile,
+        }
     }
 
     #[test]
-    fn a_tool_that_says_more_than_a_pipe_holds_is_not_kept_waiting() {
+    fn a_tool_that_fills_the_pipe_of_its_errors_does_not_block() {
         let mut run =
             started("head -c 300000 /dev/zero >&2; echo; echo out; echo last >&2; exit 3", &Stop::default());
         let mut out = String::new();
@@ -211,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_that_hangs_does_not_keep_a_stop_waiting() {
+    fn a_stop_does_not_wait_for_a_tool_that_hangs() {
         let stop = Stop::default();
         let mut run = started("exec sleep 60", &stop);
         let began = Instant::now();

@@ -1,5 +1,5 @@
-//! Watches the locks while rows are copied. The snapshot's session is idle meanwhile, so deadlock detection does not see it: an
-//! ALTER TABLE that waits for its locks, and blocks every reader behind it, would wait for minutes.
+//! Watches the locks during the copy. The snapshot's session is idle then, so the server detects no deadlock with it: an ALTER
+//! TABLE that waits for its locks would wait for minutes, and block every reader behind it.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -10,22 +10,22 @@ use nexus_postgres::failure::from_client;
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
 
+use crate::retry::GiveWay;
 use crate::snapshot::{APPLICATION, Snapshot};
-use crate::tries::GiveWay;
 
-/// How often to check.
-const EVERY: Duration = Duration::from_secs(1);
+/// The time between two checks.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long to wait for a reply: a server that hangs must not delay the end of the job.
-const ANSWER: Duration = Duration::from_secs(5);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Our sessions in the server: those that copy, and pg_dump's.
-const OURS: [&str; 3] = [APPLICATION, "pg_dump", "pg_dumpall"];
+/// The application names of our sessions: those that copy, and those of pg_dump and pg_dumpall.
+const OUR_NAMES: [&str; 3] = [APPLICATION, "pg_dump", "pg_dumpall"];
 
-/// Sessions that have waited five seconds for a lock on a table that the process `$1` holds, and our own sessions that have
-/// waited as long for any lock, with the owner of the session and the table.
+/// Finds a session that has waited five seconds for a table lock of process `$1`, or one of our own that has waited five
+/// seconds for any lock. Returns whether it is ours, and the table.
 ///
-/// Sessions that wait for the end of the snapshot itself (CREATE INDEX CONCURRENTLY) block nobody.
+/// Sessions that wait for the end of the snapshot itself (CREATE INDEX CONCURRENTLY) block no others.
 const WAITING: &str = "\
 WITH activity AS ( \
   SELECT a.pid, a.application_name = ANY ($2) AND a.backend_start >= s.backend_start AS ours \
@@ -40,8 +40,7 @@ ORDER BY waitstart LIMIT 1";
 /// Checks every second until the sending half of `done` is dropped.
 ///
 /// # Errors
-/// TryLater (75) when one of our sessions waits for a lock, or another session waits for one of ours and this try gives way;
-/// else the server's.
+/// TryLater (75) if one of our sessions waits for a lock, or if another session waits for one of ours and this try gives way.
 pub(crate) fn until_done(
     runtime: &Runtime,
     snapshot: &Snapshot,
@@ -50,14 +49,14 @@ pub(crate) fn until_done(
 ) -> Result<()> {
     let doing = "watching the locks";
     let give_way = give_way == GiveWay::Yes;
-    while done.recv_timeout(EVERY) != Err(RecvTimeoutError::Disconnected) {
-        let answer = runtime.block_on(async {
-            let values: [&(dyn ToSql + Sync); 3] = [&snapshot.pid, &OURS.as_slice(), &give_way];
-            let question = snapshot.beside.query_opt(WAITING, &values);
-            tokio::time::timeout(ANSWER, question).await
+    while done.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Disconnected) {
+        let reply = runtime.block_on(async {
+            let values: [&(dyn ToSql + Sync); 3] = [&snapshot.pid, &OUR_NAMES.as_slice(), &give_way];
+            let query = snapshot.observer.query_opt(WAITING, &values);
+            tokio::time::timeout(REPLY_TIMEOUT, query).await
         });
-        let Ok(answer) = answer else { continue };
-        let Some(row) = answer.map_err(|error| from_client(doing, &error))? else { continue };
+        let Ok(reply) = reply else { continue };
+        let Some(row) = reply.map_err(|error| from_client(doing, &error))? else { continue };
         let (ours, what): (bool, String) = (row.get(0), printable(row.get(1)));
         let (cause, advice) = if ours {
             (

@@ -1,8 +1,8 @@
-//! Functions that a restore calls and that name others without a schema. A restore sets no search_path, as pg_dump's archives
-//! require, so that function finds nothing there: CHECK constraints, generated columns, indexes and materialized views that
-//! depend on one stop it.
+//! Finds functions that a restore calls and that name others without a schema. A restore has an empty search_path, as
+//! pg_dump's archives require, so these names are not found. The function then fails, and with it the CHECK constraint,
+//! generated column, index or materialized view that calls it.
 //!
-//! It only reads the bodies and never runs them: others wrote them, and this session has superuser rights.
+//! This module only reads the functions' sources. It never runs them: other roles wrote them, and this session is a superuser's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use nexus_postgres::failure::from_client;
 use nexus_restoring::statements::{Token, split};
 use tokio_postgres::Client;
 
-/// The objects that a restore evaluates, and the functions that they depend on, without PostgreSQL's own.
+/// Lists the objects that a restore evaluates, with the functions they depend on, except PostgreSQL's own.
 const ROOTS: &str = "\
 SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, 0), d.refobjid \
 FROM pg_catalog.pg_depend d \
@@ -25,7 +25,7 @@ WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid >=
     JOIN pg_catalog.pg_class c ON c.oid = r.ev_class WHERE r.oid = d.objid AND c.relkind = 'm')) \
 ORDER BY 1, 2";
 
-/// Functions that are not PostgreSQL's own; with their source where names in it are looked up when they run.
+/// Lists the functions that are not PostgreSQL's own. Includes the source if its names are resolved when the function runs.
 const FUNCTIONS: &str = "\
 SELECT p.oid, p.proname::text, \
   pg_catalog.format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)), \
@@ -36,7 +36,7 @@ SELECT p.oid, p.proname::text, \
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')";
 
-/// Relations and types that are not PostgreSQL's own; a relation's row type is named as it is.
+/// Lists the relations and types that are not PostgreSQL's own. A relation's row type has the relation's name.
 const TYPES: &str = "\
 SELECT t.typname::text, t.typrelid <> 0 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND t.typelem = 0";
@@ -47,21 +47,18 @@ struct Function {
     source: Option<String>,
 }
 
-/// What may be named.
+/// The names that a source may contain.
 #[derive(Default)]
 struct Names {
-    /// By name; several may have one.
+    /// OIDs by name; overloaded functions share one.
     functions: BTreeMap<String, Vec<u32>>,
-    /// Names that PostgreSQL's own functions have too; these are always found.
+    /// Names that PostgreSQL's own functions also have. These resolve without a search_path.
     built_in: BTreeSet<String>,
     relations: BTreeSet<String>,
     types: BTreeSet<String>,
 }
 
-/// Lists what will need a search_path when it is restored.
-///
-/// # Errors
-/// The server's.
+/// Lists the objects that need a search_path when they are restored.
 pub(crate) async fn read(client: &Client) -> Result<Vec<BareNames>> {
     let failed = |e| from_client("looking for functions that need a search_path", &e);
     let roots = client.query(ROOTS, &[]).await.map_err(failed)?;
@@ -88,7 +85,7 @@ pub(crate) async fn read(client: &Client) -> Result<Vec<BareNames>> {
     Ok(found.collect())
 }
 
-/// What the functions that `object` reaches from `root` on name without a schema.
+/// Returns the names without a schema in the functions that `object` calls, beginning with `root`.
 fn reached(object: &str, root: u32, functions: &BTreeMap<u32, Function>, names: &Names) -> Vec<BareNames> {
     let (mut found, mut seen, mut next) = (Vec::new(), BTreeSet::new(), vec![root]);
     while let Some(oid) = next.pop() {
@@ -96,7 +93,7 @@ fn reached(object: &str, root: u32, functions: &BTreeMap<u32, Function>, names: 
         if !seen.insert(oid) {
             continue;
         }
-        let (bare, calls) = look(source, names);
+        let (bare, calls) = scan(source, names);
         if !bare.is_empty() {
             let (object, function) = (object.to_owned(), identity.clone());
             found.push(BareNames { object, function, names: bare.into_iter().collect() });
@@ -106,10 +103,10 @@ fn reached(object: &str, root: u32, functions: &BTreeMap<u32, Function>, names: 
     found
 }
 
-/// The names without a schema in a function's source, and the functions that it calls with one.
-fn look(source: &str, names: &Names) -> (BTreeSet<String>, BTreeSet<u32>) {
+/// Returns the names without a schema in a function's source, and the functions that it calls with one.
+fn scan(source: &str, names: &Names) -> (BTreeSet<String>, BTreeSet<u32>) {
     let (mut bare, mut calls) = (BTreeSet::new(), BTreeSet::new());
-    // If the source cannot be parsed here, its language cannot parse it either, or parses it differently.
+    // A source that cannot be parsed here is invalid in its own language too, or follows another syntax.
     let statements = split(&format!("{source}\n;")).unwrap_or_default();
     let tokens: Vec<&Token> =
         statements.iter().flat_map(|s| s.tokens.iter().map(|(_, token)| token)).collect();
@@ -120,7 +117,7 @@ fn look(source: &str, names: &Names) -> (BTreeSet<String>, BTreeSet<u32>) {
     };
     let word = |at: Option<usize>| at.and_then(identifier).map(String::as_str);
     // WITH name AS (…)
-    let own: BTreeSet<&String> = (0..tokens.len())
+    let ctes: BTreeSet<&String> = (0..tokens.len())
         .filter(|at| word(Some(at + 1)) == Some("as") && is(Some(at + 2), '('))
         .filter_map(identifier)
         .collect();
@@ -135,7 +132,7 @@ fn look(source: &str, names: &Names) -> (BTreeSet<String>, BTreeSet<u32>) {
         let is_cast = is(before, ':') && is(at.checked_sub(2), ':');
         let is_bare = !is(Some(at + 1), '.')
             && (is_called && names.functions.contains_key(name) && !names.built_in.contains(name)
-                || of_relation && !is_called && names.relations.contains(name) && !own.contains(name)
+                || of_relation && !is_called && names.relations.contains(name) && !ctes.contains(name)
                 || is_cast && names.types.contains(name));
         if is_bare {
             bare.insert(name.clone());
@@ -162,7 +159,7 @@ mod tests {
 
     #[track_caller]
     fn bare(source: &str, expected: &[&str]) {
-        let found: Vec<_> = look(source, &names()).0.into_iter().collect();
+        let found: Vec<_> = scan(source, &names()).0.into_iter().collect();
         assert_eq!(found, expected, "{source}");
     }
 
@@ -175,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_found_without_a_search_path_are_none() {
+    fn names_that_resolve_without_a_search_path_are_ignored() {
         bare("SELECT lower(t), public.squash(t), t::public.mood, t::text -- squash(t)", &[]);
         bare("SELECT 'squash(t)', $x$ FROM people $x$", &[]);
         bare("WITH people AS (SELECT 1) SELECT 1 FROM people", &[]);
@@ -183,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_that_are_called_with_their_schema_are_looked_into() {
+    fn functions_called_with_their_schema_are_scanned_too() {
         let function = |identity: &str, source: &str| Function {
             identity: identity.to_owned(),
             source: Some(source.to_owned()),

@@ -1,16 +1,16 @@
-//! Which column types may travel in COPY's binary form.
+//! Decides which column types COPY can carry in binary format.
 //!
-//! The binary form of some types carries OIDs that mean something else in another database (arrays and
-//! composites name their element types by OID; `reg*` types are OIDs), and some types have none. A table with such a
-//! column goes as text. (PostgreSQL manual, COPY, "Binary Format"; array_send and record_send in the source.)
+//! The binary form of some types contains OIDs, which mean something else in another database: arrays and composites name
+//! their element types by OID, and `reg*` types are OIDs. Other types have no binary form. nexus-backup copies a table with
+//! such a column as text. (PostgreSQL manual, COPY, "Binary Format"; array_send and record_send in the source.)
 
 use std::collections::HashMap;
 
 /// OIDs below this are the same in every database (`FirstNormalObjectId`, access/transam.h).
 const FIRST_NORMAL_OID: u32 = 16384;
 
-/// Types whose receive function refuses what the send function has sent: every value, or the empty one of tsquery
-/// ("malformed tsquery: operand not found"), int2vector and oidvector ("invalid int2vector data"), as seen with
+/// Types whose receive function refuses the send function's output. For tsquery ("malformed tsquery: operand not found"),
+/// int2vector and oidvector ("invalid int2vector data") this is the empty value; for the others, every value. Observed with
 /// PostgreSQL 15 and 18.
 const REFUSE_THEIR_OWN: [&str; 9] = [
     "tsquery",
@@ -24,21 +24,21 @@ const REFUSE_THEIR_OWN: [&str; 9] = [
     "pg_brin_minmax_multi_summary",
 ];
 
-/// What pg_type says about a type.
+/// A type's facts in pg_type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TypeFacts {
     pub(crate) name: String,
     /// `typtype`: b base, c composite, d domain, e enum, p pseudo, r range, m multirange.
     pub(crate) kind: char,
-    /// Base type of a domain, else 0.
+    /// Base type if this is a domain, else 0.
     pub(crate) base: u32,
-    /// Element type of a true array, else 0.
+    /// Element type if this is a true array, else 0.
     pub(crate) element: u32,
     pub(crate) has_send_and_receive: bool,
     pub(crate) of_extension: bool,
 }
 
-/// Why values of type `oid` must travel as text; `None` when binary is safe.
+/// Returns why values of type `oid` must be copied as text; `None` if binary is safe.
 pub(crate) fn why_text(types: &HashMap<u32, TypeFacts>, oid: u32) -> Option<String> {
     let Some(facts) = types.get(&oid) else {
         return Some(format!("type {oid} is not in pg_type"));
@@ -49,7 +49,7 @@ pub(crate) fn why_text(types: &HashMap<u32, TypeFacts>, oid: u32) -> Option<Stri
         'd' => why_text(types, facts.base),
         // An enum's binary form is its label.
         'e' => None,
-        // Before arrays: an oidvector is one to the catalog.
+        // Before the arrays: in the catalog an oidvector is one.
         'b' if builtin && REFUSE_THEIR_OWN.contains(&name.as_str()) => {
             Some(format!("{name} refuses binary input"))
         }
@@ -63,10 +63,10 @@ pub(crate) fn why_text(types: &HashMap<u32, TypeFacts>, oid: u32) -> Option<Stri
         'b' if !facts.has_send_and_receive => Some(format!("{name} has no binary form")),
         'b' | 'r' | 'm' if builtin => None,
         'b' if facts.of_extension => None,
-        'b' => Some(format!("base type {name} is of no extension")),
+        'b' => Some(format!("base type {name} belongs to no extension")),
         'c' => Some(format!("composite {name} carries its columns' OIDs")),
         'r' | 'm' => Some(format!("range {name} is not built in")),
-        _ => Some(format!("{name} is of a kind this NEXUS does not know")),
+        _ => Some(format!("this NEXUS does not know the kind of type {name}")),
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
         }
     }
 
-    /// int4, its array, regclass and its array, aclitem, int4range; then what a database may add.
+    /// PostgreSQL's own types (int4, regclass, aclitem and others), then types that a database may add.
     fn types() -> HashMap<u32, TypeFacts> {
         let mut types = HashMap::new();
         types.insert(23, base("int4"));
@@ -115,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn types_that_mean_the_same_everywhere_are_binary() {
+    fn types_without_oids_are_copied_in_binary() {
         for oid in [23, 1007, 3904, 20000, 20002, 20004, 20005] {
             assert_eq!(why_text(&types(), oid), None, "{:?}", types()[&oid]);
         }
     }
 
     #[test]
-    fn types_that_carry_oids_or_have_no_binary_form_are_text() {
+    fn types_with_oids_or_without_a_binary_form_are_copied_as_text() {
         for oid in [
             2205, 2210, 1033, 194, 3615, 30, 1013, 20001, 20003, 20006, 20007, 20008, 20009, 20010, 20011,
             99999,

@@ -1,4 +1,4 @@
-//! What makes the database besides its tables: how it was made, extensions, sequences, large objects.
+//! Reads the database's properties, extensions, sequences and number of large objects.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use nexus_postgres::failure::from_client;
 use nexus_postgres::quote;
 use tokio_postgres::Client;
 
-/// `daticulocale` became `datlocale` in 17, `daticurules` came with 16; a JSON view of the row names whatever is there.
+/// PostgreSQL 17 renamed `daticulocale` to `datlocale`, and 16 added `daticurules`. Reading the row as JSON works with all.
 const PROPERTIES: &str = "\
 SELECT pg_catalog.pg_encoding_to_char(d.encoding)::text, d.datlocprovider, d.datcollate::text, d.datctype::text, \
   coalesce(j.row ->> 'datlocale', j.row ->> 'daticulocale'), j.row ->> 'daticurules', \
@@ -39,12 +39,9 @@ WHERE c.relkind = 'S' AND c.relpersistence IN ('p', 'u') AND n.nspname !~ '^pg_'
     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
       AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e') ORDER BY 1, 2";
 
-/// How the database was made and is set.
-///
-/// # Errors
-/// The server's.
+/// Reads the properties and settings of the database.
 pub(crate) async fn properties(client: &Client) -> Result<DatabaseProperties> {
-    let failed = |e| from_client("reading how the database was made", &e);
+    let failed = |e| from_client("reading the properties of the database", &e);
     let row = client.query_one(PROPERTIES, &[]).await.map_err(failed)?;
     let settings = client.query(SETTINGS, &[]).await.map_err(failed)?;
     let grants = client.query(GRANTS, &[]).await.map_err(failed)?;
@@ -74,10 +71,7 @@ pub(crate) async fn properties(client: &Client) -> Result<DatabaseProperties> {
     })
 }
 
-/// Extensions and their versions.
-///
-/// # Errors
-/// The server's.
+/// Reads the extensions and their versions.
 pub(crate) async fn extensions(client: &Client) -> Result<BTreeMap<String, String>> {
     let rows = client
         .query("SELECT extname::text, extversion FROM pg_catalog.pg_extension", &[])
@@ -86,13 +80,10 @@ pub(crate) async fn extensions(client: &Client) -> Result<BTreeMap<String, Strin
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Sequences by quoted qualified name.
+/// Reads the sequences, by quoted qualified name.
 ///
-/// Their state is not part of a snapshot (PostgreSQL manual, "Sequence Manipulation Functions"): it is what it is when read,
-/// and may be a little ahead of what pg_dump writes while programs insert.
-///
-/// # Errors
-/// The server's.
+/// A snapshot does not cover their values (PostgreSQL manual, "Sequence Manipulation Functions"). While programs insert rows,
+/// the values read here may differ from those that pg_dump writes.
 pub(crate) async fn sequences(client: &Client) -> Result<BTreeMap<String, SequenceState>> {
     let failed = |e| from_client("reading the sequences", &e);
     let mut sequences = BTreeMap::new();
@@ -107,10 +98,7 @@ pub(crate) async fn sequences(client: &Client) -> Result<BTreeMap<String, Sequen
     Ok(sequences)
 }
 
-/// How many large objects there are.
-///
-/// # Errors
-/// The server's.
+/// Counts the large objects.
 pub(crate) async fn large_object_count(client: &Client) -> Result<u64> {
     let row = client
         .query_one("SELECT count(*) FROM pg_catalog.pg_largeobject_metadata", &[])

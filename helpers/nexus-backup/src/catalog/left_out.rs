@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 
 use crate::snapshot::APPLICATION;
 
-/// Except those that a restore is making or has kept.
+/// Lists the other databases, except those that a restore is building or has kept.
 const DATABASES: &str = "\
 SELECT datname::text, CASE WHEN pg_catalog.has_database_privilege(oid, 'CONNECT') THEN pg_catalog.pg_database_size(oid) END \
 FROM pg_catalog.pg_database \
@@ -23,25 +23,22 @@ SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.pg_settings WHERE 
 
 const LOGINS: &str = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolcanlogin ORDER BY 1";
 
-/// Whether a person has made anything in a database.
+/// Whether a database holds relations or large objects of its users.
 const IS_USED: &str = "\
 SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
   WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_') \
 OR EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)";
 
-/// The database that every cluster has: listed only if it is used.
-const ALWAYS_THERE: &str = "postgres";
+/// The database that every cluster has. It is listed only if it is used.
+const DEFAULT_DATABASE: &str = "postgres";
 
-/// Lists it.
-///
-/// # Errors
-/// The server's.
+/// Lists what the set leaves out.
 pub(crate) async fn read(client: &Client, server: &Server) -> Result<LeftOut> {
-    let failed = |e| from_client("listing what is in no set", &e);
+    let failed = |e| from_client("listing what the set leaves out", &e);
     let mut databases = BTreeMap::new();
     for row in client.query(DATABASES, &[]).await.map_err(failed)? {
         let name: String = row.get(0);
-        if name == ALWAYS_THERE && !is_used(server, &name).await {
+        if name == DEFAULT_DATABASE && !is_used(server, &name).await {
             continue;
         }
         databases.insert(name, row.get::<_, Option<i64>>(1).and_then(|bytes| u64::try_from(bytes).ok()));
@@ -55,7 +52,7 @@ pub(crate) async fn read(client: &Client, server: &Server) -> Result<LeftOut> {
     })
 }
 
-/// A database that cannot be inspected counts as used.
+/// Returns whether a database is used. One that cannot be inspected counts as used.
 async fn is_used(server: &Server, database: &str) -> bool {
     let Ok(inside) = control::connect(server, database, APPLICATION).await else { return true };
     inside.query_one(IS_USED, &[]).await.map_or(true, |row| row.get(0))

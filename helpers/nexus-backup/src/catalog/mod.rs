@@ -1,4 +1,4 @@
-//! What the database holds, read from its catalogs inside the snapshot.
+//! Reads the database's catalogs inside the snapshot.
 
 pub(crate) mod bare_names;
 pub(crate) mod binary_safety;

@@ -1,15 +1,15 @@
-//! Whether the role that dumps sees every row.
+//! Checks that the backup's role sees every row.
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_postgres::failure::from_client;
 use tokio_postgres::Client;
 
-/// Refuses a role that row-level security could hide rows from: such a dump would be partial without a sign
-/// (PostgreSQL manual, "Row Security Policies").
+/// Refuses a role from which row-level security may hide rows: its dump could silently lack them (PostgreSQL manual, "Row
+/// Security Policies").
 ///
 /// # Errors
-/// Permission (77).
-pub(crate) async fn refuse_partial_sight(client: &Client) -> Result<()> {
+/// Permission (77) if the role is neither superuser nor BYPASSRLS.
+pub(crate) async fn require_full_visibility(client: &Client) -> Result<()> {
     let doing = "checking that the role sees every row";
     let row = client
         .query_one(

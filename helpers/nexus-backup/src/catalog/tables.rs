@@ -1,4 +1,4 @@
-//! The tables whose rows are copied: every ordinary one that no extension owns.
+//! Lists the tables to copy: every ordinary table that no extension owns.
 
 use std::collections::HashMap;
 
@@ -15,18 +15,18 @@ use crate::catalog::binary_safety::{TypeFacts, why_text};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TablePlan {
     pub(crate) name: TableName,
-    /// Columns that hold data, in the table's order; generated ones are computed again.
+    /// The columns in the table's order, without generated ones, which a restore computes again.
     pub(crate) columns: Vec<String>,
     pub(crate) format: CopyFormat,
     pub(crate) text_because: Option<String>,
-    /// Bytes in the database, TOAST included, indexes not.
+    /// Size in the database, with TOAST and without indexes, in bytes.
     pub(crate) stored_bytes: u64,
-    /// Rows as the planner believes; -1 when it does not know.
-    pub(crate) rows_believed: i64,
+    /// PostgreSQL's estimate of the number of rows; -1 if it has none.
+    pub(crate) estimated_rows: i64,
 }
 
 impl TablePlan {
-    /// The table's name for a session that has the database's own encoding.
+    /// Returns the table's name for a session in the database's own encoding.
     pub(crate) fn ascii_name(&self) -> String {
         format!(
             "{}.{}",
@@ -36,8 +36,8 @@ impl TablePlan {
     }
 }
 
-/// Extension tables stay pg_dump's work, which knows what their configuration is; so do partitioned parents
-/// and views, which hold no rows.
+/// Lists the tables. pg_dump handles the tables of extensions, because it knows which of their rows are configuration.
+/// Partitioned tables and views have no rows.
 const TABLES: &str = "\
 SELECT c.oid, n.nspname::text, c.relname::text, coalesce(pg_catalog.pg_table_size(c.oid), 0), c.reltuples::bigint \
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -52,7 +52,7 @@ const COLUMNS: &str = "\
 SELECT attrelid, attname::text, atttypid FROM pg_catalog.pg_attribute \
 WHERE attrelid = ANY($1) AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attrelid, attnum";
 
-/// The types of `$1` and all they are made of.
+/// Reads the types in `$1`, with their base and element types.
 const TYPES: &str = "\
 WITH RECURSIVE used(oid) AS ( \
   SELECT pg_catalog.unnest($1::pg_catalog.oid[]) UNION \
@@ -66,12 +66,9 @@ SELECT t.oid, t.typname::text, t.typtype, t.typbasetype, \
       AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e') \
 FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid";
 
-/// Reads the tables, largest first. They are already locked, so reading their sizes does not wait for other sessions.
-///
-/// # Errors
-/// The server's.
+/// Reads the tables, largest first. The caller has locked them, so reading their sizes does not wait for other sessions.
 pub(crate) async fn read(client: &Client) -> Result<Vec<TablePlan>> {
-    let doing = "reading which tables there are";
+    let doing = "listing the tables";
     let failed = |e| from_client(doing, &e);
     let rows = client.query(TABLES, &[]).await.map_err(failed)?;
     let oids: Vec<u32> = rows.iter().map(|row| row.get(0)).collect();
@@ -98,7 +95,7 @@ pub(crate) async fn read(client: &Client) -> Result<Vec<TablePlan>> {
                 format: if text_because.is_some() { CopyFormat::Text } else { CopyFormat::Binary },
                 text_because,
                 stored_bytes: u64::try_from(row.get::<_, i64>(3)).unwrap_or(0),
-                rows_believed: row.get(4),
+                estimated_rows: row.get(4),
             }
         })
         .collect();

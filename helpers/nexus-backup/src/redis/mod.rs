@@ -1,4 +1,4 @@
-//! Redis's part of a set: whether it is wanted, and its snapshot, which Redis itself sends over its socket.
+//! Redis in a set: decides whether to back it up, and takes the snapshot that Redis sends over its socket.
 
 use std::io::Read;
 use std::path::Path;
@@ -19,32 +19,32 @@ use crate::staging::Staging;
 
 pub(crate) use nexus_redis::facts::Facts;
 
-/// How every RDB file begins.
+/// The first bytes of an RDB file.
 const MAGIC: &[u8] = b"REDIS";
 
-/// Bytes read at once.
+/// Size of the read buffer, in bytes.
 const BUFFER: usize = 256 << 10;
 
-/// What happens with Redis in a set.
+/// Whether the set will have Redis's snapshot.
 pub(crate) enum Part {
-    /// It is not wanted, or holds nothing that would be missed.
+    /// The set gets none: the settings exclude Redis, or every key has a time to live.
     NotWanted,
-    /// Its snapshot will be taken.
+    /// The set gets a snapshot.
     Wanted(Facts),
-    /// It is wanted but cannot be read, for this reason; PostgreSQL is backed up all the same.
+    /// The set lacks the snapshot, because Redis cannot be read, for this reason.
     Missing(String),
 }
 
-/// Reads what Redis holds.
+/// Asks Redis what it holds, and decides.
 ///
 /// # Errors
-/// Only if Redis must be in the set: Unavailable (69) when it does not answer, Permission (77) when it refuses the password.
-pub(crate) fn look(when: WhenRedis, socket: &Path) -> Result<Part> {
+/// Only if the settings require Redis: Unavailable (69) if it does not respond, Permission (77) if it refuses the password.
+pub(crate) fn inspect(when: WhenRedis, socket: &Path) -> Result<Part> {
     if when == WhenRedis::No {
         return Ok(Part::NotWanted);
     }
     let facts = credentials::read("redis_password").and_then(|password| facts::read(socket, &password));
-    match facts.map_err(advised) {
+    match facts.map_err(with_advice) {
         Ok(facts) if when == WhenRedis::Yes || facts.some_key_lives_for_ever() => Ok(Part::Wanted(facts)),
         Ok(_) => Ok(Part::NotWanted),
         Err(failure) if when == WhenRedis::Yes => Err(failure),
@@ -52,15 +52,12 @@ pub(crate) fn look(when: WhenRedis, socket: &Path) -> Result<Part> {
     }
 }
 
-/// Whether a set may lack Redis because of this failure. A failure to write the set does not count.
-pub(crate) fn is_bearable(when: WhenRedis, failure: &Failure, stop: &Stop) -> bool {
+/// Returns whether the set may go without Redis after `failure`. It may not if the set could not be written.
+pub(crate) fn may_lack(when: WhenRedis, failure: &Failure, stop: &Stop) -> bool {
     when != WhenRedis::Yes && !stop.is_set() && matches!(failure.exit(), Exit::Unavailable | Exit::Permission)
 }
 
-/// Takes Redis's snapshot into the set.
-///
-/// # Errors
-/// Redis's or the disk's.
+/// Writes Redis's snapshot into the set.
 pub(crate) fn back_up(
     facts: &Facts,
     socket: &Path,
@@ -72,11 +69,11 @@ pub(crate) fn back_up(
     let doing = "taking Redis's snapshot";
     progress.doing(doing);
     let mut head = Vec::new();
-    let ((), passed) = pipeline::run(staging.seal(REDIS)?, REDIS, |intake| {
-        let mut snapshot = Snapshot::ask(socket, Some(&login), stop).map_err(advised)?;
+    let ((), streamed) = pipeline::run(staging.create_encrypted(REDIS)?, REDIS, |intake| {
+        let mut snapshot = Snapshot::ask(socket, Some(&login), stop).map_err(with_advice)?;
         let mut buffer = vec![0; BUFFER];
         loop {
-            let read = snapshot.read(&mut buffer).or_fail_io(|| doing).map_err(advised)?;
+            let read = snapshot.read(&mut buffer).or_fail_io(|| doing).map_err(with_advice)?;
             if read == 0 {
                 return Ok(());
             }
@@ -87,19 +84,19 @@ pub(crate) fn back_up(
         }
     })?;
     if head != MAGIC {
-        return Err(Failure::new(Exit::Unavailable, doing).because("what Redis sent is no RDB file"));
+        return Err(Failure::new(Exit::Unavailable, doing).because("Redis did not send an RDB file"));
     }
     let redis = Redis {
         version: facts.version.clone(),
         keys: facts.keys.clone(),
-        bytes: passed.bytes,
-        sha256: passed.sha256,
+        bytes: streamed.bytes,
+        sha256: streamed.sha256,
     };
-    Ok((redis, passed.stored))
+    Ok((redis, streamed.stored))
 }
 
-/// Where the cause of it is said.
-fn advised(failure: Failure) -> Failure {
+/// Adds where to find the cause.
+fn with_advice(failure: Failure) -> Failure {
     match failure.exit() {
         Exit::Unavailable => failure.advise("See: docker logs nexus-redis"),
         _ => failure,

@@ -1,5 +1,5 @@
-//! What lets a person restore the set with stock tools alone: RESTORE.txt in the clear, and a script, encrypted because
-//! it names tables and columns.
+//! Writes what the owner needs to restore the set with stock tools alone: RESTORE.txt, unencrypted, and restore.sh, encrypted
+//! because it names tables and columns.
 
 mod script;
 
@@ -8,10 +8,10 @@ use nexus_backup_set::name::SetName;
 
 pub(crate) use script::script;
 
-/// Of a set that lacks Redis although it was wanted.
+/// The text in a set that lacks Redis although it was wanted.
 pub(crate) const REDIS_MISSING_TEXT: &str = include_str!("RESTORE-no-redis.txt");
 
-/// RESTORE.txt: says nothing of what the set holds, only how to get at it.
+/// Returns the text of RESTORE.txt, which does not reveal the set's contents.
 pub(crate) fn text(name: &SetName, manifest: &Manifest) -> String {
     let major = manifest.postgres.server_version_num / 10_000;
     let mut text = format!(
@@ -33,7 +33,7 @@ pub(crate) fn text(name: &SetName, manifest: &Manifest) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_text_is_made_of_the_template() {
+    fn the_template_has_the_command_that_checks_the_files() {
         assert!(include_str!("RESTORE.txt").contains("sha256sum -c SHA256SUMS"));
     }
 }

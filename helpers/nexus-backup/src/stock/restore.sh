@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # Restores NEXUS backup set 000000 with age, zstd, psql and pg_restore.
 # In the set's directory: bash restore.sh IDENTITY_FILE NEW_DATABASE
-# What cannot be restored is named, all else is restored and compared, and the exit status is 1 then.
+# It names what it cannot restore, and restores and compares the rest; then the exit status is 1.
 set -euo pipefail
 identity=$1 database=$2
 quoted='"'${database//\"/\"\"}'"'
-# Of each table: its file, name, schema and name as SQL texts, columns, these in order, format and digest.
+# For each table: its file, qualified name, schema and name as SQL strings, columns, sorted columns, format and digest.
 files=() names=() schemas=() tables=() columns=() sorted=() formats=() digests=()
-# The search_paths that the database's sessions had; tablespaces; options of pg_restore.
+# The search_paths of the database's sessions, its tablespaces, and options for pg_restore.
 paths=() tablespaces=() places=()
-# Tables that are still to be loaded, and those that were given up.
+# Tables to load again, and tables given up.
 refused=() lost=()
-# Roots of partitions that others were loaded through, by table which of these, and which each table has.
+# Partition roots that rows were loaded through; for each table, its index in them; for each table, its root.
 roots=() root_of=() known=()
-# By root, what was put in, as SQL adds it up.
+# For each root, the loaded rows and their hashes, as sums in SQL.
 counts=() sums=()
 incomplete=0 path=
 
@@ -25,7 +25,7 @@ admin() { psql -X -q -v ON_ERROR_STOP=1 -d postgres -c "${1//$'\001'/"$quoted"}"
 sql() { psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$database" "$@"; }
 section() {
   echo "restoring $1"
-  # pg_restore may stop reading before the archive's end; the rest is read away, so that age checks all of it.
+  # pg_restore may stop reading before the archive's end. cat reads the rest, so that age checks all of it.
   plain database.dump.zst.age | { pg_restore "${@:2}" ${places[@]+"${places[@]}"} --section="$1" -d "$database" && cat >/dev/null; }
 }
 missing_tablespaces() {
@@ -35,22 +35,22 @@ missing_tablespaces() {
   done
 }
 
-# Loads the rows of a table, in the order in which they were read.
+# Loads the rows of a table, in their order in the backup.
 load() {
   echo "loading ${names[$1]}${path:+ with search_path $path}"
   # FREEZE with TRUNCATE in one transaction keeps the rows in the stream's order.
   plain "${files[$1]}" | sql ${path:+-c "SET search_path TO $path"} -c BEGIN -c "TRUNCATE ONLY ${names[$1]}" \
     -c "COPY ${names[$1]}${columns[$1]} FROM STDIN (FORMAT ${formats[$1]}, FREEZE)" -c COMMIT
 }
-# The number of rows in $2, and the sum of a hash of each, with the columns of table $1 in order.
+# Prints SQL for the number of rows in $2 and the sum of their hashes, over the sorted columns of table $1.
 measure() { echo "SELECT count(*), coalesce(sum(pg_catalog.hashtextextended(ROW(${sorted[$1]})::pg_catalog.text, 0)::pg_catalog.numeric), 0) FROM $2"; }
-# Sets `root` to the root of the partitions that table $1 is one of, or to nothing.
+# Sets `root` to the root of partition $1, or to nothing if the table is not a partition.
 find_root() {
   [ -n "${known[$1]+known}" ] || known[$1]=$(sql -c "SELECT pg_catalog.pg_partition_root(c.oid)::pg_catalog.regclass FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ${schemas[$1]} AND c.relname = ${tables[$1]}")
   root=${known[$1]}
 }
-# Puts the rows of a partition in through root number $2: here they may belong into another partition.
+# Loads the rows of a partition through root number $2: on this server they may belong in another partition.
 load_through() {
   local i=$1 root=${roots[$2]} digest measured
   echo "loading ${names[i]} through $root${path:+ with search_path $path}"
@@ -79,7 +79,7 @@ load_tree() {
     lost+=("$i")
   done
 }
-# Tries what was refused again: after all the others, with the search_paths that there were, through a root.
+# Tries the refused tables again, now that the others are loaded: as they are, with each search_path, then through the root.
 load_again() {
   local i left=()
   for i in "${refused[@]}"; do
@@ -125,7 +125,7 @@ begin() {
     load_again
   done
   section data --exit-on-error
-  # What is refused here (rows that an index or a constraint does not allow) keeps nothing else from being restored.
+  # A failure here (rows that violate an index or a constraint) does not stop the rest of the section.
   section post-data || { echo "NOT RESTORED: what pg_restore names above" && incomplete=1; }
 }
 end() {

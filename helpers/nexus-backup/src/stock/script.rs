@@ -1,42 +1,43 @@
-//! The script that restores a set with age, zstd, psql and pg_restore.
+//! Writes restore.sh, which restores a set with age, zstd, psql and pg_restore.
 
 use nexus_backup_set::manifest::{Manifest, Table};
 use nexus_postgres::quote::{ascii_identifier, ascii_literal};
 
-/// The same settings as `manifest::pin_session`, as libpq's tools take them.
-const PINNED: &str = "-c search_path= -c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC \
+/// The settings of `manifest::pin_session`, as options for libpq's tools.
+const OPTIONS: &str = "-c search_path= -c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC \
 -c extra_float_digits=3 -c bytea_output=hex -c xmloption=content -c lc_monetary=C -c synchronize_seqscans=off \
 -c row_security=off";
 
 /// The first server version with the setting `event_triggers`.
 const HAS_EVENT_TRIGGERS: u32 = 170_000;
 
-/// A trigger on login would run for each session of the script and could change what it compares.
-fn pinned(server_version: u32) -> String {
+/// Returns the options for a server version. A trigger on login would run in each session of the script, and could change
+/// what it compares, so the options disable event triggers.
+fn options(server_version: u32) -> String {
     if server_version < HAS_EVENT_TRIGGERS {
-        PINNED.to_owned()
+        OPTIONS.to_owned()
     } else {
-        format!("{PINNED} -c event_triggers=off")
+        format!("{OPTIONS} -c event_triggers=off")
     }
 }
 
-/// Stands in the statements for the name that the person gives.
-const NAME: &str = "\u{1}";
+/// The placeholder in the statements for the database's name, which is the script's argument.
+const PLACEHOLDER: &str = "\u{1}";
 
-/// The schema of NEXUS's own tables, which come first, so that they are restored even if others fail.
+/// The schema of NEXUS's own tables. They come first, so that they are restored even if others fail.
 const NEXUS_SCHEMA: &str = "nexus_memory";
 
-/// The common part of every script; `RESTORE.txt` says how to call it.
+/// The constant part of the script. `RESTORE.txt` says how to call it.
 const FUNCTIONS: &str = include_str!("restore.sh");
 
-/// The script's text.
+/// Returns the text of restore.sh.
 pub(crate) fn script(manifest: &Manifest) -> String {
     let properties = &manifest.postgres.properties;
     let mut script = FUNCTIONS.replace("000000", &format!("{:06}", manifest.sequence));
     script.push_str(&format!(
         "export PGCLIENTENCODING={}\nexport PGOPTIONS={}\n",
         quoted(&properties.encoding),
-        quoted(&pinned(manifest.postgres.server_version_num))
+        quoted(&options(manifest.postgres.server_version_num))
     ));
     for path in properties.search_paths() {
         script.push_str(&format!("paths+=({})\n", quoted(&path)));
@@ -49,17 +50,21 @@ pub(crate) fn script(manifest: &Manifest) -> String {
     for table in tables {
         script.push_str(&line(table));
     }
-    let create = properties.create_statement(NAME);
-    script.push_str(&format!("begin {}\n", quoted(&create.replace(&format!("\"{NAME}\""), NAME))));
-    for statement in properties.finishing_statements(NAME) {
-        let statement = statement.replace(&format!("\"{NAME}\""), NAME);
+    let create = properties.create_statement(PLACEHOLDER);
+    script.push_str(&format!(
+        "begin {}\n",
+        quoted(&create.replace(&format!("\"{PLACEHOLDER}\""), PLACEHOLDER))
+    ));
+    for statement in properties.finishing_statements(PLACEHOLDER) {
+        let statement = statement.replace(&format!("\"{PLACEHOLDER}\""), PLACEHOLDER);
         script.push_str(&format!("admin {}\n", quoted(&statement)));
     }
     script.push_str("end\n");
     script
 }
 
-/// The line that names a table: its file, name, schema and name as texts, columns, these in order, format, digest.
+/// Returns the line for a table: its file, qualified name, schema and name as SQL strings, columns, sorted columns, format and
+/// digest.
 fn line(table: &Table) -> String {
     let mut sorted: Vec<&String> = table.columns.iter().collect();
     sorted.sort();
@@ -77,7 +82,7 @@ fn line(table: &Table) -> String {
     )
 }
 
-/// A word for the shell, whatever is in it.
+/// Quotes `text` as one word for the shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

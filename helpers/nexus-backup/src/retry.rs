@@ -1,5 +1,5 @@
-//! Tries again if other sessions were in the way. A failed try releases its locks at once; the next one follows a little later,
-//! with a new snapshot.
+//! Retries a backup that conflicted with other sessions. A failed try releases its locks at once. The next one starts after
+//! a pause, with a new snapshot.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,19 +8,16 @@ use nexus_cli::failure::{Exit, Result};
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
 
-/// The pause after each try but the last.
+/// The pauses after all tries but the last.
 const PAUSES: [Duration; 3] = [Duration::from_secs(3), Duration::from_secs(10), Duration::from_secs(20)];
 
 /// How often a pause checks for a stop.
-const GLANCE: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Runs `attempt` until it succeeds, fails for a reason that will not pass, or has been tried four times. Its argument says
-/// whether to give way to sessions that wait for its locks. The last try does not: otherwise a program that empties a table
-/// every minute would prevent every backup.
-///
-/// # Errors
-/// The last try's.
-pub(crate) fn until_undisturbed<T>(
+/// Runs `attempt` until it succeeds, fails for a lasting reason, or has been tried four times. Its argument says whether to
+/// give way to sessions that wait for its locks. The last try does not: otherwise a program that empties a table every minute
+/// would prevent every backup.
+pub(crate) fn with_retries<T>(
     progress: &Progress,
     stop: &Stop,
     mut attempt: impl FnMut(&Stop, GiveWay) -> Result<T>,
@@ -37,12 +34,12 @@ pub(crate) fn until_undisturbed<T>(
     attempt(&stop.of_one_try(), GiveWay::No)
 }
 
-/// Whether a try ends when others wait for its locks.
+/// Whether a try fails when other sessions wait for its locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GiveWay {
-    /// It does.
+    /// The try fails, and releases its locks.
     Yes,
-    /// It goes on to its end.
+    /// The try continues.
     No,
 }
 
@@ -52,7 +49,7 @@ fn wait(pause: Duration, progress: &Progress, stop: &Stop) -> Result<()> {
     while Instant::now() < until {
         stop.check()?;
         progress.advance(0);
-        thread::sleep(GLANCE);
+        thread::sleep(POLL_INTERVAL);
     }
     Ok(())
 }
@@ -64,18 +61,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_will_not_pass_is_not_tried_again() {
+    fn a_lasting_failure_is_not_retried() {
         let mut tries = 0;
-        let outcome: Result<()> = until_undisturbed(&Progress::new(false), &Stop::default(), |_, _| {
+        let outcome: Result<()> = with_retries(&Progress::new(false), &Stop::default(), |_, _| {
             tries += 1;
-            Err(Failure::new(Exit::Unavailable, "asking a server that is down"))
+            Err(Failure::new(Exit::Unavailable, "connecting to a server that is down"))
         });
         assert!(outcome.is_err());
         assert_eq!(tries, 1);
     }
 
     #[test]
-    fn a_failed_try_stops_no_other() {
+    fn a_failed_try_does_not_stop_the_next() {
         let stop = Stop::default();
         stop.of_one_try().because_another_failed();
         assert!(!stop.is_set() && !stop.of_one_try().is_set());
