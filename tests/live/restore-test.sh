@@ -163,7 +163,7 @@ owner_only_is_said() {
 	age-keygen 2>/dev/null | grep '^AGE' >"$work/stranger"
 	run_the_test --identity="$work/stranger" >"$work/said" 2>&1 || status=$?
 	same "the exit status" "$status" 77
-	grep -q 'It is not damaged for that' "$work/said"
+	grep -q 'It may still be whole' "$work/said"
 	[[ ! -e $work/none.json ]]
 }
 two_at_once_are_refused() {

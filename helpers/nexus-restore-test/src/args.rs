@@ -1,4 +1,4 @@
-//! What nexus-restore-test can be told.
+//! The command line and settings of nexus-restore-test.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use nexus_docker_client::client::DockerSocket;
 use nexus_ledger::LedgerPath;
 use nexus_redis::copies::CopiesArgs;
 
-/// Restores a backup set into a throwaway server, compares everything with what was backed up, and writes a proof
+/// Restores a backup set into a throwaway server, compares everything with the backup, and writes a proof
 ///
 /// Started every month by nexus-restore-test.timer; by hand: systemctl start nexus-restore-test
 #[derive(Parser, Clone, Debug)]
@@ -35,16 +35,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
 
-    /// Tables at once, 1 to 16
+    /// Tables to restore at once, 1 to 16
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) jobs: u8,
 
-    /// Memory for the throwaway server, in MiB, 128 to 65536 [default: half of what is free, 4096 at most]
+    /// Memory for the throwaway server, in MiB, 128 to 65536 [default: half of the free memory, 4096 at most]
     #[arg(long, env = "NEXUS_RESTORE_TEST_MEMORY", value_name = "MIB",
           value_parser = clap::value_parser!(u32).range(128..=65_536))]
     pub(crate) memory: Option<u32>,
 
-    /// Of ten true neighbours, how many a search by a vector index must find on average, 0 to 1
+    /// Share of the ten true neighbours that a search by a vector index must find on average, 0 to 1
     #[arg(long, env = "NEXUS_RESTORE_TEST_RECALL", value_name = "SHARE", default_value_t = 0.5, value_parser = share)]
     pub(crate) recall: f64,
 
@@ -63,13 +63,13 @@ pub(crate) struct Args {
 fn share(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err("it is a number from 0 to 1, such as 0.5".to_owned()),
+        _ => Err("expected a number from 0 to 1, such as 0.5".to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    /// Manual page, completions, .env.example and units say what the command line says.
+    /// The manual page, the completions, .env.example and the units agree with the command line.
     #[test]
     fn documented() -> nexus_pages::Result {
         nexus_pages::helper::<super::Args>()

@@ -1,4 +1,4 @@
-//! The job: choose, check, start a throwaway server, restore, compare, remove it, write the proof.
+//! The job: choose a set, check it, start a throwaway server, restore, compare, remove the server, write the proof.
 
 use std::time::Instant;
 
@@ -25,17 +25,17 @@ use secrecy::SecretString;
 use crate::args::Args;
 use crate::check::{indexes, objects};
 use crate::scratch::{self, DATABASE, Throwaway};
-use crate::{redis, which};
+use crate::{redis, selection};
 
 /// Tests a set and writes its proof.
 ///
 /// # Errors
-/// Data (65) when the set does not prove itself, and the proof says so; any other failure says nothing about the set
-/// and leaves the proof that there was.
+/// Data (65) if the set fails the test; then the proof says so. Any other failure says nothing about the set, and leaves an
+/// earlier proof unchanged.
 pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof> {
     let began = Instant::now();
     let _lock = Lock::take(&args.proofs_dir, "nexus-restore-test")?;
-    let set = which::choose(args)?;
+    let set = selection::choose(args)?;
     let unlock = IdentitySource::with(args.identity.as_deref());
     let manifest = match read_manifest(&set, &unlock) {
         Err(failure) if failure.exit() == Exit::Data => return Err(not_proven(args, &set, failure)),
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Proof
     }
 }
 
-/// Everything that can speak against the set.
+/// Runs every test of the set.
 fn examine(
     args: &Args,
     making: &mut Restoring<'_>,
@@ -91,14 +91,13 @@ fn examine(
         making.step("start", |making| Throwaway::start(args, &making.manifest, password, making.stop))?;
     proof.image = Some(throwaway.scratch.clone());
     let outcome = in_postgres(args, making, proof);
-    // What must not come back in Redis is known from there.
-    // One that is told to go is gone in a moment; when nobody can tell it, nexus-docker removes it all the same.
+    // Remove the server before the test of Redis, whatever the outcome. The outcome has the ids that Redis must not hold.
     making.progress.doing("remove");
     let began = Instant::now();
     let ended = throwaway.end();
     making.took("remove", began);
     match ended {
-        // The server was ended because it took too much of the disk, and that caused every other failure.
+        // nexus-docker killed the server because it took too much disk space, which caused every other failure.
         Err(full) if full.exit() == Exit::CannotCreate => return Err(full),
         Err(failure) if outcome.is_ok() => return Err(failure),
         _ => {}
@@ -114,25 +113,25 @@ fn examine(
     Ok(())
 }
 
-/// Restores and compares the database, and forgets again in it; gives what may not come back in Redis either.
+/// Restores and compares the database, and forgets again in it. Returns what must not come back in Redis either.
 fn in_postgres(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Result<Option<Forbidden>> {
     let control = Control::beside(&making.server, DATABASE, making.stop)?;
     let version = requirements::check_server(making, &control)?;
     requirements::check_extensions(making, &control)?;
     making.fill(&control, version)?;
-    // What has been remarked so far is for a person who restores, such as which role needs a new password.
+    // The notes so far are for an owner who restores, for example which role needs a new password.
     making.notes.clear();
     let compared = making.step("compare", compare::all)?;
     let inside = Control::open(&making.server, DATABASE, making.stop)?;
     proof.server_version =
-        Some(inside.row("looking at the server", "SHOW server_version", &[])?.get::<_, String>(0));
+        Some(inside.row("reading the server's version", "SHOW server_version", &[])?.get::<_, String>(0));
     let constraints = making.step("validity", |making| indexes::validity(making, &inside))?;
     let kinds = making.step("objects", |making| objects::compare(making, &inside, version))?;
     proof.extensions = objects::check_extensions(making, &inside)?;
     let checked = making.step("amcheck", |making| indexes::amcheck(making, &inside, constraints))?;
     making.step("statistics", database::analyze)?;
     making.step("properties", |making| database::finish(making, &control, version))?;
-    // A session of its own: it begins with the settings that the database has now.
+    // A new session, which starts with the database's restored settings.
     let searching = Control::open(&making.server, DATABASE, making.stop)?;
     proof.searches = making.step("search", |_| recall::probe(&searching, args.recall))?;
     proof.counts = kinds;
@@ -156,12 +155,12 @@ fn in_postgres(args: &Args, making: &mut Restoring<'_>, proof: &mut Proof) -> Re
     }))
 }
 
-/// A restore forgets again what the purge ledger forbids. Here it is seen that this leaves nothing of it; gives how many
-/// rows that were and the ids that are forbidden, or nothing where nothing was ever forgotten.
+/// Forgets again what the purge ledger forbids, as a restore does, and checks that nothing of it remains. Returns the number of
+/// rows and the forbidden ids; `None` if nothing was ever forgotten.
 fn forget_again(args: &Args, making: &Restoring<'_>) -> Result<Option<(u64, Forbidden)>> {
     let Some(ledgers) = forget::ledgers(making, &args.purge_ledger)? else { return Ok(None) };
     let mut forbidden = Forbidden::named(&ledgers);
-    // How to treat referring rows matters only for a restore; this server is thrown away.
+    // The treatment of referring rows does not matter: this server is thrown away.
     let how = forget::How { on_reference: OnReference::Cascade, rewrite: false };
     let gone = forget::again(making, &ledgers, how, &mut |ids| {
         forbidden.add(ids);
@@ -176,14 +175,14 @@ fn forget_again(args: &Args, making: &Restoring<'_>) -> Result<Option<(u64, Forb
     }
 }
 
-/// An index that finds little with the database's settings is a remark; one that finds little however wide the search
-/// is broken.
+/// Requires the recall of each vector index. One that reaches it only with a wider search than the database's settings gets a
+/// note. One that never reaches it is broken.
 fn require_recall(args: &Args, making: &mut Restoring<'_>, proof: &Proof) -> Result<()> {
     for searched in &proof.searches {
         let (name, recall, best) = (&searched.index, searched.recall, searched.best());
         if best < args.recall {
             return Err(Failure::new(Exit::Data, format!("searching by index {name}")).because(format!(
-                "it finds {best:.2} of the ten nearest, {:.2} are expected (NEXUS_RESTORE_TEST_RECALL)",
+                "it finds {best:.2} of the ten nearest; expected {:.2} (NEXUS_RESTORE_TEST_RECALL)",
                 args.recall
             )));
         }
@@ -197,13 +196,13 @@ fn require_recall(args: &Args, making: &mut Restoring<'_>, proof: &Proof) -> Res
     Ok(())
 }
 
-/// The set's manifest. That this machine may not read it says nothing about the set.
+/// Reads the set's manifest. A set that this machine cannot decrypt is not damaged.
 fn read_manifest(set: &SetEntry, unlock: &IdentitySource) -> Result<Manifest> {
     Manifest::of(set, &unlock.identities()?).map_err(|failure| match failure.exit() {
         Exit::Permission => Failure::new(Exit::Permission, format!("testing set {}", set.name))
-            .because("it is encrypted for others than this machine, such as its owner alone")
+            .because("it is not encrypted for this machine, perhaps only for its owner")
             .advise(format!(
-                "It is not damaged for that. To test it: nexus-restore-test {:06} --identity FILE, with the owner's key",
+                "It may still be whole. To test it: nexus-restore-test {:06} --identity FILE, with the owner's key",
                 set.name.sequence
             )),
         _ => failure,
@@ -214,15 +213,15 @@ fn not_proven(args: &Args, set: &SetEntry, failure: Failure) -> Failure {
     refuse(args, set, Proof::of(set.name, set.name.taken), failure)
 }
 
-/// Writes that the set is not proven, and why.
+/// Writes a proof that says that the set is not proven, and why.
 fn refuse(args: &Args, set: &SetEntry, mut proof: Proof, failure: Failure) -> Failure {
     let failure = failure.while_doing(format!("set {} is NOT PROVEN", set.name));
     proof.failure = Some(failure.to_string());
     match proof.write(&args.proofs_dir, set.name) {
         Ok(_) => failure,
-        // Both are to be known, and the set's is the graver one.
+        // Report both; the set's failure decides the exit code.
         Err(unwritten) => {
-            Failure::new(failure.exit(), failure.to_string()).advise(format!("Besides: {unwritten}"))
+            Failure::new(failure.exit(), failure.to_string()).advise(format!("Also: {unwritten}"))
         }
     }
 }

@@ -1,5 +1,5 @@
-//! nexus-restore-test: restores a set into a throwaway server, compares what came back with what went in, and writes a
-//! proof. Parses, calls the job, reports.
+//! nexus-restore-test: restores a set into a throwaway server, compares the result with the backup, and writes a proof. Parses
+//! the command line, runs the job, reports.
 
 mod args;
 mod check;
@@ -8,7 +8,7 @@ mod redis;
 mod report;
 mod resources;
 mod scratch;
-mod which;
+mod selection;
 
 use std::process::ExitCode;
 
@@ -20,7 +20,7 @@ use nexus_cli::stop::Stop;
 
 use crate::args::Args;
 
-/// What our sessions are called in pg_stat_activity.
+/// The application_name of this program's sessions.
 const APPLICATION: &str = "nexus-restore-test";
 
 fn main() -> ExitCode {
@@ -48,5 +48,5 @@ fn run() -> Result<()> {
     let progress = Progress::new(!args.json);
     let outcome = job::run(&args, &progress, &stop);
     progress.finish();
-    report::tell(&outcome?, args.json)
+    report::write(&outcome?, args.json)
 }

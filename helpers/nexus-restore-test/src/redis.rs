@@ -1,5 +1,5 @@
-//! Redis's part of a set: its snapshot is read by a throwaway Redis, and what that holds then is compared with what the
-//! snapshot holds. Then the copies of what the purge ledger forbids are taken out of it, as a restore does.
+//! Tests Redis's snapshot: loads it into a throwaway Redis and compares that with the snapshot. Then deletes the copies that the
+//! purge ledger forbids, as a restore does.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -24,21 +24,21 @@ use crate::args::Args;
 use crate::resources;
 use crate::scratch::password_line;
 
-/// Keys that end sooner are not compared: they may end while the test runs.
+/// Keys that expire sooner are not compared: they may expire while the test runs.
 const SOON: SignedDuration = SignedDuration::from_hours(2);
 
-/// What was found.
+/// The result of the test.
 pub(crate) struct Tested {
-    /// What the throwaway Redis held.
+    /// The contents of the throwaway Redis.
     pub(crate) summary: Summary,
-    /// Copies that were taken out of it; nothing where nothing was ever forgotten.
+    /// Number of deleted copies; `None` if nothing was ever forgotten.
     pub(crate) forgotten: Option<u64>,
 }
 
-/// Restores and compares, and forgets again what is `forbidden`; nothing for a set without Redis.
+/// Restores and compares Redis, and forgets again what is `forbidden`. Returns `None` for a set without Redis.
 ///
 /// # Errors
-/// Data (65) naming what differs; Unavailable (69) when the throwaway Redis does not start.
+/// Data (65) if something differs; Unavailable (69) if the throwaway Redis does not start.
 pub(crate) fn test(
     args: &Args,
     making: &mut Restoring<'_>,
@@ -72,7 +72,7 @@ pub(crate) fn test(
         None => {}
         Some(Difference::OfDigest(what)) if !same_release(&redis.version, &version) => {
             making.note(format!(
-                "Redis {version} keeps what Redis {} wrote in another form: {what}",
+                "Redis {version} stores the data of Redis {} in another form: {what}",
                 redis.version
             ));
         }
@@ -83,7 +83,7 @@ pub(crate) fn test(
     Ok(Some(Tested { summary: found, forgotten: forgotten? }))
 }
 
-/// Takes out the copies that are forbidden, and sees that this leaves none; gives how many there were.
+/// Deletes the forbidden copies and checks that none remains; returns their number.
 fn forget_again(
     args: &Args,
     making: &Restoring<'_>,
@@ -103,7 +103,8 @@ fn forget_again(
     }
 }
 
-/// The snapshot may hold fewer keys than Redis counted, for those that have ended or will soon; never more databases.
+/// Checks the snapshot's databases against the manifest. It may hold fewer keys, because some have expired or soon will, but no
+/// other databases.
 fn require_counts(redis: &Redis, expected: &Summary) -> Result<()> {
     let unknown = expected.databases.keys().find(|number| !redis.keys.contains_key(number));
     match unknown {
@@ -113,22 +114,22 @@ fn require_counts(redis: &Redis, expected: &Summary) -> Result<()> {
     }
 }
 
-/// What is not equal, in words.
+/// A difference, in words.
 enum Difference {
-    /// Keys, of a type, or with a time to live.
+    /// In the number of keys, by type or with a time to live.
     OfCount(String),
-    /// What is in them.
+    /// In the digest of their contents.
     OfDigest(String),
 }
 
-/// Whether two versions write the same form: since 7.0 and again since 7.2 more is kept of a stream, and since 7.4 of a
-/// hash, than before.
+/// Returns whether two versions store data in the same form. Redis 7.0 and 7.2 store more of a stream than before, and 7.4
+/// more of a hash.
 fn same_release(one: &str, other: &str) -> bool {
     let release = |version: &str| version.splitn(3, '.').take(2).map(str::to_owned).collect::<Vec<_>>();
     release(one) == release(other)
 }
 
-/// The first difference.
+/// Returns the first difference.
 fn difference(expected: &Summary, found: &Summary) -> Option<Difference> {
     let numbers: BTreeSet<&u32> = expected.databases.keys().chain(found.databases.keys()).collect();
     for number in numbers {
@@ -136,7 +137,7 @@ fn difference(expected: &Summary, found: &Summary) -> Option<Difference> {
         let (was, is) = (was.cloned().unwrap_or_default(), is.cloned().unwrap_or_default());
         if was.by_type != is.by_type || was.with_ttl != is.with_ttl {
             return Some(Difference::OfCount(format!(
-                "database {number} of Redis holds {:?}, {} with a time to live; in the snapshot are {:?}, {}",
+                "database {number} of Redis holds {:?}, {} with a time to live; the snapshot holds {:?}, {}",
                 is.by_type, is.with_ttl, was.by_type, was.with_ttl
             )));
         }
@@ -147,7 +148,7 @@ fn difference(expected: &Summary, found: &Summary) -> Option<Difference> {
             )));
         }
     }
-    let functions = "Redis's functions are not those of the snapshot";
+    let functions = "Redis's functions differ from those in the snapshot";
     (expected.functions != found.functions).then(|| Difference::OfDigest(functions.to_owned()))
 }
 

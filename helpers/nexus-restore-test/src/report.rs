@@ -1,4 +1,4 @@
-//! What a restore test has shown, for people, programs and the journal.
+//! The report of a restore test: for people, programs and the journal.
 
 use nexus_backup_set::proof::Proof;
 use nexus_cli::failure::Result;
@@ -7,11 +7,8 @@ use nexus_cli::output;
 use nexus_cli::progress::human_bytes;
 use nexus_cli::text::{columns, counted, grouped, printable};
 
-/// Tells the journal and standard output.
-///
-/// # Errors
-/// I/O.
-pub(crate) fn tell(proof: &Proof, json: bool) -> Result<()> {
+/// Writes the report to the journal and standard output.
+pub(crate) fn write(proof: &Proof, json: bool) -> Result<()> {
     let count = |what: &str| proof.counts.get(what).copied().unwrap_or_default();
     log::info!(
         MESSAGE_ID = message_id::TEST_PROVEN,
@@ -30,7 +27,7 @@ pub(crate) fn tell(proof: &Proof, json: bool) -> Result<()> {
     if json { output::json(proof) } else { output::print(&text(proof)) }
 }
 
-/// The worst recall of all vector indexes.
+/// Formats the worst recall of all vector indexes.
 fn recall(proof: &Proof) -> String {
     let worst = proof.searches.iter().map(|searched| searched.recall).reduce(f64::min);
     worst.map_or_else(String::new, |worst| format!(", recall@10 {worst:.2}"))
@@ -69,7 +66,7 @@ fn text(proof: &Proof) -> String {
     }
     let mut lines = vec![vec!["step".to_owned(), "time".to_owned()]];
     lines.extend(proof.steps.iter().map(|step| vec![step.name.clone(), seconds(step.usec)]));
-    lines.push(vec!["together".to_owned(), seconds(proof.usec)]);
+    lines.push(vec!["total".to_owned(), seconds(proof.usec)]);
     text.push_str(&format!("\n{}", columns(&lines)));
     for note in &proof.notes {
         text.push_str(&format!("\nNote: {}\n", printable(note)));
@@ -78,7 +75,7 @@ fn text(proof: &Proof) -> String {
     text
 }
 
-/// `12.3 s`
+/// Formats a duration: `12.3 s`.
 fn seconds(usec: u64) -> String {
     format!("{}.{} s", usec / 1_000_000, usec / 100_000 % 10)
 }

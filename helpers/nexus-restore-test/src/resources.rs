@@ -1,32 +1,32 @@
-//! Whether the machine has the memory and the disk for a throwaway server, so that the living one never suffers.
+//! Checks that the machine has memory and disk space for a throwaway server, so that the live one does not run short.
 
 use nexus_backup_set::manifest::Manifest;
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_cli::progress::human_bytes;
 
-/// Less than this is too little for PostgreSQL and an index build, in MiB.
-const LEAST: u64 = 256;
+/// The least memory for PostgreSQL and an index build, in MiB.
+const MIN_MEMORY: u64 = 256;
 
-/// More is of no use, in MiB.
-const MOST: u64 = 4096;
+/// The most memory that is of use, in MiB.
+const MAX_MEMORY: u64 = 4096;
 
-/// What a new cluster and its log take beside the rows, in bytes.
+/// The space for a new cluster and its log, without the rows, in bytes.
 const CLUSTER: u64 = 1 << 30;
 
-/// How many times the bytes of its COPY streams a database takes: rows and their indexes, vectors counted twice.
-const TIMES: u64 = 3;
+/// The size of a database as a multiple of its COPY streams: rows and indexes, with vectors in both.
+const SIZE_FACTOR: u64 = 3;
 
-/// MiB for the throwaway server: half of what is free, or what was asked for if that is free.
+/// Returns the memory for the throwaway server in MiB: `wanted`, else half of the free memory.
 ///
 /// # Errors
-/// TryLater (75) when too little is free.
+/// TryLater (75) if too little is free.
 pub(crate) fn memory(wanted: Option<u32>) -> Result<u32> {
     let text = std::fs::read_to_string("/proc/meminfo").or_fail_io(|| "reading /proc/meminfo")?;
-    // A kernel that does not say (before 3.14) has none to spare.
+    // Kernels before 3.14 do not report it: then assume that none is free.
     memory_of(wanted, available(&text).unwrap_or(0))
 }
 
-/// `MemAvailable` of /proc/meminfo, in MiB: what programs can have without anything being swapped (proc(5)).
+/// Returns `MemAvailable` of /proc/meminfo in MiB: the memory that programs can get without swapping (proc(5)).
 fn available(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib >> 10)
@@ -34,34 +34,34 @@ fn available(meminfo: &str) -> Option<u64> {
 
 fn memory_of(wanted: Option<u32>, available: u64) -> Result<u32> {
     let refused = |needs: String| {
-        Failure::new(Exit::TryLater, "looking for memory for the throwaway server")
+        Failure::new(Exit::TryLater, "checking the memory for the throwaway server")
             .because(format!("{available} MiB are free, {needs}"))
-            .advise("Run it when less is going on, or change NEXUS_RESTORE_TEST_MEMORY")
+            .advise("Run it when the machine is less busy, or change NEXUS_RESTORE_TEST_MEMORY")
     };
     match wanted {
         Some(wanted) if u64::from(wanted) <= available => Ok(wanted),
         Some(wanted) => Err(refused(format!("NEXUS_RESTORE_TEST_MEMORY is {wanted}"))),
-        None if available / 2 < LEAST => {
-            Err(refused(format!("{LEAST} are the least, and as much again is left to others")))
+        None if available / 2 < MIN_MEMORY => {
+            Err(refused(format!("at least {MIN_MEMORY} are needed, and as much again for other programs")))
         }
-        None => Ok(u32::try_from((available / 2).min(MOST)).unwrap_or(u32::MAX)),
+        None => Ok(u32::try_from((available / 2).min(MAX_MEMORY)).unwrap_or(u32::MAX)),
     }
 }
 
-/// Refuses a set that would fill the disk which the living server is on too.
+/// Refuses a set that would fill the disk, which the live server shares.
 ///
 /// # Errors
-/// CannotCreate (73).
-pub(crate) fn require_disk(manifest: &Manifest, to_take: u64) -> Result<()> {
-    let needed = manifest.bytes().saturating_mul(TIMES).saturating_add(CLUSTER);
-    if needed <= to_take {
+/// CannotCreate (73) if the set does not fit.
+pub(crate) fn require_disk(manifest: &Manifest, available: u64) -> Result<()> {
+    let needed = manifest.bytes().saturating_mul(SIZE_FACTOR).saturating_add(CLUSTER);
+    if needed <= available {
         return Ok(());
     }
-    Err(Failure::new(Exit::CannotCreate, "looking for room for the throwaway server")
+    Err(Failure::new(Exit::CannotCreate, "checking the space for the throwaway server")
         .because(format!(
-            "the restored database may take {}; on Docker's disk it may take {} (free space, less what the living server needs)",
+            "the restored database may take {}, but Docker's disk has {} for it (the free space without the live server's reserve)",
             human_bytes(needed),
-            human_bytes(to_take)
+            human_bytes(available)
         ))
         .advise("Free some space there (docker system df), or test the set on another machine"))
 }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_what_is_free_is_left_to_the_living() {
+    fn half_of_the_free_memory_is_left_to_others() {
         assert_eq!(memory_of(None, 2000).unwrap(), 1000);
         assert_eq!(memory_of(None, 100_000).unwrap(), 4096);
         assert_eq!(memory_of(None, 511).unwrap_err().exit(), Exit::TryLater);

@@ -1,4 +1,4 @@
-//! The throwaway PostgreSQL, which nexus-docker runs while this is alive, and the password of throwaway servers.
+//! The throwaway PostgreSQL, which nexus-docker runs as long as this program holds its lease, and its password.
 
 use nexus_backup_set::manifest::Manifest;
 use nexus_cli::failure::{Exit, OrFail, Result};
@@ -14,22 +14,22 @@ use crate::APPLICATION;
 use crate::args::Args;
 use crate::resources;
 
-/// Name of the database in it.
+/// The database's name in the throwaway server.
 pub(crate) const DATABASE: &str = "restore_test";
 
-/// A throwaway server that answers.
+/// A running throwaway server.
 pub(crate) struct Throwaway {
     lease: Lease,
-    /// What it runs.
+    /// nexus-docker's description of the server.
     pub(crate) scratch: Scratch,
 }
 
 impl Throwaway {
-    /// Starts one with space for the set; its superuser has `password`.
+    /// Starts a server with space for the set; its superuser has `password`.
     ///
     /// # Errors
-    /// TryLater (75) without memory or while another one runs, CannotCreate (73) without disk, Unavailable (69) when
-    /// it does not start.
+    /// TryLater (75) if memory is short or another throwaway server runs; CannotCreate (73) if disk space is short; Unavailable
+    /// (69) if it does not start.
     pub(crate) fn start(
         args: &Args,
         manifest: &Manifest,
@@ -37,8 +37,7 @@ impl Throwaway {
         stop: &Stop,
     ) -> Result<Self> {
         let request = Request::ScratchUp { memory_mib: resources::memory(args.memory)? };
-        // Its own flag for failures: the reason for its end must arrive even after everything else has failed because
-        // of it.
+        // Its own stop flag: when nexus-docker kills the server, the reason must arrive even though all else has failed by then.
         let client = client(&args.docker_socket, &stop.of_one_try());
         let (lease, line) = client.lease(&request, &mut password_line(password).as_slice())?;
         let scratch = parse(&line)?;
@@ -46,18 +45,18 @@ impl Throwaway {
         Ok(Self { lease, scratch })
     }
 
-    /// Ends it, and waits until it is gone with all its data.
+    /// Ends the server, and waits until it is removed with all its data.
     ///
     /// # Errors
-    /// CannotCreate (73) when it was ended before because it took too much of the disk, Unavailable (69) when it had
-    /// ended by itself or could not be removed.
+    /// CannotCreate (73) if nexus-docker killed it because it took too much disk space; Unavailable (69) if it exited by itself
+    /// or could not be removed.
     pub(crate) fn end(self) -> Result<()> {
         self.lease.end()
     }
 }
 
-/// How to reach the throwaway server, once it runs. It has its own password: a set may come from another person, and
-/// programs in it must not learn the living server's.
+/// Returns how to connect to the throwaway server. It has its own password: a set may come from another person, and code in it
+/// must not learn the live server's.
 pub(crate) fn server(args: &Args, password: SecretString) -> Server {
     let settings = ServerSettings {
         host: args.scratch_dir.display().to_string(),
@@ -68,16 +67,13 @@ pub(crate) fn server(args: &Args, password: SecretString) -> Server {
     Server::with_password(&settings, password).named(APPLICATION)
 }
 
-/// The password as nexus-docker takes it: the first line of the input.
+/// Returns the password in the form that nexus-docker expects: the first line of the input.
 pub(crate) fn password_line(password: &SecretString) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(format!("{}\n", password.expose_secret()).into_bytes())
 }
 
-/// What nexus-docker says of a throwaway server.
-///
-/// # Errors
-/// Software (70) when it is something else.
+/// Parses nexus-docker's description of a throwaway server.
 pub(crate) fn parse(line: &str) -> Result<Scratch> {
     serde_json::from_str(line)
-        .or_fail(Exit::Software, || "reading what nexus-docker says of the throwaway server")
+        .or_fail(Exit::Software, || "reading nexus-docker's description of the throwaway server")
 }

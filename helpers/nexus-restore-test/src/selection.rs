@@ -1,4 +1,4 @@
-//! Which set is tested.
+//! Chooses the set to test.
 
 use nexus_backup_set::directory::{BackupDirectory, SetEntry};
 use nexus_backup_set::home::Homes;
@@ -8,15 +8,15 @@ use nexus_cli::failure::{Exit, Failure, Result};
 
 use crate::args::Args;
 
-/// The set that was asked for; else the newest that is not proven; else, when all are, the newest.
+/// Chooses the set on the command line; else the newest that is not proven; else the newest.
 ///
 /// # Errors
-/// Usage (64) when that set does not exist, Unavailable (69) when there is no set at all, Settings (78) when the directory
-/// is not the one that sets were written to.
+/// Usage (64) if that set does not exist; Unavailable (69) if there is no set; Settings (78) if the directory is not the one
+/// that sets were written to.
 pub(crate) fn choose(args: &Args) -> Result<SetEntry> {
     let is_path = args.set.as_ref().is_some_and(|id| id.contains('/'));
     if !is_path {
-        // A proof of a set in another directory would count for one of ours.
+        // Proofs are filed by set number: a set in another directory could have the number of one here.
         Homes::of_this_machine().require(&BackupDirectory::at(&args.backup_dir)?)?;
     }
     if let Some(id) = &args.set {
@@ -32,7 +32,7 @@ pub(crate) fn choose(args: &Args) -> Result<SetEntry> {
     Ok(sets.swap_remove(index))
 }
 
-/// One whose proof cannot be read is not proven: the test that follows writes it anew.
+/// Returns whether a set is proven. A set with an unreadable proof is not: a new test replaces the proof.
 fn is_proven(args: &Args, set: &SetEntry) -> bool {
     match proof::read(&args.proofs_dir, set.name) {
         Ok(proof) => proof.is_some_and(|proof| proof.proven),

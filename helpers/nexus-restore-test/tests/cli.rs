@@ -1,9 +1,9 @@
-//! What a person sees of nexus-restore-test on the command line: help, refusals, exit codes.
+//! The output of nexus-restore-test on the command line: help, error messages, exit codes.
 
 #[test]
-fn what_a_person_sees() {
+fn golden_files() {
     let cases = trycmd::TestCases::new();
-    // Whatever machine this runs on, it has no settings and no width of its own.
+    // Independent of this machine's settings and terminal width.
     cases
         .env("NEXUS_SETTINGS", "/nonexistent")
         .env("NEXUS_CREDENTIALS", "/nonexistent")

@@ -1,4 +1,5 @@
-//! Constraints and indexes: all valid, and each B-tree and GIN index whole by amcheck (PostgreSQL manual, "amcheck").
+//! Checks that constraints and indexes are valid, and checks each B-tree and GIN index with amcheck (PostgreSQL manual,
+//! "amcheck").
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::text::printable;
@@ -7,41 +8,41 @@ use nexus_postgres::failure::from_client;
 use nexus_postgres::quote;
 use nexus_restoring::Restoring;
 
-/// Schema for amcheck's functions where the set has not got them.
+/// The schema for amcheck's functions if the set has none.
 const SCHEMA: &str = "nexus_restore_test";
 
-/// Of all user schemas. An index of a partitioned table may be invalid as it was when it was backed up.
+/// Lists invalid indexes, except those of partitioned tables, which may have been invalid in the backup.
 const INVALID: &str = "\
 SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
 WHERE NOT (i.indisvalid AND i.indisready AND i.indislive) AND c.relkind = 'i' ORDER BY 1";
 
-/// Constraints, and those that were not valid when they were backed up (NOT VALID) or else could not be compared.
+/// Counts the constraints, and lists those that are NOT VALID.
 const CONSTRAINTS: &str = "\
 SELECT count(*), (SELECT array_agg(format('%I on %s', conname, conrelid::regclass) ORDER BY conname) \
   FROM pg_constraint WHERE NOT convalidated) \
 FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace \
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
 
-/// Each index with its access method. bt_index_check() takes no index of another session's temporary table.
+/// Lists each index with its access method, except those of temporary tables: bt_index_check() refuses those of other sessions.
 const INDEXES: &str = "\
 SELECT i.indexrelid::regclass::text, a.amname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
 JOIN pg_am a ON a.oid = c.relam JOIN pg_namespace n ON n.oid = c.relnamespace \
 WHERE c.relkind = 'i' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
 ORDER BY c.relpages DESC, 1";
 
-/// How many were looked at.
+/// How many constraints and indexes were checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Checked {
     pub(crate) constraints: u64,
     pub(crate) indexes: u64,
-    /// Of the indexes, those that amcheck has found whole.
+    /// Indexes that amcheck found whole.
     pub(crate) by_amcheck: u64,
 }
 
-/// Refuses what is not valid.
+/// Refuses an invalid index, and notes constraints that are NOT VALID. Returns the number of constraints.
 ///
 /// # Errors
-/// Data (65) naming the index.
+/// Data (65) if an index is invalid.
 pub(crate) fn validity(making: &mut Restoring<'_>, control: &Control) -> Result<u64> {
     let doing = "checking that constraints and indexes are valid";
     if let Some(row) = control.rows(doing, INVALID, &[])?.first() {
@@ -50,18 +51,15 @@ pub(crate) fn validity(making: &mut Restoring<'_>, control: &Control) -> Result<
     }
     let row = control.row(doing, CONSTRAINTS, &[])?;
     for constraint in row.get::<_, Option<Vec<String>>>(1).unwrap_or_default() {
-        making.note(format!(
-            "constraint {} is NOT VALID, as it was when it was backed up",
-            printable(&constraint)
-        ));
+        making.note(format!("constraint {} is NOT VALID, as in the backup", printable(&constraint)));
     }
     Ok(row.get::<_, i64>(0).unsigned_abs())
 }
 
-/// Checks every index whose access method amcheck knows, that each row of its table is in it included.
+/// Checks every index with an access method that amcheck knows. A B-tree must also hold each row of its table.
 ///
 /// # Errors
-/// Data (65) naming the index that is corrupt.
+/// Data (65) if an index is corrupt.
 pub(crate) fn amcheck(making: &mut Restoring<'_>, control: &Control, constraints: u64) -> Result<Checked> {
     let doing = "checking the indexes with amcheck";
     let indexes = control.rows(doing, INDEXES, &[])?;
@@ -92,7 +90,7 @@ pub(crate) fn amcheck(making: &mut Restoring<'_>, control: &Control, constraints
     Ok(checked)
 }
 
-/// Where amcheck's functions are; nothing on a server without amcheck.
+/// Finds or creates amcheck's functions and returns their schema; `None` on a server without amcheck.
 fn schema_of_amcheck(making: &mut Restoring<'_>, control: &Control) -> Result<Option<String>> {
     let doing = "looking for amcheck";
     let there = "SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
@@ -102,7 +100,7 @@ fn schema_of_amcheck(making: &mut Restoring<'_>, control: &Control) -> Result<Op
     }
     let offered = "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')";
     if !control.row(doing, offered, &[])?.get::<_, bool>(0) {
-        making.note("the server has no amcheck: indexes were only checked for being valid".to_owned());
+        making.note("the server has no amcheck: indexes were only checked to be valid".to_owned());
         return Ok(None);
     }
     control.run(doing, &format!("CREATE SCHEMA {SCHEMA}; CREATE EXTENSION amcheck SCHEMA {SCHEMA}"))?;

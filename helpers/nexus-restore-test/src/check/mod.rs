@@ -1,4 +1,4 @@
-//! What is compared besides rows, sequences and large objects.
+//! Compares what is not rows, sequences or large objects.
 
 pub(crate) mod indexes;
 pub(crate) mod objects;

@@ -1,4 +1,4 @@
-//! Schemas, views, policies, functions, roles and the like; extensions and their versions.
+//! Compares schemas, views, policies, functions, roles and other objects; extensions and their versions.
 
 use std::collections::BTreeMap;
 
@@ -8,25 +8,27 @@ use nexus_postgres::blocking::Control;
 use nexus_postgres::objects::Strictness;
 use nexus_restoring::Restoring;
 
-/// Compares all objects with the manifest's list; gives how many there are of each kind.
+/// Compares all objects with the manifest's list; returns the number of each kind.
 ///
 /// # Errors
-/// Data (65) naming the first that differs.
+/// Data (65) if one differs.
 pub(crate) fn compare(
     making: &mut Restoring<'_>,
     control: &Control,
     server_version: u32,
 ) -> Result<BTreeMap<String, u64>> {
     let Some(expected) = making.manifest.objects.clone() else {
-        making
-            .note("the set is of a NEXUS that did not list views, policies, functions and roles".to_owned());
+        making.note(
+            "the set is from an older NEXUS, which did not list views, policies, functions and roles"
+                .to_owned(),
+        );
         return Ok(BTreeMap::new());
     };
     let of_set = &making.manifest.postgres;
     let same = of_set.server_version_num == server_version && of_set.extensions == extensions(control)?;
     let strictness = if same { Strictness::Equal } else { Strictness::Present };
     let found = control.objects()?;
-    // PostgreSQL's own first role is made with the server and is as that made it.
+    // Compare only roles that the restore created: initdb created the first role of this server.
     let roles = making.roles_made.iter().cloned().collect();
     let differences = expected.differences(&found, strictness, &roles);
     let Some(first) = differences.first() else { return Ok(expected.counts()) };
@@ -38,10 +40,10 @@ pub(crate) fn compare(
         .because(format!("{}{others}", printable(first))))
 }
 
-/// Extensions and their versions; remarks on those of another version than in the set.
+/// Checks that the set's extensions exist, and notes those with another version. Returns all extensions and their versions.
 ///
 /// # Errors
-/// Data (65) naming one that is missing.
+/// Data (65) if one is missing.
 pub(crate) fn check_extensions(
     making: &mut Restoring<'_>,
     control: &Control,
