@@ -102,7 +102,7 @@ rows_that_do_not_end_are_not_read() {
 sql_that_does_not_end_is_ended() {
 	rm -f "$proofs"/*
 	begin_the_watch
-	exits 73 'the throwaway server was ended: its disk has' prove foreign
+	exits 73 'the throwaway server was killed: its disk has' prove foreign
 	nothing_was_missing filled
 	nothing_is_left
 	# This is no verdict on the set.
@@ -110,7 +110,7 @@ sql_that_does_not_end_is_ended() {
 }
 sql_in_the_living_server_is_ended() {
 	begin_the_watch
-	exits 73 'but the living server needs' nexus-restore apply latest --into look --backup-dir "$work/foreign" --identity "$owner"
+	exits 73 'but the live server needs' nexus-restore apply latest --into look --backup-dir "$work/foreign" --identity "$owner"
 	nothing_was_missing filled
 	same "databases" "$(as_owner --command="SELECT datname FROM pg_database WHERE datname ~ 'look'")" ""
 }

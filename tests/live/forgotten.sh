@@ -42,7 +42,7 @@ restore_that_fails_leaves_ledger_and_keys() {
 	cp "$(type -P nexus-restore)" "$work/bin"
 	printf '#!/bin/sh\ncase "$*" in *--dry-run*) echo "{\\"fits\\": true}" ;; *) echo "nexus-backup: no" >&2; exit 74 ;; esac\n' >"$work/bin/nexus-backup"
 	chmod +x "$work/bin/nexus-backup"
-	exits 74 'backing up the living database' apply_with "$work/bin/nexus-restore" b --yes
+	exits 74 'backing up the live database' apply_with "$work/bin/nexus-restore" b --yes
 	same "ledger, keys and rows" "$(lethe)" "$(<"$work/before")"
 	purge 2>/dev/null
 	same "ledger, keys and rows after the next nexus-purge" "$(lethe)" "$(<"$work/before")"
@@ -98,7 +98,7 @@ large_part_is_asked_about() {
 	memory --command="INSERT INTO episode SELECT i, now(), 'a', '{}', 'a', 'of a' FROM generate_series(1001, 1100) i"
 	backup
 	lethe >"$work/before"
-	fails 'Of 100 rows of public.episode the purge ledger forgets 100 rows again' on_a_terminal no apply_as_is b
+	fails 'The purge ledger forgets 100 rows of public.episode again, out of 100' on_a_terminal no apply_as_is b
 	same "ledger, keys and rows" "$(lethe)" "$(<"$work/before")"
 }
 # Types yes to the first question, and then $1.

@@ -295,7 +295,7 @@ changed_rows_and_sequences_are_noticed() {
 
 # A failure that would come after hours is found before.
 safety_backup_that_cannot_be_is_known_first() {
-	refused 78 'looking whether the living database can be backed up' env NEXUS_RECIPIENTS=/none nexus-restore apply "$(set_of_memory)" --pg-database memory --backup-dir "$directory" --yes
+	refused 78 'checking that the live database can be backed up' env NEXUS_RECIPIENTS=/none nexus-restore apply "$(set_of_memory)" --pg-database memory --backup-dir "$directory" --yes
 	refused 64 'There is no terminal to ask on' env NEXUS_RECIPIENTS=/none nexus-restore apply "$(set_of_memory)" --pg-database memory --backup-dir "$directory" --no-safety-backup
 }
 

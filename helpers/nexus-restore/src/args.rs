@@ -1,4 +1,4 @@
-//! What nexus-restore can be told.
+//! The command line and settings of nexus-restore.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use nexus_ledger::forgetting::Limits;
 use nexus_postgres::server::ServerSettings;
 use nexus_redis::copies::CopiesArgs;
 
-/// Lists, checks and restores backup sets, with a way back
+/// Lists, checks and restores backup sets, and can undo a restore
 #[derive(Parser, Clone, Debug)]
 #[command(name = "nexus-restore", version, disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -20,26 +20,26 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What is to be done.
+/// The command to run.
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Command {
-    /// Lists the sets: when, size, tables, rows, proven or not
+    /// Lists the sets: time, size, tables, rows, proven or not
     List(ListArgs),
-    /// Says what is in a set
+    /// Shows what a set holds
     Show(ShowArgs),
     /// Checks that every file of a set is whole; needs no key
     Verify(VerifyArgs),
-    /// Restores a set beside the living database, compares every row, then swaps the two
+    /// Restores a set beside the live database, compares every row, then swaps the two
     Apply(Box<ApplyArgs>),
     /// Finishes an interrupted restore: its vector indexes, the purge ledger
     Finish(FinishArgs),
-    /// Swaps back to the database that was kept
+    /// Swaps back to a kept database
     Undo(UndoArgs),
-    /// Removes a database that was kept, when it is no longer wanted
+    /// Removes a kept database
     DropKept(DropKeptArgs),
 }
 
-/// Where the sets are and how to answer.
+/// Where the sets are, and the output's format.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Common {
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub(crate) struct Common {
     pub(crate) json: bool,
 }
 
-/// Who decrypts.
+/// The key that decrypts.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Key {
     /// File with the age identity to decrypt with [default: this machine's own]
@@ -58,7 +58,7 @@ pub(crate) struct Key {
     pub(crate) identity: Option<PathBuf>,
 }
 
-/// What was forgotten, and how it is forgotten again.
+/// What was forgotten, and how to forget it again.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Forgetting {
     #[command(flatten)]
@@ -109,34 +109,34 @@ pub(crate) struct ApplyArgs {
     #[command(flatten)]
     pub(crate) key: Key,
 
-    /// Restore into a new database of this name and leave the living one alone
+    /// Restore into a new database of this name and leave the live one alone
     #[arg(long, value_name = "NAME")]
     pub(crate) into: Option<String>,
 
-    /// Put it in its place once rows and keys are there and compared, and build the vector indexes while it serves:
+    /// Swap once rows and keys are restored and compared, and build the vector indexes while programs use the database:
     /// until then searches by meaning are exact, and slower
     #[arg(long)]
     pub(crate) serve_early: bool,
 
-    /// Leave out what cannot be restored, by the name in the refusal: the rows of a table, an index, a
+    /// Leave out what cannot be restored, by the name in the error message: the rows of a table, an index, a
     /// constraint, a trigger; may be given several times
     #[arg(long, value_name = "NAME", conflicts_with = "serve_early")]
     pub(crate) without: Vec<String>,
 
-    /// search_path for rows whose constraints or generated columns call functions that name others without their schema
-    /// [default: what the database's sessions had]
+    /// search_path for rows whose constraints or generated columns call functions that name others without a schema
+    /// [default: that of the database's sessions]
     #[arg(long, value_name = "SCHEMAS")]
     pub(crate) search_path: Option<String>,
 
-    /// Do not ask before the living database is replaced
+    /// Replace the live database without asking
     #[arg(long)]
     pub(crate) yes: bool,
 
-    /// Do not back up the living database before it is replaced (it is kept beside in any case)
+    /// Do not back up the live database before replacing it (it is kept in any case)
     #[arg(long)]
     pub(crate) no_safety_backup: bool,
 
-    /// MiB that must stay free on the server's disks, for the log of the living database; with less the restore ends
+    /// MiB to leave free on the server's disks for the log of the live database; with less the restore ends
     /// [default: a twentieth of the disk, 256 to 4096]
     #[arg(long, value_name = "MIB")]
     pub(crate) reserve: Option<u64>,
@@ -145,7 +145,7 @@ pub(crate) struct ApplyArgs {
     #[arg(long)]
     pub(crate) no_redis: bool,
 
-    /// Tables at once, 1 to 16
+    /// Tables to restore at once, 1 to 16
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) jobs: u8,
 
@@ -199,7 +199,7 @@ pub(crate) struct UndoArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DropKeptArgs {
-    /// The kept database, as apply, undo or this command's refusal named it
+    /// The kept database, by the name that apply, undo or this command's error message gives
     #[arg(value_name = "KEPT")]
     pub(crate) kept: String,
     /// Do not ask
@@ -216,7 +216,7 @@ pub(crate) struct DropKeptArgs {
 
 #[cfg(test)]
 mod tests {
-    /// Manual page, completions, .env.example and units say what the command line says.
+    /// The manual page, the completions, .env.example and the units agree with the command line.
     #[test]
     fn documented() -> nexus_pages::Result {
         nexus_pages::helper::<super::Cli>()

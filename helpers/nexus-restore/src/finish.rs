@@ -1,4 +1,4 @@
-//! `nexus-restore finish`: completes an interrupted restore: vector indexes, the purge ledger.
+//! `nexus-restore finish`: completes an interrupted restore: the vector indexes, the purge ledger.
 
 use nexus_cli::failure::Result;
 use nexus_cli::output;
@@ -12,18 +12,18 @@ use crate::APPLICATION;
 use crate::apply::sweep;
 use crate::args::FinishArgs;
 use crate::early;
-use crate::handing;
+use crate::handover;
 
-/// Finishes it.
+/// Finishes an interrupted restore.
 ///
 /// # Errors
-/// TryLater (75) while a restore is at it; else the server's.
+/// TryLater (75) while a restore is running.
 pub(crate) fn run(args: &FinishArgs, stop: &Stop) -> Result<()> {
     let server = Server::from_settings(&args.server)?.named(APPLICATION);
     let database = &args.server.database;
     let control = Control::beside(&server, database, stop)?;
     sweep::lock(&control)?;
-    handing::settle(&args.purge_ledger, &control)?;
+    handover::settle(&args.purge_ledger, &control)?;
     let progress = Progress::new(!args.json);
     let built = early::build(&server, database, &progress, stop);
     progress.finish();

@@ -1,5 +1,5 @@
-//! The ledger moves with the database: noted before the swap, handed over after it, and settled by the next run if this
-//! one did not get there.
+//! Hands the purge ledger over with the database. The restore records the new ledger before the swap and puts it in place
+//! after it. If the restore is killed in between, the next run completes or cancels the handover.
 
 use std::path::Path;
 
@@ -11,29 +11,26 @@ use nexus_ledger::kept::{self, Kept};
 use nexus_postgres::blocking::Control;
 
 use crate::APPLICATION;
-use crate::apply::forget::PATIENCE;
+use crate::apply::forget::LOCK_TIMEOUT;
 use crate::apply::merged::Merged;
 use crate::rollback::databases;
 
-/// A ledger that will be handed over, and the right to do it.
-pub(crate) struct Handing {
+/// A pending handover, with the ledger's locks.
+pub(crate) struct Handover {
     files: Files,
     merged: Merged,
     _alone: Lock,
-    /// `None` once it could not be returned.
+    /// `None` after a failed handover, which consumes it.
     lock: Option<Lock>,
 }
 
-impl Handing {
-    /// With both locks of the ledger at `path`.
+impl Handover {
+    /// Takes over both locks of the ledger at `path`.
     pub(crate) fn new(path: &Path, alone: Lock, lock: Lock, merged: Merged) -> Self {
         Self { files: Files::of(path), merged, _alone: alone, lock: Some(lock) }
     }
 
-    /// Notes it, before database `comes` gets the name `database` and what had that name is kept as `kept`.
-    ///
-    /// # Errors
-    /// I/O, or the server's.
+    /// Records the handover. The swap then renames database `comes` to `database`, and keeps the old database as `kept`.
     pub(crate) fn note(
         &self,
         control: &Control,
@@ -49,7 +46,7 @@ impl Handing {
             return Ok(());
         }
         let row = control.row(
-            "noting which database the purge ledger is for",
+            "recording which database the purge ledger is for",
             "SELECT oid, (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) \
              FROM pg_catalog.pg_database WHERE datname = $1",
             &[&comes],
@@ -58,10 +55,10 @@ impl Handing {
         handover::prepare(&self.files, &comes, &self.merged.after)
     }
 
-    /// Hands the ledger over: the database is in place. The locks stay until this is dropped.
+    /// Puts the ledger in place, after the swap. Dropping this releases the locks.
     ///
     /// # Errors
-    /// I/O; the next run does it then.
+    /// I/O. The next run then completes the handover.
     pub(crate) fn hand_over(&mut self) -> Result<()> {
         if let Some(lock) = self.lock.take_if(|_| self.merged.changes()) {
             self.lock =
@@ -70,7 +67,7 @@ impl Handing {
         Ok(())
     }
 
-    /// After a failed swap: hands the ledger over or drops it, as the server says, if it answers.
+    /// After a failed swap, completes or cancels the handover: the server knows whether the databases were renamed.
     pub(crate) fn after_a_failure(self, control: &Control) {
         let Some(lock) = self.lock else { return };
         if let Err(failure) = settle_with(&self.files, control, lock) {
@@ -79,7 +76,7 @@ impl Handing {
     }
 }
 
-/// The failure when the database is in place, but not its ledger.
+/// Makes the failure for a database that is in place without its ledger.
 fn after_the_swap(failure: &Failure) -> Failure {
     let what = "the databases are swapped, but the purge ledger of the new database is not in place";
     Failure::new(failure.exit(), what)
@@ -87,23 +84,24 @@ fn after_the_swap(failure: &Failure) -> Failure {
         .advise("Correct the cause, then run: nexus-restore finish")
 }
 
-/// Settles the handover that a killed restore has left for the ledger at `path`. The caller holds the lock of restores.
+/// Completes or cancels the handover that a killed restore has left for the ledger at `path`. The caller holds the lock of
+/// restores.
 ///
 /// # Errors
-/// TryLater (75) while another process holds the ledger; I/O, or the server's.
+/// TryLater (75) while another process holds the ledger.
 pub(crate) fn settle(path: &Path, control: &Control) -> Result<()> {
     if handover::pending(path)?.is_none() {
         return handover::sweep(&Files::of(path));
     }
-    let _alone = carry_out_alone(path, APPLICATION, PATIENCE)?;
-    let lock = Lock::take_within(path.parent().unwrap_or(Path::new("/")), APPLICATION, PATIENCE)?;
+    let _alone = carry_out_alone(path, APPLICATION, LOCK_TIMEOUT)?;
+    let lock = Lock::take_within(path.parent().unwrap_or(Path::new("/")), APPLICATION, LOCK_TIMEOUT)?;
     settle_with(&Files::of(path), control, lock)
 }
 
 fn settle_with(files: &Files, control: &Control, lock: Lock) -> Result<()> {
     let Some(comes) = handover::pending(&files.ledger)? else { return Ok(()) };
     let row = control.row(
-        "asking which database has its place",
+        "checking whether the database is in place",
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE oid = $1 AND datname = $2) \
          AND (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) = $3",
         &[&comes.oid, &comes.database, &comes.cluster],
@@ -119,9 +117,6 @@ fn settle_with(files: &Files, control: &Control, lock: Lock) -> Result<()> {
 }
 
 /// Removes the ledgers of kept databases that no longer exist.
-///
-/// # Errors
-/// I/O, or the server's.
 pub(crate) fn sweep(path: &Path, control: &Control) -> Result<()> {
     let files = Files::of(path);
     let all = kept::all(&files)?;

@@ -1,4 +1,4 @@
-//! `nexus-restore list`: the sets there are, oldest first.
+//! `nexus-restore list`: prints the sets, oldest first.
 
 use std::path::Path;
 
@@ -17,34 +17,31 @@ use serde::Serialize;
 
 use crate::args::ListArgs;
 
-/// One set, as far as it can be known.
+/// What is known about one set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Row {
     id: u64,
     name: String,
     taken: Timestamp,
     bytes: u64,
-    /// Nothing when the manifest cannot be decrypted here.
+    /// `None` if the manifest cannot be decrypted here.
     tables: Option<usize>,
     rows: Option<u64>,
     /// Whether the manifest is damaged.
     damaged: bool,
-    /// Whether the last restore test proved it, and when that was; nothing when there was none.
+    /// The result and time of the last restore test; `None` if there was none.
     tested: Option<Verdict>,
 }
 
 /// Prints the table.
-///
-/// # Errors
-/// As the directory and the identity that was given.
 pub(crate) fn run(args: &ListArgs) -> Result<()> {
     let directory = BackupDirectory::at(&args.common.backup_dir)?;
-    // The listed sets are not those that should be there.
+    // The sets were written to another directory at this path: warn, and list this one.
     if let Err(failure) = Homes::of_this_machine().require(&directory) {
         log::warn!("{failure}");
     }
     let unlock = IdentitySource::with(args.key.identity.as_deref());
-    // This machine's own identity is a convenience here; one that was named must be right.
+    // The list works without this machine's identity. An identity on the command line must be valid.
     let identities =
         if args.key.identity.is_some() || unlock.is_there() { unlock.identities()? } else { vec![] };
     let mut rows = Vec::new();
@@ -81,7 +78,7 @@ fn row_of(set: &SetEntry, manifest: Option<Result<Manifest>>, proofs: &Path) -> 
     }
 }
 
-/// A list is there to be seen: of a proof that cannot be read it only says so.
+/// Reads the proof's verdict. A proof that cannot be read gives a warning, so that the list is still printed.
 fn tested(set: &SetEntry, proofs: &Path) -> Option<Verdict> {
     proof::read(proofs, set.name).unwrap_or_else(|failure| {
         log::warn!("{failure}");

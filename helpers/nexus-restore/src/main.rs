@@ -1,15 +1,15 @@
-//! nexus-restore: lists, checks and restores backup sets. Parses, calls the work, reports.
+//! nexus-restore: lists, checks and restores backup sets. Parses the command line, runs the command, reports.
 
 mod apply;
 mod args;
 mod early;
 mod finish;
-mod handing;
+mod handover;
 mod list;
 mod remove;
 mod rollback;
 mod show;
-mod undoing;
+mod undo_ledger;
 mod verify;
 
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ use nexus_cli::stop::Stop;
 
 use crate::args::{Cli, Command};
 
-/// What our sessions are called in pg_stat_activity.
+/// The application_name of this program's sessions.
 pub(crate) const APPLICATION: &str = "nexus-restore";
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Removing a database, with whoever is connected to it.
+//! Drops a database, and ends its sessions.
 
 use nexus_cli::failure::Result;
 use nexus_cli::stop::Stop;
@@ -10,9 +10,6 @@ use nexus_postgres::server::Server;
 use tokio_postgres::error::SqlState;
 
 /// Drops database `name`, if it exists.
-///
-/// # Errors
-/// The server's.
 pub(crate) fn drop_database(server: &Server, control: &Control, name: &str) -> Result<()> {
     let doing = format!("dropping database {}", printable(name));
     let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote::identifier(name));
@@ -27,8 +24,8 @@ pub(crate) fn drop_database(server: &Server, control: &Control, name: &str) -> R
     }
 }
 
-/// Drops the database's subscriptions here only: the slot at the publisher belongs to the living database, of which this
-/// one is a copy (ALTER SUBSCRIPTION, `slot_name = NONE`).
+/// Drops the database's subscriptions but not their slots at the publisher, which belong to the live database
+/// (ALTER SUBSCRIPTION, `slot_name = NONE`).
 fn forget_subscriptions(server: &Server, control: &Control, name: &str, doing: &str) -> Result<()> {
     let subscriptions = control.rows(
         doing,

@@ -1,4 +1,4 @@
-//! The databases that a restore has kept: swapping back to one, and removing one.
+//! Kept databases: swaps back to one, or removes one.
 
 use jiff::Timestamp;
 use nexus_cli::failure::{Exit, Failure, Result};
@@ -14,39 +14,39 @@ use crate::APPLICATION;
 use crate::apply::names;
 use crate::apply::{confirm, kept_text, swap, sweep};
 use crate::args::{DropKeptArgs, UndoArgs};
-use crate::handing;
+use crate::handover;
 use crate::remove::drop_database;
-use crate::undoing;
+use crate::undo_ledger;
 
-/// `nexus-restore undo`: the kept database takes its place again, and what was restored is kept in turn.
+/// `nexus-restore undo`: swaps back to a kept database. Keeps the restored one in turn.
 ///
 /// # Errors
-/// Usage (64) when none is kept; else the server's, and nothing is renamed.
+/// Usage (64) if no database is kept.
 pub(crate) fn undo(args: &UndoArgs, stop: &Stop) -> Result<()> {
     let server = Server::from_settings(&args.server)?.named(APPLICATION);
-    let living = &args.server.database;
-    let control = Control::beside(&server, living, stop)?;
-    let (all, kept) = (databases(&control)?, kept(&control, living)?);
+    let live = &args.server.database;
+    let control = Control::beside(&server, live, stop)?;
+    let (all, kept) = (databases(&control)?, kept(&control, live)?);
     let back = match &args.kept {
         Some(name) => find(&kept, name)?,
-        None => kept.last().ok_or_else(|| none_kept(living))?,
+        None => kept.last().ok_or_else(|| none_kept(live))?,
     };
     confirm(
-        &format!("Database \"{}\" will take the place of {}.", printable(back), printable(living)),
+        &format!("Database \"{}\" will take the place of {}.", printable(back), printable(live)),
         args.yes,
     )?;
     sweep::lock(&control)?;
-    handing::settle(&args.ledger.purge_ledger, &control)?;
-    let (ledger, rows) = undoing::forget_again(args, &server, back, stop)?;
-    let aside = names::free(&all, Timestamp::now(), |at| names::undone(living, at));
-    let lives = all.contains(living);
+    handover::settle(&args.ledger.purge_ledger, &control)?;
+    let (ledger, rows) = undo_ledger::forget_again(args, &server, back, stop)?;
+    let aside = names::free(&all, Timestamp::now(), |at| names::undone(live, at));
+    let exists = all.contains(live);
     let mut moves = Vec::new();
-    if lives {
-        moves.push((living.as_str(), aside.as_str()));
+    if exists {
+        moves.push((live.as_str(), aside.as_str()));
     }
-    moves.push((back.as_str(), living.as_str()));
+    moves.push((back.as_str(), live.as_str()));
     if let Some(ledger) = &ledger {
-        ledger.note(&control, back, living, lives.then_some(aside.as_str()))?;
+        ledger.note(&control, back, live, exists.then_some(aside.as_str()))?;
     }
     match (swap::rename(&server, &moves, "", stop), ledger) {
         (Ok(()), Some(mut ledger)) => ledger.hand_over()?,
@@ -58,29 +58,29 @@ pub(crate) fn undo(args: &UndoArgs, stop: &Stop) -> Result<()> {
     }
     kept_ledger::forget(&Files::of(&args.ledger.purge_ledger), back)?;
     if args.json {
-        let kept = lives.then_some(&aside);
-        let answer = serde_json::json!({ "database": living, "was": back, "kept": kept, "forgotten": rows });
+        let kept = exists.then_some(&aside);
+        let answer = serde_json::json!({ "database": live, "was": back, "kept": kept, "forgotten": rows });
         return output::json(&answer);
     }
     let mut text =
-        format!("Database {} is again what was kept as \"{}\".\n", printable(living), printable(back));
-    text.push_str("Redis is as it is: the swap is of the database alone.\n");
+        format!("Database {} is again the one kept as \"{}\".\n", printable(live), printable(back));
+    text.push_str("Redis is unchanged: undo swaps only the database.\n");
     if rows > 0 {
         text.push_str(&format!(
-            "{} that had been forgotten since were also deleted in it.\n",
+            "Also deleted there: {} that had been forgotten since.\n",
             counted(rows, "row")
         ));
     }
-    if lives {
+    if exists {
         text.push_str(&kept_text(&aside));
     }
     output::print(&text)
 }
 
-/// `nexus-restore drop-kept`
+/// `nexus-restore drop-kept`: drops a kept database.
 ///
 /// # Errors
-/// Usage (64) when `args.kept` is none that a restore has kept.
+/// Usage (64) if `args.kept` is not a kept database.
 pub(crate) fn drop_kept(args: &DropKeptArgs, stop: &Stop) -> Result<()> {
     let server = Server::from_settings(&args.server)?.named(APPLICATION);
     let control = Control::beside(&server, &args.server.database, stop)?;
@@ -96,20 +96,17 @@ pub(crate) fn drop_kept(args: &DropKeptArgs, stop: &Stop) -> Result<()> {
     output::print(&format!("Database \"{}\" is removed.\n", printable(name)))
 }
 
-/// Names of all databases.
-///
-/// # Errors
-/// The server's.
+/// Lists the names of all databases.
 pub(crate) fn databases(control: &Control) -> Result<Vec<String>> {
     let sql = "SELECT datname::text FROM pg_catalog.pg_database ORDER BY 1";
     Ok(control.rows("looking for the databases", sql, &[])?.iter().map(|row| row.get(0)).collect())
 }
 
-/// What was kept in the place of `living`, oldest first.
-fn kept(control: &Control, living: &str) -> Result<Vec<String>> {
+/// Lists the databases kept of `live`, oldest first.
+fn kept(control: &Control, live: &str) -> Result<Vec<String>> {
     let mut kept: Vec<_> = databases(control)?
         .into_iter()
-        .filter_map(|name| names::kept_at(&name, living).map(|when| (when, name)))
+        .filter_map(|name| names::kept_at(&name, live).map(|when| (when, name)))
         .collect();
     kept.sort();
     Ok(kept.into_iter().map(|(_, name)| name).collect())
@@ -124,8 +121,8 @@ fn find<'a>(kept: &'a [String], name: &str) -> Result<&'a String> {
     })
 }
 
-fn none_kept(living: &str) -> Failure {
-    Failure::new(Exit::Usage, format!("swapping back database {}", printable(living)))
+fn none_kept(live: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("swapping back database {}", printable(live)))
         .because("no restore has kept one")
         .advise("To restore a set: nexus-restore list, nexus-restore apply ID")
 }

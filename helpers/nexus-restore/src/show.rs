@@ -1,4 +1,4 @@
-//! `nexus-restore show`: what the manifest of a set says.
+//! `nexus-restore show`: prints the manifest of a set.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ use crate::args::ShowArgs;
 /// Prints the manifest.
 ///
 /// # Errors
-/// Permission (77) when no identity fits, Data (65) when the manifest is damaged.
+/// Permission (77) if no identity decrypts the manifest, Data (65) if it is damaged.
 pub(crate) fn run(args: &ShowArgs) -> Result<()> {
     let set = find_set(&args.common.backup_dir, &args.set)?;
     let manifest =
@@ -61,7 +61,7 @@ fn text(set: &SetEntry, manifest: &Manifest) -> String {
     }
     let mut text = String::new();
     for (name, fact) in facts {
-        // The author of the set chose the facts. Writing to a String does not fail.
+        // The set's author chose the facts, which may contain control characters. Writing to a String does not fail.
         let _written = writeln!(text, "{name:<14}{}", printable(&fact));
     }
     text.push('\n');

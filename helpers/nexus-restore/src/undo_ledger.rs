@@ -1,5 +1,5 @@
-//! The ledger's part of an undo: the old database brings its ledger back, and nexus-restore forgets in it what was forgotten
-//! since it was put aside.
+//! The ledger in an undo: the ledger of the old database comes back with it. nexus-restore then forgets in that database what
+//! was forgotten since the swap.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,26 +19,26 @@ use nexus_ledger::{
 use nexus_postgres::server::Server;
 
 use crate::APPLICATION;
-use crate::apply::forget::PATIENCE;
-use crate::apply::merged::{Merged, to_be_cleaned};
+use crate::apply::forget::LOCK_TIMEOUT;
+use crate::apply::merged::{Merged, mark_for_cleaning};
 use crate::apply::names;
 use crate::args::UndoArgs;
-use crate::handing::Handing;
+use crate::handover::Handover;
 
-/// Rows of a step: no other session uses that database.
-const AT_ONCE: u32 = 10_000;
+/// Rows per step. No other session uses that database, so steps can be large.
+const ROWS_PER_STEP: u32 = 10_000;
 
-/// Forgets in database `back` what was forgotten since it was put aside. Returns what the ledger becomes, or `None` if nothing
-/// was ever forgotten, and the number of rows.
+/// Forgets in database `back` what was forgotten since it was put aside. Returns the new ledger, or `None` if nothing was ever
+/// forgotten, and the number of deleted rows.
 ///
 /// # Errors
-/// TryLater (75) while another process holds the ledger; Data (65) when one is damaged; else the server's.
+/// TryLater (75) while another process holds the ledger; Data (65) if a ledger is damaged.
 pub(crate) fn forget_again(
     args: &UndoArgs,
     server: &Server,
     back: &str,
     stop: &Stop,
-) -> Result<(Option<Handing>, u64)> {
+) -> Result<(Option<Handover>, u64)> {
     let path = &args.ledger.purge_ledger;
     let files = Files::of(path);
     let then = kept::find(&files, back)?;
@@ -46,48 +46,52 @@ pub(crate) fn forget_again(
         return Ok((None, 0));
     }
     let keys = Keys::read()?;
-    let alone = carry_out_alone(path, APPLICATION, PATIENCE)?;
-    let lock = Lock::take_within(path.parent().unwrap_or(Path::new("/")), APPLICATION, PATIENCE)?;
-    // Check its end, too: a decision in a missing last line would be lost.
+    let alone = carry_out_alone(path, APPLICATION, LOCK_TIMEOUT)?;
+    let lock = Lock::take_within(path.parent().unwrap_or(Path::new("/")), APPLICATION, LOCK_TIMEOUT)?;
+    // Check the ledger's end too: a decision in a missing last line would be lost.
     read(path, &keys)?;
     let before = read_text(path, keys)?;
     let foreign: BTreeSet<_> = kept::all(&files)?.into_iter().flat_map(|kept| kept.foreign).collect();
     let since = match &then {
         Some(then) => kept::since(before.ledger().lines(), then, &foreign),
-        None => since_it_was_kept(before.ledger().lines(), back, &args.server.database),
+        None => since_kept_at(before.ledger().lines(), back, &args.server.database),
     };
     let since: Vec<(&Line, &Decision)> =
         since.into_iter().filter_map(|line| Some((line, line.decision()?))).collect();
     let decisions: Vec<&Decision> = since.iter().map(|(_, decision)| *decision).collect();
     let progress = Progress::new(!args.json);
-    let on = Forgetting {
+    let forgetting = Forgetting {
         server,
         database: back,
         keys: before.keys(),
         hints: &[],
         on_reference: args.ledger.limits.referring,
         code_of_others: CodeOfOthers::Refused,
-        most_rows: AT_ONCE,
+        most_rows: ROWS_PER_STEP,
         gently: false,
         progress: &progress,
         stop,
     };
-    let gone = carry_out(&on, &decisions, args.ledger.limits.max_share);
+    let gone = carry_out(&forgetting, &decisions, args.ledger.limits.max_share);
     progress.finish();
     let gone = gone?;
     let mut after = then.unwrap_or_else(|| before.clone());
-    take_along(&mut after, &before, &since, gone.as_deref())?;
+    carry_over(&mut after, &before, &since, gone.as_deref())?;
     let rows = gone.iter().flatten().sum();
     let merged = Merged { before, after, foreign: BTreeSet::new() };
-    Ok((Some(Handing::new(path, alone, lock, merged)), rows))
+    Ok((Some(Handover::new(path, alone, lock, merged)), rows))
 }
 
-/// Rows of each decision; `None` if they are left to nexus-purge, which says why.
-fn carry_out(on: &Forgetting<'_>, decisions: &[&Decision], max_share: u64) -> Result<Option<Vec<u64>>> {
+/// Carries out the decisions. Returns the rows deleted by each; `None` if it leaves them to nexus-purge, which says why.
+fn carry_out(
+    forgetting: &Forgetting<'_>,
+    decisions: &[&Decision],
+    max_share: u64,
+) -> Result<Option<Vec<u64>>> {
     if decisions.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    for share in shares(on, decisions)? {
+    for share in shares(forgetting, decisions)? {
         if share.rows * 100 > share.of * max_share {
             log::warn!(
                 "decisions made since would delete {} of {} of {}: the next nexus-purge asks before it carries them out",
@@ -98,9 +102,9 @@ fn carry_out(on: &Forgetting<'_>, decisions: &[&Decision], max_share: u64) -> Re
             return Ok(None);
         }
     }
-    match replay(on, decisions, &mut |_| Ok(())) {
+    match replay(forgetting, decisions, &mut |_| Ok(())) {
         Ok(replayed) => Ok(Some(replayed.rows)),
-        // The undo must stay possible; the next run of nexus-purge reports the same until the cause is corrected.
+        // The undo must remain possible. nexus-purge reports the same failure until the cause is corrected.
         Err(failure) if failure.exit() == Exit::Data => {
             log::warn!("{failure}. The next nexus-purge tries again");
             Ok(None)
@@ -109,8 +113,8 @@ fn carry_out(on: &Forgetting<'_>, decisions: &[&Decision], max_share: u64) -> Re
     }
 }
 
-/// Appends to `after`, the restored ledger, what was decided `since` by the lines of `before`.
-fn take_along(
+/// Appends the decisions `since` the swap, which are lines of `before`, to `after`, the restored ledger.
+fn carry_over(
     after: &mut Draft,
     before: &Draft,
     since: &[(&Line, &Decision)],
@@ -140,15 +144,14 @@ fn take_along(
     }
     for (table, rows) in tables.into_iter().filter(|(_, rows)| *rows > 0) {
         let by = format!("{APPLICATION} undo: forgotten again; its files are to be cleaned");
-        to_be_cleaned(after, table, rows, &by)?;
+        mark_for_cleaning(after, table, rows, &by)?;
     }
     Ok(())
 }
 
-/// For a database that was kept without its ledger: what was decided since the time in its name.
-fn since_it_was_kept<'a>(lines: &'a [Line], back: &str, living: &str) -> Vec<&'a Line> {
-    let kept =
-        names::kept_at(back, living).and_then(|stamp| format!("000000-{stamp}").parse::<SetName>().ok());
+/// Returns the decisions since the time in the database's name, if it was kept without its ledger.
+fn since_kept_at<'a>(lines: &'a [Line], back: &str, live: &str) -> Vec<&'a Line> {
+    let kept = names::kept_at(back, live).and_then(|stamp| format!("000000-{stamp}").parse::<SetName>().ok());
     let at = kept.map_or(Timestamp::UNIX_EPOCH, |name| name.taken);
     lines.iter().filter(|line| line.decision().is_some() && line.entry.at >= at).collect()
 }

@@ -1,4 +1,4 @@
-//! `nexus-restore verify`: whether sets are what they were when they were written.
+//! `nexus-restore verify`: checks that sets are unchanged since they were written.
 
 use nexus_backup_set::directory::BackupDirectory;
 use nexus_backup_set::locate::find_set;
@@ -11,10 +11,10 @@ use nexus_cli::text::counted;
 
 use crate::args::VerifyArgs;
 
-/// Checks one set, or all.
+/// Checks one set, or all. Names damaged files on standard output.
 ///
 /// # Errors
-/// Data (65) when a set is damaged; its files have been named on standard output then.
+/// Data (65) if a set is damaged.
 pub(crate) fn run(args: &VerifyArgs, stop: &Stop) -> Result<()> {
     let sets = if args.set == "all" {
         BackupDirectory::at(&args.common.backup_dir)?.sets()?

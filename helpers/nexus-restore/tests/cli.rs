@@ -1,5 +1,5 @@
-//! What nexus-restore says and with which exit code it ends: golden files in tests/cli/nexus-restore, run in a directory
-//! with sets that are made here. `TRYCMD=overwrite cargo test -p nexus-restore --test cli` writes them anew.
+//! The output and exit codes of nexus-restore: golden files in tests/cli/nexus-restore, run in a directory with sets that this
+//! test makes. `TRYCMD=overwrite cargo test -p nexus-restore --test cli` writes them again.
 
 mod fixture;
 
@@ -7,10 +7,10 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where the golden files are kept; those in `bare` run where there are no credentials.
+/// The directory of the golden files. Those in `bare` run without credentials.
 const GOLDEN: &str = "../../tests/cli/nexus-restore";
 
-/// Copies of the golden files, in the directory that their commands run in: the copy and what it is a copy of.
+/// Copies of the golden files in the directory where their commands run: each copy with its original.
 struct Copies(Vec<(PathBuf, PathBuf)>);
 
 impl Copies {
@@ -47,9 +47,9 @@ fn golden_files() -> Result<(), Box<dyn Error>> {
     fixture::make(&home)?;
     let copies = Copies::into(&home)?;
     assert!(!copies.0.is_empty());
-    // The commands inherit it; there is no other test in this process.
+    // The commands inherit it. No other test runs in this process.
     std::env::set_current_dir(&home)?;
-    // What is set here goes before what a command line of a golden file sets: hence two runs.
+    // A variable set here overrides a golden file's own, hence two runs.
     for (credentials, golden) in [("credentials", "*.trycmd"), ("bare", "bare/*.trycmd")] {
         trycmd::TestCases::new()
             .env("NEXUS_SETTINGS", "/dev/null")

@@ -1,4 +1,4 @@
-//! The steps that make the new database, in order, and put it in its place.
+//! The steps that build the new database, in order, and swap it in.
 
 use std::io::Read;
 use std::time::Instant;
@@ -15,30 +15,30 @@ use crate::apply::forget::Forgotten;
 use crate::apply::preflight::Plan;
 use crate::apply::{Restore, forget, names, safety, swap};
 use crate::early;
-use crate::handing::Handing;
+use crate::handover::Handover;
 use crate::rollback::databases;
 
-/// What came of it.
+/// The result of building and swapping.
 pub(crate) struct Built {
     pub(crate) compared: Compared,
     /// Rows that had been forgotten since the set was taken, and were forgotten again.
     pub(crate) forgotten: Forgotten,
-    /// Name of the database that was there before.
+    /// Name of the replaced database.
     pub(crate) kept: Option<String>,
-    /// Name of the set that was made of it.
+    /// Name of the set that holds the replaced database.
     pub(crate) safety_backup: Option<String>,
-    /// Redis's snapshot, compared and ready to be sent.
+    /// Redis's snapshot, checked and ready to send.
     pub(crate) redis: Option<Box<dyn Read + Send>>,
-    /// The ledger that comes with it. No program forgets anything until both are in place.
-    pub(crate) ledger: Option<Handing>,
-    /// Whether indexes are to be built now that the database serves.
-    pub(crate) is_left: bool,
+    /// The database's ledger. Its locks keep programs from forgetting anything until both are in place.
+    pub(crate) ledger: Option<Handover>,
+    /// Whether vector indexes are still unbuilt.
+    pub(crate) has_unbuilt: bool,
 }
 
-/// Restores beside the living database, compares, and swaps.
+/// Restores beside the live database, compares, and swaps.
 ///
 /// # Errors
-/// The first step's that fails; the living database is as it was then.
+/// The first step's failure. The live database is then unchanged.
 pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -> Result<Built> {
     if restore.args.serve_early {
         restore.making.fill_rows(control, plan.server_version)?;
@@ -48,7 +48,7 @@ pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -
     }
     let compared = restore.making.step("compare", compare::all)?;
     restore.making.step("statistics", database::analyze)?;
-    let is_left = early::is_left(&restore.making)?;
+    let has_unbuilt = early::has_unbuilt(&restore.making)?;
     let mut forgotten = restore.step("forget again", |restore| forget::again(restore, plan.replaces))?;
     restore.making.step("properties", |making| database::finish(making, control, plan.server_version))?;
     let redis = if plan.redis {
@@ -61,32 +61,32 @@ pub(crate) fn beside(restore: &mut Restore<'_>, control: &Control, plan: Plan) -
     } else {
         None
     };
-    let ledger = restore.step("forget the newest", |restore| forget::hold(restore, &mut forgotten))?;
-    let (kept, ledger) = restore.step("swap", |restore| into_place(restore, control, plan, ledger))?;
-    Ok(Built { compared, forgotten, kept, safety_backup, redis, ledger, is_left })
+    let ledger = restore.step("forget the newest", |restore| forget::lock_ledger(restore, &mut forgotten))?;
+    let (kept, ledger) = restore.step("swap", |restore| swap_in(restore, control, plan, ledger))?;
+    Ok(Built { compared, forgotten, kept, safety_backup, redis, ledger, has_unbuilt })
 }
 
-/// What came of the second step.
+/// The result of the second step.
 pub(crate) struct Served {
-    /// Microseconds until the database had its place.
+    /// Time until the swap, in microseconds.
     pub(crate) usec: u64,
-    /// Indexes that were built after that.
+    /// Number of indexes built after the swap.
     pub(crate) indexes: u64,
 }
 
-/// Builds what was left to be built, now that the database serves; nothing when nothing was left. A set that was made while
-/// something was unbuilt brings that along, also without `--serve-early`.
+/// Builds the unbuilt indexes after the swap; returns `None` if there were none. Also without `--serve-early`, because a set
+/// that was backed up while indexes were unbuilt lacks them too.
 ///
 /// # Errors
-/// As [`early::build`]; the database has its place then, and says what is left.
+/// Those of [`early::build`]. The database is then in place and records the rest.
 pub(crate) fn second_step(restore: &mut Restore<'_>) -> Result<Option<Served>> {
     let usec = restore.making.steps.iter().map(|step| step.usec).sum();
     let (server, target) = (&restore.making.server, &restore.target);
     if restore.args.serve_early {
         log::info!(
             NEXUS_JOB = "restore", NEXUS_BACKUP = restore.making.set.name.to_string().as_str(), NEXUS_USEC = usec;
-            "database {} serves; its vector indexes are built meanwhile, and until then searches by meaning are exact and slower. \
-             Should this be broken off, go on with: {}",
+            "database {} serves. Until its vector indexes are built, searches by meaning are exact and slower. \
+             If this is interrupted, continue with: {}",
             printable(target),
             finish(target)
         );
@@ -97,7 +97,7 @@ pub(crate) fn second_step(restore: &mut Restore<'_>) -> Result<Option<Served>> {
         let failure = restore.watch.explain(failure);
         Failure::new(
             failure.exit(),
-            "the database was restored and has its place, but not all of its vector indexes are built",
+            "the database is restored and in place, but not all of its vector indexes are built",
         )
         .because(failure.to_string())
         .advise(format!(
@@ -112,20 +112,19 @@ pub(crate) fn second_step(restore: &mut Restore<'_>) -> Result<Option<Served>> {
     Ok(Some(Served { usec, indexes }))
 }
 
-/// What a person types to go on with the second step.
+/// Returns the command that continues the second step.
 fn finish(target: &str) -> String {
     format!("nexus-restore finish --pg-database '{}'", printable(target).replace('\'', r"'\''"))
 }
 
-/// Gives the new database its name, and notes the ledger that comes with it; returns the name under which the old one is
-/// kept.
-fn into_place(
+/// Swaps the new database in and records its ledger. Returns the name under which the old database is kept, and the ledger.
+fn swap_in(
     restore: &mut Restore<'_>,
     control: &Control,
     plan: Plan,
-    ledger: Option<Handing>,
-) -> Result<(Option<String>, Option<Handing>)> {
-    // From here on it cannot be stopped.
+    ledger: Option<Handover>,
+) -> Result<(Option<String>, Option<Handover>)> {
+    // From here on the restore cannot be stopped.
     restore.watch.end()?;
     let taken = databases(control)?;
     let sequence = restore.making.set.name.sequence;

@@ -1,5 +1,5 @@
-//! Forgets again what was forgotten since the set was taken, in the restored copy and before the swap. The ledger that records
-//! it becomes this machine's with the swap.
+//! Forgets in the restored copy, before the swap, what was forgotten since the set was taken. The ledger that records this
+//! becomes this machine's with the swap.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use nexus_restoring::forget::{self, Forbidden, Gone, GoneOf, How, Ledgers};
 
 use crate::APPLICATION;
 use crate::apply::{Restore, merged};
-use crate::handing::Handing;
+use crate::handover::Handover;
 
-/// How long the ledger is waited for before the swap.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait for the ledger's lock.
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reads the ledgers, so that a damaged one is found before anything is created. Returns the number of lines of the set's
-/// ledger if this machine lacks keys of it: then it is another machine's.
+/// Reads the ledgers, to find damage before anything is created. If this machine lacks keys of the set's ledger, that is
+/// another machine's: then returns its number of lines.
 ///
 /// # Errors
-/// Data (65).
+/// Data (65) if a ledger is damaged.
 pub(crate) fn check(restore: &Restore<'_>) -> Result<Option<usize>> {
     let ledgers = forget::ledgers(&restore.making, &restore.args.ledger.purge_ledger)?;
     Ok(ledgers
@@ -36,23 +36,23 @@ pub(crate) fn check(restore: &Restore<'_>) -> Result<Option<usize>> {
 /// What was forgotten again.
 #[derive(Default)]
 pub(crate) struct Forgotten {
-    /// Rows.
+    /// Number of deleted rows.
     pub(crate) rows: u64,
     /// Rows of other tables that referred to them.
     pub(crate) referring: Referring,
-    /// Both ledgers and the ids of those rows, for the copies in Redis; nothing where nothing was ever forgotten.
+    /// What both ledgers forbid and the ids of those rows, to find copies in Redis; `None` if nothing was ever forgotten.
     pub(crate) forbidden: Option<Forbidden>,
-    /// The tables that they were in.
+    /// The tables of those rows.
     tables: Vec<GoneOf>,
-    /// How far this machine's ledger was carried out.
+    /// The last line of this machine's ledger that was carried out.
     until: Option<Head>,
 }
 
-/// Forgets in the restored copy what the ledgers of this machine and of the set forbid. Asks if that is a large part of a
-/// table that will replace a living one.
+/// Forgets in the restored copy what the ledgers of this machine and of the set forbid. If that is a large part of a table that
+/// will replace a live one, asks first.
 ///
 /// # Errors
-/// Data (65) when a ledger is damaged; Usage (64) when the answer is not yes; else the server's. Nothing was replaced then.
+/// Data (65) if a ledger is damaged; Usage (64) if the answer is not yes.
 pub(crate) fn again(restore: &mut Restore<'_>, replaces: bool) -> Result<Forgotten> {
     let Some(ledgers) = forget::ledgers(&restore.making, &restore.args.ledger.purge_ledger)? else {
         return Ok(Forgotten::default());
@@ -67,24 +67,23 @@ pub(crate) fn again(restore: &mut Restore<'_>, replaces: bool) -> Result<Forgott
         if replaces && gone.rows * 100 > gone.of * restore.args.ledger.limits.max_share {
             let (rows, of) = (counted(gone.rows, "row"), gone.of);
             let table = format!("{}.{}", gone.table.schema, gone.table.table);
-            let question = format!("Of {of} rows of {table} the purge ledger forgets {rows} again.");
+            let question = format!("The purge ledger forgets {rows} of {table} again, out of {of}.");
             confirm(&question, restore.args.yes)?;
         }
     }
     Ok(forgotten)
 }
 
-/// Keeps the ledger from growing while it is held, until the swap is done, and forgets again what came into it since
-/// [`again`]: an episode forgotten meanwhile was forgotten in the old database. Returns what becomes of the ledger; `None` if
-/// there is no directory for one.
+/// Locks the ledger until the swap is done, and forgets again what was added to it since [`again`]: other programs carried
+/// that out only in the old database. Returns the new ledger; `None` if there is no directory for one.
 ///
 /// # Errors
-/// TryLater (75) while somebody else holds it; else as [`again`]. Nothing was replaced then.
-pub(crate) fn hold(restore: &mut Restore<'_>, forgotten: &mut Forgotten) -> Result<Option<Handing>> {
+/// TryLater (75) while another process holds the ledger; else those of [`again`].
+pub(crate) fn lock_ledger(restore: &mut Restore<'_>, forgotten: &mut Forgotten) -> Result<Option<Handover>> {
     let path = restore.args.ledger.purge_ledger.to_path_buf();
     let Some(directory) = path.parent().filter(|directory| directory.is_dir()) else { return Ok(None) };
-    let alone = carry_out_alone(&path, APPLICATION, PATIENCE)?;
-    let lock = Lock::take_within(directory, APPLICATION, PATIENCE)?;
+    let alone = carry_out_alone(&path, APPLICATION, LOCK_TIMEOUT)?;
+    let lock = Lock::take_within(directory, APPLICATION, LOCK_TIMEOUT)?;
     let Some(ledgers) = forget::ledgers(&restore.making, &path)? else { return Ok(None) };
     if ledgers.machine.head() != forgotten.until {
         let mut forbidden = forgotten.forbidden.take().unwrap_or_else(|| Forbidden::named(&ledgers));
@@ -96,7 +95,7 @@ pub(crate) fn hold(restore: &mut Restore<'_>, forgotten: &mut Forgotten) -> Resu
         return Ok(None);
     }
     let merged = merged::merged(restore, &ledgers, &forgotten.tables)?;
-    Ok(Some(Handing::new(&path, alone, lock, merged)))
+    Ok(Some(Handover::new(&path, alone, lock, merged)))
 }
 
 /// Forgets in the restored copy what `ledgers` forbid, and adds the result to `forgotten`.
@@ -133,7 +132,7 @@ fn carry_out(restore: &mut Restore<'_>, ledgers: &Ledgers, forgotten: &mut Forgo
     Ok(())
 }
 
-/// Whether the next nexus-purge cleans the files, for which the ledger gets an open line.
+/// Returns whether the next nexus-purge will clean the tables' files. If so, the ledger gets an open line for it.
 fn is_cleaned_later(restore: &Restore<'_>) -> bool {
     restore.args.into.is_none() && restore.args.ledger.purge_ledger.parent().is_some_and(Path::is_dir)
 }

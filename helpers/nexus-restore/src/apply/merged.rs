@@ -1,4 +1,4 @@
-//! The ledger that comes with a restored database: this machine's merged with the set's.
+//! The ledger of a restored database: this machine's merged with the set's.
 
 use std::collections::BTreeSet;
 
@@ -11,29 +11,26 @@ use nexus_restoring::forget::{GoneOf, Ledgers};
 use crate::APPLICATION;
 use crate::apply::Restore;
 
-/// The merged ledger, and what an undo needs to know of it.
+/// The merged ledger, and what an undo needs.
 pub(crate) struct Merged {
     /// This machine's present ledger.
     pub(crate) before: Draft,
-    /// What it becomes.
+    /// The new ledger.
     pub(crate) after: Draft,
-    /// Decisions that come from the set.
+    /// The decisions that came from the set.
     pub(crate) foreign: BTreeSet<Digest>,
 }
 
 impl Merged {
-    /// Whether the ledger becomes another.
+    /// Returns whether the ledger changes.
     pub(crate) fn changes(&self) -> bool {
         self.before.text() != self.after.text() || !self.before.keys().are(self.after.keys())
     }
 }
 
-/// The longer ledger, or if they have diverged, the newer one with the decisions that only the other has. All of them were
-/// carried out in the restored database, so those taken over are done. Deleted rows are still in the files of `tables`: an open
-/// line for each makes the next nexus-purge clean them.
-///
-/// # Errors
-/// I/O.
+/// Merges the ledgers: takes the longer one, or if they have diverged, the newer one with the decisions that only the other has.
+/// The restore carried out all of them, so the decisions taken over are done. The files of `tables` still hold the deleted rows:
+/// an open line for each makes the next nexus-purge clean them.
 pub(crate) fn merged(restore: &mut Restore<'_>, ledgers: &Ledgers, tables: &[GoneOf]) -> Result<Merged> {
     let own = ledgers.own.clone().unwrap_or_else(|| ledgers.keys.clone());
     let before = read_text(&restore.args.ledger.purge_ledger, own)?;
@@ -72,16 +69,13 @@ pub(crate) fn merged(restore: &mut Restore<'_>, ledgers: &Ledgers, tables: &[Gon
     }
     let by = format!("{APPLICATION}: forgotten again in {set}; its files are to be cleaned");
     for gone in tables {
-        to_be_cleaned(&mut after, &gone.table, gone.rows, &by)?;
+        mark_for_cleaning(&mut after, &gone.table, gone.rows, &by)?;
     }
     Ok(Merged { before, after, foreign })
 }
 
 /// Appends an open line to `ledger` that names no row, so that the next nexus-purge cleans the files of `table`, which lost `rows`.
-///
-/// # Errors
-/// As [`Draft::append`].
-pub(crate) fn to_be_cleaned(ledger: &mut Draft, table: &TableColumns, rows: u64, by: &str) -> Result<()> {
+pub(crate) fn mark_for_cleaning(ledger: &mut Draft, table: &TableColumns, rows: u64, by: &str) -> Result<()> {
     let key = ledger.keys().current().id().clone();
     let forget = Forget::Keys(Hashes { key, hashes: Vec::new() });
     let decision = Decision { table: table.clone(), forget, adopted: None, found: Some(rows), agreed: false };

@@ -1,5 +1,5 @@
-//! `nexus-restore apply`: a set becomes a database beside the living one; only when every row has been compared does it
-//! take its place. Until then the living database is not touched, whatever happens.
+//! `nexus-restore apply`: restores a set into a database beside the live one, compares every row, then swaps the two. Until the
+//! swap the live database is not changed.
 
 mod build;
 pub(crate) mod forget;
@@ -33,27 +33,27 @@ use nexus_restoring::{Restoring, Tool, Wanted};
 
 use crate::APPLICATION;
 use crate::apply::report::Report;
-use crate::apply::space::Room;
+use crate::apply::space::ServerDisks;
 use crate::apply::watch::Watch;
 use crate::args::ApplyArgs;
-use crate::handing;
+use crate::handover;
 
-/// A restore that is under way.
+/// A restore in progress.
 pub(crate) struct Restore<'a> {
     args: &'a ApplyArgs,
-    /// What is made, under a temporary name.
+    /// The new database, under a temporary name.
     making: Restoring<'a>,
-    /// Name the database will have.
+    /// The database's final name.
     target: String,
-    /// The server's disks, where they can be seen, and who watches them.
-    room: Option<Room>,
+    /// The server's disks, if they are visible from here.
+    disks: Option<ServerDisks>,
     watch: Watch,
-    /// The set is not rotated away meanwhile.
+    /// Keeps rotation from removing the set.
     _in_use: InUse,
 }
 
 impl Restore<'_> {
-    /// Does one step that is more than making the database, and takes its time.
+    /// Runs one step of the restore and measures its duration.
     fn step<T>(&mut self, name: &str, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.making.stop.check()?;
         self.making.progress.doing(name);
@@ -68,7 +68,7 @@ impl Restore<'_> {
 /// Restores a set.
 ///
 /// # Errors
-/// The first failure; then the living database is as it was and nothing is left beside it.
+/// The first failure. Before the swap it leaves the live database unchanged, and removes the new one.
 pub(crate) fn run(args: &ApplyArgs, stop: &Stop) -> Result<()> {
     let progress = Progress::new(!args.common.json);
     let outcome = carry_out(args, &progress, stop);
@@ -103,7 +103,7 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
         steps: Vec::new(),
     };
     let in_use = in_use::hold(&making.set.path)?;
-    let mut restore = Restore { args, making, target, room: None, watch: Watch::default(), _in_use: in_use };
+    let mut restore = Restore { args, making, target, disks: None, watch: Watch::default(), _in_use: in_use };
     let control = Control::beside(&restore.making.server, &restore.target, stop)?;
     let plan = preflight::check(&mut restore, &control)?;
     if let Some(question) = plan.question(&restore) {
@@ -114,17 +114,17 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
         .making
         .step("check", |making| require_whole(&making.set, &making.manifest, making.progress, making.stop))?;
     sweep::lock(&control)?;
-    handing::settle(&args.ledger.purge_ledger, &control)?;
-    handing::sweep(&args.ledger.purge_ledger, &control)?;
+    handover::settle(&args.ledger.purge_ledger, &control)?;
+    handover::sweep(&args.ledger.purge_ledger, &control)?;
     sweep::leftovers(&restore, &control)?;
-    restore.watch = Watch::begin(restore.room.clone(), stop);
+    restore.watch = Watch::begin(restore.disks.clone(), stop);
     let built = build::beside(&mut restore, &control, plan);
     let mut built = built.map_err(|failure| {
         let failure = restore.watch.explain(explain_stop(failure, &restore));
         sweep::discard(&restore);
         failure
     })?;
-    // The database is in its place: from here on nothing is taken back.
+    // The database is in place: from here on nothing is undone.
     if let Some(ledger) = &mut built.ledger {
         ledger.hand_over()?;
     }
@@ -137,12 +137,12 @@ fn carry_out(args: &ApplyArgs, progress: &Progress, stop: &Stop) -> Result<Repor
         None => None,
     };
     drop(built.ledger.take());
-    restore.watch = Watch::begin(restore.room.clone().filter(|_| built.is_left), stop);
-    let second_step = if built.is_left { build::second_step(&mut restore)? } else { None };
+    restore.watch = Watch::begin(restore.disks.clone().filter(|_| built.has_unbuilt), stop);
+    let second_step = if built.has_unbuilt { build::second_step(&mut restore)? } else { None };
     Ok(Report::of(restore, built, redis, second_step))
 }
 
-/// Every byte is moved in, and out again to compare.
+/// Sets the progress's total: each byte is read from the set, loaded, and read back for the comparison.
 fn expect_bytes(restore: &Restore<'_>) {
     let rows = restore.making.manifest.bytes();
     restore.making.progress.expect(size_of(&restore.making.set.path).saturating_add(rows.saturating_mul(2)));
@@ -155,11 +155,11 @@ fn tool(args: &ApplyArgs) -> Tool {
     }
 }
 
-/// A stop in the middle is said in the words of a restore.
+/// Replaces the failure with one that names the signal, if a signal stopped the restore.
 fn explain_stop(failure: Failure, restore: &Restore<'_>) -> Failure {
     if restore.making.stop.is_by_signal() {
         Failure::new(Exit::TryLater, format!("restoring set {}: stopped by a signal", restore.making.id()))
-            .advise("Nothing was replaced, what had been restored is removed again")
+            .advise("Nothing was replaced, and the partial restore is removed")
     } else {
         failure
     }

@@ -1,4 +1,4 @@
-//! Whether the set can be restored on this server, before anything is made there.
+//! Checks that the set can be restored on this server, before anything is created there.
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::text::{counted, moment, printable};
@@ -8,21 +8,21 @@ use nexus_restoring::{archive, requirements};
 use crate::apply::names::LONGEST;
 use crate::apply::{Restore, forget, redis, safety, space};
 
-/// What will be done, where there was a choice.
+/// What the restore will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// Whether a living database of the target's name is there, to be swapped with the restored one.
+    /// Whether it replaces an existing database.
     pub(crate) replaces: bool,
-    /// Whether Redis's snapshot is restored too.
+    /// Whether it restores Redis's snapshot too.
     pub(crate) redis: bool,
-    /// Lines of the set's purge ledger, where it is another machine's and becomes part of this one's.
+    /// Number of lines in the set's purge ledger, if that is another machine's; the restore merges it into this machine's.
     pub(crate) foreign: Option<usize>,
     /// `server_version_num`
     pub(crate) server_version: u32,
 }
 
 impl Plan {
-    /// What a person is asked; nothing when nothing will be replaced.
+    /// Returns the question for the user; `None` if nothing will be replaced.
     pub(crate) fn question(self, restore: &Restore<'_>) -> Option<String> {
         let ledger = self.foreign.map(|lines| {
             format!(
@@ -40,7 +40,7 @@ impl Plan {
             (false, true) => "the data in Redis".to_owned(),
         };
         Some(format!(
-            "Set {} of {} ({}) will replace {what} at {}; what is there now is kept.{}",
+            "Set {} of {} ({}) will replace {what} at {}. The present data is kept.{}",
             restore.making.id(),
             moment(restore.making.manifest.taken),
             counted(restore.making.manifest.rows(), "row"),
@@ -50,10 +50,7 @@ impl Plan {
     }
 }
 
-/// Looks at everything that can be known beforehand.
-///
-/// # Errors
-/// What is missing, and how to get it.
+/// Checks all that can be checked in advance.
 pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Plan> {
     let server_version = requirements::check_server(&restore.making, control)?;
     requirements::check_extensions(&mut restore.making, control)?;
@@ -75,19 +72,19 @@ pub(crate) fn check(restore: &mut Restore<'_>, control: &Control) -> Result<Plan
     if exists {
         check_prepared(restore, control)?;
         if !restore.args.no_safety_backup {
-            safety::rehearse(restore)?;
+            safety::dry_run(restore)?;
         }
     }
     let foreign = forget::check(restore)?.filter(|_| restore.args.into.is_none());
     archive::check(&restore.making)?;
-    restore.room = space::check(restore, control)?;
+    restore.disks = space::check(restore, control)?;
     Ok(Plan { replaces: exists, redis: redis::is_wanted(restore), foreign, server_version })
 }
 
-/// Whether a database can be called that.
+/// Checks a database name.
 ///
 /// # Errors
-/// Usage (64).
+/// Usage (64) if it is not valid.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     if (1..=LONGEST).contains(&name.len()) && !name.contains('\0') {
         return Ok(());
@@ -96,7 +93,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
         .because(format!("a name has 1 to {LONGEST} bytes")))
 }
 
-/// A prepared transaction holds its database's name for as long as it lives.
+/// Checks for prepared transactions: PostgreSQL cannot rename a database that has one.
 fn check_prepared(restore: &Restore<'_>, control: &Control) -> Result<()> {
     let row = control.row(
         "looking for prepared transactions",

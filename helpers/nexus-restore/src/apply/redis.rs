@@ -1,4 +1,4 @@
-//! Redis's snapshot, sent after the swap.
+//! Restores Redis's snapshot, after the swap.
 
 use std::io::Read;
 
@@ -12,7 +12,7 @@ use nexus_restoring::archive::client;
 use crate::apply::Restore;
 use crate::apply::forget::Forgotten;
 
-/// Whether Redis is restored too: with a swap, when the set holds it and nexus-docker can do it.
+/// Returns whether to restore Redis: only with a swap, if the set has a snapshot and nexus-docker is there.
 pub(crate) fn is_wanted(restore: &mut Restore<'_>) -> bool {
     if restore.making.manifest.redis.is_none() || restore.args.into.is_some() || restore.args.no_redis {
         return false;
@@ -25,11 +25,8 @@ pub(crate) fn is_wanted(restore: &mut Restore<'_>) -> bool {
     can
 }
 
-/// Puts the snapshot in the place of Redis's data, and takes out of it the copies of episodes that the purge ledger forbids;
-/// gives what nexus-docker says of where the old data is kept.
-///
-/// # Errors
-/// nexus-docker's and Redis's.
+/// Replaces Redis's data with the snapshot, then deletes the copies of episodes that the purge ledger forbids. Returns where
+/// nexus-docker keeps the old data.
 pub(crate) fn send(
     restore: &mut Restore<'_>,
     snapshot: &mut dyn Read,
@@ -45,7 +42,7 @@ pub(crate) fn send(
         let gone = copies::forget(socket, &password, &prefixes, is_forbidden, restore.making.stop)?;
         if gone > 0 {
             restore.making.note(format!(
-                "{} of forgotten episodes in Redis's snapshot went again",
+                "deleted {} of forgotten episodes in Redis's snapshot again",
                 counted(gone, "copy")
             ));
         }
@@ -53,9 +50,9 @@ pub(crate) fn send(
     Ok(String::from_utf8_lossy(&said).trim().to_owned())
 }
 
-/// A failure when the database has its place already.
+/// Makes the failure for a Redis that was not restored after the swap.
 pub(crate) fn after_the_swap(failure: &Failure) -> Failure {
-    Failure::new(failure.exit(), "the database was restored and has its place, but Redis was not restored")
+    Failure::new(failure.exit(), "the database is restored and in place, but Redis was not restored")
         .because(failure.to_string())
-        .advise("Mend that and run this again, or go back with: nexus-restore undo")
+        .advise("Correct the cause and run this again, or swap back with: nexus-restore undo")
 }

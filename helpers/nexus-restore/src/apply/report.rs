@@ -1,4 +1,4 @@
-//! What a restore has done, for people, programs and the journal.
+//! The report of a restore: for people, programs and the journal.
 
 use nexus_backup_set::proof::Step;
 use nexus_cli::failure::Result;
@@ -13,25 +13,26 @@ use serde::Serialize;
 use crate::apply::Restore;
 use crate::apply::build::{Built, Served};
 
-/// What was done.
+/// The result of a restore.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     set: String,
     taken: String,
     database: String,
-    /// Name of the database that was there before.
+    /// Name of the replaced database.
     kept: Option<String>,
-    /// Set that was made of it.
+    /// Name of the set that holds the replaced database.
     safety_backup: Option<String>,
     compared: Compared,
     /// Rows that had been forgotten since the set was taken, and were forgotten again.
     forgotten: u64,
     /// Rows of other tables that referred to those.
     referring: Vec<Referred>,
-    /// What nexus-docker said of Redis; nothing when Redis was left alone.
+    /// Where Redis's old data is kept; `None` if Redis was not restored.
     redis: Option<String>,
-    /// Microseconds until the database had its place, where indexes were built after that; and how many those were.
+    /// Time until the swap, in microseconds, if indexes were built after it.
     served_usec: Option<u64>,
+    /// Number of indexes built after the swap.
     built: u64,
     usec: u64,
     steps: Vec<Step>,
@@ -47,7 +48,7 @@ struct Referred {
 }
 
 impl Report {
-    /// Of a restore that is done.
+    /// Makes the report of a completed restore.
     pub(crate) fn of(
         restore: Restore<'_>,
         built: Built,
@@ -77,7 +78,7 @@ impl Report {
         }
     }
 
-    /// Tells the journal.
+    /// Writes it to the journal.
     pub(crate) fn log(&self) {
         log::info!(
             MESSAGE_ID = message_id::RESTORE_DONE,
@@ -97,10 +98,7 @@ impl Report {
         );
     }
 
-    /// Prints the result.
-    ///
-    /// # Errors
-    /// I/O.
+    /// Prints it on standard output.
     pub(crate) fn print(&self, json: bool) -> Result<()> {
         if json { output::json(self) } else { output::print(&self.text()) }
     }
@@ -121,32 +119,33 @@ impl Report {
 
         let mut lines = vec![vec!["step".to_owned(), "time".to_owned()]];
         lines.extend(self.steps.iter().map(|step| vec![step.name.clone(), seconds(step.usec)]));
-        lines.push(vec!["together".to_owned(), seconds(self.usec)]);
+        lines.push(vec!["total".to_owned(), seconds(self.usec)]);
         text.push_str(&columns(&lines));
 
         if let Some(usec) = self.served_usec {
-            text.push_str(&format!("\nIt has served since {} after the beginning.\n", seconds(usec)));
+            text.push_str(&format!("\nThe database has served since {} after the start.\n", seconds(usec)));
         }
         for note in &self.notes {
             text.push_str(&format!("\nNote: {}\n", printable(note)));
         }
         if self.forgotten > 0 && self.kept.is_some() {
             text.push_str(
-                "\nThe files still hold what was forgotten again. The next nightly run cleans them, or now:  systemctl start nexus-purge\n",
+                "\nThe tables' files still hold the rows that were forgotten again. The next nightly purge cleans them.\n\
+                 To clean them now:  systemctl start nexus-purge\n",
             );
         }
         if self.kept.is_some() {
-            // pg_dump carries no LEAKPROOF mark, and an older set has older tables.
-            text.push_str("\nThen let the stack look it over:  systemctl reload nexus-stack\n");
+            // pg_dump omits LEAKPROOF marks, and an older set lacks newer migrations.
+            text.push_str("\nThen let the stack bring it up to date:  systemctl reload nexus-stack\n");
         }
         if let Some(redis) = &self.redis {
             text.push_str(&format!(
-                "\nRedis is restored too; what it held before is kept in its volume: {}\n",
+                "\nRedis is restored too. Its old data is kept in its volume: {}\n",
                 printable(redis)
             ));
         }
         if let Some(set) = &self.safety_backup {
-            text.push_str(&format!("\nWhat was there before is backed up as set {}.\n", printable(set)));
+            text.push_str(&format!("\nThe replaced database is backed up as set {}.\n", printable(set)));
         }
         if let Some(kept) = &self.kept {
             text.push_str(&kept_text(kept));
@@ -155,18 +154,18 @@ impl Report {
     }
 }
 
-/// How to go back to `kept`, and how to be rid of it.
+/// Says how to swap back to `kept`, and how to remove it.
 pub(crate) fn kept_text(kept: &str) -> String {
     let kept = printable(kept);
     format!(
-        "\nWhat was there before is kept as database \"{kept}\".\n\
+        "\nThe replaced database is kept as \"{kept}\".\n\
          To swap back:             nexus-restore undo\n\
          To remove it for good:    nexus-restore drop-kept '{}'\n",
         kept.replace('\'', r"'\''")
     )
 }
 
-/// `12.3 s`
+/// Formats a duration: `12.3 s`.
 fn seconds(usec: u64) -> String {
     format!("{}.{} s", usec / 1_000_000, usec / 100_000 % 10)
 }

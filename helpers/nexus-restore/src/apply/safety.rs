@@ -1,4 +1,4 @@
-//! A backup of the living database before another takes its place: made by nexus-backup, as every night.
+//! The safety backup of the live database before a swap. nexus-backup makes it, as every night.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,29 +12,28 @@ use serde::Deserialize;
 
 use crate::apply::Restore;
 
-/// Of its answer, what is told on.
+/// The part of nexus-backup's result that is reported.
 #[derive(Deserialize)]
 struct BackupReport {
     set: String,
 }
 
-/// Of the answer of a dry run, what matters.
+/// The part of a dry run's result that is needed.
 #[derive(Deserialize)]
-struct Plan {
+struct DryRun {
     fits: bool,
 }
 
-/// What is said where it fails.
-const ADVICE: &str =
-    "With --no-safety-backup it is restored without one: the old database is kept beside in any case";
+/// The remedy in every failure here.
+const ADVICE: &str = "Use --no-safety-backup to restore without one: the old database is kept in any case";
 
-/// Whether a backup could be made: better known before hours of restoring than after.
+/// Checks that a backup can be made, because hours of restoring follow before it is.
 ///
 /// # Errors
-/// CannotCreate (73) when it does not fit, else as nexus-backup says.
-pub(crate) fn rehearse(restore: &Restore<'_>) -> Result<()> {
-    let doing = || "looking whether the living database can be backed up before it is replaced";
-    let plan: Plan = serde_json::from_str(&run(restore, &["--dry-run", "--json"], doing())?)
+/// CannotCreate (73) if it does not fit, else nexus-backup's failure.
+pub(crate) fn dry_run(restore: &Restore<'_>) -> Result<()> {
+    let doing = || "checking that the live database can be backed up before it is replaced";
+    let plan: DryRun = serde_json::from_str(&run(restore, &["--dry-run", "--json"], doing())?)
         .or_fail(Exit::Software, doing)?;
     if plan.fits {
         return Ok(());
@@ -45,23 +44,20 @@ pub(crate) fn rehearse(restore: &Restore<'_>) -> Result<()> {
         .advise(format!("Free some space there. {ADVICE}")))
 }
 
-/// Makes the backup; gives the name of the set.
-///
-/// # Errors
-/// As nexus-backup says.
+/// Makes the backup; returns the name of the set.
 pub(crate) fn back_up(restore: &Restore<'_>) -> Result<String> {
-    let doing = || "backing up the living database";
+    let doing = || "backing up the live database";
     serde_json::from_str::<BackupReport>(&run(restore, &["--json"], doing())?)
         .map(|answer| answer.set)
         .or_fail(Exit::Software, doing)
 }
 
-/// Runs nexus-backup; gives its standard output.
+/// Runs nexus-backup; returns its standard output.
 fn run(restore: &Restore<'_>, arguments: &[&str], doing: &str) -> Result<String> {
-    let program = find()?;
+    let program = find_program()?;
     let server = &restore.making.server.settings;
     let mut command = Command::new(&program);
-    // A directory on the command line is not that of the settings.
+    // nexus-backup treats a directory on the command line differently from one in the settings.
     if command_line::was_typed("--backup-dir") {
         command.arg("--backup-dir").arg(restore.args.common.backup_dir.as_os_str());
     }
@@ -79,19 +75,23 @@ fn run(restore: &Restore<'_>, arguments: &[&str], doing: &str) -> Result<String>
         .spawn()
         .or_fail(Exit::Unavailable, || format!("{doing}: starting {}", program.display()))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (status, answer, said) = thread::scope(|scope| {
+    let (status, answer, stderr) = thread::scope(|scope| {
         let answer = scope.spawn(|| stdout.map(std::io::read_to_string));
-        let said = scope.spawn(|| stderr.map(std::io::read_to_string));
-        // So that it takes away what it has begun.
+        let stderr = scope.spawn(|| stderr.map(std::io::read_to_string));
+        // SIGTERM, so that it removes the partial set.
         let status = child::wait(&mut child, Signal::SIGTERM, restore.making.stop);
-        (status, text_of(answer), text_of(said))
+        (status, text_of(answer), text_of(stderr))
     });
     let status = status?;
     if status.success() {
         return Ok(answer);
     }
-    let cause =
-        said.lines().last().unwrap_or("it said nothing").trim_start_matches("nexus-backup: ").to_owned();
+    let cause = stderr
+        .lines()
+        .last()
+        .unwrap_or("it printed no error message")
+        .trim_start_matches("nexus-backup: ")
+        .to_owned();
     Err(Failure::new(exit_of(status.code()), doing).because(cause).advise(ADVICE))
 }
 
@@ -99,15 +99,15 @@ fn text_of(reader: ScopedJoinHandle<'_, Option<std::io::Result<String>>>) -> Str
     reader.join().ok().flatten().and_then(std::io::Result::ok).unwrap_or_default()
 }
 
-/// Its exit code as ours.
+/// Translates nexus-backup's exit code.
 fn exit_of(code: Option<i32>) -> Exit {
     let ours = [Exit::CannotCreate, Exit::Io, Exit::TryLater, Exit::Permission, Exit::Settings];
     ours.into_iter().find(|exit| code == Some(*exit as i32)).unwrap_or(Exit::Unavailable)
 }
 
-/// nexus-backup beside this program, else on the PATH.
-fn find() -> Result<PathBuf> {
-    let ours = std::env::current_exe().or_fail_io(|| "looking where this program is")?;
+/// Finds nexus-backup in this program's directory, else on the PATH.
+fn find_program() -> Result<PathBuf> {
+    let ours = std::env::current_exe().or_fail_io(|| "finding this program's directory")?;
     let beside = ours.parent().unwrap_or(Path::new("/")).join("nexus-backup");
     Ok(if beside.is_file() { beside } else { PathBuf::from("nexus-backup") })
 }

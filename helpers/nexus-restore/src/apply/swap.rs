@@ -1,5 +1,5 @@
-//! Databases change names, all in one transaction: at every moment, also after a kill, either all have the old names or
-//! all have the new ones.
+//! Renames databases in one transaction: at every moment, also after a kill, either all have their old names or all have their
+//! new ones.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,24 +19,23 @@ const DOING: &str = "renaming the databases";
 const END_SESSIONS: &str = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
     WHERE datid = ANY($1) AND pid <> pg_catalog.pg_backend_pid()";
 
-/// How often sessions that are in the way are ended.
-const AGAIN: Duration = Duration::from_millis(50);
+/// The time between two attempts to end sessions, or to reconnect.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How often the whole is tried. Each time the server itself waits five seconds for sessions to go.
+/// How many times to try the renaming. In each, the server itself waits five seconds for sessions to end.
 const TRIES: u32 = 4;
 
-/// How long a server that broke off is waited for: it alone knows whether it did what it was told before.
-const COMES_BACK: Duration = Duration::from_secs(60);
+/// How long to wait for the server after the connection was lost: only the server knows whether it committed.
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Renames each `(from, to)` in order, and runs `also` in the same transaction.
 ///
-/// The server renames only what nobody is connected to. It takes the database's lock first, which keeps new sessions
-/// waiting, and then waits for the others to go; meanwhile those are ended (`RenameDatabase` and
-/// `CountOtherDBBackends` in the source).
+/// The server renames only a database without sessions. It locks the database first, so that new sessions wait, and then waits
+/// for the others to end. Meanwhile this function ends those (`RenameDatabase` and `CountOtherDBBackends` in the source).
 ///
 /// # Errors
-/// TryLater (75) when sessions would not end; nothing is renamed then. Unavailable (69) when the server broke off and does not come
-/// back: then it is not known.
+/// TryLater (75) if sessions did not end; then nothing is renamed. Unavailable (69) if the connection was lost and the server does
+/// not come back; then the outcome is unknown.
 pub(crate) fn rename(server: &Server, moves: &[(&str, &str)], also: &str, stop: &Stop) -> Result<()> {
     let mut sql = "BEGIN; SET LOCAL lock_timeout = '30s'; ".to_owned();
     for (from, to) in moves {
@@ -45,7 +44,7 @@ pub(crate) fn rename(server: &Server, moves: &[(&str, &str)], also: &str, stop: 
     }
     sql.push_str(&format!("{also}; COMMIT"));
     let to = moves.last().map_or("", |(_, to)| to);
-    // Once it has begun it is not stopped: its outcome must be known.
+    // Never stopped once it has begun: its outcome must be known.
     let unstoppable = Stop::default();
     let control = Control::beside(server, to, &unstoppable)?;
     let names: Vec<&str> = moves.iter().map(|(from, _)| *from).collect();
@@ -55,7 +54,7 @@ pub(crate) fn rename(server: &Server, moves: &[(&str, &str)], also: &str, stop: 
          ORDER BY pg_catalog.array_position($1::text[], datname::text)",
         &[&names],
     )?;
-    // By number: after the commit the name means the new one, and its sessions are to live.
+    // By OID: after the commit the name means the new database, whose sessions must not end.
     let oids: Vec<u32> = found.iter().map(|row| row.get(0)).collect();
     let mut last = String::new();
     for _ in 0..TRIES {
@@ -64,9 +63,9 @@ pub(crate) fn rename(server: &Server, moves: &[(&str, &str)], also: &str, stop: 
         let outcome = thread::scope(|scope| {
             let renaming = scope.spawn(|| renamer.try_run(&sql));
             while !renaming.is_finished() {
-                // Only the answer to the renaming counts.
+                // A failure here shows in the renaming's outcome.
                 let _ended = control.rows(DOING, END_SESSIONS, &[&oids]);
-                thread::sleep(AGAIN);
+                thread::sleep(RETRY_INTERVAL);
             }
             renaming.join().map_err(|_| Failure::new(Exit::Software, DOING))?
         })?;
@@ -75,7 +74,7 @@ pub(crate) fn rename(server: &Server, moves: &[(&str, &str)], also: &str, stop: 
             Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => {
                 last = from_client(DOING, &error).to_string();
             }
-            Err(error) if broke_off(&error) && is_named(server, oids.last(), to)? => return Ok(()),
+            Err(error) if connection_lost(&error) && has_name(server, oids.last(), to)? => return Ok(()),
             Err(error) => return Err(from_client(DOING, &error)),
         }
     }
@@ -83,26 +82,27 @@ pub(crate) fn rename(server: &Server, moves: &[(&str, &str)], also: &str, stop: 
         .advise("See who is connected (pg_stat_activity) and stop those programs, then run it again"))
 }
 
-/// Whether the session ended without saying how far it was; an end from outside may come between a commit and its answer.
-fn broke_off(error: &Error) -> bool {
+/// Returns whether the session ended with an unknown outcome: it may have ended between the commit and its reply.
+fn connection_lost(error: &Error) -> bool {
     error.as_db_error().is_none()
         || matches!(error.code(), Some(&(SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN)))
 }
 
-/// Whether the session broke off only after the commit: the database that was to get the name has it.
-fn is_named(server: &Server, oid: Option<&u32>, name: &str) -> Result<bool> {
+/// Returns whether the transaction was committed: then the database has its new name.
+fn has_name(server: &Server, oid: Option<&u32>, name: &str) -> Result<bool> {
     let sql = "SELECT datname::text = $2::text FROM pg_catalog.pg_database WHERE oid = $1";
-    let until = Instant::now() + COMES_BACK;
+    let until = Instant::now() + RECONNECT_TIMEOUT;
     loop {
         let answer = Control::beside(server, name, &Stop::default())
             .and_then(|control| control.row(DOING, sql, &[&oid, &name]));
         match answer {
             Ok(row) => return Ok(row.get(0)),
             Err(failure) if failure.exit() == Exit::Unavailable && Instant::now() < until => {
-                thread::sleep(AGAIN);
+                thread::sleep(RETRY_INTERVAL);
             }
             Err(failure) => {
-                let broken = format!("{DOING}: the server broke off; whether it was done is not known");
+                let broken =
+                    format!("{DOING}: the connection was lost, and whether they were renamed is unknown");
                 return Err(Failure::new(failure.exit(), broken).because(failure));
             }
         }

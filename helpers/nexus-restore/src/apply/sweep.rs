@@ -1,4 +1,4 @@
-//! One restore at a time, and nothing left behind by those that were killed.
+//! Allows one restore at a time, and removes what killed restores left behind.
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::stop::Stop;
@@ -13,10 +13,10 @@ use crate::rollback::databases;
 /// Key of the advisory lock that a restore holds: "nexusrst" in ASCII.
 const LOCK: i64 = 0x6e65_7875_7372_7374;
 
-/// Takes the lock; the server gives it back when the session ends, also by a kill.
+/// Takes the lock. The server releases it when the session ends, even if this program is killed.
 ///
 /// # Errors
-/// TryLater (75) when another restore holds it.
+/// TryLater (75) if another restore holds it.
 pub(crate) fn lock(control: &Control) -> Result<()> {
     let doing = "taking the lock of restores";
     if control.row(doing, "SELECT pg_catalog.pg_try_advisory_lock($1)", &[&LOCK])?.get(0) {
@@ -43,10 +43,7 @@ pub(crate) fn lock(control: &Control) -> Result<()> {
         .advise("Wait until that has ended and run it again"))
 }
 
-/// Drops databases of restores that did not live to their end. The lock says that none is at work.
-///
-/// # Errors
-/// The server's.
+/// Drops the databases of killed restores. The caller holds the lock, so no restore is running.
 pub(crate) fn leftovers(restore: &Restore<'_>, control: &Control) -> Result<()> {
     for name in databases(control)?.into_iter().filter(|name| names::is_restoring(name)) {
         drop_database(&restore.making.server, control, &name)?;
@@ -55,10 +52,10 @@ pub(crate) fn leftovers(restore: &Restore<'_>, control: &Control) -> Result<()> 
     Ok(())
 }
 
-/// Takes away what a failed restore has made. It goes on whatever happens; what stays is swept by the next restore.
+/// Removes what a failed restore has created. If this fails too, the next restore removes the rest.
 pub(crate) fn discard(restore: &Restore<'_>) {
     restore.making.progress.doing("removing what was restored");
-    // The job was stopped; this must be done all the same.
+    // Its own stop flag: a stopped job must clean up too.
     let control = Control::beside(&restore.making.server, &restore.target, &Stop::default());
     let dropped = control.and_then(|control| {
         drop_database(&restore.making.server, &control, &restore.making.database)?;

@@ -1,4 +1,4 @@
-//! Ends a restore before the living server finds no space for its log.
+//! Ends a restore before the live server runs out of space for its log.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -7,62 +7,62 @@ use std::time::Duration;
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::stop::Stop;
 
-use crate::apply::space::Room;
+use crate::apply::space::ServerDisks;
 
-/// How often it is measured. A restore can write some hundred MiB in that time.
-const GLANCE: Duration = Duration::from_millis(200);
+/// The time between two measurements. A restore can write some hundred MiB in that time.
+const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Measures the free space until the load ends, and stops the job if there is too little.
+/// Measures the free space in a thread, and stops the job if there is too little.
 #[derive(Debug, Default)]
-pub(crate) struct Watch(Arc<Mutex<Seen>>);
+pub(crate) struct Watch(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct State {
     is_over: bool,
-    too_little: Option<String>,
+    shortage: Option<String>,
 }
 
 impl Watch {
-    /// Begins to measure `room`.
-    pub(crate) fn begin(room: Option<Room>, stop: &Stop) -> Self {
-        Self::with(stop, move || room.as_ref().and_then(Room::too_little))
+    /// Starts measuring `disks`.
+    pub(crate) fn begin(disks: Option<ServerDisks>, stop: &Stop) -> Self {
+        Self::with(stop, move || disks.as_ref().and_then(ServerDisks::shortage))
     }
 
     fn with(stop: &Stop, measure: impl Fn() -> Option<String> + Send + 'static) -> Self {
         let watch = Self::default();
-        let (seen, stop) = (Arc::clone(&watch.0), stop.clone());
+        let (state, stop) = (Arc::clone(&watch.0), stop.clone());
         thread::spawn(move || {
-            while let Ok(mut seen) = seen.lock()
-                && !seen.is_over
+            while let Ok(mut state) = state.lock()
+                && !state.is_over
             {
-                seen.too_little = measure();
-                if seen.too_little.is_some() {
+                state.shortage = measure();
+                if state.shortage.is_some() {
                     stop.because_another_failed();
                     return;
                 }
-                drop(seen);
-                thread::sleep(GLANCE);
+                drop(state);
+                thread::sleep(INTERVAL);
             }
         });
         watch
     }
 
-    /// Ends it.
+    /// Ends the watch.
     ///
     /// # Errors
-    /// CannotCreate (73) when it was too little.
+    /// CannotCreate (73) if the space was too little.
     pub(crate) fn end(&self) -> Result<()> {
-        let Ok(mut seen) = self.0.lock() else { return Ok(()) };
-        seen.is_over = true;
-        match &seen.too_little {
+        let Ok(mut state) = self.0.lock() else { return Ok(()) };
+        state.is_over = true;
+        match &state.shortage {
             None => Ok(()),
-            Some(why) => Err(Failure::new(Exit::CannotCreate, "restoring beside the living database")
+            Some(why) => Err(Failure::new(Exit::CannotCreate, "restoring beside the live database")
                 .because(why.clone())
                 .advise("Free some space there and run it again")),
         }
     }
 
-    /// `failure`, or its cause: a job that was stopped here fails in other places.
+    /// Returns the shortage if there was one, which caused `failure` elsewhere, else `failure`.
     pub(crate) fn explain(&self, failure: Failure) -> Failure {
         self.end().err().unwrap_or(failure)
     }
@@ -70,9 +70,9 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // The thread holds the other one.
-        if let Ok(mut seen) = self.0.lock() {
-            seen.is_over = true;
+        // The thread holds the other reference, and reads this.
+        if let Ok(mut state) = self.0.lock() {
+            state.is_over = true;
         }
     }
 }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn too_little_room_stops_the_job_and_is_what_it_failed_of() {
+    fn a_shortage_stops_the_job_and_is_its_failure() {
         let (stop, is_full) = (Stop::default(), Arc::new(AtomicBool::new(false)));
         let full = Arc::clone(&is_full);
         let watch = Watch::with(&stop, move || full.load(Ordering::Relaxed).then(|| "full".to_owned()));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn once_it_has_ended_nothing_is_stopped() {
+    fn an_ended_watch_stops_nothing() {
         let (stop, is_full) = (Stop::default(), Arc::new(AtomicBool::new(false)));
         let full = Arc::clone(&is_full);
         let watch = Watch::with(&stop, move || full.load(Ordering::Relaxed).then(|| "full".to_owned()));

@@ -1,51 +1,51 @@
-//! What of the archive's last section is run at once, and what later: vector indexes, and what is said about them.
+//! Splits the archive's last section: vector indexes, and statements about them, are deferred; all else runs at once.
 
 use std::collections::HashSet;
 
 use nexus_restoring::statements::{Statement, Token, Unclosed, entries, split};
 
-/// Access methods of pgvector. Their indexes are never unique: no constraint depends on one.
+/// Access methods of pgvector. Their indexes are never unique, so no constraint depends on one.
 const VECTOR_METHODS: [&str; 2] = ["hnsw", "ivfflat"];
 
 /// Schema and name of an index.
 type Name = (String, String);
 
-/// A piece of the section, in its order.
+/// A piece of the section.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Work {
-    /// SQL to be run as it is, in one go, as pg_restore would.
+    /// SQL to run at once, unchanged, as pg_restore would.
     Now(String),
-    /// One statement for later.
+    /// A deferred statement.
     Later(Later),
 }
 
-/// One statement for later.
+/// A deferred statement.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Later {
-    /// The index that it makes.
+    /// The index that it creates.
     pub(super) index: Option<Name>,
     pub(super) statement: String,
-    /// Where the index is to be, when that is not where the database is.
+    /// The tablespace of the index, unless it is the database's.
     pub(super) tablespace: Option<String>,
 }
 
-/// Sorts the entries of `script`.
+/// Splits the entries of `script` into pieces, in their order.
 ///
 /// # Errors
-/// [`Unclosed`] when it was cut.
-pub(super) fn sort(script: &str) -> Result<Vec<Work>, Unclosed> {
+/// [`Unclosed`] if the script is truncated.
+pub(super) fn split_section(script: &str) -> Result<Vec<Work>, Unclosed> {
     let mut work = Vec::new();
     let mut later_names = HashSet::new();
     let mut tablespace = None;
     for (place, entry) in entries(script)?.into_iter().enumerate() {
-        // The body of a function may hold semicolons of its own: only what is known to hold none is taken apart.
+        // A function's body may contain semicolons, so entries stay whole, except the preamble and deferred ones.
         let statements = split(entry).unwrap_or_default();
-        let waits = statements
+        let is_deferred = statements
             .iter()
             .find(|statement| setting(statement).is_none())
-            .is_some_and(|first| waits(first, &later_names));
+            .is_some_and(|first| is_deferred(first, &later_names));
         let is_preamble = place == 0;
-        if !waits && !is_preamble {
+        if !is_deferred && !is_preamble {
             work.push(Work::Now(entry.to_owned()));
         }
         for statement in statements {
@@ -53,10 +53,10 @@ pub(super) fn sort(script: &str) -> Result<Vec<Work>, Unclosed> {
                 if name == "default_tablespace" {
                     tablespace = tablespace_of(&statement);
                 }
-                if waits || is_preamble {
+                if is_deferred || is_preamble {
                     work.push(Work::Now(statement.text));
                 }
-            } else if waits {
+            } else if is_deferred {
                 let index = vector_index(&statement);
                 later_names.extend(index.clone());
                 let tablespace = index.as_ref().and(tablespace.clone());
@@ -69,12 +69,12 @@ pub(super) fn sort(script: &str) -> Result<Vec<Work>, Unclosed> {
     Ok(work)
 }
 
-/// Whether this is left for later: it makes a vector index, or is about one that is left.
-fn waits(statement: &Statement, later: &HashSet<Name>) -> bool {
-    vector_index(statement).is_some() || about(statement).any(|name| later.contains(&name))
+/// Returns whether to defer this statement: it creates a vector index, or is about a deferred one.
+fn is_deferred(statement: &Statement, later: &HashSet<Name>) -> bool {
+    vector_index(statement).is_some() || subjects(statement).any(|name| later.contains(&name))
 }
 
-/// The name of the vector index that this makes: `CREATE INDEX name ON [ONLY] schema.table USING method …`.
+/// Returns the vector index that this statement creates: `CREATE INDEX name ON [ONLY] schema.table USING method …`.
 fn vector_index(statement: &Statement) -> Option<Name> {
     let tokens = Words(statement);
     let is_index = tokens.is(0, "create") && tokens.is(1, "index") && tokens.is(3, "on");
@@ -84,8 +84,8 @@ fn vector_index(statement: &Statement) -> Option<Name> {
     (is_index && is_vector).then(|| Some((tokens.name(at)?, tokens.name(2)?))).flatten()
 }
 
-/// Indexes that `ALTER INDEX a [ATTACH PARTITION b]` and `COMMENT ON INDEX a` are about.
-fn about(statement: &Statement) -> impl Iterator<Item = Name> {
+/// Returns the indexes that `ALTER INDEX a [ATTACH PARTITION b]` or `COMMENT ON INDEX a` names.
+fn subjects(statement: &Statement) -> impl Iterator<Item = Name> {
     let tokens = Words(statement);
     let is = |words: &[&str]| words.iter().enumerate().all(|(place, word)| tokens.is(place, word));
     let places: &[usize] = if is(&["alter", "index"]) {
@@ -98,17 +98,17 @@ fn about(statement: &Statement) -> impl Iterator<Item = Name> {
     places.iter().filter_map(move |at| Some((tokens.name(*at)?, tokens.name(at + 2)?)))
 }
 
-/// The name of the setting that this sets.
+/// Returns the name of the setting that a SET statement sets.
 fn setting(statement: &Statement) -> Option<String> {
     Words(statement).is(0, "set").then(|| Words(statement).name(1)).flatten()
 }
 
-/// Of `SET default_tablespace = name`; `''` is where the database is.
+/// Returns the name in `SET default_tablespace = name`; `None` for `''`, the database's own tablespace.
 fn tablespace_of(statement: &Statement) -> Option<String> {
     Words(statement).name(3)
 }
 
-/// A statement's words by their place.
+/// A statement's words, by position.
 #[derive(Clone, Copy)]
 struct Words<'a>(&'a Statement);
 
@@ -129,7 +129,7 @@ impl Words<'_> {
 mod tests {
     use super::*;
 
-    /// As pg_restore of PostgreSQL 18 writes it, shortened.
+    /// Output of pg_restore 18, shortened.
     const SCRIPT: &str = r#"--
 -- PostgreSQL database dump
 --
@@ -200,10 +200,10 @@ CREATE FUNCTION m.f() RETURNS void LANGUAGE sql BEGIN ATOMIC
 "#;
 
     #[test]
-    fn vector_indexes_and_what_is_about_them_come_later_and_nothing_else() {
+    fn only_vector_indexes_and_statements_about_them_are_deferred() {
         // The archive reader cuts the end off.
         let script = SCRIPT.replace("\\unrestrict x\n", "");
-        let work = sort(&script).unwrap();
+        let work = split_section(&script).unwrap();
         let later: Vec<_> = work
             .iter()
             .filter_map(|work| match work {
@@ -244,9 +244,10 @@ CREATE FUNCTION m.f() RETURNS void LANGUAGE sql BEGIN ATOMIC
     }
 
     #[test]
-    fn what_was_cut_is_no_script() {
+    fn a_truncated_script_is_an_error() {
         assert!(
-            sort("-- Name: x; Type: INDEX\nCREATE INDEX x ON a.b USING btree (c) WHERE (d = 'e").is_err()
+            split_section("-- Name: x; Type: INDEX\nCREATE INDEX x ON a.b USING btree (c) WHERE (d = 'e")
+                .is_err()
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Serving early: everything but the vector indexes is restored, compared and put in its place; those, which take by far the
-//! longest, are built while programs work. Until then a search by meaning compares with every row: slower, and exact.
+//! `--serve-early`: restores, compares and swaps everything except the vector indexes, which take by far the longest. It builds
+//! them while programs use the database. Until then a search by meaning compares with every row: it is exact, and slower.
 
 mod build;
 mod deferred_indexes;
@@ -11,16 +11,16 @@ use nexus_postgres::blocking::Control;
 use nexus_restoring::post_data::Runner;
 use nexus_restoring::{Restoring, archive, unbuilt};
 
-use crate::early::deferred_indexes::{Later, Work, sort};
+use crate::early::deferred_indexes::{Later, Work, split_section};
 
-/// Runs the archive's last section but for the vector indexes, and notes those in the database itself.
+/// Runs the archive's last section without the vector indexes, and records those in the database itself.
 ///
 /// # Errors
-/// Data (65) when the archive is damaged, else the server's.
+/// Data (65) if the archive is damaged.
 pub(crate) fn post_data(making: &mut Restoring<'_>) -> Result<()> {
     let doing = "restoring post-data";
     let script = archive::post_data_script(making)?;
-    let work = sort(&script).or_fail(Exit::Data, || doing)?;
+    let work = split_section(&script).or_fail(Exit::Data, || doing)?;
     let mut runner = Runner::new(making, false)?;
     let mut later = Vec::new();
     for work in work {
@@ -36,22 +36,19 @@ pub(crate) fn post_data(making: &mut Restoring<'_>) -> Result<()> {
     runner.finish(making)
 }
 
-/// Whether the database that is made has anything left to be built. Asked before it gets its place: from then on its triggers on
-/// login are a person's again, and would run for a session of ours.
-///
-/// # Errors
-/// The server's.
-pub(crate) fn is_left(making: &Restoring<'_>) -> Result<bool> {
+/// Returns whether the new database still lacks indexes. The caller asks before the swap: after it the database's login
+/// triggers are enabled, and would run in a session of ours.
+pub(crate) fn has_unbuilt(making: &Restoring<'_>) -> Result<bool> {
     let control = Control::open(&making.server, &making.database, making.stop)?;
-    Ok(control.row("reading which indexes are to be built", unbuilt::IS_THERE, &[])?.get(0))
+    Ok(control.row("looking for indexes to build", unbuilt::IS_THERE, &[])?.get(0))
 }
 
-/// Writes down what is to be done later. A set that was made while something was still unbuilt has the table already.
+/// Records the deferred statements. A set that was backed up while indexes were still unbuilt has the table already.
 fn note(control: &Control, later: &[Later]) -> Result<()> {
     if later.is_empty() {
         return Ok(());
     }
-    let doing = "noting which indexes are to be built";
+    let doing = "recording the indexes to build";
     let (schema, table) = (unbuilt::SCHEMA, unbuilt::TABLE);
     control.run(
         doing,
