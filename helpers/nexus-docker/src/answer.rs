@@ -1,4 +1,4 @@
-//! Carrying out a request.
+//! Carries out a request.
 
 use std::sync::Arc;
 use std::time::Duration;

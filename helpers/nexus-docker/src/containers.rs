@@ -1,4 +1,4 @@
-//! Listing the stack's containers.
+//! Lists the stack's containers.
 
 use std::sync::Arc;
 use std::time::Duration;

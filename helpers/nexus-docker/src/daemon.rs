@@ -1,4 +1,4 @@
-//! Describing the Docker daemon.
+//! Describes the Docker daemon.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -102,7 +102,7 @@ impl Probe {
                 Ok(None) | Err(RunError::HungUp | RunError::Failed(_) | RunError::NotRun(_)) => return None,
                 Err(RunError::TimedOut(limit)) => {
                     return Some(format!(
-                        "the throwaway server was ended: its free disk space could not be measured within {} s",
+                        "the throwaway server was killed: its free disk space could not be measured within {} s",
                         limit.as_secs()
                     ));
                 }
@@ -139,14 +139,14 @@ impl DiskSpace {
         let reserve = reserve(self.size);
         if self.free < reserve {
             return Some(format!(
-                "the throwaway server was ended: its disk has {} free, but the living server needs {}",
+                "the throwaway server was killed: its disk has {} free, but the live server needs {}",
                 human_bytes(self.free),
                 human_bytes(reserve)
             ));
         }
         (self.free_inodes < self.inodes / 20).then(|| {
             format!(
-                "the throwaway server was ended: its disk can take only {} more files, of {}",
+                "the throwaway server was killed: its disk can take only {} more files, of {}",
                 self.free_inodes, self.inodes
             )
         })
@@ -174,7 +174,7 @@ mod tests {
         let space = |free, free_inodes| DiskSpace { free, size, free_inodes, inodes: 100 };
         assert_eq!(space(3 << 30, 50).usable(), 2 << 30);
         assert_eq!(space(1 << 30, 5).shortage(), None);
-        assert!(space((1 << 30) - 1, 5).shortage().unwrap().contains("but the living server needs"));
+        assert!(space((1 << 30) - 1, 5).shortage().unwrap().contains("but the live server needs"));
         assert!(space(1 << 30, 4).shortage().unwrap().contains("4 more files"));
         assert_eq!(DiskSpace { free_inodes: 0, inodes: 0, ..space(size, 0) }.shortage(), None);
     }

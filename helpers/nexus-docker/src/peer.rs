@@ -1,4 +1,4 @@
-//! The connection to the client: sending frames, and noticing a hang-up.
+//! The connection to the client: sends frames, and notices a hang-up.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};

@@ -1,4 +1,4 @@
-//! Replacing Redis's data by an RDB file, with a rollback.
+//! Replaces Redis's data by an RDB file, with a rollback.
 //!
 //! With `appendonly yes` Redis 7 and later start from `appendonlydir` alone and ignore `dump.rdb` (redis.io,
 //! "Redis persistence"), so the file becomes the base of a new append-only directory. It is written and checked while Redis still
@@ -28,8 +28,8 @@ const LOAD: Duration = Duration::from_secs(4 * 3600);
 /// The limit for Redis to load the file.
 const HEALTHY: Duration = Duration::from_secs(1800);
 
-/// Restores Redis from the RDB file that is `input`, and prints the name of the directory that keeps the old data. Until the swap
-/// a hang-up ends this, without an effect on Redis; after that, this completes even after a hang-up.
+/// Restores Redis from the RDB file in `input`, and prints the name of the directory that keeps the old data. Before the swap a
+/// hang-up ends the restore, without an effect on Redis. After it the restore completes despite a hang-up.
 ///
 /// # Errors
 /// When Redis cannot be stopped, the file is not a complete RDB file, or Redis does not become healthy with it; Redis then has

@@ -1,4 +1,4 @@
-//! Reading a request and checking its fields.
+//! Reads a request and checks its fields.
 
 use std::error::Error;
 use std::fmt;

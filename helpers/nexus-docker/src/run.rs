@@ -1,4 +1,4 @@
-//! Running a `docker` command line and moving its input and output.
+//! Runs a `docker` command line and moves its input and output.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -1,4 +1,4 @@
-//! Running a PostgreSQL tool inside its container so that it never outlives its peer.
+//! Runs a PostgreSQL tool inside its container so that it never outlives its peer.
 //!
 //! A tool that takes input has a second command line as its watchdog; one that takes none is watched by the shell that runs it
 //! (the scripts are in [`command::tools`](crate::command::tools)). The tool is killed after any of these dies: the peer (we see the hang-up and

@@ -29,9 +29,9 @@ fn a_dump_passes_its_fields_to_the_tool_and_returns_the_output() {
     let answer = bin.ask(&line(&dump("it's", "*; touch /tmp/x\n--help")), b"");
     assert_eq!(answer.last, Some(Frame::Exit(0)));
     assert_eq!(answer.stderr, "warning\n");
-    let said = String::from_utf8(answer.stdout).unwrap();
+    let output = String::from_utf8(answer.stdout).unwrap();
     assert_eq!(
-        said,
+        output,
         "--no-password\n--format=custom\n--compress=0\n--encoding=UTF8\n--lock-wait-timeout=10000\n--snapshot=00000003-0000001B-1\n\
          --exclude-table-data=\"a \"\"b\"\" $(c)\".\"*; touch /tmp/x\n--help\"\n--dbname=dbname='it\\'s'\n"
     );
