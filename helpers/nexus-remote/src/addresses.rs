@@ -1,4 +1,4 @@
-//! This machine's own addresses, as the kernel lists them: no socket is needed for that.
+//! This machine's own addresses, read from the kernel's lists in /proc, which needs no socket.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -6,21 +6,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nexus_cli::failure::{OrFailIo, Result};
 
-/// What reads one of the kernel's lists.
+/// A parser of one of the kernel's lists.
 type Reader = fn(&str) -> Vec<IpAddr>;
 
-/// The kernel's lists (proc(5)).
+/// The kernel's lists, with their parsers (proc(5)).
 const LISTS: [(&str, Reader); 2] = [("/proc/net/fib_trie", of_routes), ("/proc/net/if_inet6", of_interfaces)];
 
-/// Those of this machine's addresses that the Internet could reach.
-///
-/// # Errors
-/// I/O.
+/// Returns this machine's public addresses.
 pub(crate) fn public() -> Result<Vec<IpAddr>> {
     let mut found = Vec::new();
     for (list, addresses) in LISTS {
         match fs::read_to_string(list) {
-            // A kernel without IPv6 has no such list.
+            // A kernel without IPv6 lacks the second list.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             text => found.extend(addresses(&text.or_fail_io(|| format!("reading {list}"))?)),
         }
@@ -31,7 +28,7 @@ pub(crate) fn public() -> Result<Vec<IpAddr>> {
     Ok(found)
 }
 
-/// `|-- 192.168.1.5` and, in a line below it, `/32 host LOCAL`.
+/// Parses `|-- 192.168.1.5` followed, on a later line, by `/32 host LOCAL`.
 fn of_routes(table: &str) -> Vec<IpAddr> {
     let (mut last, mut found) = (None, Vec::new());
     for line in table.lines().map(str::trim) {
@@ -44,7 +41,7 @@ fn of_routes(table: &str) -> Vec<IpAddr> {
     found
 }
 
-/// `20010db8000000000000000000000001 02 40 00 80 eth0`
+/// Parses `20010db8000000000000000000000001 02 40 00 80 eth0`.
 fn of_interfaces(table: &str) -> Vec<IpAddr> {
     let words = table.lines().filter_map(|line| line.split_whitespace().next());
     let numbers = words.filter_map(|word| u128::from_str_radix(word, 16).ok());
@@ -55,7 +52,7 @@ fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
             let [first, second, ..] = address.octets();
-            // Of providers: many customers behind one address (RFC 6598).
+            // Shared address space: many customers of a provider behind one address (RFC 6598).
             let is_shared = first == 100 && second & 0xc0 == 64;
             !(address.is_private()
                 || address.is_loopback()
@@ -65,7 +62,7 @@ fn is_public(address: IpAddr) -> bool {
                 || address.is_multicast()
                 || is_shared)
         }
-        // What the Internet routes (RFC 4291), but for documents' examples.
+        // Global unicast (RFC 4291), except the addresses for documentation.
         IpAddr::V6(address) => {
             let [first, second, ..] = address.segments();
             first & 0xe000 == 0x2000 && !(first == 0x2001 && second == 0xdb8)
@@ -78,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_lists_are_read() {
+    fn the_kernels_lists_are_parsed() {
         let table = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n     |-- 10.1.2.3\n        /32 host LOCAL\n\
                      |-- 10.1.2.255\n        /32 link BROADCAST\n     |-- 93.184.216.34\n        /32 host LOCAL\n";
         assert_eq!(
@@ -88,12 +85,12 @@ mod tests {
         let table = "00000000000000000000000000000001 01 80 10 80       lo\n\
                      2a020000000000000000000000000005 02 40 00 80     eth0\n";
         assert_eq!(of_interfaces(table), ["::1", "2a02::5"].map(|text| text.parse::<IpAddr>().unwrap()));
-        // Of this machine: it has at least a loopback, which is not public.
+        // This machine has at least a loopback address, which is not public.
         assert!(public().unwrap().iter().all(|address| !address.is_loopback()));
     }
 
     #[test]
-    fn only_what_the_internet_reaches_is_public() {
+    fn only_addresses_that_the_internet_routes_are_public() {
         let is = |text: &str| is_public(text.parse().unwrap());
         for address in ["93.184.216.34", "100.128.0.1", "2a02::5", "2001:470::1"] {
             assert!(is(address), "{address}");

@@ -1,4 +1,4 @@
-//! What nexus-remote can be told.
+//! The command line and settings of nexus-remote.
 
 use std::path::PathBuf;
 
@@ -7,75 +7,75 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::domain::Domain;
 use crate::network::Networks;
 
-/// Checks, opens and closes the way in from other machines
+/// Checks, opens and closes access from other machines
 ///
 /// nexus-proxy.service and nexus-tailscale.service run it. To turn one on or off: nexus-setup --remote caddy, tailscale or off
 #[derive(Parser, Clone, Debug)]
 #[command(name = "nexus-remote", version)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    pub(crate) what: What,
+    pub(crate) command: Command,
 }
 
-/// What /etc/nexus/nexus.env says of it.
+/// The settings in /etc/nexus/nexus.env.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Settings {
     /// How other machines reach the memory: caddy, tailscale, or off
-    #[arg(long = "by", env = "NEXUS_REMOTE", value_name = "WAY", default_value = "off")]
-    pub(crate) way: Way,
+    #[arg(long = "by", env = "NEXUS_REMOTE", value_name = "METHOD", default_value = "off")]
+    pub(crate) method: Method,
 
-    /// The name that leads here: of the Internet, or of a LAN, or an IPv4 address
+    /// This machine's DNS name, on the Internet or a LAN, or its IPv4 address
     #[arg(long, env = "NEXUS_DOMAIN", value_name = "NAME")]
     pub(crate) domain: Option<Domain>,
 
-    /// Where the certificate comes from: auto = an authority of the Internet; internal = one of this machine's own; files =
+    /// Where the certificate comes from: auto = a public authority; internal = this machine's own authority; files =
     /// /etc/nexus/tls/cert.pem and key.pem
     #[arg(long, env = "NEXUS_TLS", value_name = "FROM", default_value = "auto", hide_possible_values = true)]
     pub(crate) tls: Tls,
 
-    /// Who is let in: addresses and networks (192.168.1.0/24, 2001:db8::/48), with blanks between. Empty = private networks, where this machine
-    /// has no public address
+    /// Who may connect: addresses and networks (192.168.1.0/24, 2001:db8::/48), separated by spaces. Empty = private networks, if
+    /// this machine has no public address
     #[arg(long, env = "NEXUS_ALLOW_IPS", value_name = "NETWORKS")]
     pub(crate) allow: Option<Networks>,
 }
 
-/// What to do.
+/// The command to run.
 #[derive(Subcommand, Clone, Debug)]
-pub(crate) enum What {
+pub(crate) enum Command {
     /// Check the settings, the token and the certificate's files
     Check(Settings),
-    /// Check, then let nexus-api listen for the proxy, and the kernel let the packets through
+    /// Check, then make nexus-api listen for the proxy, and the kernel pass its packets
     Open(Settings),
-    /// Undo that
+    /// Undo what open does
     Close,
-    /// Write down for nexus-health how old the token is, and until when the certificate is good
+    /// Record for nexus-health the token's age and the certificate's validity
     Note {
         #[command(flatten)]
         settings: Settings,
-        /// Where to
+        /// File to write
         file: PathBuf,
     },
 }
 
-/// By what other machines come in.
+/// How other machines reach the memory.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Method {
     /// Not at all.
     Off,
-    /// By Caddy, with TLS, on ports 80 and 443.
+    /// Through Caddy, with TLS, on ports 80 and 443.
     Caddy,
-    /// By Tailscale, with no open port.
+    /// Through Tailscale, without an open port.
     Tailscale,
 }
 
 /// Where the certificate comes from.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tls {
-    /// From an authority that everybody trusts.
+    /// From a public authority.
     Auto,
-    /// From Caddy's own.
+    /// From Caddy's own authority.
     Internal,
-    /// From files of a person's.
+    /// From the owner's files.
     Files,
 }
 
@@ -83,7 +83,7 @@ pub(crate) enum Tls {
 mod tests {
     use super::*;
 
-    /// Manual page, completions, .env.example and units say what the command line says.
+    /// The manual page, the completions, .env.example and the units agree with the command line.
     #[test]
     fn documented() -> nexus_pages::Result {
         nexus_pages::helper::<Args>()

@@ -1,4 +1,4 @@
-//! Whether other machines may be let in as the settings say. Each refusal is one line.
+//! Checks the settings, the token and the certificate's files. Each failure is one line.
 
 use std::fmt;
 use std::fs;
@@ -8,111 +8,114 @@ use std::path::Path;
 
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 
-use crate::args::{Settings, Tls, Way};
+use crate::args::{Method, Settings, Tls};
 use crate::domain::Domain;
 use crate::network::Networks;
 use crate::{addresses, tailscale, token};
 
-/// Where a person's own certificate and its key are.
+/// The owner's own certificate and its key.
 pub(crate) const CERTIFICATE: &str = "/etc/nexus/tls/cert.pem";
 const KEY: &str = "/etc/nexus/tls/key.pem";
 
-/// The way in that the settings describe. Nothing is wrong with it.
+/// The access that the settings describe, after all checks.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum WayIn {
+pub(crate) enum Access {
     /// None.
     Off,
-    /// By Caddy.
+    /// Through Caddy.
     Caddy {
-        /// The name that leads here.
+        /// This machine's name.
         domain: Domain,
         /// Where the certificate comes from.
         tls: Tls,
-        /// Who is let in.
+        /// Who may connect.
         allow: Networks,
     },
-    /// By Tailscale.
+    /// Through Tailscale.
     Tailscale,
 }
 
-impl fmt::Display for WayIn {
+impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Off => write!(f, "off: no other machine is let in"),
             Self::Caddy { domain, allow, .. } => write!(f, "caddy: https://{} for {allow}", domain.0),
-            Self::Tailscale => write!(f, "tailscale: for the machines of this one's tailnet"),
+            Self::Tailscale => write!(f, "tailscale: for the machines of this machine's tailnet"),
         }
     }
 }
 
-/// Checks all of it.
+/// Checks everything.
 ///
 /// # Errors
-/// Settings (78); Unavailable (69) where there is no Tailscale; Permission (77), I/O (74).
-pub(crate) fn all(settings: &Settings) -> Result<WayIn> {
-    match settings.way {
-        Way::Off => Ok(WayIn::Off),
-        Way::Caddy => {
+/// Settings (78) if a setting, the token or a certificate file is not valid; Unavailable (69) without Tailscale; Permission (77);
+/// I/O (74).
+pub(crate) fn all(settings: &Settings) -> Result<Access> {
+    match settings.method {
+        Method::Off => Ok(Access::Off),
+        Method::Caddy => {
             let domain = domain(settings)?;
             let allow = allowed(settings, &addresses::public()?)?;
             if settings.tls == Tls::Files {
                 files(Path::new(CERTIFICATE), Path::new(KEY))?;
             }
             token::check()?;
-            Ok(WayIn::Caddy { domain, tls: settings.tls, allow })
+            Ok(Access::Caddy { domain, tls: settings.tls, allow })
         }
-        Way::Tailscale => {
+        Method::Tailscale => {
             tailscale::check()?;
             token::check()?;
-            Ok(WayIn::Tailscale)
+            Ok(Access::Tailscale)
         }
     }
 }
 
-fn wrong(setting: String, why: String, advice: &str) -> Failure {
+fn refuse(setting: String, why: String, advice: &str) -> Failure {
     Failure::new(Exit::Settings, setting).because(why).advise(advice)
 }
 
 fn domain(settings: &Settings) -> Result<Domain> {
     let advice = "Set NEXUS_DOMAIN in /etc/nexus/nexus.env; for a LAN also NEXUS_TLS=internal";
     let Some(domain) = settings.domain.clone() else {
-        let why = "Caddy needs the name that leads here".to_owned();
-        return Err(wrong("setting NEXUS_DOMAIN=".to_owned(), why, advice));
+        let why = "Caddy needs this machine's name".to_owned();
+        return Err(refuse("setting NEXUS_DOMAIN=".to_owned(), why, advice));
     };
     if settings.tls == Tls::Auto
         && let Some(why) = domain.why_not_public()
     {
-        let why = format!("no authority gives it a certificate: {why}");
-        return Err(wrong(format!("setting NEXUS_DOMAIN={}", domain.0), why, advice));
+        let why = format!("no public authority issues a certificate for it: {why}");
+        return Err(refuse(format!("setting NEXUS_DOMAIN={}", domain.0), why, advice));
     }
     Ok(domain)
 }
 
-/// Who is let in: never everybody only because nobody has said who.
+/// Returns who may connect. An empty list never means everybody.
 fn allowed(settings: &Settings, public: &[std::net::IpAddr]) -> Result<Networks> {
     if let Some(allow) = &settings.allow {
         return Ok(allow.clone());
     }
     let why = match public.first() {
         Some(address) => {
-            format!("this machine has the public address {address}, and the list of who is let in is empty")
+            format!(
+                "this machine has the public address {address}, and the list of allowed networks is empty"
+            )
         }
         None if settings.tls == Tls::Auto => {
-            "a name of the Internet leads here, and the list of who is let in is empty".to_owned()
+            "this machine has a name on the Internet, and the list of allowed networks is empty".to_owned()
         }
         None => return Ok(Networks::private()),
     };
-    let advice = "Say who: addresses and networks with blanks between, such as 198.51.100.7 2001:db8::/48";
-    Err(wrong("setting NEXUS_ALLOW_IPS=".to_owned(), why, advice))
+    let advice = "List addresses and networks, separated by spaces, such as 198.51.100.7 2001:db8::/48";
+    Err(refuse("setting NEXUS_ALLOW_IPS=".to_owned(), why, advice))
 }
 
-/// A certificate and its key that Caddy can read, and nobody else the key.
+/// Checks the certificate and the key: both must be PEM files, and others must not be able to read the key.
 fn files(certificate: &Path, key: &Path) -> Result<()> {
     for path in [certificate, key] {
         let doing = || format!("reading {}", path.display());
         let advise = |why: String| {
             Failure::new(Exit::Settings, doing()).because(why).advise(
-                "NEXUS_TLS=files takes the certificate, with those between it and the authority, from /etc/nexus/tls/cert.pem, and its key from key.pem",
+                "NEXUS_TLS=files needs the certificate and its intermediate certificates in /etc/nexus/tls/cert.pem, and its key in key.pem",
             )
         };
         let mut file = match fs::File::open(path) {
@@ -123,7 +126,7 @@ fn files(certificate: &Path, key: &Path) -> Result<()> {
         };
         let mode = file.metadata().or_fail_io(doing)?.permissions().mode();
         if path == key && mode & 0o007 != 0 {
-            // The directory's group is the proxy's, whatever its name is.
+            // The directory's group is the proxy's; its name varies.
             return Err(Failure::new(Exit::Settings, doing())
                 .because("others may read the key")
                 .advise(format!("chgrp --reference=/etc/nexus/tls {0}; chmod 640 {0}", path.display())));
@@ -131,7 +134,7 @@ fn files(certificate: &Path, key: &Path) -> Result<()> {
         let mut begin = [0; 11];
         let has_begin = file.read_exact(&mut begin).is_ok();
         if !has_begin || &begin != b"-----BEGIN " {
-            return Err(advise("it is no PEM".to_owned()));
+            return Err(advise("it is not a PEM file".to_owned()));
         }
     }
     Ok(())
@@ -144,16 +147,16 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::args::{Args, What};
+    use crate::args::{Args, Command};
 
     fn settings(more: &[&str]) -> Settings {
         let args = Args::parse_from(["nexus-remote", "check", "--by", "caddy"].iter().chain(more));
-        let What::Check(settings) = args.what else { panic!("check is check") };
+        let Command::Check(settings) = args.command else { panic!("check is check") };
         settings
     }
 
     #[test]
-    fn an_empty_list_is_never_everybody() {
+    fn an_empty_list_never_allows_everybody() {
         let public = ["93.184.216.34".parse::<IpAddr>().unwrap()];
         let list = |tls: &str, public: &[IpAddr]| allowed(&settings(&["--tls", tls]), public);
         assert!(list("auto", &[]).is_err());
@@ -164,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_a_lan_gets_no_certificate_of_the_internet() {
+    fn a_name_on_a_lan_is_refused_with_a_public_certificate() {
         assert!(domain(&settings(&["--domain", "nas.local"])).is_err());
         assert!(domain(&settings(&["--domain", "nas.local", "--tls", "internal"])).is_ok());
         assert!(domain(&settings(&["--domain", "memory.example.org"])).is_ok());
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_others_read_is_refused() {
+    fn a_key_that_others_can_read_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
         let now = || files(&certificate, &key).map_err(|failure| failure.to_string());
@@ -185,6 +188,6 @@ mod tests {
         fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
         assert_eq!(now(), Ok(()));
         fs::write(&certificate, "").unwrap();
-        assert!(now().unwrap_err().contains("no PEM"));
+        assert!(now().unwrap_err().contains("not a PEM file"));
     }
 }

@@ -1,16 +1,16 @@
-//! Names that may lead here. Strict, because Caddy reads the name as part of its own file.
+//! The names that this machine may have. The parser is strict, because the name becomes part of Caddy's configuration.
 
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-/// The longest name of DNS, and the longest part between two dots.
+/// The longest DNS name, and its longest label.
 const LONGEST: (usize, usize) = (253, 63);
 
-/// Ends of names that no authority of the Internet gives a certificate for (RFC 2606, 6762, 8375; ICANN's `internal`).
-const NOT_OF_THE_INTERNET: [&str; 9] =
+/// Last labels of names for which no public authority issues certificates (RFC 2606, 6762, 8375; ICANN's `internal`).
+const RESERVED: [&str; 9] =
     ["local", "lan", "home", "internal", "localhost", "test", "example", "invalid", "arpa"];
 
-/// A name in small letters, or an IPv4 address.
+/// A DNS name in lower case, or an IPv4 address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Domain(pub(crate) String);
 
@@ -29,13 +29,13 @@ impl FromStr for Domain {
         if is_name || text.parse::<Ipv4Addr>().is_ok() {
             return Ok(Self(text.to_owned()));
         }
-        Err("it is one name of small letters, digits and hyphens, such as memory.example.org, or an IPv4 address; no https://, no port"
+        Err("expected one name of lower-case letters, digits and hyphens, such as memory.example.org, or an IPv4 address; no https://, no port"
             .to_owned())
     }
 }
 
 impl Domain {
-    /// Why no authority of the Internet would give it a certificate.
+    /// Returns why no public authority issues a certificate for the name.
     pub(crate) fn why_not_public(&self) -> Option<&'static str> {
         if self.0.parse::<Ipv4Addr>().is_ok() {
             return Some("it is an address");
@@ -44,7 +44,7 @@ impl Domain {
         if !self.0.contains('.') {
             return Some("it has no dot");
         }
-        NOT_OF_THE_INTERNET.contains(&end).then_some("names that end so are not of the Internet")
+        RESERVED.contains(&end).then_some("names with this ending are not on the Internet")
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_a_name_and_nothing_more() {
+    fn only_one_name_or_address_is_accepted() {
         for right in ["memory.example.org", "nas", "192.168.1.5", "xn--mara-zra.example", "a.b.c.d.e"] {
             assert!(right.parse::<Domain>().is_ok(), "{right}");
         }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_the_internet_is_known() {
+    fn names_that_are_not_on_the_internet_are_recognized() {
         let why = |name: &str| name.parse::<Domain>().unwrap().why_not_public();
         assert_eq!(why("memory.example.org"), None);
         for name in ["nas", "nas.local", "nas.home.arpa", "192.168.1.5", "nexus.test"] {
@@ -96,9 +96,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is typed, nothing gets through that Caddy's file could read as more than a name.
+        /// No accepted text has a character that Caddy could read as more than a name.
         #[test]
-        fn nothing_else_gets_through(text in "\\PC{0,40}") {
+        fn only_the_characters_of_names_are_accepted(text in "\\PC{0,40}") {
             if let Ok(Domain(name)) = text.parse::<Domain>() {
                 prop_assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte)));
                 prop_assert!(!name.is_empty());

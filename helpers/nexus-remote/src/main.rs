@@ -1,4 +1,4 @@
-//! nexus-remote: the way in from other machines. Parses, checks, opens or closes it, reports.
+//! nexus-remote: checks, opens and closes access from other machines. Parses the command line, runs the command, reports.
 
 mod addresses;
 mod args;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use nexus_cli::failure::Result;
 use nexus_cli::{command_line, journal};
 
-use crate::args::{Args, What};
+use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
     let _journal = journal::init("nexus-remote");
@@ -31,13 +31,13 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let args: Args = command_line::parse()?;
-    match &args.what {
-        What::Check(settings) => {
+    match &args.command {
+        Command::Check(settings) => {
             log::info!("{}", check::all(settings)?);
             Ok(())
         }
-        What::Open(settings) => socket::open(&check::all(settings)?),
-        What::Close => socket::close(),
-        What::Note { settings, file } => note::write(settings, file),
+        Command::Open(settings) => socket::open(&check::all(settings)?),
+        Command::Close => socket::close(),
+        Command::Note { settings, file } => note::write(settings, file),
     }
 }

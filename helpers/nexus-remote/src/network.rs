@@ -1,4 +1,4 @@
-//! Lists of networks that a person writes: addresses, and networks in CIDR notation (RFC 4632), of IPv4 and IPv6.
+//! Lists of networks in the settings: IPv4 and IPv6 addresses, and networks in CIDR notation (RFC 4632).
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,35 +6,35 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-/// The most in one list.
-const MOST: usize = 256;
+/// The most networks in a list.
+const MAX_NETWORKS: usize = 256;
 
-/// Reads an address, or a network without bits of an address.
+/// Parses an address, or a network whose address has no bits outside the prefix.
 fn network(text: &str) -> Result<IpNet, String> {
     let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
         format!("\"{text}\" is neither an address nor a network such as 192.168.1.0/24 or 2001:db8::/48")
     })?;
     if network.trunc() != network {
         return Err(format!(
-            "\"{text}\": the address has bits that are not the network's; the network is {}",
+            "\"{text}\": the address has bits outside the prefix; the network is {}",
             network.trunc()
         ));
     }
     Ok(network)
 }
 
-/// Several, with blanks between; at least one.
+/// One or more networks, separated by spaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Networks(Vec<IpNet>);
 
 impl Networks {
-    /// Those that are never of the Internet, and the loopback: what Caddy calls `private_ranges`.
+    /// Returns the private networks and the loopback: Caddy's `private_ranges`.
     pub(crate) fn private() -> Self {
         let all = "192.168.0.0/16 172.16.0.0/12 10.0.0.0/8 127.0.0.0/8 fd00::/8 ::1/128";
         Self(all.split(' ').filter_map(|text| network(text).ok()).collect())
     }
 
-    /// Whether everybody is in one of them, by IPv4 or IPv6.
+    /// Returns whether one of them contains every IPv4 or IPv6 address.
     pub(crate) fn hold_everybody(&self) -> bool {
         self.0.iter().any(|network| network.prefix_len() == 0)
     }
@@ -45,13 +45,13 @@ impl FromStr for Networks {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.contains(',') {
-            return Err("it has blanks between, and no commas".to_owned());
+            return Err("separate the networks by spaces, not commas".to_owned());
         }
         let networks: Vec<IpNet> = text.split_whitespace().map(network).collect::<Result<_, _>>()?;
         match networks.len() {
-            0 => Err("it names no address".to_owned()),
-            1..=MOST => Ok(Self(networks)),
-            more => Err(format!("it names {more} networks, and may name {MOST} at most")),
+            0 => Err("it has no address".to_owned()),
+            1..=MAX_NETWORKS => Ok(Self(networks)),
+            more => Err(format!("it has {more} networks; at most {MAX_NETWORKS} are allowed")),
         }
     }
 }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_strictly() {
+    fn the_parser_of_lists_is_strict() {
         let said = |text: &str| text.parse::<Networks>().map(|list| list.to_string());
         assert_eq!(
             said("192.168.1.0/24 2001:db8::/48  198.51.100.7"),
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_known_in_both_families() {
+    fn a_network_of_every_address_is_recognized_in_both_families() {
         let all = |text: &str| text.parse::<Networks>().unwrap().hold_everybody();
         assert!(all("10.0.0.0/8 0.0.0.0/0"));
         assert!(all("::/0"));
@@ -116,18 +116,17 @@ mod tests {
     }
 
     proptest! {
-        /// What is printed is read as the same again: Caddy and systemd read what was checked.
+        /// The printed form means what was checked: Caddy and systemd read it.
         #[test]
-        fn what_is_printed_is_read_again(v4: Ipv4Addr, v6: Ipv6Addr, bits4 in 0..=32u8, bits6 in 0..=128u8) {
+        fn the_printed_form_is_parsed_back(v4: Ipv4Addr, v6: Ipv6Addr, bits4 in 0..=32u8, bits6 in 0..=128u8) {
             for (address, bits) in [(IpAddr::V4(v4), bits4), (IpAddr::V6(v6), bits6)] {
                 let network = IpNet::new(address, bits).unwrap().trunc();
                 prop_assert_eq!(network.to_string().parse::<Networks>(), Ok(Networks(vec![network])));
             }
         }
 
-        /// No other character than those of addresses gets through.
         #[test]
-        fn nothing_else_gets_through(text in "\\PC{0,40}") {
+        fn only_the_characters_of_addresses_are_accepted(text in "\\PC{0,40}") {
             if let Ok(list) = text.parse::<Networks>() {
                 prop_assert!(list.to_string().bytes().all(|byte| byte.is_ascii_hexdigit() || b".:/ ".contains(&byte)));
             }

@@ -1,4 +1,4 @@
-//! What nexus-health cannot see, as it has no key and no network: written down for it.
+//! Records for nexus-health what it cannot see, because it has no key and no network.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
@@ -10,41 +10,38 @@ use nexus_cli::failure::{Exit, OrFail, OrFailIo, Result};
 use nexus_fs::files::{self, open_plain};
 use serde::Serialize;
 
-use crate::args::{Settings, Tls, Way};
+use crate::args::{Method, Settings, Tls};
 use crate::certificate::{self, Validity};
 use crate::check::CERTIFICATE;
 use crate::network::Networks;
 use crate::token;
 
-/// Where Caddy keeps those it has got, each in a folder of its authority's and its name's.
-const KEPT: &str = "/var/lib/nexus/proxy/caddy/certificates";
+/// Where Caddy keeps its certificates: each in AUTHORITY/NAME/.
+const CADDY_CERTIFICATES: &str = "/var/lib/nexus/proxy/caddy/certificates";
 
-/// The longest certificate that is read, with its chain, in bytes.
-const LONGEST: u64 = 1 << 20;
+/// How much of a certificate file is read, in bytes: the certificate comes first, its chain after it.
+const MAX_BYTES: u64 = 1 << 20;
 
-/// What is written.
+/// The note.
 #[derive(Serialize)]
 struct Note {
     /// `off`, `caddy`, `tailscale`.
     way: &'static str,
-    /// Whether a network that holds everybody is on the list of who is let in.
+    /// Whether the list of allowed networks contains every address.
     allows_everybody: bool,
-    /// When the file of tokens was changed last; seconds since 1970.
+    /// When the file of tokens last changed, in seconds since 1970.
     token_since: Option<u64>,
-    /// Of the certificate that Caddy shows.
+    /// The validity of the certificate that Caddy presents.
     certificate: Option<Validity>,
 }
 
-/// Writes it into `file`, in one go.
-///
-/// # Errors
-/// I/O, Permission.
+/// Writes the note to `file`, atomically.
 pub(crate) fn write(settings: &Settings, file: &Path) -> Result<()> {
     let nothing = Note { way: "off", allows_everybody: false, token_since: None, certificate: None };
-    let note = match settings.way {
-        Way::Off => nothing,
-        Way::Tailscale => Note { way: "tailscale", token_since: token_since()?, ..nothing },
-        Way::Caddy => Note {
+    let note = match settings.method {
+        Method::Off => nothing,
+        Method::Tailscale => Note { way: "tailscale", token_since: token_since()?, ..nothing },
+        Method::Caddy => Note {
             way: "caddy",
             allows_everybody: settings.allow.as_ref().is_some_and(Networks::hold_everybody),
             token_since: token_since()?,
@@ -59,7 +56,7 @@ fn token_since() -> Result<Option<u64>> {
     let path = credentials::path_of(token::CREDENTIAL);
     let changed = match fs::metadata(&path).and_then(|metadata| metadata.modified()) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        changed => changed.or_fail_io(|| format!("looking at {}", path.display()))?,
+        changed => changed.or_fail_io(|| format!("reading the time of {}", path.display()))?,
     };
     Ok(Some(seconds(changed)))
 }
@@ -68,12 +65,12 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-/// Of those that there are, the one that is good longest: Caddy shows the newest.
+/// Returns the validity of the certificate that expires last: Caddy presents the newest.
 fn certificate(settings: &Settings) -> Result<Option<Validity>> {
-    // A person may have made a link of it; in Caddy's directory one would be a broken Caddy's.
+    // The owner may have made the file a link. Follow none in Caddy's directory: a compromised Caddy could have made it.
     let (files, open): (_, fn(&Path) -> io::Result<File>) = match (settings.tls, &settings.domain) {
         (Tls::Files, _) => (vec![PathBuf::from(CERTIFICATE)], |path| File::open(path)),
-        (_, Some(domain)) => (of_caddy(Path::new(KEPT), &domain.0)?, open_plain),
+        (_, Some(domain)) => (of_caddy(Path::new(CADDY_CERTIFICATES), &domain.0)?, open_plain),
         (_, None) => return Ok(None),
     };
     let mut found: Vec<Validity> = Vec::new();
@@ -83,15 +80,15 @@ fn certificate(settings: &Settings) -> Result<Option<Validity>> {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             file => file.or_fail_io(doing)?,
         };
-        let text = io::read_to_string(file.take(LONGEST)).or_fail_io(doing)?;
+        let text = io::read_to_string(file.take(MAX_BYTES)).or_fail_io(doing)?;
         found.push(certificate::validity(&text).map_err(|why| why.while_doing(doing()))?);
     }
     Ok(found.into_iter().max_by_key(|validity| validity.until))
 }
 
-fn of_caddy(kept: &Path, name: &str) -> Result<Vec<PathBuf>> {
-    let doing = || format!("reading {}", kept.display());
-    let authorities = match fs::read_dir(kept) {
+fn of_caddy(directory: &Path, name: &str) -> Result<Vec<PathBuf>> {
+    let doing = || format!("reading {}", directory.display());
+    let authorities = match fs::read_dir(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         authorities => authorities.or_fail_io(doing)?,
     };

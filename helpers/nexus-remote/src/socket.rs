@@ -1,4 +1,4 @@
-//! Opening and closing: nexus-api's socket for the proxy, and which packets the kernel lets reach Caddy. systemd does both.
+//! Opens and closes access through systemd: nexus-api's socket for the proxy, and the kernel's filter for Caddy's packets.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,35 +6,35 @@ use std::process::Command;
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 
 use crate::args::Tls;
-use crate::check::WayIn;
+use crate::check::Access;
 
-/// Over it come requests from other machines.
+/// The socket for requests from other machines.
 const SOCKET: &str = "nexus-api-proxy.socket";
 
-/// Whose packets are counted, with all that runs in it.
+/// The slice of the proxy, whose packets the kernel filters.
 const SLICE: &str = "nexus-proxy.slice";
 
-/// Compose asks whether Caddy serves.
+/// Always allowed: Compose's health check connects to Caddy.
 const LOOPBACK: &str = "127.0.0.0/8 ::1/128";
 
-/// What systemd keeps of what was set, until the next boot.
-const KEPT: &str = "/run/systemd/system.control/nexus-proxy.slice.d";
+/// Where systemd keeps the slice's properties that were set at run time, until the next boot.
+const RUNTIME_PROPERTIES: &str = "/run/systemd/system.control/nexus-proxy.slice.d";
 
-/// Lets `way` in.
+/// Opens `access`.
 ///
 /// # Errors
-/// Settings (78) where there is none; Unavailable (69) when systemd refuses.
-pub(crate) fn open(way: &WayIn) -> Result<()> {
-    if let WayIn::Off = way {
+/// Settings (78) if it is off; Unavailable (69) if systemd refuses.
+pub(crate) fn open(access: &Access) -> Result<()> {
+    if let Access::Off = access {
         return Err(Failure::new(Exit::Settings, "setting NEXUS_REMOTE=off")
-            .because("so nothing is opened")
-            .advise("Turn one way on: nexus-setup --remote caddy, or tailscale"));
+            .because("there is nothing to open")
+            .advise("Turn access on: nexus-setup --remote caddy, or tailscale"));
     }
-    if let WayIn::Caddy { tls, allow, .. } = way {
-        // An authority of the Internet looks from addresses that it does not tell, and Caddy has to reach it: then only Caddy
-        // itself says who is answered.
+    if let Access::Caddy { tls, allow, .. } = access {
+        // A public authority connects from addresses that it does not publish, and Caddy must reach it. So the kernel passes all
+        // packets, and only Caddy itself filters.
         let allow = if *tls == Tls::Auto { "any".to_owned() } else { format!("{LOOPBACK} {allow}") };
-        // The first empties the list that there is.
+        // The first assignment empties the present list.
         systemctl(&[
             "set-property",
             "--runtime",
@@ -45,34 +45,34 @@ pub(crate) fn open(way: &WayIn) -> Result<()> {
         ])?;
     }
     if !is_active(SOCKET)? {
-        // A socket cannot be added to a service that runs. Enabled, it comes with the service, before it; what is asked over the others
-        // meanwhile waits in them. At boot the service may not have come so far.
+        // systemd cannot pass another socket to a running service. An enabled socket starts before the service. Requests on the
+        // other sockets wait meanwhile. At boot the service may not run yet.
         systemctl(&["enable", "--quiet", SOCKET])?;
         let how = if is_active("nexus-api.service")? { "restart" } else { "start" };
         systemctl(&[how, "nexus-api.service"])?;
         if !is_active(SOCKET)? {
             return Err(Failure::new(Exit::Unavailable, format!("starting {SOCKET}"))
-                .because("it is not active after nexus-api was started again")
+                .because("it is not active after a restart of nexus-api")
                 .advise(format!("See: systemctl status {SOCKET}")));
         }
     }
-    log::info!("{way}");
+    log::info!("{access}");
     Ok(())
 }
 
-/// Lets nobody in any more.
+/// Closes access.
 ///
 /// # Errors
-/// Unavailable (69) when systemd refuses.
+/// Unavailable (69) if systemd refuses.
 pub(crate) fn close() -> Result<()> {
     if is_active(SOCKET)? {
         systemctl(&["disable", "--quiet", "--now", SOCKET])?;
-        // It still holds the socket that was handed to it.
+        // nexus-api still holds the socket until it restarts.
         systemctl(&["try-restart", "nexus-api.service"])?;
-    } else if systemctl_says(&["is-enabled", "--quiet", SOCKET])? {
+    } else if systemctl_succeeds(&["is-enabled", "--quiet", SOCKET])? {
         systemctl(&["disable", "--quiet", SOCKET])?;
     }
-    if Path::new(KEPT).exists() {
+    if Path::new(RUNTIME_PROPERTIES).exists() {
         systemctl(&["set-property", "--runtime", SLICE, "IPAddressAllow=", "IPAddressDeny="])?;
     }
     Ok(())
@@ -80,20 +80,20 @@ pub(crate) fn close() -> Result<()> {
 
 fn systemctl(arguments: &[&str]) -> Result<()> {
     let doing = || format!("systemctl {}", arguments.join(" "));
-    let said = Command::new("systemctl").args(arguments).output().or_fail_io(doing)?;
-    if said.status.success() {
+    let output = Command::new("systemctl").args(arguments).output().or_fail_io(doing)?;
+    if output.status.success() {
         return Ok(());
     }
     Err(Failure::new(Exit::Unavailable, doing())
-        .because(String::from_utf8_lossy(&said.stderr).trim().to_owned())
+        .because(String::from_utf8_lossy(&output.stderr).trim().to_owned())
         .advise("See: systemctl status nexus-api nexus-api.socket nexus-api-proxy.socket"))
 }
 
 fn is_active(unit: &str) -> Result<bool> {
-    systemctl_says(&["is-active", "--quiet", unit])
+    systemctl_succeeds(&["is-active", "--quiet", unit])
 }
 
-fn systemctl_says(arguments: &[&str]) -> Result<bool> {
+fn systemctl_succeeds(arguments: &[&str]) -> Result<bool> {
     let status = Command::new("systemctl").args(arguments).status();
     Ok(status.or_fail_io(|| format!("systemctl {}", arguments.join(" ")))?.success())
 }

@@ -1,19 +1,19 @@
-//! The token for other machines: whether it is there, and long enough. What it is, nobody is told.
+//! Checks the token for other machines. No output reveals it.
 
 use nexus_cli::credentials;
 use nexus_cli::failure::{Exit, Failure, Result};
 use secrecy::ExposeSecret;
 
-/// The credential: tokens, one a line.
+/// The name of the credential, a file with one token per line.
 pub(crate) const CREDENTIAL: &str = "remote_token";
 
-/// The shortest.
+/// The length of the shortest token.
 const SHORTEST: usize = 32;
 
-/// There is one, and none is too short.
+/// Checks that the credential exists and no token is too short.
 ///
 /// # Errors
-/// Settings (78); Permission (77).
+/// Settings (78) if it does not, or one is; Permission (77).
 pub(crate) fn check() -> Result<()> {
     let path = credentials::path_of(CREDENTIAL);
     let fail = |why: String| {

@@ -1,8 +1,8 @@
-//! What a person sees of nexus-remote on the command line: help, refusals, exit codes.
+//! The output of nexus-remote on the command line: help, error messages, exit codes.
 
 #[test]
-fn what_a_person_sees() {
-    // Whatever machine this runs on, it has no settings and no width of its own.
+fn golden_files() {
+    // Independent of this machine's settings and terminal width.
     let with = |credentials: &str| {
         let cases = trycmd::TestCases::new();
         cases

@@ -34,15 +34,15 @@ refused() {
 
 wrong_settings_start_nothing() {
 	local public=198.18.0.9
-	refused "setting NEXUS_DOMAIN=: Caddy needs the name" NEXUS_DOMAIN=
-	refused "setting NEXUS_DOMAIN=https://a.org: it is one name" NEXUS_DOMAIN=https://a.org
-	refused "no authority gives it a certificate" NEXUS_DOMAIN=nas.local
-	refused "the list of who is let in is empty" NEXUS_DOMAIN=memory.example.org
+	refused "setting NEXUS_DOMAIN=: Caddy needs this machine's name" NEXUS_DOMAIN=
+	refused "setting NEXUS_DOMAIN=https://a.org: expected one name" NEXUS_DOMAIN=https://a.org
+	refused "no public authority issues a certificate" NEXUS_DOMAIN=nas.local
+	refused "the list of allowed networks is empty" NEXUS_DOMAIN=memory.example.org
 	refused "the network is 192.168.1.0/24" NEXUS_DOMAIN=nas.local NEXUS_TLS=internal NEXUS_ALLOW_IPS=192.168.1.5/24
 	refused "remote_token does not exist" NEXUS_DOMAIN=nas.local NEXUS_TLS=internal
 	# Gives this machine a public address.
 	ip address add "$public/32" dev lo
-	refused "this machine has the public address $public, and the list of who is let in is empty" NEXUS_DOMAIN=nas.local NEXUS_TLS=internal
+	refused "this machine has the public address $public, and the list of allowed networks is empty" NEXUS_DOMAIN=nas.local NEXUS_TLS=internal
 	ip address delete "$public/32" dev lo
 	# The unit writes one line to its journal, and nothing listens.
 	sed -i 's/^NEXUS_REMOTE=.*/NEXUS_REMOTE=caddy/' "$settings"
