@@ -96,7 +96,7 @@ by_hand() {
 dry_run_writes_nothing() {
 	local before
 	before=$(sha256sum "$ledger")
-	nexus-purge --dry-run --all | found '100 % of .* rows would go'
+	nexus-purge --dry-run --all | found '100 % of .* rows would be forgotten'
 	nexus-purge --dry-run --type conversation --json | jq -e '.goes[0].type == "conversation" and .rows > 0 and .bytes > 0' >/dev/null
 	same "the ledger" "$(sha256sum "$ledger")" "$before"
 }
@@ -211,7 +211,7 @@ too_much_stops_with_75() {
 }
 
 unknown_type_is_warned_of() {
-	nexus-purge --ttl 'conversatoin=90d, note=keep' 2>&1 | found 'no row is of type conversatoin; the types there are: conversation, note, observation'
+	nexus-purge --ttl 'conversatoin=90d, note=keep' 2>&1 | found 'no row has the type conversatoin; the types are: conversation, note, observation'
 }
 
 who_refers_is_named() {

@@ -1,4 +1,4 @@
-//! What nexus-purge can be told.
+//! The command line and the settings of nexus-purge.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use nexus_redis::copies::CopiesArgs;
 
 use crate::rules::{self, KeyRules, Rules};
 
-/// Forgets episodes: by type and age as NEXUS_TTL says, or those that are named here
+/// Forgets episodes: by type and age as NEXUS_TTL says, or those that you name here
 ///
-/// Started every day by nexus-purge.timer; by hand: systemctl start nexus-purge. Before anything goes, the ledger says so;
-/// what it says is forgotten again whenever a backup is restored.
+/// nexus-purge.timer runs it every day; to run it now: systemctl start nexus-purge. It records each decision in the ledger
+/// before it deletes a row, and a restore carries the decisions out again.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "nexus-purge", version)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
@@ -42,15 +42,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Option<String>,
 
-    /// Forget episodes from before this day or moment (2026-01-31, 2026-01-31T12:00:00Z)
+    /// Forget episodes older than this date or time (2026-01-31, 2026-01-31T12:00:00Z)
     #[arg(long, value_name = "DATE", value_parser = moment)]
     pub(crate) before: Option<Timestamp>,
 
-    /// Forget episodes of this agent; what is said besides narrows it down
+    /// Forget episodes of this agent; other options narrow it down
     #[arg(long, value_name = "AGENT")]
     pub(crate) agent: Option<String>,
 
-    /// Forget every episode; asks
+    /// Forget every episode; asks first
     #[arg(long, conflicts_with_all = ["kind", "older_than", "tag", "before", "agent"])]
     pub(crate) all: bool,
 
@@ -58,23 +58,23 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["episode", "kind", "older_than", "tag", "before", "agent", "all", "dry_run"])]
     pub(crate) replay: bool,
 
-    /// With --replay: only the decisions made since this day or moment, and those that are open
+    /// With --replay: only the decisions made since this date or time, and the open ones
     #[arg(long, value_name = "DATE", value_parser = moment, requires = "replay")]
     pub(crate) since: Option<Timestamp>,
 
-    /// Show the ledger, and when the last backup that still holds what each line forgot will be gone
+    /// Show the ledger, and for each line when rotation removes the last backup that still holds what it forgot
     #[arg(long, conflicts_with_all = ["episode", "kind", "older_than", "tag", "before", "agent", "all", "dry_run", "replay"])]
     pub(crate) ledger: bool,
 
-    /// Remove the backup sets that still hold something forgotten; asks
+    /// Remove the backup sets that still hold forgotten episodes; asks first
     #[arg(long, conflicts_with_all = ["episode", "kind", "older_than", "tag", "before", "agent", "all", "replay", "ledger"])]
     pub(crate) expunge: bool,
 
-    /// Answer one request over the connection on standard input: nexus-purge@.service does
+    /// Serve one request over the connection on standard input; nexus-purge@.service uses it
     #[arg(long, hide = true, conflicts_with_all = ["episode", "kind", "older_than", "tag", "before", "agent", "all", "replay", "ledger", "expunge", "dry_run"])]
     pub(crate) answer: bool,
 
-    /// Only say what would go
+    /// Print what would be forgotten, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
@@ -82,7 +82,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) yes: bool,
 
-    /// One JSON object on standard output
+    /// Print one JSON object to standard output
     #[arg(long)]
     pub(crate) json: bool,
 
@@ -96,38 +96,38 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) hourly: Hourly,
 
-    /// Overwrite the room that the rows leave in the table's pages, and write its indexes anew, while others work
+    /// Overwrite the free space that the rows leave in the table's pages, and rebuild its indexes, while other programs work
     #[arg(long, env = "NEXUS_PURGE_SCRUB", value_name = "WHEN", default_value = "yes", default_missing_value = "yes", num_args = 0..=1)]
     pub(crate) scrub: YesNo,
 
-    /// Rewrite the table afterwards instead; locks it for as long as that takes
+    /// Rewrite the table afterwards instead; locks it meanwhile
     #[arg(long, env = "NEXUS_PURGE_REWRITE", value_name = "WHEN", default_value = "no", default_missing_value = "yes", num_args = 0..=1)]
     pub(crate) rewrite: YesNo,
 
-    /// The most rows of one transaction, 10 to 100000
+    /// The most rows to delete in one transaction, 10 to 100000
     #[arg(long, env = "NEXUS_PURGE_BATCH", value_name = "ROWS", default_value_t = 1000,
           value_parser = clap::value_parser!(u32).range(10..=100_000))]
     pub(crate) batch: u32,
 
-    /// Purge although pgvector is older than 0.8.4, whose VACUUM can damage an HNSW index that is written to meanwhile
+    /// Purge with a pgvector before 0.8.4, whose VACUUM can damage an HNSW index during writes
     #[arg(long, env = "NEXUS_PURGE_OLD_PGVECTOR", value_name = "WHEN", default_value = "no", default_missing_value = "yes", num_args = 0..=1)]
     pub(crate) old_pgvector: YesNo,
 
-    /// The table: schema.table
+    /// The table of the episodes: schema.table
     #[arg(long, env = "NEXUS_PURGE_TABLE", value_name = "TABLE", default_value = "nexus_memory.zep_episodic_memory",
           value_parser = parse_table)]
     pub(crate) table: (String, String),
 
-    /// Its column that names a row for ever
+    /// Its column that identifies a row
     #[arg(long, env = "NEXUS_PURGE_KEY", value_name = "COLUMN", default_value = "episode_id")]
     pub(crate) key_column: String,
 
-    /// Its column whose age counts
+    /// Its column with the time, from which the age counts
     #[arg(long, env = "NEXUS_PURGE_TIME", value_name = "COLUMN", default_value = "timestamp")]
     pub(crate) time_column: String,
 
-    /// Where its type is: column, or column->>member
-    #[arg(long, env = "NEXUS_PURGE_TYPE", value_name = "WHERE", default_value = "metadata->>action_type", value_parser = kind_place)]
+    /// Its type: column, or column->>member of a JSON column
+    #[arg(long, env = "NEXUS_PURGE_TYPE", value_name = "WHERE", default_value = "metadata->>action_type", value_parser = type_column)]
     pub(crate) type_column: String,
 
     /// Its column with the tags
@@ -141,7 +141,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) redis_copies: CopiesArgs,
 
-    /// Time to live for keys of Redis that have none, by prefix: "session:=1d, scratch:=2h"
+    /// Time to live for Redis keys that have none, by prefix: "session:=1d, scratch:=2h"
     #[arg(long, env = "NEXUS_REDIS_TTL", value_name = "RULES", default_value = "", value_parser = KeyRules::parse, hide_default_value = true)]
     pub(crate) redis_ttl: KeyRules,
 
@@ -164,22 +164,22 @@ pub(crate) struct Args {
     pub(crate) retention: Retention,
 }
 
-/// Yes or no.
+/// A switch.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum YesNo {
-    /// Yes.
+    /// Yes
     Yes,
-    /// No.
+    /// No
     No,
 }
 
 impl Args {
-    /// Whether a person names what is to be forgotten, rather than the rules.
+    /// Returns whether the command line selects rows; otherwise the rules do.
     pub(crate) fn names_rows(&self) -> bool {
         self.all || !self.episode.is_empty() || self.describes_rows()
     }
 
-    /// Whether a person describes it.
+    /// Returns whether the command line selects rows by their columns.
     pub(crate) fn describes_rows(&self) -> bool {
         self.kind.is_some()
             || self.older_than.is_some()
@@ -188,8 +188,8 @@ impl Args {
             || self.agent.is_some()
     }
 
-    /// Where the rows live.
-    pub(crate) fn place(&self) -> TableColumns {
+    /// Returns the table and its columns.
+    pub(crate) fn columns(&self) -> TableColumns {
         TableColumns {
             schema: self.table.0.clone(),
             table: self.table.1.clone(),
@@ -208,10 +208,10 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     }
     let day = text.parse::<Date>().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
     day.map(|day| day.timestamp())
-        .ok_or_else(|| "it looks like 2026-01-31 or 2026-01-31T12:00:00Z".to_owned())
+        .ok_or_else(|| "not a date or time; expected 2026-01-31 or 2026-01-31T12:00:00Z".to_owned())
 }
 
-fn kind_place(text: &str) -> Result<String, String> {
+fn type_column(text: &str) -> Result<String, String> {
     parse_kind(text).map(|_| text.to_owned())
 }
 

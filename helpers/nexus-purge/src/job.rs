@@ -1,4 +1,4 @@
-//! The job: lock, look, say what would go, stop where that is too much, write the decisions, carry them out, clean up.
+//! The job: locks, surveys the table, stops if too much would be deleted, records the decisions, carries them out, cleans up.
 
 mod guard;
 
@@ -17,7 +17,7 @@ use nexus_postgres::blocking::Control;
 use nexus_postgres::server::Server;
 
 use crate::args::{Args, YesNo};
-use crate::cleaning::{self, Room};
+use crate::cleaning::{self, Method};
 use crate::decisions::{self, Decided};
 use crate::recall;
 use crate::redis::Redis;
@@ -26,28 +26,28 @@ use crate::selection::{self, Selection};
 use crate::survey::{Survey, survey};
 use crate::{APPLICATION, preflight, reindexing};
 
-/// How long a run waits for another one, or for a restore that is just taking the database's place.
+/// How long a run waits for another run, or for a restore that is swapping the databases.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The table in the living database.
-pub(crate) struct Living {
+/// The table in the live database.
+pub(crate) struct LiveTable {
     pub(crate) server: Server,
     pub(crate) control: Control,
     pub(crate) table: Table,
 }
 
-impl Living {
-    /// Connects as a role that sees every row, and looks for the table.
+impl LiveTable {
+    /// Connects as a role that sees every row, and finds the table.
     ///
     /// # Errors
     /// Unavailable (69) or Permission (77) of the server; Settings (78) when there is no such table.
     pub(crate) fn open(args: &Args, stop: &Stop) -> Result<Self> {
         let server = Server::from_settings(&args.server)?.named(APPLICATION);
         let control = session(&server, &args.server.database, stop)?;
-        preflight::refuse_partial_sight(&control)?;
-        let place = args.place();
-        let table = Table::find(&control, &place, CodeOfOthers::Refused)?.ok_or_else(|| {
-            Failure::new(Exit::Settings, format!("looking for table {}.{}", place.schema, place.table))
+        preflight::require_visible_rows(&control)?;
+        let columns = args.columns();
+        let table = Table::find(&control, &columns, CodeOfOthers::Refused)?.ok_or_else(|| {
+            Failure::new(Exit::Settings, format!("looking for table {}.{}", columns.schema, columns.table))
                 .because(format!("database {} has no such table", args.server.database))
                 .advise("Check NEXUS_PURGE_TABLE and NEXUS_PG_DATABASE in /etc/nexus/nexus.env")
         })?;
@@ -55,7 +55,7 @@ impl Living {
     }
 }
 
-/// All that a run needs.
+/// A run.
 struct Job<'a> {
     args: &'a Args,
     server: Server,
@@ -65,7 +65,7 @@ struct Job<'a> {
     stop: &'a Stop,
 }
 
-/// What would go; nothing is written and nothing is locked.
+/// Returns what would be forgotten. Writes and locks nothing.
 ///
 /// # Errors
 /// As [`run`].
@@ -77,16 +77,16 @@ pub(crate) fn dry_run(args: &Args, progress: &Progress, stop: &Stop) -> Result<S
     Ok(survey)
 }
 
-/// Forgets what the rules or the person name, and what a killed run has left open.
+/// Forgets what the rules or the command line select, and carries out the open decisions.
 ///
 /// # Errors
-/// The first failure. What is gone by then stays gone, and the next run finishes what was decided.
+/// The first failure. Deleted rows stay deleted, and the next run finishes the decisions.
 pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purged> {
     let began = Instant::now();
     let keys = Keys::read()?;
     let _alone = nexus_ledger::carry_out_alone(&args.purge_ledger, APPLICATION, PATIENCE)?;
-    // One that is damaged is known before anything is done.
-    let behind = decisions::to_carry_out(args, &nexus_ledger::read(&args.purge_ledger, &keys)?);
+    // A damaged ledger must stop the run before it does anything.
+    let old_lines = decisions::to_carry_out(args, &nexus_ledger::read(&args.purge_ledger, &keys)?);
     let job = Job::begin(args, progress, stop)?;
     let mut redis = job.redis()?;
     let selections = if args.replay { Vec::new() } else { job.selections(&keys)? };
@@ -94,8 +94,8 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
     let survey = survey(&job.control, &job.table, &selections)?;
     job.warn_of_unknown_types(&survey);
     let agreed = job.guard(&survey)?;
-    job.guard_ledger(&keys, &behind)?;
-    // What a person names may be in a backup, though no row is left; a rule that touches no row needs no line.
+    job.guard_ledger(&keys, &old_lines)?;
+    // A backup may still hold what a person names, even if no row is left. A rule that matches no row needs no line.
     let selections: Vec<Selection> = selections
         .into_iter()
         .zip(&survey.by_selection)
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
     check_references(&job.control, &job.table, &goes, args.limits.referring)?;
 
     let mut purged = Purged::default();
-    if !behind.is_empty() || !selections.is_empty() {
+    if !old_lines.is_empty() || !selections.is_empty() {
         let probe = recall::choose(&job.control, &job.table, &goes, survey.of)?;
         if let Some(probe) = &probe {
             purged.recall_before = probe.recall(&job.control, &job.table, &goes, progress)?;
@@ -115,25 +115,25 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
         let Decided { old, new } = decisions::write(args, &keys, &selections, agreed)?;
         let hints: Vec<String> =
             selections.iter().flat_map(|selection| selection.hints.iter().cloned()).collect();
-        // The old ones are looked for among all rows; what they hashed is known no more.
+        // Old lines hold only hashes, so every row must be compared with them.
         let finished = job.carry_out(&keys, &old, &[], &mut redis, &mut purged)?;
         let done = job.carry_out(&keys, &new, &hints, &mut redis, &mut purged)?;
-        // Of what a killed run has begun, or was forgotten at once, the copies are still in Redis's file.
-        let is_in_its_file = purged.copies > 0 || !old.is_empty();
-        if job.clean(redis.as_mut().filter(|_| is_in_its_file), survey.of, &old, &mut purged)? {
-            // Only now: until then a killed run leaves the decision open, and the next one does all of this again.
+        // Redis's file still holds the copies that a killed run or a single request has deleted.
+        let is_in_aof = purged.copies > 0 || !old.is_empty();
+        if job.clean(redis.as_mut().filter(|_| is_in_aof), survey.of, &old, &mut purged)? {
+            // Last: if the run is killed before, the decisions stay open and the next run does all of this again.
             let rows = finished.rows.into_iter().chain(done.rows);
-            decisions::are_done(args, keys, old.iter().chain(&new).zip(rows))?;
+            decisions::mark_done(args, keys, old.iter().chain(&new).zip(rows))?;
         }
         if let Some(probe) = &probe {
             purged.recall_after = probe.recall(&job.control, &job.table, "false", progress)?;
-            purged.notes.extend(recall::complaint(purged.recall_before, purged.recall_after));
+            purged.notes.extend(recall::warning(purged.recall_before, purged.recall_after));
         }
         purged.decisions = new.len() as u64;
         purged.finished = old.len() as u64;
     }
     if let Some(redis) = &mut redis {
-        purged.keys_given_an_end = redis.give_ends(&args.redis_ttl, progress, stop)?;
+        purged.keys_given_an_end = redis.set_ttls(&args.redis_ttl, progress, stop)?;
     }
     purged.of = survey.of;
     purged.usec = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -142,8 +142,8 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Purge
 
 impl<'a> Job<'a> {
     fn begin(args: &'a Args, progress: &'a Progress, stop: &'a Stop) -> Result<Self> {
-        progress.doing("looking at the table");
-        let Living { server, control, table } = Living::open(args, stop)?;
+        progress.doing("checking the table");
+        let LiveTable { server, control, table } = LiveTable::open(args, stop)?;
         preflight::refuse_unsafe_vacuum(&control, &table, args)?;
         control.stand_back()?;
         Ok(Self { args, server, control, table, progress, stop })
@@ -157,13 +157,13 @@ impl<'a> Job<'a> {
     fn selections(&self, keys: &Keys) -> Result<Vec<Selection>> {
         let now = Timestamp::now();
         if self.args.names_rows() {
-            selection::of_words(self.args, &self.table, &self.control, keys, now)
+            selection::of_arguments(self.args, &self.table, &self.control, keys, now)
         } else {
             selection::of_rules(self.args, &self.table, now)
         }
     }
 
-    /// A rule about a type of which there is no row may be a slip of the pen.
+    /// Warns of a rule for a type that no row has: it may be a typo.
     fn warn_of_unknown_types(&self, survey: &Survey) {
         let named = if self.args.names_rows() {
             self.args.kind.iter().cloned().collect()
@@ -171,9 +171,9 @@ impl<'a> Job<'a> {
             self.args.ttl.kinds()
         };
         for kind in named.iter().filter(|kind| !survey.kinds.contains(kind)) {
-            let there: Vec<String> = survey.kinds.iter().take(20).map(|kind| printable(kind)).collect();
-            let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-            log::warn!("no row is of type {}; the types there are: {there}", printable(kind));
+            let known: Vec<String> = survey.kinds.iter().take(20).map(|kind| printable(kind)).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            log::warn!("no row has the type {}; the types are: {known}", printable(kind));
         }
     }
 
@@ -205,12 +205,12 @@ impl<'a> Job<'a> {
             return Ok(Replayed::default());
         }
         let prefixes = self.args.redis_copies.prefixes();
-        let mut copies_gone = 0;
+        let mut copies = 0;
         let on = self.forgetting(keys, hints);
         let began = Instant::now();
         let replayed = replay(&on, &decisions, &mut |keys| {
             if let Some(redis) = redis.as_mut() {
-                copies_gone += redis.forget_copies(&prefixes, keys)?;
+                copies += redis.delete_copies(&prefixes, keys)?;
             }
             Ok(())
         })?;
@@ -225,56 +225,56 @@ impl<'a> Job<'a> {
                 emptied: touched.emptied,
             });
         }
-        purged.copies += copies_gone;
+        purged.copies += copies;
         Ok(replayed)
     }
 
-    /// Cleans up the table's files, which had `of` rows, those of other tables that `old` lines are about, and Redis's, where it
-    /// is given. Gives whether nothing is left to be cleaned.
+    /// Cleans the files of the table, which had `of` rows, of the other tables in `old`, and of `redis`. Returns whether all is
+    /// clean.
     fn clean(&self, redis: Option<&mut Redis>, of: u64, old: &[Line], purged: &mut Purged) -> Result<bool> {
         let are_many = reindexing::are_many(purged.rows, of);
         let mut is_clean = self.clean_table(&self.table, are_many, purged)?;
         let mut others: Vec<&TableColumns> = Vec::new();
-        for place in old.iter().filter_map(Line::decision).map(|decision| &decision.table) {
+        for columns in old.iter().filter_map(Line::decision).map(|decision| &decision.table) {
             let is_new =
-                |known: &&TableColumns| (&known.schema, &known.table) != (&place.schema, &place.table);
+                |known: &&TableColumns| (&known.schema, &known.table) != (&columns.schema, &columns.table);
             if [self.table.place()].iter().chain(&others).all(is_new) {
-                others.push(place);
+                others.push(columns);
             }
         }
-        for place in others {
-            if let Some(table) = Table::find(&self.control, place, CodeOfOthers::Refused)? {
+        for columns in others {
+            if let Some(table) = Table::find(&self.control, columns, CodeOfOthers::Refused)? {
                 preflight::refuse_unsafe_vacuum(&self.control, &table, self.args)?;
                 is_clean &= self.clean_table(&table, false, purged)?;
             }
         }
         if let Some(redis) = redis {
-            redis.rewrite_file(self.progress, self.stop)?;
+            redis.rewrite_aof(self.progress, self.stop)?;
         }
         Ok(is_clean)
     }
 
     fn clean_table(&self, table: &Table, are_many: bool, purged: &mut Purged) -> Result<bool> {
-        let room = match (self.args.rewrite, self.args.scrub) {
-            (YesNo::Yes, _) => Room::Rewritten,
-            (YesNo::No, YesNo::Yes) => Room::Overwritten,
-            (YesNo::No, YesNo::No) => Room::Left,
+        let method = match (self.args.rewrite, self.args.scrub) {
+            (YesNo::Yes, _) => Method::Rewrite,
+            (YesNo::No, YesNo::Yes) => Method::Scrub,
+            (YesNo::No, YesNo::No) => Method::Vacuum,
         };
-        let cleaned = cleaning::clean(&self.control, table, room, are_many, self.progress)?;
+        let cleaned = cleaning::clean(&self.control, table, method, are_many, self.progress)?;
         purged.given_back += cleaned.given_back;
         purged.overwritten += cleaned.overwritten;
         purged.reindexed += cleaned.reindexed;
         purged.notes.extend(cleaned.notes);
         if let Some(who) = &cleaned.held_by {
             purged.notes.push(format!(
-                "{who} still sees the rows, so their pages keep them; the next run takes them out"
+                "{who} may still see the rows, so their pages keep them; the next run removes them"
             ));
         }
         Ok(cleaned.held_by.is_none())
     }
 }
 
-/// The rows of all selections, in SQL.
+/// Returns an SQL condition for the rows of all selections.
 fn any_of(selections: &[Selection]) -> String {
     if selections.is_empty() {
         return "false".to_owned();

@@ -1,4 +1,4 @@
-//! nexus-purge: forgets by type and age, or what a person names, and keeps the ledger of it. Parses, calls the job, reports.
+//! nexus-purge: forgets episodes by type and age, or those that a person names, and keeps the ledger.
 
 mod answering;
 mod args;
@@ -27,7 +27,7 @@ use nexus_cli::{command_line, output};
 
 use crate::args::Args;
 
-/// The job's name: of its sessions, in the ledger, and of its locks.
+/// The job's name in its sessions, in the ledger and in its locks.
 const APPLICATION: &str = "nexus-purge";
 
 fn main() -> ExitCode {
@@ -79,11 +79,11 @@ fn purge(args: &Args, progress: &Progress, stop: &Stop) -> Result<()> {
     if args.json { output::json(&purged) } else { Ok(()) }
 }
 
-/// A stop in the middle is said in the words of a purge.
+/// Replaces the failure by a plain one if a signal has stopped the run.
 fn explain_stop(failure: Failure, stop: &Stop) -> Failure {
     if stop.is_by_signal() {
         Failure::new(Exit::TryLater, "purging: stopped by a signal")
-            .advise("What is gone stays gone; the next run finishes what was decided")
+            .advise("Deleted rows stay deleted; the next run finishes the decisions")
     } else {
         failure
     }

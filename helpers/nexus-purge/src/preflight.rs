@@ -1,4 +1,4 @@
-//! What must be so before anything is deleted: the role sees every row, and VACUUM is safe with the indexes there are.
+//! What a purge requires: the role sees every row, and VACUUM is safe for the table's indexes.
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_ledger::forgetting::Table;
@@ -6,14 +6,14 @@ use nexus_postgres::blocking::Control;
 
 use crate::args::{Args, YesNo};
 
-/// The first pgvector whose VACUUM leaves an HNSW index whole that is written to meanwhile (pgvector#988, #993).
-const SAFE: [u32; 3] = [0, 8, 4];
+/// The first pgvector whose VACUUM does not damage an HNSW index under concurrent writes (pgvector#988, #993).
+const FIRST_SAFE: [u32; 3] = [0, 8, 4];
 
-/// Refuses a role that row-level security could hide rows from: it would leave rows that are to be forgotten.
+/// Refuses a role from which row-level security could hide rows, because those would not be forgotten.
 ///
 /// # Errors
 /// Permission (77).
-pub(crate) fn refuse_partial_sight(control: &Control) -> Result<()> {
+pub(crate) fn require_visible_rows(control: &Control) -> Result<()> {
     let doing = "checking that the role sees every row";
     let row = control.row(
         doing,
@@ -25,18 +25,18 @@ pub(crate) fn refuse_partial_sight(control: &Control) -> Result<()> {
     }
     Err(Failure::new(Exit::Permission, doing)
         .because(format!(
-            "role {} is neither superuser nor BYPASSRLS, rows could stay unseen",
+            "role {} is neither superuser nor BYPASSRLS, so row-level security could hide rows",
             row.get::<_, String>(0)
         ))
         .advise("Set NEXUS_PG_USER to a superuser (postgres in the shipped stack)"))
 }
 
-/// Refuses a pgvector with which it is not.
+/// Refuses a pgvector whose VACUUM can damage an HNSW index of the table.
 ///
 /// # Errors
 /// Unavailable (69).
 pub(crate) fn refuse_unsafe_vacuum(control: &Control, table: &Table, args: &Args) -> Result<()> {
-    let doing = format!("looking at the vector indexes of {table}");
+    let doing = format!("checking the vector indexes of {table}");
     let rows = control.rows(
         &doing,
         &format!(
@@ -53,12 +53,8 @@ pub(crate) fn refuse_unsafe_vacuum(control: &Control, table: &Table, args: &Args
         return Ok(());
     }
     Err(Failure::new(Exit::Unavailable, doing)
-        .because(format!(
-            "pgvector is {version}; before 0.8.4 VACUUM can damage an HNSW index that is written to meanwhile"
-        ))
-        .advise(
-            "Update pgvector (ALTER EXTENSION vector UPDATE), or, if nothing writes now, give --old-pgvector",
-        ))
+        .because(format!("pgvector is {version}; before 0.8.4 VACUUM can damage an HNSW index during writes"))
+        .advise("Update pgvector (ALTER EXTENSION vector UPDATE); if nothing writes now: --old-pgvector"))
 }
 
 fn is_safe(version: &str) -> bool {
@@ -66,7 +62,7 @@ fn is_safe(version: &str) -> bool {
         |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
     let mut parts: Vec<u32> = version.split('.').map(number).collect();
     parts.resize(3, 0);
-    parts.as_slice() >= SAFE.as_slice()
+    parts.as_slice() >= FIRST_SAFE.as_slice()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Whether the vector index still finds what it should: the same searches by the index and without it, before the purge and
-//! after. An index that a VACUUM has damaged loses neighbours without an error (pgvector#988, #993).
+//! Measures the recall of the vector index before and after the purge: runs the same searches with and without the index.
+//! An index that VACUUM has damaged loses neighbours without an error (pgvector#988, #993).
 
 use nexus_cli::failure::Result;
 use nexus_cli::progress::Progress;
@@ -7,32 +7,29 @@ use nexus_ledger::forgetting::Table;
 use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
 
-/// Neighbours that are asked for.
+/// The neighbours that each search returns.
 const NEIGHBOURS: usize = 10;
 
-/// Rows that are compared without the index, over all searches: it bounds the time.
-const WORK: u64 = 2_000_000;
+/// The most rows that all searches together compare without the index; it limits the time.
+const MOST_COMPARISONS: u64 = 2_000_000;
 
-/// A difference of distances that is only rounding.
-const EQUALLY_NEAR: f64 = 1e-9;
+/// The largest difference between two equal distances, due to rounding.
+const ROUNDING: f64 = 1e-9;
 
-/// Percentage points that recall may fall by; searches differ a little by chance.
-const MAY_FALL: f64 = 5.0;
+/// The percentage points that recall may fall by; searches differ a little by chance.
+const TOLERANCE: f64 = 5.0;
 
-/// Searches that can be made again.
+/// Repeatable searches.
 pub(crate) struct Probe {
     column: String,
     operator: String,
-    /// Keys of the rows whose neighbours are looked for.
+    /// The keys of the rows whose neighbours it searches for.
     keys: Vec<String>,
 }
 
-/// Chooses searches among the rows that stay; nothing when there is no HNSW index.
-///
-/// # Errors
-/// The server's.
+/// Chooses searches among the rows that stay; `None` if there is no HNSW index.
 pub(crate) fn choose(control: &Control, table: &Table, goes: &str, rows: u64) -> Result<Option<Probe>> {
-    let doing = "choosing searches to probe the vector index with";
+    let doing = "choosing searches to probe the vector index";
     let found = control.rows(
         doing,
         &format!(
@@ -50,8 +47,8 @@ pub(crate) fn choose(control: &Control, table: &Table, goes: &str, rows: u64) ->
     let Some(row) = found.first() else { return Ok(None) };
     let column = quote::identifier(row.get(0));
     let operator = format!("OPERATOR({}.{})", quote::identifier(row.get(1)), row.get::<_, String>(2));
-    let searches = (WORK / rows.max(1)).clamp(3, 20);
-    // A sample of pages where the table is large: sorting it all by chance would read it all.
+    let searches = (MOST_COMPARISONS / rows.max(1)).clamp(3, 20);
+    // ORDER BY random() reads every row, so a large table needs a sample of its pages.
     let sample = if rows > 20_000 { "TABLESAMPLE SYSTEM (1)" } else { "" };
     let sql = format!(
         "SELECT {} FROM {} {sample} WHERE {column} IS NOT NULL AND NOT ({goes}) ORDER BY random() LIMIT {searches}",
@@ -63,10 +60,7 @@ pub(crate) fn choose(control: &Control, table: &Table, goes: &str, rows: u64) ->
 }
 
 impl Probe {
-    /// Recall in percent, among the rows that stay; nothing when no row was there to search for.
-    ///
-    /// # Errors
-    /// The server's.
+    /// Returns the recall among the rows that stay, in percent; `None` if no row is left to search for.
     pub(crate) fn recall(
         &self,
         control: &Control,
@@ -85,15 +79,15 @@ impl Probe {
                 table,
                 goes,
                 key,
-                // Iterative: rows that go are passed over, and there must be ten others all the same.
+                // Iterative, because the filter drops rows and ten others must remain.
                 "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL hnsw.ef_search = 100; \
                  SET LOCAL hnsw.iterative_scan = 'strict_order'",
                 doing,
             )?;
-            // Somebody else may have deleted it meanwhile.
+            // Another session may have deleted the row.
             let (Some(exact), Some(indexed)) = (exact, indexed) else { continue };
-            // By distance: of rows that are equally near, any will do.
-            let farthest = exact.iter().copied().fold(0.0, f64::max) + EQUALLY_NEAR;
+            // Compares distances, not keys: any of several equally near rows counts.
+            let farthest = exact.iter().copied().fold(0.0, f64::max) + ROUNDING;
             expected += exact.len();
             found += indexed.iter().filter(|distance| **distance <= farthest).count().min(exact.len());
         }
@@ -102,7 +96,7 @@ impl Probe {
         Ok(recall)
     }
 
-    /// Distances of the rows nearest to that of `key`; `None` when it is not there any more.
+    /// Returns the distances of the rows nearest to the row `key`; `None` if that row is gone.
     fn search(
         &self,
         control: &Control,
@@ -129,13 +123,13 @@ impl Probe {
     }
 }
 
-/// What to say of an index that finds less than before.
-pub(crate) fn complaint(before: Option<f64>, after: Option<f64>) -> Option<String> {
+/// Returns the warning about an index that finds less than before.
+pub(crate) fn warning(before: Option<f64>, after: Option<f64>) -> Option<String> {
     let (before, after) = (before?, after?);
-    (after + MAY_FALL < before).then(|| {
+    (after + TOLERANCE < before).then(|| {
         format!(
             "the vector index finds less than before: recall@{NEIGHBOURS} was {before:.0} % and is {after:.0} %. \
-             Build it anew: REINDEX INDEX CONCURRENTLY"
+             Rebuild it: REINDEX INDEX CONCURRENTLY"
         )
     })
 }
@@ -145,9 +139,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_real_fall_is_complained_of() {
-        assert_eq!(complaint(Some(98.0), Some(96.0)), None);
-        assert_eq!(complaint(None, Some(96.0)), None);
-        assert!(complaint(Some(98.0), Some(80.0)).is_some_and(|text| text.contains("was 98 % and is 80 %")));
+    fn only_a_fall_beyond_the_tolerance_is_a_warning() {
+        assert_eq!(warning(Some(98.0), Some(96.0)), None);
+        assert_eq!(warning(None, Some(96.0)), None);
+        assert!(warning(Some(98.0), Some(80.0)).is_some_and(|text| text.contains("was 98 % and is 80 %")));
     }
 }

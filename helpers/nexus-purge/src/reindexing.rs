@@ -1,9 +1,9 @@
-//! Writing indexes anew, while others use the table. VACUUM takes entries out of an index, but a word of a full-text index
-//! stays in it when no row has it any more (GIN never deletes a key), and pages keep bytes of what was taken out of them.
+//! Rebuilds indexes while other sessions use the table. VACUUM removes entries from an index, but its pages keep their
+//! bytes, and a GIN index never deletes a key, so a word stays in it after its last row is gone.
 //!
-//! Of an HNSW index pgvector's VACUUM overwrites the vectors, and rewriting it is the dearest of all: it is left alone, unless
-//! so much went that VACUUM takes longer: of each row that has lost one of its 32 neighbours it looks for new ones, which is as
-//! much work as to insert it, and where a tenth of the rows went that is nearly every row (pgvector's README, "Vacuuming").
+//! An HNSW index is the slowest to rebuild, and pgvector's VACUUM overwrites its vectors, so it is rebuilt only if VACUUM
+//! would take longer. VACUUM searches new neighbours for each row that lost one of its 32, which costs as much as an insert;
+//! after a tenth of the rows is deleted, that is nearly every row (pgvector's README, "Vacuuming").
 
 use nexus_cli::failure::Result;
 use nexus_cli::progress::Progress;
@@ -14,56 +14,56 @@ use nexus_postgres::quote;
 
 use crate::cleaning::is_superuser;
 
-/// How long it waits for those who began to use the table before it; the next run tries again. One process: the others would
-/// be taken from those who search.
-const PATIENTLY: &str =
+/// How long it waits for transactions that used the table before it; the next run tries again. It uses one process, because
+/// parallel workers would take processors from searches.
+const SETTINGS: &str =
     "SET lock_timeout = '60s'; SET max_parallel_maintenance_workers = 0; RESET maintenance_work_mem";
 
-/// Percent of the table of which it is less work to write a vector index anew than to repair it.
-const MANY: u64 = 10;
+/// The percentage of deleted rows from which it is faster to rebuild a vector index than to repair it.
+const REBUILD_PERCENT: u64 = 10;
 
-/// Which indexes.
+/// A kind of index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
-    /// HNSW.
-    Graphs,
-    /// All others.
-    Others,
+pub(crate) enum IndexKind {
+    /// HNSW indexes.
+    Hnsw,
+    /// All other indexes.
+    Other,
 }
 
-/// What came of it.
+/// What a rebuild has done.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reindexed {
-    /// Indexes that were written anew.
+    /// Indexes that were rebuilt.
     pub(crate) indexes: u64,
     /// Why others were not.
     pub(crate) notes: Vec<String>,
 }
 
-/// Whether `rows` of `of` that went are so many that a graph is better written anew.
+/// Returns whether it is better to rebuild a vector index after `rows` of `of` rows were deleted.
 pub(crate) fn are_many(rows: u64, of: u64) -> bool {
-    rows > 0 && rows * 100 >= of * MANY
+    rows > 0 && rows * 100 >= of * REBUILD_PERCENT
 }
 
-/// Writes the indexes of the table anew.
+/// Rebuilds the indexes of the table. An index that cannot be rebuilt stays as it was, and a note says why.
 ///
 /// # Errors
-/// When stopped, or the connection breaks. An index that could not be written stays as it was, and a note says why.
+/// When stopped, or the connection breaks.
 pub(crate) fn reindex(
     control: &Control,
     table: &Table,
-    which: Which,
+    kind: IndexKind,
     progress: &Progress,
 ) -> Result<Reindexed> {
-    let doing = format!("writing the indexes of {table} anew");
-    control.run(&doing, PATIENTLY)?;
-    sweep(control, table, &doing)?;
+    let doing = format!("rebuilding the indexes of {table}");
+    control.run(&doing, SETTINGS)?;
+    drop_unfinished(control, table, &doing)?;
     let mut reindexed = Reindexed::default();
-    for name in names(control, table, which, &doing)? {
-        let doing = format!("writing index {name} anew");
+    for name in names(control, table, kind, &doing)? {
+        let doing = format!("rebuilding index {name}");
         progress.doing(&doing);
-        if which == Which::Graphs {
-            give_room_to_a_graph(control, &name, &doing)?;
+        if kind == IndexKind::Hnsw {
+            raise_build_memory(control, &name, &doing)?;
         }
         let sql = format!("REINDEX INDEX CONCURRENTLY {name}");
         match control.try_run_while(&sql, || progress.advance(0))? {
@@ -71,18 +71,18 @@ pub(crate) fn reindex(
             Err(error) if error.as_db_error().is_none() => return Err(from_client(doing, &error)),
             Err(error) => {
                 let why = from_client(doing, &error);
-                reindexed.notes.push(format!("{why}: words of what was forgotten may be left in it"));
-                sweep(control, table, "removing what is left of it")?;
+                reindexed.notes.push(format!("{why}: the index may still hold words of forgotten episodes"));
+                drop_unfinished(control, table, "dropping the unfinished index")?;
             }
         }
     }
     Ok(reindexed)
 }
 
-/// For this session as much memory as the graph of `index` needs, which is about half as much again as on disk: one that fits is
-/// built many times as fast as one that does not. It may take what the server counts on as the kernel's cache
-/// (`effective_cache_size` has `shared_buffers` in it; nexus-setup sizes both), if no more than half of what is free now.
-fn give_room_to_a_graph(control: &Control, index: &str, doing: &str) -> Result<()> {
+/// Sets `maintenance_work_mem` of this session to what the graph of `index` needs: about 1.5 times its size on disk. A graph
+/// that fits into it builds many times as fast. It may use the memory that the server assumes to be the kernel's cache
+/// (`effective_cache_size` without `shared_buffers`; nexus-setup sizes both), but at most half of what is available now.
+fn raise_build_memory(control: &Control, index: &str, doing: &str) -> Result<()> {
     let free = if is_superuser(control)? {
         "(substring(pg_catalog.pg_read_file('/proc/meminfo') FROM 'MemAvailable: +([0-9]+) kB'))::bigint * 512"
     } else {
@@ -100,23 +100,24 @@ fn give_room_to_a_graph(control: &Control, index: &str, doing: &str) -> Result<(
     Ok(())
 }
 
-/// Removes what was left of an index that was being written anew when its run was killed (PostgreSQL manual, REINDEX,
-/// "Rebuilding Indexes Concurrently").
-fn sweep(control: &Control, table: &Table, doing: &str) -> Result<()> {
-    let left = format!("NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' AND {}", of_table(table));
-    for name in list(control, &left, doing)? {
+/// Drops the invalid indexes that a failed or killed rebuild has left (PostgreSQL manual, REINDEX, "Rebuilding Indexes
+/// Concurrently").
+fn drop_unfinished(control: &Control, table: &Table, doing: &str) -> Result<()> {
+    let unfinished =
+        format!("NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' AND {}", of_table(table));
+    for name in list(control, &unfinished, doing)? {
         control.run(doing, &format!("DROP INDEX CONCURRENTLY IF EXISTS {name}"))?;
     }
     Ok(())
 }
 
-fn names(control: &Control, table: &Table, which: Which, doing: &str) -> Result<Vec<String>> {
-    let which = match which {
-        Which::Graphs => "m.amname = 'hnsw'",
-        Which::Others => "m.amname <> 'hnsw'",
+fn names(control: &Control, table: &Table, kind: IndexKind, doing: &str) -> Result<Vec<String>> {
+    let is_of_kind = match kind {
+        IndexKind::Hnsw => "m.amname = 'hnsw'",
+        IndexKind::Other => "m.amname <> 'hnsw'",
     };
-    // Those of an exclusion constraint cannot be written anew beside others.
-    let wanted = format!("i.indisvalid AND NOT i.indisexclusion AND {which} AND {}", of_table(table));
+    // REINDEX CONCURRENTLY cannot rebuild the index of an exclusion constraint.
+    let wanted = format!("i.indisvalid AND NOT i.indisexclusion AND {is_of_kind} AND {}", of_table(table));
     list(control, &wanted, doing)
 }
 
@@ -127,7 +128,7 @@ fn of_table(table: &Table) -> String {
     )
 }
 
-/// Their names, quoted and qualified, the smallest first.
+/// Returns the quoted and qualified names of the indexes, the smallest first.
 fn list(control: &Control, condition: &str, doing: &str) -> Result<Vec<String>> {
     let rows = control.rows(
         doing,

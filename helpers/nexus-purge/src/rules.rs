@@ -1,4 +1,4 @@
-//! Rules as settings write them: `conversation=90d, observation=30d, *=5y`. Text in, rules or the place of the mistake out.
+//! Parses the rules of the settings: `conversation=90d, observation=30d, *=5y`. An error names the rule and its position.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 /// The longest age or time to live: a thousand years of 365.25 days.
 const LONGEST: Duration = Duration::from_secs(1000 * 31_557_600);
 
-/// Stands for every type that no other rule names.
+/// The name for every type that no other rule names.
 const OTHERS: &str = "*";
 
-/// How old rows of a type may become.
+/// The age at which rows of a type are forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// The type; nothing for all that no other rule names.
+    /// The type; `None` for every type that no other rule names.
     pub(crate) kind: Option<String>,
-    /// Nothing: they are kept for ever.
+    /// The age; `None` keeps them for ever.
     pub(crate) age: Option<Duration>,
-    /// As it was written.
+    /// The rule as written.
     pub(crate) text: String,
 }
 
@@ -24,12 +24,11 @@ pub(crate) struct Rule {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rules(pub(crate) Vec<Rule>);
 
-/// A time to live for keys of Redis that have none.
+/// A time to live for Redis keys that have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeyRule {
-    /// How their names begin.
     pub(crate) prefix: String,
-    /// How long they live from the moment they are found.
+    /// The time to live, from the run that finds the key.
     pub(crate) ttl: Duration,
 }
 
@@ -37,26 +36,27 @@ pub(crate) struct KeyRule {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KeyRules(pub(crate) Vec<KeyRule>);
 
-/// Which rule is wrong, where it begins, and why.
+/// An invalid rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
+pub(crate) struct RuleError {
+    /// The number of the rule, from 1.
     number: usize,
-    /// In characters, from 1.
+    /// The character at which it begins, from 1.
     at: usize,
     text: String,
     why: String,
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for RuleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rule {}, \"{}\" at character {}: {}", self.number, self.text, self.at, self.why)
     }
 }
 
-impl std::error::Error for Wrong {}
+impl std::error::Error for RuleError {}
 
-/// A rule that was cut out of the text and at its `=`.
-struct Cut<'a> {
+/// A rule split at its `=`.
+struct RawRule<'a> {
     number: usize,
     at: usize,
     text: &'a str,
@@ -64,30 +64,33 @@ struct Cut<'a> {
     value: &'a str,
 }
 
-impl Cut<'_> {
-    fn wrong(&self, why: impl Into<String>) -> Wrong {
-        Wrong { number: self.number, at: self.at, text: self.text.to_owned(), why: why.into() }
+impl RawRule<'_> {
+    fn error(&self, why: impl Into<String>) -> RuleError {
+        RuleError { number: self.number, at: self.at, text: self.text.to_owned(), why: why.into() }
     }
 
-    fn age(&self) -> Result<Duration, Wrong> {
+    fn age(&self) -> Result<Duration, RuleError> {
         if self.value.starts_with('-') {
-            return Err(self.wrong("an age cannot be negative"));
+            return Err(self.error("an age cannot be negative"));
         }
         let age = humantime::parse_duration(self.value).map_err(|cause| {
-            self.wrong(format!("\"{}\" is no age ({cause}); write for instance 90d, 12h, 5y", self.value))
+            self.error(format!(
+                "\"{}\" is not an age ({cause}); expected for instance 90d, 12h, 5y",
+                self.value
+            ))
         })?;
         match age {
-            Duration::ZERO => Err(self.wrong("an age must be more than nothing")),
+            Duration::ZERO => Err(self.error("an age must be more than zero")),
             age if age > LONGEST => {
-                Err(self.wrong("that is more than a thousand years; for ever is \"keep\""))
+                Err(self.error("more than a thousand years; to keep the rows for ever: \"keep\""))
             }
             age => Ok(age),
         }
     }
 }
 
-fn cut(text: &str) -> Result<Vec<Cut<'_>>, Wrong> {
-    let mut cuts: Vec<Cut<'_>> = Vec::new();
+fn split(text: &str) -> Result<Vec<RawRule<'_>>, RuleError> {
+    let mut rules: Vec<RawRule<'_>> = Vec::new();
     let mut at = 1;
     for (index, piece) in text.split(',').enumerate() {
         let indent = piece.chars().take_while(|c| c.is_whitespace()).count();
@@ -95,76 +98,73 @@ fn cut(text: &str) -> Result<Vec<Cut<'_>>, Wrong> {
         at += piece.chars().count() + 1;
         let (name, value) =
             trimmed.split_once('=').map_or((trimmed, None), |(n, v)| (n.trim(), Some(v.trim())));
-        let mut cut = Cut { number: index + 1, at: begins, text: trimmed, name, value: "" };
+        let mut rule = RawRule { number: index + 1, at: begins, text: trimmed, name, value: "" };
         if trimmed.is_empty() {
-            return Err(cut.wrong("there is no rule between two commas or at the end"));
+            return Err(rule.error("empty rule; remove the extra comma"));
         }
-        let Some(value) = value else { return Err(cut.wrong("a rule is written name=age")) };
+        let Some(value) = value else { return Err(rule.error("expected name=age")) };
         if name.is_empty() {
-            return Err(cut.wrong("there is no name before the ="));
+            return Err(rule.error("there is no name before the ="));
         }
-        if let Some(other) = cuts.iter().find(|other| other.name == name) {
-            return Err(cut.wrong(format!("rule {} is about \"{name}\" too", other.number)));
+        if let Some(other) = rules.iter().find(|other| other.name == name) {
+            return Err(rule.error(format!("rule {} names \"{name}\" too", other.number)));
         }
-        cut.value = value;
-        cuts.push(cut);
+        rule.value = value;
+        rules.push(rule);
     }
-    Ok(cuts)
+    Ok(rules)
 }
 
 impl Rules {
-    /// Parses them. An empty text is no rule.
+    /// Parses the rules of NEXUS_TTL. An empty text has none.
     ///
     /// # Errors
-    /// The first rule that is wrong.
-    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
+    /// The first invalid rule.
+    pub(crate) fn parse(text: &str) -> Result<Self, RuleError> {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let rules = cut(text)?.into_iter().map(|cut| {
-            if cut.name != OTHERS && cut.name.contains('*') {
-                return Err(cut.wrong("a * stands alone, for every type that no other rule names"));
+        let rules = split(text)?.into_iter().map(|rule| {
+            if rule.name != OTHERS && rule.name.contains('*') {
+                return Err(rule.error("* must stand alone, for every type that no other rule names"));
             }
-            let kind = (cut.name != OTHERS).then(|| cut.name.to_owned());
-            let age = if cut.value == "keep" { None } else { Some(cut.age()?) };
-            Ok(Rule { kind, age, text: cut.text.to_owned() })
+            let kind = (rule.name != OTHERS).then(|| rule.name.to_owned());
+            let age = if rule.value == "keep" { None } else { Some(rule.age()?) };
+            Ok(Rule { kind, age, text: rule.text.to_owned() })
         });
         rules.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The types that have a rule of their own.
+    /// Returns the types that a rule names.
     pub(crate) fn kinds(&self) -> Vec<String> {
         self.0.iter().filter_map(|rule| rule.kind.clone()).collect()
     }
 }
 
 impl KeyRules {
-    /// Parses them: `session:=1d, scratch:=2h`. An empty text is no rule.
+    /// Parses the rules of NEXUS_REDIS_TTL: `session:=1d, scratch:=2h`. An empty text has none.
     ///
     /// # Errors
-    /// The first rule that is wrong.
-    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
+    /// The first invalid rule.
+    pub(crate) fn parse(text: &str) -> Result<Self, RuleError> {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let rules = cut(text)?.into_iter().map(|cut| {
-            let ttl = cut.age()?;
+        let rules = split(text)?.into_iter().map(|rule| {
+            let ttl = rule.age()?;
             if ttl < Duration::from_secs(1) {
-                return Err(cut.wrong("Redis counts in seconds"));
+                return Err(rule.error("expected at least 1s, because Redis counts in seconds"));
             }
-            Ok(KeyRule { prefix: cut.name.to_owned(), ttl })
+            Ok(KeyRule { prefix: rule.name.to_owned(), ttl })
         });
         rules.collect::<Result<_, _>>().map(Self)
     }
 }
 
-/// An age as `--older-than` takes it.
-///
-/// # Errors
-/// Why it is none.
+/// Parses the age of `--older-than`.
 pub(crate) fn age(text: &str) -> Result<Duration, String> {
-    let cut = Cut { number: 1, at: 1, text, name: text, value: text };
-    cut.age().map_err(|wrong| wrong.why)
+    let rule = RawRule { number: 1, at: 1, text, name: text, value: text };
+    rule.age().map_err(|error| error.why)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is to be forgotten, as decisions for the ledger and as conditions in the clear: by the rules, or by a person's words.
+//! Selects the rows to forget, from the rules or from the command line: as decisions for the ledger, and as SQL conditions.
 
 use jiff::{SignedDuration, Timestamp};
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
@@ -10,39 +10,39 @@ use nexus_postgres::quote;
 
 use crate::args::Args;
 
-/// Something that is to be forgotten.
+/// Rows to forget.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
-    /// By what: for the ledger and for people.
+    /// The rule, or the options of the command line.
     pub(crate) by: String,
-    /// For the ledger; several where one line could not hold it.
+    /// The decisions for the ledger; several if one line cannot hold them.
     pub(crate) decisions: Vec<Decision>,
-    /// The rows, in SQL.
+    /// The SQL condition.
     pub(crate) condition: String,
-    /// What the hashes of the decisions stand for.
+    /// The texts whose hashes are in the decisions.
     pub(crate) hints: Vec<String>,
 }
 
-/// By the rules of NEXUS_TTL, as of `now`.
+/// Returns the selections of the rules in NEXUS_TTL, as of `now`.
 ///
 /// # Errors
-/// Settings (78) when an age goes back beyond all time.
+/// Usage (64) when an age goes back before the earliest time.
 pub(crate) fn of_rules(args: &Args, table: &Table, now: Timestamp) -> Result<Vec<Selection>> {
     let mut selections = Vec::new();
     for rule in &args.ttl.0 {
         let Some(age) = rule.age else { continue };
         let types = rule.kind.clone().map_or_else(|| Types::Except(args.ttl.kinds()), Types::Only);
-        let plain = RowFilter { types, before: Some(ago(now, age)?), ..RowFilter::default() };
-        selections.push(of_rows(format!("rule {}", rule.text), &plain, table, None));
+        let filter = RowFilter { types, before: Some(ago(now, age)?), ..RowFilter::default() };
+        selections.push(of_rows(format!("rule {}", rule.text), &filter, table, None));
     }
     Ok(selections)
 }
 
-/// By a person's words.
+/// Returns the selections of the command line.
 ///
 /// # Errors
-/// Usage (64) for an id that is none; Settings (78) when the table has no such column.
-pub(crate) fn of_words(
+/// Usage (64) for an invalid id; Settings (78) when the table has no such column.
+pub(crate) fn of_arguments(
     args: &Args,
     table: &Table,
     control: &Control,
@@ -58,30 +58,29 @@ pub(crate) fn of_words(
     ];
     for (is_needed, column, setting) in needed {
         if is_needed && !table.has(column) {
-            return Err(Failure::new(Exit::Settings, format!("looking at table {table}"))
+            return Err(Failure::new(Exit::Settings, format!("checking table {table}"))
                 .because(format!("it has no column {column}"))
                 .advise(format!("Set {setting} to the column that has it")));
         }
     }
     let older = args.older_than.map(|age| ago(now, age)).transpose()?;
-    let mut plain = RowFilter {
+    let mut filter = RowFilter {
         types: args.kind.clone().map_or(Types::Any, Types::Only),
         before: older.or(args.before),
         until: None,
         tag: args.tag.clone(),
         agent: args.agent.clone(),
     };
-    if plain.before.is_none() {
-        // Who says "everything with this tag" means what is there now. What comes later is not forgotten with it, however
-        // often the decision is carried out again.
-        plain.until = Some(newest(control, table, &plain)?.unwrap_or(now));
+    if filter.before.is_none() {
+        // "Everything with this tag" means the rows of today. A replay must not delete later ones.
+        filter.until = Some(newest(control, table, &filter)?.unwrap_or(now));
     }
-    let words = if args.all { vec!["--all"] } else { words(args) };
-    Ok(vec![of_rows(format!("by hand: {}", words.join(" ")), &plain, table, Some(keys))])
+    let options = if args.all { vec!["--all"] } else { options(args) };
+    Ok(vec![of_rows(format!("by hand: {}", options.join(" ")), &filter, table, Some(keys))])
 }
 
-/// The options that were given. Not their values: a tag or an agent may tell of a person.
-fn words(args: &Args) -> Vec<&'static str> {
+/// Returns the options without their values, because a tag or an agent may identify a person.
+fn options(args: &Args) -> Vec<&'static str> {
     let given = [
         (args.kind.is_some(), "--type"),
         (args.older_than.is_some(), "--older-than"),
@@ -89,20 +88,20 @@ fn words(args: &Args) -> Vec<&'static str> {
         (args.before.is_some(), "--before"),
         (args.agent.is_some(), "--agent"),
     ];
-    given.into_iter().filter(|(is_given, _)| *is_given).map(|(_, word)| word).collect()
+    given.into_iter().filter(|(is_given, _)| *is_given).map(|(_, option)| option).collect()
 }
 
-fn of_rows(by: String, plain: &RowFilter, table: &Table, keys: Option<&Keys>) -> Selection {
+fn of_rows(by: String, filter: &RowFilter, table: &Table, keys: Option<&Keys>) -> Selection {
     let hashed = |purpose: &str, text: &Option<String>| {
         let (text, key) = (text.as_ref()?, keys?.current());
         Some(Hashed { key: key.id().clone(), hash: key.hash(purpose, text.as_bytes()) })
     };
     let rows = Rows {
-        types: plain.types.clone(),
-        before: plain.before,
-        until: plain.until,
-        tag: hashed("tag", &plain.tag),
-        agent: hashed("agent", &plain.agent),
+        types: filter.types.clone(),
+        before: filter.before,
+        until: filter.until,
+        tag: hashed("tag", &filter.tag),
+        agent: hashed("agent", &filter.agent),
     };
     Selection {
         by,
@@ -113,8 +112,8 @@ fn of_rows(by: String, plain: &RowFilter, table: &Table, keys: Option<&Keys>) ->
             found: None,
             agreed: false,
         }],
-        condition: matches(plain, table),
-        hints: plain.tag.iter().chain(&plain.agent).cloned().collect(),
+        condition: matches(filter, table),
+        hints: filter.tag.iter().chain(&filter.agent).cloned().collect(),
     }
 }
 
@@ -124,7 +123,7 @@ fn of_keys(args: &Args, table: &Table, control: &Control, keys: &Keys) -> Result
         let doing = format!("argument --episode {id}");
         let normal = match control.try_rows(&format!("SELECT {}", table.key_normal(id)))? {
             Ok(rows) => rows.first().map(|row| row.get::<_, String>(0)),
-            // Class 22, data exception: it is none.
+            // Class 22, data exception: the id is invalid.
             Err(error) if error.code().is_some_and(|code| code.code().starts_with("22")) => {
                 return Err(Failure::new(Exit::Usage, doing)
                     .because(format!("column {} of {table} cannot hold that", args.key_column)));
@@ -150,20 +149,20 @@ fn of_keys(args: &Args, table: &Table, control: &Control, keys: &Keys) -> Result
     })
 }
 
-fn newest(control: &Control, table: &Table, plain: &RowFilter) -> Result<Option<Timestamp>> {
+fn newest(control: &Control, table: &Table, filter: &RowFilter) -> Result<Option<Timestamp>> {
     let time = quote::identifier(&table.place().time);
-    let doing = "looking for the newest of those rows";
+    let doing = "looking for the newest selected row";
     let sql = format!(
         "SELECT (extract(epoch FROM max({time}) FILTER (WHERE pg_catalog.isfinite({time}))) * 1000000)::bigint FROM {} WHERE {}",
         table.qualified(),
-        matches(plain, table)
+        matches(filter, table)
     );
     let micros: Option<i64> = control.row(doing, &sql, &[])?.get(0);
     micros.map(Timestamp::from_microsecond).transpose().or_fail(Exit::Data, || doing)
 }
 
 fn ago(now: Timestamp, age: std::time::Duration) -> Result<Timestamp> {
-    let doing = || format!("counting {} back", humantime::format_duration(age));
+    let doing = || format!("subtracting {} from the current time", humantime::format_duration(age));
     let age = SignedDuration::try_from(age).or_fail(Exit::Usage, doing)?;
     now.checked_sub(age).or_fail(Exit::Usage, doing)
 }

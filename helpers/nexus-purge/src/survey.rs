@@ -1,4 +1,4 @@
-//! What would go: by type, how many rows, from when to when, how large, and what share of the table that is.
+//! Counts what would be forgotten: by type the rows, their age and size, and their share of the table.
 
 use jiff::Timestamp;
 use nexus_cli::failure::Result;
@@ -11,31 +11,32 @@ use serde::Serialize;
 
 use crate::selection::Selection;
 
-/// The most types that are told apart: a column with more is no type.
+/// The most types to distinguish: a column with more values holds no types.
 const MOST_TYPES: usize = 10_000;
 
-/// What would go.
+/// What would be forgotten.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Survey {
-    /// By type, the most rows first.
-    pub(crate) goes: Vec<Going>,
-    /// Rows that go.
+    /// The selected rows by selection and type, the most rows first.
+    #[serde(rename = "goes")]
+    pub(crate) groups: Vec<Group>,
+    /// The selected rows.
     pub(crate) rows: u64,
     /// Their bytes.
     pub(crate) bytes: u64,
-    /// Rows of the table.
+    /// All rows of the table.
     pub(crate) of: u64,
-    /// Every type there is.
+    /// All types in the table.
     #[serde(skip)]
     pub(crate) kinds: Vec<String>,
-    /// Rows that go, by the number of their selection.
+    /// The rows of each selection.
     #[serde(skip)]
     pub(crate) by_selection: Vec<u64>,
 }
 
-/// Rows of one type that go.
+/// The selected rows of one type.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Going {
+pub(crate) struct Group {
     #[serde(rename = "type")]
     kind: Option<String>,
     rows: u64,
@@ -45,10 +46,7 @@ pub(crate) struct Going {
     by: String,
 }
 
-/// Looks at the whole table, once.
-///
-/// # Errors
-/// The server's.
+/// Counts the rows of the selections, in one scan of the table.
 pub(crate) fn survey(control: &Control, table: &Table, selections: &[Selection]) -> Result<Survey> {
     let whens: Vec<String> = selections
         .iter()
@@ -75,7 +73,7 @@ pub(crate) fn survey(control: &Control, table: &Table, selections: &[Selection])
     );
     let mut survey = Survey { by_selection: vec![0; selections.len()], ..Survey::default() };
     let number = |value: i64| u64::try_from(value).unwrap_or(0);
-    for row in control.rows("counting what would go", &sql, &[])? {
+    for row in control.rows("counting the selected rows", &sql, &[])? {
         let kind: Option<String> = row.get(0);
         let rows = number(row.get(2));
         survey.of += rows;
@@ -90,7 +88,7 @@ pub(crate) fn survey(control: &Control, table: &Table, selections: &[Selection])
         survey.rows += rows;
         survey.bytes += bytes;
         survey.by_selection[selection] += rows;
-        survey.goes.push(Going {
+        survey.groups.push(Group {
             kind,
             rows,
             oldest: at(3),
@@ -105,40 +103,40 @@ pub(crate) fn survey(control: &Control, table: &Table, selections: &[Selection])
 }
 
 impl Survey {
-    /// Percent of the table that goes, rounded up.
+    /// Returns the selected share of the table in percent, rounded up.
     pub(crate) fn share(&self) -> u64 {
         (self.rows * 100).div_ceil(self.of.max(1))
     }
 
-    /// For a person.
+    /// Formats the survey for a person.
     pub(crate) fn to_text(&self) -> String {
         if self.rows == 0 {
-            return format!("Nothing would go; the table has {} rows.\n", grouped(self.of));
+            return format!("Nothing would be forgotten; the table has {} rows.\n", grouped(self.of));
         }
         let mut lines =
-            vec![["type", "rows", "oldest", "newest", "size", "because of"].map(str::to_owned).to_vec()];
-        for going in &self.goes {
+            vec![["type", "rows", "oldest", "newest", "size", "reason"].map(str::to_owned).to_vec()];
+        for group in &self.groups {
             lines.push(vec![
-                going.kind.clone().unwrap_or_else(|| "(none)".to_owned()),
-                grouped(going.rows),
-                day(going.oldest),
-                day(going.newest),
-                human_bytes(going.bytes),
-                going.by.clone(),
+                group.kind.clone().unwrap_or_else(|| "(none)".to_owned()),
+                grouped(group.rows),
+                day(group.oldest),
+                day(group.newest),
+                human_bytes(group.bytes),
+                group.by.clone(),
             ]);
         }
         lines.push(vec![
-            "together".to_owned(),
+            "total".to_owned(),
             grouped(self.rows),
             String::new(),
             String::new(),
             human_bytes(self.bytes),
         ]);
-        format!("{}{} % of {} rows would go.\n", columns(&lines), self.share(), grouped(self.of))
+        format!("{}{} % of {} rows would be forgotten.\n", columns(&lines), self.share(), grouped(self.of))
     }
 }
 
-/// `2026-11-22`
+/// Formats a date: `2026-11-22`.
 fn day(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "-".to_owned(), |at| at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string())
 }

@@ -92,7 +92,7 @@ nobody_else_may_ask() {
 }
 
 last_line_says() { journalctl --unit='nexus-purge@*' --output=cat --lines=1 | found -F "$1"; }
-refused() { jq -e '.status == "failed" and (.message | startswith("this is no request: "))' >/dev/null; }
+refused() { jq -e '.status == "failed" and (.message | startswith("malformed request: "))' >/dev/null; }
 what_is_no_request_does_nothing() {
 	local before id line
 	id=$(one_of "agent_id = 'nexus'")

@@ -1,8 +1,8 @@
-//! Forgetting one episode now. The row goes, what refers to it, and its copies in Redis; the room that it leaves in files is
-//! cleaned by the next nightly run, for which the decision stays open in the ledger.
+//! Forgets one episode now: the row, the rows that refer to it, and its copies in Redis. The decision stays open in the
+//! ledger, so that the next nightly run cleans the files.
 //!
-//! The row is deleted first, in a transaction that is not committed yet, so that what forbids it is known before the
-//! ledger says anything; then the ledger's line is brought to the disk, then the copies go, then the row is gone for all.
+//! The order: delete the row, so that an error comes before the ledger's line; sync that line to disk; delete the copies;
+//! commit.
 
 use jiff::Timestamp;
 use nexus_cli::failure::{Exit, Failure, Result};
@@ -15,10 +15,10 @@ use nexus_postgres::failure::from_client;
 
 use crate::APPLICATION;
 use crate::args::Args;
-use crate::job::Living;
+use crate::job::LiveTable;
 use crate::redis::Redis;
 
-/// How often it is tried to get a row that others hold, each time for a second.
+/// How often it tries to lock a row that another session holds, for one second each.
 const TRIES: u32 = 4;
 
 /// The outcome of a request.
@@ -28,21 +28,21 @@ pub(crate) enum Outcome {
     Forgotten,
     /// The agent does not have the episode.
     Absent,
-    /// It stays: the hourly limit is reached, with this many forgotten.
+    /// The hourly limit is reached; holds how many were forgotten.
     TooMany(u64),
 }
 
-/// Forgets the episode that `request`, which came from `asker`, names.
+/// Forgets the episode that `request` names, for the user `peer`.
 ///
 /// # Errors
-/// TryLater (75) when somebody else is at the ledger or at the row, and then nothing was done; else the first failure, which
-/// says whether the ledger has the decision already.
-pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<Outcome> {
+/// TryLater (75), and nothing was done, if another process holds the ledger or the row. Any other failure says whether the
+/// ledger already has the decision.
+pub(crate) fn forget(args: &Args, request: &Request, peer: &str) -> Result<Outcome> {
     let stop = Stop::on_signals()?;
     let progress = Progress::new(false);
-    let Living { control, table, .. } = Living::open(args, &stop)?;
+    let LiveTable { control, table, .. } = LiveTable::open(args, &stop)?;
     if !table.has(&args.agent_column) {
-        return Err(Failure::new(Exit::Settings, format!("looking at table {table}"))
+        return Err(Failure::new(Exit::Settings, format!("checking table {table}"))
             .because(format!("it has no column {}", args.agent_column))
             .advise("Set NEXUS_PURGE_AGENT to the column that has the agent"));
     }
@@ -50,13 +50,13 @@ pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<Outc
         .try_rows(&format!("SELECT {}", table.key_normal(&request.episode)))?
         .map_err(|error| from_client("reading the episode's id", &error))?;
     let Some(id) = normal.first().map(|row| row.get::<_, String>(0)) else { return Ok(Outcome::Absent) };
-    // Most that is absent has no need of the ledger, or of its lock.
-    let there = format!(
+    // Most absent episodes are found here, without the ledger's lock.
+    let exists = format!(
         "SELECT EXISTS (SELECT FROM {} WHERE {})",
         table.qualified(),
         table.is_of(&id, &request.agent)
     );
-    if !control.row("looking for the episode", &there, &[])?.get::<_, bool>(0) {
+    if !control.row("looking for the episode", &exists, &[])?.get::<_, bool>(0) {
         return Ok(Outcome::Absent);
     }
     let prefixes = args.redis_copies.prefixes();
@@ -69,13 +69,13 @@ pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<Outc
     }
     let mut written: Option<Line> = None;
     let erased = {
-        let mut before_it_is_gone = |ids: &[String]| -> Result<()> {
+        let mut before_commit = |ids: &[String]| -> Result<()> {
             if written.is_none() {
                 let what = What::Decision(Box::new(decision(&table, &ledger, &id)));
-                written = Some(ledger.append(&asked_by(asker), what)?);
+                written = Some(ledger.append(&asked_by(peer), what)?);
             }
             if let Some(redis) = redis.as_mut() {
-                redis.forget_copies(&prefixes, ids)?;
+                redis.delete_copies(&prefixes, ids)?;
             }
             Ok(())
         };
@@ -87,16 +87,16 @@ pub(crate) fn forget(args: &Args, request: &Request, asker: &str) -> Result<Outc
             false,
             &progress,
             &stop,
-            &mut before_it_is_gone,
+            &mut before_commit,
         )?;
         eraser.trying(TRIES).by_key_of(&id, &request.agent)
     };
     match erased {
         Ok(erased) if erased.rows.iter().any(|rows| *rows > 0) => Ok(Outcome::Forgotten),
         Ok(_) => Ok(Outcome::Absent),
-        Err(failure) if written.is_some() => Err(Failure::new(Exit::Io, "after the ledger was written")
+        Err(failure) if written.is_some() => Err(Failure::new(Exit::Io, "after the decision was recorded")
             .because(failure.to_string())
-            .advise("The next nightly run forgets it: the ledger says so")),
+            .advise("The next nightly run forgets the episode")),
         Err(failure) => Err(failure),
     }
 }

@@ -1,7 +1,7 @@
-//! `--answer`: one request over the connection on standard input, to forget one episode. nexus-purge.socket has it started.
+//! `--answer`: serves one request to forget one episode, over the connection on standard input. nexus-purge.socket starts it.
 
-mod asker;
 mod forget;
+mod peer;
 
 use std::time::Instant;
 
@@ -12,58 +12,57 @@ use nexus_ledger::forgetting::protocol::{ForgetReply, Request};
 
 use crate::args::Args;
 
-use asker::Asker;
 use forget::Outcome;
+use peer::Peer;
 
-/// Answers the connection on standard input. What the asker is told of a failure is not the owner's to mend, or is in the
-/// journal besides.
+/// Serves the request on standard input.
 ///
 /// # Errors
-/// Why the episode was not forgotten, but for one that the agent has not, and for a request that is none.
+/// Why the episode was not forgotten. A malformed request, an absent episode and the hourly limit are not errors.
 pub(crate) fn answer(args: &Args) -> Result<()> {
     let began = Instant::now();
-    let asker = Asker::on_standard_input()?;
-    let request = match asker.line().and_then(|line| Request::parse(&line)) {
+    let peer = Peer::on_standard_input()?;
+    let request = match peer.read_line().and_then(|line| Request::parse(&line)) {
         Ok(request) => request,
         Err(why) => {
-            log::warn!("refused what {} asked: {why}", asker.name());
-            asker.tell(&ForgetReply::Failed(format!("this is no request: {why}")));
+            log::warn!("refused a malformed request of {}: {why}", peer.user());
+            peer.send(&ForgetReply::Failed(format!("malformed request: {why}")));
             return Ok(());
         }
     };
-    let outcome = forget::forget(args, &request, asker.name());
-    let answer = match &outcome {
+    let outcome = forget::forget(args, &request, peer.user());
+    let reply = match &outcome {
         Ok(Outcome::Forgotten) => ForgetReply::Forgotten,
         Ok(Outcome::Absent) => ForgetReply::Absent,
         Ok(Outcome::TooMany(recent)) => ForgetReply::TooMany(format!(
             "{} were forgotten within the last hour, which is the limit (NEXUS_PURGE_HOURLY)",
             counted(*recent, "episode")
         )),
-        // A server that is down is no fault of the request either: the same request may be taken later.
+        // If a server is down, the same request may succeed later.
         Err(failure) if matches!(failure.exit(), Exit::TryLater | Exit::Unavailable) => {
             ForgetReply::Busy(failure.to_string())
         }
         Err(failure) => ForgetReply::Failed(failure.to_string()),
     };
-    // Not which episode, nor whose: who reads the journal is not to know what was forgotten.
-    match &answer {
+    // The journal must not reveal which episode was forgotten, or of which agent.
+    match &reply {
         ForgetReply::Forgotten => {
             let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
             log::info!(
                 MESSAGE_ID = message_id::EPISODE_FORGOTTEN, NEXUS_JOB = "purge", NEXUS_ROWS = 1, NEXUS_USEC = micros;
-                "forgot one episode for {}", asker.name()
+                "forgot one episode for {}", peer.user()
             );
         }
         ForgetReply::Absent => {
-            log::info!("{} asked to forget an episode that its agent has not", asker.name());
+            log::info!("{} asked to forget an episode that its agent does not have", peer.user());
         }
-        // nexus-health counts the lines of the ledger and tells the owner.
+        // nexus-health counts the lines of the ledger and alerts the owner.
         ForgetReply::TooMany(why) => log::warn!(
             MESSAGE_ID = message_id::EPISODE_REFUSED, NEXUS_JOB = "purge";
-            "refused to forget an episode for {}: {why}", asker.name()
+            "refused to forget an episode for {}: {why}", peer.user()
         ),
         ForgetReply::Busy(_) | ForgetReply::Failed(_) => {}
     }
-    asker.tell(&answer);
+    peer.send(&reply);
     outcome.map(drop).map_err(|failure: Failure| failure.while_doing("forgetting one episode"))
 }

@@ -32,10 +32,10 @@ impl Job<'_> {
         Err(self.too_much(&what, survey.rows, advice))
     }
 
-    /// The same for decisions in the ledger: a killed run measured its own when it began, but those in a ledger that was
-    /// put there by hand or taken over from another machine were not measured.
-    pub(super) fn guard_ledger(&self, keys: &Keys, behind: &[Line]) -> Result<()> {
-        let measured = decisions::to_measure(self.args, behind);
+    /// Does the same for `old_lines` of the ledger. A killed run has measured its own decisions, but nothing has measured those
+    /// of a ledger that a person copied, or that came from another machine.
+    pub(super) fn guard_ledger(&self, keys: &Keys, old_lines: &[Line]) -> Result<()> {
+        let measured = decisions::to_measure(self.args, old_lines);
         if self.args.yes || measured.is_empty() {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Redis's part: copies of episodes go with them, and keys that would live for ever are given an end.
+//! Redis: deletes the copies of forgotten episodes, and sets a time to live on keys that have none.
 
 use std::path::Path;
 use std::thread;
@@ -12,13 +12,13 @@ use nexus_redis::client::{connect, escaped, failed};
 
 use crate::rules::KeyRules;
 
-/// Keys that are looked at in one step.
-const AT_ONCE: usize = 1000;
+/// The keys of one SCAN.
+const SCAN_COUNT: usize = 1000;
 
-/// How often Redis is asked whether its file is written anew.
-const GLANCE: Duration = Duration::from_millis(200);
+/// The time between two checks whether Redis has rewritten its file.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A connection.
+/// A connection to Redis.
 pub(crate) struct Redis {
     connection: redis::Connection,
     doing: String,
@@ -36,11 +36,8 @@ impl Redis {
         Ok(Self { connection, doing })
     }
 
-    /// Removes the copies of the episodes `ids`: keys that are one of `prefixes` and then an id. Gives how many there were.
-    ///
-    /// # Errors
-    /// Redis's.
-    pub(crate) fn forget_copies(&mut self, prefixes: &[String], ids: &[String]) -> Result<u64> {
+    /// Deletes the copies of the episodes `ids`, whose keys are one of `prefixes` and an id. Returns their number.
+    pub(crate) fn delete_copies(&mut self, prefixes: &[String], ids: &[String]) -> Result<u64> {
         if prefixes.is_empty() || ids.is_empty() {
             return Ok(0);
         }
@@ -53,12 +50,9 @@ impl Redis {
         unlink.query(&mut self.connection).map_err(|error| failed(&self.doing, error))
     }
 
-    /// Gives each key that has no end of life the one of its prefix. Gives how many there were.
-    ///
-    /// # Errors
-    /// Redis's.
-    pub(crate) fn give_ends(&mut self, rules: &KeyRules, progress: &Progress, stop: &Stop) -> Result<u64> {
-        let mut given = 0;
+    /// Sets the time to live of its prefix on each key that has none. Returns the number of keys.
+    pub(crate) fn set_ttls(&mut self, rules: &KeyRules, progress: &Progress, stop: &Stop) -> Result<u64> {
+        let mut count = 0;
         for rule in &rules.0 {
             let pattern = format!("{}*", escaped(&rule.prefix));
             let mut cursor = 0_u64;
@@ -70,7 +64,7 @@ impl Redis {
                     .arg("MATCH")
                     .arg(&pattern)
                     .arg("COUNT")
-                    .arg(AT_ONCE)
+                    .arg(SCAN_COUNT)
                     .query(&mut self.connection)
                     .map_err(|error| failed(&self.doing, error))?;
                 let mut expire = redis::pipe();
@@ -80,7 +74,7 @@ impl Redis {
                 if !keys.is_empty() {
                     let set: Vec<u64> =
                         expire.query(&mut self.connection).map_err(|error| failed(&self.doing, error))?;
-                    given += set.iter().sum::<u64>();
+                    count += set.iter().sum::<u64>();
                 }
                 cursor = next;
                 if cursor == 0 {
@@ -88,22 +82,19 @@ impl Redis {
                 }
             }
         }
-        Ok(given)
+        Ok(count)
     }
 
-    /// Lets Redis write its append-only file anew, without what is no more in it, and waits until that is done.
-    ///
-    /// # Errors
-    /// Redis's.
-    pub(crate) fn rewrite_file(&mut self, progress: &Progress, stop: &Stop) -> Result<()> {
+    /// Has Redis rewrite its append-only file, without the deleted keys, and waits for the end.
+    pub(crate) fn rewrite_aof(&mut self, progress: &Progress, stop: &Stop) -> Result<()> {
         if !self.persistence()?.contains("aof_enabled:1") {
             return Ok(());
         }
-        progress.doing("waiting for Redis to write its file anew");
-        let asked: std::result::Result<redis::Value, _> =
+        progress.doing("waiting for Redis to rewrite its append-only file");
+        let started: std::result::Result<redis::Value, _> =
             redis::cmd("BGREWRITEAOF").query(&mut self.connection);
-        // One that is under way began before the copies went: then the next one is waited for.
-        if let Err(error) = asked
+        // A rewrite may be in progress already.
+        if let Err(error) = started
             && !error.to_string().contains("already in progress")
         {
             return Err(failed(&self.doing, error));
@@ -118,13 +109,15 @@ impl Redis {
             if !is_busy {
                 break;
             }
-            thread::sleep(GLANCE);
+            thread::sleep(POLL_INTERVAL);
         }
         if self.persistence()?.contains("aof_last_bgrewrite_status:ok") {
             return Ok(());
         }
         Err(Failure::new(Exit::Io, &*self.doing)
-            .because("it could not write its file anew: what was forgotten may still be in the old one")
+            .because(
+                "it could not rewrite its append-only file; the old file may still hold forgotten episodes",
+            )
             .advise("See: docker logs nexus-redis. The next run tries again"))
     }
 

@@ -14,7 +14,7 @@ fn why(text: &str) -> String {
 }
 
 #[test]
-fn the_example_of_the_settings_is_understood() {
+fn the_example_of_the_settings_is_parsed() {
     let rules = Rules::parse("conversation=90d, observation = 30d,note=keep, *=365d").unwrap();
     let expected = [
         rule(Some("conversation"), Some(90), "conversation=90d"),
@@ -27,29 +27,29 @@ fn the_example_of_the_settings_is_understood() {
 }
 
 #[test]
-fn nothing_set_is_nothing_purged() {
+fn an_empty_text_has_no_rules() {
     assert_eq!(Rules::parse(" "), Ok(Rules::default()));
 }
 
 #[test]
-fn a_mistake_is_shown_with_its_rule_and_its_place() {
+fn an_error_names_the_rule_and_its_position() {
     assert!(
         why("a=1d, observation=90x")
-            .starts_with("rule 2, \"observation=90x\" at character 7: \"90x\" is no age")
+            .starts_with("rule 2, \"observation=90x\" at character 7: \"90x\" is not an age")
     );
     assert_eq!(why("a=-5d"), "rule 1, \"a=-5d\" at character 1: an age cannot be negative");
-    assert_eq!(why("a=1d,b=2d, a=3d"), "rule 3, \"a=3d\" at character 12: rule 1 is about \"a\" too");
-    assert_eq!(why("*=1d, *=keep"), "rule 2, \"*=keep\" at character 7: rule 1 is about \"*\" too");
+    assert_eq!(why("a=1d,b=2d, a=3d"), "rule 3, \"a=3d\" at character 12: rule 1 names \"a\" too");
+    assert_eq!(why("*=1d, *=keep"), "rule 2, \"*=keep\" at character 7: rule 1 names \"*\" too");
     assert_eq!(why("ñandú=1d, con*=3d").split(": ").next(), Some("rule 2, \"con*=3d\" at character 11"));
-    assert!(why("a=1d,").starts_with("rule 2, \"\" at character 6: there is no rule"));
-    assert!(why("a").ends_with("a rule is written name=age"));
+    assert!(why("a=1d,").starts_with("rule 2, \"\" at character 6: empty rule"));
+    assert!(why("a").ends_with("expected name=age"));
     assert!(why("=1d").ends_with("there is no name before the ="));
-    assert!(why("a=0s").ends_with("an age must be more than nothing"));
-    assert!(why("a=2000y").ends_with("for ever is \"keep\""));
+    assert!(why("a=0s").ends_with("an age must be more than zero"));
+    assert!(why("a=2000y").ends_with("to keep the rows for ever: \"keep\""));
 }
 
 #[test]
-fn keys_of_redis_have_rules_too() {
+fn the_rules_for_redis_keys_are_parsed() {
     let rules = KeyRules::parse("session:=1d, scratch:=2h").unwrap();
     assert_eq!(rules.0[1], KeyRule { prefix: "scratch:".to_owned(), ttl: Duration::from_secs(7200) });
     assert!(KeyRules::parse("a:=keep").is_err() && KeyRules::parse("a:=5ms").is_err());
@@ -57,7 +57,7 @@ fn keys_of_redis_have_rules_too() {
 
 proptest! {
     #[test]
-    fn rules_come_back_whatever_their_spaces(
+    fn spaces_do_not_change_the_rules(
         days in prop::collection::btree_map("[a-zñ_]{1,9}", 1u64..9999, 1..6),
         spaces in "[ ]{0,3}",
     ) {
@@ -69,10 +69,10 @@ proptest! {
     }
 
     #[test]
-    fn rubbish_is_refused_in_one_line_that_shows_it(text in "[a-c=,* 0-9dx\n-]{0,30}") {
-        if let Err(wrong) = Rules::parse(&text) {
-            let cut: String = text.chars().skip(wrong.at - 1).take(wrong.text.chars().count()).collect();
-            prop_assert_eq!(&cut, &wrong.text);
+    fn an_error_quotes_the_rule_at_its_position(text in "[a-c=,* 0-9dx\n-]{0,30}") {
+        if let Err(error) = Rules::parse(&text) {
+            let rule: String = text.chars().skip(error.at - 1).take(error.text.chars().count()).collect();
+            prop_assert_eq!(&rule, &error.text);
         }
     }
 }

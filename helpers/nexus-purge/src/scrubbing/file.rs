@@ -1,4 +1,4 @@
-//! A table's files, read page by page through the server.
+//! Reads a table's files page by page through the server.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,24 +7,24 @@ use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
 
-/// Pages that are read at once.
-pub(super) const AT_ONCE: usize = 128;
+/// The pages of one read.
+const PAGES_PER_READ: usize = 128;
 
 /// How often to look for the files while other sessions replace them (VACUUM FULL, TRUNCATE).
 const TRIES: usize = 10;
 
-/// The longest rest.
-const LONGEST_REST: Duration = Duration::from_secs(1);
+/// The longest pause between two reads.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The files of a table.
 pub(super) struct Files {
-    /// Its rows.
-    pub(super) own: File,
-    /// Pieces of its long texts, if it may have any.
-    pub(super) outside: Option<File>,
+    /// The file of its rows.
+    pub(super) heap: File,
+    /// The file of its TOAST table, if it has one.
+    pub(super) toast: Option<File>,
 }
 
-/// A file of pages; a large one is in segments.
+/// A file of pages, which may have several segments.
 pub(super) struct File {
     path: String,
     bytes: i64,
@@ -33,24 +33,24 @@ pub(super) struct File {
 }
 
 impl Files {
-    /// Of table `heap`, as they are now.
+    /// Returns the current files of table `heap`.
     ///
     /// # Errors
-    /// TryLater (75) when other sessions keep replacing them; else the server's.
+    /// TryLater (75) when other sessions keep replacing them.
     pub(super) fn of(control: &Control, heap: &str) -> Result<Self> {
         let doing = format!("looking for the files of {heap}");
         for _ in 0..TRIES {
-            if let Some(files) = Self::at_this_moment(control, heap, &doing)? {
+            if let Some(files) = Self::find(control, heap, &doing)? {
                 return Ok(files);
             }
         }
         Err(Failure::new(Exit::TryLater, doing)
-            .because("another session replaces them again and again")
+            .because("another session keeps replacing them")
             .advise("Run it again when its VACUUM FULL, TRUNCATE or ALTER TABLE has ended"))
     }
 
-    /// `None` if one of them was replaced after the catalog's snapshot: its name and size are NULL then.
-    fn at_this_moment(control: &Control, heap: &str, doing: &str) -> Result<Option<Self>> {
+    /// Returns `None` if a session replaced a file after the catalog's snapshot: its name and size are then NULL.
+    fn find(control: &Control, heap: &str, doing: &str) -> Result<Option<Self>> {
         let sql = format!(
             "SELECT pg_catalog.pg_relation_filepath(f.oid), pg_catalog.pg_relation_size(f.oid), \
              pg_catalog.current_setting('block_size')::bigint, \
@@ -71,22 +71,19 @@ impl Files {
         let none = File { path: String::new(), bytes: 0, segment: 1, page: 1 };
         Ok(files
             .map(IntoIterator::into_iter)
-            .map(|mut files| Self { own: files.next().unwrap_or(none), outside: files.next() }))
+            .map(|mut files| Self { heap: files.next().unwrap_or(none), toast: files.next() }))
     }
 }
 
 impl File {
-    /// Hands its pages to `take`, some at a time with the number of the first, and rests as long as that took.
-    ///
-    /// # Errors
-    /// The server's, and those of `take`.
+    /// Passes its pages to `take` in groups, with the number of the first page. Pauses as long as each group took.
     pub(super) fn read(
         &self,
         control: &Control,
         mut take: impl FnMut(u64, std::slice::Chunks<'_, u8>) -> Result<()>,
     ) -> Result<()> {
         let page = usize::try_from(self.page).unwrap_or(1);
-        let most = self.page * i64::try_from(AT_ONCE).unwrap_or(1);
+        let most = self.page * i64::try_from(PAGES_PER_READ).unwrap_or(1);
         let mut at = 0;
         while at < self.bytes {
             let began = Instant::now();
@@ -95,11 +92,11 @@ impl File {
             let length = most.min(self.segment - offset).min(self.bytes - at);
             let sql = "SELECT pg_catalog.pg_read_binary_file($1, $2, $3, true)";
             let row = control.row(&format!("reading {path}"), sql, &[&path, &offset, &length])?;
-            // One that is not there was truncated meanwhile.
+            // NULL: the segment was truncated meanwhile.
             let Some(bytes) = row.get::<_, Option<&[u8]>>(0) else { return Ok(()) };
             take(u64::try_from(at / self.page).unwrap_or(0), bytes.chunks(page))?;
             at += length;
-            thread::sleep(began.elapsed().min(LONGEST_REST));
+            thread::sleep(began.elapsed().min(LONGEST_PAUSE));
         }
         Ok(())
     }

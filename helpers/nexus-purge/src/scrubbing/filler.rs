@@ -1,5 +1,5 @@
-//! Rows that are written and taken back: a row of the table with nothing in it but filler. One that lives is changed, so that
-//! whatever the table demands of a row is kept; the change is rolled back, so that nobody ever sees it.
+//! Filler rows: updates an existing row to hold filler, and rolls the update back. The row keeps its key and other required
+//! values, so the table accepts it. No other session ever sees it.
 
 use std::collections::BTreeSet;
 
@@ -9,48 +9,45 @@ use nexus_postgres::quote;
 
 use super::page::ALPHABET;
 
-/// The longest filler, in bytes: eight pieces outside the table.
-const LONGEST: usize = 8 * PIECE;
+/// The longest filler, in bytes: eight chunks of TOAST.
+const LONGEST: usize = 8 * CHUNK;
 
-/// Bytes of a value in one piece outside the table (TOAST_MAX_CHUNK_SIZE).
-pub(super) const PIECE: usize = 1996;
+/// The bytes of a value in one chunk of TOAST (TOAST_MAX_CHUNK_SIZE).
+pub(super) const CHUNK: usize = 1996;
 
-/// Bytes by which a length may be short: the header of a long text, and what the columns after it are moved by.
+/// The bytes by which a row may be longer than computed: the header of a long text, and the alignment of the columns after it.
 const ROUNDING: usize = 3 + 8;
 
-/// Beside [`ROUNDING`], by which rows of one table may differ without their texts.
+/// The bytes, besides [`ROUNDING`], by which the rows of one table may differ without their texts.
 const DIFFERENCE: usize = 24;
 
-/// How a row of one table is made filler.
+/// How to turn a row of one table into filler.
 pub(super) struct Filler {
     /// The table, quoted and qualified.
     heap: String,
-    /// The column that is filled, quoted.
+    /// The column for the filler, quoted.
     column: String,
-    /// Columns that are emptied, as assignments, each with a comma before it.
-    emptied: String,
-    /// The row as it is then, without the filler.
+    /// Assignments that set other columns to NULL, each after a comma.
+    nulls: String,
+    /// The expression for a filler row without filler.
     empty_row: String,
-    /// Bytes of such a row.
+    /// An upper estimate of the bytes of that row.
     pub(super) least: usize,
 }
 
-/// A column, as the catalog has it.
+/// A column of the table.
 struct Column {
     name: String,
     of_type: String,
     can_fill: bool,
-    can_empty: bool,
+    can_be_null: bool,
 }
 
 impl Filler {
-    /// For table `heap`; nothing when it has no column of texts that can be filled, or no row.
-    ///
-    /// # Errors
-    /// The server's.
+    /// Returns the filler for table `heap`; `None` if it has no row, or no text column that can hold filler.
     pub(super) fn of(control: &Control, heap: &str) -> Result<Option<Self>> {
-        let doing = format!("looking at the columns of {heap}");
-        // Texts without a length; the best is one that must be there, in no index.
+        let doing = format!("reading the columns of {heap}");
+        // A text column without a maximal length, in no index; best if it is NOT NULL.
         let sql = format!(
             "SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), \
              a.atttypid IN ('text'::regtype, 'varchar'::regtype) AND a.atttypmod = -1 AND a.attstorage IN ('x', 'e') \
@@ -69,26 +66,26 @@ impl Filler {
                 name: quote::identifier(row.get(0)),
                 of_type: row.get(1),
                 can_fill: row.get(2),
-                can_empty: row.get(3),
+                can_be_null: row.get(3),
             })
             .collect();
         let Some(column) =
-            columns.iter().filter(|column| column.can_fill).min_by_key(|column| column.can_empty)
+            columns.iter().filter(|column| column.can_fill).min_by_key(|column| column.can_be_null)
         else {
             return Ok(None);
         };
         let others = || columns.iter().filter(|other| other.name != column.name);
-        let emptied = others().filter(|other| other.can_empty);
+        let nullable = others().filter(|other| other.can_be_null);
         let mut filler = Self {
             heap: heap.to_owned(),
             column: column.name.clone(),
-            emptied: emptied.fold(String::new(), |text, other| text + ", " + &other.name + " = NULL"),
+            nulls: nullable.fold(String::new(), |text, other| text + ", " + &other.name + " = NULL"),
             empty_row: String::new(),
             least: 0,
         };
         let values = columns.iter().map(|each| match each {
             each if each.name == column.name => format!("''::{}", each.of_type),
-            each if each.can_empty => format!("NULL::{}", each.of_type),
+            each if each.can_be_null => format!("NULL::{}", each.of_type),
             each => each.name.clone(),
         });
         filler.empty_row = format!("ROW({})", values.collect::<Vec<_>>().join(", "));
@@ -101,21 +98,21 @@ impl Filler {
         Ok(Some(filler))
     }
 
-    /// Statements that write filler and take it back. For each of `pages`, one of the rows there is changed once for each
-    /// length, so that it takes up so many bytes: of the page, or, if `outside`, of the pieces outside the table.
+    /// Returns statements that write filler and roll it back. For each of `pages`, they update one of its rows once for each
+    /// length in bytes: the length of the row, or, if `is_toast`, of the filler.
     pub(super) fn statements(
         &self,
         pages: &[(Vec<String>, Vec<usize>)],
         text: &str,
-        outside: bool,
+        is_toast: bool,
     ) -> String {
-        let Self { heap, column, emptied, empty_row, .. } = self;
+        let Self { heap, column, nulls, empty_row, .. } = self;
         let rows = pages.iter().map(|(rows, lengths)| {
             let lengths: Vec<String> = lengths.iter().map(ToString::to_string).collect();
             format!("('{{{}}}'::tid[], '{{{}}}'::integer[])", rows.join(","), lengths.join(","))
         });
         let length =
-            if outside { "len".to_owned() } else { format!("greatest(len - least - {ROUNDING}, 0)") };
+            if is_toast { "len".to_owned() } else { format!("greatest(len - least - {ROUNDING}, 0)") };
         format!(
             "BEGIN; SET LOCAL session_replication_role = replica; SET LOCAL lock_timeout = '200ms'; \
              DO $nexus$ DECLARE page record; place tid; least integer; len integer; filler text := {filler}; BEGIN \
@@ -124,7 +121,7 @@ impl Filler {
                  WHERE ctid = ANY (page.of_page) LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED; \
                CONTINUE WHEN place IS NULL; \
                FOREACH len IN ARRAY page.lengths LOOP \
-                 UPDATE ONLY {heap} SET {column} = pg_catalog.left(filler, {length}){emptied} \
+                 UPDATE ONLY {heap} SET {column} = pg_catalog.left(filler, {length}){nulls} \
                    WHERE ctid = place RETURNING ctid INTO place; \
                END LOOP; END LOOP; END $nexus$; ROLLBACK",
             filler = quote::literal(text),
@@ -133,12 +130,12 @@ impl Filler {
     }
 }
 
-/// A text of [`LONGEST`] bytes that no server can make shorter: no four characters are in it twice.
+/// Returns a text of [`LONGEST`] bytes that no server can compress: it contains no four characters twice.
 pub(super) fn text() -> String {
     let mut text = String::with_capacity(LONGEST);
     let (mut seen, mut state) = (BTreeSet::new(), 1_u32);
     while text.len() < LONGEST {
-        // Numerical Recipes' generator: its high bits are good enough, and it is the same everywhere.
+        // The generator of Numerical Recipes: its high bits are good enough, and it gives the same text everywhere.
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let letter = ALPHABET[(state >> 16) as usize % ALPHABET.len()];
         let mut four: Vec<u8> = text.as_bytes()[text.len().saturating_sub(3)..].to_vec();
@@ -155,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_four_characters_are_in_the_text_twice() {
+    fn the_text_contains_no_four_characters_twice() {
         let text = text();
         let fours: BTreeSet<&[u8]> = text.as_bytes().windows(4).collect();
         assert_eq!((text.len(), fours.len()), (LONGEST, LONGEST - 3));

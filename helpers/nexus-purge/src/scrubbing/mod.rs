@@ -1,10 +1,9 @@
-//! Overwriting the room that forgotten rows have left in the table's pages.
+//! Overwrites the free space that forgotten rows have left in the table's pages.
 //!
-//! VACUUM gives that room free and leaves the bytes. Here it is filled while others work: rows of filler are written into it
-//! and rolled back, so no constraint, trigger or reader ever meets one, and only a few rows are locked, for some
-//! milliseconds. A changed row stays in its page where there is room, so each page is filled by a row of its own; pages
-//! without rows, and those with the pieces of long texts, are found by the server's own map of free room. Then the files are
-//! read, to see what is left, and that is tried again.
+//! VACUUM frees that space and leaves its bytes. This module fills it while other sessions work: it writes filler rows and
+//! rolls them back, so no constraint, trigger or reader ever meets one. It locks a few rows at a time, for milliseconds.
+//! An updated row stays in its page if there is space, so a row of each page fills that page. For pages without rows, and for
+//! TOAST pages, the server's free space map chooses the page. The next round reads the files again and fills what is left.
 
 mod file;
 mod filler;
@@ -22,63 +21,64 @@ use file::Files;
 use filler::Filler;
 use round::Round;
 
-/// How often the files are gone through at most.
+/// The most rounds through the files.
 const ROUNDS: u32 = 5;
 
-/// From this round on room without traces is filled too, lest the server go on choosing that.
-const EVERYTHING: u32 = 3;
+/// From this round on it fills clean pages too, because the server may keep choosing them.
+const FILLS_ALL_FROM: u32 = 3;
 
-/// What came of it.
+/// What the scrubbing has done.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scrubbed {
     /// Bytes of filler that were written.
     pub(crate) bytes: u64,
-    /// What a person should know.
+    /// Warnings.
     pub(crate) notes: Vec<String>,
 }
 
-/// Overwrites the free room of all pages of `table`, which has just been vacuumed.
-///
-/// # Errors
-/// The server's; what it has against a row of filler is a note.
+/// Overwrites the free space in all pages of `table`, which has just been vacuumed. If the server refuses a filler row, a
+/// note says why.
 pub(crate) fn scrub(control: &Control, table: &Table, progress: &Progress) -> Result<Scrubbed> {
     let text = filler::text();
     let mut scrubbed = Scrubbed::default();
     for heap in table.heaps() {
-        let doing = format!("overwriting the free room of {}", heap.name);
+        let doing = format!("overwriting the free space of {}", heap.name);
         progress.doing(&doing);
-        let note = |why: &str| format!("{}: {why}; nexus-purge --rewrite leaves none", heap.name);
+        let note = |why: &str| {
+            format!(
+                "{}: {why}; its free space may still hold forgotten text. Remove it: nexus-purge --rewrite",
+                heap.name
+            )
+        };
         let Some(filler) = Filler::of(control, &heap.name)? else {
             if has_no_page(control, &heap.name, &doing)? {
                 continue;
             }
-            scrubbed.notes.push(note(
-                "it has no row, or no column of texts without an index: its free room may hold what was forgotten",
-            ));
+            scrubbed.notes.push(note("the table has no row, or no text column without an index"));
             continue;
         };
         for number in 1..=ROUNDS {
-            // So that what is in memory is in the files.
+            // Writes the pages in memory to the files.
             control.run_while(&doing, "CHECKPOINT", || progress.advance(0))?;
-            let mut round = Round::new(control, &filler, &text, number >= EVERYTHING, progress);
-            round.through(&Files::of(control, &heap.name)?)?;
+            let mut round = Round::new(control, &filler, &text, number >= FILLS_ALL_FROM, progress);
+            round.run(&Files::of(control, &heap.name)?)?;
             scrubbed.bytes += round.written;
             if round.traces == 0 {
                 break;
             }
             if let Some(why) = &round.refused {
-                scrubbed.notes.push(note(&format!("the server refuses filler ({why})")));
+                scrubbed.notes.push(note(&format!("the server refuses filler rows ({why})")));
                 break;
             }
             if number == ROUNDS {
-                scrubbed.notes.push(note(&format!("{} may hold traces", counted(round.traces, "page"))));
+                scrubbed.notes.push(note(&format!("{} not overwritten", counted(round.traces, "page"))));
             }
         }
     }
     Ok(scrubbed)
 }
 
-/// Whether nothing is left of a heap, with what it keeps outside: VACUUM has given back the pages of one without rows.
+/// Returns whether a heap and its TOAST table have no pages: VACUUM returns the pages of an empty one to the disk.
 fn has_no_page(control: &Control, heap: &str, doing: &str) -> Result<bool> {
     let sql = format!(
         "SELECT coalesce(pg_catalog.pg_relation_size(c.oid), 0) + \

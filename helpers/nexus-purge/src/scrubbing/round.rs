@@ -1,4 +1,4 @@
-//! One time through the files of one table: what has traces is filled, and counted.
+//! One round through the files of a table: fills the pages that hold traces, and counts them.
 
 use nexus_cli::failure::Result;
 use nexus_cli::progress::Progress;
@@ -6,71 +6,68 @@ use nexus_postgres::blocking::Control;
 use nexus_postgres::failure::is_busy;
 
 use super::file::Files;
-use super::filler::{Filler, PIECE};
+use super::filler::{CHUNK, Filler};
 use super::page;
 
-/// Pages whose filler is one transaction.
+/// The pages to fill in one transaction.
 const STEP: usize = 32;
 
-/// Bytes of a piece of a long text beside the text.
-const BESIDE_PIECE: usize = 36;
+/// The bytes of a TOAST chunk besides its data.
+const CHUNK_OVERHEAD: usize = 36;
 
-/// The server's map of free room counts in these bytes.
-const GRAIN: usize = 32;
+/// The unit of the free space map, in bytes (FSM_CAT_STEP).
+const FSM_STEP: usize = 32;
 
-/// The smallest room that the map has a page for and a piece fits into.
-const SMALLEST_ROOM: usize = 2 * GRAIN + page::POINTER;
+/// The smallest free space for which the map finds the page and into which a chunk fits.
+const SMALLEST_SPACE: usize = 2 * FSM_STEP + page::POINTER;
 
-/// Pieces that one value has at most.
-const PIECES: usize = 8;
+/// The most chunks of one value.
+const CHUNKS_PER_VALUE: usize = 8;
 
-/// Whole pieces that take up a page: what is written after them goes where the map says, not into the page with them.
-const A_PAGE: usize = 4;
+/// The whole chunks that fill a page. The map then chooses another page for the next chunk of the value.
+const CHUNKS_PER_PAGE: usize = 4;
 
 /// One round.
 pub(super) struct Round<'a> {
     pub(super) control: &'a Control,
     pub(super) filler: &'a Filler,
     pub(super) text: &'a str,
-    /// Whether pages that show no trace are filled too: where the server chooses the page it may choose those.
-    pub(super) everything: bool,
+    /// Whether to fill clean pages too: if the server chooses the page, it may choose one of those.
+    pub(super) fills_all: bool,
     pub(super) progress: &'a Progress,
-    /// Rows of the page with rows that was met last.
+    /// The rows of the last page that has any.
     some_rows: Vec<String>,
-    /// Pages that show traces.
+    /// The pages that hold traces.
     pub(super) traces: u64,
-    /// Bytes of filler that were written.
+    /// The bytes of filler that were written.
     pub(super) written: u64,
-    /// What the server has against filler.
+    /// Why the server refused a filler row.
     pub(super) refused: Option<String>,
 }
 
-/// Rows, and lengths of the filler that one of them is to become.
+/// For each page: its rows, and the lengths to which one of them is updated.
 type Pages = Vec<(Vec<String>, Vec<usize>)>;
 
 impl<'a> Round<'a> {
-    /// A new one.
     pub(super) fn new(
         control: &'a Control,
         filler: &'a Filler,
         text: &'a str,
-        everything: bool,
+        fills_all: bool,
         progress: &'a Progress,
     ) -> Self {
         let some_rows = Vec::new();
-        Self { control, filler, text, everything, progress, some_rows, traces: 0, written: 0, refused: None }
+        Self { control, filler, text, fills_all, progress, some_rows, traces: 0, written: 0, refused: None }
     }
 
-    /// Goes through `files`.
-    ///
-    /// # Errors
-    /// The server's.
-    pub(super) fn through(&mut self, files: &Files) -> Result<()> {
+    /// Fills the pages of `files` that hold traces.
+    pub(super) fn run(&mut self, files: &Files) -> Result<()> {
         let mut empty = 0;
-        files.own.read(self.control, |first, pages| {
+        files.heap.read(self.control, |first, pages| {
             let mut step = Pages::new();
             for (number, page) in (first..).zip(pages) {
-                let Some((room, has_trace)) = self.room(page, self.filler.least, self.filler.least) else {
+                let Some((space, has_trace)) = self.free_space(page, self.filler.least, self.filler.least)
+                else {
                     continue;
                 };
                 let rows: Vec<String> =
@@ -80,44 +77,45 @@ impl<'a> Round<'a> {
                 } else {
                     self.some_rows.clone_from(&rows);
                     if has_trace {
-                        step.push((rows, page::lengths(room, self.filler.least)));
+                        step.push((rows, page::lengths(space, self.filler.least)));
                     }
                 }
             }
             self.fill(&step, false)?;
-            // A page without rows is filled by a row of another: as soon as one is known.
+            // A row of another page fills a page without rows.
             while !self.some_rows.is_empty() && empty > 0 {
-                let lengths = page::lengths(page::LARGEST_ROOM, self.filler.least).repeat(STEP.min(empty));
+                let lengths = page::lengths(page::LARGEST_SPACE, self.filler.least).repeat(STEP.min(empty));
                 self.fill(&[(self.some_rows.clone(), lengths)], false)?;
                 empty = empty.saturating_sub(STEP);
             }
             Ok(())
         })?;
-        if let Some(outside) = &files.outside {
-            self.outside(outside)?;
+        if let Some(toast) = &files.toast {
+            self.fill_toast(toast)?;
         }
         Ok(())
     }
 
-    /// Pieces of long texts: nothing says on which page one is to be written, but the largest go where there is most room.
-    fn outside(&mut self, file: &super::file::File) -> Result<()> {
-        let mut pieces = 0;
-        // How many pages have room for a shorter one beside those, by its length in grains.
-        let mut rests = [0_usize; page::LONGEST / GRAIN + 1];
+    /// Fills TOAST pages. No statement can name the page of a chunk, but the largest chunks go to the pages with the most free
+    /// space.
+    fn fill_toast(&mut self, file: &super::file::File) -> Result<()> {
+        let mut chunks = 0;
+        // The number of pages with space for one shorter chunk besides whole ones, by its length in steps of the map.
+        let mut rests = [0_usize; page::LONGEST / FSM_STEP + 1];
         file.read(self.control, |_, pages| {
             for page in pages {
-                if let Some((room, _)) = self.room(page, SMALLEST_ROOM, BESIDE_PIECE + GRAIN) {
+                if let Some((space, _)) = self.free_space(page, SMALLEST_SPACE, CHUNK_OVERHEAD + FSM_STEP) {
                     let whole = page::LONGEST + page::POINTER;
-                    pieces += room / whole;
-                    rests[(room % whole).saturating_sub(page::POINTER) / GRAIN] += 1;
+                    chunks += space / whole;
+                    rests[(space % whole).saturating_sub(page::POINTER) / FSM_STEP] += 1;
                 }
             }
             Ok(())
         })?;
-        let whole = (0..pieces.div_ceil(PIECES)).map(|_| PIECES * PIECE);
-        let rests = rests.iter().enumerate().rev().flat_map(|(grains, count)| {
-            let text = (grains * GRAIN).saturating_sub(BESIDE_PIECE);
-            std::iter::repeat_n(A_PAGE * PIECE + text, if text > 0 { *count } else { 0 })
+        let whole = (0..chunks.div_ceil(CHUNKS_PER_VALUE)).map(|_| CHUNKS_PER_VALUE * CHUNK);
+        let rests = rests.iter().enumerate().rev().flat_map(|(steps, count)| {
+            let text = (steps * FSM_STEP).saturating_sub(CHUNK_OVERHEAD);
+            std::iter::repeat_n(CHUNKS_PER_PAGE * CHUNK + text, if text > 0 { *count } else { 0 })
         });
         let mut lengths = whole.chain(rests).peekable();
         while lengths.peek().is_some() && !self.some_rows.is_empty() {
@@ -127,30 +125,30 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Bytes of the free room of `page`, and whether it shows traces longer than `beside`, which rows of filler have beside
-    /// their filler; nothing when it is not to be filled.
-    fn room(&mut self, page: &[u8], least: usize, beside: usize) -> Option<(usize, bool)> {
-        let room = &page[page::room(page)?];
-        if room.len() < least {
+    /// Returns the bytes of free space in `page`, and whether it holds a trace; `None` if it needs no filler. A trace is longer
+    /// than `overhead`, the bytes of a filler row besides its filler.
+    fn free_space(&mut self, page: &[u8], least: usize, overhead: usize) -> Option<(usize, bool)> {
+        let space = &page[page::free_space(page)?];
+        if space.len() < least {
             return None;
         }
-        let has_trace = page::longest_trace(room) > beside;
+        let has_trace = page::longest_trace(space) > overhead;
         self.traces += u64::from(has_trace);
-        (has_trace || self.everything).then_some((room.len(), has_trace))
+        (has_trace || self.fills_all).then_some((space.len(), has_trace))
     }
 
-    /// Writes filler and takes it back, in steps.
-    fn fill(&mut self, pages: &[(Vec<String>, Vec<usize>)], outside: bool) -> Result<()> {
+    /// Writes filler and rolls it back, in steps.
+    fn fill(&mut self, pages: &[(Vec<String>, Vec<usize>)], is_toast: bool) -> Result<()> {
         for step in pages.chunks(STEP) {
             if self.refused.is_some() {
                 return Ok(());
             }
             self.progress.advance(0);
-            if let Err(error) = self.control.try_run(&self.filler.statements(step, self.text, outside))? {
-                // A connection that is gone has rolled back by itself, and the next statement says so.
+            if let Err(error) = self.control.try_run(&self.filler.statements(step, self.text, is_toast))? {
+                // If the connection is lost, the server has rolled back, and the next statement fails.
                 let _rolled_back = self.control.try_run("ROLLBACK")?;
                 match error.code() {
-                    // Somebody works on those rows: the next round tries them again.
+                    // Another session works on those rows; the next round tries again.
                     Some(code) if is_busy(code.code()) => {}
                     _ => {
                         self.refused =

@@ -1,4 +1,4 @@
-//! Who asks: the other end of the connection on standard input.
+//! The peer: the program at the other end of the connection on standard input.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -10,78 +10,75 @@ use nexus_ledger::forgetting::protocol::{ForgetReply, LONGEST_LINE};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Uid, User};
 
-/// How long the request may take to come, and the answer to go.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time limit for reading the request, and for sending the reply.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The one who asks.
-pub(super) struct Asker {
+/// The program that asks.
+pub(super) struct Peer {
     socket: UnixStream,
-    name: String,
+    user: String,
 }
 
-impl Asker {
-    /// The one at the other end of standard input.
+impl Peer {
+    /// Returns the peer of the connection on standard input.
     ///
     /// # Errors
-    /// Usage (64) when that is no connection.
+    /// Usage (64) if standard input is not a socket.
     pub(super) fn on_standard_input() -> Result<Self> {
-        let doing = || "taking the connection on standard input";
+        let doing = || "reading the peer of standard input";
         let stdin = io::stdin().as_fd().try_clone_to_owned().or_fail(Exit::Usage, doing)?;
         let peer = getsockopt(&stdin, PeerCredentials).map_err(|error| {
             let failure = Failure::new(Exit::Usage, doing()).because(error);
             failure
-                .advise("systemd runs this: systemctl start nexus-purge.socket. By hand there is --episode")
+                .advise("systemd runs this: systemctl start nexus-purge.socket. To forget an episode by hand: --episode ID")
         })?;
         let user = User::from_uid(Uid::from_raw(peer.uid())).ok().flatten();
-        let name = user.map_or_else(|| format!("uid {}", peer.uid()), |user| user.name);
-        Ok(Self { socket: UnixStream::from(stdin), name })
+        let user = user.map_or_else(|| format!("uid {}", peer.uid()), |user| user.name);
+        Ok(Self { socket: UnixStream::from(stdin), user })
     }
 
-    /// The name of its user, or its number where it has none.
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    /// Returns the name of its user, or `uid N` if the user has no name.
+    pub(super) fn user(&self) -> &str {
+        &self.user
     }
 
-    /// The first line that it says, with its line feed.
-    ///
-    /// # Errors
-    /// Why none came.
-    pub(super) fn line(&self) -> std::result::Result<Vec<u8>, String> {
-        let deadline = Instant::now() + PATIENCE;
+    /// Reads the only line that it may send, with its line feed.
+    pub(super) fn read_line(&self) -> std::result::Result<Vec<u8>, String> {
+        let deadline = Instant::now() + TIMEOUT;
         let (mut line, mut piece) = (Vec::new(), [0; 1024]);
         while !line.ends_with(b"\n") {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(format!("no line came in {} s", PATIENCE.as_secs()));
+                return Err(format!("no complete line came within {} s", TIMEOUT.as_secs()));
             }
             let got = self.socket.set_read_timeout(Some(left)).and_then(|()| (&self.socket).read(&mut piece));
             match got {
                 Ok(0) => return Err("the connection ended before the line did".to_owned()),
                 Ok(got) => line.extend_from_slice(&piece[..got]),
-                // The time is over, and is looked at above.
+                // The next turn of the loop reports the timeout.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(format!("reading it: {error}")),
+                Err(error) => return Err(format!("it cannot be read: {error}")),
             }
             if line.len() > LONGEST_LINE {
                 return Err(format!("it is longer than {LONGEST_LINE} bytes"));
             }
             if line[..line.len() - 1].contains(&b'\n') {
-                return Err("more follows the line; one request a connection is taken".to_owned());
+                return Err("more follows the line; a connection may send one request".to_owned());
             }
         }
         Ok(line)
     }
 
-    /// Tells it the answer. One that has gone needs none: what was done is done, and the journal says so.
-    pub(super) fn tell(&self, answer: &ForgetReply) {
-        let Ok(line) = answer.to_line() else { return };
-        let told = self
+    /// Sends the reply. A failure changes nothing: the journal has the outcome.
+    pub(super) fn send(&self, reply: &ForgetReply) {
+        let Ok(line) = reply.to_line() else { return };
+        let sent = self
             .socket
-            .set_write_timeout(Some(PATIENCE))
+            .set_write_timeout(Some(TIMEOUT))
             .and_then(|()| (&self.socket).write_all(line.as_bytes()));
-        if let Err(error) = told {
-            log::warn!("{} did not take the answer: {error}", self.name);
+        if let Err(error) = sent {
+            log::warn!("cannot send the reply to {}: {error}", self.user);
         }
     }
 }
