@@ -40,11 +40,11 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_HEALTH_INTERVAL", value_name = "TIME", default_value = "30s", value_parser = interval)]
     pub(crate) interval: Duration,
 
-    /// Repair what can be repaired without losing data: on or off
+    /// Make the repairs that cannot lose data: on or off
     #[arg(long, env = "NEXUS_HEAL", value_name = "ON|OFF", default_value = "on")]
     pub(crate) heal: OnOff,
 
-    /// How often within an hour the same thing is repaired, 1 to 60
+    /// The most repairs of the same thing within an hour, 1 to 60
     #[arg(long, env = "NEXUS_HEAL_PER_HOUR", value_name = "NUMBER", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(1..=60))]
     pub(crate) heal_per_hour: u32,

@@ -28,8 +28,8 @@ use crate::verdict::Verdict;
 /// The longest time between two notifications of the watchdog.
 const BEAT: Duration = Duration::from_secs(10);
 
-/// The longest time before news are published while some checks still run. While a server hangs, some check always waits for
-/// it.
+/// The longest time before changes are published while some checks still run. While a server hangs, some check always waits
+/// for it.
 const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
 
 /// The stack size of threads that do one small thing.

@@ -6,11 +6,8 @@ use crate::finding::{Finding, Metric};
 /// What one run of a check found.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    /// For people.
     pub(crate) findings: Vec<Finding>,
-    /// For the metrics file.
     pub(crate) metrics: Vec<Metric>,
-    /// For healing.
     pub(crate) facts: Vec<Fact>,
 }
 

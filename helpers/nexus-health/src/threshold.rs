@@ -141,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rubbish_never_panics(text in "\\PC{0,20}") {
+        fn malformed_text_never_panics(text in "\\PC{0,20}") {
             let _either = (percent(&text), duration(&text), bytes(&text), count(&text));
         }
 

@@ -44,7 +44,7 @@ pub(crate) struct Thresholds {
     #[arg(long, env = "NEXUS_HEALTH_PG_ROUND_TRIP", value_name = "LIMITS", default_value = "500ms:3s", value_parser = threshold::duration)]
     pub(crate) pg_round_trip: Threshold,
 
-    /// Connections in use, of those that programs may use
+    /// Share of the connections in use, of those that programs may use
     #[arg(long, env = "NEXUS_HEALTH_PG_CONNECTIONS", value_name = "LIMITS", default_value = "80%:95%", value_parser = threshold::percent)]
     pub(crate) pg_connections: Threshold,
 
@@ -60,15 +60,15 @@ pub(crate) struct Thresholds {
     #[arg(long, env = "NEXUS_HEALTH_PG_WAL", value_name = "LIMITS", default_value = "4g:16g", value_parser = threshold::bytes)]
     pub(crate) pg_wal: Threshold,
 
-    /// Dead rows of a table, of all it has; tables with less than ten thousand do not count
+    /// Share of dead rows in a table that has more than ten thousand of them
     #[arg(long, env = "NEXUS_HEALTH_PG_DEAD_ROWS", value_name = "LIMITS", default_value = "40%:80%", value_parser = threshold::percent)]
     pub(crate) pg_dead_rows: Threshold,
 
-    /// Transaction numbers used up since the oldest row was frozen, of all there are
+    /// Share of the transaction IDs used since the oldest row was frozen
     #[arg(long, env = "NEXUS_HEALTH_PG_WRAPAROUND", value_name = "LIMITS", default_value = "40%:75%", value_parser = threshold::percent)]
     pub(crate) pg_wraparound: Threshold,
 
-    /// Memory of Redis in use, of NEXUS_REDIS_MAXMEMORY
+    /// Share of NEXUS_REDIS_MAXMEMORY that Redis uses
     #[arg(long, env = "NEXUS_HEALTH_REDIS_MEMORY", value_name = "LIMITS", default_value = "85%:97%", value_parser = threshold::percent)]
     pub(crate) redis_memory: Threshold,
 

@@ -65,7 +65,7 @@ a_stack_that_is_down_is_started() {
 	systemctl stop nexus-stack.service
 	await 110 systemctl is-active --quiet nexus-stack.service
 	await 60 serves postgres
-	mended | found 'asking systemd for the stack'
+	mended | found 'asking systemd to start the stack'
 	await 120 is_level stack ok
 }
 

@@ -13,7 +13,7 @@ use crate::context::{Check, Context};
 use crate::finding::Finding;
 use crate::report::Report;
 
-/// The test is sent every month.
+/// The oldest test that counts. nexus-alert sends one every month.
 const OLDEST: SignedDuration = SignedDuration::from_hours(24 * 35);
 
 const ADVICE: &str = "Send one now: systemctl start nexus-alert-test; see: journalctl -u nexus-alert-test";

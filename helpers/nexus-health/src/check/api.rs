@@ -13,13 +13,13 @@ use crate::context::{Check, Context};
 use crate::finding::Finding;
 use crate::report::Report;
 
-/// For each read and write.
+/// The timeout of each read and write.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// The most bytes to read of the figures, which have some 20 KiB.
 const LONGEST: u64 = 1 << 20;
 
-/// After so long without another store, the last results mean nothing any more.
+/// After this time without another store, the last result is out of date.
 const OLD: Duration = Duration::from_secs(3600);
 
 /// The figure: how many stores have failed since the last one that succeeded.
@@ -28,19 +28,19 @@ const FAILED_STORES: &str = "nexus_api_failed_stores ";
 /// The figure: how many connections nexus-api has turned away, over any socket. This sandbox has no TCP to try it.
 const TURNED_AWAY: &str = "nexus_api_turned_away_total ";
 
-/// Kept between checks: the failed stores and when they last grew, and the connections turned away.
+/// The state between two checks: the failed stores and when they last grew, and the connections turned away.
 #[derive(Debug, Default)]
 pub(crate) struct Api {
     failed: Option<(u64, Instant)>,
     turned_away: Option<u64>,
 }
 
-/// How nexus-api answers.
+/// The reply of nexus-api.
 #[derive(Debug, PartialEq, Eq)]
 enum Reply {
-    /// Its figures.
+    /// The figures of its metrics.
     Figures { failed_stores: Option<u64>, turned_away: Option<u64> },
-    /// Another status line than 200's.
+    /// A status other than 200.
     Refused(String),
 }
 
@@ -92,7 +92,7 @@ impl Api {
         Finding::warning(
             "api",
             format!(
-                "nexus-api has turned away {more} connections since the last check: all others were at work."
+                "nexus-api has turned away {more} connections since the last check: every other one was in use."
             ),
             "See which programs hold them: sudo ss -tpn 'sport = :8003 or dport = :8003'",
         )

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::plan::Action;
 
-/// Actions are counted over this time.
+/// The time over which actions count.
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The pause before the same action may be repeated. A restarted server needs time to start.

@@ -48,10 +48,10 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RestartHung(service) | Self::Restart(service) => write!(f, "restarting {}", name(*service)),
-            Self::AskForStack => f.write_str("asking systemd for the stack"),
+            Self::AskForStack => f.write_str("asking systemd to start the stack"),
             Self::AskForUnits => f.write_str("asking systemd to start timers and sockets"),
-            Self::SweepScratch => f.write_str("removing what a restore test has left"),
-            Self::SweepSets => f.write_str("removing what a killed backup has left"),
+            Self::SweepScratch => f.write_str("removing the leftovers of a restore test"),
+            Self::SweepSets => f.write_str("removing the leftovers of a killed backup"),
         }
     }
 }

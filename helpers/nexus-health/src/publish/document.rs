@@ -7,7 +7,7 @@ use crate::finding::Metric;
 use crate::level::FindingLevel;
 use crate::verdict::Verdict;
 
-/// The version of the document. Adding something keeps it, removing something raises it.
+/// The version of the document. Additions keep it; removals raise it.
 pub(crate) const VERSION: u32 = 1;
 
 /// The document.

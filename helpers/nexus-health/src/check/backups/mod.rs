@@ -73,7 +73,7 @@ fn age(at: Timestamp) -> f64 {
 }
 
 fn newest(sets: &[SetEntry], ctx: &Context, report: &mut Report) {
-    let advice = "Take one: systemctl start nexus-backup; why there was none: journalctl -u nexus-backup";
+    let advice = "Make one: systemctl start nexus-backup; see why there was none: journalctl -u nexus-backup";
     // A set with a date in the future may be of any age.
     let Some(set) = sets.iter().rfind(|set| !sets::is_in_future(set.name.taken)) else {
         let sentence = if sets.is_empty() {
@@ -81,7 +81,7 @@ fn newest(sets: &[SetEntry], ctx: &Context, report: &mut Report) {
         } else {
             "Every backup has a date in the future, so their age is unknown."
         };
-        // The installation starts nexus-health before it takes the first backup.
+        // The installation starts nexus-health before it makes the first backup.
         report.found(Finding::critical("backup-age", sentence, advice).patient(2));
         return;
     };
@@ -93,7 +93,8 @@ fn newest(sets: &[SetEntry], ctx: &Context, report: &mut Report) {
 
 /// Reports the result of the newest restore test, and how long ago a set was proven.
 fn proven(sets: &[SetEntry], ctx: &Context, report: &mut Report) {
-    let advice = "Have it proven: systemctl start nexus-restore-test; why it was not: journalctl -u nexus-restore-test";
+    let advice =
+        "Prove one: systemctl start nexus-restore-test; see why none was: journalctl -u nexus-restore-test";
     let mut verdicts = Vec::new();
     for set in sets.iter().rev() {
         match proof::read(&ctx.args.proofs_dir, set.name) {
@@ -134,11 +135,11 @@ fn proven(sets: &[SetEntry], ctx: &Context, report: &mut Report) {
 fn last_run(directory: &BackupDirectory, is_running: bool) -> Finding {
     let id = "backup-last";
     match (directory.newest_failed(), is_running) {
-        (false, _) => Finding::ok(id, "The last backup that was begun is complete."),
-        (true, true) => Finding::ok(id, "A backup is being taken."),
+        (false, _) => Finding::ok(id, "The last backup is complete."),
+        (true, true) => Finding::ok(id, "A backup is running."),
         (true, false) => Finding::warning(
             id,
-            "The last backup that was begun was not completed.",
+            "The last backup did not complete.",
             "See why: journalctl -u nexus-backup; try again: systemctl start nexus-backup",
         ),
     }

@@ -8,10 +8,10 @@ use nexus_backup_set::rotation::{Known, missing_from_newest, missing_rows, missi
 
 use crate::finding::Finding;
 
-/// How many seconds a clock may have been ahead of a clock that was set since.
+/// The seconds by which a clock may have been ahead before it was corrected.
 const AHEAD: f64 = 3600.0;
 
-/// Whether the directory is the one that sets were written to.
+/// Reports whether the directory is the one that sets were written to.
 pub(super) fn home(homes: &Homes, directory: &BackupDirectory) -> Finding {
     let id = "backup-directory";
     match homes.require(directory) {
@@ -24,7 +24,7 @@ pub(super) fn home(homes: &Homes, directory: &BackupDirectory) -> Finding {
     }
 }
 
-/// Whether the newest set holds as much as those before it.
+/// Reports whether the newest set holds as much as those before it.
 pub(super) fn rows(names: &[SetName], known: &Known) -> Finding {
     let id = "backup-rows";
     let (Some(newest), Some(measure)) = (names.last(), missing_from_newest(names, known)) else {
@@ -35,12 +35,12 @@ pub(super) fn rows(names: &[SetName], known: &Known) -> Finding {
     sentence.replace_range(..1, "S");
     Finding::critical(
         id,
-        format!("{sentence}. No set that holds them is rotated away."),
+        format!("{sentence}. Rotation keeps every set that holds them."),
         missing_rows_advice(measure),
     )
 }
 
-/// Whether the newest set has a possible date.
+/// Reports whether the date of the newest set is possible.
 pub(super) fn date(sets: &[SetEntry]) -> Finding {
     let id = "backup-clock";
     match sets.last().filter(|set| is_in_future(set.name.taken)) {
@@ -48,13 +48,13 @@ pub(super) fn date(sets: &[SetEntry]) -> Finding {
         Some(set) => Finding::warning(
             id,
             format!("The date of the newest backup, {}, is in the future.", set.name),
-            "The clock was wrong then, or it is now: timedatectl; then take one with the right date: systemctl start \
+            "The clock was wrong then, or it is now: timedatectl; then make one with the right date: systemctl start \
              nexus-backup",
         ),
     }
 }
 
-/// Whether no correct clock can have shown this time yet.
+/// Returns whether `at` is later than a correct clock can show.
 pub(super) fn is_in_future(at: Timestamp) -> bool {
     at.duration_since(Timestamp::now()).as_secs_f64() > AHEAD
 }

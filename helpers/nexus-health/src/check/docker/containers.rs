@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::finding::Finding;
 
-/// Restarts are counted over this time.
+/// The time over which restarts count.
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A container of the stack, as nexus-docker describes it.
@@ -89,7 +89,7 @@ pub(super) fn states(containers: &[Container], wants_proxy: bool) -> Finding {
         let is_of_stack = STACK.iter().any(|(name, _)| *name == service);
         if is_of_stack { &mut of_stack } else { &mut others }.push(sentence);
     }
-    let sentence = format!("Of the containers, {}.", [of_stack.as_slice(), &others].concat().join(", "));
+    let sentence = format!("{}.", [of_stack.as_slice(), &others].concat().join(", "));
     let advice = |unit| format!("See: docker ps --all; bring them up: systemctl reload-or-restart {unit}");
     match (of_stack.is_empty(), others.is_empty()) {
         (true, true) => Finding::ok(id, "All containers run."),
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_missing_container_is_critical() {
         let finding = states(&[container("")], false);
-        assert_eq!(finding.sentence, "Of the containers, nexus-redis does not exist.");
+        assert_eq!(finding.sentence, "nexus-redis does not exist.");
     }
 
     #[test]
@@ -263,11 +263,11 @@ mod tests {
         let grafana = named("nexus-grafana", "grafana", "exited");
         let finding = states(&[postgres.clone(), redis("running"), grafana.clone()], false);
         assert_eq!(finding.level, FindingLevel::Warning);
-        assert_eq!(finding.sentence, "Of the containers, nexus-grafana is exited.");
+        assert_eq!(finding.sentence, "nexus-grafana is exited.");
         assert!(finding.advice.ends_with("nexus-metrics"));
         let finding = states(&[postgres.clone(), redis("exited"), grafana], false);
         assert_eq!(finding.level, FindingLevel::Critical);
-        assert_eq!(finding.sentence, "Of the containers, nexus-redis is exited, nexus-grafana is exited.");
+        assert_eq!(finding.sentence, "nexus-redis is exited, nexus-grafana is exited.");
         let finding = states(&[postgres, redis("running")], true);
         assert_eq!((finding.level, finding.advice.ends_with("nexus-proxy")), (FindingLevel::Warning, true));
     }

@@ -42,7 +42,7 @@ fn exposure(daemon: &Daemon, publishes: bool) -> Finding {
     if daemon.warnings.iter().any(|warning| warning.contains("API is accessible")) {
         return Finding::critical(
             id,
-            "Docker's API is open on the network, and with it root on this machine.",
+            "Docker's API is open on the network, and gives root on this machine to anyone there.",
             "Remove -H tcp://… from the daemon's options, then systemctl restart docker",
         );
     }
@@ -67,7 +67,7 @@ fn replaced(daemon: &Daemon, containers: &[Container]) -> Finding {
         .map(|container| container.name.as_str())
         .collect();
     if others.is_empty() {
-        return Finding::ok(id, "The running images are those that their names stand for.");
+        return Finding::ok(id, "No image was replaced since its container started.");
     }
     Finding::warning(
         id,

@@ -22,7 +22,7 @@ const LONGEST: usize = 1 << 20;
 /// Docker itself and the images are checked in every nth run.
 const SELDOM: u32 = 6;
 
-/// Kept between checks.
+/// The state between two checks.
 #[derive(Default)]
 pub(crate) struct Docker {
     runs: u32,
@@ -62,7 +62,7 @@ impl Check for Docker {
                 report.found(Finding::unknown(
                     "containers",
                     sentence,
-                    "Is nexus-docker of the same version?",
+                    "Check that nexus-docker has the same version",
                 ));
             }
         }

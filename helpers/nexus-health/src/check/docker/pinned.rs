@@ -6,7 +6,7 @@ use super::containers::Container;
 use crate::args::Args;
 use crate::finding::Finding;
 
-/// The shipped file, from source and from a package.
+/// The shipped compose file, installed from source and from a package.
 const COMPOSE: [&str; 2] =
     ["/usr/local/share/nexus/compose/docker-compose.yml", "/usr/share/nexus/compose/docker-compose.yml"];
 

@@ -7,7 +7,7 @@ pub(in crate::check) mod remote;
 use crate::context::{Check, Context};
 use crate::report::Report;
 
-/// Checks all of them.
+/// Checks the exposure.
 pub(crate) struct Exposure;
 
 impl Check for Exposure {

@@ -17,7 +17,7 @@ struct Disk {
     path: PathBuf,
 }
 
-/// Kept between checks: the growth.
+/// The state between two checks: the growth.
 #[derive(Default)]
 pub(super) struct Disks {
     growth: Option<Growth>,

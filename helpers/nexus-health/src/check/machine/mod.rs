@@ -11,7 +11,7 @@ mod temperature;
 use crate::context::{Check, Context};
 use crate::report::Report;
 
-/// Kept between checks.
+/// The state between two checks.
 #[derive(Default)]
 pub(crate) struct Machine {
     cpu: Option<cpu::Sample>,

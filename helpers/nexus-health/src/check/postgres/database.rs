@@ -1,4 +1,4 @@
-//! What changes slowly and costs more to check: size, dead rows, indexes, collations, pgvector, texts without a vector.
+//! Checks what changes slowly and costs more: size, dead rows, indexes, collations, pgvector, texts without a vector.
 
 use super::session::{Session, SessionError};
 use super::{bytes_in_words, embedding, emptied, in_words, others, unbuilt};
@@ -7,10 +7,10 @@ use crate::finding::{Finding, Metric};
 use crate::report::{Liveness, Report};
 
 /// The first pgvector whose VACUUM does not damage an HNSW index under concurrent writes (pgvector#988, #993).
-const SAFE: [u32; 3] = [0, 8, 4];
+const FIRST_SAFE: [u32; 3] = [0, 8, 4];
 
 /// Fewer dead rows than this do not count, however small the table.
-const MANY: &str = "10000";
+const LEAST_DEAD_ROWS: &str = "10000";
 
 const INVALID: &str = "\
 SELECT i.indexrelid::regclass::text FROM pg_catalog.pg_index i \
@@ -66,7 +66,7 @@ const PARTS: [Part; 8] = [
     dead_rows,
 ];
 
-/// The query that the server refused. The check of the server reports that it does not answer at all.
+/// Reports a query that the server refused. The check of the server reports that it does not answer at all.
 fn complete(refused: &[SessionError]) -> Finding {
     match refused.iter().find(|error| error.liveness == Liveness::Busy) {
         None => Finding::ok("database", "Every query about the database succeeded."),
@@ -119,7 +119,7 @@ fn is_safe(version: &str) -> bool {
         |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
     let mut parts: Vec<u32> = version.split('.').map(number).collect();
     parts.resize(3, 0);
-    parts.as_slice() >= SAFE.as_slice()
+    parts.as_slice() >= FIRST_SAFE.as_slice()
 }
 
 fn size(session: &Session, report: &mut Report) -> Result<(), SessionError> {
@@ -139,7 +139,7 @@ fn dead_rows(session: &Session, ctx: &Context, report: &mut Report) -> Result<()
     let sql = format!(
         "SELECT relid::regclass::text, n_dead_tup::float8 / (n_dead_tup + n_live_tup), \
          coalesce(extract(epoch FROM clock_timestamp() - greatest(last_autovacuum, last_vacuum)), -1)::float8 \
-         FROM pg_catalog.pg_stat_user_tables WHERE n_dead_tup > {MANY} ORDER BY 2 DESC LIMIT 1"
+         FROM pg_catalog.pg_stat_user_tables WHERE n_dead_tup > {LEAST_DEAD_ROWS} ORDER BY 2 DESC LIMIT 1"
     );
     let rows = session.rows(&sql)?;
     let (share, sentence) = match rows.first() {
@@ -156,7 +156,7 @@ fn dead_rows(session: &Session, ctx: &Context, report: &mut Report) -> Result<()
     };
     report.metric(Metric::one(
         "postgres_dead_rows_ratio",
-        "Dead rows of the table that has the most.",
+        "Share of dead rows in the table with the largest share.",
         share,
     ));
     let advice =

@@ -6,8 +6,8 @@ use crate::context::Context;
 use crate::finding::{Finding, Metric};
 use crate::report::Report;
 
-/// An older database has no queue.
-const IS_THERE: &str = "SELECT pg_catalog.to_regclass('nexus_memory.embedding_queue') IS NOT NULL";
+/// Whether the queue exists; an older database has none.
+const QUEUE_EXISTS: &str = "SELECT pg_catalog.to_regclass('nexus_memory.embedding_queue') IS NOT NULL";
 
 const QUEUE: &str = "\
 SELECT count(*) FILTER (WHERE state = 'waiting')::float8, count(*) FILTER (WHERE state = 'failed')::float8, \
@@ -18,14 +18,14 @@ FROM nexus_memory.embedding_queue";
 #[derive(Clone, Copy, Debug)]
 struct Queue {
     waiting: f64,
-    /// Texts that are not tried again.
+    /// Texts that nexus-embed does not try again.
     failed: f64,
     /// The longest wait in seconds.
     oldest: f64,
 }
 
 pub(super) fn check(session: &Session, ctx: &Context, report: &mut Report) -> Result<(), SessionError> {
-    if !session.rows(IS_THERE)?.first().is_some_and(|row| row.get(0)) {
+    if !session.rows(QUEUE_EXISTS)?.first().is_some_and(|row| row.get(0)) {
         return Ok(());
     }
     if let Some(row) = session.rows(QUEUE)?.first() {
@@ -57,11 +57,11 @@ fn judge(queue: Queue, ctx: &Context, report: &mut Report) {
         advice,
     ));
     report.found(if failed < 1.0 {
-        Finding::ok("embedding-failed", "Every text has got its vector or waits for it.")
+        Finding::ok("embedding-failed", "Every text has its vector or waits for it.")
     } else {
         Finding::warning(
             "embedding-failed",
-            format!("The vectors of {failed} texts could not be made, and are not tried again."),
+            format!("nexus-embed could not make the vectors of {failed} texts, and does not try them again."),
             "See why: SELECT episode_id, last_error FROM nexus_memory.embedding_queue WHERE state = 'failed'; try again: \
              UPDATE nexus_memory.embedding_queue SET state = 'waiting', attempts = 0, next_try_at = now() WHERE state = 'failed'",
         )

@@ -17,7 +17,7 @@ use crate::report::Report;
 const MOST: u64 = 200_000;
 
 /// The planner's estimate of the rows; less than 0 if it has none, no row if the table does not exist.
-const BELIEVED: &str = "SELECT reltuples::float8 FROM pg_catalog.pg_class \
+const ESTIMATE: &str = "SELECT reltuples::float8 FROM pg_catalog.pg_class \
 WHERE oid = pg_catalog.to_regclass('nexus_memory.zep_episodic_memory')";
 
 pub(super) fn check(session: &Session, ctx: &Context, report: &mut Report) -> Result<(), SessionError> {
@@ -40,22 +40,22 @@ fn reference(ctx: &Context) -> Outcome<Option<(SetName, Size, u64)>> {
 
 /// The number of episodes, up to `enough`. A low estimate of the planner may be out of date.
 fn episodes(session: &Session, enough: u64) -> Result<u64, SessionError> {
-    let Some(row) = session.rows(BELIEVED)?.into_iter().next() else { return Ok(0) };
+    let Some(row) = session.rows(ESTIMATE)?.into_iter().next() else { return Ok(0) };
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a count; below zero is none"
     )]
-    let believed = row.get::<_, f64>(0) as u64;
-    if believed >= enough {
-        return Ok(believed);
+    let estimate = row.get::<_, f64>(0) as u64;
+    if estimate >= enough {
+        return Ok(estimate);
     }
     let sql = format!(
         "SELECT count(*) FROM (SELECT FROM nexus_memory.zep_episodic_memory LIMIT {}) AS counted",
         enough.min(MOST)
     );
     let counted = session.rows(&sql)?.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs());
-    Ok(if counted < MOST { counted } else { believed.max(counted) })
+    Ok(if counted < MOST { counted } else { estimate.max(counted) })
 }
 
 fn finding(set: SetName, before: Size, now: Size) -> Finding {

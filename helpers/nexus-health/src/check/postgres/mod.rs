@@ -32,7 +32,7 @@ SELECT \
  current_setting('data_directory')";
 
 /// The transaction IDs available before wraparound (PostgreSQL manual, "Preventing Transaction ID Wraparound Failures").
-const NUMBERS: f64 = 2_147_483_648.0;
+const TRANSACTION_IDS: f64 = 2_147_483_648.0;
 
 /// Opens a new connection in every run, because that is half of the check.
 pub(crate) struct Postgres;
@@ -132,14 +132,14 @@ fn log_and_numbers(wal: f64, idle_slots: f64, age: f64, ctx: &Context, report: &
     }
     let advice = "See what holds it back: SELECT * FROM pg_replication_slots; SELECT * FROM pg_stat_archiver";
     report.found(Finding::measured("postgres-wal", wal, ctx.args.thresholds.pg_wal, sentence, advice));
-    let share = age / NUMBERS;
+    let share = age / TRANSACTION_IDS;
     report.metric(Metric::one(
         "postgres_wraparound_ratio",
-        "Transaction numbers used up, of all there are.",
+        "Share of the transaction IDs used since the oldest row was frozen.",
         share,
     ));
     let sentence =
-        format!("{:.0} % of the transaction numbers are used up since the last freeze.", share * 100.0);
+        format!("{:.0} % of the transaction IDs are used up since the oldest row was frozen.", share * 100.0);
     let advice = "Autovacuum should have frozen old rows: look for old transactions, then run VACUUM FREEZE";
     let limits = ctx.args.thresholds.pg_wraparound;
     report.found(Finding::measured("postgres-wraparound", share, limits, sentence, advice));

@@ -18,7 +18,7 @@ use crate::report::Liveness;
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// The limits of the session: it neither waits for locks nor runs for long.
-const MODEST: &str =
+const SESSION_SETTINGS: &str =
     "SET statement_timeout = '4s'; SET lock_timeout = '1s'; SET default_transaction_read_only = on";
 
 /// An open session.
@@ -53,7 +53,7 @@ impl Session {
             Err(_) => return Err(SessionError::timed_out()),
         };
         let session = Self { client, runtime };
-        session.wait(session.client.batch_execute(MODEST))?;
+        session.wait(session.client.batch_execute(SESSION_SETTINGS))?;
         Ok(session)
     }
 
@@ -73,7 +73,7 @@ impl Session {
     ) -> Result<T, SessionError> {
         match self.runtime.block_on(async { tokio::time::timeout(LIMIT, reply).await }) {
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(error)) => Err(SessionError::because(&from_client("asking PostgreSQL", &error))),
+            Ok(Err(error)) => Err(SessionError::because(&from_client("querying PostgreSQL", &error))),
             Err(_) => Err(SessionError::timed_out()),
         }
     }

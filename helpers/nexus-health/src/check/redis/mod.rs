@@ -11,13 +11,13 @@ use crate::report::{Fact, Liveness, Report};
 use connection::{Connection, ConnectionError};
 use info::Info;
 
-/// Evictions are counted over this time.
+/// The time over which evictions count.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Kept between checks.
+/// The state between two checks.
 #[derive(Default)]
 pub(crate) struct Redis {
-    /// When how many keys had been evicted, the oldest an hour ago.
+    /// The number of evicted keys at times of the last hour, oldest first.
     evicted: Vec<(Instant, u64)>,
     /// How often Redis had forked when its last snapshot had succeeded.
     forks: Option<u64>,

@@ -87,7 +87,7 @@ fn failed(snapshot: &UnitSnapshot) -> Finding {
 fn disabled(snapshot: &UnitSnapshot) -> Finding {
     let disabled: Vec<&str> = snapshot.in_state(&["disabled"]).filter(|name| NEEDED.contains(name)).collect();
     match disabled.as_slice() {
-        [] => Finding::ok("units-disabled", "All units that must be enabled are."),
+        [] => Finding::ok("units-disabled", "All required units are enabled."),
         names => Finding::warning(
             "units-disabled",
             format!("Disabled, so not started at boot: {}.", names.join(", ")),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_that_starts_for_ever_is_said() {
+    fn a_stack_that_never_finishes_starting_is_reported() {
         let level = |tries, minutes: u64| {
             stack(true, StackState::Changing, Some((tries, Duration::from_secs(minutes * 60)))).level
         };

@@ -102,7 +102,7 @@ pub(super) fn read() -> zbus::Result<UnitSnapshot> {
             }
             (name, "inactive") if name.ends_with(".socket") => {
                 let socket = proxy(&connection, unit.path.as_str(), "Unit")?;
-                // Only checked when it was due to start, not before.
+                // systemd evaluates the condition at the start; 0 means that no start was due yet.
                 let (is_met, at): (bool, u64) =
                     (socket.get_property("ConditionResult")?, socket.get_property("ConditionTimestamp")?);
                 if at != 0 && !is_met {
@@ -121,7 +121,7 @@ pub(super) fn read() -> zbus::Result<UnitSnapshot> {
     Ok(snapshot)
 }
 
-/// Notes the time until the next run; not while the job runs, which has no next run yet.
+/// Notes the time until the next run. A timer whose job runs has no next run yet and is left out.
 fn note_next_run(
     connection: &Connection,
     timer: &Unit,

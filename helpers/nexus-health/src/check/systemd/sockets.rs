@@ -41,8 +41,8 @@ pub(super) fn check(snapshot: &UnitSnapshot, is_wanted: bool, listening: &Listen
     Finding::critical("sockets", sentence, advice).patient(2)
 }
 
-/// Whether a socket has failed and its port is free, so that a start helps. A list from before the failure does not show
-/// that, and after a failed start there is no other try for an hour.
+/// Returns whether a socket has failed and its port is free, so that a start helps. A list from before the failure does not
+/// count: if a start fails, the next try is an hour later.
 pub(super) fn can_start(snapshot: &UnitSnapshot, listening: &Listening) -> bool {
     let enabled: Vec<&str> = snapshot.in_state(&["enabled"]).collect();
     let is_listed =
@@ -50,8 +50,8 @@ pub(super) fn can_start(snapshot: &UnitSnapshot, listening: &Listening) -> bool 
     snapshot.failed_sockets.iter().any(is_listed) && holder(snapshot, listening).is_none()
 }
 
-/// The program that listens on the address of a failed socket. A list from before the failure may show the socket
-/// itself.
+/// Returns the program that listens on the address of a failed socket. A list from before the failure does not count, because
+/// it may show the socket itself.
 fn holder<'a>(snapshot: &UnitSnapshot, listening: &'a Listening) -> Option<&'a Listener> {
     let failed = snapshot.failed_sockets.iter().filter(|socket| listening.at > socket.at);
     let wanted = failed.flat_map(|socket| &socket.addresses).filter_map(|address| address.parse().ok());

@@ -31,7 +31,7 @@ pub(super) fn without_next_run(snapshot: &UnitSnapshot, is_wanted: bool) -> Find
     }
 }
 
-/// The timers whose next run is later than their calendar allows, and how far away it is.
+/// Returns the timers whose next run is later than their calendar allows, and the time until it.
 pub(super) fn late_ones(snapshot: &UnitSnapshot) -> Vec<(&str, Duration)> {
     let is_late = |(name, next): &(&str, Duration)| {
         CALENDARS.iter().any(|(timer, longest)| timer == name && next > longest)
@@ -59,7 +59,7 @@ pub(super) fn late(snapshot: &UnitSnapshot) -> Finding {
     )
 }
 
-/// Enabled units that were stopped by hand or by an interrupted upgrade. Sockets, and the timers that
+/// Reports enabled units that were stopped by hand or by an interrupted upgrade. Sockets, and the timers that
 /// [`without_next_run`] names, are separate findings.
 pub(super) fn stopped(snapshot: &UnitSnapshot, is_wanted: bool) -> Finding {
     let id = "units-stopped";
