@@ -116,7 +116,7 @@ impl Args {
             (None, None) if self.test => Ok(Task::Test { is_queued: self.queue }),
             (None, None) => Err(Failure::new(
                 Exit::Usage,
-                "no unit and none of --over, --health, --retry and --test was given",
+                "nothing to do: expected a unit, --over, --health, --retry or --test",
             )
             .advise("See: nexus-alert --help")),
         }

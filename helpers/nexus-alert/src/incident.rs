@@ -107,7 +107,7 @@ impl Incident {
     }
 
     /// Returns an incident whose file was damaged, for the reason `why`. Nobody knows which messages were sent, so the
-    /// next look sends one, as a reminder or as the end.
+    /// next check sends one, as a reminder or as the end.
     pub(crate) fn recovered(subject: Subject, why: &str, now: Timestamp) -> Self {
         let lines = vec![format!("(its record was damaged: {why})")];
         let mut incident = Self::new(subject, Details { lines, ..Details::default() }, now);

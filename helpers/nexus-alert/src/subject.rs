@@ -51,7 +51,7 @@ impl FromStr for Subject {
         if unit.as_str() == text {
             Ok(Self::Unit(unit))
         } else {
-            Err(format!("{text} is no subject of an incident"))
+            Err(format!("{text} is not the subject of an incident"))
         }
     }
 }

@@ -1,9 +1,9 @@
-//! What a person sees of nexus-alert on the command line: help, refusals, exit codes.
+//! The command line of nexus-alert: help, errors, exit codes.
 
 #[test]
-fn what_a_person_sees() {
+fn the_command_line_matches_its_golden_files() {
     let cases = trycmd::TestCases::new();
-    // Whatever machine this runs on, it has no settings and no width of its own.
+    // The result must not depend on the machine's settings or its terminal.
     cases
         .env("NEXUS_SETTINGS", "/nonexistent")
         .env("NEXUS_CREDENTIALS", "/nonexistent")

@@ -15,7 +15,7 @@ use crate::unit::UnitName;
 /// # Errors
 /// Unavailable (69) when systemd does not answer, Usage (64) when there is no such unit.
 pub(super) fn state(unit: &UnitName) -> Result<UnitState> {
-    let doing = || format!("asking systemd about {unit}");
+    let doing = || format!("querying systemd about {unit}");
     let Properties { load, active, result, exit, entered } = read(unit).or_fail(Exit::Unavailable, doing)?;
     if load == "not-found" {
         return Err(Failure::new(Exit::Usage, doing())
