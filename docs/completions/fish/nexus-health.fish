@@ -1,8 +1,8 @@
 complete -c nexus-health -l note-ports -d 'Write the addresses that programs listen on into FILE, and nothing else; nexus-health-ports.service uses it' -r -F
 complete -c nexus-health -l interval -d 'Time between two rounds of checks, 1s to 1h' -r
-complete -c nexus-health -l heal -d 'Repair what can be repaired without losing data: on or off' -r -f -a "on\t'Yes'
+complete -c nexus-health -l heal -d 'Make the repairs that cannot lose data: on or off' -r -f -a "on\t'Yes'
 off\t'No'"
-complete -c nexus-health -l heal-per-hour -d 'How often within an hour the same thing is repaired, 1 to 60' -r
+complete -c nexus-health -l heal-per-hour -d 'The most repairs of the same thing within an hour, 1 to 60' -r
 complete -c nexus-health -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
 complete -c nexus-health -l pg-port -d 'Port (part of the socket\'s name too)' -r
 complete -c nexus-health -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
@@ -36,13 +36,13 @@ complete -c nexus-health -l disk -d 'Bytes in use of a file system: database, ba
 complete -c nexus-health -l inodes -d 'Files in use of a file system that has a limit' -r
 complete -c nexus-health -l until-full -d 'Time until a file system is full, at the growth of the last weeks' -r
 complete -c nexus-health -l pg-round-trip -d 'Time that PostgreSQL takes to answer the smallest query' -r
-complete -c nexus-health -l pg-connections -d 'Connections in use, of those that programs may use' -r
+complete -c nexus-health -l pg-connections -d 'Share of the connections in use, of those that programs may use' -r
 complete -c nexus-health -l pg-transaction -d 'Age of the oldest transaction of a program' -r
 complete -c nexus-health -l pg-lock -d 'Time for which a session has been waiting for a lock' -r
 complete -c nexus-health -l pg-wal -d 'Size of the write-ahead log' -r
-complete -c nexus-health -l pg-dead-rows -d 'Dead rows of a table, of all it has; tables with less than ten thousand do not count' -r
-complete -c nexus-health -l pg-wraparound -d 'Transaction numbers used up since the oldest row was frozen, of all there are' -r
-complete -c nexus-health -l redis-memory -d 'Memory of Redis in use, of NEXUS_REDIS_MAXMEMORY' -r
+complete -c nexus-health -l pg-dead-rows -d 'Share of dead rows in a table that has more than ten thousand of them' -r
+complete -c nexus-health -l pg-wraparound -d 'Share of the transaction IDs used since the oldest row was frozen' -r
+complete -c nexus-health -l redis-memory -d 'Share of NEXUS_REDIS_MAXMEMORY that Redis uses' -r
 complete -c nexus-health -l redis-evictions -d 'Keys that Redis has evicted within an hour because its memory was full' -r
 complete -c nexus-health -l backup-age -d 'Age of the newest complete backup set' -r
 complete -c nexus-health -l proof-age -d 'Age of the newest backup set that a restore has proven' -r
