@@ -1,7 +1,7 @@
-# The image cache. KEY is a digest of the recipe, so a changed recipe makes a new image:
+# The image cache. KEY is made of the recipe, so a changed recipe makes a new image:
 #   $cache/KEY/root      the machine's disk
-#   $cache/KEY/from      the source of its container images: registry or stand-in
-#   $cache/KEY/summary   the same as text; written last and removed first, so an image without it is incomplete
+#   $cache/KEY/from      where its container images came from: registry or stand-in
+#   $cache/KEY/summary   the same in words; written last and removed first, so an image without it is no image
 # shellcheck shell=bash
 
 : "${here:?}" "${cache:?}" "${images_from:?}"
@@ -27,12 +27,12 @@ image_status() {
 	fi
 }
 
-# Whether the cache has it, from the wanted source.
+# True when the cache has it, from where the person wants it.
 image_is_made() {
 	[[ -e $1/summary && ($images_from == auto || $images_from == "$(cat "$1/from")") ]]
 }
 
-# hold_image: makes the image if needed, and keeps it while descriptor 9 is open.
+# hold_image: the image exists, and stays while descriptor 9 is open.
 hold_image() {
 	local image
 	image=$(image_directory)
@@ -50,15 +50,15 @@ lock_image() {
 	mkdir -p "$cache"
 	exec 9>"$cache/.lock"
 	flock --nonblock "$1" 9 || {
-		say "waiting for another command that uses the image"
+		say "waiting for another command on the image"
 		flock "$1" 9
 	}
 }
 
-# build_image AGAIN: makes the image. AGAIN is empty, or --again to rebuild it.
+# build_image AGAIN: AGAIN is --again to make it anew, or empty.
 build_image() {
 	local image again=$1
-	[[ -z $again || $again == --again ]] || usage_error "unknown option '$again' of build"
+	[[ -z $again || $again == --again ]] || usage_error "'build' does not understand '$again'"
 	image=$(image_directory)
 	lock_image --exclusive
 	if [[ -z $again ]] && image_is_made "$image"; then
@@ -71,7 +71,7 @@ build_image() {
 	cat "$image/summary"
 }
 
-# Prints the jobs of a build. Each runs in its own cage, so that no process outlives a killed build.
+# The jobs of a build; each runs in a cage of its own, so that nothing of a killed build lives on.
 build_cages() {
 	local stand_in
 	while read -r _ stand_in; do echo "build.$stand_in"; done < <(container_images)
@@ -79,7 +79,7 @@ build_cages() {
 	echo build.boot
 }
 
-# Prints the container images of the compose file, "NAME STAND-IN" a line.
+# The container images that the compose file names: "NAME STAND-IN" a line.
 container_images() { grep -v '^#' "$here/image/container-images"; }
 
 end_build_jobs() {
@@ -87,7 +87,7 @@ end_build_jobs() {
 	for cage in $(build_cages); do cage_kill "$cage"; done
 }
 
-# Removes the summary first: without it the image counts as incomplete.
+# Its summary first: without, it counts as not made.
 remove_image() {
 	rm -f "$1/summary"
 	rm -rf --one-file-system "$1"
@@ -115,7 +115,7 @@ make_image() {
 		fi
 	done < <(container_images)
 
-	# The images first: a registry refuses within seconds, while the machine takes a minute.
+	# The images first: a registry that refuses is known in seconds, the machine in a minute.
 	for cage in $(build_cages); do
 		if [[ ${job[$cage]-} ]]; then finish_job "$cage"; fi
 	done
@@ -131,7 +131,7 @@ make_image() {
 	trap - EXIT INT TERM HUP
 
 	remove_image "$image"
-	# Keeps one more, the last that was used, because two checkouts may need different ones.
+	# One is kept beside it, the last that was used: two checkouts may need different ones.
 	find "$cache" -mindepth 1 -maxdepth 1 -type d -regex '.*/[0-9a-f]+' -printf '%T@ %p\n' | sort -rn | cut -d' ' -f2- | tail -n +2 |
 		while read -r old; do remove_image "$old"; done
 	mkdir "$image"
@@ -143,8 +143,8 @@ make_image() {
 	say "built in $((SECONDS - begun)) s: $image"
 }
 
-# start_job CAGE COMMAND...: runs it in the background, as ${job[CAGE]}. A PID namespace ends it and its children with
-# this script, even after SIGKILL.
+# start_job CAGE COMMAND...: in the background, as ${job[CAGE]}, with a process namespace too, so that it and all it
+# starts end when this script does, even by SIGKILL.
 start_job() {
 	local cage=$1
 	shift
@@ -156,12 +156,12 @@ start_job() {
 finish_job() {
 	wait "${job[$1]}" || {
 		tail -n 15 "$part/$1.log" >&2
-		die "the job '$1' of the image failed; its last messages are above, all of them in $part/$1.log; mend it and build again"
+		die "the job '$1' of the image failed; its last words are above, all of them in $part/$1.log; mend it and build again"
 	}
 	say "$1 is done after $((SECONDS - begun)) s"
 }
 
-# Removes what must differ between machines, and the journal of the build.
+# What must differ from machine to machine, and what the build wrote to the journal.
 forget_first_boot() {
 	: >"$1/etc/machine-id"
 	rm -rf "$1"/var/log/journal/* "$1"/var/lib/docker/engine-id "$1"/var/lib/systemd/random-seed "$1"/var/tmp/* \

@@ -1,9 +1,9 @@
-# Chooses an image's sources: a Debian mirror, and an image registry or stand-ins.
+# Where an image is made from: a Debian mirror, and an image registry or stand-ins.
 # shellcheck shell=bash
 
 : "${here:?}" "${images_from:?}"
 
-# debian_mirror SCRATCH: prints the mirror that this host's apt uses for Debian, if it has the suites, else Debian's own.
+# debian_mirror SCRATCH: the mirror this host's apt uses for Debian, if it has what we need.
 debian_mirror() {
 	local mirror release
 	while read -r mirror release _; do
@@ -17,7 +17,7 @@ debian_mirror() {
 	echo http://deb.debian.org/debian
 }
 
-# Prints one-line and deb822 sources as apt reads them, "URI SUITE COMPONENT" a line.
+# One-line and deb822 sources alike, as apt reads them: "URI SUITE COMPONENT" a line.
 apt_sources() {
 	# shellcheck disable=SC2016 # apt expands these
 	apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
@@ -45,7 +45,7 @@ where_images_come_from() {
 	esac
 }
 
-# 401 only asks for a login, which pulling public images does not need.
+# 401 is the registry's way to say "here I am, but who are you"; pulling public images needs no more.
 registry_answers() {
 	local code
 	code=$(curl --silent --head --max-time 5 --output /dev/null --write-out '%{http_code}' \
@@ -53,7 +53,7 @@ registry_answers() {
 	[[ $code == 200 || $code == 401 ]]
 }
 
-# load_container_image PART FROM NAME STAND-IN: loads the job's result in the directory PART into the booted machine's Docker.
+# load_container_image PART FROM NAME STAND-IN: what its job left in the directory PART, into the booted machine's Docker.
 load_container_image() {
 	local part=$1 from=$2 name=$3 stand_in=$4 changes=() line
 	if [[ $from == registry ]]; then
@@ -67,12 +67,12 @@ load_container_image() {
 		rm -rf --one-file-system "${part:?}/$stand_in"
 	fi
 	inside build.boot docker image inspect "$name" </dev/null >/dev/null ||
-		die "the container image $name is missing after loading it: see $part/build.boot.log"
+		die "the container image $name is not there after loading it: see $part/build.boot.log"
 }
 
 stand_in_reason='built from Debian forky packages, because no image registry answered'
 
-# summary FROM: prints the last line of a build.
+# summary FROM: the build's closing line.
 summary() {
 	local names
 	names=$(container_images | cut -d' ' -f1 | paste -sd, | sed 's/,/, /g')

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Executes the server as the user redis. Behaves like the official image's script where NEXUS relies on it.
+# Become the server, as the user redis. It keeps the promises of the official image's script that NEXUS relies on.
 
 set -eu
 
@@ -13,7 +13,7 @@ if [ "$1" = redis-server ] && [ "$(id -u)" = 0 ]; then
 	exec setpriv --reuid=redis --regid=redis --init-groups -- "$0" "$@"
 fi
 
-# Only redis can read what it writes, unless the container has set a umask.
+# What it writes is for itself alone, unless the container asked for something else.
 if [ "$(umask)" = 0022 ]; then umask 0077; fi
 
 exec "$@"

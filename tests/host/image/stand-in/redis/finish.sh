@@ -1,5 +1,5 @@
 #!/bin/sh
-# finish.sh ROOT: makes the directories of the official image, and removes Debian's configuration.
+# finish.sh ROOT: the directories that the official image has, and nothing of Debian's own set-up.
 
 set -eu
 install -d -m 755 -o 999 -g 1000 "$1/data"

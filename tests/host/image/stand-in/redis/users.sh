@@ -1,5 +1,5 @@
 #!/bin/sh
-# users.sh ROOT: creates the official image's user, before Debian's package creates its own.
+# users.sh ROOT: the official image's user, before Debian's package makes one of its own.
 # Written by hand, because forky's smallest Debian has no useradd.
 
 set -eu
