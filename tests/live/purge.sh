@@ -93,6 +93,26 @@ by_hand() {
 	same "ids and tags in the ledger" "$(grep -cE "$id|\"t7\"|\"other\"" "$ledger")" 0
 }
 
+# The file of a rewrite that began before a copy was deleted may hold it. Redis's child stands still until the copy is gone.
+a_rewrite_in_progress_is_followed_by_another() {
+	local id purge
+	id=$(memory --command='SELECT episode_id FROM nexus_memory.zep_episodic_memory LIMIT 1')
+	redis SET "episode:$id" copy >/dev/null
+	# A second for each key, so that the child lives until it is stopped.
+	redis CONFIG SET rdb-key-save-delay 1000000 >/dev/null
+	redis BGREWRITEAOF >/dev/null
+	await 10 pkill --signal STOP --full '^redis-aof-rewrite'
+	redis CONFIG SET rdb-key-save-delay 0 >/dev/null
+	purge --episode "$id" >"$work/purged.json" &
+	purge=$!
+	await 30 copy_is_gone "$id"
+	pkill --signal CONT --full '^redis-aof-rewrite'
+	wait "$purge"
+	same "copies" "$(jq .copies "$work/purged.json")" 1
+	same "files with the copy" "$(docker exec nexus-redis sh -c "grep -l 'episode:$id' appendonlydir/*.base.*" | wc -l)" 0
+}
+copy_is_gone() { [[ $(redis EXISTS "episode:$1") == 0 ]]; }
+
 dry_run_writes_nothing() {
 	local before
 	before=$(sha256sum "$ledger")
@@ -370,6 +390,7 @@ begin_ledger 1
 fill
 check unit_forgets_by_type_and_age_for_every_agent
 check by_hand
+check a_rewrite_in_progress_is_followed_by_another
 check dry_run_writes_nothing
 begin_ledger 2
 check restored_set_forgets_again

@@ -91,26 +91,11 @@ impl Redis {
             return Ok(());
         }
         progress.doing("waiting for Redis to rewrite its append-only file");
-        let started: std::result::Result<redis::Value, _> =
-            redis::cmd("BGREWRITEAOF").query(&mut self.connection);
-        // A rewrite may be in progress already.
-        if let Err(error) = started
-            && !error.to_string().contains("already in progress")
-        {
-            return Err(failed(&self.doing, error));
+        // A rewrite that began before the keys were deleted may write them, so another one must follow it.
+        while !self.begin_rewrite()? {
+            self.wait_for_rewrite(progress, stop)?;
         }
-        loop {
-            stop.check()?;
-            progress.advance(0);
-            let state = self.persistence()?;
-            let is_busy = ["aof_rewrite_in_progress:1", "aof_rewrite_scheduled:1"]
-                .iter()
-                .any(|busy| state.contains(busy));
-            if !is_busy {
-                break;
-            }
-            thread::sleep(POLL_INTERVAL);
-        }
+        self.wait_for_rewrite(progress, stop)?;
         if self.persistence()?.contains("aof_last_bgrewrite_status:ok") {
             return Ok(());
         }
@@ -119,6 +104,30 @@ impl Redis {
                 "it could not rewrite its append-only file; the old file may still hold forgotten episodes",
             )
             .advise("See: docker logs nexus-redis. The next run tries again"))
+    }
+
+    /// Returns `false` if a rewrite is in progress already.
+    fn begin_rewrite(&mut self) -> Result<bool> {
+        match redis::cmd("BGREWRITEAOF").query::<redis::Value>(&mut self.connection) {
+            Ok(_) => Ok(true),
+            Err(error) if error.to_string().contains("already in progress") => Ok(false),
+            Err(error) => Err(failed(&self.doing, error)),
+        }
+    }
+
+    fn wait_for_rewrite(&mut self, progress: &Progress, stop: &Stop) -> Result<()> {
+        loop {
+            stop.check()?;
+            progress.advance(0);
+            let state = self.persistence()?;
+            if !["aof_rewrite_in_progress:1", "aof_rewrite_scheduled:1"]
+                .iter()
+                .any(|busy| state.contains(busy))
+            {
+                return Ok(());
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
     }
 
     fn persistence(&mut self) -> Result<String> {
