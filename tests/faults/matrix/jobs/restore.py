@@ -108,7 +108,7 @@ class Restore(Job):
             # After the swap it may fail only if it cannot report its success, or does not know it. On a closed terminal it cannot even
             # report that.
             closed = outcome.exit == IO_ERROR and outcome.what.startswith("closed")
-            if not closed and not any(words in outcome.said for words in ("standard output", "whether it was done is not known")):
+            if not closed and not any(words in outcome.said for words in ("standard output", "whether they were renamed is unknown")):
                 raise NotConverged(f"it failed after the swap: {outcome.said.strip()}")
 
     def converges(self, outcome):
