@@ -10,8 +10,8 @@ complete -c nexus-health -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-health -l redis-socket -d 'Socket of Redis' -r -F
 complete -c nexus-health -l docker-socket -d 'Socket of nexus-docker' -r -F
 complete -c nexus-health -l backup-dir -d 'Directory that holds the backup sets' -r -F
-complete -c nexus-health -l proofs-dir -d 'Directory of the proofs' -r -F
-complete -c nexus-health -l purge-ledger -d 'The ledger of rows that nexus-purge has forgotten; they do not count as missing' -r -F
+complete -c nexus-health -l proofs-dir -d 'Directory of the proofs that nexus-restore-test writes' -r -F
+complete -c nexus-health -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
 complete -c nexus-health -l purge-hourly -d 'The most episodes that programs may have forgotten within an hour, 0 to 1000000; people have no limit' -r
 complete -c nexus-health -l data-dir -d 'A directory on the file system that holds the database; with the default, nexus-health asks Docker for its data root' -r -F
 complete -c nexus-health -l keep-days -d 'Days to keep sets, 7 to 3650' -r

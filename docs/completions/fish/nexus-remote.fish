@@ -27,40 +27,40 @@ end
 complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -s V -l version -d 'Print version'
 complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -f -a "check" -d 'Check the settings, the token and the certificate\'s files'
-complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -f -a "open" -d 'Check, then let nexus-api listen for the proxy, and the kernel let the packets through'
-complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -f -a "close" -d 'Undo that'
-complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -f -a "note" -d 'Write down for nexus-health how old the token is, and until when the certificate is good'
+complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -f -a "open" -d 'Check, then make nexus-api listen for the proxy, and the kernel pass its packets'
+complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -f -a "close" -d 'Undo what open does'
+complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -f -a "note" -d 'Record for nexus-health the token\'s age and the certificate\'s validity'
 complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l by -d 'How other machines reach the memory: caddy, tailscale, or off' -r -f -a "off\t'Not at all'
-caddy\t'By Caddy, with TLS, on ports 80 and 443'
-tailscale\t'By Tailscale, with no open port'"
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l domain -d 'The name that leads here: of the Internet, or of a LAN, or an IPv4 address' -r
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l tls -d 'Where the certificate comes from: auto = an authority of the Internet; internal = one of this machine\'s own; files = /etc/nexus/tls/cert.pem and key.pem' -r -f -a "auto\t'From an authority that everybody trusts'
-internal\t'From Caddy\'s own'
-files\t'From files of a person\'s'"
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l allow -d 'Who is let in: addresses and networks (192.168.1.0/24, 2001:db8::/48), with blanks between. Empty = private networks, where this machine has no public address' -r
+caddy\t'Through Caddy, with TLS, on ports 80 and 443'
+tailscale\t'Through Tailscale, without an open port'"
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l domain -d 'This machine\'s DNS name, on the Internet or a LAN, or its IPv4 address' -r
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l tls -d 'Where the certificate comes from: auto = a public authority; internal = this machine\'s own authority; files = /etc/nexus/tls/cert.pem and key.pem' -r -f -a "auto\t'From a public authority'
+internal\t'From Caddy\'s own authority'
+files\t'From the owner\'s files'"
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l allow -d 'Who may connect: addresses and networks (192.168.1.0/24, 2001:db8::/48), separated by spaces. Empty = private networks, if this machine has no public address' -r
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l by -d 'How other machines reach the memory: caddy, tailscale, or off' -r -f -a "off\t'Not at all'
-caddy\t'By Caddy, with TLS, on ports 80 and 443'
-tailscale\t'By Tailscale, with no open port'"
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l domain -d 'The name that leads here: of the Internet, or of a LAN, or an IPv4 address' -r
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l tls -d 'Where the certificate comes from: auto = an authority of the Internet; internal = one of this machine\'s own; files = /etc/nexus/tls/cert.pem and key.pem' -r -f -a "auto\t'From an authority that everybody trusts'
-internal\t'From Caddy\'s own'
-files\t'From files of a person\'s'"
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l allow -d 'Who is let in: addresses and networks (192.168.1.0/24, 2001:db8::/48), with blanks between. Empty = private networks, where this machine has no public address' -r
+caddy\t'Through Caddy, with TLS, on ports 80 and 443'
+tailscale\t'Through Tailscale, without an open port'"
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l domain -d 'This machine\'s DNS name, on the Internet or a LAN, or its IPv4 address' -r
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l tls -d 'Where the certificate comes from: auto = a public authority; internal = this machine\'s own authority; files = /etc/nexus/tls/cert.pem and key.pem' -r -f -a "auto\t'From a public authority'
+internal\t'From Caddy\'s own authority'
+files\t'From the owner\'s files'"
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l allow -d 'Who may connect: addresses and networks (192.168.1.0/24, 2001:db8::/48), separated by spaces. Empty = private networks, if this machine has no public address' -r
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand close" -s h -l help -d 'Print help'
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l by -d 'How other machines reach the memory: caddy, tailscale, or off' -r -f -a "off\t'Not at all'
-caddy\t'By Caddy, with TLS, on ports 80 and 443'
-tailscale\t'By Tailscale, with no open port'"
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l domain -d 'The name that leads here: of the Internet, or of a LAN, or an IPv4 address' -r
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l tls -d 'Where the certificate comes from: auto = an authority of the Internet; internal = one of this machine\'s own; files = /etc/nexus/tls/cert.pem and key.pem' -r -f -a "auto\t'From an authority that everybody trusts'
-internal\t'From Caddy\'s own'
-files\t'From files of a person\'s'"
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l allow -d 'Who is let in: addresses and networks (192.168.1.0/24, 2001:db8::/48), with blanks between. Empty = private networks, where this machine has no public address' -r
+caddy\t'Through Caddy, with TLS, on ports 80 and 443'
+tailscale\t'Through Tailscale, without an open port'"
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l domain -d 'This machine\'s DNS name, on the Internet or a LAN, or its IPv4 address' -r
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l tls -d 'Where the certificate comes from: auto = a public authority; internal = this machine\'s own authority; files = /etc/nexus/tls/cert.pem and key.pem' -r -f -a "auto\t'From a public authority'
+internal\t'From Caddy\'s own authority'
+files\t'From the owner\'s files'"
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l allow -d 'Who may connect: addresses and networks (192.168.1.0/24, 2001:db8::/48), separated by spaces. Empty = private networks, if this machine has no public address' -r
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand help; and not __fish_seen_subcommand_from check open close note help" -f -a "check" -d 'Check the settings, the token and the certificate\'s files'
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand help; and not __fish_seen_subcommand_from check open close note help" -f -a "open" -d 'Check, then let nexus-api listen for the proxy, and the kernel let the packets through'
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand help; and not __fish_seen_subcommand_from check open close note help" -f -a "close" -d 'Undo that'
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand help; and not __fish_seen_subcommand_from check open close note help" -f -a "note" -d 'Write down for nexus-health how old the token is, and until when the certificate is good'
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand help; and not __fish_seen_subcommand_from check open close note help" -f -a "open" -d 'Check, then make nexus-api listen for the proxy, and the kernel pass its packets'
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand help; and not __fish_seen_subcommand_from check open close note help" -f -a "close" -d 'Undo what open does'
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand help; and not __fish_seen_subcommand_from check open close note help" -f -a "note" -d 'Record for nexus-health the token\'s age and the certificate\'s validity'
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand help; and not __fish_seen_subcommand_from check open close note help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -26,49 +26,49 @@ end
 
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -s h -l help -d 'Print help'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -s V -l version -d 'Print version'
-complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "list" -d 'Lists the sets: when, size, tables, rows, proven or not'
-complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "show" -d 'Says what is in a set'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "list" -d 'Lists the sets: time, size, tables, rows, proven or not'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "show" -d 'Shows what a set holds'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "verify" -d 'Checks that every file of a set is whole; needs no key'
-complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "apply" -d 'Restores a set beside the living database, compares every row, then swaps the two'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "apply" -d 'Restores a set beside the live database, compares every row, then swaps the two'
 complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "finish" -d 'Finishes an interrupted restore: its vector indexes, the purge ledger'
-complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "undo" -d 'Swaps back to the database that was kept'
-complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "drop-kept" -d 'Removes a database that was kept, when it is no longer wanted'
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l backup-dir -d 'Directory that holds the sets' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "undo" -d 'Swaps back to a kept database'
+complete -c nexus-restore -n "__fish_nexus_restore_needs_command" -f -a "drop-kept" -d 'Removes a kept database'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l backup-dir -d 'Directory that holds the backup sets' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l identity -d 'File with the age identity to decrypt with [default: this machine\'s own]' -r -F
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l proofs-dir -d 'Directory with the proofs of restore tests' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l proofs-dir -d 'Directory of the proofs that nexus-restore-test writes' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -l json -d 'One JSON object on standard output'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand list" -s h -l help -d 'Print help'
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand show" -l backup-dir -d 'Directory that holds the sets' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand show" -l backup-dir -d 'Directory that holds the backup sets' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand show" -l identity -d 'File with the age identity to decrypt with [default: this machine\'s own]' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand show" -l json -d 'One JSON object on standard output'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand show" -s h -l help -d 'Print help'
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand verify" -l backup-dir -d 'Directory that holds the sets' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand verify" -l backup-dir -d 'Directory that holds the backup sets' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand verify" -l json -d 'One JSON object on standard output'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand verify" -s h -l help -d 'Print help'
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l backup-dir -d 'Directory that holds the sets' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l backup-dir -d 'Directory that holds the backup sets' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l identity -d 'File with the age identity to decrypt with [default: this machine\'s own]' -r -F
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l into -d 'Restore into a new database of this name and leave the living one alone' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l without -d 'Leave out what cannot be restored, by the name in the refusal: the rows of a table, an index, a constraint, a trigger; may be given several times' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l search-path -d 'search_path for rows whose constraints or generated columns call functions that name others without their schema [default: what the database\'s sessions had]' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l reserve -d 'MiB that must stay free on the server\'s disks, for the log of the living database; with less the restore ends [default: a twentieth of the disk, 256 to 4096]' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l jobs -d 'Tables at once, 1 to 16' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten, which is forgotten again' -r -F
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l referring -d 'What becomes of rows of other tables that refer to one that is forgotten again, where their foreign key forbids that' -r -f -a "stop\t'Delete nothing, and name the table that refers'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l into -d 'Restore into a new database of this name and leave the live one alone' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l without -d 'Leave out what cannot be restored, by the name in the error message: the rows of a table, an index, a constraint, a trigger; may be given several times' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l search-path -d 'search_path for rows whose constraints or generated columns call functions that name others without a schema [default: that of the database\'s sessions]' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l reserve -d 'MiB to leave free on the server\'s disks for the log of the live database; with less the restore ends [default: a twentieth of the disk, 256 to 4096]' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l jobs -d 'Tables to restore at once, 1 to 16' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l max-share -d 'Percent of a table that may be forgotten without asking, 1 to 100' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l referring -d 'What to do with rows of other tables that refer to a forgotten row, where their foreign key forbids its deletion' -r -f -a "stop\t'Delete nothing, and name the table that refers'
 set-null\t'Keep those rows without the reference; like stop if the column is NOT NULL'
 cascade\t'Delete those rows too'"
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l max-share -d 'Percent of a table that may be forgotten again without asking, 1 to 100' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-copies -d 'How keys of Redis begin that hold copies of episodes, before the episode\'s id; none = there are none' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-socket -d 'Redis\'s socket' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-copies -d 'Prefixes of the Redis keys that hold copies of episodes, before the episode\'s id; none = no such keys' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-socket -d 'Socket of Redis' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-port -d 'Port (part of the socket\'s name too)' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-database -d 'Database that holds the memory' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l docker-socket -d 'Socket of nexus-docker, which runs pg_restore in the database\'s container' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l docker-socket -d 'Socket of nexus-docker' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-restore -d 'Command to use in place of pg_restore in the container, for a server outside Compose' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l json -d 'One JSON object on standard output'
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l serve-early -d 'Put it in its place once rows and keys are there and compared, and build the vector indexes while it serves: until then searches by meaning are exact, and slower'
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l yes -d 'Do not ask before the living database is replaced'
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l no-safety-backup -d 'Do not back up the living database before it is replaced (it is kept beside in any case)'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l serve-early -d 'Swap once rows and keys are restored and compared, and build the vector indexes while programs use the database: until then searches by meaning are exact, and slower'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l yes -d 'Replace the live database without asking'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l no-safety-backup -d 'Do not back up the live database before replacing it (it is kept in any case)'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l no-redis -d 'Leave Redis as it is'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
@@ -78,11 +78,11 @@ complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l p
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l json -d 'One JSON object on standard output'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -s h -l help -d 'Print help'
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten, which is forgotten again' -r -F
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l referring -d 'What becomes of rows of other tables that refer to one that is forgotten again, where their foreign key forbids that' -r -f -a "stop\t'Delete nothing, and name the table that refers'
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l max-share -d 'Percent of a table that may be forgotten without asking, 1 to 100' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l referring -d 'What to do with rows of other tables that refer to a forgotten row, where their foreign key forbids its deletion' -r -f -a "stop\t'Delete nothing, and name the table that refers'
 set-null\t'Keep those rows without the reference; like stop if the column is NOT NULL'
 cascade\t'Delete those rows too'"
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l max-share -d 'Percent of a table that may be forgotten again without asking, 1 to 100' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-port -d 'Port (part of the socket\'s name too)' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
