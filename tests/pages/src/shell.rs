@@ -59,8 +59,10 @@ fn argument(line: &str) -> Arg {
 fn choices(line: &str) -> Vec<String> {
     let list = line.split_once(": ").map_or("", |(_, list)| list);
     let list = list.split(['(', '.']).next().unwrap_or_default();
-    let words = list.split(',').map(|word| word.trim().trim_start_matches("or ").to_owned());
-    words.filter(|word| !word.is_empty()).collect()
+    let words: Vec<_> =
+        list.split(',').map(|word| word.trim().trim_start_matches("or ").to_owned()).collect();
+    // Anything else is a sentence.
+    if words.iter().all(|word| !word.is_empty() && !word.contains(' ')) { words } else { Vec::new() }
 }
 
 #[cfg(test)]
@@ -80,5 +82,8 @@ mod tests {
         let words: Vec<_> =
             words.get_possible_values().iter().map(|word| word.get_name().to_owned()).collect();
         assert_eq!(words, ["caddy", "tailscale", "off"]);
+        let sentence =
+            argument("drop-database NAME  with --finish: remove a cluster although no other one has it");
+        assert!(sentence.get_possible_values().is_empty());
     }
 }
