@@ -49,7 +49,7 @@ say_what_purge_removes() {
 		fi
 	done
 	if [[ -d /var/lib/nexus ]]; then
-		say "  /var/lib/nexus: $(du -sh /var/lib/nexus | cut -f1), with $(count_sets /var/lib/nexus) backup sets, the proofs and the ledger of what was purged"
+		say "  /var/lib/nexus: $(du -sh /var/lib/nexus | cut -f1), with the backup sets ($(count_sets /var/lib/nexus)), the proofs and the ledger of what was purged"
 	fi
 	say "  /etc/nexus: settings, passwords, this machine's key and the list of who can open the backups"
 	if [[ $1 != /var/lib/nexus/* ]]; then say "It leaves the backups in $1, which is not below /var/lib/nexus."; fi
