@@ -9,11 +9,11 @@ lanes=(code shared jobs own memory install faults)
 lane_of() {
 	case $1 in
 	bench | fuzz | engines) echo alone ;;
-	code | try) echo code ;;
-	host | outside | health | docs) echo own ;;
-	embed | api | remote) echo memory ;;
+	code | try | docs) echo code ;;
+	host | outside | health) echo own ;;
+	embed | api | remote | lost) echo memory ;;
 	# They wait for timers and for a vacuum, and share a machine of their own.
-	purge | alert | lost) echo jobs ;;
+	purge | alert) echo jobs ;;
 	# As long as two others.
 	install) echo install ;;
 	package | faults) echo faults ;;
