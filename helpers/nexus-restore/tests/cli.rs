@@ -16,8 +16,10 @@ struct Copies(Vec<(PathBuf, PathBuf)>);
 impl Copies {
     fn into(home: &Path) -> Result<Self, Box<dyn Error>> {
         let mut pairs = Vec::new();
+        // Absolute, because the test changes its directory.
+        let golden = fs::canonicalize(GOLDEN)?;
         for below in ["", "bare"] {
-            for entry in fs::read_dir(Path::new(GOLDEN).join(below))? {
+            for entry in fs::read_dir(golden.join(below))? {
                 let entry = entry?;
                 if entry.file_type()?.is_file() {
                     let copy = home.join(below).join(entry.file_name());
@@ -34,7 +36,9 @@ impl Drop for Copies {
     fn drop(&mut self) {
         if std::env::var_os("TRYCMD").is_some_and(|how| how == "overwrite") {
             for (copy, kept) in &self.0 {
-                let _copied = fs::copy(copy, kept);
+                if let Err(error) = fs::copy(copy, kept) {
+                    eprintln!("cannot write {}: {error}", kept.display());
+                }
             }
         }
     }
