@@ -17,7 +17,7 @@ upgraded_while_storing() {
 	same "a setting of the person's" "$(grep -c '^NEXUS_KEEP_DAYS=9$' /etc/nexus/nexus.env)" 1
 	same "a unit that the person had switched off" "$(systemctl is-enabled nexus-alert-test.timer || true)" disabled
 	same "a new setting" "$(grep -c '^NEXUS_OF_TOMORROW=yes$' /etc/nexus/nexus.env)" 1
-	apt_said '    # What the next version wants to know.'
+	apt_said '    # A setting of the next version.'
 	apt_said '    NEXUS_OF_TOMORROW=yes'
 }
 
