@@ -1,11 +1,14 @@
 //! When a certificate is valid.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use serde::Serialize;
 use x509_cert::Certificate;
-use x509_cert::der::DecodePem;
+use x509_cert::der::Decode;
 use x509_cert::time::Time;
 
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
 /// Seconds since 1970.
@@ -23,8 +26,11 @@ pub(crate) struct Validity {
 /// Data (65) if there is none, or it is malformed.
 pub(crate) fn validity(pem: &str) -> Result<Validity> {
     let doing = || "reading a certificate";
-    let end = pem.find(END).ok_or_else(|| Failure::new(Exit::Data, doing()).because("there is none"))?;
-    let certificate = Certificate::from_pem(&pem[..end + END.len()]).or_fail(Exit::Data, doing)?;
+    let body = pem.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END)).map(|(body, _)| body);
+    let body = body.ok_or_else(|| Failure::new(Exit::Data, doing()).because("there is none"))?;
+    // Lines may have any length, as for openssl and Caddy, but not for RFC 7468.
+    let der = STANDARD.decode(body.split_whitespace().collect::<String>()).or_fail(Exit::Data, doing)?;
+    let certificate = Certificate::from_der(&der).or_fail(Exit::Data, doing)?;
     let validity = certificate.tbs_certificate.validity;
     let second = |time: Time| time.to_unix_duration().as_secs();
     Ok(Validity { from: second(validity.not_before), until: second(validity.not_after) })
@@ -44,8 +50,17 @@ mod tests {
     }
 
     #[test]
+    fn lines_may_have_any_length() {
+        let one_line = CERTIFICATE
+            .replace('\n', "")
+            .replace(BEGIN, &format!("{BEGIN}\n"))
+            .replace(END, &format!("\n{END}"));
+        assert_eq!(validity(&one_line).unwrap(), validity(CERTIFICATE).unwrap());
+    }
+
+    #[test]
     fn anything_else_is_refused() {
-        let (begin, body) = CERTIFICATE.split_at(60);
+        let (begin, body) = CERTIFICATE.split_at(61);
         let wrong = ["", END, "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----"];
         for wrong in
             wrong.map(str::to_owned).into_iter().chain([begin.to_owned(), format!("{begin}AAAA{body}")])
