@@ -4,14 +4,18 @@
 
 usual_model=all-MiniLM-L6-v2
 
-# parse_model WORD: prints the value of --model, a folder as an absolute path.
+# parse_model WORD: prints the value of --model, a folder as an absolute path. It follows no link: whoever can write the link would
+# decide whose files every user can read afterwards.
 parse_model() {
+	local folder
 	case $1 in
 	'') stop 64 "--model needs a folder after it, or download, or none" ;;
 	download | none) printf '%s' "$1" ;;
 	*)
-		[[ -d $(from_caller "$1") ]] || stop 64 "--model $1: there is no such folder"
-		from_caller "$1"
+		folder=$(from_caller "$1")
+		[[ -d $folder ]] || stop 64 "--model $1: there is no such folder"
+		[[ $folder == "$(from_caller "$1" --no-symlinks)" ]] || stop 77 "--model $1 leads over a link to $folder, which belongs to $(stat --format=%U -- "$folder"): if you mean that folder, name it so"
+		printf '%s' "$folder"
 		;;
 	esac
 }
@@ -56,8 +60,17 @@ download_model_by_pip() (
 	is_usual_model "$1"
 )
 
-# as_its_owner COMMAND…: runs it as the user who owns the current directory, without that user's groups.
-as_its_owner() { setpriv --reuid="$(stat --format=%u .)" --regid=65534 --clear-groups --no-new-privs -- "$@"; }
+# as_its_owner COMMAND…: runs it as the user who owns the current directory. That user may be hostile, and may control the process
+# (ptrace), so the process gets nothing of root's: a session without a terminal, no environment, no descriptors but input and output.
+# Tracing needs the same group too, and nobody has this one.
+as_its_owner() (
+	for file in /proc/"$BASHPID"/fd/*; do
+		file=${file##*/}
+		if ((file > 2)); then exec {file}>&-; fi
+	done
+	exec env --ignore-environment PATH="$PATH" timeout --kill-after=1 30m setsid --wait \
+		setpriv --reuid="$(stat --format=%u .)" --regid=1879048998 --clear-groups --no-new-privs -- "$@" </dev/null 2>/dev/null
+)
 
 # copy_model FOLDER TO: copies the files of a model; TO is readable by all. A process of the folder's owner reads them, so that root
 # reads nothing that this owner may not. It refuses a link out of the folder, because a model may come from a stranger's repository;
@@ -67,12 +80,13 @@ as_its_owner() { setpriv --reuid="$(stat --format=%u .)" --regid=65534 --clear-g
 copy_model() {
 	local file
 	cd -P -- "$1" || exit
+	[[ $PWD == "$1" ]] || stop 77 "$1 has become a link: name the folder itself after --model"
 	while IFS= read -r file; do
 		if [[ ! -e $file && ! -L $file ]]; then continue; fi
 		install -D --mode=0644 /dev/null "$2/$file" || exit
 		as_its_owner bash -c '[[ -f $1 ]] && exec 3<"$1" || exit
 			here=$(readlink /proc/$$/cwd) real=$(readlink /proc/$$/fd/3)
-			[[ $real == "$here"/* || $here == */snapshots/* && $real == "${here%/snapshots/*}"/blobs/* ]] && exec cat <&3' - "$file" </dev/null >"$2/$file" ||
+			[[ $real == "$here"/* || $here == */snapshots/* && $real == "${here%/snapshots/*}"/blobs/* ]] && exec cat <&3' - "$file" >"$2/$file" ||
 			stop 77 "$file in $1 is a link out of that folder, or its owner cannot read it: put the file itself there"
 	done <<-'FILES'
 		config.json
@@ -92,11 +106,11 @@ refuse_model() {
 	stop "$@"
 }
 
-# add_model FOLDER: copies the model's files into .partial, checks them, and renames .partial into place. Sets model_name.
+# add_model FOLDER: copies the model's files into .partial, which only root can enter, checks them, and publishes them. Sets model_name.
 add_model() {
 	local from=$1 name file part=$models/.partial
 	rm -rf "$part"
-	install -d --mode=0755 "$part"
+	install -d --mode=0700 "$part"
 	(copy_model "$from" "$part") || {
 		local status=$?
 		rm -rf "$part"
@@ -105,7 +119,7 @@ add_model() {
 	for file in config.json tokenizer.json model.safetensors; do
 		[[ -f $part/$file ]] || refuse_model 65 "$from has no $file: name a folder of sentence-transformers after --model (docs/EMBEDDING.md says which fit)"
 	done
-	name=$(basename "$(realpath -- "$from")")
+	name=${from##*/}
 	# The weights identify the model, whatever its folder is called.
 	if sums_of_usual_model | grep ' model.safetensors$' | (cd "$part" && sha256sum --check --status) 2>/dev/null; then name=$usual_model; fi
 	if [[ $name == "$usual_model" ]] && ! is_usual_model "$part"; then
@@ -126,6 +140,7 @@ add_model() {
 	(cd "$part" && find . -type f ! -name .sums -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum) >"$part/.sums"
 	mv "$part/.sums" "$part/SHA256SUMS"
 	chmod 0644 "$part/SHA256SUMS"
+	chmod 0755 "$part"
 	sync "$part"/* "$part"
 	# A running nexus-embed keeps the old files mapped until it exits.
 	rm -rf "$models/.$name.old"
@@ -162,7 +177,7 @@ install_model() {
 		say "the model $usual_model is installed already"
 		return
 	fi
-	place=$models/.download/$usual_model
+	place=$(realpath --canonicalize-missing -- "$models/.download/$usual_model")
 	install -d --mode=0755 "$place"
 	if download_model "$place" && is_usual_model "$place"; then
 		add_model "$place"

@@ -14,14 +14,14 @@ grep -qx "NoNewPrivs:.1" /proc/self/status || echo NoNewPrivileges=yes
 grep -qx "Seccomp:.2" /proc/self/status || echo SystemCallFilter=@system-service
 [ ! -e /dev/kmsg ] || echo PrivateDevices=yes'
 
-# in_a_unit PROPERTY… -- COMMAND…: runs COMMAND as a transient unit.
+# in_a_unit PROPERTY… -- COMMAND…: runs COMMAND as a transient unit of nobody, which gets no descriptor of root's terminal.
 in_a_unit() {
 	local properties=()
 	while [[ $1 != -- ]]; do
 		properties+=(--property="$1")
 		shift
 	done
-	timeout 60 systemd-run --quiet --collect --wait --pipe --property=User=nobody "${properties[@]}" "${@:2}"
+	timeout 60 systemd-run --quiet --collect --wait --pipe --property=User=nobody "${properties[@]}" "${@:2}" </dev/null
 }
 
 check_sandbox() {
@@ -36,7 +36,7 @@ check_sandbox() {
 		# The unit did not start: find out which property prevents it.
 		lacks=''
 		for property in "${properties[@]}"; do
-			in_a_unit "$property" -- true 2>/dev/null || lacks+=${property%%probe:*}$'\n'
+			in_a_unit "$property" -- true &>/dev/null || lacks+=${property%%probe:*}$'\n'
 		done
 		[[ -n $lacks ]] || lacks="all of ${needed_by_units[*]} together"
 	fi

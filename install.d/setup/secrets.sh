@@ -91,6 +91,7 @@ choose_owner() {
 	if [[ -n $owner_identity && -e $owner_identity ]]; then
 		open_identity
 		owner=$(age-keygen -y - <&"$identity") || stop 78 "$owner_identity holds no age identity$(is_locked "$owner_identity" && echo ' that is not locked with a passphrase'): name another file after --owner-identity"
+		exec {identity}<&-
 		say "the key in $owner_identity opens the backups: $owner"
 	elif [[ -n $owner_identity ]]; then
 		(umask 077 && age-keygen -o "$owner_identity" 2>/dev/null) ||
@@ -98,6 +99,7 @@ choose_owner() {
 		open_identity
 		owner=$(age-keygen -y - <&"$identity")
 		if [[ -n ${SUDO_USER:-} ]]; then chown "$SUDO_USER:" "/dev/fd/$identity"; fi
+		exec {identity}<&-
 		say "the owner's identity is in $owner_identity. Keep it away from this machine: it alone opens the backups when this machine is lost."
 	else
 		show_new_identity
@@ -108,9 +110,9 @@ choose_owner() {
 	done <<<"$owner"
 }
 
-# Opens the owner's identity, as file descriptor $identity. The user who wrote that file can open every backup, so it must belong to root
-# or to the user who called sudo, and no other user may write to it. Checks the opened file: in a directory of another user, that user
-# can replace it at any time.
+# Opens the owner's identity, as file descriptor $identity; the caller closes it. The user who wrote that file can open every backup,
+# so it must belong to root or to the user who called sudo, and no other user may write to it. Checks the opened file: in a directory of
+# another user, that user can replace it at any time.
 open_identity() {
 	local user mode kind name
 	[[ -f $owner_identity ]] || stop 78 "$owner_identity is not a regular file: name another one after --owner-identity"

@@ -3,8 +3,8 @@
 # The package's scripts include this file, which needs no other.
 # shellcheck shell=bash disable=SC2034 # what one part sets, another reads
 
-# The caller's directory, for relative paths on the command line, and PATH, to find cargo.
-called_from=$PWD callers_path=$PATH
+# The caller's directory without links, for relative paths on the command line, and PATH, to find cargo.
+called_from=$(pwd -P 2>/dev/null || true) callers_path=$PATH
 
 # Resets root's environment. Other users keep theirs.
 stand_alone() {
@@ -16,10 +16,10 @@ stand_alone() {
 	cd /
 }
 
-# from_caller PATH: prints a path of the command line as an absolute path.
+# from_caller PATH [OPTION]: prints a path of the command line as an absolute path. OPTION is for realpath.
 from_caller() {
 	case $1 in
-	/*) realpath --canonicalize-missing -- "$1" ;;
-	*) realpath --canonicalize-missing -- "$called_from/$1" ;;
+	/*) realpath --canonicalize-missing ${2:+"$2"} -- "$1" ;;
+	*) realpath --canonicalize-missing ${2:+"$2"} -- "$called_from/$1" ;;
 	esac
 }

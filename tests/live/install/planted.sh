@@ -162,8 +162,77 @@ what_a_model_gives_away() {
 root 644 config.json
 root 644 model.safetensors
 root 644 tokenizer.json"
+	same "the folder's mode" "$(stat --format=%a "$state/models/nice-model")" 755
 	rm -r "$models" "$state/models/nice-model"
 	cp -a "$work/settings" /etc/nexus/nexus.env
+}
+
+# A link would make root read the files of whoever owns the folder that it leads to.
+a_model_behind_a_link_is_refused() {
+	local models=/var/tmp/models-of-the-test
+	model_of
+	install -d --mode=0700 "$models/private"
+	cp "$models/nice-model/"* "$models/private"
+	ln -s private "$models/link"
+	ln -s . "$models/way"
+	chown -hR nobody "$models/link" "$models/way"
+	exits 77 "leads over a link to $models/private, which belongs to root" nexus-setup --yes --model "$models/link"
+	exits 77 "leads over a link to $models/private, which belongs to root" env --chdir="$models" nexus-setup --yes --model way/private/
+	# The folder becomes a link after that check.
+	fails "$models/link has become a link" bash -c "program=test && . /usr/local/share/nexus/setup/say.sh && . /usr/local/share/nexus/setup/model.sh && copy_model $models/link $work"
+	same "models" "$(find "$state/models" -mindepth 1)" ""
+	rm -r "$models"
+}
+
+# Sets reader to the process that reads the model's weights, as user daemon, and stops it.
+stop_the_reader() {
+	local pid
+	for pid in $(pgrep --exact --uid daemon cat); do
+		if [[ $(readlink "/proc/$pid/fd/0") == */model.safetensors ]] && kill -STOP "$pid"; then reader=$pid; fi
+	done
+	[[ -n $reader ]]
+}
+# While a model is copied, its owner can neither see the copy, nor take anything of root's from the process that reads the model.
+a_models_owner_gets_nothing_of_roots() {
+	local models=/var/tmp/models-of-the-test part=$state/models/.partial reader='' setup said
+	model_of
+	# So large that the reader lives long enough to be stopped.
+	truncate --size=400M "$models/nice-model/model.safetensors"
+	chown -R daemon "$models/nice-model"
+	cp -a /etc/nexus/recipients.txt "$work/recipients"
+	rm /etc/nexus/recipients.txt
+	ROOTS_SECRET=of-root script --quiet --return --command "nexus-setup --yes --owner-identity $owner --model $models/nice-model" "$work/terminal" >"$work/said" 2>&1 </dev/null &
+	setup=$!
+	await 60 stop_the_reader
+	# daemon may be in the group that every user without a group has.
+	said=$(setpriv --reuid=daemon --regid=nogroup --clear-groups python3 -B - "$reader" "$part/config.json" <<-'PYTHON'
+		import ctypes, os, sys
+		process, copy = int(sys.argv[1]), sys.argv[2]
+		libc, its_handle = ctypes.CDLL(None), os.pidfd_open(process)
+		# The system call is pidfd_getfd(2).
+		print("descriptors:", sum(libc.syscall(438, its_handle, number, 0) >= 0 for number in range(260)))
+		for path in (f"/proc/{process}/environ", copy):
+		    try:
+		        print(path, open(path, "rb").read())
+		    except PermissionError as error:
+		        print(error.strerror)
+	PYTHON
+	)
+	same "what its owner gets" "$said" "descriptors: 0
+Permission denied
+Permission denied"
+	same "the descriptors" "$(find "/proc/$reader/fd" -mindepth 1 -printf '%l\n' | sort -u)" "/dev/null
+$part/model.safetensors
+$models/nice-model/model.safetensors"
+	same "the environment" "$(tr '\0' '\n' <"/proc/$reader/environ" | grep -vE '^(PATH|PWD|OLDPWD|SHLVL|_)=')" ""
+	same "the terminal" "$(ps -o tty= -p "$reader")" "?"
+	same "users of its group" "$(getent passwd | cut -d: -f4 | grep -cx "$(ps -o gid= -p "$reader" | tr -d ' ')" || true)" 0
+	kill -KILL "$reader"
+	wait "$setup" || true
+	grep -q 'its owner cannot read it' "$work/said"
+	cp -a "$work/recipients" /etc/nexus/recipients.txt
+	same "models" "$(find "$state/models" -mindepth 1)" ""
+	rm -r "$models"
 }
 
 names_in_its_home_are_not_its_own() {
@@ -246,6 +315,8 @@ check what_health_reads
 check what_proofs_write
 check what_restores_write
 check what_a_model_gives_away
+check a_model_behind_a_link_is_refused
+check a_models_owner_gets_nothing_of_roots
 check text_of_others_is_no_program
 check nothing_of_roots_was_given_away
 check an_older_machine_is_mended
