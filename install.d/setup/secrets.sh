@@ -12,8 +12,9 @@ random_password() { head --bytes=32 /dev/urandom | base64 --wrap=0 | tr '+/' '-_
 check_remains() {
 	local refusal
 	refusal=$(account_refusal)
-	# An earlier version used an existing account.
-	[[ -z $refusal || (-s $recipients && -s $settings) ]] || stop 69 "$refusal"
+	# An earlier version used an existing account, and gave it the backups. Settings alone may come from another machine.
+	[[ -z $refusal || ($jobs_user == nexus && -s $recipients && -s $settings && $(stat --format=%U -- /var/lib/nexus/backups 2>/dev/null) == nexus) ]] ||
+		stop 69 "$refusal"
 	refusal=$(docker_refusal memory)
 	[[ -z $refusal ]] || stop 69 "$refusal"
 	if volume_exists nexus_postgres_data && [[ ! -s $keys/postgres_password ]]; then

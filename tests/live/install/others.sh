@@ -100,10 +100,24 @@ another_docker_context() {
 	nothing_is_left
 }
 
+# settings_from_elsewhere LINE: puts recipients and settings in place, as on a new machine after docs/DISASTER.md.
+settings_from_elsewhere() {
+	install -d /etc/nexus
+	age-keygen -y "$owner" >/etc/nexus/recipients.txt
+	echo "$1" >/etc/nexus/nexus.env
+}
+
 # A person's account, and one of another program.
 account_of_anothers() {
 	useradd --create-home --shell /bin/bash nexus
 	refused_and_untouched "the user nexus has a login shell, /bin/bash"
+	settings_from_elsewhere NEXUS_KEEP_DAYS=7
+	refused_and_untouched "the user nexus has a login shell, /bin/bash"
+	useradd --create-home --shell /bin/bash memory
+	settings_from_elsewhere NEXUS_USER=memory
+	refused_and_untouched "the user memory exists"
+	userdel --remove memory 2>/dev/null
+	rm -r /etc/nexus
 	"$clone/install.sh" --uninstall --purge --yes >/dev/null 2>&1
 	same "the account after a purge" "$(getent passwd nexus | cut -d: -f6-)" "/home/nexus:/bin/bash"
 	test -d /home/nexus
