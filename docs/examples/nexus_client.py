@@ -41,6 +41,8 @@ class NotNexus(Exception):
 
 # Root and the group nexus may use this socket. Only root can create it.
 SOCKET = "/run/nexus/api.sock"
+# Names the account of nexus-api where NEXUS_USER has changed it. Only root can write it.
+ACCOUNT = "/etc/systemd/system/nexus-api.service.d/10-nexus-user.conf"
 HERE = "http://127.0.0.1:8003"
 
 
@@ -71,8 +73,15 @@ def peer_user(sock):
     The kernel's list of connections has a line for each local end of a connection (proc_pid_net(5)). In the peer's line our remote
     address is the local one, and the reverse; no two connections share both. Its user is that of the process when it called
     accept(2), and only root can change it, so no other user's program can have a line of root. Before accept(2), and after the end,
-    the line has no inode (number 0), and its user is 0 for any connection.
+    the line has no inode (number 0), and before Linux 6.17 its user is 0 for any connection. Such a kernel reads first the user, then
+    the inode, and the program may accept in between: only a second line is then sure to be root's.
     """
+    user = listed_user(sock)
+    return listed_user(sock) if user == 0 else user
+
+
+def listed_user(sock):
+    """The user in the kernel's list, see peer_user."""
     ends = [(ipaddress.ip_address(name[0]), name[1]) for name in (sock.getpeername(), sock.getsockname())]
     if sys.platform != "linux" or not ends[0][0].is_loopback and ends[0][0] != ends[1][0]:
         return os.getuid()
@@ -94,8 +103,12 @@ def parse_endpoint(field):
 
 def trusted_users():
     """Root, NEXUS, and this user, who may run a tunnel."""
+    account = "nexus-api"
+    if os.path.exists(ACCOUNT):
+        with open(ACCOUNT, encoding="ascii") as file:
+            account = next(line[len("User="):].strip() for line in file if line.startswith("User="))
     try:
-        return {0, os.getuid(), pwd.getpwnam("nexus-api").pw_uid}
+        return {0, os.getuid(), pwd.getpwnam(account).pw_uid}
     except KeyError:
         return {0, os.getuid()}
 

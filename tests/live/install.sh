@@ -49,6 +49,7 @@ check a_short_token_is_named
 check strangers_port_is_told_at_the_end
 check strangers_port_that_is_bound_only
 check strangers_on_other_addresses_stop_nobody
+check a_user_who_may_be_no_root_is_read_again
 check own_programs_are_asked
 check the_client_uses_the_socket_where_it_may
 check put_back_as_roots

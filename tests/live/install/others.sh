@@ -177,6 +177,7 @@ another_account_for_the_jobs() {
 	same "the user that nexus-proxy.service gives to Caddy" "$(user_of_caddy)" "$(id -u memory-proxy):$(id -g memory-proxy)"
 	same "the setting" "$(grep '^NEXUS_USER=' "$settings")" NEXUS_USER=memory
 	the_jobs_work
+	the_client_trusts_the_account_of_the_api
 	mountpoint --quiet /run/nexus/scratch
 	same "whose the mount is" "$(stat --format=%G /run/nexus/scratch)" memory
 	# As systemd does at each boot.
@@ -204,6 +205,20 @@ another_account_for_the_jobs() {
 	userdel --remove nexus 2>/dev/null
 	nothing_is_left
 	same "accounts of NEXUS" "$(getent passwd | grep ':NEXUS ' || true)$(getent group memory memory-api memory-proxy || true)" ""
+}
+
+# nexus_client.py sends texts to the API's account on this machine, and not to another program with the usual name of it.
+the_client_trusts_the_account_of_the_api() {
+	local stranger
+	exits 0 "" as_daemon http://127.0.0.1:8003 remember "to the API"
+	systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service
+	useradd --system --no-create-home nexus-api
+	a_stranger 127.0.0.1 127.0.0.1:8003 nexus-api
+	fails "belongs to another user's program" as_daemon http://127.0.0.1:8003 remember secret
+	same "requests to the stranger" "$(grep -c HTTP "$work/asked" || true)" 0
+	stranger_goes
+	userdel nexus-api
+	systemctl start nexus-api.socket nexus-api-ipv6.socket
 }
 
 # Runs the jobs by their units.
