@@ -13,11 +13,12 @@ place_of_backups() {
 purged_places=(/etc/nexus /run/nexus /run/nexus-locks /var/lib/nexus)
 
 # sets_in DIRECTORY…: prints every backup set at or below them. Recognises a set by its name and its SHA256SUMS, not by the settings.
+# Leaves out paths with a line feed: a job could make one that reads like the path of another directory, which a purge then keeps.
 sets_in() {
 	local sums set
 	while IFS= read -r -d '' sums; do
 		set=${sums%/*}
-		if [[ ${set##*/} =~ ^[0-9]+-.*Z$ ]]; then printf '%s\n' "$set"; fi
+		if [[ $set != *$'\n'* && ${set##*/} =~ ^[0-9]+-.*Z$ ]]; then printf '%s\n' "$set"; fi
 	done < <(find -H "$@" -name SHA256SUMS -print0 2>/dev/null) | sort -u
 }
 count_sets() { sets_in "$@" | wc -l; }

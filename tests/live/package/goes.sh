@@ -76,6 +76,21 @@ purge_keeps_sets_that_were_moved() {
 	sets_kept /srv/sets /srv/sets
 }
 
+# User nexus makes a set whose path contains a line that is the path of a set in root's directory.
+purge_is_not_misled_by_a_line_feed() {
+	local bait=/var/lib/nexus/backups/q$'\n'/etc/nexus/000001-20260101T000000Z
+	echo 'nexus nexus/purge-backups boolean false' | debconf-set-selections
+	apt_now install "$deb"
+	nexus-setup --yes --owner-identity "$work/owner.txt" --model none >/dev/null
+	runuser --user nexus -- mkdir -p "$bait"
+	runuser --user nexus -- touch "$bait/SHA256SUMS"
+	apt_now purge nexus
+	same "what is left of the keys" "$(ls -A /etc/nexus 2>/dev/null || true)" ""
+	same "the sets that stay" "$(find /var/lib/nexus/backups -maxdepth 2 -name SHA256SUMS | wc -l)" 1
+	rm -rf --one-file-system /var/lib/nexus
+	userdel nexus
+}
+
 # During the purge, user nexus exchanges its directories with links to a directory of root with the same names. A set is below them, so
 # the purge descends into them.
 purge_follows_no_link() {
