@@ -9,7 +9,18 @@ database=${NEXUS_PG_DATABASE:-nexus}
 
 run() {
 	# A program may hold locks on tables and on its own role: psql reports that before systemd ends the start.
-	PGOPTIONS='-c client_min_messages=warning -c lock_timeout=10min' psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$@"
+	# Without its search_path, a role could put functions in the place of the server's, and this superuser would call them.
+	PGOPTIONS="-c client_min_messages=warning -c search_path=pg_catalog -c lock_timeout=${patience-10min}" \
+		psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$@"
+}
+
+# Prints the sessions whose transactions have changed something and are still open: one of them may be in the way.
+open_transactions() {
+	run --dbname=postgres --tuples-only --no-align <<-'SQL'
+		SELECT pg_catalog.format('nexus: server process %s of role %s has had a transaction open for %s; to end it: SELECT pg_terminate_backend(%1$s)',
+			pid, pg_catalog.quote_ident(usename), pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - xact_start))
+		FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_catalog.pg_backend_pid() ORDER BY xact_start LIMIT 5
+	SQL
 }
 
 run --dbname=postgres --set=database="$database" <<'SQL'
@@ -23,14 +34,19 @@ SQL
 quoted=${database//\\/\\\\}
 connection="dbname='${quoted//\'/\\\'}'"
 for file in "$here"/init/*.sql; do
-	run --dbname="$connection" --file="$file"
+	run --dbname="$connection" --file="$file" || {
+		open_transactions >&2
+		exit 1
+	}
 done
 
 # \password hashes the password in psql: the server, its log and its statistics never see it. It asks twice,
-# and reads standard input if there is no terminal.
+# and reads standard input if there is no terminal. A role that has its password keeps it, because setting it waits as in 0001-role.sql.
 for role in nexus_app nexus_embed; do
 	password=$(<"/run/secrets/${role}_password")
-	printf '%s\n%s\n' "$password" "$password" | run --dbname=postgres --command="\password $role" 2>/dev/null >/dev/null || {
+	if printf '%s\n' "$password" | run --dbname="$connection" --username="$role" --password --command='SELECT' >/dev/null 2>&1; then continue; fi
+	printf '%s\n%s\n' "$password" "$password" | patience=30s run --dbname=postgres --command="\password $role" 2>/dev/null >/dev/null || {
+		open_transactions >&2
 		echo "nexus: setting the password of the role $role failed; see /etc/nexus/credentials/${role}_password" >&2
 		exit 1
 	}

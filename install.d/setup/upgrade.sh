@@ -30,7 +30,7 @@ back_up_before_upgrade() {
 pending_migrations() {
 	local file version done_before
 	# Without the database or its list, prints nothing.
-	done_before=$(timeout 60 docker exec nexus-postgres psql -XAtq --dbname="$(setting NEXUS_PG_DATABASE)" --command='SELECT version FROM nexus_memory.migrations' 2>/dev/null) || return 0
+	done_before=$(timeout 60 docker exec --env PGOPTIONS="-c search_path=pg_catalog" nexus-postgres psql -XAtq --dbname="$(setting NEXUS_PG_DATABASE)" --command='SELECT version FROM nexus_memory.migrations' 2>/dev/null) || return 0
 	for file in "$share"/compose/postgres/init/*.sql; do
 		version=$(basename "$file")
 		version=$((10#${version%%-*}))

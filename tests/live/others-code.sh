@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Forgetting never runs code of a role that is not a superuser. mallory may refer to episodes, and attaches code to her tables that would
-# make her a superuser. Then nexus-purge deletes nothing, and names the code. Runs inside an installed machine; needs the owner's identity.
+# Forgetting, backups and starts never run code of a role that is not a superuser. mallory may refer to episodes, and attaches code to her
+# tables that would make her a superuser. Then nexus-purge deletes nothing, and names the code. Runs inside an installed machine; needs the owner's identity.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
@@ -12,7 +12,7 @@ shopt -s inherit_errexit
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lethe.sh"
 
-trap 'rm -rf "$work"; drop_all lethe; server --command="DROP ROLE IF EXISTS mallory"' EXIT
+trap 'rm -rf "$work"; leave_nexus; drop_all lethe; server --command="DROP ROLE IF EXISTS mallory"' EXIT
 
 # mallory [OPTION of psql…]: runs SQL as mallory.
 mallory() { memory --command='SET SESSION AUTHORIZATION mallory' "$@"; }
@@ -151,10 +151,66 @@ restore_is_not_stopped() {
 	same "rows forgotten again, and the remaining rows" "$(jq .forgotten "$work/done.json") $(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.t)')" '1 19|0'
 }
 
+# In the database of the stack: a start must not call functions of roles that may create them.
+in_nexus() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=nexus "$@"; }
+leave_nexus() {
+	in_nexus --command='DROP SCHEMA IF EXISTS postgres CASCADE' --command='DROP SCHEMA IF EXISTS nexus_restore CASCADE' \
+		--command='DROP FUNCTION IF EXISTS public.format(text, name)' --command='REVOKE CREATE ON SCHEMA public FROM mallory' \
+		--command='REVOKE CREATE ON DATABASE nexus FROM mallory' 2>/dev/null || true
+}
+migrate() { timeout 60 docker exec nexus-postgres bash /nexus/migrate.sh; }
+starts_call_no_functions_of_others() {
+	local schema
+	server --command='DROP DATABASE IF EXISTS lethe WITH (FORCE)' --command='DROP ROLE IF EXISTS mallory' --command='CREATE ROLE mallory'
+	in_nexus --command='GRANT CREATE ON DATABASE nexus TO mallory' --command='GRANT CREATE ON SCHEMA public TO mallory'
+	for schema in postgres public; do
+		in_nexus --command='GRANT CONNECT ON DATABASE postgres TO PUBLIC' --command='SET SESSION AUTHORIZATION mallory' --command="CREATE SCHEMA IF NOT EXISTS $schema" \
+			--command="CREATE FUNCTION $schema.format(text, name) RETURNS text LANGUAGE sql AS \$\$SELECT 'ALTER ROLE mallory SUPERUSER'\$\$"
+		migrate
+		same "whether she is a superuser, by $schema" "$(is_super)" f
+	done
+	same "the database postgres" "$(in_nexus --command="SELECT count(*) FROM pg_database, aclexplode(datacl) WHERE datname = 'postgres' AND grantee = 0")" 0
+	leave_nexus
+}
+
+# A program keeps a change of its own role, or what it may grant to itself, open: a start does not wait for it.
+starts_wait_for_no_change_of_a_program() {
+	local change in
+	migrate
+	for change in "ALTER ROLE nexus_app SET work_mem = '5MB'" 'GRANT CONNECT ON DATABASE nexus TO nexus_app' \
+		'GRANT EXECUTE ON FUNCTION pg_catalog.ts_match_vq(tsvector, tsquery) TO nexus_app'; do
+		rm -f "$work/in" "$work/out"
+		mkfifo "$work/in"
+		in_nexus <"$work/in" >"$work/out" 2>/dev/null &
+		exec {in}>"$work/in"
+		echo "SET SESSION AUTHORIZATION nexus_app; BEGIN; $change; SELECT 'open';" >&"$in"
+		await 10 grep -q open "$work/out"
+		timeout 20 docker exec nexus-postgres bash /nexus/migrate.sh || { echo "waits for: $change" >&2 && return 1; }
+		exec {in}>&-
+		wait "$!"
+	done
+	# Where it must wait, it names the session, and does not wait long.
+	server --command='ALTER ROLE nexus_app RESET nexus.agent_id' --command="ALTER ROLE nexus_app SET work_mem = '6MB'"
+	mkfifo "$work/again"
+	in_nexus <"$work/again" >"$work/said" 2>/dev/null &
+	exec {in}>"$work/again"
+	echo "SET SESSION AUTHORIZATION nexus_app; BEGIN; ALTER ROLE nexus_app SET work_mem = '5MB'; SELECT 'open';" >&"$in"
+	await 10 grep -q open "$work/said"
+	fails 'has had a transaction open' migrate
+	exec {in}>&-
+	wait "$!"
+	server --command='ALTER ROLE nexus_app RESET work_mem'
+	migrate
+	same "what the role has" "$(server --command="SELECT array_to_string(setconfig, ' ') FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = setrole WHERE rolname = 'nexus_app' ORDER BY 1")" \
+		'hnsw.iterative_scan=relaxed_order nexus.agent_id=nexus'
+}
+
 check triggers_do_not_run
 check what_an_update_evaluates_does_not_run
 check deep_tables_count
 check casts_do_not_run
 check code_that_comes_meanwhile_does_not_run
 check restore_is_not_stopped
+check starts_call_no_functions_of_others
+check starts_wait_for_no_change_of_a_program
 report

@@ -9,8 +9,13 @@ SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'nexus_embed'
 \endif
 -- It works for all agents, but without BYPASSRLS, which would apply to every table of every database of the server.
 -- The policies below show it the rows of two tables, and grants limit it to the columns that it needs.
-ALTER ROLE nexus_embed LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS;
-GRANT CONNECT ON DATABASE :"DBNAME" TO nexus_embed;
+SELECT NOT (rolcanlogin AND NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolinherit OR rolreplication OR rolbypassrls)
+    AND pg_catalog.has_database_privilege('nexus_embed', :'DBNAME', 'CONNECT')) AS differs
+FROM pg_catalog.pg_roles WHERE rolname = 'nexus_embed' \gset
+\if :differs
+    ALTER ROLE nexus_embed LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS;
+    GRANT CONNECT ON DATABASE :"DBNAME" TO nexus_embed;
+\endif
 
 SELECT NOT EXISTS (SELECT FROM nexus_memory.migrations WHERE version = 4) AS needed \gset
 \if :needed

@@ -34,5 +34,9 @@ INSERT INTO nexus_memory.migrations (version, name) VALUES (5, 'api');
 
 -- As in 0003-index-use.sql: without this mark, no search under row-level security uses the index on the type. The function
 -- returns a member of an object or NULL, and fails for no value. A state, too.
-ALTER FUNCTION pg_catalog.jsonb_object_field_text(jsonb, text) LEAKPROOF;
+SELECT NOT proleakproof AS differs FROM pg_catalog.pg_proc
+WHERE oid = 'pg_catalog.jsonb_object_field_text(jsonb, text)'::pg_catalog.regprocedure \gset
+\if :differs
+    ALTER FUNCTION pg_catalog.jsonb_object_field_text(jsonb, text) LEAKPROOF;
+\endif
 COMMIT;
