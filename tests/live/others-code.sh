@@ -29,8 +29,11 @@ begin() {
 			\$\$BEGIN PERFORM m.steal(); RETURN coalesce(NEW, OLD); END\$\$" \
 		--command="CREATE FUNCTION m.at_commit() RETURNS trigger LANGUAGE plpgsql AS
 			\$\$BEGIN EXECUTE 'DECLARE later CURSOR WITH HOLD FOR SELECT m.steal()'; RETURN coalesce(NEW, OLD); END\$\$" \
-		--command="CREATE FUNCTION m.steal(bigint) RETURNS boolean LANGUAGE sql AS 'SELECT m.steal() IS NOT NULL'"
+		--command="CREATE FUNCTION m.steal(bigint) RETURNS boolean LANGUAGE sql AS 'SELECT m.steal() IS NOT NULL'" \
+		--command="CREATE FUNCTION m.f(bigint) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'"
 }
+# What she replaces m.f with, once PostgreSQL has called it as her.
+turned="CREATE OR REPLACE FUNCTION m.f(bigint) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM m.steal(); RETURN 1; END'"
 # refers COLUMN: makes her table with this column `episode`, and a row that refers to episode 1.
 refers() { mallory --command="CREATE TABLE m.t (id bigint PRIMARY KEY, episode $1)" --command='INSERT INTO m.t VALUES (1, 1)'; }
 is_super() { server --command="SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'"; }
@@ -151,7 +154,34 @@ restore_is_not_stopped() {
 	same "rows forgotten again, and the remaining rows" "$(jq .forgotten "$work/done.json") $(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.t)')" '1 19|0'
 }
 
-# In the database of the stack: a start must not call functions of roles that may create them.
+# While a backup reads her sequences, she puts something in the place of one that runs her code when it is read by name.
+sequences_are_not_read_by_name() {
+	local other in run
+	for other in 'CREATE VIEW m.b AS SELECT 1::bigint AS last_value, m.become() > 0 AS is_called' \
+		"CREATE TABLE m.b (last_value bigint, is_called boolean); CREATE INDEX ON m.b ((last_value + m.f(1))); ${turned/steal/become}"; do
+		begin
+		docker exec nexus-postgres rm -f /tmp/by-mallory
+		mallory --command='CREATE SEQUENCE m.a' --command='CREATE SEQUENCE m.b' --command="CREATE FUNCTION m.become() RETURNS integer LANGUAGE plpgsql AS
+			\$\$BEGIN EXECUTE \$x\$COPY (SELECT 1) TO PROGRAM 'touch /tmp/by-mallory'\$x\$; RETURN 1; EXCEPTION WHEN insufficient_privilege THEN RETURN 0; END\$\$"
+		rm -f "$work/in"
+		mkfifo "$work/in"
+		memory <"$work/in" >/dev/null &
+		exec {in}>"$work/in"
+		# A lock that holds the backup up at her first sequence.
+		echo 'SET SESSION AUTHORIZATION mallory; BEGIN; ALTER SEQUENCE m.a RENAME TO c;' >&"$in"
+		await 10 memory --command="SELECT 1 / count(*) FROM pg_locks WHERE relation = 'm.a'::regclass AND mode = 'AccessExclusiveLock' AND granted"
+		backup >/dev/null 2>&1 &
+		run=$!
+		await 10 memory --command="SELECT 1 / count(*) FROM pg_locks WHERE relation = 'm.a'::regclass AND NOT granted"
+		mallory --command="DROP SEQUENCE m.b; $other"
+		echo 'ROLLBACK;' >&"$in"
+		exec {in}>&-
+		wait "$run" || true
+		if docker exec nexus-postgres test -e /tmp/by-mallory; then echo "the backup ran her code" >&2 && return 1; fi
+	done
+}
+
+# In the database of the stack: a start must not call functions of roles that may create them, nor the index list of a restore be theirs.
 in_nexus() { docker exec -i nexus-postgres psql -XAtq --set=ON_ERROR_STOP=1 --dbname=nexus "$@"; }
 leave_nexus() {
 	in_nexus --command='DROP SCHEMA IF EXISTS postgres CASCADE' --command='DROP SCHEMA IF EXISTS nexus_restore CASCADE' \
@@ -160,7 +190,7 @@ leave_nexus() {
 }
 migrate() { timeout 60 docker exec nexus-postgres bash /nexus/migrate.sh; }
 starts_call_no_functions_of_others() {
-	local schema
+	local schema theirs
 	server --command='DROP DATABASE IF EXISTS lethe WITH (FORCE)' --command='DROP ROLE IF EXISTS mallory' --command='CREATE ROLE mallory'
 	in_nexus --command='GRANT CREATE ON DATABASE nexus TO mallory' --command='GRANT CREATE ON SCHEMA public TO mallory'
 	for schema in postgres public; do
@@ -170,6 +200,11 @@ starts_call_no_functions_of_others() {
 		same "whether she is a superuser, by $schema" "$(is_super)" f
 	done
 	same "the database postgres" "$(in_nexus --command="SELECT count(*) FROM pg_database, aclexplode(datacl) WHERE datname = 'postgres' AND grantee = 0")" 0
+	theirs="CREATE SCHEMA nexus_restore CREATE TABLE unbuilt (place integer, schema text, index text, statement text, tablespace text)"
+	in_nexus --command='SET SESSION AUTHORIZATION mallory' --command="$theirs" \
+		--command="INSERT INTO nexus_restore.unbuilt VALUES (1, NULL, NULL, 'ALTER ROLE mallory SUPERUSER', NULL)"
+	nexus-restore finish >/dev/null 2>&1 || true
+	same "whether she is a superuser, by nexus_restore" "$(is_super)" f
 	leave_nexus
 }
 
@@ -211,6 +246,7 @@ check deep_tables_count
 check casts_do_not_run
 check code_that_comes_meanwhile_does_not_run
 check restore_is_not_stopped
+check sequences_are_not_read_by_name
 check starts_call_no_functions_of_others
 check starts_wait_for_no_change_of_a_program
 report

@@ -9,5 +9,9 @@ pub const SCHEMA: &str = "nexus_restore";
 /// the index, null for the database's.
 pub const TABLE: &str = "nexus_restore.unbuilt";
 
-/// The query for whether the table exists.
-pub const IS_THERE: &str = "SELECT pg_catalog.to_regclass('nexus_restore.unbuilt') IS NOT NULL";
+/// The query for whether the table exists, in a schema where only superusers and the session's own
+/// role can put one: its statements are carried out.
+pub const IS_THERE: &str = "\
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+  WHERE n.nspname = 'nexus_restore' AND c.relname = 'unbuilt' AND c.relkind = 'r' AND NOT EXISTS \
+    (SELECT FROM pg_catalog.pg_roles o WHERE o.oid IN (c.relowner, n.nspowner) AND NOT o.rolsuper AND o.rolname <> current_user))";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nexus_backup_set::manifest::{DatabaseProperties, DatabaseSetting, Grant, SequenceState};
-use nexus_cli::failure::Result;
+use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_postgres::failure::from_client;
 use nexus_postgres::quote;
 use tokio_postgres::Client;
@@ -31,13 +31,23 @@ const TABLESPACES: &str = "\
 SELECT DISTINCT t.spcname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t ON t.oid = c.reltablespace \
 WHERE t.spcname <> 'pg_global' ORDER BY 1";
 
+/// The states are read by OID. `SELECT … FROM` their names would read what the owner has put in their place meanwhile, and
+/// run its code as superuser: a view, or a table whose index calls a function (the mend of CVE-2024-7348 refuses only views).
+/// pg_get_sequence_data came with 18.
 const SEQUENCES: &str = "\
-SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class c \
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+SELECT n.nspname::text, c.relname::text, s.last_value, s.is_called FROM pg_catalog.pg_class c \
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, LATERAL pg_catalog.pg_get_sequence_data(c.oid) s \
 WHERE c.relkind = 'S' AND c.relpersistence IN ('p', 'u') AND n.nspname !~ '^pg_' \
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
       AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e') ORDER BY 1, 2";
+
+const HAS_SEQUENCE_DATA: &str = "SELECT pg_catalog.to_regproc('pg_catalog.pg_get_sequence_data') IS NOT NULL";
+
+/// Older servers tell the value of a sequence only if it was called; else it is usually the first one. After an ALTER SEQUENCE
+/// RESTART it is another, which pg_dump's archive has.
+const OLDER: &str = "(SELECT coalesce(l.value, q.seqstart) AS last_value, l.value IS NOT NULL AS is_called \
+FROM pg_catalog.pg_sequence q, LATERAL (SELECT pg_catalog.pg_sequence_last_value(c.oid) AS value) l WHERE q.seqrelid = c.oid)";
 
 /// Reads the properties and settings of the database.
 pub(crate) async fn properties(client: &Client) -> Result<DatabaseProperties> {
@@ -86,16 +96,24 @@ pub(crate) async fn extensions(client: &Client) -> Result<BTreeMap<String, Strin
 /// the values read here may differ from those that pg_dump writes.
 pub(crate) async fn sequences(client: &Client) -> Result<BTreeMap<String, SequenceState>> {
     let failed = |e| from_client("reading the sequences", &e);
-    let mut sequences = BTreeMap::new();
-    for row in client.query(SEQUENCES, &[]).await.map_err(failed)? {
-        let name = quote::qualified(row.get(0), row.get(1));
-        let state = client
-            .query_one(&format!("SELECT last_value, is_called FROM {name}"), &[])
-            .await
-            .map_err(failed)?;
-        sequences.insert(name, SequenceState { last_value: state.get(0), is_called: state.get(1) });
-    }
-    Ok(sequences)
+    let has_data: bool = client.query_one(HAS_SEQUENCE_DATA, &[]).await.map_err(failed)?.get(0);
+    let query = if has_data {
+        SEQUENCES.to_owned()
+    } else {
+        SEQUENCES.replace("pg_catalog.pg_get_sequence_data(c.oid)", OLDER)
+    };
+    let rows = client.query(&query, &[]).await.map_err(failed)?;
+    rows.iter()
+        .map(|row| {
+            let name = quote::qualified(row.get(0), row.get(1));
+            match (row.get(2), row.get(3)) {
+                (Some(last_value), Some(is_called)) => Ok((name, SequenceState { last_value, is_called })),
+                _ => Err(Failure::new(Exit::TryLater, "reading the sequences")
+                    .because(format!("{name} was dropped meanwhile"))
+                    .advise("Run it again")),
+            }
+        })
+        .collect()
 }
 
 /// Counts the large objects.
