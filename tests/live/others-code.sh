@@ -120,23 +120,89 @@ casts_do_not_run() {
 	exits 78 'public.episode belongs to role mallory' purge --episode 1
 }
 
-# A role adds a trigger while a run waits for the table: the run checks triggers once it has its lock.
+# The planner calls immutable functions of constants for any statement on the table, even if it is empty.
+what_the_planner_evaluates_does_not_run() {
+	local also
+	for also in 'CREATE INDEX x ON m.t ((id + m.f(1)))|index x of m.t' 'CREATE INDEX x ON m.t (id) WHERE id > m.f(1) - 5|index x of m.t' \
+		'CREATE STATISTICS m.x ON (id + m.f(1)), episode FROM m.t|statistics x of m.t' \
+		'ALTER TABLE m.t ADD CONSTRAINT x CHECK (id > m.f(1) - 5)|constraint x of m.t'; do
+		begin
+		refers 'bigint REFERENCES episode ON DELETE CASCADE'
+		mallory --command="${also%|*}" --command="$turned"
+		refused_because_of "${also#*|}"
+	done
+	begin
+	mallory --command='CREATE TABLE m.t (id bigint, episode bigint REFERENCES episode ON DELETE CASCADE) PARTITION BY RANGE ((id + m.f(1)))' \
+		--command='CREATE TABLE m.p PARTITION OF m.t DEFAULT' --command='INSERT INTO m.t VALUES (1, 1)' --command="$turned"
+	refused_because_of 'partition key t of m.t'
+	begin
+	mallory --command='CREATE TABLE m.t (id bigint, episode bigint REFERENCES episode)' --command='CREATE INDEX x ON m.t ((id + m.f(1)))' --command="$turned"
+	exits 65 'index x of m.t' purge --episode 1
+	exits 65 'index x of m.t' purge --tag nothing-has-it --yes
+	same "whether she is a superuser" "$(is_super)" f
+	# Functions of superusers do no harm.
+	begin
+	refers 'bigint REFERENCES episode ON DELETE CASCADE'
+	mallory --command='CREATE INDEX x ON m.t (pg_catalog.abs(id)) WHERE id > 0' --command='CREATE STATISTICS m.x ON (id + 1), episode FROM m.t'
+	purge --episode 1 2>/dev/null
+	same "rows" "$(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.t)')" '19|0'
+}
+
+# A foreign key does not apply to rows of tables that inherit from its own, so neither does forgetting.
+children_are_left_alone() {
+	begin
+	mallory --command='CREATE TABLE m.t (id bigint, episode bigint REFERENCES episode ON DELETE CASCADE)' --command='CREATE TABLE m.c () INHERITS (m.t)' \
+		--command='INSERT INTO m.c VALUES (1, 1)' --command='CREATE TRIGGER x BEFORE DELETE ON m.c FOR EACH ROW EXECUTE FUNCTION m.at_once()'
+	purge --episode 1 2>/dev/null
+	same "rows, and whether she is a superuser" "$(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.c)') $(is_super)" '19|1 f'
+}
+
+# A role adds code while a run waits for the table: the run checks it once it has its lock.
 code_that_comes_meanwhile_does_not_run() {
+	comes_meanwhile 'CREATE TRIGGER x BEFORE DELETE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_commit()' ShareRowExclusiveLock 'trigger x of m.t'
+	comes_meanwhile "CREATE STATISTICS m.x ON (id + m.f(1)), episode FROM m.t; $turned" ShareUpdateExclusiveLock 'statistics x of m.t'
+}
+
+# She renames the schema and puts another table in the place of hers while a run waits: it goes on with the table that refers.
+a_renamed_schema_runs_nothing() {
 	local run in
+	begin
+	refers 'bigint REFERENCES episode ON DELETE CASCADE'
+	memory --command='GRANT CREATE ON DATABASE lethe TO mallory'
+	rm -f "$work/in" "$work/out"
+	mkfifo "$work/in"
+	memory <"$work/in" >"$work/out" &
+	exec {in}>"$work/in"
+	echo "SET SESSION AUTHORIZATION mallory; BEGIN; ALTER SCHEMA m RENAME TO n; CREATE SCHEMA m; CREATE TABLE m.t (id bigint, episode bigint);
+		CREATE INDEX x ON m.t ((id + n.f(1))); ${turned//m./n.}; SELECT 'open';" >&"$in"
+	await 10 grep -q open "$work/out"
+	purge --episode 1 >"$work/run" 2>&1 &
+	run=$!
+	await 10 run_waits
+	echo 'COMMIT;' >&"$in"
+	exec {in}>&-
+	wait "$run" || { cat "$work/run" >&2 && return 1; }
+	same "whether she is a superuser, and the rows" "$(is_super) $(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM n.t)')" 'f 19|0'
+}
+
+# comes_meanwhile CODE LOCK NAME
+comes_meanwhile() {
+	local run in
+	rm -f "$work/in"
 	begin
 	refers 'bigint REFERENCES episode ON DELETE CASCADE'
 	mkfifo "$work/in"
 	memory <"$work/in" >/dev/null &
 	exec {in}>"$work/in"
-	echo 'SET SESSION AUTHORIZATION mallory; BEGIN; CREATE TRIGGER x BEFORE DELETE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_commit();' >&"$in"
-	await 10 memory --command="SELECT 1 / count(*) FROM pg_locks WHERE relation = 'm.t'::regclass AND mode = 'ShareRowExclusiveLock' AND granted"
+	echo "SET SESSION AUTHORIZATION mallory; BEGIN; $1;" >&"$in"
+	await 10 memory --command="SELECT 1 / count(*) FROM pg_locks WHERE relation = 'm.t'::regclass AND mode = '$2' AND granted"
 	purge --episode 1 >"$work/run" 2>&1 &
 	run=$!
 	await 10 run_waits
 	echo 'COMMIT;' >&"$in"
 	exec {in}>&-
 	if wait "$run"; then echo "it succeeded" >&2 && return 1; fi
-	grep -q 'trigger x of m.t' "$work/run"
+	grep -q "$3" "$work/run"
 	same "whether she is a superuser, and the episode" "$(is_super) $(memory --command='SELECT count(*) FROM episode WHERE id = 1')" 'f 1'
 }
 run_waits() { [[ $(memory --command="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexus-purge' AND wait_event_type = 'Lock'") -ge 1 ]]; }
@@ -244,7 +310,10 @@ check triggers_do_not_run
 check what_an_update_evaluates_does_not_run
 check deep_tables_count
 check casts_do_not_run
+check what_the_planner_evaluates_does_not_run
+check children_are_left_alone
 check code_that_comes_meanwhile_does_not_run
+check a_renamed_schema_runs_nothing
 check restore_is_not_stopped
 check sequences_are_not_read_by_name
 check starts_call_no_functions_of_others

@@ -1,5 +1,5 @@
-//! Code of roles that are not superusers, which deleting a row would run: triggers, rules, and what
-//! an UPDATE evaluates.
+//! Code of roles that are not superusers, which deleting a row would run: triggers, rules, what an
+//! UPDATE evaluates, and what the planner evaluates for any statement.
 //!
 //! NEXUS works as a superuser, so that code would run as a superuser. PostgreSQL runs its own
 //! referential actions as the owner of the table, but not work that it defers to the commit: a
@@ -13,7 +13,7 @@ use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_postgres::blocking::Control;
 
 use crate::forgetting::Table;
-use crate::forgetting::references::{Fate, ForeignKey, OnReference};
+use crate::forgetting::references::{Fate, ForeignKey, OnReference, foreign_keys};
 
 /// How to treat code of roles that are not superusers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,15 @@ fn is_trusted(role: &str) -> String {
 /// SQL for a table and its partitions.
 pub(super) fn parts(table: &str) -> String {
     format!("SELECT {table}::oid UNION SELECT p.relid::oid FROM pg_catalog.pg_partition_tree({table}) p")
+}
+
+/// SQL for a table and all tables that inherit from it, its partitions among them.
+fn family(table: &str) -> String {
+    format!(
+        "WITH RECURSIVE family(oid) AS (SELECT {table}::oid \
+           UNION SELECT h.inhrelid FROM family JOIN pg_catalog.pg_inherits h ON h.inhparent = family.oid) \
+         SELECT oid FROM family"
+    )
 }
 
 /// SQL for a text that names code which `event` runs on rows of `table`; NULL if there is none.
@@ -103,6 +112,51 @@ pub(super) fn types(table: &str, which: &str) -> String {
     ))
 }
 
+/// SQL for a text that names an expression of a role that is not a superuser, which the planner may
+/// evaluate for any statement on `table`, even if that is empty; NULL if there is none. It calls an
+/// immutable function of constants at once, as the session's user, and the function's owner can
+/// replace it.
+pub(super) fn expressions(table: &str) -> String {
+    let (parts, owner) = (parts(table), is_trusted("o.relowner"));
+    let those = format!("o.oid IN ({parts}) AND NOT {owner}");
+    named(&format!(
+        "SELECT 'index', n.relname, o.oid FROM pg_catalog.pg_index i \
+         JOIN pg_catalog.pg_class n ON n.oid = i.indexrelid JOIN pg_catalog.pg_class o ON o.oid = i.indrelid \
+         WHERE {those} AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND {} \
+         UNION ALL SELECT 'statistics', s.stxname, o.oid FROM pg_catalog.pg_statistic_ext s \
+         JOIN pg_catalog.pg_class o ON o.oid = s.stxrelid WHERE {those} AND s.stxexprs IS NOT NULL AND {} \
+         UNION ALL SELECT 'partition key', o.relname, o.oid FROM pg_catalog.pg_partitioned_table p \
+         JOIN pg_catalog.pg_class o ON o.oid = p.partrelid WHERE o.oid IN ({parts} \
+           UNION SELECT a.relid::oid FROM pg_catalog.pg_partition_ancestors({table}) a) AND NOT {owner} \
+         AND p.partexprs IS NOT NULL AND {} \
+         UNION ALL SELECT 'constraint', k.conname, o.oid FROM pg_catalog.pg_constraint k \
+         JOIN pg_catalog.pg_class o ON o.oid = k.conrelid WHERE {those} AND k.contype = 'c' AND {}",
+        uses_others("pg_class", "n.oid"),
+        uses_others("pg_statistic_ext", "s.oid"),
+        uses_others("pg_class", "o.oid"),
+        uses_others("pg_constraint", "k.oid"),
+    ))
+}
+
+/// SQL for whether this object uses a function, operator or type of a role that is not a superuser.
+/// PostgreSQL records what an expression uses, except what initdb created.
+fn uses_others(catalog: &str, oid: &str) -> String {
+    let used = |catalog: &str, owner: &str| {
+        format!(
+            "d.refclassid = 'pg_catalog.{catalog}'::pg_catalog.regclass AND EXISTS (SELECT FROM pg_catalog.{catalog} u \
+             WHERE u.oid = d.refobjid AND NOT {})",
+            is_trusted(&format!("u.{owner}"))
+        )
+    };
+    format!(
+        "EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.{catalog}'::pg_catalog.regclass \
+         AND d.objid = {oid} AND d.objsubid = 0 AND ({} OR {} OR {}))",
+        used("pg_proc", "proowner"),
+        used("pg_operator", "oprowner"),
+        used("pg_type", "typowner")
+    )
+}
+
 /// SQL for a text that names a default that ON DELETE SET DEFAULT evaluates; NULL if there is none.
 pub(super) fn defaults(table: &str, which: &str) -> String {
     named(&format!(
@@ -121,24 +175,53 @@ fn named(rows: &str) -> String {
     )
 }
 
-/// SQL for a text that names a table or partition that belongs to a role that is not a superuser.
+/// SQL for a text that names a table or one that inherits from it that belongs to a role that is not
+/// a superuser.
 pub(super) fn owned_by_another(table: &str) -> String {
     format!(
         "(SELECT o.oid::pg_catalog.regclass::text || ' belongs to role ' || pg_catalog.pg_get_userbyid(o.relowner) \
          FROM pg_catalog.pg_class o WHERE o.oid IN ({}) AND NOT {} ORDER BY 1 LIMIT 1)",
-        parts(table),
+        family(table),
         is_trusted("o.relowner")
     )
+}
+
+/// Locks the tables that deleting rows of `table` reaches, and refuses to run code of others there.
+/// Runs in a transaction: until it ends, no session can add such code or a foreign key, or put
+/// another table in the place of one. Returns the foreign keys. The inner error is the server's.
+///
+/// # Errors
+/// Data (65) with the name of the code; the server's.
+pub(super) fn hold_still(
+    session: &Control,
+    table: &Table,
+    on: OnReference,
+) -> Result<std::result::Result<Vec<ForeignKey>, tokio_postgres::Error>> {
+    let mut keys = foreign_keys(session, table)?;
+    if table.code_of_others() == CodeOfOthers::Trusted {
+        return Ok(Ok(keys));
+    }
+    let sql = "SELECT pg_catalog.current_setting('is_superuser') = 'on'";
+    let is_superuser: bool = session.row("looking at the session's role", sql, &[])?.get(0);
+    let mut done = BTreeSet::new();
+    let mut next = BTreeSet::from([format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", table.qualified())]);
+    while !next.is_empty() {
+        let locks: Vec<&str> = next.iter().map(String::as_str).collect();
+        if let Err(error) = session.try_run(&locks.join("; "))? {
+            return Ok(Err(error));
+        }
+        done.append(&mut next);
+        keys = foreign_keys(session, table)?;
+        next = keys.iter().map(|key| key.lock(is_superuser)).filter(|lock| !done.contains(lock)).collect();
+    }
+    refuse(session, table, &keys, on).map(|()| Ok(keys))
 }
 
 /// Refuses if deleting rows of `table` would run such code, there or in tables that `keys` reach.
 ///
 /// # Errors
 /// Data (65) with the name of the code; the server's.
-pub(super) fn refuse(session: &Control, table: &Table, keys: &[ForeignKey], on: OnReference) -> Result<()> {
-    if table.code_of_others() == CodeOfOthers::Trusted {
-        return Ok(());
-    }
+fn refuse(session: &Control, table: &Table, keys: &[ForeignKey], on: OnReference) -> Result<()> {
     let sql = format!("SELECT {}", code(&table.oid().to_string(), Event::Delete));
     let own: Option<String> = session.row("looking for triggers of other roles", &sql, &[])?.get(0);
     match own.or_else(|| run_by(table.parts(), keys, on)) {
@@ -164,7 +247,8 @@ fn run_by(parts: &[u32], keys: &[ForeignKey], on: OnReference) -> Option<String>
             keys.iter().enumerate().filter(|(_, key)| parts.iter().any(|oid| key.refers_to(*oid)))
         {
             let (event, code) = match (event, key.fate(on)) {
-                (Event::Update, _) if !key.follows_updates => continue,
+                // The server still looks for rows that refer.
+                (Event::Update, _) if !key.follows_updates && key.on_read.is_none() => continue,
                 (Event::Delete, Fate::Forbids) if key.on_read.is_none() => continue,
                 (Event::Delete, Fate::Forbids | Fate::Deleted) => (Event::Delete, &key.on_delete),
                 (Event::Update, _) | (Event::Delete, Fate::SetToNull | Fate::Updated) => {
@@ -215,6 +299,9 @@ mod tests {
         assert!(!runs(&[link('c', 4, 1), second], Stop));
         let follows = ForeignKey { on_update: trigger(), follows_updates: true, ..link('a', 3, 2) };
         assert!(runs(&[link('n', 2, 1), follows], Stop));
+        // Even without ON UPDATE, the server reads the table for rows that refer to a changed one.
+        let read = ForeignKey { on_read: trigger(), ..link('a', 3, 2) };
+        assert!(runs(&[link('n', 2, 1), read], Stop));
         // A cycle of keys ends.
         assert!(!runs(&[link('c', 2, 1), link('c', 2, 2)], Stop));
     }

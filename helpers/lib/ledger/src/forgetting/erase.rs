@@ -2,7 +2,6 @@
 //! with a short lock timeout. Memory does not grow with the table, no index is needed, and a killed
 //! run starts over.
 
-use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use nexus_postgres::failure::{from_client, is_busy};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
-use crate::forgetting::code_of_others::{self, CodeOfOthers};
+use crate::forgetting::code_of_others;
 use crate::forgetting::following::{Following, follow};
 use crate::forgetting::references::{ForeignKey, OnReference, Referring, forbids, foreign_keys};
 use crate::forgetting::{Heap, Table};
@@ -260,31 +259,20 @@ impl<'a> Eraser<'a> {
 }
 
 impl Eraser<'_> {
-    /// Locks the tables and refuses to run code of others. Until the transaction ends, no session
-    /// can add a trigger or a foreign key to them.
+    /// Locks the tables and refuses to run code of others.
     fn lock_tables(&mut self) -> Result<std::result::Result<(), tokio_postgres::Error>> {
-        if self.table.code_of_others() == CodeOfOthers::Trusted {
-            return Ok(Ok(()));
-        }
-        let mut locked = BTreeSet::new();
-        let mut names = BTreeSet::from([self.table.qualified()]);
-        while !names.is_empty() {
-            let list: Vec<&str> = names.iter().map(String::as_str).collect();
-            let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", list.join(", "));
-            if let Err(error) = self.session.try_run(&lock)? {
-                return Ok(Err(error));
+        match code_of_others::hold_still(self.session, self.table, self.on) {
+            Ok(Ok(keys)) => {
+                self.keys = keys;
+                Ok(Ok(()))
             }
-            locked.append(&mut names);
-            self.keys = foreign_keys(self.session, self.table)?;
-            names =
-                self.keys.iter().map(|key| key.table.clone()).filter(|name| !locked.contains(name)).collect();
+            Ok(Err(error)) => Ok(Err(error)),
+            Err(failure) => {
+                // The session may be used again.
+                let _rolled_back = self.session.try_run("ROLLBACK")?;
+                Err(failure)
+            }
         }
-        let refused = code_of_others::refuse(self.session, self.table, &self.keys, self.on);
-        if refused.is_err() {
-            // The session may be used again.
-            let _rolled_back = self.session.try_run("ROLLBACK")?;
-        }
-        refused.map(Ok)
     }
 
     /// Deletes the rows and treats referring rows according to the settings.

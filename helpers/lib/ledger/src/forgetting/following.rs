@@ -63,7 +63,7 @@ pub(super) fn follow(
                 for some in places.chunks(AT_ONCE) {
                     let referred = format!("ONLY {} WHERE {}", following.name(oid), at(some));
                     let refer = key.condition(&referred);
-                    let sql = format!("SELECT {PLACE} FROM {} WHERE {refer} FOR UPDATE", key.table);
+                    let sql = format!("SELECT {PLACE} FROM {} WHERE {refer} FOR UPDATE", key.rows());
                     match session.try_rows(&sql)? {
                         Ok(rows) => following.take(&rows, number, key.fate(on), &mut next),
                         Err(error) => return Ok(Err(error)),
@@ -139,17 +139,17 @@ impl Following {
     /// Returns the rows whose references are set to NULL, by table and SET clause. A row that
     /// refers twice is updated once.
     fn updates(&self, keys: &[ForeignKey]) -> BTreeMap<(String, String), Vec<RowKey>> {
-        let mut sets: BTreeMap<&RowKey, (&str, BTreeSet<String>)> = BTreeMap::new();
+        let mut sets: BTreeMap<&RowKey, (String, BTreeSet<String>)> = BTreeMap::new();
         for (key, places) in &self.emptied {
             let key = &keys[*key];
             for place in places.iter().filter(|place| self.stays(place)) {
-                sets.entry(place).or_insert((&key.table, BTreeSet::new())).1.extend(key.emptied());
+                sets.entry(place).or_insert_with(|| (key.rows(), BTreeSet::new())).1.extend(key.emptied());
             }
         }
         let mut updates: BTreeMap<(String, String), Vec<RowKey>> = BTreeMap::new();
         for (place, (table, columns)) in sets {
             let set: Vec<String> = columns.into_iter().collect();
-            updates.entry((table.to_owned(), set.join(", "))).or_default().push(place.clone());
+            updates.entry((table, set.join(", "))).or_default().push(place.clone());
         }
         updates
     }

@@ -10,10 +10,13 @@ use std::collections::BTreeMap;
 use clap::{Args, ValueEnum};
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_postgres::blocking::Control;
+use nexus_postgres::failure::from_client;
 use nexus_postgres::quote;
 
 use crate::forgetting::Table;
-use crate::forgetting::code_of_others::{self, Event, code, defaults, parts, types};
+use crate::forgetting::code_of_others::{
+    self, Event, code, defaults, expressions, owned_by_another, parts, types,
+};
 
 /// What forgetting may do without asking.
 #[derive(Args, Clone, Copy, Debug)]
@@ -68,6 +71,10 @@ pub fn told(referring: &Referring) -> Vec<String> {
 pub(super) struct ForeignKey {
     /// The referring table, quoted and qualified.
     pub(super) table: String,
+    pub(super) schema: String,
+    pub(super) is_partitioned: bool,
+    /// Whether the table, or one that inherits from it, belongs to a role that is not a superuser.
+    pub(super) is_of_another: bool,
     pub(super) oid: u32,
     /// The OIDs of the referenced table and its partitions.
     pub(super) referred: Vec<u32>,
@@ -83,7 +90,7 @@ pub(super) struct ForeignKey {
     pub(super) parts: Vec<u32>,
     /// Whether the server updates the referring rows when the referenced column changes.
     pub(super) follows_updates: bool,
-    /// Code of others that runs when rows of the table are compared, deleted or updated.
+    /// Code of others that runs when rows of the table are read, deleted or updated.
     pub(super) on_read: Option<String>,
     pub(super) on_delete: Option<String>,
     pub(super) on_update: Option<String>,
@@ -117,6 +124,30 @@ impl ForeignKey {
         self.referred.contains(&oid)
     }
 
+    /// The table in SQL, without tables that inherit from it: the foreign key does not apply to
+    /// their rows. Those of partitions it does apply to.
+    pub(super) fn rows(&self) -> String {
+        if self.is_partitioned { self.table.clone() } else { format!("ONLY {}", self.table) }
+    }
+
+    /// The statements that keep others from adding code to the table, or another table in its
+    /// place. Its owner could add a partition, statistics, or an index (CONCURRENTLY) in spite of
+    /// the weaker lock, and its schema can be renamed in spite of any lock on the table. Only
+    /// superusers may lock a row of a catalog.
+    pub(super) fn lock(&self, is_superuser: bool) -> String {
+        let table = self.rows();
+        if !self.is_of_another {
+            return format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE");
+        }
+        let schema = if is_superuser {
+            let name = quote::literal(&self.schema);
+            format!("SELECT FROM pg_catalog.pg_namespace WHERE nspname = {name} FOR SHARE; ")
+        } else {
+            String::new()
+        };
+        format!("{schema}LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE")
+    }
+
     /// Returns `a = NULL` for each referring column.
     pub(super) fn emptied(&self) -> impl Iterator<Item = String> {
         self.pairs.iter().map(|(column, _)| format!("{column} = NULL"))
@@ -136,8 +167,25 @@ impl ForeignKey {
 /// # Errors
 /// Data (65) with the name of the referring table or of the code; the server's.
 pub fn check(session: &Control, table: &Table, condition: &str, on: OnReference) -> Result<()> {
-    let keys = foreign_keys(session, table)?;
-    code_of_others::refuse(session, table, &keys, on)?;
+    let doing = "looking for referring rows";
+    session.run(doing, "BEGIN")?;
+    let checked = match code_of_others::hold_still(session, table, on) {
+        Ok(Ok(keys)) => check_keys(session, table, condition, on, &keys),
+        Ok(Err(error)) => Err(from_client(doing, &error)),
+        Err(failure) => Err(failure),
+    };
+    // The session may be used again. If the connection is lost, the error above reports it.
+    let _rolled_back = session.try_run("ROLLBACK")?;
+    checked
+}
+
+fn check_keys(
+    session: &Control,
+    table: &Table,
+    condition: &str,
+    on: OnReference,
+    keys: &[ForeignKey],
+) -> Result<()> {
     // Each table with the keys that lead to it. A key is followed once per path.
     let mut pending = vec![(table.oid(), table.qualified(), condition.to_owned(), Vec::new())];
     while let Some((oid, name, condition, followed)) = pending.pop() {
@@ -152,14 +200,14 @@ pub fn check(session: &Control, table: &Table, condition: &str, on: OnReference)
             match key.fate(on) {
                 Fate::SetToNull | Fate::Updated => {}
                 Fate::Forbids => {
-                    let sql = format!("SELECT EXISTS (SELECT FROM {} WHERE {refer})", key.table);
+                    let sql = format!("SELECT EXISTS (SELECT FROM {} WHERE {refer})", key.rows());
                     if session.row("looking for referring rows", &sql, &[])?.get(0) {
                         return Err(forbids(table, &key.table));
                     }
                 }
                 Fate::Deleted => {
                     let followed = followed.iter().copied().chain([number]).collect();
-                    pending.push((key.oid, key.table.clone(), refer, followed));
+                    pending.push((key.oid, key.rows(), refer, followed));
                 }
             }
         }
@@ -200,7 +248,8 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
              NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = f.conrelid AND {these} AND a.attnotnull), \
              f.confdeltype = 'c' AND n.nspname = {} AND NOT EXISTS \
                (SELECT FROM pg_catalog.pg_constraint g WHERE g.contype = 'f' AND g.confrelid = f.conrelid), \
-             ARRAY({}), f.confupdtype IN ('c', 'n', 'd'), {}, {}, coalesce({}, CASE WHEN f.confdeltype = 'd' THEN {} END) \
+             ARRAY({}), f.confupdtype IN ('c', 'n', 'd'), coalesce({}, {}), {}, coalesce({}, CASE WHEN f.confdeltype = 'd' THEN {} END), \
+             c.relkind = 'p', {} IS NOT NULL \
              FROM pg_catalog.pg_constraint f JOIN pg_catalog.pg_class c ON c.oid = f.conrelid \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid IN (SELECT relid FROM reached) ORDER BY 1, 2, f.oid",
@@ -211,9 +260,11 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
             quote::literal(&table.place().schema),
             parts("c.oid"),
             types("c.oid", these),
+            expressions("c.oid"),
             code("c.oid", Event::Delete),
             code("c.oid", Event::Update),
             defaults("c.oid", these),
+            owned_by_another("c.oid"),
         ),
         &[],
     )?;
@@ -233,6 +284,9 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
             on_read: row.get(11),
             on_delete: row.get(12),
             on_update: row.get(13),
+            schema: row.get(0),
+            is_partitioned: row.get(14),
+            is_of_another: row.get(15),
         })
         .collect())
 }
@@ -246,6 +300,9 @@ pub(super) mod tests {
             vec![("\"a\"".to_owned(), "\"id\"".to_owned()), ("\"b\"".to_owned(), "\"at\"".to_owned())];
         ForeignKey {
             table: "t".to_owned(),
+            schema: "s".to_owned(),
+            is_partitioned: false,
+            is_of_another: false,
             oid: 2,
             referred: vec![1],
             pairs,
