@@ -3,6 +3,8 @@
 
 mod settings;
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Parser};
 
@@ -47,16 +49,15 @@ fn explain(command: &Command, typed: &[String], error: &clap::Error) -> Failure 
         let known =
             names.get_arguments().find(|a| a.get_long().is_some_and(|long| flag == format!("--{long}")));
         let setting = known.and_then(clap::Arg::get_env);
-        let help = known
-            .and_then(clap::Arg::get_help)
-            .map_or_else(String::new, |help| format!("; it means: {help}"));
+        let help = known.and_then(clap::Arg::get_help).map(ToString::to_string).unwrap_or_default();
         let right = match (error.get(ContextKind::ValidValue), std::error::Error::source(error)) {
             (Some(ContextValue::Strings(valid)), _) if !valid.is_empty() => {
                 format!("expected one of: {}", valid.join(", "))
             }
-            (_, Some(cause)) => cause.to_string(),
+            (_, Some(cause)) => explain_value(cause, &help),
+            _ if value.is_empty() => "the value is missing".to_owned(),
             _ => "not a valid value".to_owned(),
-        } + &help;
+        };
         return match setting {
             Some(name) if !was_typed => {
                 let name = name.to_string_lossy();
@@ -70,6 +71,23 @@ fn explain(command: &Command, typed: &[String], error: &clap::Error) -> Failure 
     let first = error.to_string();
     let first = first.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     Failure::new(Exit::Usage, first).advise(format!("See: {} --help", command.get_name()))
+}
+
+/// Replaces an error of clap or of the standard library about a number by what the help expects.
+/// The errors of our own parsers already say what they expect.
+fn explain_value(cause: &(dyn std::error::Error + 'static), help: &str) -> String {
+    let text = cause.to_string();
+    let wrong = match cause.downcast_ref::<ParseIntError>().map(ParseIntError::kind) {
+        Some(IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => "out of range",
+        Some(_) => "not a number",
+        None if text.contains(" is not in ") && text.contains("..") => "out of range",
+        None => return text,
+    };
+    let mut help = help.to_owned();
+    if let Some(first) = help.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    format!("{wrong}; expected {help}")
 }
 
 /// Returns the subcommand that was typed, or the command itself.
