@@ -106,7 +106,7 @@ fn summarize(samples: &BTreeMap<String, Samples>, started: &Started, time: Durat
     let memory = ours.iter().map(|(_, samples)| Figure::lower("", samples.memory_mib.clone()).value).sum();
     let processor = ours.iter().map(|(_, samples)| samples.processor(time)).sum();
     report.measured("all of NEXUS", figures(vec![memory], processor));
-    report.note("The servers' containers (PostgreSQL, Redis) and Docker are not counted: they are what is kept alive.");
+    report.note("The servers' containers (PostgreSQL, Redis) and Docker are not counted: NEXUS runs them, but they are not part of it.");
 }
 
 impl Samples {

@@ -140,7 +140,7 @@ impl<'a> Work<'a> {
             match self.run(peer, peer.prepare, &out).and_then(|_| self.run(peer, peer.backup, &out)) {
                 Ok(_) if size_mib(&out) < least_mib(self.fixture) => {
                     report.note(format!(
-                        "{}: not measured, it says that it succeeded and stored next to nothing",
+                        "{}: not measured, because it reported success but stored almost nothing",
                         peer.name
                     ));
                 }

@@ -131,8 +131,8 @@ impl Bench<'_> {
             self.report.measured(format!("{}, at its times", kind.name()), times.figures());
         }
         self.report.note(
-            "\"N at once\" is what so many clients that never pause get answered; \"at its times\" are requests at half of what \
-             four of them got, or at --rate, each timed from when it should have begun. Client and servers share the processors.",
+            "\"N at once\": the throughput of N clients that never pause. \"at its times\": requests at half the throughput of four \
+             clients, or at --rate; each is timed from its scheduled start. Client and servers share the processors.",
         );
         Ok(())
     }
