@@ -138,7 +138,7 @@ a_double_key_is_no_proof() {
 	set=$(newest "$work/doubt")
 	NEXUS_PROOFS_DIR=$proofs nexus-restore-test --backup-dir="$work/doubt" >"$work/said" 2>&1 || status=$?
 	same "the exit status" "$status" 65
-	grep -qF 'table public.twice holds rows twice under the key (mail) of the unique index twice_mail_key' "$work/said"
+	grep -qF 'table public.twice has duplicate rows for the key (mail) of the unique index twice_mail_key' "$work/said"
 	same "the verdict" "$(jq --compact-output '[.set, .proven]' "$(proof_of "$set")")" "[\"$set\",false]"
 	jq --raw-output .failure "$(proof_of "$set")" | found -F 'of the unique index twice_mail_key'
 	! grep -r secret "$work/said" "$(proof_of "$set")"

@@ -182,7 +182,7 @@ double_keys_are_named_and_can_be_left_out() {
 		"INSERT INTO twice VALUES (1, 'a')" 'INSERT INTO refers VALUES (1)' "UPDATE pg_index SET indisready = false WHERE indexrelid = 'twice_pkey'::regclass"
 	server --dbname=odd --command="INSERT INTO twice VALUES (1, 'b')" --command="UPDATE pg_index SET indisready = true WHERE indexrelid = 'twice_pkey'::regclass"
 	backup_of odd "$work/odd" 2>/dev/null
-	refused 65 'table public.twice holds rows twice under the key (id) of the unique index twice_pkey' nexus-restore apply "$(odd_set)" --into odd_copy
+	refused 65 'table public.twice has duplicate rows for the key (id) of the unique index twice_pkey' nexus-restore apply "$(odd_set)" --into odd_copy
 	refused 65 "--without 'public.twice twice_pkey'" nexus-restore apply "$(odd_set)" --into odd_copy
 	apply_odd --without 'public.twice twice_pkey' >"$work/said"
 	grep -qF 'left out as asked: public.twice twice_pkey' "$work/said"

@@ -1,5 +1,5 @@
 complete -c nexus-api -l pg-host -d 'Directory of PostgreSQL\'s socket' -r
-complete -c nexus-api -l pg-port -d 'Number in the socket\'s name' -r
+complete -c nexus-api -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
 complete -c nexus-api -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-api -l pg-user -d 'PostgreSQL role of nexus-api; row-level security must apply to it' -r
 complete -c nexus-api -l connections -d 'Connections to PostgreSQL, 1 to 64' -r

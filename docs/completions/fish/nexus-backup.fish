@@ -1,5 +1,5 @@
 complete -c nexus-backup -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
-complete -c nexus-backup -l pg-port -d 'Port (part of the socket\'s name too)' -r
+complete -c nexus-backup -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
 complete -c nexus-backup -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
 complete -c nexus-backup -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-backup -l backup-dir -d 'Directory that holds the backup sets' -r -F
@@ -12,8 +12,8 @@ no\t'Never'"
 complete -c nexus-backup -l redis-socket -d 'Socket of Redis' -r -F
 complete -c nexus-backup -l keep-days -d 'Days to keep sets, 7 to 3650' -r
 complete -c nexus-backup -l keep-min -d 'Newest sets to keep at any age, at least 1' -r
-complete -c nexus-backup -l keep-weekly -d 'Weeks for which to keep the last set too, 0 to 520' -r
-complete -c nexus-backup -l keep-monthly -d 'Months for which to keep the last set too, 0 to 120' -r
+complete -c nexus-backup -l keep-weekly -d 'Weeks of which to keep the last set at any age, 0 to 520' -r
+complete -c nexus-backup -l keep-monthly -d 'Months of which to keep the last set at any age, 0 to 120' -r
 complete -c nexus-backup -l proofs-dir -d 'Directory of the proofs that nexus-restore-test writes' -r -F
 complete -c nexus-backup -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
 complete -c nexus-backup -l docker-socket -d 'Socket of nexus-docker' -r -F

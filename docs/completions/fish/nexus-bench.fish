@@ -38,13 +38,13 @@ mixture\t'A mixture with the spectrum of real vectors, without a model'"
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l texts -d 'File of texts to store, one per paragraph, repeated if they are too few [default: made-up words]' -r -F
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l seed -d 'Seed of the random generator' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l time -d 'Time for each kind of request, 1s to 1h' -r
-complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l clients -d 'Numbers of clients that never pause, one measurement for each' -r
-complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l rate -d 'Requests a second at random times [default: half of what four clients reached]' -r
+complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l clients -d 'Numbers of clients that never pause, 1 to 64, one measurement for each' -r
+complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l rate -d 'Requests a second at random times, 1 to 10000 [default: half the throughput of four clients]' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l while -d 'Jobs that run during requests at random times, one measurement for each' -r -f -a "backup\t'Backups, one after the other'
 purge\t'A purge of three in ten episodes'"
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l queries -d 'Queries whose results are compared with the exact ones, 1 to 10000' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l pg-host -d 'Directory of PostgreSQL\'s socket' -r
-complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l pg-port -d 'Number in the socket\'s name' -r
+complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l pg-user -d 'Superuser' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l against -d 'Compare with an earlier report of --json, and list changes beyond the noise' -r -F
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand api" -l cold -d 'Also measure the first searches with cold caches of PostgreSQL and the kernel'
@@ -59,7 +59,7 @@ complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l round
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l only -d 'Compare only with programs whose name contains this' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l directory -d 'Directory for the backups, on the disk to measure' -r -F
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l pg-host -d 'Directory of PostgreSQL\'s socket' -r
-complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l pg-port -d 'Number in the socket\'s name' -r
+complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l pg-user -d 'Superuser' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l against -d 'Compare with an earlier report of --json, and list changes beyond the noise' -r -F
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand backup" -l peers -d 'Compare with the other programs that are installed here'
@@ -74,7 +74,7 @@ complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l roun
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l only -d 'Compare only with programs whose name contains this' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l directory -d 'Directory for the backups, on the disk to measure' -r -F
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l pg-host -d 'Directory of PostgreSQL\'s socket' -r
-complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l pg-port -d 'Number in the socket\'s name' -r
+complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l pg-user -d 'Superuser' -r
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l against -d 'Compare with an earlier report of --json, and list changes beyond the noise' -r -F
 complete -c nexus-bench -n "__fish_nexus_bench_using_subcommand restore" -l peers -d 'Compare with the other programs that are installed here'

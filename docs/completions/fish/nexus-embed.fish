@@ -3,7 +3,7 @@ complete -c nexus-embed -l idle -d 'Idle time after which the service exits, 1s 
 complete -c nexus-embed -l threads -d 'Threads that work on one text, 1 to 64 [default: one per processor, at most 4]' -r
 complete -c nexus-embed -l socket -d 'Socket of the service, for --backfill and --check' -r -F
 complete -c nexus-embed -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
-complete -c nexus-embed -l pg-port -d 'Port (part of the socket\'s name too)' -r
+complete -c nexus-embed -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
 complete -c nexus-embed -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-embed -l models-dir -d 'Directory of the models' -r -F
 complete -c nexus-embed -l backfill -d 'Fill in missing vectors of episodes; nexus-embed-backfill.timer does it every minute'

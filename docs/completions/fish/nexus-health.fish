@@ -4,7 +4,7 @@ complete -c nexus-health -l heal -d 'Make the repairs that cannot lose data: on 
 off\t'No'"
 complete -c nexus-health -l heal-per-hour -d 'The most repairs of the same thing within an hour, 1 to 60' -r
 complete -c nexus-health -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
-complete -c nexus-health -l pg-port -d 'Port (part of the socket\'s name too)' -r
+complete -c nexus-health -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
 complete -c nexus-health -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
 complete -c nexus-health -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-health -l redis-socket -d 'Socket of Redis' -r -F
@@ -12,12 +12,12 @@ complete -c nexus-health -l docker-socket -d 'Socket of nexus-docker' -r -F
 complete -c nexus-health -l backup-dir -d 'Directory that holds the backup sets' -r -F
 complete -c nexus-health -l proofs-dir -d 'Directory of the proofs that nexus-restore-test writes' -r -F
 complete -c nexus-health -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
-complete -c nexus-health -l purge-hourly -d 'The most episodes that programs may have forgotten within an hour, 0 to 1000000; people have no limit' -r
+complete -c nexus-health -l purge-hourly -d 'The most episodes that programs may ask NEXUS to forget in an hour, 0 to 1000000; people have no limit' -r
 complete -c nexus-health -l data-dir -d 'A directory on the file system that holds the database; with the default, nexus-health asks Docker for its data root' -r -F
 complete -c nexus-health -l keep-days -d 'Days to keep sets, 7 to 3650' -r
 complete -c nexus-health -l keep-min -d 'Newest sets to keep at any age, at least 1' -r
-complete -c nexus-health -l keep-weekly -d 'Weeks for which to keep the last set too, 0 to 520' -r
-complete -c nexus-health -l keep-monthly -d 'Months for which to keep the last set too, 0 to 120' -r
+complete -c nexus-health -l keep-weekly -d 'Weeks of which to keep the last set at any age, 0 to 520' -r
+complete -c nexus-health -l keep-monthly -d 'Months of which to keep the last set at any age, 0 to 120' -r
 complete -c nexus-health -l postgres-image -d 'Image of PostgreSQL [default: the one of docker-compose.yml]' -r
 complete -c nexus-health -l redis-image -d 'Image of Redis [default: the one of docker-compose.yml]' -r
 complete -c nexus-health -l ports -d 'Ports that must be reachable from this machine only' -r

@@ -10,7 +10,7 @@ complete -c nexus-purge -l max-share -d 'Percent of a table that may be forgotte
 complete -c nexus-purge -l referring -d 'What to do with rows of other tables that refer to a forgotten row, where their foreign key forbids its deletion' -r -f -a "stop\t'Delete nothing, and name the table that refers'
 set-null\t'Keep those rows without the reference; like stop if the column is NOT NULL'
 cascade\t'Delete those rows too'"
-complete -c nexus-purge -l purge-hourly -d 'The most episodes that programs may have forgotten within an hour, 0 to 1000000; people have no limit' -r
+complete -c nexus-purge -l purge-hourly -d 'The most episodes that programs may ask NEXUS to forget in an hour, 0 to 1000000; people have no limit' -r
 complete -c nexus-purge -l scrub -d 'Overwrite the free space that the rows leave in the table\'s pages, and rebuild its indexes, while other programs work' -r -f -a "yes\t'Yes'
 no\t'No'"
 complete -c nexus-purge -l rewrite -d 'Rewrite the table afterwards instead; locks it meanwhile' -r -f -a "yes\t'Yes'
@@ -24,11 +24,11 @@ complete -c nexus-purge -l time-column -d 'Its column with the time, from which 
 complete -c nexus-purge -l type-column -d 'Its type: column, or column->>member of a JSON column' -r
 complete -c nexus-purge -l tags-column -d 'Its column with the tags' -r
 complete -c nexus-purge -l agent-column -d 'Its column with the agent' -r
-complete -c nexus-purge -l redis-copies -d 'Prefixes of the Redis keys that hold copies of episodes, before the episode\'s id; none = no such keys' -r
+complete -c nexus-purge -l redis-copies -d 'Prefixes, before the episode\'s id, of the Redis keys that hold copies of episodes; none = no such keys' -r
 complete -c nexus-purge -l redis-ttl -d 'Time to live for Redis keys that have none, by prefix: "session:=1d, scratch:=2h"' -r
 complete -c nexus-purge -l redis-socket -d 'Socket of Redis' -r -F
 complete -c nexus-purge -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
-complete -c nexus-purge -l pg-port -d 'Port (part of the socket\'s name too)' -r
+complete -c nexus-purge -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
 complete -c nexus-purge -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
 complete -c nexus-purge -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-purge -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
@@ -36,8 +36,8 @@ complete -c nexus-purge -l backup-dir -d 'Directory that holds the backup sets' 
 complete -c nexus-purge -l proofs-dir -d 'Directory of the proofs that nexus-restore-test writes' -r -F
 complete -c nexus-purge -l keep-days -d 'Days to keep sets, 7 to 3650' -r
 complete -c nexus-purge -l keep-min -d 'Newest sets to keep at any age, at least 1' -r
-complete -c nexus-purge -l keep-weekly -d 'Weeks for which to keep the last set too, 0 to 520' -r
-complete -c nexus-purge -l keep-monthly -d 'Months for which to keep the last set too, 0 to 120' -r
+complete -c nexus-purge -l keep-weekly -d 'Weeks of which to keep the last set at any age, 0 to 520' -r
+complete -c nexus-purge -l keep-monthly -d 'Months of which to keep the last set at any age, 0 to 120' -r
 complete -c nexus-purge -l all -d 'Forget every episode; asks first'
 complete -c nexus-purge -l replay -d 'Carry out every decision of the ledger again: after a restore by hand, or on an older copy of the database'
 complete -c nexus-purge -l ledger -d 'Show the ledger, and for each line when rotation removes the last backup that still holds what it forgot'

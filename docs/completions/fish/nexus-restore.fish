@@ -49,18 +49,18 @@ complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l ba
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l identity -d 'File with the age identity to decrypt with [default: this machine\'s own]' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l into -d 'Restore into a new database of this name and leave the live one alone' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l without -d 'Leave out what cannot be restored, by the name in the error message: the rows of a table, an index, a constraint, a trigger; may be given several times' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l search-path -d 'search_path for rows whose constraints or generated columns call functions that name others without a schema [default: that of the database\'s sessions]' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l reserve -d 'MiB to leave free on the server\'s disks for the log of the live database; with less the restore ends [default: a twentieth of the disk, 256 to 4096]' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l search-path -d 'search_path to use while rows are loaded, for constraints and generated columns whose functions use names without a schema [default: the search_path of the database\'s sessions]' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l reserve -d 'Space to leave free on the server\'s disks for the log of the live database, in MiB; the restore stops when less is free [default: a twentieth of the disk, 256 to 4096]' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l jobs -d 'Tables to restore at once, 1 to 16' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l max-share -d 'Percent of a table that may be forgotten without asking, 1 to 100' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l referring -d 'What to do with rows of other tables that refer to a forgotten row, where their foreign key forbids its deletion' -r -f -a "stop\t'Delete nothing, and name the table that refers'
 set-null\t'Keep those rows without the reference; like stop if the column is NOT NULL'
 cascade\t'Delete those rows too'"
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-copies -d 'Prefixes of the Redis keys that hold copies of episodes, before the episode\'s id; none = no such keys' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-copies -d 'Prefixes, before the episode\'s id, of the Redis keys that hold copies of episodes; none = no such keys' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l redis-socket -d 'Socket of Redis' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-port -d 'Port (part of the socket\'s name too)' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l docker-socket -d 'Socket of nexus-docker' -r -F
@@ -73,7 +73,7 @@ complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -l no
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-port -d 'Port (part of the socket\'s name too)' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand finish" -l json -d 'One JSON object on standard output'
@@ -84,7 +84,7 @@ complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l ref
 set-null\t'Keep those rows without the reference; like stop if the column is NOT NULL'
 cascade\t'Delete those rows too'"
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-port -d 'Port (part of the socket\'s name too)' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l yes -d 'Do not ask'
@@ -92,7 +92,7 @@ complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -l jso
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand undo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
-complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l pg-port -d 'Port (part of the socket\'s name too)' -r
+complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l pg-user -d 'Role of the jobs: superuser, or one with BYPASSRLS that may read every table' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l pg-database -d 'Database that holds the memory' -r
 complete -c nexus-restore -n "__fish_nexus_restore_using_subcommand drop-kept" -l yes -d 'Do not ask'

@@ -19,7 +19,7 @@ use crate::subject::Subject;
 /// The time between two messages about an incident that lasts.
 const REMINDER: SignedDuration = SignedDuration::from_hours(24);
 
-/// The pause before the first retry, which is at the timer's next minute. Each later pause is twice as long.
+/// The pause before the first retry. The retry timer runs every minute. Each later pause is twice as long.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(45);
 
 /// The longest pause between two retries.

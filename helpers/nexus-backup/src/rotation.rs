@@ -50,7 +50,7 @@ fn known(
         .with_sizes_from_proofs(&args.proofs_dir, |by| rows_gone(&args.purge_ledger, Some(by)))?;
     known.sizes.extend(new);
     known.sizes.retain(|set, _| names.contains(set));
-    known.measure = missing_from_newest(names, &known);
+    known.reference = missing_from_newest(names, &known);
     Ok(known)
 }
 
@@ -95,7 +95,7 @@ fn remember(directory: &BackupDirectory, known: &Known) {
     let written = directory.remembered().and_then(|before| {
         let mut remembered = before.clone();
         remembered.set_sizes(&known.sizes);
-        remembered.set_measure(known.measure);
+        remembered.set_reference(known.reference);
         if remembered == before { Ok(()) } else { directory.remember(&remembered) }
     });
     if let Err(failure) = written {
@@ -104,13 +104,13 @@ fn remember(directory: &BackupDirectory, known: &Known) {
 }
 
 fn warn_of_missing_rows(names: &[SetName], known: &Known) {
-    let (Some(newest), Some(measure)) = (names.last(), known.measure) else { return };
+    let (Some(newest), Some(reference)) = (names.last(), known.reference) else { return };
     log::error!(
         MESSAGE_ID = message_id::ROWS_MISSING, NEXUS_JOB = "backup", NEXUS_BACKUP = newest.to_string().as_str(),
-        NEXUS_MEASURE = measure.to_string().as_str();
+        NEXUS_MEASURE = reference.to_string().as_str();
         "{}. No set that holds them is rotated away. {}",
-        missing_rows(*newest, measure, &known.sizes),
-        missing_rows_advice(measure)
+        missing_rows(*newest, reference, &known.sizes),
+        missing_rows_advice(reference)
     );
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn accept_smaller(directory: &BackupDirectory) -> Result<SetName> {
     let newest = directory.find("latest")?.name;
     let mut remembered = directory.remembered()?;
     remembered.accepted = newest.sequence;
-    remembered.set_measure(None);
+    remembered.set_reference(None);
     directory.remember(&remembered)?;
     Ok(newest)
 }

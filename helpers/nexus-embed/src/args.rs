@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, env = "NEXUS_PG_HOST", value_name = "DIRECTORY", default_value = "/run/nexus/postgres")]
     pub(crate) pg_host: String,
 
-    /// Port (part of the socket's name too)
+    /// Port, 1 to 65535; the name of the socket file contains it too
     #[arg(long, env = "NEXUS_PG_PORT", value_name = "PORT", default_value_t = 5432)]
     pub(crate) pg_port: u16,
 

@@ -109,10 +109,10 @@ impl Scheduler {
             slot.hangs = true;
             let name = slot.scheduled.name;
             let sentence =
-                format!("The check of {name} has not completed since {}.", nexus_cli::text::moment(since));
+                format!("The check of {name} has been running since {}.", nexus_cli::text::moment(since));
             let advice =
-                "What it checks hangs: a disk, a server, or systemd. See: journalctl -u nexus-health";
-            // It has had its time, so there is no second run to wait for.
+                "Its subject does not respond: a disk, a server, or systemd. See: journalctl -u nexus-health";
+            // Reports at once: the check has already exceeded its limit.
             Some(Finding::unknown(id_of(name), sentence, advice).patient(1))
         };
         self.slots.iter_mut().filter_map(late).collect()

@@ -59,12 +59,13 @@ pub(crate) fn expunge(args: &Args) -> Result<Expunged> {
             .because("every set there is holds something forgotten: there would be no backup left")
             .advise("First make a new one: systemctl start nexus-backup"));
     }
-    if let (Some(newest), Some(measure)) = (sets.names.last(), missing_from_newest(&sets.names, &sets.known))
+    if let (Some(newest), Some(reference)) =
+        (sets.names.last(), missing_from_newest(&sets.names, &sets.known))
     {
         // Only the old sets still hold an emptied memory.
         return Err(Failure::new(Exit::TryLater, doing)
-            .because(missing_rows(*newest, measure, &sets.known.sizes))
-            .advise(missing_rows_advice(measure)));
+            .because(missing_rows(*newest, reference, &sets.known.sizes))
+            .advise(missing_rows_advice(reference)));
     }
     confirm(&expunged.question(), args.yes)?;
     for set in goes {

@@ -229,10 +229,16 @@ impl<'a> Job<'a> {
         Ok(replayed)
     }
 
-    /// Cleans the files of the table, which had `of` rows, of the other tables in `old`, and of `redis`. Returns whether all is
-    /// clean.
-    fn clean(&self, redis: Option<&mut Redis>, of: u64, old: &[Line], purged: &mut Purged) -> Result<bool> {
-        let are_many = reindexing::are_many(purged.rows, of);
+    /// Cleans the files of the table, of the other tables in `old`, and of `redis`. The table had `total` rows. Returns whether
+    /// all is clean.
+    fn clean(
+        &self,
+        redis: Option<&mut Redis>,
+        total: u64,
+        old: &[Line],
+        purged: &mut Purged,
+    ) -> Result<bool> {
+        let are_many = reindexing::are_many(purged.rows, total);
         let mut is_clean = self.clean_table(&self.table, are_many, purged)?;
         let mut others: Vec<&TableColumns> = Vec::new();
         for columns in old.iter().filter_map(Line::decision).map(|decision| &decision.table) {
@@ -267,7 +273,7 @@ impl<'a> Job<'a> {
         purged.notes.extend(cleaned.notes);
         if let Some(who) = &cleaned.held_by {
             purged.notes.push(format!(
-                "{who} may still see the rows, so their pages keep them; the next run removes them"
+                "{who} may still see the deleted rows, so VACUUM cannot remove them yet; the next run does"
             ));
         }
         Ok(cleaned.held_by.is_none())

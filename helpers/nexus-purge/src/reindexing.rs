@@ -40,9 +40,9 @@ pub(crate) struct Reindexed {
     pub(crate) notes: Vec<String>,
 }
 
-/// Returns whether it is better to rebuild a vector index after `rows` of `of` rows were deleted.
-pub(crate) fn are_many(rows: u64, of: u64) -> bool {
-    rows > 0 && rows * 100 >= of * REBUILD_PERCENT
+/// Returns whether it is better to rebuild a vector index after `rows` of `total` rows were deleted.
+pub(crate) fn are_many(rows: u64, total: u64) -> bool {
+    rows > 0 && rows * 100 >= total * REBUILD_PERCENT
 }
 
 /// Rebuilds the indexes of the table. An index that cannot be rebuilt stays as it was, and a note says why.

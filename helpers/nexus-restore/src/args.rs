@@ -123,8 +123,8 @@ pub(crate) struct ApplyArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "serve_early")]
     pub(crate) without: Vec<String>,
 
-    /// search_path for rows whose constraints or generated columns call functions that name others without a schema
-    /// [default: that of the database's sessions]
+    /// search_path to use while rows are loaded, for constraints and generated columns whose functions use names
+    /// without a schema [default: the search_path of the database's sessions]
     #[arg(long, value_name = "SCHEMAS")]
     pub(crate) search_path: Option<String>,
 
@@ -136,8 +136,8 @@ pub(crate) struct ApplyArgs {
     #[arg(long)]
     pub(crate) no_safety_backup: bool,
 
-    /// MiB to leave free on the server's disks for the log of the live database; with less the restore ends
-    /// [default: a twentieth of the disk, 256 to 4096]
+    /// Space to leave free on the server's disks for the log of the live database, in MiB; the restore stops when
+    /// less is free [default: a twentieth of the disk, 256 to 4096]
     #[arg(long, value_name = "MIB")]
     pub(crate) reserve: Option<u64>,
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use nexus_cli::failure::{Failure, Result};
 use nexus_fs::lock::Lock;
 use nexus_ledger::carry_out_alone;
-use nexus_ledger::handover::{self, Comes, Files};
+use nexus_ledger::handover::{self, Files, NewDatabase};
 use nexus_ledger::kept::{self, Kept};
 use nexus_postgres::blocking::Control;
 
@@ -30,11 +30,11 @@ impl Handover {
         Self { files: Files::of(path), merged, _alone: alone, lock: Some(lock) }
     }
 
-    /// Records the handover. The swap then renames database `comes` to `database`, and keeps the old database as `kept`.
+    /// Records the handover. The swap then renames database `new` to `database`, and keeps the old database as `kept`.
     pub(crate) fn note(
         &self,
         control: &Control,
-        comes: &str,
+        new: &str,
         database: &str,
         kept: Option<&str>,
     ) -> Result<()> {
@@ -49,10 +49,10 @@ impl Handover {
             "recording which database the purge ledger is for",
             "SELECT oid, (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) \
              FROM pg_catalog.pg_database WHERE datname = $1",
-            &[&comes],
+            &[&new],
         )?;
-        let comes = Comes { database: database.to_owned(), oid: row.get(0), cluster: row.get(1) };
-        handover::prepare(&self.files, &comes, &self.merged.after)
+        let new = NewDatabase { database: database.to_owned(), oid: row.get(0), cluster: row.get(1) };
+        handover::prepare(&self.files, &new, &self.merged.after)
     }
 
     /// Puts the ledger in place, after the swap. Dropping this releases the locks.
@@ -99,12 +99,12 @@ pub(crate) fn settle(path: &Path, control: &Control) -> Result<()> {
 }
 
 fn settle_with(files: &Files, control: &Control, lock: Lock) -> Result<()> {
-    let Some(comes) = handover::pending(&files.ledger)? else { return Ok(()) };
+    let Some(new) = handover::pending(&files.ledger)? else { return Ok(()) };
     let row = control.row(
         "checking whether the database is in place",
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE oid = $1 AND datname = $2) \
          AND (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) = $3",
-        &[&comes.oid, &comes.database, &comes.cluster],
+        &[&new.oid, &new.database, &new.cluster],
     )?;
     if row.get(0) {
         drop(handover::complete(files, lock)?);

@@ -24,7 +24,7 @@ other_databases_are_named() {
 	as_owner --command='CREATE DATABASE notes' --command='CREATE DATABASE "nexus before 000001 20260101T000000Z"'
 	docker exec nexus-postgres psql -Xq -d postgres -c 'CREATE TABLE left_here (i int)'
 	await 120 is_level databases warning
-	same "the message" "$(sentence_of databases)" "No backup set has the databases notes, and in the database postgres the tables public.left_here."
+	same "the message" "$(sentence_of databases)" "No backup set has the databases notes, and the tables public.left_here of the database postgres."
 	sed -i '/^NEXUS_HEALTH_LEFT_OUT=/d' "$settings"
 	echo NEXUS_HEALTH_LEFT_OUT=notes,postgres >>"$settings"
 	restart_health
@@ -127,7 +127,7 @@ another_program_on_our_port() {
 		systemctl start nexus-api.socket nexus-api.service
 		write_listeners
 	fi
-	await 120 says sockets "another program has $2, of nobody"
+	await 120 says sockets "another program uses $2 (user nobody)"
 	is_level sockets critical
 	pkill -P "$stranger" || true
 	kill "$stranger" 2>/dev/null || true

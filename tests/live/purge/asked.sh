@@ -230,7 +230,7 @@ no_more_than_the_cap_are_forgotten_within_an_hour() {
 	systemctl restart nexus-health
 	same "the answer when more may be" "$(ask_for nexus "${ids[18]}")" forgotten
 }
-owner_is_told() { journalctl --identifier=nexus-alert --since="@$1" --output=cat NEXUS_PROBLEM=forgetting | found 'Programs had 5 episodes forgotten within the last hour'; }
+owner_is_told() { journalctl --identifier=nexus-alert --since="@$1" --output=cat NEXUS_PROBLEM=forgetting | found 'Programs asked NEXUS to forget 5 episodes in the last hour'; }
 
 asked_over_the_socket() {
 	check no_more_than_the_cap_are_forgotten_within_an_hour

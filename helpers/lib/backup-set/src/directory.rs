@@ -54,8 +54,8 @@ pub struct Remembered {
     #[serde(default, deserialize_with = "name::remembered")]
     pub accepted: u64,
     /// The name of the set whose rows the newest set lacks.
-    #[serde(default)]
-    measure: Option<String>,
+    #[serde(default, rename = "measure")]
+    reference: Option<String>,
 }
 
 impl Remembered {
@@ -70,13 +70,13 @@ impl Remembered {
     }
 
     /// Returns the set whose rows the newest set lacks.
-    pub fn measure(&self) -> Option<SetName> {
-        self.measure.as_ref()?.parse().ok()
+    pub fn reference(&self) -> Option<SetName> {
+        self.reference.as_ref()?.parse().ok()
     }
 
     /// Replaces the set whose rows the newest set lacks.
-    pub fn set_measure(&mut self, measure: Option<SetName>) {
-        self.measure = measure.map(|name| name.to_string());
+    pub fn set_reference(&mut self, reference: Option<SetName>) {
+        self.reference = reference.map(|name| name.to_string());
     }
 }
 
@@ -112,7 +112,7 @@ impl BackupDirectory {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Failure::new(Exit::Settings, doing())
                     .because(error)
-                    .advise("Make it, or mount what it is on, or set NEXUS_BACKUP_DIR"));
+                    .advise("Create it, mount its disk, or set NEXUS_BACKUP_DIR"));
             }
             other => other.or_fail_io(doing)?,
         };
@@ -219,8 +219,8 @@ impl BackupDirectory {
         self.path.join(".unfinished")
     }
 
-    /// Returns the number of the next set: one more than any past or present one here, and than
-    /// `highest`, which is remembered elsewhere.
+    /// Returns the number of the next set: one above the largest number of the sets here, of the
+    /// last recorded set, and of `highest`, which another file records.
     ///
     /// # Errors
     /// Data (65) when the newest set has the highest possible number; I/O.

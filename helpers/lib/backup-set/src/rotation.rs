@@ -36,12 +36,12 @@ pub struct Retention {
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub at_least: u32,
 
-    /// Weeks for which to keep the last set too, 0 to 520
+    /// Weeks of which to keep the last set at any age, 0 to 520
     #[arg(long = "keep-weekly", env = "NEXUS_KEEP_WEEKLY", value_name = "NUMBER", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=520))]
     pub weekly: u32,
 
-    /// Months for which to keep the last set too, 0 to 120
+    /// Months of which to keep the last set at any age, 0 to 120
     #[arg(long = "keep-monthly", env = "NEXUS_KEEP_MONTHLY", value_name = "NUMBER", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=120))]
     pub monthly: u32,
@@ -91,7 +91,7 @@ impl RotationDecision {
     }
 }
 
-/// An interval between two sets up to this always counts in full.
+/// Intervals up to this length between two sets always count in full.
 const ALWAYS_PLAUSIBLE: SignedDuration = SignedDuration::from_hours(48);
 
 /// The Redis part of a set.
@@ -114,7 +114,7 @@ pub struct Known {
     /// sets.
     pub accepted: u64,
     /// The last set whose rows were found missing.
-    pub measure: Option<SetName>,
+    pub reference: Option<SetName>,
     /// The Redis part of each set. A set without one was made with Redis backups off.
     pub redis: BTreeMap<SetName, RedisPart>,
 }
@@ -130,13 +130,13 @@ impl Known {
             proven: proof::proven(proofs, sets)?,
             sizes: remembered.sizes(),
             accepted: remembered.accepted,
-            measure: remembered.measure(),
+            reference: remembered.reference(),
             redis: redis_parts(directory, sets)?,
         })
     }
 
-    /// Adds the size of each proven set whose size is not remembered, from its proof. `forgotten` returns the rows that
-    /// nexus-purge had forgotten by a moment.
+    /// Adds the size of each proven set whose size is not remembered, from its proof. `forgotten` returns how many rows
+    /// nexus-purge had forgotten at a given time.
     ///
     /// # Errors
     /// I/O, or Data (65) for a proof that cannot be understood.
@@ -161,11 +161,11 @@ impl Known {
     /// lacks, or the newest.
     pub fn reference(&self, sets: &[SetName]) -> Option<(SetName, Size)> {
         let set = missing_from_newest(sets, self).or_else(|| sets.last().copied())?;
-        Some((set, self.measure_of(&set)?))
+        Some((set, self.comparable_size(&set)?))
     }
 
     /// Returns the size of `set` if newer sets are compared with it.
-    fn measure_of(&self, set: &SetName) -> Option<Size> {
+    fn comparable_size(&self, set: &SetName) -> Option<Size> {
         self.sizes.get(set).copied().filter(|_| set.sequence > self.accepted)
     }
 
@@ -174,7 +174,7 @@ impl Known {
     fn newest_full_proven(&self, sets: &[SetName]) -> Option<usize> {
         let proven: Vec<(usize, Size)> = (0..sets.len())
             .filter(|index| self.proven.contains(&sets[*index]))
-            .filter_map(|index| Some((index, self.measure_of(&sets[index])?)))
+            .filter_map(|index| Some((index, self.comparable_size(&sets[index])?)))
             .collect();
         let is_full = |(index, size): &&(usize, Size)| {
             !proven.iter().any(|(older, before)| older < index && size.is_far_smaller(*before))
@@ -219,24 +219,25 @@ fn redis_parts(directory: &BackupDirectory, sets: &[SetName]) -> Result<BTreeMap
 pub fn missing_from_newest(sets: &[SetName], known: &Known) -> Option<SetName> {
     let newest = sets.last()?;
     let now = known.sizes.get(newest);
-    if let Some(measure) = known.measure.filter(|measure| measure != newest && sets.contains(measure))
-        && let Some(before) = known.measure_of(&measure)
+    if let Some(reference) =
+        known.reference.filter(|reference| reference != newest && sets.contains(reference))
+        && let Some(before) = known.comparable_size(&reference)
         && !now.is_some_and(|now| now.is_back(before))
     {
-        return Some(measure);
+        return Some(reference);
     }
     let now = now?;
-    let lacks = |set: &SetName| Some((known.measure_of(set)?, *set));
+    let lacks = |set: &SetName| Some((known.comparable_size(set)?, *set));
     let larger = sets.iter().filter_map(lacks).filter(|(before, _)| now.is_far_smaller(*before));
     larger.max_by_key(|(before, set)| (before.episodes, before.rows, *set)).map(|(_, set)| set)
 }
 
-/// Describes, in one sentence without a full stop, which rows of `measure` are missing in `newest`.
-pub fn missing_rows(newest: SetName, measure: SetName, sizes: &BTreeMap<SetName, Size>) -> String {
-    let before = sizes.get(&measure).copied().unwrap_or_default();
+/// Describes, in one sentence without a full stop, which rows of `reference` are missing in `newest`.
+pub fn missing_rows(newest: SetName, reference: SetName, sizes: &BTreeMap<SetName, Size>) -> String {
+    let before = sizes.get(&reference).copied().unwrap_or_default();
     let Some(now) = sizes.get(&newest).copied() else {
         return format!(
-            "set {newest} may lack rows of the {} that set {measure} holds",
+            "set {newest} may lack rows of the {} that set {reference} holds",
             grouped(before.rows)
         );
     };
@@ -245,7 +246,7 @@ pub fn missing_rows(newest: SetName, measure: SetName, sizes: &BTreeMap<SetName,
         rows => format!(", and nexus-purge has forgotten {} since", grouped(rows)),
     };
     format!(
-        "set {newest} holds {} episodes and {} rows in all, where set {measure} held {} and {}{forgotten}",
+        "set {newest} holds {} episodes and {} rows in all, where set {reference} held {} and {}{forgotten}",
         grouped(now.episodes),
         grouped(now.rows),
         grouped(before.episodes),
@@ -254,10 +255,10 @@ pub fn missing_rows(newest: SetName, measure: SetName, sizes: &BTreeMap<SetName,
 }
 
 /// Returns the advice for missing rows.
-pub fn missing_rows_advice(measure: SetName) -> String {
+pub fn missing_rows_advice(reference: SetName) -> String {
     format!(
         "If they are lost: nexus-restore apply {:06}. If they are meant to be gone: nexus-backup --accept-smaller",
-        measure.sequence
+        reference.sequence
     )
 }
 
@@ -268,7 +269,7 @@ pub fn decide(sets: &[SetName], known: &Known, retention: Retention) -> Vec<Rota
     let newest = sets.len().saturating_sub(retention.at_least.max(1) as usize);
     let newest_proven = known.newest_proven(sets);
     let newest_full_proven = known.newest_full_proven(sets);
-    let missing = missing_from_newest(sets, known).and_then(|set| known.measure_of(&set));
+    let missing = missing_from_newest(sets, known).and_then(|set| known.comparable_size(&set));
     let has_them = |set: &SetName| {
         missing.is_some_and(|before| {
             let size = known.sizes.get(set);

@@ -20,7 +20,7 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// The setting of the hourly limit.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Hourly {
-    /// The most episodes that programs may have forgotten within an hour, 0 to 1000000; people have
+    /// The most episodes that programs may ask NEXUS to forget in an hour, 0 to 1000000; people have
     /// no limit
     #[arg(long = "purge-hourly", env = "NEXUS_PURGE_HOURLY", value_name = "NUMBER", default_value_t = 100,
           value_parser = clap::value_parser!(u64).range(0..=1_000_000))]

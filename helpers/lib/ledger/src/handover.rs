@@ -1,7 +1,7 @@
 //! When one database replaces another, its ledger replaces the other's. The two steps cannot be
-//! atomic together. So a note on disk says what must happen to the ledger before the databases
-//! change names; the step follows. A later run that finds the note asks the server which database
-//! is in place, and then finishes or drops the handover.
+//! atomic together. So, before the databases change names, a note on disk records what must happen
+//! to the ledger; the ledger is replaced afterwards. A later run that finds the note asks the server
+//! which database is in place, and then finishes or drops the handover.
 //!
 //! `purge-ledger.handover` names the database, `purge-ledger.next` is its ledger, and
 //! `ledger_key.next`, beside the credential, contains its keys. While the note exists, no other
@@ -19,12 +19,12 @@ use super::draft::Draft;
 use super::file::{LedgerFile, read_text, remove_if_there, write_whole};
 use super::key::Keys;
 
-/// The database that a ledger comes with.
+/// The database that takes over, with its ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Comes {
+pub struct NewDatabase {
     /// The name that the database will have.
     pub database: String,
-    /// Its OID. Unlike a name, another database never has it later.
+    /// Its OID. Unlike a name, it is never reused.
     pub oid: u32,
     /// `system_identifier` of its cluster.
     pub cluster: String,
@@ -64,21 +64,21 @@ impl Files {
     }
 }
 
-/// Notes that `draft` becomes the ledger when `comes` is in place. From then on no other process
+/// Notes that `draft` becomes the ledger once database `new` is in place. From then on no other process
 /// can write the ledger. The caller must hold its lock.
 ///
 /// # Errors
 /// I/O; no note is then written.
-pub fn prepare(files: &Files, comes: &Comes, draft: &Draft) -> Result<()> {
+pub fn prepare(files: &Files, new: &NewDatabase, draft: &Draft) -> Result<()> {
     write_whole(&files.next(), draft.text())?;
     draft.keys().write_to(&files.next_keys())?;
     let note = note_path(&files.ledger);
     let doing = || format!("writing {}", note.display());
-    let json = serde_json::to_vec(comes).or_fail(Exit::Software, doing)?;
-    let new = note.with_extension("handover.new");
-    write_whole(&new, &json)?;
+    let json = serde_json::to_vec(new).or_fail(Exit::Software, doing)?;
+    let unfinished = note.with_extension("handover.new");
+    write_whole(&unfinished, &json)?;
     sync_directory(files.directory())?;
-    disk::rename(&new, &note).or_fail_io(doing)?;
+    disk::rename(&unfinished, &note).or_fail_io(doing)?;
     sync_directory(files.directory())
 }
 
@@ -86,7 +86,7 @@ pub fn prepare(files: &Files, comes: &Comes, draft: &Draft) -> Result<()> {
 ///
 /// # Errors
 /// I/O; Data (65) when the note is damaged.
-pub fn pending(path: &Path) -> Result<Option<Comes>> {
+pub fn pending(path: &Path) -> Result<Option<NewDatabase>> {
     let note = note_path(path);
     let doing = || format!("reading {}", note.display());
     match disk::read(&note) {

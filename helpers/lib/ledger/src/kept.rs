@@ -1,6 +1,5 @@
-//! The ledgers of databases that a restore has kept. Each is a copy from when another database
-//! replaced its database, so that an undo restores it too. They are in `purge-ledger.kept` beside
-//! the ledger. Keys that the machine no longer uses are beside the credential.
+//! The ledgers of databases that a restore has kept. Each is a copy made when its database
+//! was replaced, so that an undo restores it too. They are in `purge-ledger.kept` beside the ledger. Keys that the machine no longer uses are beside the credential.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,8 +22,8 @@ use super::key::Keys;
 pub struct Kept {
     /// The name of the kept database.
     pub database: String,
-    /// The first MACs of the decisions that came from another machine when the database was
-    /// replaced.
+    /// The decisions that had come from another machine by the time the database was replaced, by
+    /// their first MAC.
     pub foreign: BTreeSet<Digest>,
 }
 

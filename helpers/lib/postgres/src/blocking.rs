@@ -71,7 +71,7 @@ impl Control {
     /// Runs statements and discards their rows.
     ///
     /// # Errors
-    /// The server's.
+    /// Errors of the server.
     pub fn run(&self, doing: &str, sql: &str) -> Result<()> {
         self.try_run(sql)?.map_err(|error| from_client(doing, &error))
     }
@@ -87,7 +87,7 @@ impl Control {
     /// Runs a query.
     ///
     /// # Errors
-    /// The server's.
+    /// Errors of the server.
     pub fn rows(&self, doing: &str, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
         self.wait(self.client.query(sql, values))?.map_err(|error| from_client(doing, &error))
     }
@@ -103,7 +103,7 @@ impl Control {
     /// Runs statements, and calls `meanwhile` four times a second until they are done.
     ///
     /// # Errors
-    /// The server's.
+    /// Errors of the server.
     pub fn run_while(&self, doing: &str, sql: &str, meanwhile: impl FnMut()) -> Result<()> {
         self.try_run_while(sql, meanwhile)?.map_err(|error| from_client(doing, &error))
     }
@@ -123,7 +123,7 @@ impl Control {
     /// Runs a query that returns one row.
     ///
     /// # Errors
-    /// The server's.
+    /// Errors of the server.
     pub fn row(&self, doing: &str, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Row> {
         let row = self.rows(doing, sql, values)?.into_iter().next();
         row.ok_or_else(|| Failure::new(Exit::Software, doing).because("the server returned no row"))
@@ -132,7 +132,7 @@ impl Control {
     /// Lists the objects of the database.
     ///
     /// # Errors
-    /// The server's.
+    /// Errors of the server.
     pub fn objects(&self) -> Result<Objects> {
         self.runtime.block_on(objects::list(&self.client))
     }

@@ -81,7 +81,7 @@ impl Objects {
 /// Lists the objects of the database that `client` is connected to.
 ///
 /// # Errors
-/// The server's.
+/// Errors of the server.
 pub async fn list(client: &Client) -> Result<Objects> {
     let mut objects = Objects::default();
     for query in QUERIES {

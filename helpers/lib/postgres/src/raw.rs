@@ -80,7 +80,7 @@ impl RawSession {
     /// Runs statements and discards their rows.
     ///
     /// # Errors
-    /// The server's. The error does not quote `sql`, which may contain private names.
+    /// Errors of the server. They do not quote `sql`, which may contain private names.
     pub fn execute(&mut self, doing: &str, sql: &str) -> Result<()> {
         self.send(|out| frontend::query(sql, out))?;
         self.until_ready(doing, |_| Ok(())).map(|_| ())
@@ -103,7 +103,7 @@ impl RawSession {
     /// Ends the transaction, then the connection, so that the server logs no error.
     ///
     /// # Errors
-    /// The server's.
+    /// Errors of the server.
     pub fn close(mut self) -> Result<()> {
         self.execute("ending the session", "COMMIT")?;
         self.send(|out| {
@@ -115,7 +115,7 @@ impl RawSession {
     /// Runs `COPY … TO STDOUT` and passes every piece of its stream to `take`, in order.
     ///
     /// # Errors
-    /// The server's, or the first that `take` returns. The session is unusable afterwards.
+    /// Errors of the server, or the first error that `take` returns. The session is unusable afterwards.
     pub fn copy_out(
         &mut self,
         doing: &str,

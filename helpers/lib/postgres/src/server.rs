@@ -19,7 +19,7 @@ pub struct ServerSettings {
         default_value = "/run/nexus/postgres"
     )]
     pub host: String,
-    /// Port (part of the socket's name too)
+    /// Port, 1 to 65535; the name of the socket file contains it too
     #[arg(long = "pg-port", env = "NEXUS_PG_PORT", value_name = "PORT", default_value_t = 5432)]
     pub port: u16,
     /// Role of the jobs: superuser, or one with BYPASSRLS that may read every table

@@ -15,7 +15,7 @@ const AT_ONCE: usize = 1000;
 /// Which keys are copies.
 #[derive(Args, Clone, Debug)]
 pub struct CopiesArgs {
-    /// Prefixes of the Redis keys that hold copies of episodes, before the episode's id; none = no such keys
+    /// Prefixes, before the episode's id, of the Redis keys that hold copies of episodes; none = no such keys
     #[arg(
         long,
         env = "NEXUS_REDIS_COPIES",

@@ -49,7 +49,7 @@ fn set_event_triggers(restoring: &Restoring<'_>, how: &str) -> String {
 /// wait for autovacuum.
 ///
 /// # Errors
-/// The server's, when no session can be opened.
+/// Errors of the server when no session can be opened.
 pub fn analyze(restoring: &mut Restoring<'_>) -> Result<()> {
     let control = Control::open(&restoring.server, &restoring.database, restoring.stop)?;
     if let Err(error) = control.try_run("ANALYZE")? {
@@ -62,7 +62,7 @@ pub fn analyze(restoring: &mut Restoring<'_>) -> Result<()> {
 /// Sets the owner, comment, settings and privileges of the database.
 ///
 /// # Errors
-/// The server's.
+/// Errors of the server.
 pub fn finish(restoring: &mut Restoring<'_>, control: &Control, server_version: u32) -> Result<()> {
     if server_version >= HAS_EVENT_TRIGGERS {
         control.run("finishing the new database", &set_event_triggers(restoring, "RESET event_triggers"))?;

@@ -61,7 +61,7 @@ pub(super) fn each_table<'t, S, T: Send>(
 /// Opens a session in the new database, in which text and order do not depend on other settings.
 ///
 /// # Errors
-/// The server's.
+/// Errors of the server.
 pub(super) fn session(restoring: &Restoring<'_>) -> Result<RawSession> {
     let mut session = RawSession::connect(
         &restoring.server,

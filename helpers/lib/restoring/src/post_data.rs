@@ -26,8 +26,8 @@ const IS_MISSING: [&str; 3] = ["42704", "42P01", "42830"];
 /// Restores the section.
 ///
 /// # Errors
-/// Data (65) when the archive is damaged, or with the names of refused entries; the server's;
-/// pg_restore's.
+/// Data (65) when the archive is damaged, or with the names of refused entries; errors of
+/// the server and of pg_restore.
 pub fn restore(restoring: &mut Restoring<'_>) -> Result<()> {
     let refused = if restoring.wanted.without.is_empty() {
         match archive::restore(restoring, Section::PostData) {
@@ -72,7 +72,7 @@ impl Runner {
     /// Opens a session in the new database.
     ///
     /// # Errors
-    /// The server's.
+    /// Errors of the server.
     pub fn new(restoring: &Restoring<'_>, is_again: bool) -> Result<Self> {
         let control = Control::open(&restoring.server, &restoring.database, restoring.stop)?;
         control.run(DOING, "SET lc_messages = 'C'")?;
@@ -92,7 +92,7 @@ impl Runner {
     /// Runs an entry of the script, or the settings before the first entry.
     ///
     /// # Errors
-    /// The server's, unless it refuses the entry.
+    /// Errors of the server, unless it refuses the entry.
     pub fn run(&mut self, restoring: &mut Restoring<'_>, entry: &str) -> Result<()> {
         let (body, settings) = cut(entry);
         if let Some(label) = label(entry) {
@@ -187,7 +187,7 @@ fn explained(failure: Failure) -> Failure {
     let (table, constraint) = (printable(&format!("{schema}.{table}")), printable(constraint));
     let why = match sqlstate.as_str() {
         "23505" => {
-            format!("table {table} holds rows twice under the key{key} of the unique index {constraint}")
+            format!("table {table} has duplicate rows for the key{key} of the unique index {constraint}")
         }
         "23P01" => {
             format!("table {table} holds rows that exclude each other by the key{key} of {constraint}")
@@ -265,7 +265,7 @@ mod tests {
             key: Some("id".to_owned()),
         };
         let failure = explained(Failure::new(Exit::Unavailable, "restoring").refused_with(refusal));
-        let said = "table public.a holds rows twice under the key (id) of the unique index a_pkey";
+        let said = "table public.a has duplicate rows for the key (id) of the unique index a_pkey";
         assert_eq!((failure.exit(), failure.to_string().as_str()), (Exit::Data, said));
     }
 }

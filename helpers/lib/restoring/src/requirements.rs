@@ -80,7 +80,7 @@ pub fn check_extensions(restoring: &mut Restoring<'_>, control: &Control) -> Res
 /// them if the server has any.
 ///
 /// # Errors
-/// The server's.
+/// Errors of the server.
 pub fn check_tablespaces(restoring: &mut Restoring<'_>, control: &Control) -> Result<()> {
     let rows = control.rows(
         "listing the tablespaces",

@@ -45,7 +45,7 @@ pub struct Tree {
 /// Returns the partitions below the root of `table`; `None` if `table` is not a partition.
 ///
 /// # Errors
-/// The server's.
+/// Errors of the server.
 pub(super) fn find<'t>(
     restoring: &Restoring<'_>,
     tables: &'t [Table],
@@ -103,7 +103,7 @@ impl Branches<'_> {
 /// Returns how the rows in the partitions differ from those in the set.
 ///
 /// # Errors
-/// The server's.
+/// Errors of the server.
 pub(super) fn compare(restoring: &Restoring<'_>, tree: &Tree) -> Result<Option<String>> {
     let tables = restoring.manifest.tables.iter().filter(|table| tree.files.contains(&table.file)).collect();
     let sums = parallel::each_table(

@@ -66,18 +66,18 @@ impl Remote {
             ApiError::new(
                 StatusCode::FORBIDDEN,
                 "no_address",
-                "The proxy has not said from where this comes.",
+                "The proxy did not pass on the client's address.",
             )
         })?;
         let client = counted(address);
         self.rate.take(client, now).map_err(|wait| {
-            ApiError::too_many(wait, "This address asks more often than it may (NEXUS_REMOTE_RATE).")
+            ApiError::too_many(wait, "This address exceeds its request rate (NEXUS_REMOTE_RATE).")
         })?;
         if self.tokens.is_empty() {
             return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 "closed",
-                "There is no token for other machines, so none is let in.",
+                "There is no token for other machines, so no machine has access.",
             ));
         }
         self.slowdown
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn other_machines_reach_the_memory_alone_unless_more_is_set() {
+    fn other_machines_reach_only_the_memory_by_default() {
         let least = remote(TOKEN, &[], 0);
         let most = remote(TOKEN, &[RemoteCall::Metrics, RemoteCall::Export], 0);
         let asks = headers(&["192.0.2.1"], Some(TOKEN));

@@ -16,7 +16,7 @@ const DOING: &str = "locking the tables";
 /// Lists every table with rows of its own, and every partitioned table. Includes the tables of extensions: pg_dump may write
 /// their rows.
 ///
-/// The last column changes whenever a change to the table makes it differ from an older snapshot.
+/// The last column changes whenever the table is altered so that an older snapshot no longer fits it.
 const TABLES: &str = "\
 SELECT c.oid, n.nspname::text, c.relname::text, pg_catalog.concat_ws(' ', c.relfilenode, c.relkind, c.relispartition, \
   (SELECT pg_catalog.string_agg(i.inhparent::text, ',' ORDER BY i.inhseqno) FROM pg_catalog.pg_inherits i \
@@ -87,7 +87,7 @@ pub(crate) async fn list(client: &Client) -> Result<Tables, Refusal> {
 }
 
 /// Takes the weakest lock on each table, as pg_dump does: others can read and write, but DROP and ALTER wait. LOCK TABLE does
-/// not take the transaction's snapshot. `observer` finds the session in the way.
+/// not take the transaction's snapshot. `observer` finds the blocking session.
 ///
 /// # Errors
 /// TryLater (75) if another session holds an exclusive lock.
@@ -109,7 +109,7 @@ pub(crate) async fn take<'a>(
     Ok(())
 }
 
-/// Makes the failure that names the session in the way. If that session has ended, it is [`held_by_another`].
+/// Returns the failure that names the blocking session, or [`held_by_another`] if that session has ended.
 async fn held_by(observer: &Client) -> Result<Failure, Failure> {
     let holder = observer.query_opt(HOLDER, &[]).await.map_err(|error| from_client(DOING, &error))?;
     let Some(row) = holder else { return Ok(held_by_another(DOING)) };
@@ -125,7 +125,7 @@ async fn held_by(observer: &Client) -> Result<Failure, Failure> {
         )))
 }
 
-/// Makes the LOCK statements. Each locks many tables, so that thousands of tables need few round trips.
+/// Returns the LOCK statements. Each locks many tables, so that thousands of tables need few round trips.
 pub(crate) fn statements(names: &[String]) -> impl Iterator<Item = String> + '_ {
     names.chunks(200).map(|some| format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", some.join(", ONLY ")))
 }

@@ -16,11 +16,11 @@ pub(crate) struct Api {
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = time)]
     pub(crate) time: Duration,
 
-    /// Numbers of clients that never pause, one measurement for each
+    /// Numbers of clients that never pause, 1 to 64, one measurement for each
     #[arg(long, value_name = "NUMBERS", default_value = "1,4,16", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) clients: Vec<u16>,
 
-    /// Requests a second at random times [default: half of what four clients reached]
+    /// Requests a second at random times, 1 to 10000 [default: half the throughput of four clients]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) rate: Option<u32>,
 

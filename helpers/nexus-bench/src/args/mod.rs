@@ -64,7 +64,7 @@ pub(crate) struct ServerArgs {
     )]
     pub(crate) host: String,
 
-    /// Number in the socket's name
+    /// Port, 1 to 65535; the name of the socket file contains it too
     #[arg(long = "pg-port", env = "NEXUS_PG_PORT", value_name = "PORT", default_value_t = 5432)]
     pub(crate) port: u16,
 

@@ -195,7 +195,7 @@ impl Backfill {
             pause *= 2;
         }
         Err(Failure::new(Exit::Unavailable, format!("asking nexus-embed at {}", self.socket.display()))
-            .because(format!("it did not answer {TRIES} times"))
+            .because(format!("no answer in {TRIES} attempts"))
             .advise("See: systemctl status nexus-embed.socket nexus-embed. The next run continues"))
     }
 

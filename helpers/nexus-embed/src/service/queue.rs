@@ -15,7 +15,7 @@ const MOST_WAITING: usize = 512;
 /// long per token, and the first request would wait for later ones.
 const BATCH: usize = 300;
 
-/// The bytes for which the two special tokens of a text count.
+/// The bytes to add per text for its two special tokens.
 const SPECIAL: usize = 8;
 
 /// A request, and the channel for its answer.

@@ -92,7 +92,7 @@ impl Api {
         Finding::warning(
             "api",
             format!(
-                "nexus-api has turned away {more} connections since the last check: every other one was in use."
+                "nexus-api has turned away {more} connections since the last check, because all its connections were in use."
             ),
             "See which programs hold them: sudo ss -tpn 'sport = :8003 or dport = :8003'",
         )

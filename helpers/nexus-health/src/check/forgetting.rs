@@ -27,7 +27,7 @@ impl Check for Forgetting {
 
 fn judge(asked: u64, hourly: Hourly) -> Finding {
     let id = "forgetting";
-    let sentence = format!("Programs had {} forgotten within the last hour", counted(asked, "episode"));
+    let sentence = format!("Programs asked NEXUS to forget {} in the last hour", counted(asked, "episode"));
     // With a limit of 0 the owner wants refusals.
     if asked == 0 || !hourly.is_reached(asked) {
         return Finding::ok(id, format!("{sentence}."));

@@ -18,7 +18,7 @@ const ABSENT: Duration = Duration::from_secs(15);
 /// A container that Docker has called unhealthy for this long, although its server responds, does not recover by itself.
 const UNHEALTHY: Duration = Duration::from_secs(120);
 
-/// A stack that has been down for this long was not stopped for a moment, as by an upgrade.
+/// How long a stack must be down before nexus-health starts it. An upgrade stops it for less.
 const DOWN: Duration = Duration::from_secs(60);
 
 /// How long Docker's report of the containers counts.

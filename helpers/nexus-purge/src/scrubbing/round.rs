@@ -82,7 +82,7 @@ impl<'a> Round<'a> {
                 }
             }
             self.fill(&step, false)?;
-            // A row of another page fills a page without rows.
+            // To fill a page without rows, updates a row of another page.
             while !self.some_rows.is_empty() && empty > 0 {
                 let lengths = page::lengths(page::LARGEST_SPACE, self.filler.least).repeat(STEP.min(empty));
                 self.fill(&[(self.some_rows.clone(), lengths)], false)?;
@@ -100,7 +100,7 @@ impl<'a> Round<'a> {
     /// space.
     fn fill_toast(&mut self, file: &super::file::File) -> Result<()> {
         let mut chunks = 0;
-        // The number of pages with space for one shorter chunk besides whole ones, by its length in steps of the map.
+        // How many pages have space for one shorter chunk after the whole ones. The index is its length in FSM_STEP.
         let mut rests = [0_usize; page::LONGEST / FSM_STEP + 1];
         file.read(self.control, |_, pages| {
             for page in pages {

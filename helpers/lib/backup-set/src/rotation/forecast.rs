@@ -103,7 +103,7 @@ fn days(sets: &[SetName], known: &Known, retention: Retention, now: Timestamp) -
         known.redis.extend(wants_redis.then_some((set, RedisPart::Stored)));
         known.proven.insert(set);
         there.push(set);
-        known.measure = missing_from_newest(&there, &known);
+        known.reference = missing_from_newest(&there, &known);
         let mut decisions = decide(&there, &known, retention).into_iter();
         there.retain(|set| {
             let is_removed = decisions.next() == Some(RotationDecision::Remove);

@@ -71,7 +71,7 @@ impl<'a> Eraser<'a> {
     /// Creates an eraser for `table` in the session's database.
     ///
     /// # Errors
-    /// The server's.
+    /// Errors of the server.
     #[expect(clippy::too_many_arguments, reason = "one caller; each is a thing of its own")]
     pub fn new(
         session: &'a Control,
@@ -94,11 +94,12 @@ impl<'a> Eraser<'a> {
         self
     }
 
-    /// Deletes every row that matches one of `conditions`. The row counts for the first match.
+    /// Deletes every row that matches one of `conditions`. A row that matches several counts for the
+    /// first.
     ///
     /// # Errors
-    /// The server's; TryLater (75) when another session locks rows for too long. Rows deleted by
-    /// then stay deleted.
+    /// Errors of the server; TryLater (75) when another session locks rows for too long. Rows
+    /// deleted by then stay deleted.
     pub fn by_conditions(&mut self, conditions: &[String]) -> Result<Erased> {
         let mut erased = Erased { rows: vec![0; conditions.len()], ..Erased::default() };
         if conditions.is_empty() {

@@ -77,7 +77,8 @@ impl Replayed {
 /// Carries out decisions. Skips a table that does not exist.
 ///
 /// # Errors
-/// Data (65) when the key of a decision's hashes is missing; the server's; those of `copies`.
+/// Data (65) when the key of a decision's hashes is missing; errors of the server and of
+/// `copies`.
 pub fn replay(
     on: &Forgetting<'_>,
     decisions: &[&Decision],

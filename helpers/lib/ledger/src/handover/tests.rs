@@ -26,8 +26,8 @@ fn machine() -> (Machine, Draft) {
     (Machine { _directory: directory, files }, draft)
 }
 
-fn comes() -> Comes {
-    Comes { database: "nexus".to_owned(), oid: 7, cluster: "1".to_owned() }
+fn new_database() -> NewDatabase {
+    NewDatabase { database: "nexus".to_owned(), oid: 7, cluster: "1".to_owned() }
 }
 
 impl Machine {
@@ -60,7 +60,7 @@ impl Machine {
 fn a_handover_completes_after_a_kill_at_any_step() {
     for steps in 0..=3 {
         let (machine, draft) = machine();
-        prepare(&machine.files, &comes(), &draft).unwrap();
+        prepare(&machine.files, &new_database(), &draft).unwrap();
         if steps > 0 {
             put_ledger(&machine.files, machine.lock()).unwrap();
         }
@@ -69,9 +69,9 @@ fn a_handover_completes_after_a_kill_at_any_step() {
         }
         if steps > 2 {
             remove_if_there(&note_path(&machine.files.ledger)).unwrap();
-            prepare(&machine.files, &comes(), &draft).unwrap();
+            prepare(&machine.files, &new_database(), &draft).unwrap();
         }
-        assert_eq!(pending(&machine.files.ledger).unwrap(), Some(comes()));
+        assert_eq!(pending(&machine.files.ledger).unwrap(), Some(new_database()));
         complete(&machine.files, machine.lock()).unwrap();
         machine.is(&draft);
     }
@@ -81,7 +81,7 @@ fn a_handover_completes_after_a_kill_at_any_step() {
 fn an_abandoned_handover_changes_nothing() {
     let (machine, draft) = machine();
     let before = machine.before();
-    prepare(&machine.files, &comes(), &draft).unwrap();
+    prepare(&machine.files, &new_database(), &draft).unwrap();
     abandon(&machine.files).unwrap();
     machine.is(&before);
 }
@@ -89,7 +89,7 @@ fn an_abandoned_handover_changes_nothing() {
 #[test]
 fn a_ledger_cannot_be_written_during_a_handover() {
     let (machine, draft) = machine();
-    prepare(&machine.files, &comes(), &draft).unwrap();
+    prepare(&machine.files, &new_database(), &draft).unwrap();
     let failure = LedgerFile::open(&machine.files.ledger, for_tests('a'), "a test").unwrap_err();
     assert_eq!(failure.exit(), Exit::TryLater);
     assert!(failure.to_string().contains("nexus-restore finish"), "{failure}");
@@ -104,7 +104,7 @@ fn a_kept_ledger_returns_with_its_keys_and_later_decisions() {
     let foreign = draft.ledger().lines().iter().filter_map(super::super::Line::origin).collect();
     let kept = Kept { database: "nexus before / 1".to_owned(), foreign };
     kept::keep(&machine.files, &kept, &before).unwrap();
-    prepare(&machine.files, &comes(), &draft).unwrap();
+    prepare(&machine.files, &new_database(), &draft).unwrap();
     complete(&machine.files, machine.lock()).unwrap();
     machine.is(&draft);
     // `is` has added one decision.

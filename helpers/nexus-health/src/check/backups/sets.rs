@@ -27,16 +27,16 @@ pub(super) fn home(homes: &Homes, directory: &BackupDirectory) -> Finding {
 /// Reports whether the newest set holds as much as those before it.
 pub(super) fn rows(names: &[SetName], known: &Known) -> Finding {
     let id = "backup-rows";
-    let (Some(newest), Some(measure)) = (names.last(), missing_from_newest(names, known)) else {
+    let (Some(newest), Some(reference)) = (names.last(), missing_from_newest(names, known)) else {
         return Finding::ok(id, "The newest backup is not far smaller than older ones.");
     };
-    let mut sentence = missing_rows(*newest, measure, &known.sizes);
+    let mut sentence = missing_rows(*newest, reference, &known.sizes);
     // It begins with a lower-case letter, because nexus-backup prints it after its name.
     sentence.replace_range(..1, "S");
     Finding::critical(
         id,
-        format!("{sentence}. Rotation keeps every set that holds them."),
-        missing_rows_advice(measure),
+        format!("{sentence}. Rotation keeps every set that still has the missing rows."),
+        missing_rows_advice(reference),
     )
 }
 

@@ -62,7 +62,7 @@ impl Check for Docker {
                 report.found(Finding::unknown(
                     "containers",
                     sentence,
-                    "Check that nexus-docker has the same version",
+                    "Check that nexus-docker and nexus-health have the same version",
                 ));
             }
         }

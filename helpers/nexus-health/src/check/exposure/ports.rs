@@ -33,13 +33,13 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Formats the user: `of alice`.
-    pub(crate) fn of_whom(self) -> String {
+    /// Returns the name of the user, else its number, else `unknown`.
+    pub(crate) fn user_name(self) -> String {
         let user = self.user.and_then(|id| User::from_uid(Uid::from_raw(id)).ok().flatten());
         match (user, self.user) {
-            (Some(user), _) => format!("of {}", user.name),
-            (None, Some(id)) => format!("of user number {id}"),
-            (None, None) => "of an unknown user".to_owned(),
+            (Some(user), _) => user.name,
+            (None, Some(id)) => id.to_string(),
+            (None, None) => "unknown".to_owned(),
         }
     }
 

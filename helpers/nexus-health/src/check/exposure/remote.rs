@@ -59,7 +59,7 @@ pub(super) fn check(args: &Args) -> Vec<Finding> {
     let path = path_of(args);
     let now = SystemTime::now();
     let advice =
-        "Write the note: systemctl start nexus-remote-note; see: systemctl status nexus-remote-note.timer";
+        "Write the file: systemctl start nexus-remote-note; see: systemctl status nexus-remote-note.timer";
     match read(&path) {
         Ok((note, at)) if now.duration_since(at).unwrap_or_default() < OLDEST => {
             judge(&note, now.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs().cast_signed()))
@@ -109,7 +109,7 @@ fn token(since: Option<i64>, now: i64) -> Finding {
     let Some(since) = since else {
         return Finding::critical(
             id,
-            "There is no token for other machines, so none has access.",
+            "There is no token for other machines, so no machine has access.",
             "Make one: nexus-setup --remote caddy, or nexus-setup --remote tailscale",
         );
     };

@@ -61,7 +61,7 @@ impl Growth {
             Some(why) => Finding::warning(
                 "history",
                 format!("The growth of the disks cannot be recorded: {why}"),
-                "Until then there is no forecast of when they are full",
+                "Correct that: until then there is no forecast of when the disks are full",
             ),
         });
         for (name, _, free) in disks {
@@ -69,7 +69,7 @@ impl Growth {
             let label = ("place", *name);
             report.metric(Metric::of(
                 "disk_full_in_seconds",
-                "Time until a file system is full at its growth of the last weeks; ten years mean never.",
+                "Time until a file system is full at the rate of the last weeks; ten years mean never.",
                 label,
                 seconds,
             ));
@@ -78,7 +78,7 @@ impl Growth {
                 format!("The disk of the {of} is not filling up.")
             } else {
                 let days = Duration::from_secs_f64(seconds).as_secs() / 86_400;
-                format!("At its growth of the last weeks, the disk of the {of} will be full in {days} days.")
+                format!("At the rate of the last weeks, the disk of the {of} will be full in {days} days.")
             };
             let advice = "Free some space, keep fewer sets (NEXUS_KEEP_DAYS), or get a larger disk in time";
             let limits = ctx.args.thresholds.until_full;

@@ -126,11 +126,11 @@ fn waiting(transaction: f64, blocked: f64, ctx: &Context, report: &mut Report) {
 
 fn log_and_numbers(wal: f64, idle_slots: f64, age: f64, ctx: &Context, report: &mut Report) {
     report.metric(Metric::one("postgres_wal_bytes", "Size of the write-ahead log.", wal));
-    let mut sentence = format!("PostgreSQL's write-ahead log has {}.", bytes_in_words(wal));
+    let mut sentence = format!("PostgreSQL's write-ahead log takes {}.", bytes_in_words(wal));
     if idle_slots > 0.0 {
-        sentence.push_str(&format!(" {idle_slots} inactive replication slots hold it back."));
+        sentence.push_str(&format!(" {idle_slots} inactive replication slots keep it from being removed."));
     }
-    let advice = "See what holds it back: SELECT * FROM pg_replication_slots; SELECT * FROM pg_stat_archiver";
+    let advice = "See what keeps it: SELECT * FROM pg_replication_slots; SELECT * FROM pg_stat_archiver";
     report.found(Finding::measured("postgres-wal", wal, ctx.args.thresholds.pg_wal, sentence, advice));
     let share = age / TRANSACTION_IDS;
     report.metric(Metric::one(

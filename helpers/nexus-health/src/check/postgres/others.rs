@@ -40,7 +40,7 @@ fn judge(mut databases: Vec<String>, tables: &[String], left_out: &[String]) -> 
         what.push(format!("the databases {}", databases.join(", ")));
     }
     if in_postgres {
-        what.push(format!("in the database postgres the tables {}", tables.join(", ")));
+        what.push(format!("the tables {} of the database postgres", tables.join(", ")));
     }
     let Some(first) = databases.first().map(String::as_str).or(in_postgres.then_some("postgres")) else {
         return Finding::ok("databases", "Everything in the server that needs a backup is in the sets.");
@@ -75,7 +75,7 @@ mod tests {
         let finding = judge(&["blog", "notes"], &["public.t"], &["blog"]);
         assert_eq!(
             finding.sentence,
-            "No backup set has the databases notes, and in the database postgres the tables public.t."
+            "No backup set has the databases notes, and the tables public.t of the database postgres."
         );
         assert!(finding.advice.contains("-d 'notes'") && finding.advice.ends_with("=notes,postgres"));
         assert_eq!(judge(&["notes"], &["public.t"], &["notes", "postgres"]).level, FindingLevel::Ok);

@@ -83,7 +83,7 @@ fn network(jobs: &[Job]) -> Finding {
     if open.is_empty() {
         return Finding::ok("sandbox", "The jobs that hold rows or keys have no network.");
     }
-    Finding::warning("sandbox", format!("These jobs have no private network: {}.", open.join(", ")), ADVICE)
+    Finding::warning("sandbox", format!("These jobs can reach the network: {}.", open.join(", ")), ADVICE)
 }
 
 fn credentials(jobs: &[Job]) -> Finding {

@@ -23,9 +23,9 @@ pub(super) fn check(snapshot: &UnitSnapshot, is_wanted: bool, listening: &Listen
     let (sentence, advice) = match holder(snapshot, listening) {
         Some(holder) => (
             format!(
-                "NEXUS does not listen on {names}: another program has {}, {}.",
+                "NEXUS does not listen on {names}: another program uses {} (user {}).",
                 holder.address,
-                holder.of_whom()
+                holder.user_name()
             ),
             format!(
                 "See which: ss -tlnp 'sport = :{}'; when it has gone the socket comes back by itself",
@@ -102,7 +102,7 @@ mod tests {
         for address in ["127.0.0.1:8003", "0.0.0.0:8003", "[::]:8003"] {
             let after = listening(address, at + second);
             let finding = check(&snapshot, true, &after);
-            assert!(finding.sentence.contains(&format!("another program has {address}, of root")));
+            assert!(finding.sentence.contains(&format!("another program uses {address} (user root)")));
             assert!(finding.advice.contains(":8003"));
             assert!(!can_start(&snapshot, &after));
             assert!(!can_start(&snapshot, &listening(address, at - second)), "it may be the socket itself");
@@ -111,7 +111,9 @@ mod tests {
         assert!(can_start(&snapshot, &listening("[::1]:8003", at + second)));
         snapshot.failed_sockets[0].addresses = vec!["[::1]:8003".to_owned()];
         let after = listening("[::1]:8003", at + second);
-        assert!(check(&snapshot, true, &after).sentence.contains("another program has [::1]:8003, of root"));
+        assert!(
+            check(&snapshot, true, &after).sentence.contains("another program uses [::1]:8003 (user root)")
+        );
         assert!(can_start(&snapshot, &listening("127.0.0.1:8003", at + second)));
     }
 }

@@ -72,11 +72,11 @@ fn rows_forgotten_by_nexus_purge_are_not_missing() {
 fn a_memory_that_grows_again_does_not_remove_sets_with_lost_rows() {
     let mut episodes = emptied();
     episodes.extend([3000; 30]);
-    let held = decisions(&episodes, &[2, 40], |known| known.measure = known.sizes.keys().next().copied());
+    let held = decisions(&episodes, &[2, 40], |known| known.reference = known.sizes.keys().next().copied());
     assert_eq!(held[0], RotationDecision::KeepFull);
     // Once the memory is as large as before, nothing is missing.
     let back = decisions(&[vec![5000; 3], vec![0; 3], vec![4900; 30]].concat(), &[2, 30], |known| {
-        known.measure = known.sizes.keys().next().copied();
+        known.reference = known.sizes.keys().next().copied();
     });
     assert_eq!(back[..3], [RotationDecision::Remove; 3]);
 }
@@ -131,7 +131,7 @@ proptest! {
                     known.sizes.insert(set, size(episodes));
                     if is_full { newest = Some(set); }
                     // As nexus-backup does.
-                    known.measure = missing_from_newest(&there, &known);
+                    known.reference = missing_from_newest(&there, &known);
                     let decisions = decide(&there, &known, retention);
                     let kept = there.iter().zip(decisions).filter(|(_, decision)| *decision != RotationDecision::Remove);
                     there = kept.map(|(set, _)| *set).collect();

@@ -168,13 +168,13 @@ impl Machine {
         }
         if day.is_forgetting {
             self.known.sizes.clear();
-            (self.known.accepted, self.known.measure) = (0, None);
+            (self.known.accepted, self.known.reference) = (0, None);
         }
         if let Some(episodes) = day.episodes {
             self.back_up(now, Some(has(episodes)), day.redis, Some(day.used));
         }
         if day.is_accepting {
-            (self.known.accepted, self.known.measure) = (self.next - 1, None);
+            (self.known.accepted, self.known.reference) = (self.next - 1, None);
         }
     }
 
@@ -196,7 +196,7 @@ impl Machine {
         self.there.push(set);
         self.known.sizes.extend(size.map(|size| (set, size)));
         self.known.redis.extend(redis.map(|part| (set, part)));
-        self.known.measure = missing_from_newest(&self.there, &self.known);
+        self.known.reference = missing_from_newest(&self.there, &self.known);
         let decisions = decide(&self.there, &self.known, self.retention);
         let mut decisions = decisions.into_iter().enumerate();
         self.there.retain(|_| {
