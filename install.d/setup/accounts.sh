@@ -143,7 +143,7 @@ account_refusal() {
 	if getent passwd "$name" >/dev/null; then
 		printf 'give yours another name, which keeps its number and files (usermod --login OTHER %s; groupmod --new-name OTHER %s)' "$name" "$name"
 	else
-		printf 'give the group another name, which keeps its number and members (groupmod --new-name OTHER %s), or, where it is of an earlier NEXUS, take them out of it (gpasswd --delete USER %s)' "$name" "$name"
+		printf 'give the group another name, which keeps its number and members (groupmod --new-name OTHER %s), or, if an earlier NEXUS created it, remove its members (gpasswd --delete USER %s)' "$name" "$name"
 	fi
 }
 

@@ -59,14 +59,14 @@ process_with() {
 port_conflicts() {
 	local socket address listener
 	for socket in "${api_sockets[@]}"; do
-		# In that case systemd listens there for NEXUS.
+		# An active socket means that systemd listens there for NEXUS.
 		if systemctl is-active --quiet "$socket" 2>/dev/null; then continue; fi
 		while IFS= read -r address; do
 			listener=$(listener_at "$address")
 			if [[ -z $listener ]] && is_bound "$address"; then
 				listener='it has bound the port but does not listen (ss -tanp --bound-inactive names it, from Linux 6.8 on)'
 			fi
-			[[ -z $listener ]] || printf "%s, where NEXUS's API listens, belongs to another program: %s\n" "$address" "$listener"
+			[[ -z $listener ]] || printf "%s, the address of NEXUS's API, is in use by another program: %s\n" "$address" "$listener"
 		done < <(addresses_of "$socket")
 	done
 }

@@ -153,6 +153,6 @@ lost_with() {
 	else
 		# An earlier NEXUS, which recorded no names, did that upgrade. initdb's own databases have numbers below 16384; one more is the memory.
 		count=$(find "$(clusters)/$1/docker/base" -mindepth 1 -maxdepth 1 -type d -regex '.*/[0-9]+' | awk -F/ '$NF >= 16384' | wc -l)
-		if ((count > 1)) && [[ " ${droppable[*]} " != *' all '* ]]; then printf '%d databases whose names only that server knows (--back starts it; --drop-database all)' $((count - 1)); fi
+		if ((count > 1)) && [[ " ${droppable[*]} " != *' all '* ]]; then printf '%d databases whose names only that server knows (to see them: --back; to drop them: --drop-database all)' $((count - 1)); fi
 	fi
 }

@@ -10,7 +10,7 @@ write_settings() {
 	without_limits "$limits" <<<"$new" | put_if_new "$settings" 0640 "root:$jobs_user"
 	if [[ -n $old ]]; then explain_settings "$old" "$new"; fi
 	keep_major_version
-	[[ $(setting NEXUS_METRICS) =~ ^(on|off)$ ]] || stop 78 "NEXUS_METRICS=$(setting NEXUS_METRICS) in $settings: it is on or off"
+	[[ $(setting NEXUS_METRICS) =~ ^(on|off)$ ]] || stop 78 "NEXUS_METRICS=$(setting NEXUS_METRICS) in $settings: expected on or off"
 	memory=$(mebibytes "$(setting NEXUS_POSTGRES_MEMORY)")
 	shm=$(mebibytes "$(setting NEXUS_POSTGRES_SHM)")
 	postgres_settings "$memory" "$shm" "$(nproc)" |

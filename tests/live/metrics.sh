@@ -80,7 +80,7 @@ what_is_neither_on_nor_off_is_said() {
 	local cursor
 	cursor=$(journalctl --lines=0 --show-cursor | sed -n 's/^-- cursor: //p')
 	fails "control process exited" switch yes
-	journalctl --unit=nexus-metrics --after-cursor="$cursor" --output=cat | found '^NEXUS_METRICS=yes in /etc/nexus/nexus.env: it is on or off$'
+	journalctl --unit=nexus-metrics --after-cursor="$cursor" --output=cat | found '^NEXUS_METRICS=yes in /etc/nexus/nexus.env: expected on or off$'
 	sed -i 's/^NEXUS_METRICS=.*/NEXUS_METRICS=off/' "$settings"
 	systemctl stop nexus-metrics.service
 	systemctl reset-failed nexus-metrics.service

@@ -92,7 +92,7 @@ strangers_port_stops_an_installation() {
 	local address listed stranger said
 	while read -r address listed said; do
 		a_stranger "$address" "$listed"
-		said="$said, where NEXUS's API listens, belongs to another program: the user nobody, process $stranger (python3)"
+		said="$said, the address of NEXUS's API, is in use by another program: the user nobody, process $stranger (python3)"
 		does_not_run "$said" "$clone/install.sh" --check --bin-dir "$clone/bin"
 		does_not_run "$said" install_now
 		stranger_goes
@@ -122,7 +122,7 @@ strangers_port_is_told_at_the_end() {
 	while read -r address listed; do
 		systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service
 		a_stranger "$address" "$listed"
-		does_not_run "$listed, where NEXUS's API listens, belongs to another program: the user nobody, process $stranger (python3)" \
+		does_not_run "$listed, the address of NEXUS's API, is in use by another program: the user nobody, process $stranger (python3)" \
 			nexus-setup --after-install --yes --model none
 		does_not_run "a free port: $listed" nexus-setup --yes --model none
 		fails "belongs to another user's program" env NEXUS_URL="http://$listed" python3 -B "$clone/docs/examples/nexus_client.py" remember secret
@@ -147,7 +147,7 @@ strangers_port_that_is_bound_only() {
 	systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service
 	head --bytes=40 /dev/urandom | base64 >"$work/token"
 	a_toggler
-	does_not_run "127.0.0.1:8003, where NEXUS's API listens, belongs to another program: it has bound the port but does not listen" nexus-setup --yes --model none
+	does_not_run "127.0.0.1:8003, the address of NEXUS's API, is in use by another program: it has bound the port but does not listen" nexus-setup --yes --model none
 	does_not_run "it has bound the port but does not listen" nexus-setup --after-install --yes --model none
 	fails "belongs to another user's program" env NEXUS_TOKEN_FILE="$work/token" bash -c "$(declare -f in_the_gap); in_the_gap $stranger $client remember secret"
 	same "requests to the stranger" "$(grep -cE 'HTTP|secret|Bearer' "$work/asked" || true)" 0
