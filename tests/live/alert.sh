@@ -57,8 +57,8 @@ empty_mailbox() { install -o root -g mail -m 660 /dev/null "$mailbox"; }
 mails() { if [[ -e $mailbox ]]; then grep -c '^Subject: NEXUS: ' "$mailbox" || true; else echo 0; fi; }
 commands() { find "$work" -name 'command.*' | wc -l; }
 queue_is_empty() { ! compgen -G "$alerts/alert-test*.json" >/dev/null; }
-owes() { jq --exit-status ".owed.$1" "$alerts/alert-test.service.json"; }
-owes_nothing() { jq --exit-status '.owed == {}' "$alerts/${1-alert-test.service}.json"; }
+is_unsent() { jq --exit-status ".owed.$1" "$alerts/alert-test.service.json"; }
+all_is_sent() { jq --exit-status '.owed == {}' "$alerts/${1-alert-test.service}.json"; }
 
 break_it() { touch "$work/broken" && fails '' systemctl start alert-test; }
 mend_it() { rm -f "$work/broken" && systemctl start alert-test; }
@@ -84,7 +84,7 @@ one_that_fails() {
 
 nothing_leaves_the_machine_unless_asked() {
 	break_it
-	await 90 owes_nothing
+	await 90 all_is_sent
 	same "the priority of its line" "$(journalctl --identifier=nexus-alert --output=json --lines=50 |
 		jq --raw-output 'select(.NEXUS_UNIT == "alert-test.service" and .MESSAGE_ID == "5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a80") | .PRIORITY' | tail -n 1)" 1
 	mend_it
@@ -92,11 +92,11 @@ nothing_leaves_the_machine_unless_asked() {
 	[[ ! -e $work/posts ]]
 	same "mails" "$(mails)" 0
 }
-one_without_a_way_is_told_so() { fails "no alert channel is configured" nexus-alert --test; }
+the_test_reports_that_no_channel_is_configured() { fails "no alert channel is configured" nexus-alert --test; }
 
 # ---- By every channel
 
-set_all_ways() {
+set_all_channels() {
 	make_command
 	setting NEXUS_ALERT_MAIL root
 	# The mailbox must exist: dma would need root to create it.
@@ -106,7 +106,7 @@ set_all_ways() {
 	printf 'http://127.0.0.1:8099/hook-%s\n' "$secret" | install -m 600 /dev/stdin "$keys/alert_webhook"
 }
 
-a_test_alert_goes_every_way() {
+a_test_alert_uses_every_channel() {
 	nexus-alert --test
 	same "posts" "$(count test)" 1
 	same "mails" "$(mails)" 1
@@ -115,10 +115,10 @@ a_test_alert_goes_every_way() {
 	rm -f "$work"/command.* "$work/posts"
 }
 
-a_failure_is_told_by_every_way() {
+every_channel_reports_a_failure() {
 	break_it
 	await 30 counted_is failed 1
-	await 90 owes_nothing
+	await 90 all_is_sent
 	same "mails" "$(mails)" 1
 	same "commands" "$(commands)" 1
 	same "the unit" "$(posts | jq --raw-output .unit)" alert-test.service
@@ -136,15 +136,15 @@ the_planted_secret_is_nowhere() {
 	# The alert's own lines do not have the URL either.
 	if journalctl --identifier=nexus-alert --unit='nexus-alert*' | grep -F "$secret"; then return 1; fi
 }
-a_second_failure_of_the_day_is_not_told() {
+a_second_failure_of_the_day_is_not_reported() {
 	break_it
 	await 20 has_seen 2
 	systemctl start nexus-alert-retry nexus-alert-programs
-	same "failures told" "$(count failed)" 1
+	same "reported failures" "$(count failed)" 1
 	same "mails" "$(mails)" 1
 }
 # Shifts the times in the queue by a day.
-it_is_told_again_after_a_day() {
+a_reminder_follows_after_a_day() {
 	jq '.told = "2026-01-01T00:00:00Z"' "$alerts/alert-test.service.json" >"$work/changed"
 	cat "$work/changed" >"$alerts/alert-test.service.json"
 	systemctl start nexus-alert-retry nexus-alert-programs
@@ -153,16 +153,16 @@ it_is_told_again_after_a_day() {
 	systemctl start nexus-alert-retry nexus-alert-programs
 	same "reminders" "$(count still)" 1
 }
-its_end_is_told_once() {
+its_end_is_reported_once() {
 	mend_it
 	await 30 counted_is over 1
 	await 90 queue_is_empty
 	same "mails" "$(mails)" 3
 	mend_it
 	systemctl start nexus-alert-retry nexus-alert-programs
-	same "ends told" "$(count over)" 1
+	same "reported ends" "$(count over)" 1
 }
-a_stack_that_fails_is_told_and_so_is_its_start() {
+a_failed_stack_and_its_recovery_are_reported() {
 	# systemd reports no end of a unit that stays active.
 	cat >/etc/systemd/system/alert-test-stays.service <<-UNIT
 		[Unit]
@@ -199,11 +199,11 @@ health_finds() {
 }
 posted() { [[ $(posts | jq --raw-output "select(.problem == \"alert-test-disk\") | [.kind, .level] | join(\" \")" | paste --serial --delimiters=,) == "$1" ]]; }
 
-what_health_finds_is_told_once() {
+what_health_finds_is_reported_once() {
 	rm -f "$work/posts"
 	health_finds warning
 	await 90 posted 'failed warning'
-	await 90 owes_nothing alert-test-disk.health
+	await 90 all_is_sent alert-test-disk.health
 	# nexus-health writes the list again, and the timer reads it too.
 	health_finds warning
 	systemctl start nexus-alert-health
@@ -211,17 +211,17 @@ what_health_finds_is_told_once() {
 	grep -q '^Subject: NEXUS: warning on .*: The disk is full.$' "$mailbox"
 	grep -q '^what to do .*Empty it' "$mailbox"
 }
-it_is_told_again_when_it_is_critical() {
+a_critical_problem_is_reported_again() {
 	health_finds critical
 	await 90 posted 'failed warning,worse critical'
-	await 90 owes_nothing alert-test-disk.health
+	await 90 all_is_sent alert-test-disk.health
 	health_finds warning
 	systemctl start nexus-alert-health
 	health_finds critical
 	systemctl start nexus-alert-health
 	posted 'failed warning,worse critical'
 }
-it_is_told_again_each_day() {
+a_problem_is_repeated_each_day() {
 	local file=$alerts/alert-test-disk.health.json
 	jq '.told = "2026-01-01T00:00:00Z"' "$file" >"$work/changed"
 	cat "$work/changed" >"$file"
@@ -230,7 +230,7 @@ it_is_told_again_each_day() {
 	systemctl start nexus-alert-retry nexus-alert-health
 	posted 'failed warning,worse critical,still critical'
 }
-nothing_is_over_for_want_of_a_list() {
+a_missing_list_resolves_nothing() {
 	mv /run/nexus/health/problems.json "$work/problems.json"
 	fails "it does not exist" nexus-alert --health
 	echo '{' >/run/nexus/health/problems.json
@@ -240,23 +240,23 @@ nothing_is_over_for_want_of_a_list() {
 	[[ -e $alerts/alert-test-disk.health.json ]]
 }
 # nexus-health is stopped here.
-a_watcher_that_looks_at_nothing_is_told() {
+a_stalled_nexus_health_is_reported() {
 	local kept=/run/nexus/health/health.json
 	health_finds
 	install -o nexus -g nexus -m 640 /dev/null "$kept"
 	touch --date='2 hours ago' "$kept"
 	rm -f "$work/posts"
 	systemctl start nexus-alert-health
-	await 90 silence_is_told failed
+	await 90 silence_is_reported failed
 	touch "$kept"
 	systemctl start nexus-alert-health
-	await 90 silence_is_told over
+	await 90 silence_is_reported over
 	await 90 silence_is_over_for_all
 	rm "$kept"
 }
-silence_is_told() { jq --exit-status --slurp --arg kind "$1" 'any(.problem == "health-silent" and .kind == $kind)' "$work/posts"; }
+silence_is_reported() { jq --exit-status --slurp --arg kind "$1" 'any(.problem == "health-silent" and .kind == $kind)' "$work/posts"; }
 silence_is_over_for_all() { ! compgen -G "$alerts/health-silent*.json" >/dev/null; }
-its_end_is_told_too() {
+the_end_of_a_problem_is_reported() {
 	health_finds
 	await 90 posted 'failed warning,worse critical,still critical,over critical'
 	await 90 queue_is_empty
@@ -269,7 +269,7 @@ its_end_is_told_too() {
 
 tested() { [[ $(jq --compact-output .ways "$alerts/tested.json") == "$1" ]]; }
 is_tested_now() { (($(date +%s) - $(date --date="$(jq --raw-output .at "$alerts/tested.json")" +%s) < 60)); }
-every_month_a_test_goes_the_whole_way() {
+the_monthly_test_uses_every_channel() {
 	rm -f "$work"/command.* "$work/posts" "$alerts/tested.json"
 	systemctl start nexus-alert-test
 	await 90 tested '{"mail":null,"command":null,"webhook":null}'
@@ -278,7 +278,7 @@ every_month_a_test_goes_the_whole_way() {
 	same "commands" "$(commands)" 1
 	systemctl is-enabled nexus-alert-test.timer nexus-alert-health.timer nexus-alert-health.path
 }
-a_way_that_fails_the_test_is_kept_and_so_is_its_mending() {
+a_failed_test_and_its_recovery_are_recorded() {
 	server_down
 	rm "$alerts/tested.json"
 	systemctl start nexus-alert-test
@@ -332,14 +332,14 @@ break_it_with_many_words() {
 	systemctl daemon-reload
 }
 bytes_of_text() { jq --join-output .text "$work/posts" | wc --bytes; }
-# The server has the limit of ntfy's.
+# The server has the limit of ntfy.
 ntfy_takes_an_alert_with_many_words() {
 	server_down
 	rm -f "$work/posts"
 	server_up 4096
 	setting NEXUS_ALERT_WEBHOOK_FORMAT ntfy
 	break_it_with_many_words
-	await 90 owes_nothing
+	await 90 all_is_sent
 	jq --raw-output .text "$work/posts" | head -n 1 | found '^alert-test.service on .* has failed$'
 	jq --raw-output .text "$work/posts" | found 'the newest line'
 	jq --raw-output .text "$work/posts" | found 'older lines that did not fit'
@@ -354,7 +354,7 @@ a_webhook_that_takes_little_gets_what_happened() {
 	server_up 900
 	setting NEXUS_ALERT_WEBHOOK_FORMAT json
 	break_it_with_many_words
-	await 90 owes_nothing
+	await 90 all_is_sent
 	same "the unit and its lines" "$(jq --raw-output '.unit, (.lines | length)' "$work/posts" | paste --serial --delimiters=' ')" "alert-test.service 1"
 	mend_it
 	await 90 queue_is_empty
@@ -364,7 +364,7 @@ one_that_takes_nothing_is_given_up_with_a_clear_line() {
 	server_down
 	server_up 10
 	break_it
-	await 90 owes_nothing
+	await 90 all_is_sent
 	said=$(journalctl --identifier=nexus-alert --output=cat --lines=200 MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a84 | tail -n 1)
 	[[ $said == *"given up; it is in the journal"*"is too long for it"* && $said != *"Check the URL"* ]]
 	mend_it
@@ -428,32 +428,32 @@ has_a_terminal() { loginctl list-sessions --no-legend | found pts/; }
 an_alert_waits_for_its_server() {
 	server_down
 	break_it
-	await 30 owes webhook
-	await 90 owes_nothing_but_the_webhook
+	await 30 is_unsent webhook
+	await 90 only_the_webhook_is_unsent
 	systemctl is-failed nexus-alert-retry
 	# The timer sends it; its first pause is a minute.
 	server_up
 	before=$(count failed)
 	await 200 counted_is failed $((before + 1))
-	await 90 owes_nothing
+	await 90 all_is_sent
 	mend_it
 	await 90 queue_is_empty
 }
-owes_nothing_but_the_webhook() { jq --exit-status '.owed | keys == ["webhook"] and .webhook.tries > 0' "$alerts/alert-test.service.json"; }
+only_the_webhook_is_unsent() { jq --exit-status '.owed | keys == ["webhook"] and .webhook.tries > 0' "$alerts/alert-test.service.json"; }
 
 # ---- Over a reboot
 
 an_alert_is_queued_before_the_reboot() {
 	server_down
 	break_it
-	await 90 owes_nothing_but_the_webhook
+	await 90 only_the_webhook_is_unsent
 	count failed >"$work/failed-before"
 }
 it_is_delivered_after_the_reboot() {
-	owes webhook
+	is_unsent webhook
 	server_up
 	await 200 counted_is failed $(($(cat "$work/failed-before") + 1))
-	await 90 owes_nothing
+	await 90 all_is_sent
 	mend_it
 	await 90 queue_is_empty
 }
@@ -473,26 +473,26 @@ before-reboot)
 	forget_all_ways
 	rm -f "$alerts"/*.json /run/nexus/health/problems.json
 	make_the_unit
-	check one_without_a_way_is_told_so
+	check the_test_reports_that_no_channel_is_configured
 	check the_last_line_is_the_units_though_journald_is_behind
 	check nothing_leaves_the_machine_unless_asked
-	set_all_ways
+	set_all_channels
 	server_up
-	check a_test_alert_goes_every_way
-	check a_failure_is_told_by_every_way
+	check a_test_alert_uses_every_channel
+	check every_channel_reports_a_failure
 	check the_planted_secret_is_nowhere
-	check a_second_failure_of_the_day_is_not_told
-	check it_is_told_again_after_a_day
-	check its_end_is_told_once
-	check a_stack_that_fails_is_told_and_so_is_its_start
-	check what_health_finds_is_told_once
-	check it_is_told_again_when_it_is_critical
-	check it_is_told_again_each_day
-	check nothing_is_over_for_want_of_a_list
-	check its_end_is_told_too
-	check a_watcher_that_looks_at_nothing_is_told
-	check every_month_a_test_goes_the_whole_way
-	check a_way_that_fails_the_test_is_kept_and_so_is_its_mending
+	check a_second_failure_of_the_day_is_not_reported
+	check a_reminder_follows_after_a_day
+	check its_end_is_reported_once
+	check a_failed_stack_and_its_recovery_are_reported
+	check what_health_finds_is_reported_once
+	check a_critical_problem_is_reported_again
+	check a_problem_is_repeated_each_day
+	check a_missing_list_resolves_nothing
+	check the_end_of_a_problem_is_reported
+	check a_stalled_nexus_health_is_reported
+	check the_monthly_test_uses_every_channel
+	check a_failed_test_and_its_recovery_are_recorded
 	check ntfy_has_a_title
 	check healthchecks_hears_a_failure_and_its_end
 	check ntfy_takes_an_alert_with_many_words

@@ -235,7 +235,7 @@ an_export_over_http_1_0_is_refused() {
 
 # as_the_api COMMAND…: runs it in Redis as nexus-api. api/redis_user.py tests which commands it may send.
 as_the_api() { printf 'AUTH nexus-api %s\n%s\n' "$(<"$keys/redis_api_password")" "$*" | redis-cli -s /run/nexus/redis/redis.sock | tail -n +2; }
-redis_gives_the_api_its_own_keys_alone() {
+redis_gives_the_api_only_its_own_keys() {
 	local words
 	redis SET of-another secret >/dev/null
 	for words in 'GET of-another' 'SET of-another x' 'DEL of-another' 'MGET nexus-api:x of-another' 'HGETALL of-another' 'HSET of-another x y' 'HDEL of-another x' 'PEXPIRE of-another 1'; do
@@ -301,7 +301,7 @@ check restart_loses_no_request
 check a_token_is_asked_for
 check a_token_that_can_be_guessed_is_refused
 check an_export_over_http_1_0_is_refused
-check redis_gives_the_api_its_own_keys_alone
+check redis_gives_the_api_only_its_own_keys
 check the_watchdog_ends_one_that_hangs
 check more_rows_more_candidates
 check idle_memory_is_small

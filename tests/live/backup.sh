@@ -31,7 +31,7 @@ unit_writes_a_whole_set() {
 	nothing_runs
 }
 
-journal_tells_it_with_fields() {
+the_journal_has_the_fields() {
 	local line
 	line=$(journalctl --output=json --unit=nexus-backup MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a60 --lines=1)
 	same "the set in the journal" "$(jq -r .NEXUS_BACKUP <<<"$line")" "$(newest)"
@@ -250,7 +250,7 @@ old_sets_rotate_away() {
 
 fill
 check unit_writes_a_whole_set
-check journal_tells_it_with_fields
+check the_journal_has_the_fields
 check stock_tools_restore_the_memory
 check set_is_of_one_instant
 check copy_gives_way_to_others

@@ -66,8 +66,8 @@ found() { [[ -n $(grep "$@") ]]; }
 # Syncs first, so that the journal has all earlier messages, however busy the machine is.
 journalctl() { command journalctl --sync && command journalctl "$@"; }
 
-# await SECONDS COMMAND…: waits until it succeeds, five times as long as an idle machine needs at most: no test fails because a
-# machine is slow.
+# await SECONDS COMMAND…: waits until COMMAND succeeds, for at most 5 × SECONDS. SECONDS suits an idle machine; the factor suits a
+# busy one.
 await() {
 	local end=$((SECONDS + 5 * $1))
 	shift

@@ -159,7 +159,7 @@ roles_carry_no_password() {
 	fails "" grep -iE 'password|SCRAM' "$work/roles"
 }
 
-damage_is_told() {
+damage_is_reported() {
 	fresh check_to
 	status 1 restore check_to pre-data </etc/passwd
 	status 1 restore no_such_database pre-data <"$work/dump"
@@ -250,7 +250,7 @@ stalled_restore_ends_with_the() {
 	same "rows of a broken restore" "$(sql check_to --command='SELECT count(*) FROM plain')" 0
 }
 
-a_stopped_container_is_told() {
+a_stopped_container_is_reported() {
 	docker stop nexus-postgres >/dev/null
 	fails "is not running" ask '{"request":"dump-roles"}'
 	same "its state" "$(ask '{"request":"containers"}' | jq --raw-output 'select(.service == "postgres").state')" exited
@@ -321,7 +321,7 @@ redis_comes_back() {
 	rm -r "$(redis_volume)/${kept:?}"
 }
 
-a_second_redis_restore_is_told_to_wait() {
+a_second_redis_restore_is_refused() {
 	mkfifo "$work/slow"
 	redis_restore <"$work/slow" >/dev/null 2>&1 &
 	exec 9>"$work/slow"
@@ -354,7 +354,7 @@ check what_is_refused_is_told
 check reading_is_quiet_and_failing_is_not
 check rows_make_the_round_trip
 check roles_carry_no_password
-check damage_is_told
+check damage_is_reported
 check many_tables_fit
 check make_the_busy_one
 for who in asker helper tools_docker_cli lifelines_docker_cli both_docker_clis unit_in_order unit_outright; do
@@ -364,13 +364,13 @@ for who in asker helper tools_docker_cli lifelines_docker_cli both_docker_clis u
 done
 check stalled_restore_ends_with_the asker
 check stalled_restore_ends_with_the helper
-check a_stopped_container_is_told
+check a_stopped_container_is_reported
 check a_restart_restarts
 check take_redis
 check damaged_redis_is_refused
 check redis_goes_back
 check redis_comes_back
-check a_second_redis_restore_is_told_to_wait
+check a_second_redis_restore_is_refused
 check the_journal_says_who_and_what_but_no_content
 check tidy_up
 report

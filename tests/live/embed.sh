@@ -37,7 +37,7 @@ backfill() { nexus-embed --backfill "$@"; }
 
 # ---- The service
 
-it_is_started_by_whoever_asks() {
+a_request_starts_the_service() {
 	stop_it
 	is_gone
 	same "the vector" "$(ask nexus-api one 'the cat sleeps on the warm roof' | cut --delimiter=" " --fields=1-4)" "all-MiniLM-L6-v2@53aa5117 384 1.0000 0.10"
@@ -83,35 +83,35 @@ no_request_is_lost_while_it_leaves() {
 # Restarts it under many requests.
 no_request_is_lost_by_a_restart() {
 	ask nexus-api steadily 12 >"$work/steadily" &
-	local asker=$!
+	local client=$!
 	for _ in 1 2 3; do
 		await 20 is_running
 		systemctl restart nexus-embed
 	done
-	wait "$asker" || {
+	wait "$client" || {
 		cat "$work/steadily" >&2
 		return 1
 	}
 }
 # Kills it in the middle of a batch, repeatedly: clients that retry get the right vectors.
 kills_lose_nothing() {
-	local asker killed=0
+	local client killed=0
 	# On a slow machine it restarts less often in that time.
 	while ((killed < 3)); do
 		ask nexus-api steadily 15 >"$work/steadily" &
-		asker=$!
-		while kill -0 "$asker" 2>/dev/null; do
+		client=$!
+		while kill -0 "$client" 2>/dev/null; do
 			if systemctl kill --signal=KILL nexus-embed 2>/dev/null; then killed=$((killed + 1)); fi
 			await 20 is_running
 			sleep "0.$((RANDOM % 9))"
 		done
-		wait "$asker" || {
+		wait "$client" || {
 			cat "$work/steadily" >&2
 			return 1
 		}
 	done
 }
-many_at_once_are_answered_or_told() { ask nexus-api flood; }
+a_flood_is_answered_or_refused() { ask nexus-api flood; }
 a_hung_service_is_ended_by_its_watchdog() {
 	set_setting NEXUS_EMBED_IDLE 5min
 	mkdir -p /run/systemd/system/nexus-embed.service.d
@@ -131,7 +131,7 @@ a_hung_service_is_ended_by_its_watchdog() {
 	stop_it
 }
 
-check it_is_started_by_whoever_asks
+check a_request_starts_the_service
 check who_may_ask
 check wrong_requests_are_refused
 check it_has_no_network_and_writes_nothing
@@ -139,7 +139,7 @@ check it_leaves_and_comes_back
 check no_request_is_lost_while_it_leaves
 check no_request_is_lost_by_a_restart
 check kills_lose_nothing
-check many_at_once_are_answered_or_told
+check a_flood_is_answered_or_refused
 check it_stays_small
 check a_hung_service_is_ended_by_its_watchdog
 
@@ -165,7 +165,7 @@ with_model() {
 	if [[ -e $work/away ]]; then mv -T "$work/away" "$model"; fi
 	stop_it
 }
-no_model_is_said() {
+a_missing_model_is_reported() {
 	without_model
 	is_refused "there is no config.json"
 	# It checks again soon.
@@ -201,7 +201,7 @@ install_takes_only_the_published_model() {
 	same "left behind" "$(find "$models" -mindepth 1 -maxdepth 1 ! -name all-MiniLM-L6-v2)" ""
 }
 
-check no_model_is_said
+check a_missing_model_is_reported
 check damaged_models_are_refused
 check install_takes_only_the_published_model
 
@@ -224,7 +224,7 @@ every_vector_is_its_own() {
 	ask nexus-api own <"$work/rows"
 }
 
-whatever_has_no_vector_is_queued() {
+episodes_without_a_vector_are_queued() {
 	without_timer
 	many 4
 	same "waiting" "$(waiting)" 4
@@ -306,7 +306,7 @@ two_runs_do_not_meet() {
 	many 300
 	nexus-embed --backfill >/dev/null 2>&1 &
 	local first=$!
-	await 60 somebody_fills
+	await 60 a_backfill_runs
 	# Stopped, so that it does not finish before the other one begins.
 	kill -STOP "$first"
 	fails "another run is in progress" backfill
@@ -315,13 +315,13 @@ two_runs_do_not_meet() {
 	same "missing" "$(missing)" 0
 }
 sessions() { as_owner --command="SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND $1"; }
-somebody_fills() { [[ $(sessions "usename = 'nexus_embed' AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)") == 1 ]]; }
-somebody_holds() { [[ $(sessions "query LIKE '%pg_sleep(300)%' AND wait_event = 'PgSleep'") == 1 ]]; }
+a_backfill_runs() { [[ $(sessions "usename = 'nexus_embed' AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)") == 1 ]]; }
+a_row_is_locked() { [[ $(sessions "query LIKE '%pg_sleep(300)%' AND wait_event = 'PgSleep'") == 1 ]]; }
 a_row_that_is_locked_waits() {
 	many 2
 	as_owner --command="BEGIN; UPDATE $episodes SET importance_score = 1; SELECT pg_sleep(300)" >/dev/null 2>&1 &
 	local holder=$!
-	await 10 somebody_holds
+	await 10 a_row_is_locked
 	fails "lock timeout" backfill
 	as_owner --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND wait_event = 'PgSleep'" >/dev/null
 	wait "$holder" || true
@@ -343,14 +343,14 @@ other_versions_are_found_and_queued() {
 	backfill
 	nexus-embed --check >/dev/null
 }
-very_long_and_odd_texts_get_theirs() {
+very_long_and_odd_texts_get_vectors() {
 	as_owner --command="DELETE FROM $episodes" \
 		--command="INSERT INTO $episodes (content) VALUES (''), (' '), (repeat('a', 1000000)), (repeat('long ', 200000)), (repeat('🙂', 100000)), (E'\\u0001\\u202e\\ufffe')"
 	backfill
 	same "missing" "$(missing)" 0
 }
 
-check whatever_has_no_vector_is_queued
+check episodes_without_a_vector_are_queued
 check the_role_may_do_its_work_and_nothing_else
 check the_queue_is_worked_off
 check kills_in_between_leave_every_row_its_vector
@@ -359,5 +359,5 @@ check without_a_model_rows_wait
 check two_runs_do_not_meet
 check a_row_that_is_locked_waits
 check other_versions_are_found_and_queued
-check very_long_and_odd_texts_get_theirs
+check very_long_and_odd_texts_get_vectors
 report

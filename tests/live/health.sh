@@ -42,19 +42,19 @@ check a_stack_that_is_down_is_started
 check leftovers_are_swept
 check what_a_person_stopped_stays_down
 check no_more_often_than_allowed
-check nothing_is_mended_when_it_is_off
+check nothing_is_repaired_with_healing_off
 
 check other_databases_are_named
 check a_refused_question_is_named_and_hides_no_other
-check a_next_run_that_is_years_away_is_said_and_the_timer_started_again
+check a_timer_that_waits_for_years_is_reported_and_restarted
 check what_was_stopped_by_hand_is_named
-check stores_that_fail_are_told_within_a_minute
+check failed_stores_are_reported_within_a_minute
 check another_program_on_our_port 127.0.0.1 127.0.0.1:8003 nexus-api.socket
 check another_program_on_our_port ::1 '[::1]:8003' nexus-api-ipv6.socket
 check a_socket_without_use_is_no_finding
-check a_sandbox_that_is_taken_away_is_told
-check a_stack_that_starts_for_ever_is_told
-check no_way_to_tell_is_told
+check a_missing_sandbox_is_reported
+check an_endless_start_is_reported
+check a_missing_channel_is_reported
 check dockers_own_directory_is_watched
 
 check restarts_are_counted
@@ -63,7 +63,7 @@ check evictions_are_counted
 thresholds
 
 check the_watchdog_ends_a_loop_that_hangs
-check a_restart_tells_nothing_twice
+check a_restart_repeats_no_alert
 check its_files_cannot_be_written
 check once_says_it_with_its_exit_code
 check the_metrics_pass_promtool

@@ -186,7 +186,7 @@ twenty_nights_remove_no_set_that_holds_it() {
 	journalctl MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a6e --lines=1 --output=cat | found 'nexus-backup --accept-smaller'
 }
 
-dates_to_come_are_said() {
+dates_in_the_future_are_reported() {
 	same "the date of the newest" "$(level_of backup-clock)" warning
 }
 
@@ -221,7 +221,7 @@ check no_empty_memory_takes_the_place_of_a_lost_one
 check another_major_is_no_new_memory
 check a_person_can_begin_with_an_empty_memory_and_restore
 check twenty_nights_remove_no_set_that_holds_it
-check dates_to_come_are_said
+check dates_in_the_future_are_reported
 check the_rows_come_back_and_all_is_well
 check a_smaller_memory_can_be_meant
 report

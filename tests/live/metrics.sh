@@ -76,7 +76,7 @@ nothing_is_there() {
 	same "listeners" "$(ss --tcp --listening --numeric --no-header | grep -E ':(3000|6668|6669)\b' || true)" ""
 }
 
-what_is_neither_on_nor_off_is_said() {
+an_invalid_metrics_setting_is_reported() {
 	local cursor
 	cursor=$(journalctl --lines=0 --show-cursor | sed -n 's/^-- cursor: //p')
 	fails "control process exited" switch yes
@@ -94,7 +94,7 @@ is_switched_on() {
 	same "their states" "$(docker inspect --format '{{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' nexus-exporter nexus-prometheus | paste -sd' ')" "running  running healthy"
 }
 
-listens_on_the_loopback_alone() {
+it_listens_on_loopback_only() {
 	same "addresses" "$(ss --tcp --listening --numeric --no-header | awk '{ print $4 }' | grep -E ':(6668|6669)$' | sort)" $'127.0.0.1:6668\n127.0.0.1:6669'
 }
 
@@ -175,18 +175,18 @@ each_question_has_an_answer() {
 	curl --silent --fail --request DELETE "$api/episode/$id" >/dev/null
 }
 its_files_fit_together() { python3 "$here/metrics/dashboard.py" files "$compose/metrics" "$compose/docker-compose.yml"; }
-its_password_is_a_file_of_its_user_alone() { same "owner and mode" "$(stat --format='%u:%g %a' /etc/nexus/credentials/grafana_password)" "472:0 600"; }
+only_its_user_can_read_its_password() { same "owner and mode" "$(stat --format='%u:%g %a' /etc/nexus/credentials/grafana_password)" "472:0 600"; }
 
 switch off
 prepare
 check nothing_is_there
-check what_is_neither_on_nor_off_is_said
+check an_invalid_metrics_setting_is_reported
 check "$binaries/promtool" check config "$compose/metrics/prometheus.yml"
 check its_files_fit_together
-check its_password_is_a_file_of_its_user_alone
+check only_its_user_can_read_its_password
 what_time_brings
 check is_switched_on
-check listens_on_the_loopback_alone
+check it_listens_on_loopback_only
 check pages_may_not_read
 check no_packet_leaves
 check no_packet_comes_in

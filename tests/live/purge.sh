@@ -269,7 +269,7 @@ other_schemas_work() {
 }
 
 # It compares what the vector index finds before and after, on rows that others may delete meanwhile.
-a_row_that_others_delete_meanwhile_is_no_trouble() {
+a_row_deleted_meanwhile_is_harmless() {
 	local held run
 	memory --command="CREATE TABLE public.three (id integer PRIMARY KEY, at timestamptz DEFAULT now(), kind text, v public.vector(3))" \
 		--command="INSERT INTO public.three (id, v) SELECT i, format('[%s,1,0]', i)::public.vector FROM generate_series(1, 3) i" --command="CREATE INDEX ON public.three USING hnsw (v public.vector_cosine_ops)"
@@ -402,7 +402,7 @@ check unknown_type_is_warned_of
 check who_refers_is_named
 check old_pgvector_is_refused
 check other_schemas_work
-check a_row_that_others_delete_meanwhile_is_no_trouble
+check a_row_deleted_meanwhile_is_harmless
 check keys_of_redis_are_given_an_end
 check no_file_holds_it_any_more
 check what_a_killed_run_left_of_an_index_goes

@@ -187,7 +187,7 @@ two_at_once_are_refused() {
 	grep -q 'another restore test' "$work/said"
 	nothing_is_left
 }
-too_little_memory_is_said() {
+too_little_memory_is_reported() {
 	local status=0
 	NEXUS_RESTORE_TEST_MEMORY=65536 run_the_test >"$work/said" 2>&1 || status=$?
 	same "the exit status" "$status" 75
@@ -256,7 +256,7 @@ check a_double_key_is_no_proof
 check not_damaged_by "UPDATE pg_attribute SET attoptions = '{pg_attver=7}' WHERE attrelid = 'm.note'::regclass AND attnum = 1"
 check owner_only_is_said
 check two_at_once_are_refused
-check too_little_memory_is_said
+check too_little_memory_is_reported
 for who in test helper docker_cli server term; do check leaves_nothing_after "$who"; done
 for who in test server term; do check another_may_follow_at_once "$who"; done
 check leftovers_are_swept

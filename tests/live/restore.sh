@@ -90,7 +90,7 @@ into_makes_an_equal_one() {
 	same "the compared objects" "$(jq -c '[.database, .kept, .compared.tables, .compared.rows, .compared.sequences]' "$work/done.json")" '["memory, copy",null,1,13334,1]'
 	same "the restored rows" "$(contents 'memory, copy')" "$(contents memory)"
 	same "the restored definitions" "$(definitions 'memory, copy')" "$(definitions memory)"
-	same "the database's own" "$(properties 'memory, copy')" "$(properties memory)"
+	same "the properties of the database" "$(properties 'memory, copy')" "$(properties memory)"
 	refused 73 'a database of that name exists' nexus-restore apply "$(set_of_memory)" --into 'memory, copy'
 	server --command='DROP DATABASE "memory, copy"'
 }
@@ -106,8 +106,8 @@ swap_keeps_all_and_undo_brings_it_back() {
 	wait "$writer" || true
 	kept=$(jq -r .kept "$work/done.json")
 	[[ $kept == "memory before 000001 "* ]]
-	same "whether what is kept has it" "$(server --dbname="$kept" --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 1
-	same "whether what was restored has it" "$(server --dbname=memory --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 0
+	same "rows in the kept database" "$(server --dbname="$kept" --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 1
+	same "rows in the restored database" "$(server --dbname=memory --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 0
 	# The previous content is in its own set, too.
 	same "the safety backup" "$(jq -r .safety_backup "$work/done.json")" "$(newest "$directory")"
 	(cd "$(set_of_memory)" && sha256sum --quiet --check SHA256SUMS)
@@ -115,7 +115,7 @@ swap_keeps_all_and_undo_brings_it_back() {
 	undo --json >"$work/undone.json"
 	same "the database after the undo" "$(contents memory)" "$after"
 	undo --json | jq -e '.was | startswith("memory undone ")' >/dev/null
-	same "whether it can be done again" "$(server --dbname=memory --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 0
+	same "rows after the second undo" "$(server --dbname=memory --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 0
 	undo >/dev/null
 	refused 64 'kept are: ' nexus-restore drop-kept nexus --pg-database memory --yes
 	drop_kept
@@ -224,12 +224,12 @@ functions_without_schema_need_the_right_search_path() {
 	same "rows by stock tools" "$(contents stock)" "$(contents odd)"
 }
 
-a_tablespace_that_is_missing_is_done_without() {
+a_missing_tablespace_falls_back_to_the_default() {
 	local place=/var/lib/postgresql/of-the-test
 	docker exec nexus-postgres mkdir -p "$place"
 	server --command="CREATE TABLESPACE \"fast, größe\" LOCATION '$place'"
 	odd 'CREATE TABLE placed (id int PRIMARY KEY USING INDEX TABLESPACE "fast, größe", t text) TABLESPACE "fast, größe"' 'INSERT INTO placed SELECT i FROM generate_series(1, 100) i' 'CREATE INDEX placed_t ON placed (t) TABLESPACE "fast, größe"'
-	# It uses the setting if the set has it.
+	# The restore uses the tablespace if the server has it.
 	apply_odd >"$work/said"
 	same "places" "$(server --dbname=odd_copy --command="SELECT DISTINCT spcname FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE relname ~ 'placed'")" 'fast, größe'
 	contents odd >"$work/contents"
@@ -293,8 +293,8 @@ changed_rows_and_sequences_are_noticed() {
 	refused 65 'sequence "public"."episode_id_seq": ' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 }
 
-# A failure that would come after hours is found before.
-safety_backup_that_cannot_be_is_known_first() {
+# The restore finds at its start what would otherwise fail after hours.
+an_impossible_safety_backup_is_refused_first() {
 	refused 78 'checking that the live database can be backed up' env NEXUS_RECIPIENTS=/none nexus-restore apply "$(set_of_memory)" --pg-database memory --backup-dir "$directory" --yes
 	refused 64 'There is no terminal to ask on' env NEXUS_RECIPIENTS=/none nexus-restore apply "$(set_of_memory)" --pg-database memory --backup-dir "$directory" --no-safety-backup
 }
@@ -405,7 +405,7 @@ memory_stays_small() {
 	((peak < 64)) || { echo "nexus-restore took $peak MiB" >&2 && return 1; }
 }
 
-journal_tells_it_with_fields() {
+the_journal_has_the_fields() {
 	journalctl --output=json --identifier=nexus-restore MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a64 --lines=1 | jq -e '.NEXUS_BACKUP and (.NEXUS_ROWS | tonumber > 0) and .NEXUS_USEC' >/dev/null
 }
 
@@ -419,16 +419,16 @@ check nothing_is_replaced_unasked
 check bare_server_needs_only_the_set_and_the_key
 check double_keys_are_named_and_can_be_left_out
 check functions_without_schema_need_the_right_search_path
-check a_tablespace_that_is_missing_is_done_without
+check a_missing_tablespace_falls_back_to_the_default
 check refusals_are_one_line
 check changed_rows_and_sequences_are_noticed
-check safety_backup_that_cannot_be_is_known_first
+check an_impossible_safety_backup_is_refused_first
 check second_restore_is_75
 check own_command_is_used
 check serves_before_its_vector_index_is_built
 check killed_while_it_builds_it_is_finished_later
 check redis_comes_back_with_the_swap
 check memory_stays_small
-check journal_tells_it_with_fields
+check the_journal_has_the_fields
 check stopped_server_is_69
 report

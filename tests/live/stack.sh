@@ -34,7 +34,7 @@ check kill_docker
 check upgrade_docker
 check redis_lives_with_zeros_at_the_end_of_its_log
 check redis_lives_with_half_a_command
-check a_redis_that_cannot_start_keeps_nobody_from_the_memory
+check the_memory_works_without_redis
 check no_secret_shows
 check tidy_up
 check system_runs

@@ -29,7 +29,7 @@ def the_client():
     expect(episode in shell("recent"), "recent lacks it")
     shell("forget", episode)
     expect(episode not in shell("recent"), "it is there after forget")
-    expect("no such episode" in shell("forget", episode, ends=1).lower(), "forgetting it twice is not told")
+    expect("no such episode" in shell("forget", episode, ends=1).lower(), "forgetting it twice is not reported")
     expect("limit" in shell("recall", "x", "--limit", "1000", ends=1), "a wrong limit is not named")
 
 
@@ -94,7 +94,7 @@ def the_mcp_server():
         expect(episode not in assistant.use("recent"), "it is there after forget")
 
         # The server reports errors, and goes on.
-        expect("episode" in assistant.use("forget", wrong=True, episode_id=episode).lower(), "forgetting it twice is not told")
+        expect("episode" in assistant.use("forget", wrong=True, episode_id=episode).lower(), "forgetting it twice is not reported")
         expect("content" in assistant.use("remember", wrong=True), "what is missing is not named")
         expect("limit" in assistant.use("recall", wrong=True, query="x", limit=1000), "a wrong limit is not named")
         expect(assistant.ask("tools/call", name="dance")["error"]["code"] == -32602, "a tool that is not there")
@@ -104,7 +104,7 @@ def the_mcp_server():
         expect("jsonrpc" in assistant.ask("ping"), "it does not go on after an error")
     with Assistant(NEXUS_URL="http://127.0.0.1:9") as assistant:
         expect(assistant.greet("1999-01-01")["protocolVersion"] != "1999-01-01", "a version that never was is agreed to")
-        expect("does not answer" in assistant.use("recent", wrong=True), "that NEXUS is away is not told")
+        expect("does not answer" in assistant.use("recent", wrong=True), "that NEXUS is away is not reported")
 
 
 if __name__ == "__main__":

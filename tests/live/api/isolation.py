@@ -181,7 +181,7 @@ class Agent:
         try:
             for call in self.rng.choices(list(self.CALLS), self.CALLS.values(), k=calls):
                 call(self)
-        except Exception as cause:  # noqa: BLE001 (told below, with its place)
+        except Exception as cause:  # noqa: BLE001 (reported below, with its place)
             failures.append(cause)
 
 

@@ -22,8 +22,8 @@ restart_health() { systemctl restart nexus-health; }
 level_of() { jq --raw-output --arg id "$1" '.findings[] | select(.id == $id) | .level' "$health"; }
 is_level() { [[ $(level_of "$1") == "$2" ]]; }
 
-# told ID: prints the levels of a finding in the journal since the cursor.
-told() {
+# reported ID: prints the levels of a finding in the journal since the cursor.
+reported() {
 	journalctl --unit=nexus-health --after-cursor="$cursor" --output=json NEXUS_FINDING="$1" | jq --raw-output .NEXUS_LEVEL | paste -sd' '
 }
 from_here() {

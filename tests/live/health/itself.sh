@@ -21,7 +21,7 @@ another_than() {
 	[[ $now != 0 && $now != "$1" ]]
 }
 
-a_restart_tells_nothing_twice() {
+a_restart_repeats_no_alert() {
 	local before
 	setting NEXUS_HEALTH_DISK=0%:100%
 	restart_health
@@ -31,7 +31,7 @@ a_restart_tells_nothing_twice() {
 	pkill -KILL --exact nexus-health
 	await 20 systemctl is-active --quiet nexus-health
 	await 120 newer_than "$(date +%s)"
-	same "repeated alerts" "$(told disk-root)" ""
+	same "repeated alerts" "$(reported disk-root)" ""
 	same "the list of problems" "$(</run/nexus/health/problems.json)" "$before"
 	setting NEXUS_HEALTH_DISK=85%:99%
 	restart_health

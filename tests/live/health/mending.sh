@@ -26,7 +26,7 @@ serves_again_after() {
 	echo "$server after $how: $((SECONDS - began)) s" >>"$work/times"
 	same "the repairs" "$(mended | wc -l)" 1
 	await 120 is_level "$server" ok
-	same "the reported levels" "$(told "$server")" "critical ok"
+	same "the reported levels" "$(reported "$server")" "critical ok"
 }
 
 docker_stopped_and_started() {
@@ -38,7 +38,7 @@ docker_stopped_and_started() {
 	await 90 serves redis
 	await 120 is_level docker ok
 	await 120 is_level postgres ok
-	same "the reported levels of Docker" "$(told docker)" "critical ok"
+	same "the reported levels of Docker" "$(reported docker)" "critical ok"
 }
 
 the_socket_directory_is_made_again() {
@@ -118,7 +118,7 @@ no_more_often_than_allowed() {
 	restart_health
 }
 
-nothing_is_mended_when_it_is_off() {
+nothing_is_repaired_with_healing_off() {
 	setting NEXUS_HEAL=off
 	restart_health
 	from_here

@@ -19,13 +19,13 @@ thresholds() {
 	for id in "${both[@]}" "${by_itself[@]}" "${criticals[@]}"; do check settles "$id" critical 90; done
 	way_back
 	for id in "${both[@]}" "${by_itself[@]}" "${warnings[@]}" "${criticals[@]}"; do check settles "$id" ok 120; done
-	for id in "${both[@]}" "${by_itself[@]}"; do check was_told "$id" "warning critical ok"; done
-	for id in "${warnings[@]}"; do check was_told "$id" "warning ok"; done
-	for id in "${criticals[@]}"; do check was_told "$id" "critical ok"; done
+	for id in "${both[@]}" "${by_itself[@]}"; do check levels_were_reported "$id" "warning critical ok"; done
+	for id in "${warnings[@]}"; do check levels_were_reported "$id" "warning ok"; done
+	for id in "${criticals[@]}"; do check levels_were_reported "$id" "critical ok"; done
 	tidy_up
 }
 settles() { await "$3" is_level "$1" "$2" || { jq --compact-output --arg id "$1" '.findings[] | select(.id == $id)' "$health" >&2 && return 1; }; }
-was_told() { same "the reported levels" "$(told "$1")" "$2"; }
+levels_were_reported() { same "the reported levels" "$(reported "$1")" "$2"; }
 
 both=(disk-backups inodes-backups full-backups postgres postgres-connections postgres-transaction postgres-lock postgres-wal
 	postgres-dead-rows postgres-wraparound redis-memory backup-age proof-age embedding-queue cpu pressure-cpu pressure-memory
@@ -57,7 +57,7 @@ restarts_are_counted() {
 	await 120 is_level container-restarts critical
 	restart_health
 	await 120 is_level container-restarts ok
-	was_told container-restarts "warning critical ok"
+	levels_were_reported container-restarts "warning critical ok"
 	setting NEXUS_HEALTH_RESTARTS=2:5 NEXUS_HEAL=on
 }
 
@@ -76,7 +76,7 @@ evictions_are_counted() {
 	# Resets Redis's count, as a restart does; within the hour nothing else ends the finding.
 	redis CONFIG RESETSTAT >/dev/null
 	await 120 is_level redis-evictions ok
-	was_told redis-evictions "warning critical ok"
+	levels_were_reported redis-evictions "warning critical ok"
 	as_redis EVAL "for i = 1, 400 do redis.call('DEL', 'health:evicted:' .. i) end" 0
 	setting NEXUS_HEALTH_REDIS_EVICTIONS=1:10000
 }
@@ -96,14 +96,14 @@ memory_runs_short() {
 	restart_health
 	from_here
 	hog 1
-	await 120 has_told memory warning
+	await 120 has_reported memory warning
 	hog 2
-	await 120 has_told memory critical
+	await 120 has_reported memory critical
 	kill "${holders[hog1]}" "${holders[hog2]}"
 	await 120 is_level memory ok
 	setting NEXUS_HEALTH_MEMORY=90%:95%
 }
-has_told() { [[ " $(told "$1") " == *" $2 "* ]]; }
+has_reported() { [[ " $(reported "$1") " == *" $2 "* ]]; }
 # Sets limits between the present use and what the hog takes in each step.
 memory_limits() {
 	awk '/^MemTotal/ { t = $2 } /^MemAvailable/ { u = 100 * (1 - $2 / t); printf "%d%%:%d%%", u + 6, u + 15 }' /proc/meminfo

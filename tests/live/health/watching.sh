@@ -52,7 +52,7 @@ a_refused_question_is_named_and_hides_no_other() {
 is_true() { [[ $(as_owner --command="$1") == t ]]; }
 
 # The state after a clock that was years ahead. Restarting the timer cannot correct a calendar; the test sees that nexus-health tries it.
-a_next_run_that_is_years_away_is_said_and_the_timer_started_again() {
+a_timer_that_waits_for_years_is_reported_and_restarted() {
 	local began
 	from_here
 	drop_in nexus-backup.timer '[Timer]' 'OnCalendar=' 'OnCalendar=2035-01-01 04:00'
@@ -82,7 +82,7 @@ what_was_stopped_by_hand_is_named() {
 
 store() { curl --silent --output /dev/null --write-out '%{http_code}' "$api/memory/action" --json '{"action_type":"note","action_details":{"content":"health: a store"}}'; }
 # At the default interval a round comes every 30 seconds, and two rounds must agree.
-stores_that_fail_are_told_within_a_minute() {
+failed_stores_are_reported_within_a_minute() {
 	local began
 	setting NEXUS_HEALTH_INTERVAL=30s
 	restart_health
@@ -94,7 +94,7 @@ stores_that_fail_are_told_within_a_minute() {
 	began=$SECONDS
 	same "a store" "$(store)" 500
 	await 70 is_level stores critical
-	echo "stores that fail: told after $((SECONDS - began)) s" >>"$work/times"
+	echo "stores that fail: reported after $((SECONDS - began)) s" >>"$work/times"
 	as_owner --command='DROP TRIGGER refuse ON nexus_memory.zep_episodic_memory' --command='DROP FUNCTION public.refuse'
 	# A missing right, just after a successful store.
 	same "a store" "$(store)" 200
@@ -154,7 +154,7 @@ a_socket_without_use_is_no_finding() {
 	await 60 systemctl is-active --quiet nexus-api-ipv6.socket
 }
 
-a_sandbox_that_is_taken_away_is_told() {
+a_missing_sandbox_is_reported() {
 	await 120 is_level sandbox ok
 	drop_in service '[Service]' 'PrivateNetwork=no'
 	await 120 is_level sandbox warning
@@ -168,7 +168,7 @@ a_sandbox_that_is_taken_away_is_told() {
 }
 
 # PostgreSQL cannot start without our start script.
-a_stack_that_starts_for_ever_is_told() {
+an_endless_start_is_reported() {
 	drop_in nexus-stack.service '[Service]' 'ExecStartPre=false' 'RestartSec=2s'
 	systemctl stop nexus-stack
 	systemctl start --no-block nexus-stack
@@ -179,7 +179,7 @@ a_stack_that_starts_for_ever_is_told() {
 	await 120 is_level stack ok
 }
 
-no_way_to_tell_is_told() {
+a_missing_channel_is_reported() {
 	setting NEXUS_ALERT_COMMAND=
 	restart_health
 	await 120 is_level alerts warning

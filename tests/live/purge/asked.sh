@@ -78,7 +78,7 @@ forgotten_while_a_restore_runs_stays_gone() {
 	drop_others
 }
 
-nobody_else_may_ask() {
+other_users_may_not_ask() {
 	fails 'Permission denied' as_user nexus <<<'{}'
 	fails 'Permission denied' as_user daemon <<<'{}'
 	fails 'Permission denied' setpriv --reuid=4711 --regid=4711 --groups=nexus python3 -c "$(<"$asked")" <<<'{}'
@@ -189,7 +189,7 @@ many_at_once_are_all_forgotten() {
 	nexus-purge --ledger >/dev/null
 }
 
-a_stopped_server_is_said() {
+a_stopped_server_is_reported() {
 	local id before
 	id=$(one_of "agent_id = 'nexus'")
 	before="$(rows) $(lines)"
@@ -225,24 +225,24 @@ no_more_than_the_cap_are_forgotten_within_an_hour() {
 	same "the finding" "$(jq -r '.findings[] | select(.id == "forgetting") | .level' "$work/health")" critical
 	# The service nexus-health reports it too.
 	systemctl restart nexus-health
-	await 90 owner_is_told "$since"
+	await 90 owner_is_alerted "$since"
 	set_to NEXUS_PURGE_HOURLY=1000000
 	systemctl restart nexus-health
 	same "the answer when more may be" "$(ask_for nexus "${ids[18]}")" forgotten
 }
-owner_is_told() { journalctl --identifier=nexus-alert --since="@$1" --output=cat NEXUS_PROBLEM=forgetting | found 'Programs asked NEXUS to forget 5 episodes in the last hour'; }
+owner_is_alerted() { journalctl --identifier=nexus-alert --since="@$1" --output=cat NEXUS_PROBLEM=forgetting | found 'Programs asked NEXUS to forget 5 episodes in the last hour'; }
 
 asked_over_the_socket() {
 	check no_more_than_the_cap_are_forgotten_within_an_hour
 	check forgets_at_once_what_the_agent_has
-	check nobody_else_may_ask
+	check other_users_may_not_ask
 	check nightly_run_finishes_it
 	check what_is_no_request_does_nothing
 	check who_is_in_the_way_makes_it_busy
 	check a_run_at_work_is_not_in_the_way
 	check who_refers_forbids_it
 	check many_at_once_are_all_forgotten
-	check a_stopped_server_is_said
+	check a_stopped_server_is_reported
 	check asked_for_stays_gone_after_a_restore
 	check forgotten_while_a_restore_runs_stays_gone
 }

@@ -106,7 +106,7 @@ body_has_a_limit() {
 	status_is 413 with_token "$friend" /memory/action --data-binary "@$work/large"
 }
 
-log_tells_nothing_of_what_was_asked() {
+the_log_shows_no_request_content() {
 	with_token "$friend" '/memory/episodic/recent?limit=1&note=xyzzy-in-the-query' --header 'X-Nexus-Agent: xyzzy-in-a-header' >/dev/null
 	docker logs nexus-proxy >"$work/log" 2>&1
 	grep -q '"uri":"/memory/episodic/recent"' "$work/log"
@@ -180,7 +180,7 @@ caddy_that_ends_comes_back() {
 	await 60 status_is 401 from "$friend" https://nexus.test/health
 }
 
-caddy_down_is_said_and_hurts_nobody_here() {
+a_stopped_caddy_is_reported_and_local_programs_work() {
 	docker stop nexus-proxy >/dev/null
 	fails "" from "$friend" https://nexus.test/health
 	curl --silent --fail http://127.0.0.1:8003/health | jq -e '.status == "healthy"' >/dev/null

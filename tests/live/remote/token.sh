@@ -24,7 +24,7 @@ flood() {
 	done
 }
 
-forged_headers_help_nobody() {
+forged_headers_have_no_effect() {
 	local said
 	set_setting NEXUS_REMOTE_RATE 6
 	systemctl restart nexus-api.service

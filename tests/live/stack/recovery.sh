@@ -101,7 +101,7 @@ redis_lives_with_half_a_command() {
 	done
 }
 # Zeros before further commands are not the end of the file: nothing is truncated, and the stack runs without its cache.
-a_redis_that_cannot_start_keeps_nobody_from_the_memory() {
+the_memory_works_without_redis() {
 	local before log sum
 	before=$(as_owner --command="SELECT count(*) FROM $episodes")
 	log=$(redis_log)
