@@ -61,7 +61,7 @@ impl ApiError {
 
     /// 500: a fault of nexus-api. The journal explains it.
     pub fn internal() -> Self {
-        let message = "This is a fault of nexus-api; its journal says more: journalctl -u nexus-api";
+        let message = "nexus-api failed; its journal has the cause: journalctl -u nexus-api";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 

@@ -47,7 +47,7 @@ fn episodes(body: Value, longest: usize) -> Result<Vec<NewEpisode>, ApiError> {
     let actions = match Fields::of(body)?.take("actions") {
         Some(Value::Array(actions)) if (1..=MOST).contains(&actions.len()) => actions,
         Some(Value::Array(actions)) => {
-            let message = format!("There must be 1 to {MOST}, and are {}.", actions.len());
+            let message = format!("There must be 1 to {MOST}, not {}.", actions.len());
             return Err(ApiError::invalid("actions", message));
         }
         Some(_) => return Err(ApiError::invalid("actions", "It must be a list of actions.")),

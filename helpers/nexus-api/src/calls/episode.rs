@@ -70,7 +70,7 @@ pub(super) async fn forget(
         }),
         Ok(ForgetReply::Busy(_)) => Err(ApiError::unavailable(
             "busy",
-            "It cannot be forgotten now: somebody else is purging, or a server is down. Try again.",
+            "It cannot be forgotten now: nexus-purge is already running, or a server is down. Try again.",
         )),
         Ok(ForgetReply::Failed(why)) => {
             log::error!("nexus-purge could not forget an episode: {why}");

@@ -28,7 +28,7 @@ pub(super) async fn export(
     }
     let permit = Arc::clone(&app.long_calls).try_acquire_owned();
     let permit = permit
-        .map_err(|_| ApiError::unavailable("busy", "Other exports or imports are at work; try again."))?;
+        .map_err(|_| ApiError::unavailable("busy", "Other exports or imports are in progress; try again."))?;
     let export = app.database.export(&agent, permit).await?;
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(export.lines())).into_response())
 }

@@ -37,7 +37,7 @@ struct Progress {
 pub(super) async fn import(State(app): State<Arc<App>>, Agent(agent): Agent, mut body: Body) -> Reply {
     let _permit = Arc::clone(&app.long_calls)
         .try_acquire_owned()
-        .map_err(|_| ApiError::unavailable("busy", "Other exports or imports are at work; try again."))?;
+        .map_err(|_| ApiError::unavailable("busy", "Other exports or imports are in progress; try again."))?;
     let mut rest = BytesMut::new();
     let (mut episodes, mut bytes) = (Vec::new(), 0);
     let mut progress = Progress::default();

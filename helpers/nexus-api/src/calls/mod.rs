@@ -73,7 +73,7 @@ async fn no_such_method(State(_): State<Arc<App>>) -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
-        "This call has another method; GET /openapi.json lists them.",
+        "This call needs a different method; GET /openapi.json lists them.",
     )
 }
 

@@ -35,7 +35,8 @@ pub(super) async fn add(
         list => tags(list).map_err(|error| error.within("body"))?,
     };
     let added = app.working.add(&app.redis, &agent, id, weight, &tags).await.map_err(|_| redis_is_down())?;
-    let message = if added.is_new { "Added." } else { "It was there already, and begins its time anew." };
+    let message =
+        if added.is_new { "Added." } else { "It was there already; its time to live starts again." };
     Ok(Json(json!({
         "success": true,
         "added": added.is_new,

@@ -77,7 +77,7 @@ pub(crate) async fn next(body: &mut Body, end: Instant) -> Result<Option<Bytes>,
         match frame {
             None => return Ok(None),
             Some(Err(_)) => {
-                return Err(ApiError::new(StatusCode::BAD_REQUEST, "broken_body", "The body broke off."));
+                return Err(ApiError::new(StatusCode::BAD_REQUEST, "broken_body", "The body is incomplete."));
             }
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {

@@ -24,9 +24,7 @@ impl Fields {
     pub fn of(value: Value) -> Result<Self> {
         match value {
             Value::Object(members) => Ok(Self(members)),
-            other => {
-                Err(ApiError::invalid("body", format!("It must be an object, and is {}.", kind(&other))))
-            }
+            other => Err(ApiError::invalid("body", format!("It must be an object, not {}.", kind(&other)))),
         }
     }
 
@@ -141,7 +139,7 @@ impl Fields {
                 Ok(Some(members))
             }
             Some(other) => {
-                Err(ApiError::invalid(name, format!("It must be an object, and is {}.", kind(&other))))
+                Err(ApiError::invalid(name, format!("It must be an object, not {}.", kind(&other))))
             }
         }
     }
@@ -161,7 +159,7 @@ pub fn tags(value: Value) -> Result<Vec<String>> {
         return Err(ApiError { field: None, ..ApiError::invalid("", "It must be a list of texts.") });
     };
     if values.len() > MOST_TAGS {
-        let message = format!("There may be {MOST_TAGS} at most, and are {}.", values.len());
+        let message = format!("There may be {MOST_TAGS} at most, not {}.", values.len());
         return Err(ApiError { field: None, ..ApiError::invalid("", message) });
     }
     let mut tags: Vec<String> = Vec::with_capacity(values.len());
@@ -184,7 +182,7 @@ pub fn tags(value: Value) -> Result<Vec<String>> {
 /// 422 if it is invalid.
 pub fn text(name: &str, value: Value, longest: usize) -> Result<String> {
     let Value::String(text) = value else {
-        return Err(ApiError::invalid(name, format!("It must be a text, and is {}.", kind(&value))));
+        return Err(ApiError::invalid(name, format!("It must be a text, not {}.", kind(&value))));
     };
     without_nul(name, &text)?;
     // Compares the bytes first, because their number is known.
@@ -198,7 +196,7 @@ fn vector(name: &str, value: &Value) -> Result<Vec<f32>> {
     let values = value.as_array().map(Vec::as_slice).unwrap_or_default();
     if values.len() != DIMENSIONS {
         let message = if value.is_array() {
-            format!("It must have {DIMENSIONS} numbers, and has {}.", values.len())
+            format!("It must have {DIMENSIONS} numbers, not {}.", values.len())
         } else {
             format!("It must be a list of {DIMENSIONS} numbers.")
         };

@@ -93,11 +93,18 @@ impl From<DbError> for ApiError {
             // Class 53: no memory, no disk, too many connections.
             _ if code.starts_with("53") => {
                 log::error!("PostgreSQL is out of memory, disk space or connections (SQLSTATE {code})");
-                Self::unavailable("database_full", "The database has no room or connection left; try later.")
+                Self::unavailable(
+                    "database_full",
+                    "The database has no space or connection left; try again later.",
+                )
             }
             // Read-only, as after a failover or on a full disk.
-            "25006" => Self::unavailable("database_read_only", "The database takes no writes; try later."),
-            _ if is_busy(code) => Self::unavailable("busy", "Another session is in the way; try again."),
+            "25006" => {
+                Self::unavailable("database_read_only", "The database accepts no writes; try again later.")
+            }
+            _ if is_busy(code) => {
+                Self::unavailable("busy", "Another session blocks this request; try again.")
+            }
             // Class 22: data. Requests are checked before, so this should not happen.
             _ if code.starts_with("22") => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,

@@ -14,8 +14,8 @@ impl RawSession {
     /// stream.
     ///
     /// # Errors
-    /// The server's, detected between two pieces and not only at the end; or the first of `next`,
-    /// after the COPY is aborted in the server.
+    /// Errors of the server, detected between two pieces and not only at the end; or the first
+    /// error of `next`, after the COPY is aborted in the server.
     pub fn copy_in(
         &mut self,
         doing: &str,

@@ -28,7 +28,7 @@ pub(super) fn check(snapshot: &UnitSnapshot, is_wanted: bool, listening: &Listen
                 holder.user_name()
             ),
             format!(
-                "See which: ss -tlnp 'sport = :{}'; when it has gone the socket comes back by itself",
+                "See which: ss -tlnp 'sport = :{}'; when it has exited, nexus-health starts the socket again",
                 holder.address.port()
             ),
         ),

@@ -9,7 +9,7 @@ fn in_future(sets: &[SetName], known: &Known, retention: Retention, count: usize
     Forecast::new(sets, known, retention, sets.last().unwrap().taken).of_oldest(count)
 }
 
-/// What is told of a set that goes in night `day`, where the night of the first set is 0.
+/// The forecast of a set that rotation removes in night `day`. The night of the first set is 0.
 fn by(day: i64, awaited: &[Awaited]) -> Leaves {
     let day = Timestamp::from_second(nightly(1)[0] - 3 * 3600 + (day + 1) * DAY).unwrap();
     Leaves::By { day, awaited: awaited.iter().copied().collect() }
@@ -214,7 +214,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     /// The law of the forecast: whatever happened, and whichever sets are proven or hold Redis's data in the days to come,
-    /// no set outlives the day that is told of it, or the day after the last of what it awaits.
+    /// no set outlives the day of its forecast, or the day after the last of what it awaits.
     #[test]
     fn no_set_outlives_its_forecast(
         (past, times) in lives(),
