@@ -348,7 +348,7 @@ ntfy_takes_an_alert_with_many_words() {
 	await 90 queue_is_empty
 }
 # A limit of 900 bytes has room for what happened, one of 10 for nothing.
-a_webhook_that_takes_little_gets_what_happened() {
+a_webhook_with_a_small_limit_gets_a_short_alert() {
 	server_down
 	rm -f "$work/posts"
 	server_up 900
@@ -359,7 +359,7 @@ a_webhook_that_takes_little_gets_what_happened() {
 	mend_it
 	await 90 queue_is_empty
 }
-one_that_takes_nothing_is_given_up_with_a_clear_line() {
+an_alert_too_long_for_its_webhook_is_given_up() {
 	local said
 	server_down
 	server_up 10
@@ -458,7 +458,7 @@ it_is_delivered_after_the_reboot() {
 	await 90 queue_is_empty
 }
 
-forget_all_ways() {
+remove_all_channels() {
 	for name in NEXUS_ALERT_MAIL NEXUS_ALERT_WEBHOOK_FORMAT NEXUS_ALERT_COMMAND; do setting "$name" ''; done
 	setting NEXUS_ALERT_WALL no
 	rm -rf "${work:?}"/* "$keys/alert_webhook" "$mailbox"
@@ -470,7 +470,7 @@ before-reboot)
 	systemctl stop alert-test-server.service alert-test-mail.service alert-test-stays.service 2>/dev/null || true
 	# This test writes the list instead.
 	systemctl stop nexus-health.service 2>/dev/null || true
-	forget_all_ways
+	remove_all_channels
 	rm -f "$alerts"/*.json /run/nexus/health/problems.json
 	make_the_unit
 	check the_test_reports_that_no_channel_is_configured
@@ -496,8 +496,8 @@ before-reboot)
 	check ntfy_has_a_title
 	check healthchecks_hears_a_failure_and_its_end
 	check ntfy_takes_an_alert_with_many_words
-	check a_webhook_that_takes_little_gets_what_happened
-	check one_that_takes_nothing_is_given_up_with_a_clear_line
+	check a_webhook_with_a_small_limit_gets_a_short_alert
+	check an_alert_too_long_for_its_webhook_is_given_up
 	check msmtp_works_in_the_sandbox
 	check a_setuid_sendmail_is_not_run_and_its_server_is_spoken_to
 	check a_line_reaches_every_terminal
@@ -508,7 +508,7 @@ after-reboot)
 	systemctl stop nexus-health.service 2>/dev/null || true
 	check it_is_delivered_after_the_reboot
 	server_down
-	forget_all_ways
+	remove_all_channels
 	rm -rf "$work" /etc/systemd/system/alert-test{,-stays}.service
 	systemctl daemon-reload
 	if systemctl cat nexus-health.service >/dev/null 2>&1; then systemctl start nexus-health.service; fi

@@ -110,7 +110,7 @@ a_broken_backfill_reaches_no_keys() {
 		list:/var/lib/nexus/backups -- connect:/run/nexus/postgres/.s.PGSQL.5432 connect:/run/nexus/embed.sock
 }
 # It restores sets that a stranger may have written.
-a_broken_restore_test_reaches_no_living_server() {
+a_broken_restore_test_reaches_no_live_server() {
 	# shellcheck disable=SC2086 # these are words
 	reaches_nothing nexus-restore-test.service connect:/run/nexus/postgres/.s.PGSQL.5432 connect:/run/nexus/redis/redis.sock connect:/run/nexus/purge.sock $health_keys $api_keys \
 		-- connect:/run/nexus/docker.sock list:/run/nexus/scratch list:/var/lib/nexus/backups open:/run/credentials/nexus-restore-test.service/machine_identity
@@ -121,5 +121,5 @@ check a_broken_embedder_reaches_nothing
 check a_broken_webhook_reaches_nothing
 check a_broken_mail_program_reaches_nothing
 check a_broken_backfill_reaches_no_keys
-check a_broken_restore_test_reaches_no_living_server
+check a_broken_restore_test_reaches_no_live_server
 report

@@ -197,7 +197,7 @@ restart_loses_no_request() {
 	same "the statuses" "$codes" '200 '
 }
 
-a_token_is_asked_for() {
+a_token_is_required() {
 	local without with token
 	token=$(head -c 24 /dev/urandom | base64)
 	install -m 600 /dev/null "$keys/api_token"
@@ -298,7 +298,7 @@ check metrics_are_openmetrics
 check right_without_redis
 check says_so_without_postgres
 check restart_loses_no_request
-check a_token_is_asked_for
+check a_token_is_required
 check a_token_that_can_be_guessed_is_refused
 check an_export_over_http_1_0_is_refused
 check redis_gives_the_api_only_its_own_keys

@@ -204,7 +204,7 @@ dry_run_writes_nothing() {
 	nexus-backup --dry-run | found 'it fits'
 }
 
-redis_is_in_when_a_key_lives_for_ever() {
+redis_is_backed_up_if_a_key_never_expires() {
 	redis SET backup:forever yes >/dev/null
 	nexus-backup --redis=auto --json >"$work/done.json"
 	same "Redis is in" "$(jq .redis "$work/done.json")" true
@@ -262,7 +262,7 @@ check stopped_server_is_69
 check full_disk_is_73
 check second_run_is_75
 check dry_run_writes_nothing
-check redis_is_in_when_a_key_lives_for_ever
+check redis_is_backed_up_if_a_key_never_expires
 check no_secret_shows_while_it_runs
 check old_sets_rotate_away
 report

@@ -296,7 +296,7 @@ damaged_redis_is_refused() {
 }
 
 # The file is complete, but Redis cannot start with it: its library of functions is not Lua.
-redis_goes_back() {
+redis_restores_its_previous_data() {
 	python3 - >"$work/no-lua" <<-'PYTHON'
 		import sys
 		library = b"#!lua name=x\nthis is no lua"
@@ -368,7 +368,7 @@ check a_stopped_container_is_reported
 check a_restart_restarts
 check take_redis
 check damaged_redis_is_refused
-check redis_goes_back
+check redis_restores_its_previous_data
 check redis_comes_back
 check a_second_redis_restore_is_refused
 check the_journal_says_who_and_what_but_no_content

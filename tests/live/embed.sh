@@ -253,7 +253,7 @@ the_role_may_do_its_work_and_nothing_else() {
 	done
 	same "its attributes" "$(as_owner --command="SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication FROM pg_roles WHERE rolname = 'nexus_embed'")" "f|f|f|f|f"
 }
-the_queue_is_worked_off() {
+the_queue_is_emptied() {
 	many 40
 	same "the message" "$(backfill --json | jq --compact-output .)" '{"filled":40,"not_done":0,"waiting":0}'
 	same "missing" "$(missing)" 0
@@ -261,7 +261,7 @@ the_queue_is_worked_off() {
 	every_vector_is_its_own
 }
 # With some thousand rows, kills it and nexus-embed a dozen times at random moments.
-kills_in_between_leave_every_row_its_vector() {
+kills_leave_every_row_its_vector() {
 	many 3000
 	local pid kills=0 rows=3000
 	while ((kills < 12)); do
@@ -352,8 +352,8 @@ very_long_and_odd_texts_get_vectors() {
 
 check episodes_without_a_vector_are_queued
 check the_role_may_do_its_work_and_nothing_else
-check the_queue_is_worked_off
-check kills_in_between_leave_every_row_its_vector
+check the_queue_is_emptied
+check kills_leave_every_row_its_vector
 check the_timer_does_it_by_itself
 check without_a_model_rows_wait
 check two_runs_do_not_meet

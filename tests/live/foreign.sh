@@ -108,7 +108,7 @@ sql_that_does_not_end_is_ended() {
 	# This is no verdict on the set.
 	same "proofs" "$(find "$proofs" -name '*.json')" ""
 }
-sql_in_the_living_server_is_ended() {
+sql_in_the_live_server_is_ended() {
 	begin_the_watch
 	exits 73 'but the live server needs' nexus-restore apply latest --into look --backup-dir "$work/foreign" --identity "$owner"
 	nothing_was_missing filled
@@ -174,8 +174,8 @@ without_redis() {
 }
 serves_redis() { docker exec --user 1879048999 nexus-scratch-redis test -S /run/redis/redis.sock; }
 
-# no_password_of_the_living SERVER FILE: fails if the file has a password of the live servers.
-no_password_of_the_living() {
+# no_password_of_the_live_servers SERVER FILE: fails if the file has a password of the live servers.
+no_password_of_the_live_servers() {
 	local server=$1 file=/run/secrets/$2 secret own
 	# A set has no file for an empty Redis.
 	redis SET foreign:key value >/dev/null
@@ -196,7 +196,7 @@ no_password_of_the_living() {
 	lacks "$work/journal" "$own"
 	"without_$server"
 }
-every_run_has_another() {
+every_run_has_its_own_password() {
 	local first
 	with_postgres
 	first=$(docker exec --user 1879048999 nexus-scratch-postgres cat /run/secrets/postgres_password)
@@ -220,7 +220,7 @@ one_more="exit(syscall($inotify_init1, 0) < 0)"
 is_used_up() { [[ $(<"$work/used") == "used up" ]]; }
 
 # The throwaway server shares no user with the live servers, so it cannot exhaust their limits.
-limits_of_the_living_are_their_own() {
+live_servers_keep_their_limits() {
 	with_postgres
 	same "users in the throwaway container" \
 		"$(docker top nexus-scratch-postgres -eo pid,uid,comm | awk 'NR > 1 && $3 !~ /init/ && $2 != 65534 { print $2 }' | sort -u)" 1879048999
@@ -255,11 +255,11 @@ volumes_on_a_small_disk
 make_the_sets
 check rows_that_do_not_end_are_not_read
 check sql_that_does_not_end_is_ended
-check no_password_of_the_living postgres postgres_password
-check no_password_of_the_living redis redis_acl
-check every_run_has_another
-check limits_of_the_living_are_their_own
+check no_password_of_the_live_servers postgres postgres_password
+check no_password_of_the_live_servers redis redis_acl
+check every_run_has_its_own_password
+check live_servers_keep_their_limits
 check the_sockets_directory_fills_nothing
 # The last check, because its log takes up room for some time.
-check sql_in_the_living_server_is_ended
+check sql_in_the_live_server_is_ended
 report

@@ -76,7 +76,7 @@ undo_returns_ledger_and_keys() {
 	same "kept ledgers" "$(find "${ledger%.jsonl}.kept" "$NEXUS_CREDENTIALS" -type f -name '*kept*' -o -path '*.kept/*')" ''
 }
 
-other_machines_ledger_is_asked_about() {
+another_machines_ledger_needs_consent() {
 	two_machines
 	exits 64 "it is another machine's" apply b --no-safety-backup
 	docker exec nexus-postgres dropdb lethe
@@ -88,7 +88,7 @@ other_machines_ledger_is_asked_about() {
 }
 
 # The decisions of this machine cover a large part of another machine's set.
-large_part_is_asked_about() {
+a_large_share_needs_consent() {
 	machine b
 	fill 1 100 goes
 	backup
@@ -163,7 +163,7 @@ with_tables_that_refer() {
 	memory --command="DELETE FROM star WHERE remark = 5" --command="DELETE FROM remark WHERE id = 5" --command="DELETE FROM quote WHERE id = 5"
 	purge --episode 5 2>/dev/null
 }
-who_refers_is_the_owners_choice() {
+referring_rows_follow_the_setting() {
 	with_tables_that_refer
 	exits 65 'rows of "public"."quote" refer to them' apply a --no-safety-backup --yes
 	apply a --no-safety-backup --yes --referring set-null --json >"$work/done.json"
@@ -235,7 +235,7 @@ set_that_is_restored_is_not_rotated_away() {
 }
 
 # Measures the disk through the server's process, in whatever container and volume it is.
-disk_that_the_living_server_needs_is_left_to_it() {
+a_restore_leaves_the_live_server_its_disk_space() {
 	machine a
 	fill 1 10 a
 	backup
@@ -245,13 +245,13 @@ disk_that_the_living_server_needs_is_left_to_it() {
 
 check restore_that_fails_leaves_ledger_and_keys
 check undo_returns_ledger_and_keys
-check other_machines_ledger_is_asked_about
-check large_part_is_asked_about
+check another_machines_ledger_needs_consent
+check a_large_share_needs_consent
 check open_decisions_are_measured
 check replay_is_idempotent
-check who_refers_is_the_owners_choice
+check referring_rows_follow_the_setting
 check rings_end
 check no_file_holds_what_a_restore_forgot_again
 check set_that_is_restored_is_not_rotated_away
-check disk_that_the_living_server_needs_is_left_to_it
+check a_restore_leaves_the_live_server_its_disk_space
 report

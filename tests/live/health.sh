@@ -65,7 +65,7 @@ thresholds
 check the_watchdog_ends_a_loop_that_hangs
 check a_restart_repeats_no_alert
 check its_files_cannot_be_written
-check once_says_it_with_its_exit_code
+check once_reports_by_its_exit_code
 check the_metrics_pass_promtool
 check the_catalog_explains_each_message
 cat "$work/times"

@@ -39,7 +39,7 @@ if [[ -z $next ]]; then
 	report
 	exit
 fi
-check one_way_alone
+check install_sh_refuses_beside_the_package
 check upgraded_while_storing
 check backed_up_first
 check old_programs_are_gone
@@ -79,7 +79,7 @@ fi
 check more_in_the_server
 check links_in_a_cluster_lead_root_nowhere
 check postgres_upgraded_while_storing
-check rest_came_along
+check the_rest_of_the_server_was_carried
 check after_a_boot_too
 check old_sets_restore
 check back_and_forth

@@ -230,11 +230,11 @@ too_much_stops_with_75() {
 	systemctl reset-failed nexus-purge
 }
 
-unknown_type_is_warned_of() {
+an_unknown_type_gets_a_warning() {
 	nexus-purge --ttl 'conversatoin=90d, note=keep' 2>&1 | found 'no row has the type conversatoin; the types are: conversation, note, observation'
 }
 
-who_refers_is_named() {
+referring_rows_are_named() {
 	local id
 	id=$(memory --command="SELECT episode_id FROM nexus_memory.zep_episodic_memory LIMIT 1")
 	memory --command="CREATE TABLE public.quote (n serial, episode uuid REFERENCES nexus_memory.zep_episodic_memory)" --command="INSERT INTO public.quote (episode) VALUES ('$id')"
@@ -287,7 +287,7 @@ a_row_deleted_meanwhile_is_harmless() {
 	memory --command="DROP TABLE public.three"
 }
 
-keys_of_redis_are_given_an_end() {
+redis_keys_get_a_time_to_live() {
 	redis SET 'session:a' 1 >/dev/null
 	redis SET 'session:b' 1 EX 50 >/dev/null
 	redis SET 'sessions' 1 >/dev/null
@@ -398,12 +398,12 @@ check new_machine_forgets_too
 check restored_redis_forgets_again
 check damaged_ledger_stops_everything
 check too_much_stops_with_75
-check unknown_type_is_warned_of
-check who_refers_is_named
+check an_unknown_type_gets_a_warning
+check referring_rows_are_named
 check old_pgvector_is_refused
 check other_schemas_work
 check a_row_deleted_meanwhile_is_harmless
-check keys_of_redis_are_given_an_end
+check redis_keys_get_a_time_to_live
 check no_file_holds_it_any_more
 check what_a_killed_run_left_of_an_index_goes
 check ledger_says_when_the_last_backup_goes

@@ -74,7 +74,7 @@ other_limits_give_the_same() {
 	same "the digest when packed" "$(digest packed)" "$(<"$work/one.json")"
 }
 
-each_change_gives_another() {
+each_change_gives_a_different_digest() {
 	local change before after seen
 	copy one changed
 	server changed
@@ -95,7 +95,7 @@ each_change_gives_another() {
 }
 
 # The digest leaves out keys and fields that expire before the cutoff, and hashes without any other field.
-what_ends_before_the_cutoff_is_left_out() {
+keys_that_expire_before_the_cutoff_are_left_out() {
 	local soon=$((cutoff - 1000)) before
 	before=$(digest one)
 	in_redis one <<-COMMANDS
@@ -164,8 +164,8 @@ no_login_is_77() {
 check every_type_is_there_in_every_encoding
 check asking_again_gives_the_same
 check other_limits_give_the_same
-check each_change_gives_another
-check what_ends_before_the_cutoff_is_left_out
+check each_change_gives_a_different_digest
+check keys_that_expire_before_the_cutoff_are_left_out
 check damaged_files_are_refused
 check memory_is_flat
 check no_login_is_77

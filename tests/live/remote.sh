@@ -20,7 +20,7 @@ compose=/usr/local/share/nexus/compose
 settings=/etc/nexus/nexus.env
 clone=$(readlink -f "$here/../..")
 work=$(mktemp -d)
-trap 'outside_goes; rm -rf "$work"' EXIT
+trap 'remove_outside; rm -rf "$work"' EXIT
 
 outside_comes
 if [[ ${2-} == after-reboot ]]; then
@@ -36,15 +36,15 @@ set_to_internal
 check is_switched_on
 check switching_on_again_changes_nothing
 check only_443_and_80_answer
-check who_is_off_the_list_finds_no_port
-check who_is_off_the_list_has_no_answer_of_caddy_either
+check addresses_off_the_list_find_no_port
+check addresses_off_the_list_get_no_reply_from_caddy
 check token_is_asked_for
 check memory_works_from_outside
 check only_the_memory_goes_out
 check more_goes_out_when_asked
 check tls_is_new_and_verified
 check http_2_and_3
-check another_name_is_nothing
+check other_host_names_are_refused
 check headers_for_browsers
 check body_has_a_limit
 check forged_headers_have_no_effect

@@ -158,7 +158,7 @@ not_damaged_by() {
 	nothing_is_left
 }
 
-owner_only_is_said() {
+a_set_for_the_owner_only_is_reported() {
 	local status=0
 	age-keygen 2>/dev/null | grep '^AGE' >"$work/stranger"
 	run_the_test --identity="$work/stranger" >"$work/said" 2>&1 || status=$?
@@ -254,7 +254,7 @@ check damaged_by "ALTER TABLE m.note DROP CONSTRAINT note_id_fkey" "constraint n
 check damaged_by "ALTER ROLE nexus_app SUPERUSER" "role nexus_app differs"
 check a_double_key_is_no_proof
 check not_damaged_by "UPDATE pg_attribute SET attoptions = '{pg_attver=7}' WHERE attrelid = 'm.note'::regclass AND attnum = 1"
-check owner_only_is_said
+check a_set_for_the_owner_only_is_reported
 check two_at_once_are_refused
 check too_little_memory_is_reported
 for who in test helper docker_cli server term; do check leaves_nothing_after "$who"; done

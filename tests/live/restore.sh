@@ -85,7 +85,7 @@ foreign_files_are_passed_over_and_named() {
 	refused 65 'data/9999.copy.zst.age: it is not in SHA256SUMS' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 }
 
-into_makes_an_equal_one() {
+into_restores_an_equal_database() {
 	nexus-restore apply "$(set_of_memory)" --into 'memory, copy' --json >"$work/done.json"
 	same "the compared objects" "$(jq -c '[.database, .kept, .compared.tables, .compared.rows, .compared.sequences]' "$work/done.json")" '["memory, copy",null,1,13334,1]'
 	same "the restored rows" "$(contents 'memory, copy')" "$(contents memory)"
@@ -177,7 +177,7 @@ odd() {
 }
 apply_odd() { nexus-restore apply "$(odd_set)" --into odd_copy "$@"; }
 
-double_keys_are_named_and_can_be_left_out() {
+duplicate_keys_are_named_and_can_be_left_out() {
 	odd 'CREATE TABLE twice (id int PRIMARY KEY, t text)' 'CREATE TABLE refers (id int CONSTRAINT refers_to REFERENCES twice)' 'CREATE INDEX other ON twice (t)' \
 		"INSERT INTO twice VALUES (1, 'a')" 'INSERT INTO refers VALUES (1)' "UPDATE pg_index SET indisready = false WHERE indexrelid = 'twice_pkey'::regclass"
 	server --dbname=odd --command="INSERT INTO twice VALUES (1, 'b')" --command="UPDATE pg_index SET indisready = true WHERE indexrelid = 'twice_pkey'::regclass"
@@ -413,11 +413,11 @@ fill
 check list_shows_what_there_is
 check verify_names_what_is_damaged
 check foreign_files_are_passed_over_and_named
-check into_makes_an_equal_one
+check into_restores_an_equal_database
 check swap_keeps_all_and_undo_brings_it_back
 check nothing_is_replaced_unasked
 check bare_server_needs_only_the_set_and_the_key
-check double_keys_are_named_and_can_be_left_out
+check duplicate_keys_are_named_and_can_be_left_out
 check functions_without_schema_need_the_right_search_path
 check a_missing_tablespace_falls_back_to_the_default
 check refusals_are_one_line

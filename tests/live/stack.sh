@@ -20,7 +20,7 @@ check inside_the_group
 check containers_are_confined
 check agents_see_their_own
 check program_cannot_get_round
-check program_holds_up_neither_start_nor_restore
+check a_program_delays_neither_start_nor_restore
 check no_text_in_a_log
 check many_rows
 check searches_use_their_index

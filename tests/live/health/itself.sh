@@ -54,7 +54,7 @@ its_files_cannot_be_written() {
 said() { said_since | found "$1"; }
 newer_than_now() { await 120 newer_than "$(date +%s)"; }
 
-once_says_it_with_its_exit_code() {
+once_reports_by_its_exit_code() {
 	local status=0
 	setting NEXUS_HEALTH_MEMORY=off NEXUS_HEALTH_DISK=off NEXUS_HEALTH_INODES=off NEXUS_HEALTH_CLOCK=off NEXUS_HEALTH_BACKUP_AGE=off NEXUS_HEALTH_PROOF_AGE=off
 	nexus-health --once >"$work/table" || status=$?

@@ -88,7 +88,7 @@ wait_in_setup() (
 	wait_for_unit "$@"
 )
 # For a unit that is never ready, and one that fails, the wait is reported and ends.
-waiting_has_an_end() {
+waiting_ends() {
 	local unit=/run/systemd/system/never-ready.service
 	printf '[Service]\nType=oneshot\nTimeoutStartSec=10min\nExecStart=sh -c "echo asks for the moon; exec sleep 600"\n' >"$unit"
 	systemctl daemon-reload
@@ -113,7 +113,7 @@ again_changes_nothing() {
 	same "the containers' start" "$(docker inspect --format '{{.State.StartedAt}}' nexus-postgres nexus-redis)" "$started"
 }
 
-upgrade_keeps_what_is_the_persons() {
+an_upgrade_keeps_the_owners_changes() {
 	local cpus=0
 	if [[ $(docker info --format '{{.CPUCfsQuota}}') == true ]]; then cpus=1; fi
 	sed -i -e 's/^NEXUS_REDIS_CPUS=.*/NEXUS_REDIS_CPUS=1/' -e 's/^NEXUS_KEEP_DAYS=.*/NEXUS_KEEP_DAYS=7/' -e '/^NEXUS_ZSTD_LEVEL=/d' /etc/nexus/nexus.env

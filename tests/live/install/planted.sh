@@ -260,7 +260,7 @@ text_of_others_is_no_program() {
 }
 
 # A machine from before root owned the directory.
-an_older_machine_is_mended() {
+an_older_machine_is_repaired() {
 	local sum settings=/etc/nexus/nexus.env
 	nexus-purge --ledger >/dev/null
 	sum=$(sha256sum <"$state/ledger/purge-ledger.jsonl")
@@ -319,5 +319,5 @@ check a_model_behind_a_link_is_refused
 check a_models_owner_gets_nothing_of_roots
 check text_of_others_is_no_program
 check nothing_of_roots_was_given_away
-check an_older_machine_is_mended
+check an_older_machine_is_repaired
 report

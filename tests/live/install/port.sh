@@ -117,7 +117,7 @@ strangers_port_is_named_to_anyone() {
 }
 
 # With NEXUS installed, a program takes the port between setup's check and the start; --after-install skips the check to simulate that.
-strangers_port_is_told_at_the_end() {
+a_strangers_port_is_reported_at_the_end() {
 	local address listed stranger
 	while read -r address listed; do
 		systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service
@@ -157,7 +157,7 @@ strangers_port_that_is_bound_only() {
 }
 
 # Listeners that the client's connections cannot reach do not matter.
-strangers_on_other_addresses_stop_nobody() {
+strangers_on_other_addresses_do_no_harm() {
 	local stranger
 	a_stranger 127.0.0.5 127.0.0.5:8003
 	exits 0 "" as_daemon http://127.0.0.1:8003 remember "beside a stranger"

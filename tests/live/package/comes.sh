@@ -64,7 +64,7 @@ wrong_words() {
 	fails "there is no such folder" nexus-setup --model /nowhere
 }
 
-one_way_alone() { fails "NEXUS is on this machine as a package" "$here/../../install.sh" --yes --bin-dir "$here/../../bin"; }
+install_sh_refuses_beside_the_package() { fails "NEXUS is on this machine as a package" "$here/../../install.sh" --yes --bin-dir "$here/../../bin"; }
 
 is_reloading() { [[ $(systemctl show --property=ActiveState --value "$1") == reloading ]]; }
 

@@ -201,7 +201,7 @@ rest_of_the_server() {
 		--command="SELECT rolname, rolpassword FROM pg_authid WHERE rolpassword IS NOT NULL AND rolname NOT LIKE 'nexus%' ORDER BY 1" \
 		--command='SELECT setrole::regrole, setconfig FROM pg_db_role_setting WHERE setdatabase = 0 ORDER BY 1'
 }
-rest_came_along() {
+the_rest_of_the_server_was_carried() {
 	same "the rest of the server" "$(rest_of_the_server | diff "$work/rest" -)" ""
 	same "whether mallory is a superuser" "$(as_owner --command="SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'")" f
 	same "work_mem" "$(as_owner --command='SHOW work_mem')" 33MB

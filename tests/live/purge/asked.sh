@@ -110,7 +110,7 @@ what_is_no_request_does_nothing() {
 	same "rows and lines" "$(rows) $(lines)" "$before"
 }
 
-who_is_in_the_way_makes_it_busy() {
+a_held_lock_is_answered_with_busy() {
 	local before id held
 	id=$(one_of "agent_id = 'nexus'")
 	before="$(rows) $(lines)"
@@ -136,7 +136,7 @@ who_is_in_the_way_makes_it_busy() {
 row_is_held() { fails 'could not obtain lock' memory --command="SELECT 1 FROM nexus_memory.zep_episodic_memory WHERE episode_id = '$1' FOR UPDATE NOWAIT"; }
 
 # A run may take minutes; meanwhile a request forgets one episode at once, and neither loses the other's line.
-a_run_at_work_is_not_in_the_way() {
+a_running_purge_delays_no_request() {
 	local old id held run lines
 	# Any run finishes open decisions, which would count below.
 	nexus-purge >/dev/null 2>&1
@@ -165,7 +165,7 @@ run_waits_for_the_row() {
 }
 
 # Also with a deferred foreign key: otherwise the ledger would have a decision that can never be executed.
-who_refers_forbids_it() {
+referring_rows_forbid_it() {
 	local before id late
 	for late in '' 'DEFERRABLE INITIALLY DEFERRED'; do
 		id=$(one_of "agent_id = 'nexus'")
@@ -225,12 +225,12 @@ no_more_than_the_cap_are_forgotten_within_an_hour() {
 	same "the finding" "$(jq -r '.findings[] | select(.id == "forgetting") | .level' "$work/health")" critical
 	# The service nexus-health reports it too.
 	systemctl restart nexus-health
-	await 90 owner_is_alerted "$since"
+	await 90 the_owner_is_alerted "$since"
 	set_to NEXUS_PURGE_HOURLY=1000000
 	systemctl restart nexus-health
 	same "the answer when more may be" "$(ask_for nexus "${ids[18]}")" forgotten
 }
-owner_is_alerted() { journalctl --identifier=nexus-alert --since="@$1" --output=cat NEXUS_PROBLEM=forgetting | found 'Programs asked NEXUS to forget 5 episodes in the last hour'; }
+the_owner_is_alerted() { journalctl --identifier=nexus-alert --since="@$1" --output=cat NEXUS_PROBLEM=forgetting | found 'Programs asked NEXUS to forget 5 episodes in the last hour'; }
 
 asked_over_the_socket() {
 	check no_more_than_the_cap_are_forgotten_within_an_hour
@@ -238,9 +238,9 @@ asked_over_the_socket() {
 	check other_users_may_not_ask
 	check nightly_run_finishes_it
 	check what_is_no_request_does_nothing
-	check who_is_in_the_way_makes_it_busy
-	check a_run_at_work_is_not_in_the_way
-	check who_refers_forbids_it
+	check a_held_lock_is_answered_with_busy
+	check a_running_purge_delays_no_request
+	check referring_rows_forbid_it
 	check many_at_once_are_all_forgotten
 	check a_stopped_server_is_reported
 	check asked_for_stays_gone_after_a_restore

@@ -9,13 +9,13 @@ only_443_and_80_answer() {
 	same "the answer on port 80" "$(<"$work/status") $(tr -d '\r' <"$work/header" | sed -n 's/^[Ll]ocation: //p')" "308 https://nexus.test/memory/x?secret=1"
 }
 
-who_is_off_the_list_finds_no_port() {
+addresses_off_the_list_find_no_port() {
 	same "ports by IPv4" "$(scan "$stranger" "$machine_here" all)" ""
 	same "ports by IPv6" "$(scan "$stranger6" "$machine_here6")" ""
 }
 
 # As with NEXUS_TLS=auto, where the kernel lets all packets through: Caddy itself closes without an answer.
-who_is_off_the_list_has_no_answer_of_caddy_either() {
+addresses_off_the_list_get_no_reply_from_caddy() {
 	local url
 	systemctl set-property --runtime nexus-proxy.slice IPAddressAllow= IPAddressAllow=any IPAddressDeny=any
 	for url in https://nexus.test/health http://nexus.test/ http://nexus.test/.well-known/acme-challenge/x; do
@@ -85,7 +85,7 @@ http_2_and_3() {
 	fi
 }
 
-another_name_is_nothing() {
+other_host_names_are_refused() {
 	fails "" from "$friend" --resolve "other.test:443:$machine_here" https://other.test/health
 	fails "" from "$friend" "https://$machine_here/health"
 	fails "" from "$friend" --header 'Host: other.test' https://nexus.test/health

@@ -8,7 +8,7 @@ authority=/var/lib/nexus/proxy/caddy/pki/authorities/local/root.crt
 
 outside_comes() {
 	local address
-	outside_goes
+	remove_outside
 	ip netns add outside
 	ip link add nexus-cable type veth peer name cable netns outside
 	ip address add "$machine_here/24" dev nexus-cable
@@ -22,7 +22,7 @@ outside_comes() {
 	await 30 ip netns exec outside python3 -c "import errno, socket; exit(socket.socket().connect_ex(('$machine_here', 1)) != errno.ECONNREFUSED)"
 }
 
-outside_goes() {
+remove_outside() {
 	ip netns delete outside 2>/dev/null || true
 	ip link delete nexus-cable 2>/dev/null || true
 }

@@ -31,7 +31,7 @@ program_cannot_get_round() {
 }
 
 # A program cannot lock what a start or a restore needs.
-program_holds_up_neither_start_nor_restore() {
+a_program_delays_neither_start_nor_restore() {
 	local database holder
 	as_program --command="SELECT pg_advisory_lock(hashtext('nexus migrations'))" --command='SELECT pg_sleep(120)' >/dev/null 2>&1 &
 	holder=$!
