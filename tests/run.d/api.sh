@@ -44,10 +44,13 @@ answers_are_as_documented() {
 
 # With the users of the machine, because the client asks who has accepted its connection.
 assistants_library_works() {
-	local leader
-	leader=$("$machine" status | awk -v name="$installed_machine" '$1 == name { print $3 }')
+	local users status=0
+	users=$(mktemp)
+	"$machine" copy "$installed_machine" --from /etc/passwd "$users"
 	# shellcheck disable=SC2016 # the inner shell's
-	beside_machine unshare --mount bash -c 'mount --bind "$0" /etc/passwd && exec "$@"' "/proc/$leader/root/etc/passwd" "$contract/bin/python" -B tests/live/api/contract_client.py "$PWD/docs/examples/mcp_server.py"
+	beside_machine unshare --mount bash -c 'mount --bind "$0" /etc/passwd && exec "$@"' "$users" "$contract/bin/python" -B tests/live/api/contract_client.py "$PWD/docs/examples/mcp_server.py" || status=$?
+	rm -f "$users"
+	return "$status"
 }
 
 # A browser with a DNS server of its own: the test's.
