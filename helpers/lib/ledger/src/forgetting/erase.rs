@@ -165,8 +165,7 @@ impl<'a> Eraser<'a> {
                 if next < heap.pages { format!(" AND ctid < '({next},0)'::tid") } else { String::new() };
             let began = Instant::now();
             let here = format!("ctid >= '({page},0)'::tid{end} AND ({any})");
-            let rows = self.step(&heap.name, &here, &which, erased)?;
-            let took = began.elapsed();
+            let (rows, took) = self.step(&heap.name, &here, &which, erased)?;
             self.progress.advance(u64::from(next.min(heap.pages) - page) * Heap::PAGE);
             if took > LONG || rows > self.most_rows {
                 pages = (pages / 2).max(1);
@@ -177,20 +176,26 @@ impl<'a> Eraser<'a> {
             if self.gently {
                 // Others get the machine for as long as the step took, which keeps their response
                 // times low.
-                thread::sleep(took.min(Duration::from_secs(1)));
+                thread::sleep(began.elapsed().min(Duration::from_secs(1)));
             }
         }
         Ok(())
     }
 
     /// Runs one step: deletes the rows that match `condition`. `which` is SQL for the number of a
-    /// row's condition. Returns the number of deleted rows.
-    fn step(&mut self, heap: &str, condition: &str, which: &str, erased: &mut Erased) -> Result<u64> {
+    /// row's condition. Returns the number of deleted rows, and the time that deleting them took.
+    fn step(
+        &mut self,
+        heap: &str,
+        condition: &str,
+        which: &str,
+        erased: &mut Erased,
+    ) -> Result<(u64, Duration)> {
         let mut last = String::new();
         for attempt in 1..=self.tries {
             self.stop.check()?;
             match self.transaction(heap, condition, which)? {
-                Ok((rows, following)) => {
+                Ok((rows, following, took)) => {
                     following.count(&self.keys, &mut erased.referring);
                     let keys: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
                     if !keys.is_empty() {
@@ -202,7 +207,7 @@ impl<'a> Eraser<'a> {
                         erased.bytes += u64::try_from(row.get::<_, i64>(2)).unwrap_or(0);
                     }
                     self.progress.advance(0);
-                    return Ok(rows.len() as u64);
+                    return Ok((rows.len() as u64, took));
                 }
                 Err(busy) => last = busy,
             }
@@ -213,14 +218,15 @@ impl<'a> Eraser<'a> {
         ))
     }
 
-    /// Runs a step's transaction. Returns the deleted rows and the rows that followed, or the
-    /// server's message if another session blocks it.
+    /// Runs a step's transaction. Returns the deleted rows, the rows that followed, and the time that
+    /// deleting them took, or the server's message if another session blocks it. That time leaves out
+    /// the checks before it: smaller steps would not shorten them.
     fn transaction(
         &mut self,
         heap: &str,
         condition: &str,
         which: &str,
-    ) -> Result<std::result::Result<(Vec<Row>, Following), String>> {
+    ) -> Result<std::result::Result<(Vec<Row>, Following, Duration), String>> {
         let doing = format!("deleting rows of {}", self.table);
         // A deferred foreign key would refuse only at the commit, after the copies are removed.
         let begin = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL lock_timeout = '1s'";
@@ -233,10 +239,12 @@ impl<'a> Eraser<'a> {
             Ok(()) => self.lock_tables()?,
             Err(error) => Err(error),
         };
+        let began = Instant::now();
         let outcome = match ready {
             Ok(()) => self.delete(heap, condition, &delete)?,
             Err(error) => Err(error),
         };
+        let took = began.elapsed();
         let (rows, following) = match outcome {
             Ok(done) => done,
             Err(error) => {
@@ -253,7 +261,7 @@ impl<'a> Eraser<'a> {
             }
         }
         match self.session.try_run("COMMIT")? {
-            Ok(()) => Ok(Ok((rows, following))),
+            Ok(()) => Ok(Ok((rows, following, took))),
             Err(error) => refused(&doing, self.table, &error).map(Err),
         }
     }

@@ -68,6 +68,7 @@ pub fn told(referring: &Referring) -> Vec<String> {
 
 /// A foreign key that leads, directly or through others, to the rows to delete.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of the catalog")]
 pub(super) struct ForeignKey {
     /// The referring table, quoted and qualified.
     pub(super) table: String,
