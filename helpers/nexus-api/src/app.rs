@@ -4,21 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_cli::failure::Result;
-use tokio::sync::Semaphore;
 
 use crate::args::Args;
 use crate::cache::recent::Recent;
 use crate::cache::redis::Redis;
 use crate::cache::working::Working;
+use crate::error::ApiError;
 use crate::memory::pool::Database;
 use crate::metrics::Metrics;
+use crate::peer::Peer;
+use crate::shares::{Share, Shares};
 use crate::vectors::Vectors;
 
-/// Exports and imports at once: each holds its own connection for as long as its client takes.
-const LONG_CALLS: usize = 2;
+/// Exports and imports at once: each holds its own connection for as long as its client takes. One
+/// peer can have two, and then a second and a third one each.
+const LONG_CALLS: usize = 4;
 
 /// Bytes that all bodies together may take while they are read.
 const BODIES: usize = 24 << 20;
+
+/// The same for a large NEXUS_API_BODY, of which one peer can take half.
+const MOST_BODIES: usize = 40 << 20;
 
 /// The state that all calls share.
 pub(crate) struct App {
@@ -29,9 +35,9 @@ pub(crate) struct App {
     pub(crate) working: Working,
     pub(crate) vectors: Vectors,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) long_calls: Arc<Semaphore>,
+    long_calls: Arc<Shares>,
     /// In KiB.
-    pub(crate) bodies: Arc<Semaphore>,
+    pub(crate) bodies: Arc<Shares>,
 }
 
 impl App {
@@ -47,9 +53,19 @@ impl App {
             working: Working::new(&args),
             vectors: Vectors::new(args.embed_socket.clone()),
             metrics: Arc::default(),
-            long_calls: Arc::new(Semaphore::new(LONG_CALLS)),
-            bodies: Arc::new(Semaphore::new(BODIES >> 10)),
+            long_calls: Shares::new(LONG_CALLS),
+            bodies: Shares::new((2 * args.body).clamp(BODIES, MOST_BODIES) >> 10),
             args,
+        })
+    }
+
+    /// Takes the place of an export or import of `peer`.
+    ///
+    /// # Errors
+    /// 503 if `peer`, or all together, have too many.
+    pub(crate) fn long_call(&self, peer: Peer) -> std::result::Result<Share, ApiError> {
+        self.long_calls.take(peer, 1).ok_or_else(|| {
+            ApiError::unavailable("busy", "Other exports or imports are in progress; try again.")
         })
     }
 

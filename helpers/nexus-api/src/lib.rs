@@ -8,7 +8,8 @@
 //! - `cache`: reads and writes Redis;
 //! - `memory`: queries PostgreSQL, always as one agent.
 //!
-//! `app` holds what calls share, [`run`] starts and stops it all.
+//! `peer` names who sent a request, `shares` divides what is limited among peers. `app` holds what
+//! calls share, [`run`] starts and stops it all.
 
 pub mod args;
 pub mod error;
@@ -22,5 +23,7 @@ mod http;
 mod memory;
 mod metrics;
 mod openapi;
+mod peer;
+mod shares;
 mod time;
 mod vectors;

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Promise: a user who holds more idle connections than one socket accepts, and reopens closed ones, shuts nobody out. Another user
-always gets answers on TCP and on api.sock, and nexus-health says so. Slow requests over TCP take no slots of api.sock."""
+always gets answers on TCP and on api.sock, and nexus-health says so. Slow requests, large bodies, imports and exports over TCP, and those
+of a member of the group nexus, leave enough of each for another user of api.sock."""
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import pwd
@@ -21,11 +23,16 @@ LONG = 40
 IDLE = (b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ")
 # Requests of many agents without their bodies: each takes a slot until nexus-api's timeout.
 SLOW = tuple(b"POST /memory/action HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Nexus-Agent: crowd-%d\r\nContent-Length: 9\r\n\r\n{" % agent for agent in range(10))
+# Large bodies that never end, and imports: each takes memory or the place of a long call until nexus-api's timeout.
+LARGE = tuple(
+    b"POST /memory/action HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Nexus-Agent: crowd-%d\r\nContent-Length: 4194304\r\n\r\n" % agent + b" " * (4194304 - 100)
+    for agent in range(8)
+) + (b"POST /memory/import HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{",) * 4
 ALL = (ADDRESS, ("::1", ADDRESS[1]), SOCKET)
 
 
-def hold(user, place, beginnings, ready):
-    """As `user`, keeps EACH connections to `place` open, and reopens closed ones. Each sends one of `beginnings`."""
+def hold(user, place, beginnings, number, ready):
+    """As `user`, keeps `number` connections to `place` open, and reopens closed ones. Each sends one of `beginnings`."""
     os.setgroups([pwd.getpwnam("nexus").pw_gid] if isinstance(place, str) else [])
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
@@ -39,8 +46,8 @@ def hold(user, place, beginnings, ready):
             one.sendall(beginnings[number % len(beginnings)])
         selector.register(one, selectors.EVENT_READ, number)
 
-    for number in range(EACH):
-        one_more(number)
+    for each in range(number):
+        one_more(each)
     ready.set()
     while True:
         for key, _ in selector.select():
@@ -51,10 +58,10 @@ def hold(user, place, beginnings, ready):
 
 
 @contextlib.contextmanager
-def crowd(name, place, beginnings):
-    """Attacks `place` as the user `name`."""
-    user, ready = pwd.getpwnam(name), [multiprocessing.Event() for _ in range(PROCESSES)]
-    processes = [multiprocessing.Process(target=hold, args=(user, place, beginnings, event), daemon=True) for event in ready]
+def crowd(name, place, beginnings, number=EACH, processes=PROCESSES):
+    """Attacks `place` as the user `name`, with `number` connections of each process."""
+    user, ready = pwd.getpwnam(name), [multiprocessing.Event() for _ in range(processes)]
+    processes = [multiprocessing.Process(target=hold, args=(user, place, beginnings, number, event), daemon=True) for event in ready]
     for process in processes:
         process.start()
     try:
@@ -82,6 +89,20 @@ def is_answered(attack, places):
     expect(not wrong, f"{len(wrong)} of {count} requests were refused, the first: {wrong[0] if wrong else ''}")
 
 
+def is_stored(attack):
+    """As another user of api.sock, stores texts that need memory, and exports and imports: each answer must be 200."""
+    client, count, wrong, end = Client("crowd", SOCKET, kept=False), 0, [], time.monotonic() + LONG
+    client.remember("a text to export")
+    while time.monotonic() < end:
+        answers = [client.post("/memory/action", {"action_type": "note", "action_details": {"content": "word " * 20000}})]
+        answers.append(client.get("/memory/export"))
+        answers.append(client.post("/memory/import", raw=answers[-1].body if answers[-1].status == 200 else b""))
+        count += len(answers)
+        wrong += [answer for answer in answers if answer.status != 200]
+    print(f"{attack}: {count} stores, exports and imports of another user, {len(wrong)} refused", flush=True)
+    expect(count > 10 and not wrong, f"{len(wrong)} of {count} were refused, the first: {wrong[0] if wrong else ''}")
+
+
 def health_sees_the_api():
     """During the attack, nexus-health must find that the API answers."""
     said = subprocess.run(["nexus-health", "--once"], capture_output=True, text=True, check=False).stdout
@@ -96,6 +117,12 @@ def main():
             health_sees_the_api()
     with crowd("nobody", ADDRESS, SLOW):
         is_answered(f"slow requests to {ADDRESS}", (SOCKET,))
+    for what, beginnings, number, test in (("slow requests", SLOW, 80, functools.partial(is_answered, places=(SOCKET,))), ("large requests", LARGE, len(LARGE), is_stored)):
+        with crowd("nobody", ADDRESS, beginnings, number, 1):
+            test(f"{what} over TCP")
+            with crowd("nobody", SOCKET, beginnings, number, 1):
+                test(f"{what} over TCP, and of a member of the group on api.sock")
+                health_sees_the_api()
 
 
 if __name__ == "__main__":

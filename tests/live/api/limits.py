@@ -120,6 +120,18 @@ def large_bodies_are_refused():
         pass
 
 
+def an_import_must_make_progress():
+    """An import that sends a byte now and then must end, because it holds one of few places."""
+    with socket.create_connection(ADDRESS, timeout=1) as one:
+        one.sendall(b"POST /memory/import HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n")
+        end, answer = time.monotonic() + SERVED, b""
+        while not answer and time.monotonic() < end:
+            one.sendall(b"\n")
+            with contextlib.suppress(TimeoutError):
+                answer = one.recv(4096)
+        expect(b" 408 " in answer.split(b"\r\n")[0], f"an import of a byte a second: {answer[:200]} within {SERVED} seconds")
+
+
 def a_full_pool_says_so():
     """With the table locked, each insert holds its connection; inserts beyond the pool must get 503."""
     lock = subprocess.Popen(["docker", "exec", "-i", "nexus-postgres", "psql", "-XAtq", "--dbname=nexus"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -157,6 +169,7 @@ def main():
     slow_requests_hold_nobody_up()
     a_flood_starves_nobody()
     large_bodies_are_refused()
+    an_import_must_make_progress()
     before = Client(AGENT).get("/stats").json()["stats"]["total_episodes"]
     a_full_pool_says_so()
     after = Client(AGENT).get("/stats").json()["stats"]["total_episodes"]

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -18,6 +18,7 @@ use crate::memory::error::DbError;
 use crate::memory::idempotency::{Claim, LONGEST_KEY};
 use crate::memory::insert::Stored;
 use crate::metrics::Metrics;
+use crate::peer::Peer;
 use crate::time;
 
 /// The header that makes a retry safe.
@@ -27,10 +28,11 @@ const KEY: &str = "idempotency-key";
 pub(super) async fn action(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Body,
 ) -> Reply {
-    let read = body::read(&app, &headers, body).await?;
+    let read = body::read(&app, peer, &headers, body).await?;
     let mut episodes = [NewEpisode::from_action(read.json()?, app.args.content)?];
     let key = key(&headers)?;
     let stored = store(&app, &agent, &mut episodes, key.as_deref(), "/memory/action", &read.bytes).await?;

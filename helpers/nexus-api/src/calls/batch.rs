@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -16,6 +16,7 @@ use crate::http::agent::Agent;
 use crate::http::body;
 use crate::input::episode::NewEpisode;
 use crate::input::fields::{Fields, missing};
+use crate::peer::Peer;
 use crate::time;
 
 /// The most episodes of one batch.
@@ -25,10 +26,11 @@ const MOST: usize = 100;
 pub(super) async fn batch(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Body,
 ) -> Reply {
-    let read = body::read(&app, &headers, body).await?;
+    let read = body::read(&app, peer, &headers, body).await?;
     let mut episodes = episodes(read.json()?, app.args.content)?;
     let key = action::key(&headers)?;
     let stored =

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use bytes::BytesMut;
 use serde_json::json;
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use crate::error::ApiError;
 use crate::http::agent::Agent;
 use crate::http::body;
 use crate::input::episode::ExportedEpisode;
+use crate::peer::Peer;
 use crate::time;
 
 /// Episodes of one transaction.
@@ -23,6 +24,10 @@ const AT_ONCE: usize = 50;
 
 /// Bytes of text after which a transaction is full.
 const BYTES_AT_ONCE: usize = 1 << 20;
+
+/// Bytes that the client must send within the time of one request, so that it does not hold an
+/// import with a byte now and then.
+const PACE: usize = 16 << 10;
 
 /// The import so far.
 #[derive(Default)]
@@ -34,24 +39,38 @@ struct Progress {
 
 /// Stores each line of the body. After an error, the lines before it stay stored; a second import
 /// skips them.
-pub(super) async fn import(State(app): State<Arc<App>>, Agent(agent): Agent, mut body: Body) -> Reply {
-    let _permit = Arc::clone(&app.long_calls)
-        .try_acquire_owned()
-        .map_err(|_| ApiError::unavailable("busy", "Other exports or imports are in progress; try again."))?;
+pub(super) async fn import(
+    State(app): State<Arc<App>>,
+    Agent(agent): Agent,
+    Extension(peer): Extension<Peer>,
+    mut body: Body,
+) -> Reply {
+    let _share = app.long_call(peer)?;
     let mut rest = BytesMut::new();
     let (mut episodes, mut bytes) = (Vec::new(), 0);
     let mut progress = Progress::default();
+    let (mut left, mut received) = (app.args.timeout, 0);
     loop {
-        let piece = body::next(&mut body, Instant::now() + app.args.timeout).await?;
+        let begun = Instant::now();
+        let piece = body::next(&mut body, begun + left).await?;
+        // The client's time alone, without the database's.
+        left = left.saturating_sub(begun.elapsed());
         let is_end = piece.is_none();
+        // What came before has no newline.
+        let mut searched = rest.len();
         if let Some(piece) = piece {
+            received += piece.len();
+            if received >= PACE {
+                (left, received) = (app.args.timeout, 0);
+            }
             rest.extend_from_slice(&piece);
         } else if !rest.is_empty() {
             // The last line may lack its newline.
             rest.extend_from_slice(b"\n");
         }
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let line = rest.split_to(end + 1);
+        while let Some(end) = rest[searched..].iter().position(|byte| *byte == b'\n') {
+            let line = rest.split_to(searched + end + 1);
+            searched = 0;
             progress.lines += 1;
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;

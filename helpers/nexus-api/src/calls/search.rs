@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -16,16 +16,18 @@ use crate::http::agent::Agent;
 use crate::http::body;
 use crate::input::episode::Embedding;
 use crate::input::search::{Mode, Search};
+use crate::peer::Peer;
 use crate::{time, vectors};
 
 /// Searches by meaning, by words, or by both. If it could not search by meaning, `note` says why.
 pub(super) async fn search(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Body,
 ) -> Reply {
-    let search = Search::from_body(body::read(&app, &headers, body).await?.json()?)?;
+    let search = Search::from_body(body::read(&app, peer, &headers, body).await?.json()?)?;
     let (embedding, note) = match search.mode {
         Mode::Text => (None, None),
         _ => match embedding(&app, &agent, &search).await {

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -16,19 +16,21 @@ use crate::http::agent::Agent;
 use crate::http::body;
 use crate::input::fields::tags;
 use crate::input::query::Parameters;
+use crate::peer::Peer;
 
 /// Adds an item. If the working memory is full, its oldest item leaves.
 pub(super) async fn add(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
     Query(parameters): Query<HashMap<String, String>>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Body,
 ) -> Reply {
     let parameters = Parameters::new(parameters);
     let id = parameters.episode_id()?;
     let weight = parameters.attention_weight()?;
-    let read = body::read(&app, &headers, body).await?;
+    let read = body::read(&app, peer, &headers, body).await?;
     // No body, or null: no tags.
     let tags = match if read.bytes.is_empty() { Value::Null } else { read.json()? } {
         Value::Null => Vec::new(),

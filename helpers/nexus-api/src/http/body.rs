@@ -9,12 +9,13 @@ use axum::http::header::CONTENT_LENGTH;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde_json::Value;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::input::json;
+use crate::peer::Peer;
+use crate::shares::Share;
 
 /// The most bytes of a refused body that are read, so that the client gets the response and not a
 /// broken connection.
@@ -23,7 +24,7 @@ const DRAINED: usize = 64 << 20;
 /// A body, and the memory reserved for it.
 pub(crate) struct Read {
     pub(crate) bytes: Bytes,
-    _reserved: Option<OwnedSemaphorePermit>,
+    _reserved: Share,
 }
 
 impl Read {
@@ -36,9 +37,9 @@ impl Read {
 /// Reads the whole of `body`.
 ///
 /// # Errors
-/// 413 if it is too long, 408 if it comes too slowly, 400 if it breaks off, 503 if other bodies
-/// take all the memory.
-pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Read, ApiError> {
+/// 413 if it is too long, 408 if it comes too slowly, 400 if it breaks off, 503 if this and
+/// other bodies of `peer` take more than its share of the memory.
+pub(crate) async fn read(app: &App, peer: Peer, headers: &HeaderMap, body: Body) -> Result<Read, ApiError> {
     let end = Instant::now() + app.args.timeout;
     let most = app.args.body;
     let announced =
@@ -47,7 +48,8 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<R
         drain(body, end).await;
         return Err(too_long(most));
     }
-    let mut reservation = Reservation { app, permit: None, bytes: 0 };
+    let busy = || ApiError::unavailable("busy", "Too many large requests are being read; try again.");
+    let mut reserved = app.bodies.take(peer, 0).ok_or_else(busy)?;
     let mut bytes = BytesMut::new();
     let mut body = body;
     loop {
@@ -56,13 +58,14 @@ pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<R
             drain(body, end).await;
             return Err(too_long(most));
         }
-        if let Err(error) = reservation.grow(frame.len()) {
+        let wanted = (bytes.len() + frame.len()) >> 10;
+        if !reserved.grow(wanted - reserved.units()) {
             drain(body, end).await;
-            return Err(error);
+            return Err(busy());
         }
         bytes.extend_from_slice(&frame);
     }
-    Ok(Read { bytes: bytes.freeze(), _reserved: reservation.permit })
+    Ok(Read { bytes: bytes.freeze(), _reserved: reserved })
 }
 
 /// Returns the next piece of `body`, which must come before `end`.
@@ -85,35 +88,6 @@ pub(crate) async fn next(body: &mut Body, end: Instant) -> Result<Option<Bytes>,
                 }
             }
         }
-    }
-}
-
-/// The part of the memory for bodies that one body takes.
-struct Reservation<'a> {
-    app: &'a App,
-    permit: Option<OwnedSemaphorePermit>,
-    bytes: usize,
-}
-
-impl Reservation<'_> {
-    /// Reserves `more` bytes.
-    fn grow(&mut self, more: usize) -> Result<(), ApiError> {
-        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        self.bytes += more;
-        let wanted = (self.bytes >> 10).saturating_sub(held);
-        if wanted == 0 {
-            return Ok(());
-        }
-        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-        let permit = std::sync::Arc::clone(&self.app.bodies).try_acquire_many_owned(wanted);
-        let permit = permit.map_err(|_| {
-            ApiError::unavailable("busy", "Too many large requests are being read; try again.")
-        })?;
-        match &mut self.permit {
-            Some(held) => held.merge(permit),
-            None => self.permit = Some(permit),
-        }
-        Ok(())
     }
 }
 

@@ -21,9 +21,9 @@ use tokio::sync::watch;
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
-use crate::http::peer::Peer;
 use crate::http::slots::{Slot, Slots};
 use crate::metrics::Metrics;
+use crate::peer::Peer;
 
 /// Time limit for a request's header. An idle connection closes after the same time.
 const HEADER: Duration = Duration::from_secs(20);

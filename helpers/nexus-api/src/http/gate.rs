@@ -13,33 +13,31 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use nexus_cli::failure::{self, Exit, Failure};
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
 
 use crate::args::Args;
 use crate::error::ApiError;
 use crate::http::agent::Agent;
 use crate::http::browser::{self, Hosts};
-use crate::http::peer::Peer;
 use crate::http::rate::Rate;
 use crate::http::remote::Remote;
 use crate::http::token::{self, SHORTEST, bears, is_too_short};
 use crate::metrics::Metrics;
+use crate::peer::Peer;
+use crate::shares::{Share, Shares};
 
-/// What shares places. A program of this machine counts by its peer and its agent, because most
-/// programs have one address. Another machine counts by its address alone, because it chooses
+/// What shares a peer's places. A program of this machine counts by its peer and its agent, because
+/// most programs have one address. Another machine counts by its address alone, because it chooses
 /// everything else that it sends.
-type Client = (Option<Peer>, Option<String>);
+type Client = (Peer, Option<String>);
 
 /// Decides which requests are answered.
 pub(crate) struct Gate {
     token: Option<SecretString>,
     /// Counts by peer alone, because a client may name any agent.
-    rate: Rate<Option<Peer>>,
+    rate: Rate<Peer>,
     remote: Remote,
     hosts: Hosts,
-    places: Arc<Semaphore>,
-    /// The most places that all agents of one peer together may take.
-    share: usize,
+    places: Arc<Shares>,
     at_work: Arc<Mutex<HashMap<Client, usize>>>,
     /// Time limit for a request.
     limit: Duration,
@@ -54,14 +52,12 @@ impl Gate {
     /// If a credential cannot be read; Settings (78) if a token is too short.
     pub(crate) fn new(args: &Args, metrics: Arc<Metrics>) -> failure::Result<Self> {
         let token = token::read("api_token")?.map(long_enough).transpose()?;
-        let places = usize::from(args.concurrency);
         Ok(Self {
             token,
             rate: Rate::new(args.rate),
             remote: Remote::new(args)?,
             hosts: Hosts::new(&args.hosts),
-            places: Arc::new(Semaphore::new(places)),
-            share: part_of(places),
+            places: Shares::new(usize::from(args.concurrency)),
             at_work: Arc::default(),
             limit: args.timeout + args.timeout / 2,
             metrics,
@@ -89,7 +85,7 @@ impl Gate {
     }
 
     /// Admits a request from this machine. Returns its client.
-    fn admit_local(&self, route: &str, peer: Option<Peer>, headers: &HeaderMap) -> Result<Client, ApiError> {
+    fn admit_local(&self, route: &str, peer: Peer, headers: &HeaderMap) -> Result<Client, ApiError> {
         if route != "/health" && !self.is_authorized(headers) {
             return Err(ApiError::unauthorized());
         }
@@ -97,34 +93,22 @@ impl Gate {
         self.rate.take(peer, Instant::now()).map_err(|wait| {
             ApiError::too_many(wait, "This client asks more often than it may (NEXUS_API_RATE).")
         })?;
-        Ok((peer, Some(agent.0)))
+        Ok((peer, peer.is_local().then_some(agent.0)))
     }
 
-    /// Takes one of the peer's places, and one of the agent's. An agent may take a part of its
-    /// peer's places.
-    fn take_share(&self, (peer, agent): &Client) -> Option<(Share, Option<Share>)> {
-        let of_peer = self.take_place((*peer, None), self.share)?;
-        let of_agent = match agent {
-            Some(agent) => Some(self.take_place((*peer, Some(agent.clone())), part_of(self.share))?),
-            None => None,
-        };
-        Some((of_peer, of_agent))
-    }
-
-    fn take_place(&self, client: Client, most: usize) -> Option<Share> {
+    /// Takes a place for a request of `client`, which came from `peer`. A client may take three
+    /// quarters of what its peer can have.
+    fn take_place(&self, peer: Peer, client: Client) -> Option<Place> {
+        let most = self.places.most(peer);
+        let share = self.places.take(peer, 1)?;
         let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = at_work.entry(client.clone()).or_default();
-        if *count >= most {
+        let count = at_work.get(&client).copied().unwrap_or_default();
+        if count >= most - most / 4 {
             return None;
         }
-        *count += 1;
-        Some(Share { at_work: Arc::clone(&self.at_work), client })
+        at_work.insert(client.clone(), count + 1);
+        Some(Place { _share: share, at_work: Arc::clone(&self.at_work), client })
     }
-}
-
-/// Returns three quarters of `places`; the rest is always left for others.
-fn part_of(places: usize) -> usize {
-    places - places / 4
 }
 
 /// Returns `token`, or an error if it is too short.
@@ -146,12 +130,13 @@ fn is_long(path: &str) -> bool {
 }
 
 /// The place of one request; dropping it frees the place.
-struct Share {
+struct Place {
+    _share: Share,
     at_work: Arc<Mutex<HashMap<Client, usize>>>,
     client: Client,
 }
 
-impl Drop for Share {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = at_work.get_mut(&self.client) {
@@ -196,26 +181,23 @@ async fn enter(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let peer = request.extensions().get::<Peer>().copied();
+    let peer = request.extensions().get::<Peer>().copied().ok_or_else(ApiError::internal)?;
     // First, because calls that need no token are checked too. No browser opens a Unix socket.
-    if matches!(peer, Some(Peer::Address(_))) {
+    if matches!(peer, Peer::Address(_)) {
         gate.hosts.admit(route, request.uri(), request.headers())?;
     }
-    let (client, remote) = if peer == Some(Peer::Proxy) {
+    let client = if peer == Peer::Proxy {
         Metrics::count(&gate.metrics.remote);
-        let address = gate.remote.admit(route, request.headers(), begun)?;
-        let place = Arc::clone(&gate.remote.places).try_acquire_owned();
-        ((Some(Peer::Address(address)), None), Some(place))
+        (Peer::Address(gate.remote.admit(route, request.headers(), begun)?), None)
     } else if route == "/" {
         // It needs no server and no place, so the watchdog always gets a response.
         return Ok(next.run(request).await);
     } else {
-        (gate.admit_local(route, peer, request.headers())?, None)
+        gate.admit_local(route, peer, request.headers())?
     };
-    let busy = || ApiError::unavailable("busy", "Too many requests are at work; try again.");
-    let share = gate.take_share(&client).ok_or_else(busy)?;
-    let remote = remote.transpose().map_err(|_| busy())?;
-    let place = Arc::clone(&gate.places).try_acquire_owned().map_err(|_| busy())?;
+    let place = gate
+        .take_place(peer, client)
+        .ok_or_else(|| ApiError::unavailable("busy", "Too many requests are at work; try again."))?;
     // The task runs to its end even if the client has gone, so no connection returns to the pool
     // within a transaction.
     let metrics = Arc::clone(&gate.metrics);
@@ -223,7 +205,7 @@ async fn enter(
         Metrics::count(&metrics.in_flight);
         let response = next.run(request).await;
         metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
-        drop((share, remote, place));
+        drop(place);
         response
     });
     let response = if is_long(route) {
@@ -282,15 +264,24 @@ mod tests {
     #[test]
     fn one_client_does_not_take_every_place() {
         let gate = gate(None, "0");
-        let client = |user, agent: &str| (Some(Peer::User(user)), Some(agent.to_owned()));
-        let (one, other) = (client(1, "a"), client(2, "a"));
-        let shares: Vec<_> = (0..3).filter_map(|_| gate.take_share(&one)).collect();
-        assert_eq!(shares.len(), 3);
-        assert!(gate.take_share(&one).is_none());
-        assert!(gate.take_share(&client(1, "b")).is_none(), "another agent's name gives no more places");
-        assert!(gate.take_share(&other).is_some());
-        drop(shares);
-        assert!(gate.take_share(&one).is_some());
+        let take =
+            |user, agent: &str| gate.take_place(Peer::User(user), (Peer::User(user), Some(agent.to_owned())));
+        let held = [take(1, "a"), take(1, "a")].map(Option::unwrap);
+        assert!(take(1, "a").is_none());
+        assert!(take(1, "b").is_none(), "another agent's name gives no more places");
+        assert!(take(2, "a").is_some());
+        drop(held);
+        assert!(take(1, "a").is_some());
+    }
+
+    #[test]
+    fn one_agent_leaves_places_to_others_of_its_user() {
+        let gate = Gate { places: Shares::new(64), ..gate(None, "0") };
+        let take = |agent: &str| gate.take_place(Peer::User(1), (Peer::User(1), Some(agent.to_owned())));
+        let held: Vec<_> = std::iter::from_fn(|| take("a")).collect();
+        assert_eq!(held.len(), 24, "three quarters of a half");
+        let others: Vec<_> = std::iter::from_fn(|| take("b")).collect();
+        assert_eq!(others.len(), 8);
     }
 
     #[test]
@@ -299,7 +290,7 @@ mod tests {
         let ask = |peer, agent: String| {
             let mut headers = HeaderMap::new();
             headers.insert("x-nexus-agent", HeaderValue::from_str(&agent).unwrap());
-            gate.admit_local("/stats", Some(peer), &headers)
+            gate.admit_local("/stats", peer, &headers)
         };
         let admitted = (0..50).filter(|number| ask(Peer::User(1), format!("a{number}")).is_ok()).count();
         assert_eq!(admitted, 10);

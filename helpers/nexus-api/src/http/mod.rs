@@ -5,7 +5,6 @@ pub(crate) mod body;
 mod browser;
 pub(crate) mod connections;
 pub(crate) mod gate;
-mod peer;
 mod rate;
 mod remote;
 mod slots;

@@ -2,14 +2,12 @@
 //! a rate for each address that the proxy saw, and may use some of the calls.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
 use std::time::Instant;
 
 use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::http::{HeaderMap, StatusCode};
 use nexus_cli::failure::{Exit, Failure, Result};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
 
 use crate::args::{Args, RemoteCall};
 use crate::error::ApiError;
@@ -24,18 +22,12 @@ const CREDENTIAL: &str = "remote_token";
 /// wrote there, or appends to it.
 const SEEN: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Other machines together may take one of this many parts of the places; the rest is left for
-/// programs of this machine.
-const PART: usize = 2;
-
 /// Decides which requests from other machines are answered.
 pub(crate) struct Remote {
     tokens: Vec<SecretString>,
     calls: Vec<RemoteCall>,
     rate: Rate<IpAddr>,
     slowdown: Slowdown<IpAddr>,
-    /// The gate's places that other machines may take.
-    pub(super) places: Arc<Semaphore>,
 }
 
 impl Remote {
@@ -50,7 +42,6 @@ impl Remote {
             calls: args.remote_calls.clone(),
             rate: Rate::new(args.remote_rate),
             slowdown: Slowdown::new(),
-            places: Arc::new(Semaphore::new((usize::from(args.concurrency) / PART).max(1))),
         })
     }
 
@@ -162,7 +153,6 @@ mod tests {
             calls: calls.to_vec(),
             rate: Rate::new(rate),
             slowdown: Slowdown::new(),
-            places: Arc::new(Semaphore::new(1)),
         }
     }
 

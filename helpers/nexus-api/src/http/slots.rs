@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::http::peer::Peer;
+use crate::peer::Peer;
 
 /// The connections of one listening socket.
 pub(crate) struct Slots {

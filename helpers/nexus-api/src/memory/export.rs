@@ -12,13 +12,13 @@ use jiff::Timestamp;
 use nexus_postgres::session;
 use pgvector::Vector;
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::memory::episodes::{Metadata, metadata};
 use crate::memory::error::DbError;
 use crate::memory::pool::Database;
+use crate::shares::Share;
 use crate::time;
 
 /// Oldest first, so that an import stores them in this order.
@@ -33,13 +33,13 @@ pub(crate) struct Export {
     rows: Pin<Box<RowStream>>,
     /// Dropping it closes the connection.
     _client: Client,
-    _permit: OwnedSemaphorePermit,
+    _share: Share,
     end: tokio::time::Instant,
 }
 
 impl Database {
-    /// Starts an export of the episodes of `agent`. It holds `permit` until it ends.
-    pub(crate) async fn export(&self, agent: &str, permit: OwnedSemaphorePermit) -> Result<Export, DbError> {
+    /// Starts an export of the episodes of `agent`. It holds `share` until it ends.
+    pub(crate) async fn export(&self, agent: &str, share: Share) -> Result<Export, DbError> {
         let client = self.own_connection().await?;
         let preparing = async {
             // For the whole session, which only this export uses. The client may be slow, so only
@@ -54,7 +54,7 @@ impl Database {
             .await
             .map_err(|_| DbError::Down("it does not answer".to_owned()))??;
         let end = tokio::time::Instant::now() + LONGEST;
-        Ok(Export { rows: Box::pin(rows), _client: client, _permit: permit, end })
+        Ok(Export { rows: Box::pin(rows), _client: client, _share: share, end })
     }
 }
 

@@ -20,6 +20,24 @@ impl Peer {
         let is_local = address.to_canonical().is_loopback();
         Self::Address(if is_local { Ipv4Addr::LOCALHOST.into() } else { address })
     }
+
+    /// Returns the peer that counts when resources are shared. All TCP clients are one, because any
+    /// user is a TCP client, beside what else that user is.
+    pub(crate) fn sharing(self) -> Self {
+        match self {
+            Self::Address(_) => Self::Address(Ipv4Addr::LOCALHOST.into()),
+            Self::User(_) | Self::Proxy => self,
+        }
+    }
+
+    /// Whether it is on this machine, and not a proxy.
+    pub(crate) fn is_local(self) -> bool {
+        match self {
+            Self::Address(address) => address.is_loopback(),
+            Self::User(_) => true,
+            Self::Proxy => false,
+        }
+    }
 }
 
 #[cfg(test)]
