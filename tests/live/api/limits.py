@@ -132,6 +132,23 @@ def an_import_must_make_progress():
         expect(b" 408 " in answer.split(b"\r\n")[0], f"an import of a byte a second: {answer[:200]} within {SERVED} seconds")
 
 
+def an_import_keeps_little_in_memory():
+    """Lines of megabytes of metadata are stored before many of them are in memory."""
+    line = json.dumps({"episode_id": "ID", "created_at": "2026-01-01T00:00:00Z", "content": "x", "metadata": {"long": "y" * (3 << 20)}})
+    ids = [str(uuid.uuid4()) for _ in range(40)]
+    pid = subprocess.run(["systemctl", "show", "--property=MainPID", "--value", "nexus-api"], capture_output=True, text=True, check=True).stdout.strip()
+    # Forgets the peak of what came before.
+    with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as peak:
+        peak.write("5")
+    answer = Client(AGENT, ADDRESS, timeout=300).post("/memory/import", raw="\n".join(line.replace("ID", each) for each in ids).encode())
+    expect(answer.status == 200 and answer.json()["imported"] == len(ids), f"an import of lines of 3 MiB: {answer}")
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) >> 10
+    print(f"after an import of {len(ids)} lines of 3 MiB, the most that nexus-api took was {peak} MiB")
+    # MemoryHigh of the unit.
+    expect(peak < 160, f"nexus-api took {peak} MiB for an import of lines of 3 MiB")
+
+
 def a_full_pool_says_so():
     """With the table locked, each insert holds its connection; inserts beyond the pool must get 503."""
     lock = subprocess.Popen(["docker", "exec", "-i", "nexus-postgres", "psql", "-XAtq", "--dbname=nexus"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -170,6 +187,7 @@ def main():
     a_flood_starves_nobody()
     large_bodies_are_refused()
     an_import_must_make_progress()
+    an_import_keeps_little_in_memory()
     before = Client(AGENT).get("/stats").json()["stats"]["total_episodes"]
     a_full_pool_says_so()
     after = Client(AGENT).get("/stats").json()["stats"]["total_episodes"]

@@ -22,7 +22,7 @@ use crate::time;
 /// Episodes of one transaction.
 const AT_ONCE: usize = 50;
 
-/// Bytes of text after which a transaction is full.
+/// Bytes of lines after which a transaction is full.
 const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// Bytes that the client must send within the time of one request, so that it does not hold an
@@ -83,7 +83,7 @@ pub(super) async fn import(
                     return Err(error.within(&format!("line {}", progress.lines)));
                 }
             };
-            bytes += episode.episode.content.len();
+            bytes += line.len();
             episodes.push(episode);
             if episodes.len() >= AT_ONCE || bytes >= BYTES_AT_ONCE {
                 store(&app, &agent, &mut episodes, &mut progress).await?;
