@@ -18,7 +18,7 @@ from client import ADDRESS, SOCKET, Client, expect
 # Connections of each process of the attacker, below the usual limit of open files, and the number of processes.
 EACH, PROCESSES = 1020, 2
 # Seconds of the attack in which others send requests.
-LONG = 40
+LONG = 12
 # Data of a held connection: nothing, or the beginning of an endless header.
 IDLE = (b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ")
 # Requests of many agents without their bodies: each takes a slot until nexus-api's timeout.
