@@ -1,4 +1,4 @@
-complete -c nexus-upgrade-postgres -l drop-database -d 'with --finish' -r -f -a "remove a cluster although no other one has its database NAME; may be repeated\t''"
+complete -c nexus-upgrade-postgres -l drop-database -d 'with --finish' -r -f -a ""
 complete -c nexus-upgrade-postgres -l back -d 'return to the previous version'
 complete -c nexus-upgrade-postgres -l finish -d 'remove the clusters of all other versions'
 complete -c nexus-upgrade-postgres -l yes -d 'ask nothing'
