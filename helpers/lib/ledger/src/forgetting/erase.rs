@@ -49,6 +49,16 @@ pub struct Erased {
     pub referring: Referring,
 }
 
+/// A step that succeeded.
+struct Step {
+    /// The deleted rows.
+    rows: Vec<Row>,
+    following: Following,
+    /// The time that deleting them took, without the checks before it: smaller steps would not shorten
+    /// those.
+    took: Duration,
+}
+
 /// Deletes rows of one table.
 pub struct Eraser<'a> {
     session: &'a Control,
@@ -195,7 +205,7 @@ impl<'a> Eraser<'a> {
         for attempt in 1..=self.tries {
             self.stop.check()?;
             match self.transaction(heap, condition, which)? {
-                Ok((rows, following, took)) => {
+                Ok(Step { rows, following, took }) => {
                     following.count(&self.keys, &mut erased.referring);
                     let keys: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
                     if !keys.is_empty() {
@@ -218,15 +228,14 @@ impl<'a> Eraser<'a> {
         ))
     }
 
-    /// Runs a step's transaction. Returns the deleted rows, the rows that followed, and the time that
-    /// deleting them took, or the server's message if another session blocks it. That time leaves out
-    /// the checks before it: smaller steps would not shorten them.
+    /// Runs a step's transaction. The inner error is the server's message if another session blocks
+    /// it.
     fn transaction(
         &mut self,
         heap: &str,
         condition: &str,
         which: &str,
-    ) -> Result<std::result::Result<(Vec<Row>, Following, Duration), String>> {
+    ) -> Result<std::result::Result<Step, String>> {
         let doing = format!("deleting rows of {}", self.table);
         // A deferred foreign key would refuse only at the commit, after the copies are removed.
         let begin = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL lock_timeout = '1s'";
@@ -239,12 +248,12 @@ impl<'a> Eraser<'a> {
             Ok(()) => self.lock_tables()?,
             Err(error) => Err(error),
         };
-        let began = Instant::now();
+        let start = Instant::now();
         let outcome = match ready {
             Ok(()) => self.delete(heap, condition, &delete)?,
             Err(error) => Err(error),
         };
-        let took = began.elapsed();
+        let took = start.elapsed();
         let (rows, following) = match outcome {
             Ok(done) => done,
             Err(error) => {
@@ -261,7 +270,7 @@ impl<'a> Eraser<'a> {
             }
         }
         match self.session.try_run("COMMIT")? {
-            Ok(()) => Ok(Ok((rows, following, took))),
+            Ok(()) => Ok(Ok(Step { rows, following, took })),
             Err(error) => refused(&doing, self.table, &error).map(Err),
         }
     }
