@@ -144,9 +144,9 @@ names_of_databases() { in_database postgres --command='SELECT json_agg(datname O
 
 # lost_with MAJOR: prints the databases of this cluster that the running server lacks, except those that the owner drops.
 lost_with() {
-	local names=$as_shipped/databases-of-$1 count
-	if [[ -s $names ]]; then
-		in_database postgres --set=names="$(<"$names")" --set=memory="$(setting NEXUS_PG_DATABASE)" --set=droppable="$(printf '%s\n' "${droppable[@]}")" <<-'SQL'
+	local list=$as_shipped/databases-of-$1 count
+	if [[ -s $list ]]; then
+		in_database postgres --set=names="$(<"$list")" --set=memory="$(setting NEXUS_PG_DATABASE)" --set=droppable="$(printf '%s\n' "${droppable[@]}")" <<-'SQL'
 			SELECT string_agg(quote_ident(name), ', ') FROM json_array_elements_text(:'names') name
 			WHERE name NOT IN (SELECT datname FROM pg_database) AND name <> ALL (string_to_array(:'droppable', E'\n'))
 		SQL

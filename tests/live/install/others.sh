@@ -181,7 +181,7 @@ another_account_for_the_jobs() {
 	mountpoint --quiet /run/nexus/scratch
 	same "whose the mount is" "$(stat --format=%G /run/nexus/scratch)" memory
 	# As systemd does at each boot.
-	systemd-sysusers && systemd-tmpfiles --create 2>/dev/null || true
+	if systemd-sysusers; then systemd-tmpfiles --create 2>/dev/null || true; fi
 	same "files of the person's account elsewhere" "$(find / /run -xdev \( -user nexus -o -group nexus \) -not -path '/home/nexus*')" ""
 	same "accounts of before" "$(getent passwd nexus-api nexus-proxy || true)$(getent group nexus-api nexus-proxy || true)" ""
 
@@ -209,6 +209,7 @@ another_account_for_the_jobs() {
 
 # nexus_client.py sends texts to the API's account on this machine, and not to another program with the usual name of it.
 the_client_trusts_the_account_of_the_api() {
+	# shellcheck disable=SC2034 # a_stranger sets it
 	local stranger
 	exits 0 "" as_daemon http://127.0.0.1:8003 remember "to the API"
 	systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api.service
@@ -223,7 +224,8 @@ the_client_trusts_the_account_of_the_api() {
 
 # Runs the jobs by their units.
 the_jobs_work() {
-	local id api=127.0.0.1:8003/memory text="the lighthouse keeper at $(date +%s%N)"
+	local id text api=127.0.0.1:8003/memory
+	text="the lighthouse keeper at $(date +%s%N)"
 	curl --silent --fail "$api/action" --json '{"action_type": "note", "action_details": {"content": "stays"}}' >/dev/null
 	id=$(curl --silent --fail "$api/action" --json "{\"action_type\": \"note\", \"action_details\": {\"content\": \"$text\"}}" | jq --raw-output .episode_id)
 	same "the search result" "$(curl --silent --fail "$api/search" --json '{"query": "lighthouse keeper"}' | jq --arg text "$text" '[.. | strings | select(. == $text)] | length')" 1

@@ -19,6 +19,7 @@ class Server(http.server.HTTPServer):
     address_family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 Server((sys.argv[1], 8003), Stranger).serve_forever()' "$1" >"$work/asked" 2>&1 &
 	stranger=$!
+	# shellcheck disable=SC2064 # this process
 	trap "kill $stranger 2>/dev/null || true" EXIT
 	await 10 listens_at "$2"
 }
@@ -55,6 +56,7 @@ while True:
     guest.close()
     door.shutdown(socket.SHUT_RDWR)' >"$work/asked" 2>&1 &
 	stranger=$!
+	# shellcheck disable=SC2064 # this process
 	trap "kill $stranger 2>/dev/null || true" EXIT
 	await 10 found bound "$work/asked"
 }
