@@ -122,8 +122,12 @@ reading_is_quiet_and_failing_is_not() {
 	await 10 said_since "$cursor" 'an invalid request for uid'
 	same "lines but that one" "$(since "$cursor" | grep -v 'an invalid request for uid' || true)" ""
 }
-# Gives its helper time to end, unless it waits.
-asks_for_containers() { ask '{"request":"containers"}' && { await 2 no_helper_is_left || true; }; }
+# Gives its helper two seconds to end, unless it waits.
+asks_for_containers() {
+	local end=$((SECONDS + 2))
+	ask '{"request":"containers"}'
+	until no_helper_is_left || ((SECONDS >= end)); do sleep 0.1; done
+}
 since() { journalctl --after-cursor="$1" --unit='nexus-docker@*' --output=cat; }
 no_helper_is_left() { [[ -z $(systemctl list-units --no-legend --all 'nexus-docker@*') ]]; }
 said_since() { since "$1" | found -F "$2"; }
