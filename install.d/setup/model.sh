@@ -4,8 +4,8 @@
 
 usual_model=all-MiniLM-L6-v2
 
-# parse_model WORD: prints the value of --model, a folder as an absolute path. It follows no link: whoever can write the link would
-# decide whose files every user can read afterwards.
+# parse_model WORD: prints the value of --model, a folder as an absolute path. It refuses links, because the
+# owner of a link would decide whose files become readable for every user.
 parse_model() {
 	local folder
 	case $1 in

@@ -167,7 +167,7 @@ root 644 tokenizer.json"
 	cp -a "$work/settings" /etc/nexus/nexus.env
 }
 
-# A link would make root read the files of whoever owns the folder that it leads to.
+# If setup followed a link, it would read the files of the owner of its target, such as root.
 a_model_behind_a_link_is_refused() {
 	local models=/var/tmp/models-of-the-test
 	model_of
