@@ -75,7 +75,7 @@ is_compared_with_an_earlier_report() {
 	jq '.measures |= map(.figures |= map(.value /= 100 | .runs |= map(. / 100)))' "$work/idle.json" >"$work/earlier.json"
 	nexus-bench idle --time 1s --against "$work/earlier.json" >"$work/said"
 	grep -q '^worse: nexus-health, memory MiB: ' "$work/said"
-	fails "it is of nexus-bench idle, not of boot" nexus-bench boot --rounds 1 --against "$work/idle.json"
+	fails "it is a report of nexus-bench idle, not of boot" nexus-bench boot --rounds 1 --against "$work/idle.json"
 }
 stopped_it_leaves_nothing() {
 	nexus-bench backup --episodes 1000000 --rounds 1 2>/dev/null >"$work/stopped" &
