@@ -11,7 +11,7 @@ trap 'exit 143' INT TERM
 # Never start with an empty cluster because the existing one is of another version. (A throwaway server's directory names no version.)
 program=$(postgres --version | grep -oE '[0-9]+' | head -n 1)
 if [[ $PGDATA =~ ^/var/lib/postgresql/([0-9]+)/ && ${BASH_REMATCH[1]} != "$program" ]]; then
-	echo "nexus: the image is PostgreSQL $program and the memory is ${BASH_REMATCH[1]}'s (NEXUS_POSTGRES_MAJOR): set the image back, then nexus-upgrade-postgres IMAGE" >&2
+	echo "nexus: the image is PostgreSQL $program, but the memory is of PostgreSQL ${BASH_REMATCH[1]} (NEXUS_POSTGRES_MAJOR). Set the image back in nexus.env, then run nexus-upgrade-postgres IMAGE" >&2
 	exit 1
 fi
 

@@ -12,7 +12,7 @@ check_upgrade() {
 	old_image=$(docker inspect --format '{{.Config.Image}}' nexus-postgres)
 	to=$(major_of "$image")
 	limits=$(no_limits "$from")
-	((to > from)) || stop 64 "$image is PostgreSQL $to, and the memory is PostgreSQL $from: for an image of the same version set NEXUS_POSTGRES_IMAGE in $settings, then systemctl reload nexus-stack"
+	((to > from)) || stop 64 "$image is PostgreSQL $to, and the memory is of PostgreSQL $from. For another image of the same version, set NEXUS_POSTGRES_IMAGE in $settings, then systemctl reload nexus-stack"
 	[[ ! -e $(clusters)/$to ]] || stop 73 "there is already a cluster of PostgreSQL $to, from an upgrade that was reverted: nexus-upgrade-postgres --finish removes it"
 	room=$(df --output=avail --block-size=1 "$(clusters)" | tail -n 1)
 	((room > $(du --summarize --bytes "$(clusters)/$from" | cut -f1) * 2 + (1 << 30))) ||

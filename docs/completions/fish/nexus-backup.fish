@@ -12,8 +12,8 @@ no\t'Never'"
 complete -c nexus-backup -l redis-socket -d 'Socket of Redis' -r -F
 complete -c nexus-backup -l keep-days -d 'Days to keep sets, 7 to 3650' -r
 complete -c nexus-backup -l keep-min -d 'Newest sets to keep at any age, at least 1' -r
-complete -c nexus-backup -l keep-weekly -d 'Weeks of which to keep the last set at any age, 0 to 520' -r
-complete -c nexus-backup -l keep-monthly -d 'Months of which to keep the last set at any age, 0 to 120' -r
+complete -c nexus-backup -l keep-weekly -d 'Keep the last set of each of this many weeks, 0 to 520' -r
+complete -c nexus-backup -l keep-monthly -d 'Keep the last set of each of this many months, 0 to 120' -r
 complete -c nexus-backup -l proofs-dir -d 'Directory of the proofs that nexus-restore-test writes' -r -F
 complete -c nexus-backup -l purge-ledger -d 'The ledger of what nexus-purge has forgotten' -r -F
 complete -c nexus-backup -l docker-socket -d 'Socket of nexus-docker' -r -F

@@ -16,8 +16,8 @@ complete -c nexus-health -l purge-hourly -d 'The most episodes that programs may
 complete -c nexus-health -l data-dir -d 'A directory on the file system that holds the database; with the default, nexus-health asks Docker for its data root' -r -F
 complete -c nexus-health -l keep-days -d 'Days to keep sets, 7 to 3650' -r
 complete -c nexus-health -l keep-min -d 'Newest sets to keep at any age, at least 1' -r
-complete -c nexus-health -l keep-weekly -d 'Weeks of which to keep the last set at any age, 0 to 520' -r
-complete -c nexus-health -l keep-monthly -d 'Months of which to keep the last set at any age, 0 to 120' -r
+complete -c nexus-health -l keep-weekly -d 'Keep the last set of each of this many weeks, 0 to 520' -r
+complete -c nexus-health -l keep-monthly -d 'Keep the last set of each of this many months, 0 to 120' -r
 complete -c nexus-health -l postgres-image -d 'Image of PostgreSQL [default: the one of docker-compose.yml]' -r
 complete -c nexus-health -l redis-image -d 'Image of Redis [default: the one of docker-compose.yml]' -r
 complete -c nexus-health -l ports -d 'Ports that must be reachable from this machine only' -r

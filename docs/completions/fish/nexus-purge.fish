@@ -36,8 +36,8 @@ complete -c nexus-purge -l backup-dir -d 'Directory that holds the backup sets' 
 complete -c nexus-purge -l proofs-dir -d 'Directory of the proofs that nexus-restore-test writes' -r -F
 complete -c nexus-purge -l keep-days -d 'Days to keep sets, 7 to 3650' -r
 complete -c nexus-purge -l keep-min -d 'Newest sets to keep at any age, at least 1' -r
-complete -c nexus-purge -l keep-weekly -d 'Weeks of which to keep the last set at any age, 0 to 520' -r
-complete -c nexus-purge -l keep-monthly -d 'Months of which to keep the last set at any age, 0 to 120' -r
+complete -c nexus-purge -l keep-weekly -d 'Keep the last set of each of this many weeks, 0 to 520' -r
+complete -c nexus-purge -l keep-monthly -d 'Keep the last set of each of this many months, 0 to 120' -r
 complete -c nexus-purge -l all -d 'Forget every episode; asks first'
 complete -c nexus-purge -l replay -d 'Carry out every decision of the ledger again: after a restore by hand, or on an older copy of the database'
 complete -c nexus-purge -l ledger -d 'Show the ledger, and for each line when rotation removes the last backup that still holds what it forgot'

@@ -1,4 +1,4 @@
-# debian SUITE MIRROR ROOT [MMDEBSTRAP OPTION...]: a small Debian in the directory ROOT.
+# debian SUITE MIRROR ROOT [MMDEBSTRAP OPTION...]: installs a minimal Debian in the directory ROOT.
 # shellcheck shell=bash
 
 key=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -7,7 +7,7 @@ debian() {
 	local suite=$1 mirror=$2 root=$3 proxy=
 	shift 3
 	eval "$(apt-config shell proxy Acquire::http::Proxy)"
-	# Valid-Until: a mirror may be behind by more than its Release file allows, and still be good for tests.
+	# Ignores Valid-Until: a mirror older than its Release file allows is still good enough for tests.
 	mmdebstrap --mode=root \
 		--aptopt='Acquire::Check-Valid-Until "false"' ${proxy:+--aptopt="Acquire::http::Proxy \"$proxy\""} \
 		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
@@ -15,5 +15,5 @@ debian() {
 		"$@" "$suite" "$root" "deb [signed-by=$key] $mirror $suite main"
 }
 
-# packages FILE: what it lists, joined with commas. A line is one package; '#' starts a comment.
+# packages FILE: prints the listed packages, joined with commas. The file has one package per line; '#' starts a comment.
 packages() { sed 's/#.*//' "$1" | tr -s '[:space:]' ',' | sed 's/^,//; s/,$//'; }

@@ -1,24 +1,24 @@
 #!/bin/sh
-# machine-finish.sh ROOT: the new machine's settings.
+# machine-finish.sh ROOT: writes the new machine's settings.
 
 set -eu
 root=$1
 
-# One mirror and no forky: it has no network anyway, and what a test reads here should look like a plain trixie.
+# Leaves the official mirror and no forky: the machine has no network, and to a test it should look like a plain trixie.
 rm -f "$root/etc/apt/sources.list.d/forky.list" "$root/etc/apt/preferences.d/forky"
 echo 'deb http://deb.debian.org/debian trixie main' >"$root/etc/apt/sources.list"
 
-# Nor are documents left out any more: a package that a test installs is to be whole.
+# Installs packages with their documentation again: a test needs the complete package.
 rm -f "$root"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$root"/etc/apt/apt.conf.d/99mmdebstrap
 
-# nspawn gives the host name, systemd the machine's identity. The host's resolver is of no use without a network.
+# nspawn sets the host name, and systemd the machine's identity. The host's resolver is useless without a network.
 rm -f "$root/etc/hostname" "$root/etc/resolv.conf"
 : >"$root/etc/machine-id"
 ln -sf /usr/share/zoneinfo/Etc/UTC "$root/etc/localtime"
 echo 'LANG=C.UTF-8' >"$root/etc/locale.conf"
 mkdir -p "$root/var/log/journal"
 
-# Units that fail or make noise here, and those that would reach through the writable /proc/sys and /sys to the host.
+# Masks units that fail or log errors here, and those that would change the host through the writable /proc/sys and /sys.
 for unit in \
 	systemd-modules-load.service systemd-sysctl.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount \
 	systemd-udevd.service systemd-udev-trigger.service systemd-journald-audit.socket \

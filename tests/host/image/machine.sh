@@ -1,5 +1,5 @@
 #!/bin/bash
-# machine.sh MIRROR ROOT: the machine's disk, without the container images.
+# machine.sh MIRROR ROOT: creates the machine's disk, without the container images.
 
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
@@ -7,7 +7,7 @@ here=$(dirname "$(readlink -f "$0")")
 . "$here/debian.sh"
 mirror=$1 root=$2
 
-# trixie's own psql is 17, which cannot read a dump of 18: that one package and its library come from forky.
+# trixie's psql is 17, which cannot read a dump of 18, so this one package and its library come from forky.
 # shellcheck disable=SC2016 # $1 is the root, for the hook's shell
 from_forky='
 mkdir -p "$1/etc/apt/preferences.d" "$1/etc/apt/sources.list.d"

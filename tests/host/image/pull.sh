@@ -1,13 +1,13 @@
 #!/bin/bash
-# pull.sh NAME TARBALL: a container image from its registry, as `docker load` reads it.
+# pull.sh NAME TARBALL: downloads a container image from its registry, in the format of `docker load`.
 
 set -euo pipefail
 name=$1 tarball=$2
 
-# Docker's short names: no slash means Docker Hub's own images.
+# A short name without a slash means an official image of Docker Hub.
 [[ $name == */* ]] || path=library/$name
 skopeo --insecure-policy copy "docker://docker.io/${path:-$name}" "docker-archive:$tarball:$name" || {
-	echo "pull.sh: the registry did not give us $name: the cause is above;" \
-		"NEXUS_TEST_IMAGES=stand-in builds stand-ins instead" >&2
+	echo "pull.sh: cannot download $name from the registry: the cause is above." \
+		"To build stand-ins instead, set NEXUS_TEST_IMAGES=stand-in" >&2
 	exit 1
 }

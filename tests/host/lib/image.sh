@@ -1,7 +1,7 @@
-# The image cache. KEY is made of the recipe, so a changed recipe makes a new image:
+# The image cache. KEY is a hash of the recipe, so a changed recipe builds a new image:
 #   $cache/KEY/root      the machine's disk
-#   $cache/KEY/from      where its container images came from: registry or stand-in
-#   $cache/KEY/summary   the same in words; written last and removed first, so an image without it is no image
+#   $cache/KEY/from      the source of its container images: registry or stand-in
+#   $cache/KEY/summary   the same in a sentence; written last and removed first, so an image without it is incomplete
 # shellcheck shell=bash
 
 : "${here:?}" "${cache:?}" "${images_from:?}"
@@ -23,55 +23,55 @@ image_status() {
 	if [[ -e $image/summary ]]; then
 		printf 'image: %s (%s)\n%s\n' "$image" "$(du -sh "$image" | cut -f1)" "$(cat "$image/summary")"
 	else
-		printf 'image: none yet for this recipe in %s; the next build or up makes it\n' "$cache"
+		printf 'image: none yet for this recipe in %s; the next build or up creates it\n' "$cache"
 	fi
 }
 
-# True when the cache has it, from where the person wants it.
-image_is_made() {
+# image_is_built DIRECTORY: true if the image is complete and its container images come from the requested source.
+image_is_built() {
 	[[ -e $1/summary && ($images_from == auto || $images_from == "$(cat "$1/from")") ]]
 }
 
-# hold_image: the image exists, and stays while descriptor 9 is open.
+# Builds the image if necessary, and keeps others from replacing it while descriptor 9 is open.
 hold_image() {
 	local image
 	image=$(image_directory)
 	lock_image --shared
-	if image_is_made "$image"; then
+	if image_is_built "$image"; then
 		touch "$image"
 		return
 	fi
 	build_image ''
 	lock_image --shared
-	image_is_made "$image" || die "another checkout put its own image into $cache just now: try again, or set NEXUS_TEST_CACHE"
+	image_is_built "$image" || die "another checkout has just replaced the image in $cache: try again, or set NEXUS_TEST_CACHE"
 }
 
 lock_image() {
 	mkdir -p "$cache"
 	exec 9>"$cache/.lock"
 	flock --nonblock "$1" 9 || {
-		say "waiting for another command on the image"
+		say "waiting for another command that uses the image"
 		flock "$1" 9
 	}
 }
 
-# build_image AGAIN: AGAIN is --again to make it anew, or empty.
+# build_image AGAIN: AGAIN is --again, which rebuilds an existing image, or empty.
 build_image() {
 	local image again=$1
 	[[ -z $again || $again == --again ]] || usage_error "'build' does not understand '$again'"
 	image=$(image_directory)
 	lock_image --exclusive
-	if [[ -z $again ]] && image_is_made "$image"; then
+	if [[ -z $again ]] && image_is_built "$image"; then
 		say "the image is in the cache: $image"
 	else
 		need_for_build
-		make_image "$image"
+		create_image "$image"
 	fi
 	exec 9>&-
 	cat "$image/summary"
 }
 
-# The jobs of a build; each runs in a cage of its own, so that nothing of a killed build lives on.
+# The jobs of a build. Each runs in its own cage, so that no process of a killed build survives.
 build_cages() {
 	local stand_in
 	while read -r _ stand_in; do echo "build.$stand_in"; done < <(container_images)
@@ -79,7 +79,7 @@ build_cages() {
 	echo build.boot
 }
 
-# The container images that the compose file names: "NAME STAND-IN" a line.
+# Prints the container images of the Compose file, one "NAME STAND-IN" per line.
 container_images() { grep -v '^#' "$here/image/container-images"; }
 
 end_build_jobs() {
@@ -87,13 +87,13 @@ end_build_jobs() {
 	for cage in $(build_cages); do cage_kill "$cage"; done
 }
 
-# Its summary first: without, it counts as not made.
+# Removes the summary first: without it, the image counts as incomplete.
 remove_image() {
 	rm -f "$1/summary"
 	rm -rf --one-file-system "$1"
 }
 
-make_image() {
+create_image() {
 	local image=$1 part=$cache/.partial from mirror begun=$SECONDS old
 	end_build_jobs
 	rm -rf --one-file-system "$part"
@@ -115,7 +115,7 @@ make_image() {
 		fi
 	done < <(container_images)
 
-	# The images first: a registry that refuses is known in seconds, the machine in a minute.
+	# Waits for the container images first: a registry refuses within seconds, the machine takes a minute.
 	for cage in $(build_cages); do
 		if [[ ${job[$cage]-} ]]; then finish_job "$cage"; fi
 	done
@@ -125,13 +125,13 @@ make_image() {
 		load_container_image "$part" "$from" "$name" "$stand_in"
 	done < <(container_images)
 	inside build.boot systemctl --no-block poweroff
-	await 60 cage_is_empty build.boot || die "the new machine does not power off: its console is in $part/build.boot.log"
+	await 60 cage_is_empty build.boot || die "the new machine did not power off within 60 s: see its console in $part/build.boot.log"
 	forget_first_boot "$part/root"
 	end_build_jobs
 	trap - EXIT INT TERM HUP
 
 	remove_image "$image"
-	# One is kept beside it, the last that was used: two checkouts may need different ones.
+	# Keeps one other image, the last used one: two checkouts may need different ones.
 	find "$cache" -mindepth 1 -maxdepth 1 -type d -regex '.*/[0-9a-f]+' -printf '%T@ %p\n' | sort -rn | cut -d' ' -f2- | tail -n +2 |
 		while read -r old; do remove_image "$old"; done
 	mkdir "$image"
@@ -143,8 +143,8 @@ make_image() {
 	say "built in $((SECONDS - begun)) s: $image"
 }
 
-# start_job CAGE COMMAND...: in the background, as ${job[CAGE]}, with a process namespace too, so that it and all it
-# starts end when this script does, even by SIGKILL.
+# start_job CAGE COMMAND...: runs the command in the background as ${job[CAGE]}, in its own process namespace, so that it and
+# all its children end with this script, even if SIGKILL ends the script.
 start_job() {
 	local cage=$1
 	shift
@@ -156,12 +156,12 @@ start_job() {
 finish_job() {
 	wait "${job[$1]}" || {
 		tail -n 15 "$part/$1.log" >&2
-		die "the job '$1' of the image failed; its last words are above, all of them in $part/$1.log; mend it and build again"
+		die "the image's job '$1' failed; the end of its log is above, the whole log in $part/$1.log. Fix the cause and build again"
 	}
 	say "$1 is done after $((SECONDS - begun)) s"
 }
 
-# What must differ from machine to machine, and what the build wrote to the journal.
+# Removes what must differ between machines, and what the build wrote to the journal.
 forget_first_boot() {
 	: >"$1/etc/machine-id"
 	rm -rf "$1"/var/log/journal/* "$1"/var/lib/docker/engine-id "$1"/var/lib/systemd/random-seed "$1"/var/tmp/* \

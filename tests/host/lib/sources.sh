@@ -1,9 +1,9 @@
-# Where an image is made from: a Debian mirror, and an image registry or stand-ins.
+# Chooses the sources of an image: a Debian mirror, and an image registry or stand-ins.
 # shellcheck shell=bash
 
 : "${here:?}" "${images_from:?}"
 
-# debian_mirror SCRATCH: the mirror this host's apt uses for Debian, if it has what we need.
+# debian_mirror SCRATCH: prints the Debian mirror of this host's apt if it serves trixie and forky, else the official one.
 debian_mirror() {
 	local mirror release
 	while read -r mirror release _; do
@@ -17,7 +17,7 @@ debian_mirror() {
 	echo http://deb.debian.org/debian
 }
 
-# One-line and deb822 sources alike, as apt reads them: "URI SUITE COMPONENT" a line.
+# Prints apt's sources, one-line and deb822 alike, as "URI SUITE COMPONENT" lines.
 apt_sources() {
 	# shellcheck disable=SC2016 # apt expands these
 	apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
@@ -45,7 +45,7 @@ where_images_come_from() {
 	esac
 }
 
-# 401 is the registry's way to say "here I am, but who are you"; pulling public images needs no more.
+# 401 means that the registry is there and asks for a login, which public images do not need.
 registry_answers() {
 	local code
 	code=$(curl --silent --head --max-time 5 --output /dev/null --write-out '%{http_code}' \
@@ -53,7 +53,7 @@ registry_answers() {
 	[[ $code == 200 || $code == 401 ]]
 }
 
-# load_container_image PART FROM NAME STAND-IN: what its job left in the directory PART, into the booted machine's Docker.
+# load_container_image PART FROM NAME STAND-IN: loads the job's result from the directory PART into the booted machine's Docker.
 load_container_image() {
 	local part=$1 from=$2 name=$3 stand_in=$4 changes=() line
 	if [[ $from == registry ]]; then
@@ -67,22 +67,22 @@ load_container_image() {
 		rm -rf --one-file-system "${part:?}/$stand_in"
 	fi
 	inside build.boot docker image inspect "$name" </dev/null >/dev/null ||
-		die "the container image $name is not there after loading it: see $part/build.boot.log"
+		die "Docker does not list the container image $name after loading it: see $part/build.boot.log"
 }
 
 stand_in_reason='built from Debian forky packages, because no image registry answered'
 
-# summary FROM: the build's closing line.
+# summary FROM: prints the build's closing line.
 summary() {
 	local names
 	names=$(container_images | cut -d' ' -f1 | paste -sd, | sed 's/,/, /g')
 	case $1 in
-	registry) echo "container images: $names are the registry's own; none is a stand-in" ;;
+	registry) echo "container images: $names come from the registry; none is a stand-in" ;;
 	stand-in)
 		if [[ $images_from == stand-in ]]; then
-			echo "container images: none is the registry's; $names are stand-ins built from Debian forky packages, because NEXUS_TEST_IMAGES=stand-in"
+			echo "container images: none comes from the registry; $names are stand-ins built from Debian forky packages, because NEXUS_TEST_IMAGES=stand-in"
 		else
-			echo "container images: none is the registry's; $names are stand-ins $stand_in_reason (registry-1.docker.io)"
+			echo "container images: none comes from the registry; $names are stand-ins $stand_in_reason (registry-1.docker.io)"
 		fi
 		;;
 	esac

@@ -36,12 +36,12 @@ pub struct Retention {
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub at_least: u32,
 
-    /// Weeks of which to keep the last set at any age, 0 to 520
+    /// Keep the last set of each of this many weeks, 0 to 520
     #[arg(long = "keep-weekly", env = "NEXUS_KEEP_WEEKLY", value_name = "NUMBER", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=520))]
     pub weekly: u32,
 
-    /// Months of which to keep the last set at any age, 0 to 120
+    /// Keep the last set of each of this many months, 0 to 120
     #[arg(long = "keep-monthly", env = "NEXUS_KEEP_MONTHLY", value_name = "NUMBER", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=120))]
     pub monthly: u32,

@@ -25,12 +25,12 @@ use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::shares::{Share, Shares};
 
-/// What shares a peer's places. A program of this machine counts by its peer and its agent, because
+/// The unit that shares places. A program of this machine counts by its peer and its agent, because
 /// most programs have one address. Another machine counts by its address alone, because it chooses
 /// everything else that it sends.
 type Client = (Peer, Option<String>);
 
-/// Decides which requests are answered.
+/// Decides which requests to answer.
 pub(crate) struct Gate {
     token: Option<SecretString>,
     /// Counts by peer alone, because a client may name any agent.
@@ -91,7 +91,7 @@ impl Gate {
         }
         let agent = Agent::of(headers)?;
         self.rate.take(peer, Instant::now()).map_err(|wait| {
-            ApiError::too_many(wait, "This client asks more often than it may (NEXUS_API_RATE).")
+            ApiError::too_many(wait, "This client sends more requests than NEXUS_API_RATE allows.")
         })?;
         Ok((peer, peer.is_local().then_some(agent.0)))
     }
@@ -124,7 +124,7 @@ fn long_enough(token: SecretString) -> failure::Result<SecretString> {
     Ok(token)
 }
 
-/// Whether the call at `path` may take as long as its client does.
+/// Whether the call at `path` has no time limit of its own.
 fn is_long(path: &str) -> bool {
     matches!(path, "/memory/export" | "/memory/import")
 }
@@ -182,7 +182,7 @@ async fn enter(
     next: Next,
 ) -> Result<Response, ApiError> {
     let peer = request.extensions().get::<Peer>().copied().ok_or_else(ApiError::internal)?;
-    // First, because calls that need no token are checked too. No browser opens a Unix socket.
+    // Before the token, because this check covers calls that need no token. No browser opens a Unix socket.
     if matches!(peer, Peer::Address(_)) {
         gate.hosts.admit(route, request.uri(), request.headers())?;
     }
@@ -190,14 +190,14 @@ async fn enter(
         Metrics::count(&gate.metrics.remote);
         (Peer::Address(gate.remote.admit(route, request.headers(), begun)?), None)
     } else if route == "/" {
-        // It needs no server and no place, so the watchdog always gets a response.
+        // This call needs no server and no place, so the watchdog always gets a response.
         return Ok(next.run(request).await);
     } else {
         gate.admit_local(route, peer, request.headers())?
     };
     let place = gate
         .take_place(peer, client)
-        .ok_or_else(|| ApiError::unavailable("busy", "Too many requests are at work; try again."))?;
+        .ok_or_else(|| ApiError::unavailable("busy", "Too many requests are in progress; try again."))?;
     // The task runs to its end even if the client has gone, so no connection returns to the pool
     // within a transaction.
     let metrics = Arc::clone(&gate.metrics);
@@ -214,12 +214,12 @@ async fn enter(
         tokio::time::timeout(gate.limit, working).await.map_err(|_| {
             ApiError::unavailable(
                 "timeout",
-                "It took too long; what was asked may or may not have been done.",
+                "The request took too long. It may or may not have been carried out.",
             )
         })?
     };
     response.map_err(|error| {
-        log::error!("a request ended before its answer: {error}");
+        log::error!("a request ended without a response: {error}");
         ApiError::internal()
     })
 }

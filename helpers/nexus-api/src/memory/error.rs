@@ -76,7 +76,7 @@ impl From<DbError> for ApiError {
                 log::warn!("the connection to PostgreSQL broke off: {why}");
                 return Self::unavailable(
                     "database_unavailable",
-                    "The connection to the database broke off; what was asked may or may not have been done. \
+                    "The connection to the database broke off. The request may or may not have been carried out. \
                      A retry with an Idempotency-Key is safe.",
                 );
             }

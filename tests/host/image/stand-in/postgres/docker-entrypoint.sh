@@ -1,6 +1,6 @@
 #!/bin/bash
-# First start: make the database cluster and run what is in /docker-entrypoint-initdb.d. Every start: become the server.
-# It keeps the promises of the official image's script that NEXUS relies on.
+# The first start creates the database cluster and runs the files in /docker-entrypoint-initdb.d. Every start becomes the server.
+# This script does what NEXUS needs of the official image's script.
 
 set -Eeuo pipefail
 
@@ -9,7 +9,7 @@ fail() {
 	exit 1
 }
 
-# setting NAME [DEFAULT]: from NAME, or from the file that NAME_FILE names.
+# setting NAME [DEFAULT]: exports NAME, taken from NAME or from the file that NAME_FILE names.
 setting() {
 	local name=$1 file=${1}_FILE value=${2-}
 	[[ -z ${!name-} || -z ${!file-} ]] || fail "both $name and $file are set; set one of them"
@@ -30,7 +30,7 @@ read_settings() {
 }
 
 make_cluster() {
-	# eval, because splitting it as a shell would is what POSTGRES_INITDB_ARGS is for.
+	# eval, because POSTGRES_INITDB_ARGS holds words as a shell splits them.
 	if [[ $POSTGRES_PASSWORD ]]; then
 		eval 'initdb --pgdata="$PGDATA" --username="$POSTGRES_USER" --pwfile=<(printf "%s\n" "$POSTGRES_PASSWORD")' \
 			"$POSTGRES_INITDB_ARGS"
@@ -40,7 +40,7 @@ make_cluster() {
 	printf '\nhost all all all %s\n' "$POSTGRES_HOST_AUTH_METHOD" >>"$PGDATA/pg_hba.conf"
 }
 
-# While it is being set up, the server can be reached by its Unix socket only.
+# During the setup, the server listens only on its Unix socket.
 temporary_server() {
 	pg_ctl --pgdata="$PGDATA" --wait --options="$(printf '%q ' "${@:2}" -c listen_addresses= -p 5432)" start
 }
@@ -62,7 +62,7 @@ run_init_files() {
 		printf 'docker-entrypoint: %s\n' "$file"
 		case $file in
 		*.sh)
-			# As the official script has it: a script that is not executable is read into this shell.
+			# Like the official script, this one sources a script that is not executable.
 			# shellcheck source=/dev/null
 			if [[ -x $file ]]; then "$file"; else . "$file"; fi
 			;;
@@ -78,7 +78,7 @@ run_init_files() {
 
 first_start() {
 	read_settings
-	# Seen from outside before anything is done, as a mistake here would else look like an empty database.
+	# Fails here if the directory cannot be read; otherwise the mistake would look like an empty database.
 	ls /docker-entrypoint-initdb.d/ >/dev/null
 	make_cluster
 	export PGPASSWORD=$POSTGRES_PASSWORD
@@ -87,7 +87,7 @@ first_start() {
 	run_init_files
 	pg_ctl --pgdata="$PGDATA" --mode=fast --wait stop
 	unset PGPASSWORD
-	echo 'docker-entrypoint: the database is made; starting the server'
+	echo 'docker-entrypoint: created the database; starting the server'
 }
 
 [[ ${1-postgres} != -* ]] || set -- postgres "$@"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# finish.sh ROOT: the directories, names and locale that the official image has.
+# finish.sh ROOT: creates the directories, names and locale of the official image.
 
 set -eu
 root=$1
@@ -10,15 +10,15 @@ rm -rf "$root"/var/lib/postgresql/*
 install -d -m 3777 -o 999 -g 999 "$root/run/postgresql"
 install -d -m 755 "$root/docker-entrypoint-initdb.d"
 
-# Debian's psql and the like are Perl programs that choose a version; there is one version here, and no Perl.
+# Debian's psql and similar commands are Perl programs that choose a version; here is one version, and no Perl.
 for tool in "$root$bin"/*; do
 	ln -sf "$bin/${tool##*/}" "$root/usr/bin/${tool##*/}"
 done
 
-# Nobody but sockets and the compose file's own -c says where to listen; the official image listens everywhere.
+# The official image listens everywhere unless the Compose file's -c says otherwise.
 sample=$root/usr/share/postgresql/18/postgresql.conf.sample
 sed -i "s/^#listen_addresses = 'localhost'/listen_addresses = '*'/" "$sample"
 grep -q "^listen_addresses = '\*'" "$sample"
-# Debian's build looks for sockets and statistics where the official one does, so nothing else differs.
+# Debian's build uses the same paths for sockets and statistics as the official one, so nothing else differs.
 
 chroot "$root" localedef --inputfile=en_US --charmap=UTF-8 --force en_US.UTF-8

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Become the server, as the user redis. It keeps the promises of the official image's script that NEXUS relies on.
+# Becomes the server, as the user redis. This script does what NEXUS needs of the official image's script.
 
 set -eu
 
-# Options alone, or a configuration file, are for redis-server.
+# If the first word is an option or a configuration file, the command is redis-server.
 case ${1-} in
 -* | *.conf) set -- redis-server "$@" ;;
 esac
@@ -13,7 +13,7 @@ if [ "$1" = redis-server ] && [ "$(id -u)" = 0 ]; then
 	exec setpriv --reuid=redis --regid=redis --init-groups -- "$0" "$@"
 fi
 
-# What it writes is for itself alone, unless the container asked for something else.
+# Makes new files readable only for redis, unless the container set another umask.
 if [ "$(umask)" = 0022 ]; then umask 0077; fi
 
 exec "$@"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# finish.sh ROOT: the directories that the official image has, and nothing of Debian's own set-up.
+# finish.sh ROOT: creates the official image's directory and removes Debian's setup.
 
 set -eu
 install -d -m 755 -o 999 -g 1000 "$1/data"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# users.sh ROOT: the official image's user, before Debian's package makes one of its own.
-# Written by hand, because forky's smallest Debian has no useradd.
+# users.sh ROOT: adds the official image's user, before Debian's package adds its own.
+# Writes the files directly, because forky's minimal Debian has no useradd.
 
 set -eu
 echo 'redis:x:1000:' >>"$1/etc/group"
