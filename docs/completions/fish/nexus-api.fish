@@ -6,7 +6,7 @@ complete -c nexus-api -l connections -d 'Connections to PostgreSQL, 1 to 64' -r
 complete -c nexus-api -l redis-socket -d 'Socket of Redis' -r -F
 complete -c nexus-api -l embed-socket -d 'Socket of nexus-embed' -r -F
 complete -c nexus-api -l purge-socket -d 'Socket of nexus-purge' -r -F
-complete -c nexus-api -l body -d 'Longest request, in bytes, with unit (k, m), 64k to 64m' -r
+complete -c nexus-api -l body -d 'Longest request, in bytes, with unit (k, m), 64k to 20m' -r
 complete -c nexus-api -l content -d 'Longest text of an episode, in bytes, with unit (k, m), 1k to 16m' -r
 complete -c nexus-api -l concurrency -d 'Requests answered at once, 1 to 1024; more get status 503' -r
 complete -c nexus-api -l timeout -d 'Time for one request, 1s to 5min' -r

@@ -20,11 +20,9 @@ use crate::vectors::Vectors;
 /// peer can have two, and then a second and a third one each.
 const LONG_CALLS: usize = 4;
 
-/// Bytes that all bodies together may take while they are read.
+/// Bytes that all bodies together may take while they are read, or twice NEXUS_API_BODY if that is
+/// more, because one peer can take half.
 const BODIES: usize = 24 << 20;
-
-/// The same for a large NEXUS_API_BODY, of which one peer can take half.
-const MOST_BODIES: usize = 40 << 20;
 
 /// The state that all calls share.
 pub(crate) struct App {
@@ -54,7 +52,7 @@ impl App {
             vectors: Vectors::new(args.embed_socket.clone()),
             metrics: Arc::default(),
             long_calls: Shares::new(LONG_CALLS),
-            bodies: Shares::new((2 * args.body).clamp(BODIES, MOST_BODIES) >> 10),
+            bodies: Shares::new((2 * args.body).max(BODIES) >> 10),
             args,
         })
     }

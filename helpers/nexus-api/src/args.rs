@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, env = "NEXUS_PURGE_SOCKET", value_name = "SOCKET", default_value = "/run/nexus/purge.sock")]
     pub purge_socket: PathBuf,
 
-    /// Longest request, in bytes, with unit (k, m), 64k to 64m
+    /// Longest request, in bytes, with unit (k, m), 64k to 20m
     #[arg(long, env = "NEXUS_API_BODY", value_name = "SIZE", default_value = "4m", value_parser = body_size)]
     pub body: usize,
 
@@ -140,7 +140,7 @@ fn candidates(text: &str) -> Result<Candidates, String> {
 }
 
 fn body_size(text: &str) -> Result<usize, String> {
-    size(text, 64 << 10, 64 << 20).ok_or_else(|| "expected a size from 64k to 64m".to_owned())
+    size(text, 64 << 10, 20 << 20).ok_or_else(|| "expected a size from 64k to 20m".to_owned())
 }
 
 fn content_size(text: &str) -> Result<usize, String> {
@@ -203,7 +203,7 @@ mod tests {
     fn sizes_have_units_and_limits() {
         assert_eq!(body_size("4m"), Ok(4 << 20));
         assert_eq!(body_size("65536"), Ok(64 << 10));
-        for wrong in ["63k", "65m", "", "m", "4g", "-1", "99999999999999999999m"] {
+        for wrong in ["63k", "21m", "", "m", "4g", "-1", "99999999999999999999m"] {
             assert!(body_size(wrong).is_err(), "{wrong}");
         }
     }
