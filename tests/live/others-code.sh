@@ -105,6 +105,66 @@ deep_tables_count() {
 	refused_because_of 'trigger x of public.episode'
 }
 
+# The server deletes a row that moves to another partition, and inserts it there.
+moved_rows_run_no_trigger() {
+	local when
+	for when in 'INSERT ON m.nulls' 'DELETE ON m.rest'; do
+		begin
+		mallory --command='CREATE TABLE m.t (id bigint, episode bigint REFERENCES episode ON DELETE SET NULL) PARTITION BY LIST (episode)' \
+			--command='CREATE TABLE m.nulls PARTITION OF m.t FOR VALUES IN (NULL)' --command='CREATE TABLE m.rest PARTITION OF m.t DEFAULT' \
+			--command='INSERT INTO m.t VALUES (1, 1)' --command="CREATE TRIGGER x BEFORE $when FOR EACH ROW EXECUTE FUNCTION m.at_commit()"
+		refused_because_of "trigger x of ${when#* ON }"
+	done
+}
+
+# Only a partition refers to the episodes, and her other table to the partitioned table.
+keys_to_a_partitioned_table_count() {
+	begin
+	mallory --command='CREATE TABLE m.p (id bigint PRIMARY KEY, episode bigint) PARTITION BY LIST (id)' \
+		--command='CREATE TABLE m.p1 PARTITION OF m.p FOR VALUES IN (1)' --command='ALTER TABLE m.p1 ADD FOREIGN KEY (episode) REFERENCES episode ON DELETE CASCADE' \
+		--command='CREATE TABLE m.t (p bigint REFERENCES m.p ON DELETE CASCADE)' --command='INSERT INTO m.p VALUES (1, 1)' --command='INSERT INTO m.t VALUES (1)' \
+		--command='CREATE TRIGGER x BEFORE DELETE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_commit()'
+	refused_because_of 'trigger x of m.t'
+	memory --command='DROP TRIGGER x ON m.t'
+	purge --episode 1 2>/dev/null
+	same "rows" "$(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.p), (SELECT count(*) FROM m.t)')" '19|0|0'
+}
+
+# The owner's own objects call her functions: a condition from the time when she might create triggers, and a constraint.
+functions_in_objects_of_a_superuser_count() {
+	begin
+	refers 'bigint REFERENCES episode ON DELETE CASCADE'
+	memory --command='GRANT TRIGGER ON episode TO mallory'
+	mallory --command='CREATE TRIGGER x BEFORE DELETE ON episode FOR EACH ROW WHEN (m.steal(OLD.id)) EXECUTE FUNCTION suppress_redundant_updates_trigger()'
+	memory --command='REVOKE TRIGGER ON episode FROM mallory'
+	refused_because_of 'trigger x of public.episode'
+	begin
+	memory --command='CREATE TABLE m.t (id bigint, episode bigint REFERENCES episode ON DELETE SET NULL, CONSTRAINT x CHECK (m.f(id) > 0))' \
+		--command='INSERT INTO m.t VALUES (1, 1)'
+	mallory --command="$turned"
+	refused_because_of 'constraint x of m.t'
+	begin
+	memory --command='CREATE TABLE m.t (id bigint, episode bigint REFERENCES episode ON DELETE SET NULL)' --command='INSERT INTO m.t VALUES (1, 1)' \
+		--command='ALTER TABLE m.t ADD x bigint GENERATED ALWAYS AS (m.f(id)) STORED'
+	mallory --command="$turned"
+	refused_because_of 'generated column x of m.t'
+}
+
+# Who owns the schema could put another table in the place of the episodes; who owns the database could set a search_path.
+owners_of_schema_and_database_run_nothing() {
+	begin
+	memory --command='ALTER SCHEMA public OWNER TO mallory'
+	exits 78 'schema public belongs to role mallory' purge --episode 1
+	begin
+	mallory --command="CREATE FUNCTION m.eq(text, text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN PERFORM m.steal(); RETURN true; END'" \
+		--command='CREATE OPERATOR m.= (LEFTARG = text, RIGHTARG = text, FUNCTION = m.eq)'
+	server --command='ALTER DATABASE lethe OWNER TO mallory' --command='ALTER DATABASE lethe SET search_path = m, pg_catalog'
+	exits 78 'schema public belongs to role' purge --episode 1
+	backup >/dev/null 2>&1 || true
+	same "whether she is a superuser" "$(is_super)" f
+	server --command='ALTER DATABASE lethe RESET search_path' --command='ALTER DATABASE lethe OWNER TO postgres'
+}
+
 # A comparison calls the cast of her type.
 casts_do_not_run() {
 	begin
@@ -183,6 +243,32 @@ a_renamed_schema_runs_nothing() {
 	exec {in}>&-
 	wait "$run" || { cat "$work/run" >&2 && return 1; }
 	same "whether she is a superuser, and the rows" "$(is_super) $(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM n.t)')" 'f 19|0'
+}
+
+# The same with a partition in a schema of its own, after the run has found the row in it: it waits for a row of another table.
+a_renamed_schema_of_a_partition_runs_nothing() {
+	local run in
+	begin
+	memory --command='GRANT CREATE ON DATABASE lethe TO mallory'
+	mallory --command='CREATE SCHEMA b' --command='CREATE SCHEMA fake' \
+		--command='CREATE TABLE m.t (id bigint, episode bigint REFERENCES episode ON DELETE CASCADE) PARTITION BY LIST (id)' \
+		--command='CREATE TABLE b.p PARTITION OF m.t FOR VALUES IN (1)' --command='CREATE TABLE fake.p (id bigint, episode bigint)' \
+		--command='CREATE TABLE m.u (episode bigint REFERENCES episode ON DELETE CASCADE)' --command='INSERT INTO m.t VALUES (1, 1)' \
+		--command='INSERT INTO fake.p VALUES (1, 1)' --command='INSERT INTO m.u VALUES (1)' \
+		--command='CREATE TRIGGER x BEFORE DELETE ON fake.p FOR EACH ROW EXECUTE FUNCTION m.at_once()'
+	rm -f "$work/in" "$work/out"
+	mkfifo "$work/in"
+	memory <"$work/in" >"$work/out" 2>/dev/null &
+	exec {in}>"$work/in"
+	echo "SET SESSION AUTHORIZATION mallory; BEGIN; SELECT FROM m.u FOR UPDATE; SELECT 'open';" >&"$in"
+	await 10 grep -q open "$work/out"
+	purge --episode 1 >"$work/run" 2>&1 &
+	run=$!
+	await 10 run_waits
+	echo 'ALTER SCHEMA b RENAME TO c; ALTER SCHEMA fake RENAME TO b; COMMIT;' >&"$in"
+	exec {in}>&-
+	wait "$run" || { cat "$work/run" >&2 && return 1; }
+	same "whether she is a superuser, and the rows" "$(is_super) $(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.t), (SELECT count(*) FROM m.u)')" 'f 19|0|0'
 }
 
 # comes_meanwhile CODE LOCK NAME
@@ -309,11 +395,16 @@ starts_wait_for_no_change_of_a_program() {
 check triggers_do_not_run
 check what_an_update_evaluates_does_not_run
 check deep_tables_count
+check moved_rows_run_no_trigger
+check keys_to_a_partitioned_table_count
+check functions_in_objects_of_a_superuser_count
+check owners_of_schema_and_database_run_nothing
 check casts_do_not_run
 check what_the_planner_evaluates_does_not_run
 check children_are_left_alone
 check code_that_comes_meanwhile_does_not_run
 check a_renamed_schema_runs_nothing
+check a_renamed_schema_of_a_partition_runs_nothing
 check restore_is_not_stopped
 check sequences_are_not_read_by_name
 check starts_call_no_functions_of_others

@@ -2,6 +2,22 @@
 -- The others lock this table, so that each is applied once. Not an advisory lock: programs may take any of those, but not lock
 -- this table.
 BEGIN;
+-- The owner of a schema can rename it and put another one in its place, whose code this superuser and others would call.
+DO $$
+DECLARE
+    former text := (SELECT r.rolname FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+        WHERE n.nspname = 'nexus_memory' AND NOT r.rolsuper);
+BEGIN
+    IF former IS NOT NULL THEN
+        EXECUTE format('ALTER SCHEMA nexus_memory OWNER TO %I', current_user);
+        EXECUTE format('GRANT ALL ON SCHEMA nexus_memory TO %I', former);
+        RAISE WARNING 'nexus: schema nexus_memory belongs to a superuser now; its former owner keeps all privileges on it';
+    END IF;
+    IF EXISTS (SELECT FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+        WHERE c.relnamespace = to_regnamespace('nexus_memory') AND c.relname = 'migrations' AND (c.relkind <> 'r' OR NOT r.rolsuper)) THEN
+        RAISE EXCEPTION 'nexus: nexus_memory.migrations is not a table of a superuser. Rename it, then: systemctl start nexus-stack';
+    END IF;
+END $$;
 CREATE SCHEMA IF NOT EXISTS nexus_memory;
 CREATE TABLE IF NOT EXISTS nexus_memory.migrations (
     version    integer     PRIMARY KEY,

@@ -12,3 +12,4 @@ pub mod recall;
 pub mod server;
 pub mod session;
 pub mod stream;
+pub mod trusted;

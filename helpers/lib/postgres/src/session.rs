@@ -6,8 +6,10 @@
 /// (PostgreSQL manual, "Setting Parameters"). All supported servers know these settings.
 ///
 /// A job does not wait for a lock for ever: its own locks would block others in the meantime, and
-/// deadlock detection ignores an idle session that holds a snapshot.
-pub const OPTIONS: &str = "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0 -c lock_timeout=2min";
+/// deadlock detection ignores an idle session that holds a snapshot. The search_path is that of the
+/// first statement: the owner of a database could set one with operators of their own.
+pub const OPTIONS: &str = "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0 -c lock_timeout=2min \
+     -c search_path=pg_catalog";
 
 /// The first statement of every session, for a setting that older servers would reject in `options`
 /// (`transaction_timeout`: PostgreSQL 17).

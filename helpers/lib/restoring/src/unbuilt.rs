@@ -1,6 +1,8 @@
 //! The table of vector indexes that a database that serves early must still build. It stays in the
 //! database when that is renamed, and is in every backup. It is dropped when the indexes are built.
 
+use nexus_postgres::trusted;
+
 /// The schema, which contains nothing else.
 pub const SCHEMA: &str = "nexus_restore";
 
@@ -9,9 +11,8 @@ pub const SCHEMA: &str = "nexus_restore";
 /// the index, null for the database's.
 pub const TABLE: &str = "nexus_restore.unbuilt";
 
-/// The query for whether the table exists, in a schema where only superusers and the session's own
-/// role can put one: its statements are carried out.
-pub const IS_THERE: &str = "\
-SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-  WHERE n.nspname = 'nexus_restore' AND c.relname = 'unbuilt' AND c.relkind = 'r' AND NOT EXISTS \
-    (SELECT FROM pg_catalog.pg_roles o WHERE o.oid IN (c.relowner, n.nspowner) AND NOT o.rolsuper AND o.rolname <> current_user))";
+/// Returns the query for whether the table exists where only superusers and the session's own role
+/// can put one: its statements are carried out.
+pub fn is_there() -> String {
+    trusted::is_there(SCHEMA, "unbuilt")
+}

@@ -26,7 +26,7 @@ const STATE: &str = "SELECT i.indisvalid, c.relkind = 'I' FROM pg_catalog.pg_ind
 pub(crate) fn build(server: &Server, database: &str, progress: &Progress, stop: &Stop) -> Result<u64> {
     let control = Control::open(server, database, stop)?;
     let doing = "reading the list of indexes to build";
-    if !control.row(doing, unbuilt::IS_THERE, &[])?.get::<_, bool>(0) {
+    if !control.row(doing, &unbuilt::is_there(), &[])?.get::<_, bool>(0) {
         return Ok(0);
     }
     control.run(doing, SESSION_SETTINGS)?;

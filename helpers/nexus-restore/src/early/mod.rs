@@ -40,7 +40,7 @@ pub(crate) fn post_data(making: &mut Restoring<'_>) -> Result<()> {
 /// triggers are enabled, and would run in a session of ours.
 pub(crate) fn has_unbuilt(making: &Restoring<'_>) -> Result<bool> {
     let control = Control::open(&making.server, &making.database, making.stop)?;
-    Ok(control.row("looking for indexes to build", unbuilt::IS_THERE, &[])?.get(0))
+    Ok(control.row("looking for indexes to build", &unbuilt::is_there(), &[])?.get(0))
 }
 
 /// Records the deferred statements. A set that was backed up while indexes were still unbuilt has the table already.

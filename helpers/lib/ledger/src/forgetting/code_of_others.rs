@@ -55,27 +55,33 @@ fn family(table: &str) -> String {
 
 /// SQL for a text that names code which `event` runs on rows of `table`; NULL if there is none.
 pub(super) fn code(table: &str, event: Event) -> String {
-    let (bit, kind) = match event {
-        Event::Delete => (8, '4'),
-        Event::Update => (16, '2'),
+    // An update that changes a partition key moves the row: the server deletes and inserts it.
+    let (fires, kind) = match event {
+        Event::Delete => ("t.tgtype & 8 <> 0", '4'),
+        Event::Update => {
+            ("(t.tgtype & 16 <> 0 OR t.tgtype & 12 <> 0 AND (o.relkind = 'p' OR o.relispartition))", '2')
+        }
     };
     let parts = parts(table);
     let (owner, function, grantee) =
         (is_trusted("o.relowner"), is_trusted("f.proowner"), is_trusted("a.grantee"));
+    let others = |catalog: &str, oid: &str| format!("(NOT {owner} OR {})", uses_others(catalog, oid, "0"));
     let mut each = vec![
         // A role with the TRIGGER privilege on a superuser's table chooses the conditions of its
         // triggers.
         format!(
             "SELECT 'trigger', t.tgname, o.oid FROM pg_catalog.pg_trigger t \
              JOIN pg_catalog.pg_class o ON o.oid = t.tgrelid JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid \
-             WHERE o.oid IN ({parts}) AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & {bit} <> 0 \
-             AND (NOT {owner} OR NOT {function} OR t.tgqual IS NOT NULL AND EXISTS \
-               (SELECT FROM pg_catalog.aclexplode(o.relacl) a WHERE a.privilege_type = 'TRIGGER' AND NOT {grantee}))"
+             WHERE o.oid IN ({parts}) AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND {fires} \
+             AND (NOT {owner} OR NOT {function} OR t.tgqual IS NOT NULL AND (EXISTS \
+               (SELECT FROM pg_catalog.aclexplode(o.relacl) a WHERE a.privilege_type = 'TRIGGER' AND NOT {grantee}) OR {}))",
+            uses_others("pg_trigger", "t.oid", "0")
         ),
         format!(
             "SELECT 'rule', r.rulename, o.oid FROM pg_catalog.pg_rewrite r \
              JOIN pg_catalog.pg_class o ON o.oid = r.ev_class \
-             WHERE o.oid IN ({parts}) AND r.ev_enabled <> 'D' AND r.ev_type = '{kind}' AND NOT {owner}"
+             WHERE o.oid IN ({parts}) AND r.ev_enabled <> 'D' AND r.ev_type = '{kind}' AND {}",
+            others("pg_rewrite", "r.oid")
         ),
     ];
     if event == Event::Update {
@@ -83,17 +89,23 @@ pub(super) fn code(table: &str, event: Event) -> String {
             format!(
                 "SELECT 'constraint', k.conname, o.oid FROM pg_catalog.pg_constraint k \
                  JOIN pg_catalog.pg_class o ON o.oid = k.conrelid \
-                 WHERE o.oid IN ({parts}) AND k.contype = 'c' AND NOT {owner}"
+                 WHERE o.oid IN ({parts}) AND k.contype = 'c' AND {}",
+                others("pg_constraint", "k.oid")
             ),
             format!(
                 "SELECT 'index', n.relname, o.oid FROM pg_catalog.pg_index i \
                  JOIN pg_catalog.pg_class n ON n.oid = i.indexrelid JOIN pg_catalog.pg_class o ON o.oid = i.indrelid \
-                 WHERE o.oid IN ({parts}) AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND NOT {owner}"
+                 WHERE o.oid IN ({parts}) AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND {}",
+                others("pg_class", "n.oid")
             ),
+            // Which of both depends on what the expression uses differs between versions.
             format!(
                 "SELECT 'generated column', g.attname, o.oid FROM pg_catalog.pg_attribute g \
                  JOIN pg_catalog.pg_class o ON o.oid = g.attrelid \
-                 WHERE o.oid IN ({parts}) AND g.attgenerated <> '' AND NOT {owner}"
+                 JOIN pg_catalog.pg_attrdef e ON e.adrelid = g.attrelid AND e.adnum = g.attnum \
+                 WHERE o.oid IN ({parts}) AND g.attgenerated <> '' AND ({} OR {})",
+                others("pg_attrdef", "e.oid"),
+                uses_others("pg_class", "o.oid", "g.attnum")
             ),
         ]);
     }
@@ -112,13 +124,13 @@ pub(super) fn types(table: &str, which: &str) -> String {
     ))
 }
 
-/// SQL for a text that names an expression of a role that is not a superuser, which the planner may
-/// evaluate for any statement on `table`, even if that is empty; NULL if there is none. It calls an
-/// immutable function of constants at once, as the session's user, and the function's owner can
-/// replace it.
+/// SQL for a text that names an expression with code of a role that is not a superuser, which the
+/// planner may evaluate for any statement on `table`, even if that is empty; NULL if there is none.
+/// It calls an immutable function of constants at once, as the session's user, and the function's
+/// owner can replace it.
 pub(super) fn expressions(table: &str) -> String {
-    let (parts, owner) = (parts(table), is_trusted("o.relowner"));
-    let those = format!("o.oid IN ({parts}) AND NOT {owner}");
+    let parts = parts(table);
+    let those = format!("o.oid IN ({parts})");
     named(&format!(
         "SELECT 'index', n.relname, o.oid FROM pg_catalog.pg_index i \
          JOIN pg_catalog.pg_class n ON n.oid = i.indexrelid JOIN pg_catalog.pg_class o ON o.oid = i.indrelid \
@@ -127,20 +139,20 @@ pub(super) fn expressions(table: &str) -> String {
          JOIN pg_catalog.pg_class o ON o.oid = s.stxrelid WHERE {those} AND s.stxexprs IS NOT NULL AND {} \
          UNION ALL SELECT 'partition key', o.relname, o.oid FROM pg_catalog.pg_partitioned_table p \
          JOIN pg_catalog.pg_class o ON o.oid = p.partrelid WHERE o.oid IN ({parts} \
-           UNION SELECT a.relid::oid FROM pg_catalog.pg_partition_ancestors({table}) a) AND NOT {owner} \
+           UNION SELECT a.relid::oid FROM pg_catalog.pg_partition_ancestors({table}) a) \
          AND p.partexprs IS NOT NULL AND {} \
          UNION ALL SELECT 'constraint', k.conname, o.oid FROM pg_catalog.pg_constraint k \
          JOIN pg_catalog.pg_class o ON o.oid = k.conrelid WHERE {those} AND k.contype = 'c' AND {}",
-        uses_others("pg_class", "n.oid"),
-        uses_others("pg_statistic_ext", "s.oid"),
-        uses_others("pg_class", "o.oid"),
-        uses_others("pg_constraint", "k.oid"),
+        uses_others("pg_class", "n.oid", "0"),
+        uses_others("pg_statistic_ext", "s.oid", "0"),
+        uses_others("pg_class", "o.oid", "0"),
+        uses_others("pg_constraint", "k.oid", "0"),
     ))
 }
 
 /// SQL for whether this object uses a function, operator or type of a role that is not a superuser.
 /// PostgreSQL records what an expression uses, except what initdb created.
-fn uses_others(catalog: &str, oid: &str) -> String {
+fn uses_others(catalog: &str, oid: &str, column: &str) -> String {
     let used = |catalog: &str, owner: &str| {
         format!(
             "d.refclassid = 'pg_catalog.{catalog}'::pg_catalog.regclass AND EXISTS (SELECT FROM pg_catalog.{catalog} u \
@@ -150,7 +162,7 @@ fn uses_others(catalog: &str, oid: &str) -> String {
     };
     format!(
         "EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.{catalog}'::pg_catalog.regclass \
-         AND d.objid = {oid} AND d.objsubid = 0 AND ({} OR {} OR {}))",
+         AND d.objid = {oid} AND d.objsubid = {column} AND ({} OR {} OR {}))",
         used("pg_proc", "proowner"),
         used("pg_operator", "oprowner"),
         used("pg_type", "typowner")
@@ -162,8 +174,10 @@ pub(super) fn defaults(table: &str, which: &str) -> String {
     named(&format!(
         "SELECT 'default of column', a.attname, o.oid FROM pg_catalog.pg_attribute a \
          JOIN pg_catalog.pg_class o ON o.oid = a.attrelid \
-         WHERE o.oid = {table} AND a.atthasdef AND {which} AND NOT {}",
-        is_trusted("o.relowner")
+         JOIN pg_catalog.pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum \
+         WHERE o.oid = {table} AND {which} AND (NOT {} OR {})",
+        is_trusted("o.relowner"),
+        uses_others("pg_attrdef", "e.oid", "0")
     ))
 }
 
@@ -172,6 +186,31 @@ fn named(rows: &str) -> String {
     format!(
         "(SELECT x.kind || ' ' || pg_catalog.quote_ident(x.name) || ' of ' || x.relid::pg_catalog.regclass::text \
          FROM ({rows}) x(kind, name, relid) ORDER BY 1 LIMIT 1)"
+    )
+}
+
+/// SQL for the OIDs of the schemas of a table and its partitions that belong to roles that are not
+/// superusers. Such a role can rename its schema in spite of any lock on the tables in it.
+pub(super) fn schemas_of_others(table: &str) -> String {
+    format!(
+        "SELECT DISTINCT n.oid FROM pg_catalog.pg_class o JOIN pg_catalog.pg_namespace n ON n.oid = o.relnamespace \
+         WHERE o.oid IN ({}) AND NOT {} ORDER BY 1",
+        parts(table),
+        // The usual owner of schema public stands for the owner of the database.
+        is_trusted(
+            "(CASE pg_catalog.pg_get_userbyid(n.nspowner) WHEN 'pg_database_owner' THEN \
+               (SELECT b.datdba FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database()) \
+             ELSE n.nspowner END)"
+        )
+    )
+}
+
+/// SQL for a text that names a schema among [`schemas_of_others`].
+pub(super) fn schema_of_another(table: &str) -> String {
+    format!(
+        "(SELECT 'schema ' || n.nspname || ' belongs to role ' || pg_catalog.pg_get_userbyid(n.nspowner) \
+         FROM pg_catalog.pg_namespace n WHERE n.oid IN ({}) ORDER BY 1 LIMIT 1)",
+        schemas_of_others(table)
     )
 }
 
@@ -206,13 +245,15 @@ pub(super) fn hold_still(
     let mut done = BTreeSet::new();
     let mut next = BTreeSet::from([format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", table.qualified())]);
     while !next.is_empty() {
-        let locks: Vec<&str> = next.iter().map(String::as_str).collect();
+        // SELECT before LOCK: once the schemas are locked, their tables keep their names.
+        let locks: Vec<&str> = next.iter().rev().map(String::as_str).collect();
         if let Err(error) = session.try_run(&locks.join("; "))? {
             return Ok(Err(error));
         }
         done.append(&mut next);
         keys = foreign_keys(session, table)?;
-        next = keys.iter().map(|key| key.lock(is_superuser)).filter(|lock| !done.contains(lock)).collect();
+        next =
+            keys.iter().flat_map(|key| key.locks(is_superuser)).filter(|lock| !done.contains(lock)).collect();
     }
     refuse(session, table, &keys, on).map(|()| Ok(keys))
 }
@@ -222,7 +263,8 @@ pub(super) fn hold_still(
 /// # Errors
 /// Data (65) with the name of the code; the server's.
 fn refuse(session: &Control, table: &Table, keys: &[ForeignKey], on: OnReference) -> Result<()> {
-    let sql = format!("SELECT {}", code(&table.oid().to_string(), Event::Delete));
+    let oid = table.oid().to_string();
+    let sql = format!("SELECT coalesce({}, {})", code(&oid, Event::Delete), expressions(&oid));
     let own: Option<String> = session.row("looking for triggers of other roles", &sql, &[])?.get(0);
     match own.or_else(|| run_by(table.parts(), keys, on)) {
         None => Ok(()),

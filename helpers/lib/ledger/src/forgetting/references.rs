@@ -15,7 +15,7 @@ use nexus_postgres::quote;
 
 use crate::forgetting::Table;
 use crate::forgetting::code_of_others::{
-    self, Event, code, defaults, expressions, owned_by_another, parts, types,
+    self, Event, code, defaults, expressions, owned_by_another, parts, schemas_of_others, types,
 };
 
 /// What forgetting may do without asking.
@@ -72,7 +72,9 @@ pub fn told(referring: &Referring) -> Vec<String> {
 pub(super) struct ForeignKey {
     /// The referring table, quoted and qualified.
     pub(super) table: String,
-    pub(super) schema: String,
+    /// The OIDs of the schemas of the table and its partitions that belong to roles that are not
+    /// superusers.
+    pub(super) schemas_of_others: Vec<u32>,
     pub(super) is_partitioned: bool,
     /// Whether the table, or one that inherits from it, belongs to a role that is not a superuser.
     pub(super) is_of_another: bool,
@@ -135,18 +137,12 @@ impl ForeignKey {
     /// place. Its owner could add a partition, statistics, or an index (CONCURRENTLY) in spite of
     /// the weaker lock, and its schema can be renamed in spite of any lock on the table. Only
     /// superusers may lock a row of a catalog.
-    pub(super) fn lock(&self, is_superuser: bool) -> String {
-        let table = self.rows();
-        if !self.is_of_another {
-            return format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE");
-        }
-        let schema = if is_superuser {
-            let name = quote::literal(&self.schema);
-            format!("SELECT FROM pg_catalog.pg_namespace WHERE nspname = {name} FOR SHARE; ")
-        } else {
-            String::new()
-        };
-        format!("{schema}LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE")
+    pub(super) fn locks(&self, is_superuser: bool) -> Vec<String> {
+        let mode = if self.is_of_another { "SHARE UPDATE EXCLUSIVE" } else { "ROW EXCLUSIVE" };
+        let schemas = if is_superuser { &*self.schemas_of_others } else { &[] };
+        let schema = |oid| format!("SELECT FROM pg_catalog.pg_namespace WHERE oid = {oid} FOR SHARE");
+        let table = format!("LOCK TABLE {} IN {mode} MODE", self.rows());
+        schemas.iter().map(schema).chain([table]).collect()
     }
 
     /// Returns `a = NULL` for each referring column.
@@ -229,7 +225,7 @@ pub(super) fn forbids(table: &Table, other: &str) -> Failure {
 }
 
 /// Returns the foreign keys by which rows refer to `table`, to the tables that refer to it, and so
-/// on.
+/// on. A key to a partitioned table refers to the rows of each of its partitions.
 pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<ForeignKey>> {
     let columns = |list: &str, relation: &str| {
         format!(
@@ -250,10 +246,12 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
              f.confdeltype = 'c' AND n.nspname = {} AND NOT EXISTS \
                (SELECT FROM pg_catalog.pg_constraint g WHERE g.contype = 'f' AND g.confrelid = f.conrelid), \
              ARRAY({}), f.confupdtype IN ('c', 'n', 'd'), coalesce({}, {}), {}, coalesce({}, CASE WHEN f.confdeltype = 'd' THEN {} END), \
-             c.relkind = 'p', {} IS NOT NULL \
+             c.relkind = 'p', {} IS NOT NULL, ARRAY({}) \
              FROM pg_catalog.pg_constraint f JOIN pg_catalog.pg_class c ON c.oid = f.conrelid \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid IN (SELECT relid FROM reached) ORDER BY 1, 2, f.oid",
+             WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid IN \
+               (SELECT relid FROM reached UNION SELECT a.relid::oid FROM reached, LATERAL pg_catalog.pg_partition_ancestors(reached.relid) a) \
+             ORDER BY 1, 2, f.oid",
             table.oid(),
             columns("conkey", "conrelid"),
             columns("confkey", "confrelid"),
@@ -266,6 +264,7 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
             code("c.oid", Event::Update),
             defaults("c.oid", these),
             owned_by_another("c.oid"),
+            schemas_of_others("c.oid"),
         ),
         &[],
     )?;
@@ -285,9 +284,9 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
             on_read: row.get(11),
             on_delete: row.get(12),
             on_update: row.get(13),
-            schema: row.get(0),
             is_partitioned: row.get(14),
             is_of_another: row.get(15),
+            schemas_of_others: row.get(16),
         })
         .collect())
 }
@@ -301,7 +300,7 @@ pub(super) mod tests {
             vec![("\"a\"".to_owned(), "\"id\"".to_owned()), ("\"b\"".to_owned(), "\"at\"".to_owned())];
         ForeignKey {
             table: "t".to_owned(),
-            schema: "s".to_owned(),
+            schemas_of_others: Vec::new(),
             is_partitioned: false,
             is_of_another: false,
             oid: 2,

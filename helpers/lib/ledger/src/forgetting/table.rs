@@ -7,7 +7,7 @@ use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
 
 use crate::TableColumns;
-use crate::forgetting::code_of_others::{CodeOfOthers, owned_by_another, parts, types};
+use crate::forgetting::code_of_others::{CodeOfOthers, owned_by_another, parts, schema_of_another, types};
 
 /// A table and its columns, found in a database.
 #[derive(Clone, Debug)]
@@ -67,8 +67,8 @@ impl Table {
     /// Looks for the table; `None` if the database does not have it.
     ///
     /// # Errors
-    /// Settings (78) when a required column is missing, the key is not unique, or the table or the
-    /// type of a column belongs to a role whose code is refused; the server's.
+    /// Settings (78) when a required column is missing, the key is not unique, or the table, its
+    /// schema or the type of a column belongs to a role whose code is refused; errors of the server.
     pub fn find(
         session: &Control,
         place: &TableColumns,
@@ -85,7 +85,7 @@ impl Table {
                  EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a \
                    ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE i.indrelid = c.oid AND i.indisunique \
                    AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = {key}), \
-                 ARRAY({parts}), {owned}, {types} \
+                 ARRAY({parts}), coalesce({owned}, {schema_owned}, {types}) \
                  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                  WHERE n.nspname = {schema} AND c.relname = {table} AND c.relkind IN ('r', 'p')",
                 key = quote::literal(&place.key),
@@ -93,6 +93,7 @@ impl Table {
                 table = quote::literal(&place.table),
                 parts = parts("c.oid"),
                 owned = owned_by_another("c.oid"),
+                schema_owned = schema_of_another("c.oid"),
                 types = types("c.oid", "true"),
             ),
             &[],
@@ -112,12 +113,12 @@ impl Table {
         if !row.get::<_, bool>(3) {
             return Err(wrong(format!("column {} has no unique index of its own", place.key)));
         }
-        let others: Option<String> = row.get::<_, Option<_>>(5).or_else(|| row.get(6));
+        let others: Option<String> = row.get(5);
         if let (CodeOfOthers::Refused, Some(others)) = (code_of_others, others) {
             return Err(Failure::new(Exit::Settings, doing)
                 .because(format!("another role could have its code run as a superuser there: {others}"))
                 .advise(
-                    "If you trust it, give it to a superuser (ALTER TABLE … OWNER TO, ALTER TYPE … OWNER TO)",
+                    "If you trust it, give it to a superuser (ALTER TABLE, ALTER TYPE or ALTER SCHEMA … OWNER TO)",
                 ));
         }
         let oid = row.get(0);

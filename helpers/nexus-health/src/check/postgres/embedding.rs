@@ -1,13 +1,12 @@
 //! Texts that wait for their vectors. Without a vector, an episode is found by its words only.
 
+use nexus_postgres::trusted;
+
 use super::in_words;
 use super::session::{Session, SessionError};
 use crate::context::Context;
 use crate::finding::{Finding, Metric};
 use crate::report::Report;
-
-/// Whether the queue exists; an older database has none.
-const QUEUE_EXISTS: &str = "SELECT pg_catalog.to_regclass('nexus_memory.embedding_queue') IS NOT NULL";
 
 const QUEUE: &str = "\
 SELECT count(*) FILTER (WHERE state = 'waiting')::float8, count(*) FILTER (WHERE state = 'failed')::float8, \
@@ -25,7 +24,9 @@ struct Queue {
 }
 
 pub(super) fn check(session: &Session, ctx: &Context, report: &mut Report) -> Result<(), SessionError> {
-    if !session.rows(QUEUE_EXISTS)?.first().is_some_and(|row| row.get(0)) {
+    // An older database has no queue.
+    let exists = trusted::is_there("nexus_memory", "embedding_queue");
+    if !session.rows(&exists)?.first().is_some_and(|row| row.get(0)) {
         return Ok(());
     }
     if let Some(row) = session.rows(QUEUE)?.first() {

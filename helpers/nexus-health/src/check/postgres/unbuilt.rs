@@ -14,7 +14,7 @@ SELECT (SELECT count(*) FROM nexus_restore.unbuilt WHERE index IS NOT NULL)::flo
    FROM pg_catalog.pg_stat_progress_create_index WHERE datname = current_database())";
 
 pub(super) fn check(session: &Session, report: &mut Report) -> Result<(), SessionError> {
-    if !session.rows(unbuilt::IS_THERE)?.first().is_some_and(|row| row.get(0)) {
+    if !session.rows(&unbuilt::is_there())?.first().is_some_and(|row| row.get(0)) {
         report.found(finding(0.0, false, None));
     } else if let Some(row) = session.rows(LEFT)?.first() {
         report.found(finding(row.get(0), row.get(1), row.get(2)));
