@@ -69,14 +69,16 @@ journalctl() { command journalctl --sync && command journalctl "$@"; }
 # await SECONDS COMMAND…: waits until COMMAND succeeds, for at most 5 × SECONDS. SECONDS suits an idle machine; the factor suits a
 # busy one.
 await() {
-	local end=$((SECONDS + 5 * $1))
+	local end=$((SECONDS + 5 * $1)) pause=2
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < end)) || {
 			printf 'not in time: %s\n' "$*" >&2
 			return 1
 		}
-		sleep 0.2
+		# From 0.2 s to 1 s: a look costs more than a wait.
+		sleep "$((pause / 10)).$((pause % 10))"
+		((pause == 10)) || pause=$((pause + 1))
 	done
 }
 

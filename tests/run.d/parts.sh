@@ -5,11 +5,13 @@ logs=$(mktemp -d)
 
 # Parts of one lane follow each other; lanes run side by side, so that each takes about as long: most parts wait for a
 # server, a timer or a disk more than they compute. What measures has everything for itself.
-lanes=(code shared jobs own memory install faults)
+lanes=(shared jobs own memory install faults pages code)
 lane_of() {
 	case $1 in
 	bench | fuzz | engines) echo alone ;;
-	code | try | docs) echo code ;;
+	# It compiles at a low priority, so nothing may wait for it.
+	code) echo code ;;
+	docs | try) echo pages ;;
 	host | outside | health) echo own ;;
 	embed | api | remote | lost) echo memory ;;
 	# They wait for timers and for a vacuum, and share a machine of their own.
