@@ -114,11 +114,9 @@ impl LockedStore<'_> {
     pub(crate) fn incident(&self, subject: &Subject) -> Result<Option<Incident>> {
         let path = self.store.path_of(subject);
         let doing = || format!("reading {}", path.display());
+        let Some(file) = files::open(&path).if_there(doing)? else { return Ok(None) };
         let mut text = Vec::new();
-        match files::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.and_then(|file| file.take(LARGEST).read_to_end(&mut text)).or_fail_io(doing)?,
-        };
+        file.take(LARGEST).read_to_end(&mut text).or_fail_io(doing)?;
         let why = match serde_json::from_slice::<Incident>(&text) {
             Ok(incident) if incident.subject == *subject => return Ok(Some(incident)),
             Ok(incident) => format!("it is about {}", incident.subject),

@@ -1,16 +1,15 @@
 //! Backs up the purge ledger. Without it a restore on a new machine would bring back forgotten episodes.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
 
 use nexus_backup_set::manifest::Ledger;
 use nexus_backup_set::{LEDGER, LEDGER_KEY};
 use nexus_cli::failure::{OrFailIo, Result};
 use nexus_digest::Hasher;
-use nexus_fs::files as disk;
 use nexus_fs::new_file::Stored;
-use nexus_ledger::Keys;
+use nexus_ledger::{Keys, each_line};
 use secrecy::ExposeSecret;
 
 use crate::staging::Staging;
@@ -19,8 +18,8 @@ use crate::staging::Staging;
 /// are not in the set.
 pub(crate) fn lines(path: &Path) -> Result<u64> {
     let mut lines = 0;
-    each_line(path, |_| {
-        lines += 1;
+    each_line(path, |line| {
+        lines += u64::from(line.ends_with(b"\n"));
         Ok(())
     })?;
     Ok(lines)
@@ -37,6 +36,9 @@ pub(crate) fn back_up(
     let mut copy = None;
     let (mut lines, mut hasher) = (0, Hasher::default());
     each_line(path, |line| {
+        if !line.ends_with(b"\n") {
+            return Ok(());
+        }
         if copy.is_none() {
             copy = Some(staging.create_encrypted(LEDGER)?);
         }
@@ -61,22 +63,4 @@ pub(crate) fn back_up(
         Err(failure) => log::warn!("{failure}. The set has the purge ledger, but not its key"),
     }
     Ok(Some(Ledger { settled, lines, sha256: hasher.finish() }))
-}
-
-/// Passes each complete line to `take`, with its line feed. A missing ledger has no lines.
-fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let doing = || format!("reading the purge ledger {}", path.display());
-    let mut input = match disk::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        other => BufReader::new(other.or_fail_io(doing)?),
-    };
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        input.read_until(b'\n', &mut line).or_fail_io(doing)?;
-        if line.last() != Some(&b'\n') {
-            return Ok(());
-        }
-        take(&line)?;
-    }
 }

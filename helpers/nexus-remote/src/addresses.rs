@@ -1,7 +1,6 @@
 //! This machine's own addresses, read from the kernel's lists in /proc, which needs no socket.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nexus_cli::failure::{OrFailIo, Result};
@@ -16,10 +15,9 @@ const LISTS: [(&str, Reader); 2] = [("/proc/net/fib_trie", of_routes), ("/proc/n
 pub(crate) fn public() -> Result<Vec<IpAddr>> {
     let mut found = Vec::new();
     for (list, addresses) in LISTS {
-        match fs::read_to_string(list) {
-            // A kernel without IPv6 lacks the second list.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            text => found.extend(addresses(&text.or_fail_io(|| format!("reading {list}"))?)),
+        // A kernel without IPv6 lacks the second list.
+        if let Some(text) = fs::read_to_string(list).if_there(|| format!("reading {list}"))? {
+            found.extend(addresses(&text));
         }
     }
     found.retain(|address| is_public(*address));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -118,11 +118,8 @@ fn files(certificate: &Path, key: &Path) -> Result<()> {
                 "NEXUS_TLS=files needs the certificate and its intermediate certificates in /etc/nexus/tls/cert.pem, and its key in key.pem",
             )
         };
-        let mut file = match fs::File::open(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(advise("it does not exist".to_owned()));
-            }
-            file => file.or_fail_io(doing)?,
+        let Some(mut file) = fs::File::open(path).if_there(doing)? else {
+            return Err(advise("it does not exist".to_owned()));
         };
         let mode = file.metadata().or_fail_io(doing)?.permissions().mode();
         if path == key && mode & 0o007 != 0 {

@@ -1,7 +1,7 @@
 //! Records for nexus-health what it cannot see, because it has no key and no network.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -54,11 +54,8 @@ pub(crate) fn write(settings: &Settings, file: &Path) -> Result<()> {
 
 fn token_since() -> Result<Option<u64>> {
     let path = credentials::path_of(token::CREDENTIAL);
-    let changed = match fs::metadata(&path).and_then(|metadata| metadata.modified()) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        changed => changed.or_fail_io(|| format!("reading the time of {}", path.display()))?,
-    };
-    Ok(Some(seconds(changed)))
+    let changed = fs::metadata(&path).and_then(|metadata| metadata.modified());
+    Ok(changed.if_there(|| format!("reading the time of {}", path.display()))?.map(seconds))
 }
 
 fn seconds(time: SystemTime) -> u64 {
@@ -76,10 +73,7 @@ fn certificate(settings: &Settings) -> Result<Option<Validity>> {
     let mut found: Vec<Validity> = Vec::new();
     for path in files {
         let doing = || format!("reading {}", path.display());
-        let file = match open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            file => file.or_fail_io(doing)?,
-        };
+        let Some(file) = open(&path).if_there(doing)? else { continue };
         let text = io::read_to_string(file.take(MAX_BYTES)).or_fail_io(doing)?;
         found.push(certificate::validity(&text).map_err(|why| why.while_doing(doing()))?);
     }
@@ -88,12 +82,8 @@ fn certificate(settings: &Settings) -> Result<Option<Validity>> {
 
 fn of_caddy(directory: &Path, name: &str) -> Result<Vec<PathBuf>> {
     let doing = || format!("reading {}", directory.display());
-    let authorities = match fs::read_dir(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        authorities => authorities.or_fail_io(doing)?,
-    };
     let mut files = Vec::new();
-    for authority in authorities {
+    for authority in fs::read_dir(directory).if_there(doing)?.into_iter().flatten() {
         files.push(authority.or_fail_io(doing)?.path().join(name).join(format!("{name}.crt")));
     }
     Ok(files)

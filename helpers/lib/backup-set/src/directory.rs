@@ -248,11 +248,8 @@ impl BackupDirectory {
     /// I/O other than "not found".
     pub fn remembered(&self) -> Result<Remembered> {
         let path = self.last_path();
-        match files::read(&path) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Remembered::default()),
-            Err(error) => Err(error).or_fail_io(|| format!("reading {}", path.display())),
-        }
+        let bytes = files::read(&path).if_there(|| format!("reading {}", path.display()))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
     }
 
     /// Replaces what is remembered, atomically.

@@ -187,11 +187,8 @@ fn resolved(directory: &BackupDirectory) -> Result<PathBuf> {
 
 fn read_identity(directory: &Path) -> Result<Option<String>> {
     let path = directory.join(IDENTITY);
-    match files::read_to_string(&path) {
-        Ok(text) => Ok(text.lines().next().map(str::to_owned).filter(|id| !id.is_empty())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).or_fail_io(|| format!("reading {}", path.display())),
-    }
+    let text = files::read_to_string(&path).if_there(|| format!("reading {}", path.display()))?;
+    Ok(text.and_then(|text| text.lines().next().map(str::to_owned)).filter(|id| !id.is_empty()))
 }
 
 fn make_identity(directory: &Path) -> Result<String> {

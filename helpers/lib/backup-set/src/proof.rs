@@ -198,10 +198,7 @@ fn read_as<T: DeserializeOwned>(
 
 fn read_at<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let doing = || format!("reading the proof {}", path.display());
-    let file = match files::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        other => other.or_fail_io(doing)?,
-    };
+    let Some(file) = files::open(path).if_there(doing)? else { return Ok(None) };
     serde_json::from_reader(BufReader::new(file.take(LARGEST)))
         .or_fail(Exit::Data, doing)
         .map(Some)

@@ -38,13 +38,11 @@ pub fn path_of(name: &str) -> PathBuf {
 /// Permission (77), Settings (78) or I/O. The error names the file, never its content.
 pub fn read(name: &str) -> Result<SecretString> {
     let path = path_of(name);
-    let file = match File::open(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Failure::new(Exit::Settings, format!("reading credential {name}"))
-                .because(format!("{} does not exist", path.display()))
-                .advise("Run nexus-setup again, it makes what is missing"));
-        }
-        other => other.or_fail_io(|| format!("opening credential {}", path.display()))?,
+    let opened = File::open(&path).if_there(|| format!("opening credential {}", path.display()))?;
+    let Some(file) = opened else {
+        return Err(Failure::new(Exit::Settings, format!("reading credential {name}"))
+            .because(format!("{} does not exist", path.display()))
+            .advise("Run nexus-setup again, it makes what is missing"));
     };
     let mut text = String::new();
     file.take(LONGEST)

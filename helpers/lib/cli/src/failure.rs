@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use crate::text::printable;
@@ -159,11 +160,13 @@ impl<T, E: Into<Box<dyn Error + Send + Sync>>> OrFail<T> for std::result::Result
 pub trait OrFailIo<T> {
     /// Turns the I/O error into a [`Failure`]. Calls `doing` only on an error.
     fn or_fail_io<D: Into<String>>(self, doing: impl FnOnce() -> D) -> Result<T>;
+
+    /// Does the same, but returns `None` if the file does not exist.
+    fn if_there<D: Into<String>>(self, doing: impl FnOnce() -> D) -> Result<Option<T>>;
 }
 
 impl<T> OrFailIo<T> for std::io::Result<T> {
     fn or_fail_io<D: Into<String>>(self, doing: impl FnOnce() -> D) -> Result<T> {
-        use std::io::ErrorKind;
         self.map_err(|error| {
             let error = match error.downcast::<Failure>() {
                 Ok(carried) => return carried,
@@ -186,6 +189,13 @@ impl<T> OrFailIo<T> for std::io::Result<T> {
                 None => failure,
             }
         })
+    }
+
+    fn if_there<D: Into<String>>(self, doing: impl FnOnce() -> D) -> Result<Option<T>> {
+        match self {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            other => other.or_fail_io(doing).map(Some),
+        }
     }
 }
 

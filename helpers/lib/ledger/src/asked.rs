@@ -1,16 +1,15 @@
 //! The hourly limit of episodes that programs may have forgotten. No restore brings them back, so a
 //! broken program or a compromised nexus-api must not be able to delete everything.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use nexus_cli::failure::{OrFailIo, Result};
-use nexus_fs::files;
+use nexus_cli::failure::Result;
 use serde::Deserialize;
 
 use super::chain::Ledger;
+use super::file::each_line;
 
 /// The start of the `by` of a decision that a program requested.
 const ASKED: &str = "asked by ";
@@ -67,19 +66,15 @@ pub fn asked_within_the_hour(path: &Path, now: Timestamp) -> Result<u64> {
         #[serde(rename = "decision")]
         _decision: serde::de::IgnoredAny,
     }
-    let doing = || format!("reading the purge ledger {}", path.display());
-    let input = match files::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        other => BufReader::new(other.or_fail_io(doing)?),
-    };
     let mut asked = 0;
-    for line in input.split(b'\n') {
-        if let Ok(Asked { at, by, .. }) = serde_json::from_slice(&line.or_fail_io(doing)?)
+    each_line(path, |line| {
+        if let Ok(Asked { at, by, .. }) = serde_json::from_slice(line)
             && counts(at, &by, now)
         {
             asked += 1;
         }
-    }
+        Ok(())
+    })?;
     Ok(asked)
 }
 

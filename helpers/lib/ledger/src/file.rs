@@ -1,7 +1,7 @@
 //! The ledger on disk: read without a lock, and appended to under one. A line counts only once it
 //! is synced to disk.
 
-use std::io::{BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,10 +32,9 @@ pub fn read(path: &Path, keys: &Keys) -> Result<Ledger> {
              .head away to begin a new one; a restore can then bring back what this one lists",
         )
     };
-    let ledger = match files::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ledger::default(),
-        other => {
-            let file = other.or_fail_io(doing)?;
+    let ledger = match files::open(path).if_there(doing)? {
+        None => Ledger::default(),
+        Some(file) => {
             Ledger::parse(BufReader::new(file), keys).map_err(|broken| damaged(broken.to_string()))?
         }
     };
@@ -53,6 +52,22 @@ pub fn read(path: &Path, keys: &Keys) -> Result<Ledger> {
         None if ledger.lines().len() > 1 => Err(damaged(format!("{} is missing", head_path(path).display()))),
         _ => Ok(ledger),
     }
+}
+
+/// Passes each line of the ledger at `path` to `take`, with its line feed, which the last line may
+/// lack. A ledger that was never written has no lines.
+///
+/// # Errors
+/// I/O; those of `take`.
+pub fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let doing = || format!("reading the purge ledger {}", path.display());
+    let Some(file) = files::open(path).if_there(doing)? else { return Ok(()) };
+    let (mut input, mut line) = (BufReader::new(file), Vec::new());
+    while input.read_until(b'\n', &mut line).or_fail_io(doing)? > 0 {
+        take(&line)?;
+        line.clear();
+    }
+    Ok(())
 }
 
 /// Takes the lock of the one run that carries out the ledger at `path`, for `job`. Waits at most
@@ -194,10 +209,7 @@ impl LedgerFile {
 /// I/O; Data (65) with the number of the damaged line.
 pub fn read_text(path: &Path, keys: Keys) -> Result<Draft> {
     let doing = || format!("reading {}", path.display());
-    let text = match files::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        other => other.or_fail_io(doing)?,
-    };
+    let text = files::read(path).if_there(doing)?.unwrap_or_default();
     let ledger = Ledger::parse(&*text, &keys)
         .map_err(|broken| Failure::new(Exit::Data, doing()).because(broken.to_string()))?;
     Ok(Draft::of(text, ledger, keys))
@@ -219,10 +231,8 @@ fn head_path(path: &Path) -> PathBuf {
 fn read_heads(path: &Path) -> Result<Vec<Head>> {
     let path = head_path(path);
     let doing = || format!("reading {}", path.display());
-    match files::read(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        other => serde_json::from_slice(&other.or_fail_io(doing)?).or_fail(Exit::Data, doing),
-    }
+    let Some(json) = files::read(&path).if_there(doing)? else { return Ok(Vec::new()) };
+    serde_json::from_slice(&json).or_fail(Exit::Data, doing)
 }
 
 pub(super) fn remove_if_there(path: &Path) -> Result<()> {

@@ -1,12 +1,12 @@
 //! Counts the rows that a ledger records as forgotten, without its key.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use jiff::Timestamp;
-use nexus_cli::failure::{OrFailIo, Result};
-use nexus_fs::files;
+use nexus_cli::failure::Result;
 use serde::Deserialize;
+
+use super::file::each_line;
 
 /// The fields of a line that record deleted rows.
 #[derive(Deserialize)]
@@ -26,19 +26,15 @@ struct Rows {
 /// # Errors
 /// I/O. A ledger that was never written counts as empty.
 pub fn rows_gone(path: &Path, until: Option<Timestamp>) -> Result<u64> {
-    let doing = || format!("reading the purge ledger {}", path.display());
-    let input = match files::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        other => BufReader::new(other.or_fail_io(doing)?),
-    };
     let mut rows: u64 = 0;
-    for line in input.split(b'\n') {
-        if let Ok(Gone { at, done: Some(done) }) = serde_json::from_slice(&line.or_fail_io(doing)?)
+    each_line(path, |line| {
+        if let Ok(Gone { at, done: Some(done) }) = serde_json::from_slice(line)
             && until.is_none_or(|until| at <= until)
         {
             rows = rows.saturating_add(done.rows);
         }
-    }
+        Ok(())
+    })?;
     Ok(rows)
 }
 

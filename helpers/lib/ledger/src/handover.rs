@@ -89,10 +89,8 @@ pub fn prepare(files: &Files, new: &NewDatabase, draft: &Draft) -> Result<()> {
 pub fn pending(path: &Path) -> Result<Option<NewDatabase>> {
     let note = note_path(path);
     let doing = || format!("reading {}", note.display());
-    match disk::read(&note) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        other => serde_json::from_slice(&other.or_fail_io(doing)?).or_fail(Exit::Data, doing).map(Some),
-    }
+    let Some(json) = disk::read(&note).if_there(doing)? else { return Ok(None) };
+    serde_json::from_slice(&json).or_fail(Exit::Data, doing).map(Some)
 }
 
 /// Carries out the noted handover: replaces the ledger, then the keys, then removes the note. After
@@ -124,11 +122,10 @@ fn put_ledger(files: &Files, lock: Lock) -> Result<Lock> {
 
 fn put_keys(files: &Files) -> Result<()> {
     let doing = || format!("writing credential {}", files.credential.display());
-    match disk::rename(&files.next_keys(), &files.credential) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        other => other.or_fail_io(doing)?,
+    match disk::rename(&files.next_keys(), &files.credential).if_there(doing)? {
+        None => Ok(()),
+        Some(()) => sync_directory(files.credential.parent().unwrap_or(Path::new("/"))),
     }
-    sync_directory(files.credential.parent().unwrap_or(Path::new("/")))
 }
 
 /// Drops the noted handover: the database is not in place.

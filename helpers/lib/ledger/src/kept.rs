@@ -73,12 +73,8 @@ pub fn find(files: &Files, database: &str) -> Result<Option<Draft>> {
 pub fn all(files: &Files) -> Result<Vec<Kept>> {
     let directory = directory(files);
     let doing = || format!("reading {}", directory.display());
-    let entries = match fs::read_dir(&directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.or_fail_io(doing)?,
-    };
     let mut kept = Vec::new();
-    for entry in entries {
+    for entry in fs::read_dir(&directory).if_there(doing)?.into_iter().flatten() {
         let file = entry.or_fail_io(doing)?.path();
         if file.extension().is_some_and(|extension| extension == "json") {
             let json = disk::read(&file).or_fail_io(doing)?;

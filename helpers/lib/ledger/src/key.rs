@@ -97,11 +97,8 @@ impl Keys {
     /// Reads the keys of a file beside the credential; `None` if that file does not exist.
     pub(super) fn read_from(path: &Path) -> Result<Option<Self>> {
         let doing = || format!("reading {}", path.display());
-        let text = match files::read_to_string(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => SecretString::from(other.or_fail_io(doing)?),
-        };
-        Self::parse(text.expose_secret())
+        let Some(text) = files::read_to_string(path).if_there(doing)? else { return Ok(None) };
+        Self::parse(SecretString::from(text).expose_secret())
             .map(Some)
             .map_err(|why| Failure::new(Exit::Data, doing()).because(why))
     }

@@ -26,7 +26,7 @@ pub use asked::{Hourly, asked_by, asked_within_the_hour};
 pub use chain::{Broken, Head, Ledger, Line};
 pub use draft::Draft;
 pub use entry::{Decision, Done, Entry, Forget, Hashed, Hashes, Rows, TableColumns, Types, What};
-pub use file::{LedgerFile, carry_out_alone, read, read_text};
+pub use file::{LedgerFile, carry_out_alone, each_line, read, read_text};
 pub use gone::rows_gone;
 pub use key::{Key, KeyId, Keys};
 pub use merge::{Merged, OfSet, Side, foreign, merge, outstanding};

@@ -3,7 +3,7 @@
 pub mod systemd;
 
 use std::fmt;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -143,12 +143,8 @@ pub fn read(path: &Path) -> Result<Vec<Problem>> {
     let again = |failure: Failure| {
         failure.advise("Restart nexus-health, which writes it again: systemctl restart nexus-health")
     };
-    let text = match text_of(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(Failure::new(Exit::Unavailable, doing()).because("it does not exist"))
-        }
-        other => other.or_fail_io(doing),
-    };
+    let missing = || Failure::new(Exit::Unavailable, doing()).because("it does not exist");
+    let text = text_of(path).if_there(doing).and_then(|text| text.ok_or_else(missing));
     let list: List =
         serde_json::from_slice(&text.map_err(again)?).or_fail(Exit::Data, doing).map_err(again)?;
     if list.version == VERSION {

@@ -1,7 +1,6 @@
 //! The webhook: one POST to a URL that is itself a secret, so no error, log line or argument shows it.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,10 +102,7 @@ fn url() -> Result<String> {
             .because(why)
             .advise("Write the URL into /etc/nexus/credentials/alert_webhook, readable by root only, or empty NEXUS_ALERT_WEBHOOK_FORMAT")
     };
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(unset("it does not exist")),
-        other => other.or_fail_io(doing)?,
-    };
+    let text = fs::read_to_string(&path).if_there(doing)?.ok_or_else(|| unset("it does not exist"))?;
     let url = text.trim();
     match url {
         // Without the file the unit provides "none" (SetCredential=).

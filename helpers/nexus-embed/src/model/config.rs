@@ -125,10 +125,8 @@ impl Description {
 
 /// Parses a file, or returns `None` if it does not exist.
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        other => other.or_fail_io(|| format!("opening {}", path.display()))?,
-    };
+    let opened = File::open(path).if_there(|| format!("opening {}", path.display()))?;
+    let Some(file) = opened else { return Ok(None) };
     let mut text = String::new();
     file.take(LONGEST).read_to_string(&mut text).or_fail_io(|| format!("reading {}", path.display()))?;
     serde_json::from_str(&text).map(Some).or_fail(Exit::Data, || format!("reading {}", path.display()))

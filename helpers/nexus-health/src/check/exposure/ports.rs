@@ -2,7 +2,6 @@
 //! writes the kernel's list into a file.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -55,16 +54,11 @@ impl Listener {
 pub(crate) fn note(path: &Path) -> Result<()> {
     let mut lines = String::new();
     for list in LISTS {
-        match fs::read_to_string(list) {
-            // A kernel without IPv6 has no such list.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            text => {
-                let text = text.or_fail_io(|| format!("reading {list}"))?;
-                for Listener { address, user } in listening(&text) {
-                    let user = user.map(|id| format!(" {id}")).unwrap_or_default();
-                    lines.push_str(&format!("{address}{user}\n"));
-                }
-            }
+        // A kernel without IPv6 has no such list.
+        let text = fs::read_to_string(list).if_there(|| format!("reading {list}"))?.unwrap_or_default();
+        for Listener { address, user } in listening(&text) {
+            let user = user.map(|id| format!(" {id}")).unwrap_or_default();
+            lines.push_str(&format!("{address}{user}\n"));
         }
     }
     file::replace(path, lines.as_bytes())
