@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_fs::files;
-use nexus_fs::new_file::{NewFile, sync_directory};
+use nexus_fs::new_file::{self, sync_directory};
 use serde::{Deserialize, Serialize};
 
 use crate::name::{self, HIGHEST, SetName};
@@ -87,11 +86,7 @@ impl Remembered {
 pub(super) fn replace_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let new = path.with_extension("new");
     let doing = || format!("writing {}", path.display());
-    files::remove_if_there(&new).or_fail_io(doing)?;
-    let mut file = NewFile::create(&new)?;
-    let json = serde_json::to_vec(value).or_fail(Exit::Software, doing)?;
-    file.write_all(&json).or_fail_io(doing)?;
-    file.finish()?;
+    new_file::write(&new, &serde_json::to_vec(value).or_fail(Exit::Software, doing)?)?;
     files::rename(&new, path).or_fail_io(doing)
 }
 

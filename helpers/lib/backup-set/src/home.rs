@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use nexus_cli::command_line;
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_fs::files;
 use nexus_fs::lock::Lock;
-use nexus_fs::new_file::{NewFile, sync_directory};
+use nexus_fs::new_file::{self, sync_directory};
 use serde::{Deserialize, Serialize};
 
 use crate::directory::{BackupDirectory, replace_json};
@@ -198,10 +198,7 @@ fn make_identity(directory: &Path) -> Result<String> {
     fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).or_fail_io(doing)?;
     let id = format!("{:032x}", u128::from_be_bytes(random));
     // A killed run may have left an empty file.
-    files::remove_if_there(&path).or_fail_io(doing)?;
-    let mut file = NewFile::create(&path)?;
-    writeln!(file, "{id}").or_fail_io(doing)?;
-    file.finish()?;
+    new_file::write(&path, format!("{id}\n").as_bytes())?;
     sync_directory(directory)?;
     Ok(id)
 }

@@ -85,6 +85,18 @@ impl Write for NewFile {
     }
 }
 
+/// Writes `bytes` to a new file, in place of one that a killed run has left there.
+///
+/// # Errors
+/// I/O.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let doing = || format!("writing {}", path.display());
+    files::remove_if_there(path).or_fail_io(doing)?;
+    let mut file = NewFile::create(path)?;
+    file.write_all(bytes).or_fail_io(doing)?;
+    file.finish().map(drop)
+}
+
 /// Syncs a directory's entries to disk.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_fs::files;
 use nexus_fs::lock::Lock;
-use nexus_fs::new_file::{NewFile, sync_directory};
+use nexus_fs::new_file::{self, sync_directory};
 
 use super::chain::{Head, Ledger, Line};
 use super::draft::Draft;
@@ -175,7 +175,7 @@ impl LedgerFile {
     /// I/O; the old ledger stays.
     pub fn replace(&mut self, text: &[u8], ledger: Ledger, keys: Keys) -> Result<()> {
         let new = self.path.with_extension("new");
-        write_whole(&new, text)?;
+        new_file::write(&new, text)?;
         // Both heads, until it is certain which ledger is in place.
         self.write_heads(&[self.ledger.head(), ledger.head()])?;
         self.rename_synced(&new, &self.path)?;
@@ -189,7 +189,7 @@ impl LedgerFile {
         let doing = || format!("writing {}", path.display());
         let json = serde_json::to_vec(&heads).or_fail(Exit::Software, doing)?;
         let new = path.with_extension("head.new");
-        write_whole(&new, &json)?;
+        new_file::write(&new, &json)?;
         self.rename_synced(&new, &path)
     }
 
@@ -213,13 +213,6 @@ pub fn read_text(path: &Path, keys: Keys) -> Result<Draft> {
     let ledger = Ledger::parse(&*text, &keys)
         .map_err(|broken| Failure::new(Exit::Data, doing()).because(broken.to_string()))?;
     Ok(Draft::of(text, ledger, keys))
-}
-
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    remove_if_there(path)?;
-    let mut file = NewFile::create(path)?;
-    file.write_all(bytes).or_fail_io(|| format!("writing {}", path.display()))?;
-    file.finish().map(|_| ())
 }
 
 /// Returns the path of `purge-ledger.head`.

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_fs::files as disk;
 use nexus_fs::lock::Lock;
-use nexus_fs::new_file::sync_directory;
+use nexus_fs::new_file::{self, sync_directory};
 use serde::{Deserialize, Serialize};
 
 use super::draft::Draft;
-use super::file::{LedgerFile, read_text, remove_if_there, write_whole};
+use super::file::{LedgerFile, read_text, remove_if_there};
 use super::key::Keys;
 
 /// The database that takes over, with its ledger.
@@ -70,13 +70,13 @@ impl Files {
 /// # Errors
 /// I/O; no note is then written.
 pub fn prepare(files: &Files, new: &NewDatabase, draft: &Draft) -> Result<()> {
-    write_whole(&files.next(), draft.text())?;
+    new_file::write(&files.next(), draft.text())?;
     draft.keys().write_to(&files.next_keys())?;
     let note = note_path(&files.ledger);
     let doing = || format!("writing {}", note.display());
     let json = serde_json::to_vec(new).or_fail(Exit::Software, doing)?;
     let unfinished = note.with_extension("handover.new");
-    write_whole(&unfinished, &json)?;
+    new_file::write(&unfinished, &json)?;
     sync_directory(files.directory())?;
     disk::rename(&unfinished, &note).or_fail_io(doing)?;
     sync_directory(files.directory())

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_digest::Digest;
 use nexus_fs::files as disk;
-use nexus_fs::new_file::sync_directory;
+use nexus_fs::new_file::{self, sync_directory};
 use serde::{Deserialize, Serialize};
 
 use super::chain::Line;
 use super::draft::Draft;
-use super::file::{read_text, remove_if_there, write_whole};
+use super::file::{read_text, remove_if_there};
 use super::handover::Files;
 use super::key::Keys;
 
@@ -39,12 +39,12 @@ pub fn keep(files: &Files, kept: &Kept, draft: &Draft) -> Result<()> {
     }
     let stem = stem(files, &kept.database);
     draft.keys().write_to(&keys_path(files, &kept.database))?;
-    write_whole(&stem.with_extension("jsonl"), draft.text())?;
+    new_file::write(&stem.with_extension("jsonl"), draft.text())?;
     let json =
         serde_json::to_vec(kept).or_fail(Exit::Software, || "writing the metadata of a kept ledger")?;
     // Written last and atomically: the other files are complete then.
     let new = directory.join("new");
-    write_whole(&new, &json)?;
+    new_file::write(&new, &json)?;
     disk::rename(&new, &stem.with_extension("json")).or_fail_io(|| format!("writing {}", stem.display()))?;
     sync_directory(&directory)
 }

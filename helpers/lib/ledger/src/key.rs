@@ -2,7 +2,6 @@
 //! matched.
 
 use std::fmt;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,7 +9,7 @@ use nexus_cli::credentials;
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_digest::Digest;
 use nexus_fs::files;
-use nexus_fs::new_file::{NewFile, sync_directory};
+use nexus_fs::new_file::{self, sync_directory};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -105,11 +104,7 @@ impl Keys {
 
     /// Writes the keys to a file beside the credential.
     pub(super) fn write_to(&self, path: &Path) -> Result<()> {
-        let doing = || format!("writing {}", path.display());
-        files::remove_if_there(path).or_fail_io(doing)?;
-        let mut file = NewFile::create(path)?;
-        file.write_all(self.to_text().expose_secret().as_bytes()).or_fail_io(doing)?;
-        file.finish()?;
+        new_file::write(path, self.to_text().expose_secret().as_bytes())?;
         sync_directory(path.parent().unwrap_or(Path::new("/")))
     }
 
