@@ -9,12 +9,13 @@ use nexus_backup_set::keys;
 use nexus_backup_set::manifest::{BareNames, LeftOut};
 use nexus_backup_set::name::SetName;
 use nexus_backup_set::size::Size;
-use nexus_cli::failure::{Exit, OrFail, Result};
+use nexus_cli::failure::Result;
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
 use nexus_docker_client::client::Client;
 use nexus_fs::lock::Lock;
 use nexus_ledger::rows_gone;
+use nexus_postgres::blocking::runtime;
 use nexus_postgres::server::Server;
 use serde::Serialize;
 
@@ -148,13 +149,6 @@ fn attempt(
 fn docker_client(args: &Args, stop: &Stop) -> Client {
     let stop = stop.clone();
     Client::at(&args.docker_socket).checking(move || stop.check())
-}
-
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_fail(Exit::Software, || "starting the runtime")
 }
 
 /// Opens the backup directory. Refuses one that sets were not written to, unless the owner accepts a new one.

@@ -6,11 +6,12 @@ use nexus_backup_set::keys;
 use nexus_backup_set::rotation::RotationDecision;
 use nexus_cli::failure::Result;
 use nexus_cli::progress::human_bytes;
+use nexus_postgres::blocking::runtime;
 use nexus_postgres::server::Server;
 use serde::Serialize;
 
 use crate::args::Args;
-use crate::job::{self, runtime};
+use crate::job;
 use crate::redis::{self, Part};
 use crate::rotation;
 use crate::snapshot::Snapshot;

@@ -10,6 +10,7 @@ use nexus_cli::confirm::confirm;
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
+use nexus_postgres::blocking::runtime;
 
 use crate::api::client::Client;
 use crate::args::Boot;
@@ -92,11 +93,7 @@ fn until(began: Instant, what: &str, condition: impl Fn() -> Result<bool>) -> Re
 
 /// Whether the API reports that it reaches both servers.
 fn is_well() -> Result<bool> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_fail(Exit::Software, || "starting the runtime")?;
-    let health = runtime.block_on(async { Client::new(Path::new(API), "bench").get("/health").await });
+    let health = runtime()?.block_on(async { Client::new(Path::new(API), "bench").get("/health").await });
     Ok(health.is_ok_and(|health| health["database"] == "connected" && health["redis"] == "connected"))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use nexus_cli::stop::Stop;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, NoTls, Row};
 
@@ -23,6 +23,14 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 /// How long to wait for a cancelled statement to end: a server that hangs must not delay the job.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Returns a runtime for synchronous code.
+///
+/// # Errors
+/// Software (70).
+pub fn runtime() -> Result<Runtime> {
+    Builder::new_current_thread().enable_all().build().or_fail(Exit::Software, || "starting the runtime")
+}
+
 /// A session on the server.
 pub struct Control {
     runtime: Runtime,
@@ -36,10 +44,7 @@ impl Control {
     /// # Errors
     /// Those of [`control::connect`].
     pub fn open(server: &Server, database: &str, stop: &Stop) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .or_fail(Exit::Software, || "starting the runtime")?;
+        let runtime = runtime()?;
         let client = runtime.block_on(control::connect(server, database, server.application))?;
         Ok(Self { runtime, client, stop: stop.clone() })
     }

@@ -11,9 +11,10 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_cli::failure::{Exit, OrFail, Result};
+use nexus_cli::failure::Result;
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
+use nexus_postgres::blocking::runtime;
 use tokio::runtime::Runtime;
 
 use crate::api::client::Client;
@@ -50,10 +51,7 @@ fn measure(args: &Api, stop: &Stop, progress: &Progress, report: &mut Report) ->
     let fixture = Fixture::filled(&args.server, &args.data, stop, report)?;
     let rounds = Rounds { number: 1, peers: false, only: None, directory: std::env::temp_dir() };
     let work = Work::new(&rounds, &fixture, stop)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_fail(Exit::Software, || "starting the runtime")?;
+    let runtime = runtime()?;
     let server = Server::start(&work, &runtime, stop)?;
     let maker = Maker::new(&args.data)?;
     let random = Random::new(args.data.seed ^ 0xA11);

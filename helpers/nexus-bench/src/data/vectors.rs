@@ -3,6 +3,7 @@
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use nexus_embed_client::client::{Client, DEFAULT_SOCKET};
 use nexus_embed_client::protocol::TextKind;
+use nexus_postgres::blocking::runtime;
 use tokio::runtime::Runtime;
 
 use crate::data::DIMENSIONS;
@@ -18,11 +19,7 @@ pub(crate) struct Embedder {
 impl Embedder {
     /// Creates a client of the service at its default socket.
     pub(crate) fn new() -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .or_fail(Exit::Software, || "starting the runtime")?;
-        Ok(Self { client: Client::new(DEFAULT_SOCKET), runtime, version: None })
+        Ok(Self { client: Client::new(DEFAULT_SOCKET), runtime: runtime()?, version: None })
     }
 
     /// Returns the vectors of `texts`, at most 64, and their version.

@@ -4,9 +4,10 @@ use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::text::printable;
 use nexus_embed_client::client::{Client, EmbedError};
 use nexus_embed_client::protocol::TextKind;
+use nexus_postgres::blocking::runtime;
 use serde::Serialize;
 
-use super::{Endpoints, open, runtime};
+use super::{Endpoints, open};
 
 /// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

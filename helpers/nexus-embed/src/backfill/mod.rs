@@ -12,10 +12,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nexus_cli::credentials;
-use nexus_cli::failure::{Exit, Failure, OrFail, Result};
+use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::stop::Stop;
 use nexus_embed_client::client::{Client, EmbedError};
 use nexus_embed_client::protocol::{Code, TextKind, Vectors};
+use nexus_postgres::blocking::runtime;
 use nexus_postgres::server::{Server, ServerSettings};
 use sd_notify::NotifyState;
 use serde::Serialize;
@@ -91,13 +92,6 @@ async fn open(endpoints: &Endpoints) -> Result<Store> {
     };
     let server = Server::with_password(&settings, credentials::read("nexus_embed_password")?);
     Store::open(&server, APPLICATION).await
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_fail(Exit::Software, || "starting the runtime")
 }
 
 /// Fills in the vectors that are due. After an error, the rest stays in the queue.

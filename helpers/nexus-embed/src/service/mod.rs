@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_cli::stop::Stop;
+use nexus_postgres::blocking::runtime;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
 use sd_notify::NotifyState;
 use tokio::net::UnixListener;
@@ -96,10 +97,7 @@ fn serve_connections(listener: StdListener, queue: &Arc<Queue>, idle: Duration, 
         memory: Semaphore::new(MOST_KIB),
         in_progress: AtomicUsize::new(0),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_fail(Exit::Software, || "starting the runtime")?;
+    let runtime = runtime()?;
     let outcome = runtime.block_on(accept(listener, Arc::new(shared), idle, stop));
     notify(&[NotifyState::Stopping]);
     // Ends the connections. A client that sends a request now connects again and starts the next
