@@ -111,7 +111,7 @@ fn attempt(
     server: &Server,
     began: Instant,
 ) -> Result<Unpublished> {
-    let docker = docker_client(args, stop);
+    let docker = Client::at(&args.docker_socket).stopping(stop);
     let tools =
         Tools::choose(server.clone(), &docker, args.pg_dump.as_deref(), args.pg_dumpall.as_deref(), stop)?;
     let redis = redis::inspect(args.redis, &args.redis_socket)?;
@@ -144,11 +144,6 @@ fn attempt(
         give_way,
     })?;
     Ok(Unpublished { name, staging, written, stored_bytes, forgotten })
-}
-
-fn docker_client(args: &Args, stop: &Stop) -> Client {
-    let stop = stop.clone();
-    Client::at(&args.docker_socket).checking(move || stop.check())
 }
 
 /// Opens the backup directory. Refuses one that sets were not written to, unless the owner accepts a new one.

@@ -3,10 +3,9 @@
 use nexus_backup_set::manifest::Manifest;
 use nexus_cli::failure::{Exit, OrFail, Result};
 use nexus_cli::stop::Stop;
-use nexus_docker_client::client::Lease;
+use nexus_docker_client::client::{Client, Lease};
 use nexus_docker_client::protocol::{Request, Scratch};
 use nexus_postgres::server::{Server, ServerSettings};
-use nexus_restoring::archive::client;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -38,7 +37,7 @@ impl Throwaway {
     ) -> Result<Self> {
         let request = Request::ScratchUp { memory_mib: resources::memory(args.memory)? };
         // Its own stop flag: when nexus-docker kills the server, the reason must arrive even though all else has failed by then.
-        let client = client(&args.docker_socket, &stop.of_one_try());
+        let client = Client::at(&args.docker_socket).stopping(&stop.of_one_try());
         let (lease, line) = client.lease(&request, &mut password_line(password).as_slice())?;
         let scratch = parse(&line)?;
         resources::require_disk(manifest, scratch.free)?;

@@ -3,12 +3,12 @@
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
+use nexus_cli::stop::Stop;
 
 use crate::feed::{AtEnd, Feed};
-use crate::output::{Check, SEE_JOURNAL};
+use crate::output::SEE_JOURNAL;
 use crate::protocol::{LONGEST_REQUEST, Request};
 
 pub use crate::lease::Lease;
@@ -27,20 +27,20 @@ const OUTPUT_LIMIT: usize = 64 << 10;
 #[derive(Clone)]
 pub struct Client {
     socket: PathBuf,
-    check: Check,
+    stop: Stop,
 }
 
 impl Client {
     /// Makes a client for `socket` without connecting to it.
     pub fn at(socket: &Path) -> Self {
-        Self { socket: socket.into(), check: Arc::new(|| Ok(())) }
+        Self { socket: socket.into(), stop: Stop::default() }
     }
 
-    /// Calls `check` whenever a request waits, at least four times a second, and ends the request
-    /// with its error. Jobs pass `Stop::check`.
+    /// Checks `stop` whenever a request waits, at least four times a second, and ends the request
+    /// with its error.
     #[must_use]
-    pub fn checking(mut self, check: impl Fn() -> Result<()> + Send + Sync + 'static) -> Self {
-        self.check = Arc::new(check);
+    pub fn stopping(mut self, stop: &Stop) -> Self {
+        self.stop = stop.clone();
         self
     }
 
@@ -128,7 +128,7 @@ impl Client {
         }
         let stream = UnixStream::connect(&self.socket).map_err(|error| self.not_connected(request, error))?;
         stream.set_nonblocking(true).or_fail_io(doing)?;
-        let mut output = CommandOutput::new(stream, doing(), Arc::clone(&self.check));
+        let mut output = CommandOutput::new(stream, doing(), self.stop.clone());
         Feed::new(&mut line.as_slice(), AtEnd::KeepOpen).send_all(&mut output)?;
         Ok(output)
     }

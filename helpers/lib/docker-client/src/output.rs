@@ -3,10 +3,10 @@
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Refusal, Result};
+use nexus_cli::stop::Stop;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
@@ -15,11 +15,7 @@ use crate::frame::{Frame, FrameReader, Stream, cut};
 /// The advice of failures whose remedy is unknown here.
 pub(crate) const SEE_JOURNAL: &str = "See: journalctl -u 'nexus-docker@*'";
 
-/// A function that is called at every wait and at least four times a second; its error ends the
-/// request.
-pub(crate) type Check = Arc<dyn Fn() -> Result<()> + Send + Sync>;
-
-/// The interval between two calls of the check, in milliseconds.
+/// The interval between two checks for a stop, in milliseconds.
 const CHECK_INTERVAL: u16 = 250;
 
 /// How long a command may run after it closed its input early.
@@ -36,7 +32,7 @@ const STDERR_LIMIT: usize = 8 << 10;
 pub struct CommandOutput {
     stream: UnixStream,
     doing: String,
-    check: Check,
+    stop: Stop,
     frames: FrameReader,
     state: State,
     stderr: Vec<u8>,
@@ -52,9 +48,9 @@ enum State {
 }
 
 impl CommandOutput {
-    pub(crate) fn new(stream: UnixStream, doing: String, check: Check) -> Self {
+    pub(crate) fn new(stream: UnixStream, doing: String, stop: Stop) -> Self {
         let frames = FrameReader::default();
-        Self { stream, doing, check, frames, state: State::Running, stderr: Vec::new(), deadline: None }
+        Self { stream, doing, stop, frames, state: State::Running, stderr: Vec::new(), deadline: None }
     }
 
     /// Returns the last 8 KiB of standard error so far: warnings, if the command succeeded.
@@ -84,10 +80,10 @@ impl CommandOutput {
         self.deadline.get_or_insert_with(|| Instant::now() + EXIT_TIMEOUT);
     }
 
-    /// Waits for one of `events`, calling the check in between.
+    /// Waits for one of `events`, checking for a stop in between.
     pub(crate) fn wait(&self, events: PollFlags) -> io::Result<PollFlags> {
         loop {
-            (self.check)().map_err(|failure| failure.while_doing(&self.doing))?;
+            self.stop.check().map_err(|failure| failure.while_doing(&self.doing))?;
             let mut fds = [PollFd::new(self.stream.as_fd(), events)];
             match nix::poll::poll(&mut fds, PollTimeout::from(CHECK_INTERVAL)) {
                 Ok(0) | Err(Errno::EINTR) if self.deadline.is_some_and(|at| Instant::now() > at) => {

@@ -2,12 +2,11 @@
 //! that versions match. For a server outside Compose, it is a command of the owner's.
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nexus_backup_set::{DATABASE, open};
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
 use nexus_cli::progress::Progress;
-use nexus_cli::stop::Stop;
 use nexus_docker_client::client::Client;
 use nexus_docker_client::protocol::{Request, Section};
 
@@ -67,7 +66,7 @@ pub fn restore(restoring: &Restoring<'_>, section: Section) -> Result<()> {
                 server: *server,
                 without_tablespaces: restoring.without_tablespaces,
             };
-            client(socket, restoring.stop).send(&request, &mut archive).map(|_| ())
+            Client::at(socket).stopping(restoring.stop).send(&request, &mut archive).map(|_| ())
         }
     }
 }
@@ -89,7 +88,7 @@ pub fn post_data_script(restoring: &Restoring<'_>) -> Result<String> {
         Tool::Command(command) => PgRestore::parse(command)?.script(&mut archive, restoring.stop)?,
         Tool::Docker { socket, server } => {
             let request = Request::PostDataScript { server: *server };
-            client(socket, restoring.stop).exchange(&request, &mut archive, LONGEST_SCRIPT)?
+            Client::at(socket).stopping(restoring.stop).exchange(&request, &mut archive, LONGEST_SCRIPT)?
         }
     };
     let script = String::from_utf8(script).or_fail(Exit::Data, doing)?;
@@ -99,12 +98,6 @@ pub fn post_data_script(restoring: &Restoring<'_>) -> Result<String> {
             .because("the script is truncated")
             .advise("Run it without --serve-early; then pg_restore restores all of it")),
     }
-}
-
-/// Returns a client of nexus-docker that checks for a stop.
-pub fn client(socket: &Path, stop: &Stop) -> Client {
-    let stop = stop.clone();
-    Client::at(socket).checking(move || stop.check())
 }
 
 /// A file of the set during reading. Damage is an I/O error that carries a [`Failure`].

@@ -5,9 +5,9 @@ use std::io::Read;
 use nexus_cli::credentials;
 use nexus_cli::failure::{Failure, Result};
 use nexus_cli::text::counted;
+use nexus_docker_client::client::Client;
 use nexus_docker_client::protocol::Request;
 use nexus_redis::copies;
-use nexus_restoring::archive::client;
 
 use crate::apply::Restore;
 use crate::apply::forget::Forgotten;
@@ -33,8 +33,8 @@ pub(crate) fn send(
     forgotten: &Forgotten,
 ) -> Result<String> {
     restore.making.progress.doing("restoring Redis");
-    let said =
-        client(&restore.args.docker_socket, restore.making.stop).send(&Request::RedisRestore {}, snapshot)?;
+    let docker = Client::at(&restore.args.docker_socket).stopping(restore.making.stop);
+    let said = docker.send(&Request::RedisRestore {}, snapshot)?;
     let prefixes = restore.args.redis_copies.prefixes();
     if let Some(forbidden) = forgotten.forbidden.as_ref().filter(|_| !prefixes.is_empty()) {
         let is_forbidden = |id: &str| forbidden.contains(id);

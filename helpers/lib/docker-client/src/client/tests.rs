@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -125,18 +124,15 @@ fn an_invalid_frame_is_an_error() {
 
 #[test]
 fn a_stop_ends_an_idle_request_with_its_own_failure() {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
+    let stop = Stop::default();
+    let flag = stop.clone();
     let (client, _dir, thread) = helper(move |mut input, _out| {
         thread::sleep(Duration::from_millis(100));
-        flag.store(true, Ordering::Relaxed);
+        flag.because_another_failed();
         assert_eq!(input.read(&mut [0]).unwrap(), 0, "the client hangs up");
     });
-    let client = client.checking(move || {
-        if stop.load(Ordering::Relaxed) { Err(Failure::new(Exit::TryLater, "stopped")) } else { Ok(()) }
-    });
     let begun = Instant::now();
-    let failure = client.ask(&DUMP()).unwrap().finish().unwrap_err();
+    let failure = client.stopping(&stop).ask(&DUMP()).unwrap().finish().unwrap_err();
     assert_eq!(failure.exit(), Exit::TryLater);
     assert!(begun.elapsed() < Duration::from_secs(2));
     thread.join().unwrap();
