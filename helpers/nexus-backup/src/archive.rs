@@ -71,7 +71,7 @@ impl Tools {
             "--encoding=UTF8".to_owned(),
             format!("--lock-wait-timeout={LOCK_WAIT}"),
             format!("--snapshot={}", snapshot.postgres.snapshot),
-            format!("--dbname=dbname={}", conninfo_value(database)),
+            format!("--dbname=dbname={}", quote::conninfo_value(database)),
         ];
         arguments.extend(
             tables
@@ -155,9 +155,4 @@ fn mark_conflict(failure: Failure) -> Failure {
     } else {
         failure
     }
-}
-
-/// Quotes a value for a conninfo string (libpq, "Keyword/Value Connection Strings").
-fn conninfo_value(value: &str) -> String {
-    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }

@@ -68,22 +68,11 @@ fn parse(statement: &[u8]) -> Option<(String, SequenceState)> {
 
 /// Parses an identifier, quoted or not. Returns it and the rest.
 fn identifier(text: &str) -> Option<(String, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find('.').unwrap_or(text.len());
-        return Some((text[..end].to_owned(), &text[end..]));
-    };
-    let mut name = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
-        if character == '"' {
-            if !quoted[at + 1..].starts_with('"') {
-                return Some((name, &quoted[at + 1..]));
-            }
-            characters.next();
-        }
-        name.push(character);
+    if text.starts_with('"') {
+        return quote::parse_identifier(text);
     }
-    None
+    let end = text.find('.').unwrap_or(text.len());
+    Some((text[..end].to_owned(), &text[end..]))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub fn parse_qualified(text: &str) -> Option<(String, String)> {
 }
 
 /// Parses the quoted name at the start of `text`. Returns it and the rest.
-fn parse_identifier(text: &str) -> Option<(String, &str)> {
+pub fn parse_identifier(text: &str) -> Option<(String, &str)> {
     let (mut name, mut rest) = (String::new(), text.strip_prefix('"')?);
     loop {
         let (before, after) = rest.split_once('"')?;
@@ -65,6 +65,11 @@ pub fn literal(text: &str) -> String {
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
+/// Quotes a value for a conninfo string (libpq, "Keyword/Value Connection Strings").
+pub fn conninfo_value(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -98,6 +103,11 @@ mod tests {
                 prop_assert_eq!(qualified(&schema, &name), text);
             }
         }
+    }
+
+    #[test]
+    fn a_database_name_cannot_inject_connection_options() {
+        assert_eq!(conninfo_value(r"a' host=x\"), r"'a\' host=x\\'");
     }
 
     #[test]
