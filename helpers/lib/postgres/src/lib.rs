@@ -5,6 +5,7 @@ pub mod blocking;
 pub mod control;
 pub mod failure;
 pub mod objects;
+pub mod pgvector;
 mod priority;
 pub mod quote;
 pub mod raw;

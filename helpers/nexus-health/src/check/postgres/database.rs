@@ -1,13 +1,12 @@
 //! Checks what changes slowly and costs more: size, dead rows, indexes, collations, pgvector, texts without a vector.
 
+use nexus_postgres::pgvector::is_safe;
+
 use super::session::{Session, SessionError};
 use super::{bytes_in_words, embedding, emptied, in_words, others, unbuilt};
 use crate::context::{Check, Context};
 use crate::finding::{Finding, Metric};
 use crate::report::{Liveness, Report};
-
-/// The first pgvector whose VACUUM does not damage an HNSW index under concurrent writes (pgvector#988, #993).
-const FIRST_SAFE: [u32; 3] = [0, 8, 4];
 
 /// Fewer dead rows than this do not count, however small the table.
 const LEAST_DEAD_ROWS: &str = "10000";
@@ -112,14 +111,6 @@ fn pgvector(version: Option<&str>) -> Finding {
             "Use a newer image (NEXUS_POSTGRES_IMAGE), then ALTER EXTENSION vector UPDATE and REINDEX the vector indexes",
         ),
     }
-}
-
-fn is_safe(version: &str) -> bool {
-    let number =
-        |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
-    let mut parts: Vec<u32> = version.split('.').map(number).collect();
-    parts.resize(3, 0);
-    parts.as_slice() >= FIRST_SAFE.as_slice()
 }
 
 fn size(session: &Session, report: &mut Report) -> Result<(), SessionError> {
