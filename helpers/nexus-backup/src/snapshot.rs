@@ -12,12 +12,12 @@ use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_postgres::failure::from_client;
 use nexus_postgres::objects::Objects;
 use nexus_postgres::server::Server;
-use nexus_postgres::{control, objects};
+use nexus_postgres::{control, objects, visibility};
 use tokio_postgres::{Client, Row};
 
 use crate::catalog::locks::{self, Refusal};
 use crate::catalog::tables::TablePlan;
-use crate::catalog::{bare_names, database, left_out, role, tables};
+use crate::catalog::{bare_names, database, left_out, tables};
 
 /// The application_name of this program's sessions.
 pub(crate) const APPLICATION: &str = "nexus-backup";
@@ -74,7 +74,7 @@ impl Snapshot {
     pub(crate) async fn open(server: &Server) -> Result<Self> {
         let database = &server.settings.database;
         let observer = control::connect(server, database, APPLICATION).await?;
-        role::require_full_visibility(&observer).await?;
+        visibility::require(&observer, "its dump could silently lack rows").await?;
         let client = control::connect(server, database, APPLICATION).await?;
         let failed = |e| from_client("opening the snapshot", &e);
         let facts = client.query_one(SERVER, &[]).await.map_err(failed)?;

@@ -15,6 +15,7 @@ use nexus_ledger::forgetting::{
 use nexus_ledger::{Decision, Keys, Line, TableColumns};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::server::Server;
+use nexus_postgres::visibility;
 
 use crate::args::{Args, YesNo};
 use crate::cleaning::{self, Method};
@@ -44,7 +45,7 @@ impl LiveTable {
     pub(crate) fn open(args: &Args, stop: &Stop) -> Result<Self> {
         let server = Server::from_settings(&args.server)?.named(APPLICATION);
         let control = session(&server, &args.server.database, stop)?;
-        preflight::require_visible_rows(&control)?;
+        visibility::require_blocking(&control, "so row-level security could hide rows")?;
         let columns = args.columns();
         let table = Table::find(&control, &columns, CodeOfOthers::Refused)?.ok_or_else(|| {
             Failure::new(Exit::Settings, format!("looking for table {}.{}", columns.schema, columns.table))

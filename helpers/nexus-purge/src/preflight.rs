@@ -1,4 +1,4 @@
-//! What a purge requires: the role sees every row, and VACUUM is safe for the table's indexes.
+//! What a purge requires: VACUUM is safe for the table's indexes.
 
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_ledger::forgetting::Table;
@@ -6,28 +6,6 @@ use nexus_postgres::blocking::Control;
 use nexus_postgres::pgvector::is_safe;
 
 use crate::args::{Args, YesNo};
-
-/// Refuses a role from which row-level security could hide rows, because those would not be forgotten.
-///
-/// # Errors
-/// Permission (77).
-pub(crate) fn require_visible_rows(control: &Control) -> Result<()> {
-    let doing = "checking that the role sees every row";
-    let row = control.row(
-        doing,
-        "SELECT rolname::text, rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user",
-        &[],
-    )?;
-    if row.get(1) {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::Permission, doing)
-        .because(format!(
-            "role {} is neither superuser nor BYPASSRLS, so row-level security could hide rows",
-            row.get::<_, String>(0)
-        ))
-        .advise("Set NEXUS_PG_USER to a superuser (postgres in the shipped stack)"))
-}
 
 /// Refuses a pgvector whose VACUUM can damage an HNSW index of the table.
 ///

@@ -14,3 +14,4 @@ pub mod server;
 pub mod session;
 pub mod stream;
 pub mod trusted;
+pub mod visibility;

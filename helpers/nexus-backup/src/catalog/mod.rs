@@ -5,5 +5,4 @@ pub(crate) mod binary_safety;
 pub(crate) mod database;
 pub(crate) mod left_out;
 pub(crate) mod locks;
-pub(crate) mod role;
 pub(crate) mod tables;
