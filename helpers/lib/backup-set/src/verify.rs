@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_cli::progress::{Progress, human_bytes};
+use nexus_cli::pump::pump;
 use nexus_cli::stop::Stop;
 use nexus_cli::text::{counted, printable};
 use nexus_digest::{Digest, Hasher};
@@ -170,22 +171,14 @@ impl Checked {
 
 /// Returns the digest and length of a regular file.
 fn digest(path: &Path, progress: &Progress, stop: &Stop) -> io::Result<(Digest, u64)> {
-    let mut file = files::open_plain(path)?;
-    let mut hasher = Hasher::default();
-    let mut buffer = vec![0; 256 << 10];
-    let mut bytes = 0;
-    loop {
-        if stop.is_set() {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok((hasher.finish(), bytes));
-        }
-        hasher.update(&buffer[..read]);
-        bytes += read as u64;
-        progress.advance(read as u64);
-    }
+    let (mut hasher, mut bytes) = (Hasher::default(), 0);
+    pump(&mut files::open_plain(path)?, 256 << 10, |piece| {
+        hasher.update(piece);
+        bytes += piece.len() as u64;
+        progress.advance(piece.len() as u64);
+        Ok(stop.check()?)
+    })?;
+    Ok((hasher.finish(), bytes))
 }
 
 /// Whether a reader of sets might open a file with this name.

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use nexus_backup_set::{REDIS, open};
 use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::pump::pump;
 use nexus_digest::Hasher;
 
 use crate::Restoring;
@@ -16,20 +17,15 @@ use crate::Restoring;
 pub fn check(restoring: &Restoring<'_>) -> Result<Box<dyn Read + Send>> {
     let path = restoring.set.path.join(REDIS);
     let identities = restoring.unlock.identities()?;
-    let mut input = open::open(&path, &identities)?;
-    let mut hasher = Hasher::default();
-    let mut buffer = vec![0; 256 << 10];
-    let mut bytes = 0;
-    loop {
-        restoring.stop.check()?;
-        let read = input.read(&mut buffer).map_err(|cause| open::damaged(&path, cause))?;
-        if read == 0 {
-            break;
-        }
-        hasher.update(&buffer[..read]);
-        bytes += read as u64;
+    let (mut hasher, mut bytes) = (Hasher::default(), 0);
+    let read = pump(&mut open::open(&path, &identities)?, 256 << 10, |piece| {
+        hasher.update(piece);
+        bytes += piece.len() as u64;
         restoring.progress.advance(0);
-    }
+        Ok(restoring.stop.check()?)
+    });
+    restoring.stop.check()?;
+    read.map_err(|cause| open::damaged(&path, cause))?;
     let digest = hasher.finish();
     match &restoring.manifest.redis {
         Some(redis) if redis.sha256 == digest && redis.bytes == bytes => open::open(&path, &identities),
