@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use nexus_backup_set::manifest::SequenceState;
 use nexus_backup_set::{DATABASE, ROLES};
-use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::progress::Progress;
-use nexus_cli::pump::pump;
 use nexus_cli::stop::Stop;
 use nexus_docker_client::client::Client;
 use nexus_docker_client::protocol::{LOCK_WAIT, Request, TableName};
@@ -111,30 +110,17 @@ impl Tools {
         staging: &Staging,
         progress: &Progress,
         begins_with: &[u8],
-        mut inspect: impl FnMut(&[u8]),
+        inspect: impl FnMut(&[u8]),
     ) -> Result<Streamed> {
-        let doing = || format!("dumping into {file}");
+        let doing = format!("dumping into {file}");
         let mut output = tool.start(request, arguments, &self.server, &self.stop)?;
-        let mut head = Vec::new();
-        let ((), streamed) = pipeline::run(staging.create_encrypted(file)?, file, |intake| {
-            let streamed = pump(&mut output, 256 << 10, |piece| {
-                let missing = begins_with.len().saturating_sub(head.len()).min(piece.len());
-                head.extend_from_slice(&piece[..missing]);
-                progress.advance(piece.len() as u64);
-                inspect(piece);
-                Ok(intake.take(piece)?)
-            });
-            streamed.or_fail_io(doing).map_err(mark_conflict)
-        })?;
-        if head != begins_with {
-            // A tool that exits with 0 after an empty or unknown output must not pass for a backup.
-            return Err(Failure::new(Exit::Unavailable, doing())
+        let streamed = pipeline::store(&mut output, begins_with, file, &doing, staging, progress, inspect);
+        // A tool that exits with 0 after an empty or unknown output must not pass for a backup.
+        streamed.map_err(mark_conflict)?.ok_or_else(|| {
+            Failure::new(Exit::Unavailable, doing)
                 .because("the tool succeeded, but its output is not in the expected format")
-                .advise(
-                    "See which command runs as pg_dump: NEXUS_PG_DUMP, or journalctl -u 'nexus-docker@*'",
-                ));
-        }
-        Ok(streamed)
+                .advise("See which command runs as pg_dump: NEXUS_PG_DUMP, or journalctl -u 'nexus-docker@*'")
+        })
     }
 }
 

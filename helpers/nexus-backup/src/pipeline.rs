@@ -1,14 +1,18 @@
 //! The pipeline of a file: one thread reads and hashes, another compresses, encrypts and writes, so that both cores of a
 //! small machine work. The queue between them is bounded, and so is the memory.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use nexus_backup_set::encrypt::EncryptedWriter;
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_cli::progress::Progress;
+use nexus_cli::pump::pump;
 use nexus_digest::{Digest, Hasher};
 use nexus_fs::new_file::Stored;
+
+use crate::staging::Staging;
 
 /// Size of a chunk, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -57,6 +61,34 @@ impl Intake {
         let full = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
         self.to_writer.send(full).map_err(|_| Failure::new(Exit::Io, "the writer has stopped"))
     }
+}
+
+/// Writes `input` to `file` of the set, and passes each piece to `inspect`. Returns `None` if the
+/// input does not begin with `magic`.
+///
+/// # Errors
+/// The writer's failure if it failed, else the reader's, while `doing`.
+pub(crate) fn store(
+    input: &mut impl Read,
+    magic: &[u8],
+    file: &str,
+    doing: &str,
+    staging: &Staging,
+    progress: &Progress,
+    mut inspect: impl FnMut(&[u8]),
+) -> Result<Option<Streamed>> {
+    let mut head = Vec::new();
+    let ((), streamed) = run(staging.create_encrypted(file)?, file, |intake| {
+        let pumped = pump(input, CHUNK, |piece| {
+            let missing = magic.len().saturating_sub(head.len()).min(piece.len());
+            head.extend_from_slice(&piece[..missing]);
+            progress.advance(piece.len() as u64);
+            inspect(piece);
+            Ok(intake.take(piece)?)
+        });
+        pumped.or_fail_io(|| doing)
+    })?;
+    Ok((head == magic).then_some(streamed))
 }
 
 /// Runs `read`, which feeds the intake, and writes those bytes to `file` in another thread.

@@ -1,12 +1,11 @@
 //! Redis in a set: decides whether to back it up, and takes the snapshot that Redis sends over its socket.
 
-use std::io::Read;
 use std::path::Path;
 
 use nexus_backup_set::REDIS;
 use nexus_backup_set::manifest::Redis;
 use nexus_cli::credentials;
-use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
+use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
 use nexus_fs::new_file::Stored;
@@ -21,9 +20,6 @@ pub(crate) use nexus_redis::facts::Facts;
 
 /// The first bytes of an RDB file.
 const MAGIC: &[u8] = b"REDIS";
-
-/// Size of the read buffer, in bytes.
-const BUFFER: usize = 256 << 10;
 
 /// Whether the set will have Redis's snapshot.
 pub(crate) enum Part {
@@ -68,24 +64,11 @@ pub(crate) fn back_up(
     let login = Login { user: None, password: credentials::read("redis_password")? };
     let doing = "taking Redis's snapshot";
     progress.doing(doing);
-    let mut head = Vec::new();
-    let ((), streamed) = pipeline::run(staging.create_encrypted(REDIS)?, REDIS, |intake| {
-        let mut snapshot = Snapshot::ask(socket, Some(&login), stop).map_err(with_advice)?;
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            let read = snapshot.read(&mut buffer).or_fail_io(|| doing).map_err(with_advice)?;
-            if read == 0 {
-                return Ok(());
-            }
-            let missing = MAGIC.len().saturating_sub(head.len()).min(read);
-            head.extend_from_slice(&buffer[..missing]);
-            progress.advance(read as u64);
-            intake.take(&buffer[..read])?;
-        }
-    })?;
-    if head != MAGIC {
-        return Err(Failure::new(Exit::Unavailable, doing).because("Redis did not send an RDB file"));
-    }
+    let mut snapshot = Snapshot::ask(socket, Some(&login), stop).map_err(with_advice)?;
+    let streamed = pipeline::store(&mut snapshot, MAGIC, REDIS, doing, staging, progress, |_| ());
+    let streamed = streamed
+        .map_err(with_advice)?
+        .ok_or_else(|| Failure::new(Exit::Unavailable, doing).because("Redis did not send an RDB file"))?;
     let redis = Redis {
         version: facts.version.clone(),
         keys: facts.keys.clone(),
