@@ -4,11 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use nexus_cli::failure::{Exit, Failure, Result};
-use redis::{Connection, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError};
+use nexus_cli::stop::Stop;
+use redis::{Connection, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError, RedisResult};
 use secrecy::{ExposeSecret, SecretString};
 
 /// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The number of keys per SCAN.
+const KEYS_AT_ONCE: usize = 1000;
 
 /// Connects to Redis at `socket` and logs in. `doing` begins the error.
 ///
@@ -39,8 +43,37 @@ pub fn failed(doing: &str, error: RedisError) -> Failure {
     )
 }
 
+/// Passes the keys that begin with `prefix` to `each`, about a thousand at a time. `doing` begins
+/// the error.
+///
+/// # Errors
+/// TryLater (75) when stopped; those of Redis and of `each`.
+pub fn scan(
+    connection: &mut Connection,
+    prefix: &str,
+    doing: &str,
+    stop: &Stop,
+    mut each: impl FnMut(&mut Connection, &[Vec<u8>]) -> RedisResult<()>,
+) -> Result<()> {
+    let pattern = format!("{}*", escaped(prefix));
+    let mut scan_from = |cursor: u64| {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(KEYS_AT_ONCE);
+        let (next, keys): (u64, Vec<Vec<u8>>) = scan.query(connection)?;
+        each(connection, &keys).map(|()| next)
+    };
+    let mut cursor = 0;
+    loop {
+        stop.check()?;
+        cursor = scan_from(cursor).map_err(|error| failed(doing, error))?;
+        if cursor == 0 {
+            return Ok(());
+        }
+    }
+}
+
 /// Escapes a prefix for a pattern of SCAN, in which some characters are special.
-pub fn escaped(prefix: &str) -> String {
+fn escaped(prefix: &str) -> String {
     prefix.chars().flat_map(|c| if "*?[]\\^-".contains(c) { vec!['\\', c] } else { vec![c] }).collect()
 }
 

@@ -7,10 +7,7 @@ use nexus_cli::failure::Result;
 use nexus_cli::stop::Stop;
 use secrecy::SecretString;
 
-use crate::client::{connect, escaped, failed};
-
-/// The number of keys per SCAN.
-const AT_ONCE: usize = 1000;
+use crate::client::{connect, scan};
 
 /// Which keys are copies.
 #[derive(Args, Clone, Debug)]
@@ -51,18 +48,7 @@ pub fn forget(
     let mut connection = connect(socket, password, &doing)?;
     let mut gone = 0;
     for prefix in prefixes {
-        let pattern = format!("{}*", escaped(prefix));
-        let mut cursor = 0_u64;
-        loop {
-            stop.check()?;
-            let (next, keys): (u64, Vec<Vec<u8>>) = ::redis::cmd("SCAN")
-                .arg(cursor)
-                .arg("MATCH")
-                .arg(&pattern)
-                .arg("COUNT")
-                .arg(AT_ONCE)
-                .query(&mut connection)
-                .map_err(|error| failed(&doing, error))?;
+        scan(&mut connection, prefix, &doing, stop, |connection, keys| {
             let forbidden: Vec<&Vec<u8>> = keys
                 .iter()
                 .filter(|key| {
@@ -71,17 +57,10 @@ pub fn forget(
                 })
                 .collect();
             if !forbidden.is_empty() {
-                let unlink: u64 = ::redis::cmd("UNLINK")
-                    .arg(&forbidden)
-                    .query(&mut connection)
-                    .map_err(|error| failed(&doing, error))?;
-                gone += unlink;
+                gone += ::redis::cmd("UNLINK").arg(&forbidden).query::<u64>(connection)?;
             }
-            cursor = next;
-            if cursor == 0 {
-                break;
-            }
-        }
+            Ok(())
+        })?;
     }
     Ok(gone)
 }

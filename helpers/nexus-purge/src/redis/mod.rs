@@ -8,12 +8,9 @@ use nexus_cli::credentials;
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
-use nexus_redis::client::{connect, escaped, failed};
+use nexus_redis::client::{connect, failed, scan};
 
 use crate::rules::KeyRules;
-
-/// The keys of one SCAN.
-const SCAN_COUNT: usize = 1000;
 
 /// The time between two checks whether Redis has rewritten its file.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -54,33 +51,17 @@ impl Redis {
     pub(crate) fn set_ttls(&mut self, rules: &KeyRules, progress: &Progress, stop: &Stop) -> Result<u64> {
         let mut count = 0;
         for rule in &rules.0 {
-            let pattern = format!("{}*", escaped(&rule.prefix));
-            let mut cursor = 0_u64;
-            loop {
-                stop.check()?;
+            scan(&mut self.connection, &rule.prefix, &self.doing, stop, |connection, keys| {
                 progress.advance(0);
-                let (next, keys): (u64, Vec<Vec<u8>>) = redis::cmd("SCAN")
-                    .arg(cursor)
-                    .arg("MATCH")
-                    .arg(&pattern)
-                    .arg("COUNT")
-                    .arg(SCAN_COUNT)
-                    .query(&mut self.connection)
-                    .map_err(|error| failed(&self.doing, error))?;
                 let mut expire = redis::pipe();
-                for key in &keys {
+                for key in keys {
                     expire.cmd("EXPIRE").arg(key).arg(rule.ttl.as_secs()).arg("NX");
                 }
                 if !keys.is_empty() {
-                    let set: Vec<u64> =
-                        expire.query(&mut self.connection).map_err(|error| failed(&self.doing, error))?;
-                    count += set.iter().sum::<u64>();
+                    count += expire.query::<Vec<u64>>(connection)?.iter().sum::<u64>();
                 }
-                cursor = next;
-                if cursor == 0 {
-                    break;
-                }
-            }
+                Ok(())
+            })?;
         }
         Ok(count)
     }
