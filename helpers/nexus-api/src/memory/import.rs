@@ -1,12 +1,11 @@
 //! Imports the export of this or another agent.
 
-use pgvector::Vector;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::input::episode::ExportedEpisode;
 use crate::memory::error::DbError;
+use crate::memory::insert::Prepared;
 use crate::memory::pipeline::Step;
 use crate::memory::pool::Database;
 
@@ -45,30 +44,14 @@ impl Database {
         episodes: &[ExportedEpisode],
         ids: &[Uuid],
     ) -> Result<Vec<Uuid>, DbError> {
-        let vectors: Vec<Option<Vector>> = episodes
-            .iter()
-            .map(|one| one.episode.embedding.as_ref().map(|given| Vector::from(given.vector.clone())))
-            .collect();
-        let versions: Vec<Option<&str>> = episodes
-            .iter()
-            .map(|one| one.episode.embedding.as_ref().map(|given| given.version.as_str()))
-            .collect();
-        let steps: Vec<Step<'_>> = (episodes.iter().zip(ids).zip(vectors.iter().zip(&versions)))
-            .map(|((one, id), (vector, version))| {
-                let ExportedEpisode { at, episode, .. } = one;
-                Step::new(
-                    INSERT,
-                    vec![
-                        &episode.content,
-                        &episode.importance,
-                        &episode.tags,
-                        &episode.metadata as &Value,
-                        vector,
-                        version,
-                        at,
-                        id,
-                    ],
-                )
+        let prepared: Vec<Prepared<'_>> =
+            episodes.iter().zip(ids).map(|(one, id)| Prepared::of(&one.episode, *id)).collect();
+        let steps: Vec<Step<'_>> = (prepared.iter().zip(episodes))
+            .map(|(one, episode)| {
+                let mut values = one.values();
+                values.push(&episode.at);
+                values.push(&one.id);
+                Step::new(INSERT, values)
             })
             .collect();
         let rows = self.write(agent, &steps).await?;

@@ -43,15 +43,15 @@ pub(crate) struct Stored {
 pub(crate) struct KeyUsed;
 
 /// The values of one insert. Its statement borrows them.
-struct Prepared<'a> {
+pub(super) struct Prepared<'a> {
     episode: &'a NewEpisode,
     vector: Option<Vector>,
     version: Option<&'a str>,
-    id: Uuid,
+    pub(super) id: Uuid,
 }
 
 impl<'a> Prepared<'a> {
-    fn of(episode: &'a NewEpisode, id: Uuid) -> Self {
+    pub(super) fn of(episode: &'a NewEpisode, id: Uuid) -> Self {
         Self {
             episode,
             vector: episode.embedding.as_ref().map(|embedding| Vector::from(embedding.vector.clone())),
@@ -60,7 +60,7 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    fn values(&self) -> Vec<crate::memory::pipeline::Value<'_>> {
+    pub(super) fn values(&self) -> Vec<crate::memory::pipeline::Value<'_>> {
         let NewEpisode { content, importance, tags, metadata, .. } = self.episode;
         vec![content, importance, tags, metadata as &Value, &self.vector, &self.version]
     }
