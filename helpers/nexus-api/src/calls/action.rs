@@ -2,23 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::calls::reply::Reply;
 use crate::error::ApiError;
 use crate::http::agent::Agent;
-use crate::http::body;
+use crate::http::body::Read;
 use crate::input::episode::{Embedding, NewEpisode};
+use crate::input::json;
 use crate::memory::error::DbError;
 use crate::memory::idempotency::{Claim, LONGEST_KEY};
 use crate::memory::insert::Stored;
 use crate::metrics::Metrics;
-use crate::peer::Peer;
 use crate::time;
 
 /// The header that makes a retry safe.
@@ -28,12 +27,10 @@ const KEY: &str = "idempotency-key";
 pub(super) async fn action(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
-    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    body: Body,
+    read: Read,
 ) -> Reply {
-    let read = body::read(&app, peer, &headers, body).await?;
-    let mut episodes = [NewEpisode::from_action(read.json()?, app.args.content)?];
+    let mut episodes = [NewEpisode::from_action(json::parse(&read.bytes)?, app.args.content)?];
     let key = key(&headers)?;
     let stored = store(&app, &agent, &mut episodes, key.as_deref(), "/memory/action", &read.bytes).await?;
     let id = stored.ids.first().map(ToString::to_string);

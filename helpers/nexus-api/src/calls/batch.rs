@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -13,10 +12,10 @@ use crate::calls::action;
 use crate::calls::reply::Reply;
 use crate::error::ApiError;
 use crate::http::agent::Agent;
-use crate::http::body;
+use crate::http::body::Read;
 use crate::input::episode::NewEpisode;
 use crate::input::fields::{Fields, missing};
-use crate::peer::Peer;
+use crate::input::json;
 use crate::time;
 
 /// The most episodes of one batch.
@@ -26,12 +25,10 @@ const MOST: usize = 100;
 pub(super) async fn batch(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
-    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    body: Body,
+    read: Read,
 ) -> Reply {
-    let read = body::read(&app, peer, &headers, body).await?;
-    let mut episodes = episodes(read.json()?, app.args.content)?;
+    let mut episodes = episodes(json::parse(&read.bytes)?, app.args.content)?;
     let key = action::key(&headers)?;
     let stored =
         action::store(&app, &agent, &mut episodes, key.as_deref(), "/memory/batch", &read.bytes).await?;

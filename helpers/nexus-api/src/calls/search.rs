@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::{Extension, Json};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -13,21 +12,14 @@ use crate::cache::queries;
 use crate::calls::reply::Reply;
 use crate::error::ApiError;
 use crate::http::agent::Agent;
-use crate::http::body;
+use crate::http::body::Read;
 use crate::input::episode::Embedding;
 use crate::input::search::{Mode, Search};
-use crate::peer::Peer;
 use crate::{time, vectors};
 
 /// Searches by meaning, by words, or by both. If it could not search by meaning, `note` says why.
-pub(super) async fn search(
-    State(app): State<Arc<App>>,
-    Agent(agent): Agent,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Body,
-) -> Reply {
-    let search = Search::from_body(body::read(&app, peer, &headers, body).await?.json()?)?;
+pub(super) async fn search(State(app): State<Arc<App>>, Agent(agent): Agent, body: Read) -> Reply {
+    let search = Search::from_body(body.into_json()?)?;
     let (embedding, note) = match search.mode {
         Mode::Text => (None, None),
         _ => match embedding(&app, &agent, &search).await {

@@ -3,36 +3,31 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{Query, State};
-use axum::http::HeaderMap;
-use axum::{Extension, Json};
+use axum::Json;
+use axum::extract::{FromRequest, Query, Request, State};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::calls::reply::{Reply, redis_is_down};
 use crate::http::agent::Agent;
-use crate::http::body;
+use crate::http::body::Read;
 use crate::input::fields::tags;
 use crate::input::query::Parameters;
-use crate::peer::Peer;
 
 /// Adds an item. If the working memory is full, its oldest item leaves.
 pub(super) async fn add(
     State(app): State<Arc<App>>,
     Agent(agent): Agent,
     Query(parameters): Query<HashMap<String, String>>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Reply {
     let parameters = Parameters::new(parameters);
     let id = parameters.episode_id()?;
     let weight = parameters.attention_weight()?;
-    let read = body::read(&app, peer, &headers, body).await?;
+    let read = Read::from_request(request, &app).await?;
     // No body, or null: no tags.
-    let tags = match if read.bytes.is_empty() { Value::Null } else { read.json()? } {
+    let tags = match if read.bytes.is_empty() { Value::Null } else { read.into_json()? } {
         Value::Null => Vec::new(),
         list => tags(list).map_err(|error| error.within("body"))?,
     };

@@ -1,8 +1,10 @@
 //! Reads bodies of requests, with limits on time, on the size of each, and on the memory of all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
@@ -28,9 +30,19 @@ pub(crate) struct Read {
 }
 
 impl Read {
-    /// Parses the body as JSON.
-    pub(crate) fn json(&self) -> Result<Value, ApiError> {
+    /// Parses the body as JSON, and gives its memory back.
+    pub(crate) fn into_json(self) -> Result<Value, ApiError> {
         json::parse(&self.bytes)
+    }
+}
+
+impl FromRequest<Arc<App>> for Read {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        let peer = request.extensions().get::<Peer>().copied().ok_or_else(ApiError::internal)?;
+        let (parts, body) = request.into_parts();
+        read(app, peer, &parts.headers, body).await
     }
 }
 
@@ -39,7 +51,7 @@ impl Read {
 /// # Errors
 /// 413 if it is too long, 408 if it comes too slowly, 400 if it breaks off, 503 if this and
 /// other bodies of `peer` take more than its share of the memory.
-pub(crate) async fn read(app: &App, peer: Peer, headers: &HeaderMap, body: Body) -> Result<Read, ApiError> {
+async fn read(app: &App, peer: Peer, headers: &HeaderMap, body: Body) -> Result<Read, ApiError> {
     let end = Instant::now() + app.args.timeout;
     let most = app.args.body;
     let announced =
