@@ -1,12 +1,8 @@
 //! The output of nexus-backup on the command line: help, error messages, exit codes.
 
+use nexus_pages::golden;
+
 #[test]
 fn golden_files() {
-    let cases = trycmd::TestCases::new();
-    // Independent of this machine's settings and terminal width.
-    cases
-        .env("NEXUS_SETTINGS", "/nonexistent")
-        .env("NEXUS_CREDENTIALS", "/nonexistent")
-        .env("COLUMNS", "100");
-    cases.case("../../tests/cli/nexus-backup/*.toml");
+    golden::command_line("nexus-backup");
 }

@@ -1,13 +1,8 @@
 //! The command line of nexus-purge: help, errors, exit codes.
 
+use nexus_pages::golden;
+
 #[test]
 fn the_command_line_matches_its_golden_files() {
-    let cases = trycmd::TestCases::new();
-    // The result must not depend on the machine's settings or its terminal.
-    cases
-        .env("NEXUS_SETTINGS", "/nonexistent")
-        .env("NEXUS_CREDENTIALS", "/nonexistent")
-        .env("COLUMNS", "100");
-    cases.case("../../tests/cli/nexus-purge/*.toml");
-    cases.case("../../tests/cli/nexus-purge/*.trycmd");
+    golden::command_line("nexus-purge");
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use trycmd::TestCases;
+
 use crate::{Result, root};
 
 /// Compares `content` with the file `path`, relative to the repository's root. With `NEXUS_WRITE_PAGES=1`, writes it there.
@@ -31,4 +33,17 @@ pub fn check(path: &str, content: &str) -> Result {
         "{path} is out of date: its line {line} is {old:?} and should be {new:?}. \
          Update it: NEXUS_WRITE_PAGES=1 cargo test --release --workspace documented"
     ))
+}
+
+/// Returns test cases that depend neither on the machine's settings nor on its terminal.
+pub fn cases(credentials: &str) -> TestCases {
+    let cases = TestCases::new();
+    cases.env("NEXUS_SETTINGS", "/nonexistent").env("NEXUS_CREDENTIALS", credentials).env("COLUMNS", "100");
+    cases
+}
+
+/// Compares what the helper `name` prints on the command line with its files in `tests/cli`.
+pub fn command_line(name: &str) {
+    let files = root().join("tests/cli").join(name);
+    cases("/nonexistent").case(files.join("*.toml")).case(files.join("*.trycmd"));
 }
