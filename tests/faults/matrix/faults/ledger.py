@@ -3,8 +3,8 @@
 import os
 import shutil
 
-from faults.damage import emptied, flip, lines_of, missing, write_lines
-from jobs.purge import LEDGER
+from faults.damage import emptied, flip, line_missing, lines_of, missing, write_lines
+from jobs.deleting import LEDGER
 from world.machine import run
 from world.wrong import Wrong
 
@@ -49,13 +49,6 @@ def cut(path, _, rng):
     by = rng.randint(1, size - 1)
     os.truncate(path, size - by)
     return f"the last {by} of {size} bytes cut off, the last line having {last}", None
-
-
-def line_missing(path, _, rng):
-    lines = lines_of(path)
-    lines.pop(rng.randrange(len(lines)))
-    write_lines(path, lines)
-    return "a line is missing", None
 
 
 def lines_exchanged(path, _, rng):

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import time
 
 from jobs.job import Job
 from world.running import Running
@@ -42,9 +41,7 @@ class Alert(Job):
         self.undisturbed()
         os.rename(self.state, self.before)
         self.begin()
-        began = time.monotonic()
-        self.undisturbed()
-        self.duration = time.monotonic() - began
+        self.duration = self.timed()
 
     def find(self, problems):
         """Writes the list of nexus-health."""

@@ -36,9 +36,7 @@ class BackupAmid(Job):
             self.command += [f"--pg-dump={TOOLS}/pg_dump", f"--pg-dumpall={TOOLS}/pg_dumpall"]
         self.exported = exported_snapshots()
         self.begin()
-        began = time.monotonic()
-        self.undisturbed()
-        self.duration = time.monotonic() - began
+        self.duration = self.timed()
 
     def begin(self):
         for path in (self.sets_dir, self.path("proofs")):

@@ -1,16 +1,12 @@
 """nexus-purge forgets one episode on a request over its socket, with a ledger of earlier purges."""
 
 import json
-import os
 import shutil
 import sys
-import time
 
-from jobs.job import Job
+from jobs.deleting import LEDGER, Deleting
 from world.wrong import FalseSuccess, NotConverged, SetLost, Wrong
 
-DATABASE = "fault_forget"
-LEDGER = "ledger.jsonl"
 ID = "0d9c2f7a-5b1e-4f6a-9c3d-7e8f9a0b1c2d"
 
 STAYS = """
@@ -42,43 +38,22 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
-class Forget(Job):
+class Forget(Deleting):
     """The answer "forgotten" means that the episode is gone and in the ledger. After the next run all episodes in the ledger are gone."""
+
+    database, columns, fill, goes = "fault_forget", "id, at, kind, agent, text", STAYS, GOES
 
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
-        self.database, self.tables = DATABASE, ("episode",)
-        self.server.drop(DATABASE)
-        bench.fill(DATABASE, STAYS)
-        self.ledger, self.example = self.path("state"), self.path("example")
-        self.nightly = [
-            "nexus-purge", f"--pg-database={DATABASE}", f"--purge-ledger={self.ledger}/{LEDGER}", "--table=public.episode",
-            "--key-column=id", "--time-column=at", "--type-column=kind", "--agent-column=agent", "--redis-copies=fault:",
-            f"--backup-dir={self.path('none')}", f"--proofs-dir={self.path('none')}"]
+        self.nightly = [*self.purge, "--agent-column=agent"]
         self.command = [sys.executable, "-c", ASKING, *self.nightly, "--answer"]
-        self.stays = self.rows("stays")
-        for path in (self.ledger, self.path("none")):
-            os.mkdir(path, mode=0o700)
         self.duration = min(self.timed() for _ in range(3))
         self.night()
         shutil.copytree(self.ledger, self.example)
 
-    def rows(self, kind):
-        return self.server.sql(
-            f"SELECT count(*), md5(string_agg(ROW(id, at, kind, agent, text)::text, '' ORDER BY id)) FROM episode e WHERE kind = '{kind}'", DATABASE)[0]
-
-    def left(self):
-        return int(self.rows("goes").split("|")[0])
-
     def decisions(self):
         with open(f"{self.ledger}/{LEDGER}", encoding="utf-8") as lines:
             return sum('"decision"' in line and line.endswith("\n") for line in lines)
-
-    def timed(self):
-        self.server.sql(GOES, DATABASE)
-        began = time.monotonic()
-        self.undisturbed()
-        return time.monotonic() - began
 
     def night(self):
         done = self.start_other(self.nightly).end()
@@ -86,17 +61,12 @@ class Forget(Job):
             raise NotConverged(f"the nightly run exits with {done.exit}: {done.said.strip()}")
 
     def begin(self):
-        self.server.sql(GOES, DATABASE)
-        shutil.rmtree(self.ledger)
-        shutil.copytree(self.example, self.ledger)
+        super().begin()
         self.known = self.decisions()
-
-    def same_place(self):
-        return [f"--purge-ledger={self.ledger}/{LEDGER}"]
 
     def holds(self, outcome):
         # If the server died, our own session died too.
-        self.server.leave(DATABASE)
+        self.server.leave(self.database)
         if self.rows("stays") != self.stays:
             raise SetLost("rows that must stay are gone or changed")
         try:
@@ -124,6 +94,3 @@ class Forget(Job):
         shown = self.start_other([*self.nightly, "--ledger", "--json"]).end()
         if shown.exit != 0 or '"rows": null' in shown.answer:
             raise Wrong(f"the ledger is damaged, or has an open decision: {shown.exit} {shown.said}{shown.answer}")
-
-    def close(self):
-        self.server.leave(DATABASE)

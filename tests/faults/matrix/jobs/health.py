@@ -72,9 +72,7 @@ class Health(Job):
                         f"--alert-tested={self.path('tested.json')}"]
         os.makedirs(self.path("proofs"), mode=0o700)
         self.begin()
-        began = time.monotonic()
-        self.undisturbed()
-        self.duration = time.monotonic() - began
+        self.duration = self.timed()
 
     def begin(self):
         shutil.rmtree(self.home, ignore_errors=True)

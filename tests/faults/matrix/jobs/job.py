@@ -55,6 +55,12 @@ class Job:
             self.duration = (self.duration + time.monotonic() - began) / 2
         return done
 
+    def timed(self):
+        """Returns the seconds of an undisturbed run."""
+        began = time.monotonic()
+        self.undisturbed()
+        return time.monotonic() - began
+
     def same_place(self):
         """Returns options that make another job work in the same place."""
         return []

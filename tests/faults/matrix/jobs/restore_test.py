@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import time
 
 from jobs.job import Job
 from world import docker, sets
@@ -21,9 +20,7 @@ class RestoreTest(Job):
         self.proof = os.path.join(self.proofs, f"{os.path.basename(self.set).split('-')[0]}.json")
         self.command = ["nexus-restore-test", "latest", f"--backup-dir={bench.sets_dir}", f"--proofs-dir={self.proofs}"]
         self.begin()
-        began = time.monotonic()
-        self.undisturbed()
-        self.duration = time.monotonic() - began
+        self.duration = self.timed()
 
     def begin(self):
         """Removes all proofs."""
