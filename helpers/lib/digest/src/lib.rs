@@ -1,7 +1,6 @@
 //! SHA-256 digests, as lower-case hexadecimal text in manifests and checksum files.
 
 use std::fmt;
-use std::io::{self, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -44,24 +43,6 @@ impl Digest {
     /// Creates a digest from its bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
-    }
-
-    /// Reads `input` to its end and returns its digest and length.
-    pub fn of_stream(mut input: impl Read) -> io::Result<(Self, u64)> {
-        let mut hasher = Hasher::default();
-        let mut buffer = vec![0; 256 << 10];
-        let mut length = 0;
-        loop {
-            match input.read(&mut buffer) {
-                Ok(0) => return Ok((hasher.finish(), length)),
-                Ok(read) => {
-                    hasher.update(&buffer[..read]);
-                    length += read as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
     }
 }
 

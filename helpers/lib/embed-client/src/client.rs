@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use crate::protocol::{Code, EmbedReply, LONGEST_ANSWER, Malformed, Refusal, Request, TextKind, Vectors};
+use crate::protocol::{EmbedReply, LONGEST_ANSWER, Malformed, Refusal, Request, TextKind, Vectors};
 
 /// The path of the socket.
 pub const DEFAULT_SOCKET: &str = "/run/nexus/embed.sock";
@@ -34,17 +34,6 @@ pub enum EmbedError {
     Malformed(Malformed),
     /// The service refused, for this reason.
     Refused(Refusal),
-}
-
-impl EmbedError {
-    /// Whether the request itself is at fault, so that another try will not help.
-    pub fn is_of_the_request(&self) -> bool {
-        match self {
-            Self::Unsayable(_) => true,
-            Self::Refused(refusal) => refusal.code == Code::BadRequest,
-            Self::Unreachable(_) | Self::Malformed(_) => false,
-        }
-    }
 }
 
 impl fmt::Display for EmbedError {
