@@ -1,6 +1,5 @@
 //! Rotation: decides which sets are too old, and removes them.
 
-use std::path::Path;
 
 use nexus_backup_set::directory::{BackupDirectory, SetEntry};
 use nexus_backup_set::in_use;
@@ -130,15 +129,11 @@ pub(crate) fn accept_smaller(directory: &BackupDirectory) -> Result<SetName> {
 /// Removes the remains of killed runs. The caller holds the lock.
 pub(crate) fn sweep(directory: &BackupDirectory) -> Result<()> {
     for path in directory.leftovers()? {
-        remove(&path)?;
+        files::remove_directory(&path).or_fail_io(|| format!("removing {}", path.display()))?;
         log::info!(
             MESSAGE_ID = message_id::PARTIAL_SWEPT, NEXUS_JOB = "backup";
             "removed {}, left by a run that was killed", path.display()
         );
     }
     Ok(())
-}
-
-fn remove(path: &Path) -> Result<()> {
-    files::remove_directory(path).or_fail_io(|| format!("removing {}", path.display()))
 }

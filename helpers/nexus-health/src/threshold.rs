@@ -6,7 +6,7 @@ use crate::level::FindingLevel;
 
 /// The hysteresis: a value must be better than a threshold by this share of it before its level improves. So a value that
 /// oscillates by less changes its level once.
-const MARGIN: f64 = 0.05;
+pub(crate) const MARGIN: f64 = 0.05;
 
 /// The two thresholds of a value. If `warning` is above `critical`, less is worse, as with the days until a disk is full.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,12 +24,6 @@ impl Limits {
     /// Returns the level of `value` with hysteresis, for a value that was worse.
     pub(crate) fn level_on_the_way_back(self, value: f64) -> FindingLevel {
         self.moved(MARGIN).reached_by(value)
-    }
-
-    /// Returns the width of the hysteresis.
-    #[cfg(test)]
-    pub(crate) fn margin(self) -> f64 {
-        self.warning.abs().min(self.critical.abs()) * MARGIN
     }
 
     fn less_is_worse(self) -> bool {

@@ -100,7 +100,7 @@ impl Maker {
 
     fn action(&mut self) -> Value {
         // Without a vector if the API gets it from nexus-embed.
-        let Row { text, tags, vector, .. } = self.data.plain_row();
+        let Row { text, tags, vector, .. } = self.data.row();
         let mut action =
             json!({ "action_type": "bench", "action_details": { "content": text }, "tags": tags });
         if !self.by_model {

@@ -75,11 +75,6 @@ impl Maker {
         Ok(rows)
     }
 
-    /// Makes the next row, always with a vector of the mixture.
-    pub(crate) fn plain_row(&mut self) -> Row {
-        self.row()
-    }
-
     /// Makes the words of a query.
     pub(crate) fn words(&mut self) -> String {
         let topic = self.random.below(TOPICS);
@@ -94,7 +89,8 @@ impl Maker {
             .unwrap_or_else(|| MIXTURE.to_owned())
     }
 
-    fn row(&mut self) -> Row {
+    /// Makes the next row, always with a vector of the mixture.
+    pub(crate) fn row(&mut self) -> Row {
         let topic = self.random.below(TOPICS);
         let mut tags = vec!["bench"];
         if self.made.is_multiple_of(RARE) {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::finding::CALM;
-use crate::threshold::{Limits, Threshold};
+use crate::threshold::{Limits, MARGIN, Threshold};
 
 fn now() -> Timestamp {
     "2026-11-22T03:00:00Z".parse().unwrap()
@@ -108,7 +108,8 @@ proptest! {
         let critical = if is_falling { warning / apart } else { warning * apart };
         let limits = Limits { warning, critical };
         let threshold = if at_critical { critical } else { warning };
-        let values = noise.into_iter().map(|noise| value(threshold + noise * limits.margin(), limits));
+        let margin = warning.min(critical) * MARGIN;
+        let values = noise.into_iter().map(|noise| value(threshold + noise * margin, limits));
         let reported = changes(values);
         // Around the critical threshold the first value may be a warning.
         let most = if at_critical { 2 } else { 1 };
