@@ -36,17 +36,17 @@ impl ApiError {
     }
 
     /// 503: the request cannot be answered now.
-    pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message) }
     }
 
     /// 404: the agent has no such episode.
-    pub fn no_episode() -> Self {
+    pub(crate) fn no_episode() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such episode.")
     }
 
     /// 429: the client must wait for `wait`.
-    pub fn too_many(wait: Duration, message: &str) -> Self {
+    pub(crate) fn too_many(wait: Duration, message: &str) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let seconds = u32::try_from(seconds.max(1)).unwrap_or(u32::MAX);
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
@@ -54,7 +54,7 @@ impl ApiError {
     }
 
     /// 401: the request has no token, or a wrong one.
-    pub fn unauthorized() -> Self {
+    pub(crate) fn unauthorized() -> Self {
         let message = "The header Authorization: Bearer … must have the API's token.";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }

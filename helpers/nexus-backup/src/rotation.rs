@@ -1,6 +1,5 @@
 //! Rotation: decides which sets are too old, and removes them.
 
-
 use nexus_backup_set::directory::{BackupDirectory, SetEntry};
 use nexus_backup_set::in_use;
 use nexus_backup_set::name::SetName;

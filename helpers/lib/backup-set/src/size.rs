@@ -37,7 +37,7 @@ impl Size {
     }
 
     /// Returns the size of the tables of a proof.
-    pub fn of_digests(tables: &[TableDigest], forgotten: u64) -> Self {
+    pub(crate) fn of_digests(tables: &[TableDigest], forgotten: u64) -> Self {
         let tables = tables.iter().map(|table| (table.schema.as_str(), table.table.as_str(), table.rows));
         Self::of(tables, forgotten)
     }
@@ -51,7 +51,7 @@ impl Size {
     }
 
     /// Whether the missing rows are back: nine tenths of the episodes and half of all rows.
-    pub fn is_back(self, before: Self) -> bool {
+    pub(crate) fn is_back(self, before: Self) -> bool {
         let forgotten = self.forgotten_since(before);
         let reaches = |now: u64, before: u64, tenths: u128| {
             u128::from(now.saturating_add(forgotten)) * 10 >= u128::from(before) * tenths
@@ -60,7 +60,7 @@ impl Size {
     }
 
     /// Returns the rows that nexus-purge has forgotten between `before` and this.
-    pub fn forgotten_since(self, before: Self) -> u64 {
+    pub(crate) fn forgotten_since(self, before: Self) -> u64 {
         self.forgotten.saturating_sub(before.forgotten)
     }
 }

@@ -6,7 +6,7 @@ use std::process;
 /// Makes a panic in any thread print its message and end the whole process with SIGABRT. A helper
 /// that went on without that thread could report a false success, or be a daemon that does no work.
 /// systemd sees a failed unit, and the next run of the job sweeps its leftovers.
-pub fn abort_on_panic() {
+pub(crate) fn abort_on_panic() {
     let say = panic::take_hook();
     panic::set_hook(Box::new(move |panicked| {
         say(panicked);

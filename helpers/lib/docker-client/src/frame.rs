@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 
 /// The longest payload of a frame, in bytes.
-pub const LONGEST_FRAME: usize = 1 << 20;
+pub(crate) const LONGEST_FRAME: usize = 1 << 20;
 
 /// An output stream of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,7 +29,7 @@ const MOST_DIMENSIONS: usize = 2000;
 const LONGEST_MESSAGE: usize = 4096;
 
 /// The longest answer, in bytes, without its length.
-pub const LONGEST_ANSWER: usize = 7 + LONGEST_VERSION * 4 + MOST_TEXTS * MOST_DIMENSIONS * 4;
+pub(crate) const LONGEST_ANSWER: usize = 7 + LONGEST_VERSION * 4 + MOST_TEXTS * MOST_DIMENSIONS * 4;
 
 const VECTORS: u8 = 0;
 const REFUSAL: u8 = 1;

@@ -21,7 +21,8 @@ use nix::fcntl::OFlag;
 
 pub use owner::AsOwner;
 pub(crate) use plain::open_direct;
-pub use plain::{open_plain, open_plain_with};
+pub use plain::open_plain;
+use plain::open_plain_with;
 
 /// Opens a regular file to read.
 ///

@@ -163,7 +163,7 @@ impl Ledger {
     }
 
     /// Whether the ledger once ended at `head`.
-    pub fn went_through(&self, head: Head) -> bool {
+    pub(crate) fn went_through(&self, head: Head) -> bool {
         let index = usize::try_from(head.lines).unwrap_or(usize::MAX).checked_sub(1);
         index.and_then(|index| self.lines.get(index)).is_some_and(|line| line.mac == head.mac)
     }

@@ -116,7 +116,7 @@ impl LedgerFile {
     ///
     /// # Errors
     /// Those of [`read`].
-    pub fn of_holder(path: &Path, keys: Keys, lock: Lock) -> Result<Self> {
+    pub(crate) fn of_holder(path: &Path, keys: Keys, lock: Lock) -> Result<Self> {
         let ledger = read(path, &keys)?;
         if ledger.is_torn() {
             let doing = || format!("removing the incomplete last line of {}", path.display());

@@ -106,12 +106,12 @@ impl Restoring<'_> {
     }
 
     /// Whether the owner leaves the rows of `table` out.
-    pub fn is_left_out(&self, table: &Table) -> bool {
+    pub(crate) fn is_left_out(&self, table: &Table) -> bool {
         self.wanted.without.contains(&table.label())
     }
 
     /// Adds a note that something is left out on request.
-    pub fn leave_out(&mut self, label: &str, why: &str) {
+    pub(crate) fn leave_out(&mut self, label: &str, why: &str) {
         self.note(format!("left out as asked{why}: {}", printable(label)));
     }
 

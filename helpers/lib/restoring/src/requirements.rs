@@ -81,7 +81,7 @@ pub fn check_extensions(restoring: &mut Restoring<'_>, control: &Control) -> Res
 ///
 /// # Errors
 /// Errors of the server.
-pub fn check_tablespaces(restoring: &mut Restoring<'_>, control: &Control) -> Result<()> {
+pub(crate) fn check_tablespaces(restoring: &mut Restoring<'_>, control: &Control) -> Result<()> {
     let rows = control.rows(
         "listing the tablespaces",
         "SELECT spcname::text FROM pg_catalog.pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')",

@@ -9,7 +9,7 @@ use crate::input::fields::{Fields, text};
 use crate::input::{LONGEST_NAME, Result, json};
 
 /// The version of a vector that a program sends without one.
-pub const GIVEN: &str = "given";
+pub(crate) const GIVEN: &str = "given";
 
 /// The longest `embedding_version`: the column is a `varchar(50)`.
 pub const LONGEST_VERSION: usize = 50;

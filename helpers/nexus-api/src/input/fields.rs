@@ -45,7 +45,7 @@ impl Fields {
     ///
     /// # Errors
     /// 422 if it is missing or invalid.
-    pub fn needed_text(&mut self, name: &str, longest: usize) -> Result<String> {
+    pub(crate) fn needed_text(&mut self, name: &str, longest: usize) -> Result<String> {
         match self.text(name, longest)? {
             Some(text) if !text.is_empty() => Ok(text),
             Some(_) => Err(ApiError::invalid(name, "It must not be empty.")),
@@ -107,7 +107,7 @@ impl Fields {
     ///
     /// # Errors
     /// 422 if it is missing or invalid.
-    pub fn needed_moment(&mut self, name: &str) -> Result<Timestamp> {
+    pub(crate) fn needed_moment(&mut self, name: &str) -> Result<Timestamp> {
         self.moment(name)?.ok_or_else(|| missing(name))
     }
 

@@ -43,7 +43,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 ///
 /// # Errors
 /// Same as [`parse`].
-pub fn parse_exported(bytes: &[u8]) -> Result<Value> {
+pub(crate) fn parse_exported(bytes: &[u8]) -> Result<Value> {
     if count_values(bytes) > MOST_VALUES {
         return Err(ApiError::new(
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -7,7 +7,7 @@ use crate::input::fields::missing;
 use crate::input::{LONGEST_NAME, MOST_LISTED, Result};
 
 /// The largest `attention_weight`.
-pub const MOST_ATTENTION: f64 = 1_000_000.0;
+pub(crate) const MOST_ATTENTION: f64 = 1_000_000.0;
 
 /// The parameters in a request's URL.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +49,7 @@ impl Parameters {
     ///
     /// # Errors
     /// 422 if it is invalid.
-    pub fn attention_weight(&self) -> Result<f64> {
+    pub(crate) fn attention_weight(&self) -> Result<f64> {
         let Some(weight) = self.0.get("attention_weight") else { return Ok(1.0) };
         let number = weight.parse::<f64>().ok().filter(|weight| (0.0..=MOST_ATTENTION).contains(weight));
         number.ok_or_else(|| {

@@ -9,7 +9,7 @@ use crate::input::fields::{Fields, missing};
 use crate::input::{LONGEST_NAME, MOST_LISTED, Result};
 
 /// The longest query, in characters.
-pub const LONGEST_QUERY: usize = 10_000;
+pub(crate) const LONGEST_QUERY: usize = 10_000;
 
 /// How a search finds episodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -40,7 +40,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 const TRIES: u32 = 5;
 
 /// Attempts for a text. Then its row is `failed`, and a person must check it.
-pub const MOST_ATTEMPTS: i32 = 5;
+pub(crate) const MOST_ATTEMPTS: i32 = 5;
 
 /// The addresses of PostgreSQL and of the service.
 #[derive(Clone, Debug)]

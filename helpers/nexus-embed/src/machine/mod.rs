@@ -52,10 +52,10 @@ impl<'a> Rows<'a> {
 /// A matrix whose columns are tokens is stored as *panels* of eight columns. A panel is a slice
 /// with one `Lanes` for each row. An operation on each token works on eight at once, and sums go
 /// down a panel, never across a vector.
-pub type Lanes = [f32; LANES];
+pub(crate) type Lanes = [f32; LANES];
 
 /// The columns of a panel.
-pub const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 
 /// The processor's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,13 @@ impl Instructions {
     ///
     /// # Panics
     /// If the shapes do not fit.
-    pub fn products(self, w: Rows<'_>, bias: Option<&[f32]>, x: &[&[Lanes]], out: &mut [&mut [Lanes]]) {
+    pub(crate) fn products(
+        self,
+        w: Rows<'_>,
+        bias: Option<&[f32]>,
+        x: &[&[Lanes]],
+        out: &mut [&mut [Lanes]],
+    ) {
         assert_eq!(x.len(), out.len(), "a panel for each panel");
         assert!(x.iter().all(|panel| panel.len() == w.width), "panels as long as the rows, {}", w.width);
         assert!(out.iter().all(|panel| panel.len() == w.count), "room for each of {} rows", w.count);

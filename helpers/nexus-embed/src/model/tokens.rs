@@ -10,7 +10,7 @@ use tokenizers::Tokenizer;
 pub const MOST_PIECES: usize = 64;
 
 /// The most characters of a text; the rest is ignored.
-pub const MOST_CHARACTERS: usize = 65_536;
+pub(crate) const MOST_CHARACTERS: usize = 65_536;
 
 /// Bytes of a text that are tokenized at a time, cut at white space. The tokenizer needs some
 /// hundred bytes of memory for each.

@@ -78,7 +78,7 @@ impl Weights {
     ///
     /// # Errors
     /// Data (65) if it is missing, or has another type or shape.
-    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+    pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let entry = self
             .entries
             .get(name)

@@ -21,7 +21,7 @@ pub fn open_plain(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// Those of [`open_plain`].
-pub fn open_plain_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+pub(crate) fn open_plain_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     open_with_flags(options, OFlag::empty(), path)
 }
 

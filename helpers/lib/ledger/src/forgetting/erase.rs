@@ -132,7 +132,7 @@ impl<'a> Eraser<'a> {
     ///
     /// # Errors
     /// Those of [`Self::by_conditions`].
-    pub fn by_keys(&mut self, keys: &[String]) -> Result<Erased> {
+    pub(crate) fn by_keys(&mut self, keys: &[String]) -> Result<Erased> {
         let mut erased = Erased { rows: vec![0], ..Erased::default() };
         let key = nexus_postgres::quote::identifier(&self.table.place().key);
         let condition = format!("{key} = ANY ({})", self.table.key_array(keys));
