@@ -22,22 +22,15 @@ mod unit;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
+use nexus_cli::command_line;
 use nexus_cli::failure::Result;
-use nexus_cli::{command_line, journal};
 
 use crate::args::{Args, Task};
 use crate::store::Store;
 use crate::summary::Summary;
 
 fn main() -> ExitCode {
-    let _journal = journal::init("nexus-alert");
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            log::error!("nexus-alert: {failure}");
-            failure.exit_code()
-        }
-    }
+    command_line::main("nexus-alert", run)
 }
 
 fn run() -> Result<()> {

@@ -4,18 +4,11 @@ use std::process::ExitCode;
 
 use nexus_api::args::Args;
 use nexus_api::run;
+use nexus_cli::command_line;
 use nexus_cli::failure::Result;
-use nexus_cli::{command_line, journal};
 
 fn main() -> ExitCode {
-    let _journal = journal::init("nexus-api");
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            log::error!("nexus-api: {failure}");
-            failure.exit_code()
-        }
-    }
+    command_line::main("nexus-api", serve)
 }
 
 fn serve() -> Result<()> {

@@ -15,9 +15,9 @@ mod work;
 
 use std::process::ExitCode;
 
+use nexus_cli::command_line;
 use nexus_cli::failure::Result;
 use nexus_cli::stop::Stop;
-use nexus_cli::{command_line, journal};
 
 use crate::args::{Args, Benchmark};
 
@@ -25,14 +25,7 @@ use crate::args::{Args, Benchmark};
 pub(crate) const APPLICATION: &str = "nexus-bench";
 
 fn main() -> ExitCode {
-    let _journal = journal::init("nexus-bench");
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            log::error!("nexus-bench: {failure}");
-            failure.exit_code()
-        }
-    }
+    command_line::main("nexus-bench", run)
 }
 
 fn run() -> Result<()> {

@@ -17,8 +17,8 @@ mod verdict;
 
 use std::process::ExitCode;
 
+use nexus_cli::command_line;
 use nexus_cli::failure::Result;
-use nexus_cli::{command_line, journal};
 
 use crate::args::Args;
 use crate::check::exposure::ports;
@@ -28,14 +28,7 @@ use crate::level::FindingLevel;
 const APPLICATION: &str = "nexus-health";
 
 fn main() -> ExitCode {
-    let _journal = journal::init("nexus-health");
-    match run() {
-        Ok(code) => code,
-        Err(failure) => {
-            log::error!("nexus-health: {failure}");
-            failure.exit_code()
-        }
-    }
+    command_line::main("nexus-health", run)
 }
 
 fn run() -> Result<ExitCode> {

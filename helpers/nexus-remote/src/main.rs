@@ -13,20 +13,13 @@ mod token;
 
 use std::process::ExitCode;
 
+use nexus_cli::command_line;
 use nexus_cli::failure::Result;
-use nexus_cli::{command_line, journal};
 
 use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
-    let _journal = journal::init("nexus-remote");
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            log::error!("nexus-remote: {failure}");
-            failure.exit_code()
-        }
-    }
+    command_line::main("nexus-remote", run)
 }
 
 fn run() -> Result<()> {

@@ -4,11 +4,25 @@
 mod settings;
 
 use std::num::{IntErrorKind, ParseIntError};
+use std::process::{ExitCode, Termination};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Parser};
 
 use crate::failure::{Exit, Failure, Result};
+use crate::journal;
+
+/// Runs the program `name`: logs its failure and returns its exit code.
+pub fn main<T: Termination>(name: &str, run: impl FnOnce() -> Result<T>) -> ExitCode {
+    let _journal = journal::init(name);
+    match run() {
+        Ok(done) => done.report(),
+        Err(failure) => {
+            log::error!(target: &*name.replace('-', "_"), "{name}: {failure}");
+            failure.exit_code()
+        }
+    }
+}
 
 /// Parses the process's arguments and `NEXUS_*` settings. Settings come from the environment, else
 /// from `/etc/nexus/nexus.env`, so that a helper run by hand behaves as in its unit.

@@ -7,7 +7,7 @@ pub mod credentials;
 pub mod failure;
 pub mod journal;
 pub mod output;
-pub mod panics;
+mod panics;
 mod path_setting;
 pub mod progress;
 pub mod pump;
