@@ -48,12 +48,7 @@ pub fn check(restoring: &Restoring<'_>) -> Result<()> {
 /// Data (65) when the archive is damaged; pg_restore's.
 pub fn restore(restoring: &Restoring<'_>, section: Section) -> Result<()> {
     restoring.progress.doing(format!("restoring {}", section.as_str()));
-    let path = restoring.set.path.join(DATABASE);
-    let mut archive = DecryptedFile {
-        inner: open::open(&path, &restoring.unlock.identities()?)?,
-        path,
-        progress: restoring.progress,
-    };
+    let mut archive = DecryptedFile::archive(restoring)?;
     match &restoring.tool {
         Tool::Command(command) => {
             let tool = PgRestore::parse(command)?;
@@ -78,12 +73,7 @@ pub fn restore(restoring: &Restoring<'_>, section: Section) -> Result<()> {
 pub fn post_data_script(restoring: &Restoring<'_>) -> Result<String> {
     let doing = || "reading post-data";
     restoring.progress.doing(doing());
-    let path = restoring.set.path.join(DATABASE);
-    let mut archive = DecryptedFile {
-        inner: open::open(&path, &restoring.unlock.identities()?)?,
-        path,
-        progress: restoring.progress,
-    };
+    let mut archive = DecryptedFile::archive(restoring)?;
     let script = match &restoring.tool {
         Tool::Command(command) => PgRestore::parse(command)?.script(&mut archive, restoring.stop)?,
         Tool::Docker { socket, server } => {
@@ -105,6 +95,14 @@ struct DecryptedFile<'a> {
     inner: Box<dyn Read + Send>,
     path: PathBuf,
     progress: &'a Progress,
+}
+
+impl<'a> DecryptedFile<'a> {
+    fn archive(restoring: &Restoring<'a>) -> Result<Self> {
+        let path = restoring.set.path.join(DATABASE);
+        let inner = open::open(&path, &restoring.unlock.identities()?)?;
+        Ok(Self { inner, path, progress: restoring.progress })
+    }
 }
 
 impl Read for DecryptedFile<'_> {
