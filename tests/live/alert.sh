@@ -441,6 +441,94 @@ an_alert_waits_for_its_server() {
 }
 only_the_webhook_is_unsent() { jq --exit-status '.owed | keys == ["webhook"] and .webhook.tries > 0' "$alerts/alert-test.service.json"; }
 
+# ---- While another user occupies D-Bus
+
+# silence_the_bus NUMBER: keeps NUMBER connections to D-Bus that send nothing, as nobody. dbus-daemon accepts no other while 64 have not
+# authenticated, for half a minute each; 4096 more fill the queue of its socket.
+silence_the_bus() {
+	setpriv --reuid=nobody --regid=nogroup --clear-groups python3 -c '
+import resource, socket, sys, time
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
+
+
+def is_open(connection):
+    try:
+        return connection.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+kept = []
+while True:
+    while len(kept) < int(sys.argv[1]):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.setblocking(False)
+        try:
+            connection.connect("/run/dbus/system_bus_socket")
+        except OSError:
+            break
+        kept.append(connection)
+    time.sleep(0.2)
+    kept = [connection for connection in kept if is_open(connection)]
+' "$1" &
+	# shellcheck disable=SC2064 # as it is now
+	trap "kill $!" EXIT
+	await 30 bus_is_silent
+}
+bus_replies() { timeout 3 busctl --system status >/dev/null; }
+bus_is_silent() { ! bus_replies; }
+
+# Two units have failed, whose state nexus-alert asks systemd for.
+a_silent_bus_delays_no_alert() {
+	local before
+	server_down
+	before=$(count failed)
+	touch "$work/stays-broken"
+	fails '' systemctl start alert-test-stays
+	break_it
+	await 90 only_the_webhook_is_unsent
+	silence_the_bus 4500
+	server_up
+	await 40 counted_is failed $((before + 2))
+	health_finds warning
+	await 40 posted 'failed warning'
+	bus_is_silent
+}
+# With room in the queue of its socket.
+a_silent_bus_is_asked_once_and_for_ten_seconds() {
+	local began since
+	silence_the_bus 200
+	# Not at a run of the timer.
+	systemctl stop nexus-alert-retry.timer
+	await 60 is_inactive nexus-alert-retry
+	since=$(date +%s)
+	began=$SECONDS
+	fails '' systemctl start nexus-alert-retry
+	same "its exit code" "$(systemctl show --value --property=ExecMainStatus nexus-alert-retry)" 69
+	((SECONDS - began >= 10))
+	same "unanswered questions" "$(journalctl --unit=nexus-alert-retry --since="@$since" --output=cat --priority=err |
+		grep -c 'nexus-alert: querying systemd about .*: D-Bus did not reply within 10 seconds. Until the next run, no other unit is checked$')" 1
+	systemctl start nexus-alert-retry.timer
+	nexus-health --once | found 'systemd cannot be queried: D-Bus did not reply within 10 seconds'
+	bus_is_silent
+}
+is_inactive() { [[ $(systemctl show --value --property=ActiveState "$1") =~ ^(inactive|failed)$ ]]; }
+units_are_checked_once_the_bus_replies() {
+	local before
+	await 60 bus_replies
+	before=$(count over)
+	rm "$work/stays-broken"
+	systemctl start alert-test-stays
+	await 90 counted_is over $((before + 1))
+	systemctl stop alert-test-stays
+	mend_it
+	health_finds
+	await 90 queue_is_empty
+}
+
 # ---- Over a reboot
 
 an_alert_is_queued_before_the_reboot() {
@@ -502,6 +590,9 @@ before-reboot)
 	check a_setuid_sendmail_is_not_run_and_its_server_is_spoken_to
 	check a_line_reaches_every_terminal
 	check an_alert_waits_for_its_server
+	check a_silent_bus_delays_no_alert
+	check a_silent_bus_is_asked_once_and_for_ten_seconds
+	check units_are_checked_once_the_bus_replies
 	check an_alert_is_queued_before_the_reboot
 	;;
 after-reboot)

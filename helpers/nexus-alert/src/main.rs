@@ -38,6 +38,7 @@ fn run() -> Result<()> {
     let task = args.task()?;
     channels::become_subreaper()?;
     let (store, channels) = (Store::at(&args.dir)?, args.channels()?);
+    let deliver = || deliver::pending(&store, &channels, args.by(), Timestamp::now());
     let queued = match task {
         Task::Test { is_queued: false } => {
             return deliver::test(&store, &channels, args.by())?.print(args.json);
@@ -47,7 +48,15 @@ fn run() -> Result<()> {
             Summary::of(track::unit(&store, &channels, &unit, is_over, args.lines)?)
         }
         Task::Health => track::health(&store, &channels, &args.problems)?,
-        Task::Retry => track::recheck(&store, &channels)?,
+        Task::Retry => {
+            // What is queued need not wait for systemd's answers.
+            let sent = deliver()?;
+            let rechecked = track::recheck(&store, &channels)?;
+            if rechecked.queued.is_empty() {
+                return sent.and(rechecked).print(args.json);
+            }
+            sent.and(rechecked)
+        }
     };
-    queued.and(deliver::pending(&store, &channels, args.by(), Timestamp::now())?).print(args.json)
+    queued.and(deliver()?).print(args.json)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use nexus_cli::failure::{Exit, Result};
+use nexus_cli::failure::{Exit, Failure, Result};
 
 use crate::alert::Alert;
 use crate::channels::{Channels, journal};
@@ -102,19 +102,29 @@ pub(crate) fn recheck(store: &Store, channels: &Channels) -> Result<Summary> {
     let mut summary = Summary::default();
     // Not in the loop's own line, which would keep the lock for the whole loop.
     let all = store.lock()?.all()?;
+    let mut silence = None;
     for subject in &all {
-        summary.note(recheck_one(store, channels, subject));
+        summary.note(recheck_one(store, channels, subject, &mut silence));
+    }
+    if let Some(failure) = silence {
+        summary.note(Err(failure.advise("Until the next run, no other unit is checked")));
     }
     Ok(summary)
 }
 
-fn recheck_one(store: &Store, channels: &Channels, subject: &Subject) -> Result<Vec<Alert>> {
+/// Checks one incident again. `silence` is the error of the first question that systemd did not answer.
+fn recheck_one(
+    store: &Store,
+    channels: &Channels,
+    subject: &Subject,
+    silence: &mut Option<Failure>,
+) -> Result<Vec<Alert>> {
     let lasts = |incident: &Incident| incident.resolved.is_none();
     if !store.lock()?.incident(subject)?.as_ref().is_some_and(lasts) {
         return Ok(Vec::new());
     }
     // Only its list says that a problem of nexus-health is over.
-    let well_since = subject.unit().and_then(well_since);
+    let well_since = subject.unit().and_then(|unit| well_since(unit, silence));
     let now = Timestamp::now();
     let locked = store.lock()?;
     let Some(mut incident) = locked.incident(subject)? else { return Ok(Vec::new()) };
@@ -126,14 +136,22 @@ fn recheck_one(store: &Store, channels: &Channels, subject: &Subject) -> Result<
     }
 }
 
-/// Returns since when the unit is well, if it is. A unit that no longer exists cannot fail any more.
-fn well_since(unit: &UnitName) -> Option<Timestamp> {
+/// Returns since when the unit is well, if it is. A unit that no longer exists cannot fail any more. Does not ask systemd
+/// again once a question had no answer, because each may take the whole limit.
+fn well_since(unit: &UnitName, silence: &mut Option<Failure>) -> Option<Timestamp> {
+    if silence.is_some() {
+        return None;
+    }
     match source::health_now(unit) {
         Ok(UnitHealth::Well(since)) => since,
         Ok(UnitHealth::Failed | UnitHealth::Unknown) => None,
-        Err(failure) => {
+        Err(failure) if failure.exit() == Exit::Usage => {
             log::warn!("{failure}");
-            (failure.exit() == Exit::Usage).then(Timestamp::now)
+            Some(Timestamp::now())
+        }
+        Err(failure) => {
+            *silence = Some(failure);
+            None
         }
     }
 }

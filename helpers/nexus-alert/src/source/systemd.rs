@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use nexus_cli::failure::{Exit, Failure, OrFail, Result};
-use nexus_problems::systemd::{MANAGER, proxy};
+use nexus_problems::systemd::{MANAGER, ask, proxy};
 use nix::sys::signal::Signal;
-use zbus::blocking::Connection;
+use zbus::Connection;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
 use super::unit_state::{UnitHealth, UnitState};
@@ -16,7 +16,8 @@ use crate::unit::UnitName;
 /// Unavailable (69) when systemd does not answer, Usage (64) when there is no such unit.
 pub(super) fn state(unit: &UnitName) -> Result<UnitState> {
     let doing = || format!("querying systemd about {unit}");
-    let Properties { load, active, result, exit, entered } = read(unit).or_fail(Exit::Unavailable, doing)?;
+    let Properties { load, active, result, exit, entered } =
+        ask(async |bus| read(bus, unit).await).or_fail(Exit::Unavailable, doing)?;
     if load == "not-found" {
         return Err(Failure::new(Exit::Usage, doing())
             .because("there is no such unit")
@@ -43,29 +44,28 @@ struct Properties {
     entered: u64,
 }
 
-fn read(unit: &UnitName) -> zbus::Result<Properties> {
-    let connection = Connection::system()?;
-    let manager = proxy(&connection, MANAGER, "Manager")?;
-    let path: OwnedObjectPath = manager.call("LoadUnit", &unit.as_str())?;
-    let of_unit = proxy(&connection, path.as_str(), "Unit")?;
-    let active: String = of_unit.get_property("ActiveState")?;
+async fn read(bus: &Connection, unit: &UnitName) -> zbus::Result<Properties> {
+    let manager = proxy(bus, MANAGER, "Manager").await?;
+    let path: OwnedObjectPath = manager.call("LoadUnit", &unit.as_str()).await?;
+    let of_unit = proxy(bus, path.as_str(), "Unit").await?;
+    let active: String = of_unit.get_property("ActiveState").await?;
     let is_active = matches!(active.as_str(), "active" | "reloading");
     let entered = if is_active { "ActiveEnterTimestamp" } else { "InactiveEnterTimestamp" };
     let kind = unit.as_str().rsplit_once('.').map_or("service", |(_, suffix)| suffix);
-    let of_kind = proxy(&connection, path.as_str(), &interface_of(kind))?;
+    let of_kind = proxy(bus, path.as_str(), &interface_of(kind)).await?;
     // A target has no Result, and cannot fail.
-    let result = of_kind.get_property::<String>("Result").unwrap_or_else(|_| "success".to_owned());
+    let result = of_kind.get_property::<String>("Result").await.unwrap_or_else(|_| "success".to_owned());
     let exit = if kind == "service" {
-        ended(of_kind.get_property("ExecMainCode")?, of_kind.get_property("ExecMainStatus")?)
+        ended(of_kind.get_property("ExecMainCode").await?, of_kind.get_property("ExecMainStatus").await?)
     } else {
         None
     };
     Ok(Properties {
-        load: of_unit.get_property("LoadState")?,
+        load: of_unit.get_property("LoadState").await?,
         active,
         result,
         exit,
-        entered: of_unit.get_property::<OwnedValue>(entered)?.try_into()?,
+        entered: of_unit.get_property::<OwnedValue>(entered).await?.try_into()?,
     })
 }
 

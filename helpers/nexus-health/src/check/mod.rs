@@ -13,7 +13,12 @@ pub(crate) mod systemd;
 
 use std::time::Duration;
 
+use nexus_problems::systemd::LIMIT;
+
 use crate::context::{Check, DOCKER_LIMIT};
+
+/// The limit in seconds of a check that asks over D-Bus, so that it can report that D-Bus does not reply.
+const BUS_LIMIT: u64 = LIMIT.as_secs() + 2;
 
 /// A check, and when it runs.
 pub(crate) struct ScheduledCheck {
@@ -44,15 +49,15 @@ pub(crate) fn all() -> Vec<ScheduledCheck> {
         scheduled("machine", 1, false, DOCKER_LIMIT + 10, Box::<machine::Machine>::default()),
         scheduled("postgres", 1, true, 12, Box::new(postgres::Postgres)),
         scheduled("redis", 1, true, 12, Box::<redis::Redis>::default()),
-        scheduled("systemd", 1, true, 10, Box::new(systemd::Systemd)),
+        scheduled("systemd", 1, true, BUS_LIMIT, Box::new(systemd::Systemd)),
         scheduled("api", 1, false, 10, Box::<api::Api>::default()),
         scheduled("docker", 10, true, DOCKER_LIMIT, Box::<docker::Docker>::default()),
         scheduled("backups", 4, false, 20, Box::new(backups::Backups)),
         scheduled("forgetting", 2, false, 10, Box::new(forgetting::Forgetting)),
         scheduled("database", 20, false, 30, Box::new(postgres::database::Database)),
         scheduled("exposure", 20, false, 30, Box::new(exposure::Exposure)),
-        scheduled("sandbox", 20, false, 10, Box::new(systemd::sandbox::Sandbox)),
-        scheduled("clock", 20, false, 10, Box::<machine::clock::Clock>::default()),
+        scheduled("sandbox", 20, false, BUS_LIMIT, Box::new(systemd::sandbox::Sandbox)),
+        scheduled("clock", 20, false, BUS_LIMIT, Box::<machine::clock::Clock>::default()),
         scheduled("alerts", 20, false, 10, Box::new(alerts::Alerts)),
     ]
 }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use zbus::blocking::{Connection, Proxy};
+use nexus_problems::systemd::ask;
+use zbus::{Connection, Proxy};
 
 use crate::context::{Check, Context};
 use crate::finding::Finding;
@@ -20,7 +21,7 @@ impl Check for Clock {
             return Report::default();
         }
         let advice = "See: timedatectl; install systemd-timesyncd or chrony; or NEXUS_HEALTH_CLOCK=off";
-        Report::only(match is_synchronised() {
+        Report::only(match ask(is_synchronised) {
             Err(error) => {
                 Finding::unknown("clock", format!("The state of the clock cannot be read: {error}."), advice)
             }
@@ -46,9 +47,8 @@ impl Check for Clock {
 }
 
 /// Asks the kernel, through org.freedesktop.timedate1(5), whichever program synchronises the clock.
-fn is_synchronised() -> zbus::Result<bool> {
-    let connection = Connection::system()?;
+async fn is_synchronised(bus: &Connection) -> zbus::Result<bool> {
     let name = "org.freedesktop.timedate1";
-    let proxy = Proxy::new(&connection, name, "/org/freedesktop/timedate1", name)?;
-    proxy.get_property("NTPSynchronized")
+    let proxy = Proxy::new(bus, name, "/org/freedesktop/timedate1", name).await?;
+    proxy.get_property("NTPSynchronized").await
 }

@@ -8,6 +8,8 @@ mod timers;
 
 use std::time::Duration;
 
+use nexus_problems::systemd::ask;
+
 use crate::check::exposure::ports::{self, Listening};
 use crate::check::postgres::in_words;
 use crate::context::{Check, Context};
@@ -34,7 +36,7 @@ pub(crate) struct Systemd;
 
 impl Check for Systemd {
     fn check(&mut self, ctx: &Context) -> Report {
-        let snapshot = match snapshot::read() {
+        let snapshot = match ask(snapshot::read) {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 let sentence = format!("systemd cannot be queried: {error}.");

@@ -1,8 +1,8 @@
 //! Whether systemd gives our jobs the sandbox of their units. Images of container hosts have a drop-in for all services that
 //! removes private networks and credentials (lxc/distrobuilder#985), and systemd ignores what a host does not support.
 
-use nexus_problems::systemd::{MANAGER, proxy};
-use zbus::blocking::Connection;
+use nexus_problems::systemd::{MANAGER, ask, proxy};
+use zbus::Connection;
 use zbus::zvariant::OwnedObjectPath;
 
 use crate::context::{Check, Context};
@@ -41,7 +41,7 @@ pub(crate) struct Sandbox;
 
 impl Check for Sandbox {
     fn check(&mut self, _: &Context) -> Report {
-        match read() {
+        match ask(read) {
             Ok(jobs) => Report { findings: vec![network(&jobs), credentials(&jobs)], ..Report::default() },
             // The other check reports that systemd does not answer.
             Err(error) => Report::only(Finding::unknown(
@@ -53,22 +53,21 @@ impl Check for Sandbox {
     }
 }
 
-fn read() -> zbus::Result<Vec<Job>> {
-    let connection = Connection::system()?;
-    let manager = proxy(&connection, MANAGER, "Manager")?;
+async fn read(bus: &Connection) -> zbus::Result<Vec<Job>> {
+    let manager = proxy(bus, MANAGER, "Manager").await?;
     let mut jobs = Vec::new();
     for name in JOBS {
-        let path: OwnedObjectPath = manager.call("LoadUnit", &(name,))?;
-        let state: String = proxy(&connection, path.as_str(), "Unit")?.get_property("LoadState")?;
+        let path: OwnedObjectPath = manager.call("LoadUnit", &(name,)).await?;
+        let state: String = proxy(bus, path.as_str(), "Unit").await?.get_property("LoadState").await?;
         // A machine may have only some of them.
         if state != "loaded" {
             continue;
         }
-        let service = proxy(&connection, path.as_str(), "Service")?;
-        let credentials: Vec<(String, String)> = service.get_property("LoadCredential")?;
+        let service = proxy(bus, path.as_str(), "Service").await?;
+        let credentials: Vec<(String, String)> = service.get_property("LoadCredential").await?;
         jobs.push(Job {
             name,
-            has_private_network: service.get_property("PrivateNetwork")?,
+            has_private_network: service.get_property("PrivateNetwork").await?,
             has_credentials: !credentials.is_empty(),
         });
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nexus_problems::systemd::{MANAGER, proxy};
-use zbus::blocking::Connection;
+use zbus::Connection;
 use zbus::zvariant::OwnedObjectPath;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -71,16 +71,15 @@ impl UnitSnapshot {
     }
 }
 
-/// Reads a snapshot over one short connection.
-pub(super) fn read() -> zbus::Result<UnitSnapshot> {
-    let connection = Connection::system()?;
-    let manager = proxy(&connection, MANAGER, "Manager")?;
+/// Reads a snapshot.
+pub(super) async fn read(bus: &Connection) -> zbus::Result<UnitSnapshot> {
+    let manager = proxy(bus, MANAGER, "Manager").await?;
     // Slices: an array of fixed length would go over the bus as a structure.
     let (states, patterns): (&[&str], &[&str]) = (&[], &["nexus-*", "nexus.*"]);
-    let rows: Vec<Row> = manager.call("ListUnitsByPatterns", &(states, patterns))?;
+    let rows: Vec<Row> = manager.call("ListUnitsByPatterns", &(states, patterns)).await?;
     let units: Vec<Unit> =
         rows.into_iter().map(|row| Unit { name: row.0, active: row.3, path: row.6 }).collect();
-    let files: Vec<(String, String)> = manager.call("ListUnitFilesByPatterns", &(states, patterns))?;
+    let files: Vec<(String, String)> = manager.call("ListUnitFilesByPatterns", &(states, patterns)).await?;
     let files = files
         .into_iter()
         .map(|(path, state)| (path.rsplit('/').next().unwrap_or_default().to_owned(), state))
@@ -89,30 +88,31 @@ pub(super) fn read() -> zbus::Result<UnitSnapshot> {
     for unit in &snapshot.units {
         match (unit.name.as_str(), unit.active.as_str()) {
             (name, "active") if CALENDARS.iter().any(|(timer, _)| *timer == name) => {
-                note_next_run(&connection, unit, &mut snapshot.next)?;
+                note_next_run(bus, unit, &mut snapshot.next).await?;
             }
             (name, "failed") if name.ends_with(".socket") => {
-                let socket = proxy(&connection, unit.path.as_str(), "Socket")?;
-                let listen: Vec<(String, String)> = socket.get_property("Listen")?;
+                let socket = proxy(bus, unit.path.as_str(), "Socket").await?;
+                let listen: Vec<(String, String)> = socket.get_property("Listen").await?;
                 let addresses = listen.into_iter().map(|(_, address)| address).collect();
-                let at: u64 =
-                    proxy(&connection, unit.path.as_str(), "Unit")?.get_property("StateChangeTimestamp")?;
+                let of_unit = proxy(bus, unit.path.as_str(), "Unit").await?;
+                let at: u64 = of_unit.get_property("StateChangeTimestamp").await?;
                 let at = UNIX_EPOCH + Duration::from_micros(at);
                 snapshot.failed_sockets.push(FailedSocket { name: unit.name.clone(), addresses, at });
             }
             (name, "inactive") if name.ends_with(".socket") => {
-                let socket = proxy(&connection, unit.path.as_str(), "Unit")?;
+                let socket = proxy(bus, unit.path.as_str(), "Unit").await?;
                 // systemd evaluates the condition at the start; 0 means that no start was due yet.
-                let (is_met, at): (bool, u64) =
-                    (socket.get_property("ConditionResult")?, socket.get_property("ConditionTimestamp")?);
+                let is_met: bool = socket.get_property("ConditionResult").await?;
+                let at: u64 = socket.get_property("ConditionTimestamp").await?;
                 if at != 0 && !is_met {
                     snapshot.unneeded_sockets.push(unit.name.clone());
                 }
             }
             ("nexus-stack.service", "activating") => {
-                let tries = proxy(&connection, unit.path.as_str(), "Service")?.get_property("NRestarts")?;
-                let begun: u64 =
-                    proxy(&connection, unit.path.as_str(), "Unit")?.get_property("InactiveExitTimestamp")?;
+                let service = proxy(bus, unit.path.as_str(), "Service").await?;
+                let tries = service.get_property("NRestarts").await?;
+                let of_unit = proxy(bus, unit.path.as_str(), "Unit").await?;
+                let begun: u64 = of_unit.get_property("InactiveExitTimestamp").await?;
                 snapshot.starting = Some((tries, now().saturating_sub(Duration::from_micros(begun))));
             }
             (_, _) => {}
@@ -122,18 +122,18 @@ pub(super) fn read() -> zbus::Result<UnitSnapshot> {
 }
 
 /// Notes the time until the next run. A timer whose job runs has no next run yet and is left out.
-fn note_next_run(
-    connection: &Connection,
+async fn note_next_run(
+    bus: &Connection,
     timer: &Unit,
     all: &mut Vec<(String, Option<Duration>)>,
 ) -> zbus::Result<()> {
     let path = timer.path.as_str();
-    let next: u64 = proxy(connection, path, "Timer")?.get_property("NextElapseUSecRealtime")?;
+    let next: u64 = proxy(bus, path, "Timer").await?.get_property("NextElapseUSecRealtime").await?;
     if next != 0 && next != u64::MAX {
         all.push((timer.name.clone(), Some(Duration::from_micros(next).saturating_sub(now()))));
         return Ok(());
     }
-    let state: String = proxy(connection, path, "Unit")?.get_property("SubState")?;
+    let state: String = proxy(bus, path, "Unit").await?.get_property("SubState").await?;
     if state != "running" {
         all.push((timer.name.clone(), None));
     }
