@@ -230,15 +230,43 @@ a_problem_is_repeated_each_day() {
 	systemctl start nexus-alert-retry nexus-alert-health
 	posted 'failed warning,worse critical,still critical'
 }
+# is_reported NAME KIND: whether the server has an alert of that kind about the unit or problem.
+is_reported() { jq --exit-status --slurp --arg name "$1" --arg kind "$2" 'any((.unit // .problem) == $name and .kind == $kind)' "$work/posts"; }
+
 a_missing_list_resolves_nothing() {
 	mv /run/nexus/health/problems.json "$work/problems.json"
 	fails "it does not exist" nexus-alert --health
-	echo '{' >/run/nexus/health/problems.json
-	fails "reading the list of problems" nexus-alert --health
-	rm /run/nexus/health/problems.json
 	posted 'failed warning,worse critical,still critical'
 	[[ -e $alerts/alert-test-disk.health.json ]]
 }
+an_unreadable_list_is_reported_and_resolves_nothing() {
+	echo '{' | install -o nexus -g nexus -m 640 /dev/stdin /run/nexus/health/problems.json
+	systemctl start nexus-alert-health
+	await 90 is_reported health-unreadable failed
+	[[ -e $alerts/alert-test-disk.health.json ]]
+	health_finds critical
+	systemctl start nexus-alert-health
+	await 90 is_reported health-unreadable over
+	posted 'failed warning,worse critical,still critical'
+}
+a_failure_of_the_unit_that_reads_the_list_is_reported() {
+	local drop_in=/run/systemd/system/nexus-alert-health.service.d unit=nexus-alert-health.service
+	systemctl stop nexus-alert-health.path nexus-alert-health.timer
+	install -d "$drop_in"
+	printf '[Service]\nExecStart=\nExecStart=false\n' >"$drop_in/fails.conf"
+	systemctl daemon-reload
+	await 60 is_inactive "$unit"
+	fails '' systemctl start "$unit"
+	await 90 is_reported "$unit" failed
+	await 90 all_is_sent "$unit"
+	# The unit that reports it has not started it again.
+	same "failures" "$(jq .failures "$alerts/$unit.json")" 1
+	rm -r "$drop_in"
+	systemctl daemon-reload
+	systemctl start nexus-alert-health.path nexus-alert-health.timer "$unit"
+	await 90 is_reported "$unit" over
+}
+is_inactive() { [[ $(systemctl show --value --property=ActiveState "$1") =~ ^(inactive|failed)$ ]]; }
 # nexus-health is stopped here.
 a_stalled_nexus_health_is_reported() {
 	local kept=/run/nexus/health/health.json
@@ -247,15 +275,14 @@ a_stalled_nexus_health_is_reported() {
 	touch --date='2 hours ago' "$kept"
 	rm -f "$work/posts"
 	systemctl start nexus-alert-health
-	await 90 silence_is_reported failed
+	await 90 is_reported health-silent failed
 	touch "$kept"
 	systemctl start nexus-alert-health
-	await 90 silence_is_reported over
-	await 90 silence_is_over_for_all
+	await 90 is_reported health-silent over
+	await 90 no_problem_is_queued
 	rm "$kept"
 }
-silence_is_reported() { jq --exit-status --slurp --arg kind "$1" 'any(.problem == "health-silent" and .kind == $kind)' "$work/posts"; }
-silence_is_over_for_all() { ! compgen -G "$alerts/health-silent*.json" >/dev/null; }
+no_problem_is_queued() { ! compgen -G "$alerts/*.health.json" >/dev/null; }
 the_end_of_a_problem_is_reported() {
 	health_finds
 	await 90 posted 'failed warning,worse critical,still critical,over critical'
@@ -441,6 +468,46 @@ an_alert_waits_for_its_server() {
 }
 only_the_webhook_is_unsent() { jq --exit-status '.owed | keys == ["webhook"] and .webhook.tries > 0' "$alerts/alert-test.service.json"; }
 
+# ---- What another user can make long
+
+# nobody_listens_on_many_addresses PORT: on 30000 addresses of other machines.
+nobody_listens_on_many_addresses() {
+	setpriv --reuid=nobody --regid=nogroup --clear-groups python3 -c '
+import resource, signal, socket, sys
+
+IPV6_FREEBIND = 78
+resource.setrlimit(resource.RLIMIT_NOFILE, (32768, 32768))
+listeners = []
+for number in range(30000):
+    listeners.append(socket.socket(socket.AF_INET6))
+    listeners[-1].setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+    listeners[-1].bind((f"2001:db8:1111:2222:3333:4444:5555:{number + 4096:x}", int(sys.argv[1])))
+    listeners[-1].listen(1)
+signal.pause()' "$1" &
+	# shellcheck disable=SC2064 # as it is now
+	trap "kill $!" EXIT
+	await 60 are_open 30000 "$1"
+}
+are_open() { (($(ss --no-header --tcp --listening --numeric "sport = :$2" | wc -l) >= $1)); }
+# Their names together are longer than the list that nexus-alert reads.
+many_open_ports_are_one_short_alert() {
+	rm -f "$work/posts"
+	nobody_listens_on_many_addresses 5432
+	systemctl start nexus-health-ports
+	systemctl start nexus-health
+	await 60 is_reported ports failed
+	systemctl stop nexus-health
+	jq --raw-output 'select(.problem == "ports") | .subject' "$work/posts" |
+		found 'Open to other machines: \[2001:db8:1111:2222:3333:4444:5555:1000\]:5432, .* and 29 99[0-9] more\.$'
+}
+its_end_is_reported_too() {
+	health_finds
+	rm -f /run/nexus/health/health.json
+	systemctl start nexus-health-ports nexus-alert-health
+	await 60 is_reported ports over
+	await 90 no_problem_is_queued
+}
+
 # ---- While another user occupies D-Bus
 
 # silence_the_bus NUMBER: keeps NUMBER connections to D-Bus that send nothing, as nobody. dbus-daemon accepts no other while 64 have not
@@ -515,7 +582,6 @@ a_silent_bus_is_asked_once_and_for_ten_seconds() {
 	nexus-health --once | found 'systemd cannot be queried: D-Bus did not reply within 10 seconds'
 	bus_is_silent
 }
-is_inactive() { [[ $(systemctl show --value --property=ActiveState "$1") =~ ^(inactive|failed)$ ]]; }
 units_are_checked_once_the_bus_replies() {
 	local before
 	await 60 bus_replies
@@ -577,6 +643,8 @@ before-reboot)
 	check a_critical_problem_is_reported_again
 	check a_problem_is_repeated_each_day
 	check a_missing_list_resolves_nothing
+	check an_unreadable_list_is_reported_and_resolves_nothing
+	check a_failure_of_the_unit_that_reads_the_list_is_reported
 	check the_end_of_a_problem_is_reported
 	check a_stalled_nexus_health_is_reported
 	check the_monthly_test_uses_every_channel
@@ -590,6 +658,8 @@ before-reboot)
 	check a_setuid_sendmail_is_not_run_and_its_server_is_spoken_to
 	check a_line_reaches_every_terminal
 	check an_alert_waits_for_its_server
+	check many_open_ports_are_one_short_alert
+	check its_end_is_reported_too
 	check a_silent_bus_delays_no_alert
 	check a_silent_bus_is_asked_once_and_for_ten_seconds
 	check units_are_checked_once_the_bus_replies

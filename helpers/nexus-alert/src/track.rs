@@ -11,6 +11,7 @@ use crate::alert::Alert;
 use crate::channels::{Channels, journal};
 use crate::details::Details;
 use crate::incident::{AlertKind, Incident};
+use crate::source::health::Known;
 use crate::source::{self, UnitHealth};
 use crate::store::{LockedStore, Store};
 use crate::subject::Subject;
@@ -55,13 +56,13 @@ pub(crate) fn unit(
 /// error with one incident goes into the summary and does not stop the others.
 ///
 /// # Errors
-/// As [`nexus_problems::read`], and then no incident is resolved; I/O of the queue.
+/// Unavailable (69) when there is no list; I/O of the queue. No incident is resolved then, nor when the list is unreadable.
 pub(crate) fn health(store: &Store, channels: &Channels, list: &Path) -> Result<Summary> {
-    let problems = source::health::problems(list)?;
+    let Known { problems, are_all } = source::health::problems(list)?;
     let mut summary = Summary::default();
     let known = store.lock()?.all()?;
     let is_gone = |subject: &Subject| match subject {
-        Subject::Health(id) => !problems.iter().any(|problem| problem.id == *id),
+        Subject::Health(id) => are_all && !problems.iter().any(|problem| problem.id == *id),
         Subject::Unit(_) | Subject::Test => false,
     };
     for subject in known.into_iter().filter(is_gone) {

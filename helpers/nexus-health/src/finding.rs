@@ -1,9 +1,13 @@
 //! Findings and metrics.
 
-use nexus_cli::text::printable;
+use nexus_cli::text::{printable, shortened};
 
 use crate::level::FindingLevel;
 use crate::threshold::{Limits, Threshold};
+
+/// A sentence and its advice are cut after this many characters, because they may quote what another user has made. nexus-alert shows
+/// fewer, after it has masked secrets: so it never shows the half of a secret that was cut here.
+const LONGEST: usize = 1000;
 
 /// The result of checking one thing. Its name is the same in every run, so that changes can be followed.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +92,8 @@ impl Finding {
     ) -> Self {
         // The texts may quote a server, a file or a unit.
         let (id, sentence, advice): (String, String, String) = (id.into(), sentence.into(), advice.into());
-        let (sentence, advice) = (printable(&sentence), printable(&advice));
+        let plain = |text: &str| shortened(&printable(text), LONGEST);
+        let (sentence, advice) = (plain(&sentence), plain(&advice));
         Self { id, level, sentence, advice, measured: None, patience: 1, calm: CALM }
     }
 }
@@ -119,5 +124,19 @@ impl Metric {
         value: f64,
     ) -> Self {
         Self { name, help, label: Some((label.0, label.1.into())), value }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_sentence_and_its_advice_are_cut() {
+        let long = "ñ".repeat(2 << 20);
+        let finding = Finding::critical("ports", long.clone(), long);
+        for text in [finding.sentence, finding.advice] {
+            assert!(text.chars().count() == LONGEST && text.ends_with("ñ…"), "{} bytes", text.len());
+        }
     }
 }

@@ -1,7 +1,12 @@
 //! Formats text for people: aligned columns, grouped numbers, untrusted text made printable.
 
+use std::fmt::Display;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+
+/// The most things that [`listed`] names.
+const NAMED: usize = 5;
 
 /// Formats rows of cells as lines with aligned columns. A column with only numbers below its head
 /// is right-aligned. Cells may be untrusted: each goes through [`printable`], so a row is one line.
@@ -122,6 +127,25 @@ pub fn beginning(said: &str) -> String {
     printable(&said.chars().take(200).collect::<String>()).chars().take(200).collect()
 }
 
+/// Returns at most `most` characters of `text`, the last of them `…` if something was cut off.
+pub fn shortened(text: &str, most: usize) -> String {
+    if text.chars().nth(most).is_none() {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Names the first five of `things`, and says how many more there are: `a, b, c, d, e and 7 more`.
+/// Another user may have made any number of them.
+pub fn listed<T: Display>(things: impl IntoIterator<Item = T>) -> String {
+    let mut things = things.into_iter();
+    let named: Vec<String> = things.by_ref().take(NAMED).map(|thing| thing.to_string()).collect();
+    match things.count() {
+        0 => named.join(", "),
+        more => format!("{} and {} more", named.join(", "), grouped(more as u64)),
+    }
+}
+
 /// Formats `{count} {one}`, in the plural unless `count` is 1.
 pub fn counted(count: u64, one: &str) -> String {
     let copy = one.strip_suffix('y').filter(|rest| !rest.ends_with(['a', 'e', 'o', 'u']));
@@ -140,6 +164,21 @@ mod tests {
         let said = beginning(&format!("unknown variant `a\nb{}`", "Ɲ".repeat(5000)));
         assert!(said.starts_with("unknown variant `a\\nbƝ") && said.chars().count() == 200, "{said}");
         assert_eq!(beginning(&"\x7f".repeat(5000)).chars().count(), 200);
+    }
+
+    #[test]
+    fn a_text_is_cut_between_two_characters() {
+        assert_eq!(shortened("ñandú", 5), "ñandú");
+        assert_eq!(shortened("ñandús", 5), "ñand…");
+        assert_eq!([shortened("", 1), shortened("a", 1), shortened("ab", 1)], ["", "a", "…"]);
+    }
+
+    #[test]
+    fn five_things_are_named_and_the_others_are_counted() {
+        assert_eq!(listed(["a"]), "a");
+        assert_eq!(listed(["a", "b", "c", "d", "e"]), "a, b, c, d, e");
+        assert_eq!(listed(["a", "b", "c", "d", "e", "f"]), "a, b, c, d, e and 1 more");
+        assert_eq!(listed(1..=25_000), "1, 2, 3, 4, 5 and 24 995 more");
     }
 
     #[test]

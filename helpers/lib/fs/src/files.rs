@@ -140,7 +140,30 @@ pub fn remove_directory(path: &Path) -> io::Result<()> {
 /// # Errors
 /// I/O; the old file stays.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    put(path, content, mode, |_| Ok(()))
+    replace_with(path, mode, |file| file.write_all(content))
+}
+
+/// Like [`replace`], with what `write` writes, piece by piece.
+///
+/// # Errors
+/// I/O, and those of `write`; the old file stays.
+pub fn replace_with(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    let partial = partial_of(path);
+    let written = (|| {
+        remove_if_there(&partial)?;
+        let mut file = create_new(&partial, mode)?;
+        write(&mut file)?;
+        rename(&partial, path)
+    })();
+    if written.is_err() {
+        // The partial file would only take space on a full disk.
+        let _left = remove_if_there(&partial);
+    }
+    written
 }
 
 /// Like [`replace`], and syncs the file to disk.
@@ -148,7 +171,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 /// # Errors
 /// I/O.
 pub fn replace_on_disk(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    put(path, content, mode, File::sync_all)?;
+    replace_with(path, mode, |file| file.write_all(content).and_then(|()| file.sync_all()))?;
     sync_directory(path.parent().unwrap_or(Path::new("/")))
 }
 
@@ -157,22 +180,6 @@ pub fn partial_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".partial");
     name.into()
-}
-
-fn put(path: &Path, content: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
-    let partial = partial_of(path);
-    let written = (|| {
-        remove_if_there(&partial)?;
-        let mut file = create_new(&partial, mode)?;
-        file.write_all(content)?;
-        sync(&file)?;
-        rename(&partial, path)
-    })();
-    if written.is_err() {
-        // The partial file would only take space on a full disk.
-        let _left = remove_if_there(&partial);
-    }
-    written
 }
 
 #[cfg(test)]

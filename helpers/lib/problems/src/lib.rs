@@ -18,8 +18,8 @@ pub const PATH: &str = "/run/nexus/health/problems.json";
 /// The version of the list. `read` refuses any other.
 pub const VERSION: u32 = 1;
 
-/// The maximum number of bytes to read.
-const LARGEST: u64 = 1 << 20;
+/// The longest list in bytes. `read` reads no more, and `write` writes no more.
+const LARGEST: usize = 1 << 20;
 
 /// The longest name of a problem in bytes.
 const LONGEST: usize = 64;
@@ -118,13 +118,18 @@ struct List {
 /// is triggered.
 ///
 /// # Errors
-/// I/O (74), CannotCreate (73) on a full disk, Permission (77). The old list stays.
+/// I/O (74), CannotCreate (73) on a full disk, Permission (77), Software (70) when the list is
+/// longer than `read` accepts. The old list stays.
 pub fn write(path: &Path, mut problems: Vec<Problem>) -> Result<bool> {
     let doing = || format!("writing the list of problems {}", path.display());
     problems.sort_by(|a, b| a.id.cmp(&b.id).then(b.level.cmp(&a.level)));
     problems.dedup_by(|later, kept| later.id == kept.id);
     let json =
         serde_json::to_vec_pretty(&List { version: VERSION, problems }).or_fail(Exit::Software, doing)?;
+    if json.len() > LARGEST {
+        return Err(Failure::new(Exit::Software, doing())
+            .because(format!("it has {} bytes, and readers accept {LARGEST}", json.len())));
+    }
     // An unreadable list is replaced.
     if text_of(path).is_ok_and(|there| there == json) {
         // A killed run may have left a partial file.
@@ -158,7 +163,7 @@ pub fn read(path: &Path) -> Result<Vec<Problem>> {
 
 fn text_of(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    files::open(path)?.take(LARGEST).read_to_end(&mut text)?;
+    files::open(path)?.take(LARGEST as u64).read_to_end(&mut text)?;
     Ok(text)
 }
 
@@ -250,6 +255,17 @@ mod tests {
         std::fs::create_dir(path.with_extension("json.partial")).unwrap();
         assert!(write(&path, Vec::new()).is_err());
         assert_eq!(read(&path).unwrap(), [problem("a", Level::Warning)]);
+    }
+
+    #[test]
+    fn a_list_that_readers_would_not_accept_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("problems.json");
+        let long = |bytes| vec![Problem { sentence: "x".repeat(bytes), ..problem("a", Level::Warning) }];
+        assert!(write(&path, long(LARGEST - 1000)).unwrap());
+        assert_eq!(read(&path).unwrap(), long(LARGEST - 1000));
+        assert_eq!(write(&path, long(LARGEST)).unwrap_err().exit(), Exit::Software);
+        assert_eq!(read(&path).unwrap(), long(LARGEST - 1000));
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use jiff::Timestamp;
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
-use nexus_cli::text::printable;
+use nexus_cli::text::{printable, shortened};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -66,9 +66,7 @@ fn shown(entries: &str) -> std::result::Result<Vec<String>, serde_json::Error> {
         let head = format!("{} {identifier}: ", time_of(&entry.usec));
         for line in text(entry.message).lines() {
             let line = printable(&mask.line(line));
-            let cut: String = line.chars().take(LONGEST).collect();
-            let end = if cut.len() < line.len() { "…" } else { "" };
-            lines.push(format!("{head}{cut}{end}"));
+            lines.push(format!("{head}{}", shortened(&line, LONGEST)));
         }
     }
     Ok(lines.split_off(lines.len().saturating_sub(count)))

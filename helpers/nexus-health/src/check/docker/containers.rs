@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nexus_cli::text::listed;
 use serde::Deserialize;
 
 use crate::finding::Finding;
@@ -89,7 +90,7 @@ pub(super) fn states(containers: &[Container], wants_proxy: bool) -> Finding {
         let is_of_stack = STACK.iter().any(|(name, _)| *name == service);
         if is_of_stack { &mut of_stack } else { &mut others }.push(sentence);
     }
-    let sentence = format!("{}.", [of_stack.as_slice(), &others].concat().join(", "));
+    let sentence = format!("{}.", listed(of_stack.iter().chain(&others)));
     let advice = |unit| format!("See: docker ps --all; bring them up: systemctl reload-or-restart {unit}");
     match (of_stack.is_empty(), others.is_empty()) {
         (true, true) => Finding::ok(id, "All containers run."),
@@ -125,7 +126,7 @@ pub(super) fn published(containers: &[Container]) -> Finding {
     }
     Finding::critical(
         id,
-        format!("Docker publishes ports of the stack to other machines: {}.", open.join(", ")),
+        format!("Docker publishes ports of the stack to other machines: {}.", listed(&open)),
         "Write 127.0.0.1: before the port in /etc/nexus/compose.override.yml, then systemctl reload nexus-stack; a \
          firewall such as ufw does not close them",
     )

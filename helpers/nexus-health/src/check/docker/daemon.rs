@@ -1,5 +1,6 @@
 //! Docker itself: a version with a known exposure, an API on the network, replaced images, leftovers.
 
+use nexus_cli::text::listed;
 use nexus_docker_client::client::Client;
 use nexus_docker_client::protocol::{Daemon, Request};
 
@@ -73,7 +74,7 @@ fn replaced(daemon: &Daemon, containers: &[Container]) -> Finding {
         id,
         format!(
             "The image of {} was replaced by another of the same name since the container started.",
-            others.join(", ")
+            listed(&others)
         ),
         "Restart it when convenient: systemctl reload nexus-stack",
     )

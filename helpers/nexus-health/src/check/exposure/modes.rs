@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nexus_cli::credentials;
+use nexus_cli::text::listed;
 
 use crate::args::Args;
 use crate::finding::Finding;
@@ -46,11 +47,11 @@ fn judge(rules: &[Rule]) -> Finding {
     let Some((first, mode)) = open.first() else {
         return Finding::ok(id, "No secret is open to other users.");
     };
-    let all: Vec<String> = open.iter().map(|(path, mode)| format!("{} ({mode:o})", path.display())).collect();
+    let all = open.iter().map(|(path, mode)| format!("{} ({mode:o})", path.display()));
     let forbidden = rules.iter().find(|(path, _)| path == first).map_or(0, |(_, forbidden)| *forbidden);
     Finding::critical(
         id,
-        format!("Other users can read or change: {}.", all.join(", ")),
+        format!("Other users can read or change: {}.", listed(all)),
         format!("Close it: chmod {:o} {}", mode & !forbidden, first.display()),
     )
 }

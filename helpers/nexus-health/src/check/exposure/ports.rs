@@ -1,18 +1,20 @@
 //! Listening addresses. nexus-health has no network and cannot see them, so nexus-health-ports.service, which can open no socket,
-//! writes the kernel's list into a file.
+//! writes the kernel's list into a file. Any local user can listen on as many addresses as it likes, so nothing here keeps the whole
+//! list in memory.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use nexus_cli::failure::{OrFailIo, Result};
+use nexus_cli::text::listed;
 use nexus_fs::files;
 use nix::unistd::{Uid, User};
 
 use crate::args::Args;
 use crate::finding::Finding;
-use crate::publish::file;
 
 /// The kernel's lists (proc(5)).
 const LISTS: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
@@ -52,16 +54,28 @@ impl Listener {
 
 /// Writes the listening addresses and their users into `path`, one on each line.
 pub(crate) fn note(path: &Path) -> Result<()> {
-    let mut lines = String::new();
-    for list in LISTS {
+    let write = |file: &mut File| {
+        let mut to = BufWriter::new(file);
+        LISTS.iter().try_for_each(|list| copy(list, &mut to))?;
+        to.flush()
+    };
+    files::replace_with(path, 0o644, write).or_fail_io(|| format!("writing {}", path.display()))
+}
+
+fn copy(list: &str, to: &mut impl Write) -> io::Result<()> {
+    let doing = || format!("reading {list}");
+    let table = match File::open(list) {
         // A kernel without IPv6 has no such list.
-        let text = fs::read_to_string(list).if_there(|| format!("reading {list}"))?.unwrap_or_default();
-        for Listener { address, user } in listening(&text) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => BufReader::new(opened.or_fail_io(doing)?),
+    };
+    for line in table.lines() {
+        if let Some(Listener { address, user }) = listening(&line.or_fail_io(doing)?) {
             let user = user.map(|id| format!(" {id}")).unwrap_or_default();
-            lines.push_str(&format!("{address}{user}\n"));
+            writeln!(to, "{address}{user}")?;
         }
     }
-    file::replace(path, lines.as_bytes())
+    Ok(())
 }
 
 /// The listening addresses, and when they were written.
@@ -77,14 +91,23 @@ impl Default for Listening {
     }
 }
 
-/// Returns the written list; `None` if it cannot be read, which is a separate finding.
-pub(in crate::check) fn listening_now(args: &Args) -> Listening {
-    let path = args.run_dir.join("ports");
-    let read = files::read_to_string(&path).and_then(|text| Ok((text, path.metadata()?.modified()?)));
-    read.map_or_else(
-        |_| Listening::default(),
-        |(text, at)| Listening { listeners: text.lines().filter_map(Listener::read).collect(), at },
-    )
+/// Returns those listeners of the written list that `is_wanted`, each once; none if it cannot be read, which is a separate finding.
+pub(in crate::check) fn listening_now(args: &Args, is_wanted: impl Fn(&Listener) -> bool) -> Listening {
+    let Ok((lines, at)) = written(args) else { return Listening::default() };
+    let mut listeners = Vec::new();
+    for listener in lines.map_while(io::Result::ok).filter_map(|line| Listener::read(&line)) {
+        if is_wanted(&listener) && !listeners.contains(&listener) {
+            listeners.push(listener);
+        }
+    }
+    Listening { listeners, at }
+}
+
+/// Returns the lines of the written list, and when it was written.
+fn written(args: &Args) -> io::Result<(impl Iterator<Item = io::Result<String>>, SystemTime)> {
+    let file = files::open(&args.run_dir.join("ports"))?;
+    let at = file.metadata()?.modified()?;
+    Ok((BufReader::new(file).lines(), at))
 }
 
 /// Checks the written list.
@@ -92,65 +115,60 @@ pub(super) fn check(args: &Args) -> Finding {
     let path = args.run_dir.join("ports");
     let advice =
         "Write the list: systemctl start nexus-health-ports; see: systemctl status nexus-health-ports.timer";
-    let read = files::read_to_string(&path).and_then(|text| Ok((text, path.metadata()?.modified()?)));
-    match read {
-        Ok((text, at)) if SystemTime::now().duration_since(at).unwrap_or_default() < OLDEST => {
-            judge(&text, &args.ports)
-        }
-        Ok(_) => {
-            Finding::unknown("ports", format!("{} has not been written for an hour.", path.display()), advice)
-        }
-        Err(error) => Finding::unknown("ports", format!("{}: {error}.", path.display()), advice),
+    let is_new = |at: SystemTime| SystemTime::now().duration_since(at).unwrap_or_default() < OLDEST;
+    match written(args) {
+        Ok((_, at)) if !is_new(at) => Ok(Finding::unknown(
+            "ports",
+            format!("{} has not been written for an hour.", path.display()),
+            advice,
+        )),
+        Ok((lines, _)) => judge(lines, &args.ports),
+        Err(error) => Err(error),
     }
+    .unwrap_or_else(|error| Finding::unknown("ports", format!("{}: {error}.", path.display()), advice))
 }
 
-fn judge(text: &str, ports: &[u16]) -> Finding {
-    let addresses = text.lines().filter_map(Listener::read);
-    let open: Vec<String> = addresses
+/// Checks the lines of the list.
+fn judge(lines: impl Iterator<Item = io::Result<String>>, ports: &[u16]) -> io::Result<Finding> {
+    let mut end = Ok(());
+    let mut open = lines
+        .map_while(|line| line.map_err(|error| end = Err(error)).ok())
+        .filter_map(|line| Listener::read(&line))
         .map(|listener| listener.address)
         .filter(|address| ports.contains(&address.port()) && !address.ip().to_canonical().is_loopback())
-        .map(|address| address.to_string())
-        .collect();
-    if open.is_empty() {
-        return Finding::ok("ports", "No port of NEXUS is open to other machines.");
-    }
-    Finding::critical(
+        .peekable();
+    let Some(port) = open.peek().map(SocketAddr::port) else {
+        drop(open);
+        return end.map(|()| Finding::ok("ports", "No port of NEXUS is open to other machines."));
+    };
+    Ok(Finding::critical(
         "ports",
-        format!("Open to other machines: {}.", open.join(", ")),
-        format!(
-            "See who listens: ss -tlnp 'sport = :{}'; let it listen on 127.0.0.1 only",
-            port_of(&open[0])
-        ),
-    )
-}
-
-fn port_of(address: &str) -> &str {
-    address.rsplit(':').next().unwrap_or_default()
+        format!("Open to other machines: {}.", listed(open)),
+        format!("See who listens: ss -tlnp 'sport = :{port}'; let it listen on 127.0.0.1 only"),
+    ))
 }
 
 /// Parses `  0: 0100007F:1538 00000000:0000 0A … … … 1000 …`: address and port in hexadecimal, the address in words of the machine's
 /// byte order; after three more words the user's number.
-fn listening(table: &str) -> impl Iterator<Item = Listener> {
-    table.lines().filter_map(|line| {
-        let mut words = line.split_whitespace().skip(1);
-        let (local, _, state) = (words.next()?, words.next()?, words.next()?);
-        let user = words.nth(3).and_then(|id| id.parse().ok());
-        if state != LISTENING {
-            return None;
-        }
-        let (address, port) = local.split_once(':')?;
-        let words: Vec<[u8; 4]> = address
-            .as_bytes()
-            .chunks(8)
-            .map(|word| u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok().map(u32::to_ne_bytes))
-            .collect::<Option<_>>()?;
-        let bytes = words.concat();
-        let ip = match bytes.len() {
-            4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
-            _ => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)),
-        };
-        Some(Listener { address: SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?), user })
-    })
+fn listening(line: &str) -> Option<Listener> {
+    let mut words = line.split_whitespace().skip(1);
+    let (local, _, state) = (words.next()?, words.next()?, words.next()?);
+    let user = words.nth(3).and_then(|id| id.parse().ok());
+    if state != LISTENING {
+        return None;
+    }
+    let (address, port) = local.split_once(':')?;
+    let words: Vec<[u8; 4]> = address
+        .as_bytes()
+        .chunks(8)
+        .map(|word| u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok().map(u32::to_ne_bytes))
+        .collect::<Option<_>>()?;
+    let bytes = words.concat();
+    let ip = match bytes.len() {
+        4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+        _ => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+    };
+    Some(Listener { address: SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?), user })
 }
 
 #[cfg(test)]
@@ -161,21 +179,25 @@ mod tests {
     #[test]
     #[cfg(target_endian = "little")]
     fn the_kernels_list_is_read() {
-        let table = "  sl  local_address rem_address   st\n   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 1\n\
-                     1: 00000000:1F43 00000000:0000 0A 0\n   2: 0100007F:1F44 0100007F:9999 01 0\n";
-        let found: Vec<String> = listening(table).map(|listener| listener.address.to_string()).collect();
-        assert_eq!(found, ["127.0.0.1:5432", "0.0.0.0:8003"]);
-        assert_eq!(listening(table).next().unwrap().user, Some(1000));
-        let table = "0: 00000000000000000000000001000000:0277 00000000000000000000000000000000:0000 0A\n";
-        assert_eq!(
-            listening(table).next().map(|listener| listener.address.to_string()).as_deref(),
-            Some("[::1]:631")
-        );
+        let found = |line: &str| listening(line).map(|listener| listener.address.to_string());
+        let line = "   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 1";
+        assert_eq!(found(line).as_deref(), Some("127.0.0.1:5432"));
+        assert_eq!(listening(line).unwrap().user, Some(1000));
+        assert_eq!(found("   1: 00000000:1F43 00000000:0000 0A 0").as_deref(), Some("0.0.0.0:8003"));
+        let line = "0: 00000000000000000000000001000000:0277 00000000000000000000000000000000:0000 0A";
+        assert_eq!(found(line).as_deref(), Some("[::1]:631"));
+        for other in ["  sl  local_address rem_address   st", "   2: 0100007F:1F44 0100007F:9999 01 0", ""] {
+            assert_eq!(found(other), None);
+        }
+    }
+
+    fn judged(text: &str) -> io::Result<Finding> {
+        judge(BufReader::new(text.as_bytes()).lines(), &[5432])
     }
 
     #[test]
     fn only_a_reachable_port_of_nexus_is_critical() {
-        let level = |text: &str| judge(text, &[5432]).level;
+        let level = |text: &str| judged(text).unwrap().level;
         assert_eq!(level("127.0.0.1:5432 1000\n"), FindingLevel::Ok);
         assert_eq!(level("0.0.0.0:5432 1000\n"), FindingLevel::Critical);
         assert_eq!(
@@ -184,5 +206,26 @@ mod tests {
         );
         assert_eq!(level("0.0.0.0:5432\n"), FindingLevel::Critical);
         assert_eq!(level("[::]:5432\n"), FindingLevel::Critical);
+    }
+
+    #[test]
+    fn of_many_open_addresses_five_are_named() {
+        let many: String = (1..=25_000).map(|number| format!("[2001:db8::{number:x}]:5432 65534\n")).collect();
+        let finding = judged(&many).unwrap();
+        assert!(
+            finding.sentence.ends_with("[2001:db8::5]:5432 and 24 995 more."),
+            "{} bytes",
+            finding.sentence.len()
+        );
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_to_its_end_is_unknown() {
+        let ends = |text: &'static str| {
+            let lines = BufReader::new(text.as_bytes()).lines();
+            judge(lines.chain([Err(io::Error::other("it ends"))]), &[5432])
+        };
+        assert_eq!(ends("127.0.0.1:5432\n").unwrap_err().to_string(), "it ends");
+        assert_eq!(ends("0.0.0.0:5432\n").unwrap().level, FindingLevel::Critical);
     }
 }

@@ -1,6 +1,7 @@
 //! Checks what changes slowly and costs more: size, dead rows, indexes, collations, pgvector, texts without a vector.
 
 use nexus_postgres::pgvector::is_safe;
+use nexus_cli::text::listed;
 
 use super::session::{Session, SessionError};
 use super::{bytes_in_words, embedding, emptied, in_words, others, unbuilt};
@@ -78,7 +79,7 @@ fn indexes(invalid: &[String]) -> Finding {
         [] => Finding::ok("postgres-indexes", "All indexes are valid."),
         names => Finding::warning(
             "postgres-indexes",
-            format!("Invalid indexes, which no query uses: {}.", names.join(", ")),
+            format!("Invalid indexes, which no query uses: {}.", listed(names)),
             format!("Rebuild them: REINDEX INDEX CONCURRENTLY {}", names[0]),
         ),
     }
@@ -89,7 +90,7 @@ fn collations(changed: &[String]) -> Finding {
         [] => Finding::ok("postgres-collation", "Texts are sorted as they were when the indexes were built."),
         names => Finding::warning(
             "postgres-collation",
-            format!("The sort order of texts has changed under {}.", names.join(", ")),
+            format!("The sort order of texts has changed under {}.", listed(names)),
             "Indexes on texts may be wrong: REINDEX DATABASE, then ALTER DATABASE … REFRESH COLLATION VERSION",
         ),
     }

@@ -1,5 +1,7 @@
 //! Data outside the memory's database. No set holds it, and `nexus-upgrade-postgres --finish` removes it.
 
+use nexus_cli::text::listed;
+
 use super::session::{Session, SessionError};
 use crate::context::Context;
 use crate::finding::Finding;
@@ -16,7 +18,7 @@ WHERE datname NOT IN ('postgres', 'template0', 'template1', current_database()) 
 const TABLES: &str = "\
 SELECT c.oid::regclass::text FROM pg_catalog.pg_class c \
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^(pg_|information_schema$)' ORDER BY 1 LIMIT 20";
+WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^(pg_|information_schema$)' ORDER BY 1";
 
 pub(super) fn check(session: &Session, ctx: &Context, report: &mut Report) -> Result<(), SessionError> {
     let databases = session.names(DATABASES)?;
@@ -37,10 +39,10 @@ fn judge(mut databases: Vec<String>, tables: &[String], left_out: &[String]) -> 
     let in_postgres = !tables.is_empty() && !left_out.iter().any(|name| name == "postgres");
     let mut what = Vec::new();
     if !databases.is_empty() {
-        what.push(format!("the databases {}", databases.join(", ")));
+        what.push(format!("the databases {}", listed(&databases)));
     }
     if in_postgres {
-        what.push(format!("the tables {} of the database postgres", tables.join(", ")));
+        what.push(format!("the tables {} of the database postgres", listed(tables)));
     }
     let Some(first) = databases.first().map(String::as_str).or(in_postgres.then_some("postgres")) else {
         return Finding::ok("databases", "Everything in the server that needs a backup is in the sets.");

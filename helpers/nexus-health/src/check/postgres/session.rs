@@ -17,6 +17,9 @@ use crate::report::Liveness;
 /// The timeout for connecting and for each statement.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// The most names that a query returns: a role of the server can make millions of objects.
+const MOST_NAMES: usize = 1000;
+
 /// The limits of the session: it neither waits for locks nor runs for long.
 const SESSION_SETTINGS: &str =
     "SET statement_timeout = '4s'; SET lock_timeout = '1s'; SET default_transaction_read_only = on";
@@ -62,9 +65,9 @@ impl Session {
         self.wait(self.client.query(sql, &[]))
     }
 
-    /// Runs a query whose rows are one string each.
+    /// Runs a query whose rows are one string each. Returns the first [`MOST_NAMES`].
     pub(super) fn names(&self, sql: &str) -> Result<Vec<String>, SessionError> {
-        Ok(self.rows(sql)?.iter().map(|row| row.get(0)).collect())
+        Ok(self.rows(&format!("{sql} LIMIT {MOST_NAMES}"))?.iter().map(|row| row.get(0)).collect())
     }
 
     fn wait<T>(

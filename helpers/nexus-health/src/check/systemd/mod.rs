@@ -8,6 +8,7 @@ mod timers;
 
 use std::time::Duration;
 
+use nexus_cli::text::listed;
 use nexus_problems::systemd::ask;
 
 use crate::check::exposure::ports::{self, Listening};
@@ -49,7 +50,7 @@ impl Check for Systemd {
         let listening = if snapshot.failed_sockets.is_empty() {
             Listening::default()
         } else {
-            ports::listening_now(&ctx.args)
+            ports::listening_now(&ctx.args, |listener| sockets::is_in_the_way(&snapshot, listener))
         };
         report.found(failed(&snapshot));
         report.found(disabled(&snapshot));
@@ -78,7 +79,7 @@ fn failed(snapshot: &UnitSnapshot) -> Finding {
         [] => Finding::ok("units-failed", "No unit of NEXUS has failed."),
         [first, ..] => Finding::critical(
             "units-failed",
-            format!("Failed: {}.", failed.join(", ")),
+            format!("Failed: {}.", listed(&failed)),
             format!(
                 "See why: journalctl -u {first}; when the cause is fixed: systemctl reset-failed {first}"
             ),
@@ -92,7 +93,7 @@ fn disabled(snapshot: &UnitSnapshot) -> Finding {
         [] => Finding::ok("units-disabled", "All required units are enabled."),
         names => Finding::warning(
             "units-disabled",
-            format!("Disabled, so not started at boot: {}.", names.join(", ")),
+            format!("Disabled, so not started at boot: {}.", listed(names)),
             format!("Enable it: systemctl enable --now {}", names.join(" ")),
         ),
     }
@@ -104,7 +105,7 @@ fn masked(snapshot: &UnitSnapshot) -> Finding {
         [] => Finding::ok("units-masked", "No unit of NEXUS is masked."),
         names => Finding::warning(
             "units-masked",
-            format!("Masked, so unable to start: {}.", names.join(", ")),
+            format!("Masked, so unable to start: {}.", listed(names)),
             format!("Unmask it: systemctl unmask {}", names.join(" ")),
         ),
     }

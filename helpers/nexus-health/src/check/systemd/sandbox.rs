@@ -1,6 +1,7 @@
 //! Whether systemd gives our jobs the sandbox of their units. Images of container hosts have a drop-in for all services that
 //! removes private networks and credentials (lxc/distrobuilder#985), and systemd ignores what a host does not support.
 
+use nexus_cli::text::listed;
 use nexus_problems::systemd::{MANAGER, ask, proxy};
 use zbus::Connection;
 use zbus::zvariant::OwnedObjectPath;
@@ -82,7 +83,7 @@ fn network(jobs: &[Job]) -> Finding {
     if open.is_empty() {
         return Finding::ok("sandbox", "The jobs that hold rows or keys have no network.");
     }
-    Finding::warning("sandbox", format!("These jobs can reach the network: {}.", open.join(", ")), ADVICE)
+    Finding::warning("sandbox", format!("These jobs can reach the network: {}.", listed(&open)), ADVICE)
 }
 
 fn credentials(jobs: &[Job]) -> Finding {
@@ -93,7 +94,7 @@ fn credentials(jobs: &[Job]) -> Finding {
     }
     Finding::critical(
         "credentials",
-        format!("systemd provides no credentials (LoadCredential=) to: {}.", without.join(", ")),
+        format!("systemd provides no credentials (LoadCredential=) to: {}.", listed(&without)),
         ADVICE,
     )
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use nexus_cli::text::listed;
+
 use super::snapshot::{FailedSocket, UnitSnapshot};
 use crate::check::exposure::ports::{Listener, Listening};
 use crate::finding::Finding;
@@ -19,7 +21,7 @@ pub(super) fn check(snapshot: &UnitSnapshot, is_wanted: bool, listening: &Listen
     if silent.is_empty() {
         return Finding::ok("sockets", "systemd listens on every socket.");
     }
-    let names = silent.join(", ");
+    let names = listed(&silent);
     let (sentence, advice) = match holder(snapshot, listening) {
         Some(holder) => (
             format!(
@@ -50,18 +52,28 @@ pub(super) fn can_start(snapshot: &UnitSnapshot, listening: &Listening) -> bool 
     snapshot.failed_sockets.iter().any(is_listed) && holder(snapshot, listening).is_none()
 }
 
+/// Returns whether `listener` has the address of a failed socket.
+pub(super) fn is_in_the_way(snapshot: &UnitSnapshot, listener: &Listener) -> bool {
+    let mut wanted = snapshot.failed_sockets.iter().flat_map(addresses);
+    wanted.any(|address| has(listener, address))
+}
+
+fn addresses(socket: &FailedSocket) -> impl Iterator<Item = SocketAddr> {
+    socket.addresses.iter().filter_map(|address| address.parse().ok())
+}
+
+fn has(listener: &Listener, address: SocketAddr) -> bool {
+    let ip = listener.address.ip();
+    listener.address.port() == address.port() && (ip == address.ip() || ip.is_unspecified())
+}
+
 /// Returns the program that listens on the address of a failed socket. A list from before the failure does not count, because
 /// it may show the socket itself.
 fn holder<'a>(snapshot: &UnitSnapshot, listening: &'a Listening) -> Option<&'a Listener> {
     let failed = snapshot.failed_sockets.iter().filter(|socket| listening.at > socket.at);
-    let wanted = failed.flat_map(|socket| &socket.addresses).filter_map(|address| address.parse().ok());
-    wanted.into_iter().find_map(|address: SocketAddr| {
-        let is_in_the_way = |other: &&Listener| {
-            other.address.port() == address.port()
-                && (other.address.ip() == address.ip() || other.address.ip().is_unspecified())
-        };
-        listening.listeners.iter().find(is_in_the_way)
-    })
+    failed
+        .flat_map(addresses)
+        .find_map(|address| listening.listeners.iter().find(|listener| has(listener, address)))
 }
 
 #[cfg(test)]

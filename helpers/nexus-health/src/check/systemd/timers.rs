@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nexus_cli::text::listed;
+
 use super::snapshot::{CALENDARS, UnitSnapshot};
 use crate::check::postgres::in_words;
 use crate::finding::Finding;
@@ -20,7 +22,7 @@ pub(super) fn without_next_run(snapshot: &UnitSnapshot, is_wanted: bool) -> Find
         [] => Finding::ok("timers", "Every timer has its next run."),
         names => Finding::warning(
             "timers",
-            format!("No next run is scheduled: {}.", names.join(", ")),
+            format!("No next run is scheduled: {}.", listed(names)),
             format!(
                 "Start it: systemctl start {}; what is scheduled: systemctl list-timers 'nexus-*'",
                 names.join(" ")
@@ -46,11 +48,10 @@ pub(super) fn late(snapshot: &UnitSnapshot) -> Finding {
         return Finding::ok("timers-late", "No timer's next run is later than its calendar allows.");
     }
     let names: Vec<&str> = late.iter().map(|(name, _)| *name).collect();
-    let each: Vec<String> =
-        late.iter().map(|(name, next)| format!("{name} in {}", in_words(next.as_secs_f64()))).collect();
+    let each = late.iter().map(|(name, next)| format!("{name} in {}", in_words(next.as_secs_f64())));
     Finding::warning(
         "timers-late",
-        format!("A timer's next run is later than its calendar allows: {}.", each.join(", ")),
+        format!("A timer's next run is later than its calendar allows: {}.", listed(each)),
         format!(
             "Start it again: systemctl restart {}; if that does not help: systemctl cat {}",
             names.join(" "),
@@ -74,7 +75,7 @@ pub(super) fn stopped(snapshot: &UnitSnapshot, is_wanted: bool) -> Finding {
     }
     Finding::warning(
         id,
-        format!("Stopped, though nexus.target is up: {}.", stopped.join(", ")),
+        format!("Stopped, though nexus.target is up: {}.", listed(&stopped)),
         "Start all: systemctl start nexus.target; to keep one down: systemctl disable UNIT",
     )
     // An upgrade stops and starts them.
