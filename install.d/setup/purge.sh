@@ -10,7 +10,7 @@ place_of_backups() {
 }
 
 # The directories that a purge removes.
-purged_places=(/etc/nexus /run/nexus /run/nexus-locks /var/lib/nexus)
+purged_places=(/etc/nexus /run/nexus /run/nexus-alerts /run/nexus-locks /var/lib/nexus)
 
 # sets_in DIRECTORY…: prints every backup set at or below them. Recognises a set by its name and its SHA256SUMS, not by the settings.
 # Leaves out paths with a line feed: a job could make one that reads like the path of another directory, which a purge then keeps.
@@ -34,9 +34,9 @@ places_that_stay() {
 	done
 }
 
-# remove_all_but KEPT DIRECTORY: empties DIRECTORY, which root owns, except for the paths in KEPT, one a line, and their parents; then
-# removes DIRECTORY if it is empty. Other users own directories in it, and may replace them with links meanwhile. find follows no link
-# and removes each entry relative to the directory that it has opened; commands that take paths would follow links.
+# remove_all_but KEPT DIRECTORY: empties DIRECTORY, which only root can replace, except for the paths in KEPT, one a line, and their
+# parents; then removes DIRECTORY if it is empty. Other users own directories in it, and may replace them with links meanwhile. find
+# follows no link and removes each entry relative to the directory that it has opened; commands that take paths would follow links.
 remove_all_but() {
 	local kept=$1 top=$2 path said='' stays=(-false) entries
 	[[ -d $top && ! -L $top ]] || return 0

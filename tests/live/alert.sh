@@ -250,10 +250,11 @@ an_unreadable_list_is_reported_and_resolves_nothing() {
 	posted 'failed warning,worse critical,still critical'
 }
 a_failure_of_the_unit_that_reads_the_list_is_reported() {
-	local drop_in=/run/systemd/system/nexus-alert-health.service.d unit=nexus-alert-health.service
+	local unit=nexus-alert-health.service
 	systemctl stop nexus-alert-health.path nexus-alert-health.timer
-	install -d "$drop_in"
-	printf '[Service]\nExecStart=\nExecStart=false\n' >"$drop_in/fails.conf"
+	trap it_works_again EXIT
+	install -d "/run/systemd/system/$unit.d"
+	printf '[Service]\nExecStart=\nExecStart=false\n' >"/run/systemd/system/$unit.d/fails.conf"
 	systemctl daemon-reload
 	await 60 is_inactive "$unit"
 	fails '' systemctl start "$unit"
@@ -261,10 +262,13 @@ a_failure_of_the_unit_that_reads_the_list_is_reported() {
 	await 90 all_is_sent "$unit"
 	# The unit that reports it has not started it again.
 	same "failures" "$(jq .failures "$alerts/$unit.json")" 1
-	rm -r "$drop_in"
-	systemctl daemon-reload
-	systemctl start nexus-alert-health.path nexus-alert-health.timer "$unit"
+	it_works_again
 	await 90 is_reported "$unit" over
+}
+it_works_again() {
+	rm -rf /run/systemd/system/nexus-alert-health.service.d
+	systemctl daemon-reload
+	systemctl start nexus-alert-health.{path,timer,service}
 }
 is_inactive() { [[ $(systemctl show --value --property=ActiveState "$1") =~ ^(inactive|failed)$ ]]; }
 # nexus-health is stopped here.
@@ -470,22 +474,27 @@ only_the_webhook_is_unsent() { jq --exit-status '.owed | keys == ["webhook"] and
 
 # ---- What another user can make long
 
-# nobody_listens_on_many_addresses PORT: on 30000 addresses of other machines.
+# nobody_listens_on_many_addresses PORT: on 30000 addresses of other machines, in two processes.
 nobody_listens_on_many_addresses() {
-	setpriv --reuid=nobody --regid=nogroup --clear-groups python3 -c '
+	local first processes=()
+	for first in 4096 19096; do
+		setpriv --reuid=nobody --regid=nogroup --clear-groups python3 -c '
 import resource, signal, socket, sys
 
 IPV6_FREEBIND = 78
-resource.setrlimit(resource.RLIMIT_NOFILE, (32768, 32768))
+resource.setrlimit(resource.RLIMIT_NOFILE, (16384, 16384))
+port, first = map(int, sys.argv[1:])
 listeners = []
-for number in range(30000):
+for number in range(first, first + 15000):
     listeners.append(socket.socket(socket.AF_INET6))
     listeners[-1].setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
-    listeners[-1].bind((f"2001:db8:1111:2222:3333:4444:5555:{number + 4096:x}", int(sys.argv[1])))
+    listeners[-1].bind((f"2001:db8:1111:2222:3333:4444:5555:{number:x}", port))
     listeners[-1].listen(1)
-signal.pause()' "$1" &
+signal.pause()' "$1" "$first" &
+		processes+=("$!")
+	done
 	# shellcheck disable=SC2064 # as it is now
-	trap "kill $!" EXIT
+	trap "kill ${processes[*]}; systemctl stop nexus-health" EXIT
 	await 60 are_open 30000 "$1"
 }
 are_open() { (($(ss --no-header --tcp --listening --numeric "sport = :$2" | wc -l) >= $1)); }
@@ -507,6 +516,83 @@ its_end_is_reported_too() {
 	await 60 is_reported ports over
 	await 90 no_problem_is_queued
 }
+
+# ---- On a full disk
+
+spare=/run/nexus-alerts
+
+# without_runs COMMAND…: runs COMMAND while nexus-alert does not run.
+without_runs() {
+	local starts=(nexus-alert-retry.timer nexus-alert-health.timer nexus-alert-health.path) unit
+	systemctl stop "${starts[@]}"
+	for unit in nexus-alert-{retry,programs,health}.service; do await 60 is_inactive "$unit"; done
+	"$@"
+	systemctl start "${starts[@]}"
+}
+small_disk() {
+	install -d "$work/small"
+	mount --types tmpfs --options size=512k,mode=0700,uid=nexus,gid=nexus alert-test "$work/small"
+	cp -a "$alerts/." "$work/small"
+	mount --bind "$work/small" "$alerts"
+	umount "$work/small"
+	fill_the_disk
+}
+usual_disk() {
+	install -d -o nexus -g nexus -m 700 "$work/after"
+	cp -a "$alerts/." "$work/after"
+	umount "$alerts"
+	rm -f "$alerts"/*.json
+	cp -a "$work/after/." "$alerts"
+	rm -r "$work/after" "$work/small"
+}
+fill_the_disk() {
+	cat /dev/zero >>"$alerts/filler" 2>/dev/null || true
+	fails 'No space left' cp /etc/services "$alerts/one-more"
+	rm -f "$alerts/one-more"
+	cat /dev/zero >>"$alerts/filler" 2>/dev/null || true
+}
+
+# A message is queued on the disk, and then a problem is found.
+a_full_disk_delays_no_alert() {
+	server_down
+	rm -f "$work/posts"
+	break_it
+	await 90 only_the_webhook_is_unsent
+	without_runs small_disk
+	health_finds critical
+	server_up
+	await 40 posted 'failed critical'
+	await 40 counted_is failed 2
+	await 90 all_is_sent_in_memory alert-test-disk.health
+	await 90 all_is_sent_in_memory alert-test.service
+}
+all_is_sent_in_memory() { jq --exit-status '.owed == {}' "$spare/$1.json"; }
+a_full_disk_repeats_no_alert() {
+	local unit before
+	before=$(mails)
+	for unit in nexus-alert-{health,retry,programs,health,retry,programs}; do systemctl start "$unit"; done
+	same "reported failures" "$(count failed)" 2
+	same "mails" "$(mails)" "$before"
+}
+an_end_is_reported_on_a_full_disk() {
+	fill_the_disk
+	mend_it
+	await 40 counted_is over 1
+	await 90 queue_is_empty_but_for_the_problem
+	same "reported failures" "$(count failed)" 2
+}
+queue_is_empty_but_for_the_problem() { [[ $(cd "$spare" && ls alert-test*) == alert-test-disk.health.json ]]; }
+incidents_move_back_to_the_disk() {
+	rm "$alerts/filler"
+	systemctl start nexus-alert-retry
+	await 60 has_moved_back
+	without_runs usual_disk
+	health_finds
+	await 90 posted 'failed critical,over critical'
+	await 90 queue_is_empty
+	same "what is left in memory" "$(ls "$spare")" ""
+}
+has_moved_back() { [[ -e $alerts/alert-test-disk.health.json && -z $(ls "$spare") ]]; }
 
 # ---- While another user occupies D-Bus
 
@@ -622,6 +708,7 @@ case ${1-} in
 before-reboot)
 	# From an earlier run.
 	systemctl stop alert-test-server.service alert-test-mail.service alert-test-stays.service 2>/dev/null || true
+	if mountpoint --quiet "$alerts"; then umount "$alerts"; fi
 	# This test writes the list instead.
 	systemctl stop nexus-health.service 2>/dev/null || true
 	remove_all_channels
@@ -660,6 +747,10 @@ before-reboot)
 	check an_alert_waits_for_its_server
 	check many_open_ports_are_one_short_alert
 	check its_end_is_reported_too
+	check a_full_disk_delays_no_alert
+	check a_full_disk_repeats_no_alert
+	check an_end_is_reported_on_a_full_disk
+	check incidents_move_back_to_the_disk
 	check a_silent_bus_delays_no_alert
 	check a_silent_bus_is_asked_once_and_for_ten_seconds
 	check units_are_checked_once_the_bus_replies

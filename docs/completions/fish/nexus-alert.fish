@@ -10,6 +10,7 @@ complete -c nexus-alert -l command -d 'Program that gets the alert as JSON on st
 complete -c nexus-alert -l wall -d 'Write a line to every terminal on which someone is logged in: yes or no' -r
 complete -c nexus-alert -l lines -d 'Lines of the unit\'s journal in an alert, 0 to 200' -r
 complete -c nexus-alert -l dir -d 'Directory of the incidents and their queued messages' -r -F
+complete -c nexus-alert -l spare -d 'Directory of the incidents that cannot be written to the other' -r -F
 complete -c nexus-alert -l problems -d 'The list of nexus-health' -r -F
 complete -c nexus-alert -l patience -d 'Timeout of a webhook in seconds' -r
 complete -c nexus-alert -l sendmail -d 'The program that sends mail' -r -F

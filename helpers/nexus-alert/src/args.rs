@@ -73,6 +73,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIRECTORY", default_value = "/var/lib/nexus/alerts", hide = true)]
     pub(crate) dir: PathBuf,
 
+    /// Directory of the incidents that cannot be written to the other
+    #[arg(long, value_name = "DIRECTORY", default_value = "/run/nexus-alerts", hide = true)]
+    pub(crate) spare: PathBuf,
+
     /// The list of nexus-health
     #[arg(long, value_name = "FILE", default_value = nexus_problems::PATH, hide = true)]
     pub(crate) problems: PathBuf,

@@ -53,7 +53,8 @@ fn drop_unconfigured(store: &Store, channels: &Channels, subject: &Subject) -> R
     let Some(before) = locked.incident(subject)? else { return Ok(()) };
     let mut incident = before.clone();
     incident.retain_channels(&channels.configured());
-    if incident != before || incident.is_done() {
+    // What is in the spare directory moves back, if there is room now.
+    if incident != before || incident.is_done() || locked.is_spared(subject) {
         locked.save(&incident)?;
     }
     Ok(())
@@ -185,4 +186,41 @@ pub(crate) fn test(store: &Store, channels: &Channels, by: &[Channel]) -> Result
         test_outcome::write(store.directory(), test.began, &outcomes)?;
     }
     Ok(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::channels::{Format, RunAs};
+    use crate::details::Details;
+
+    #[test]
+    fn an_unchanged_incident_moves_back_to_the_disk_once_there_is_room() {
+        let (disk, spare) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = Store::at(disk.path(), spare.path()).unwrap();
+        let channels = Channels {
+            mail: None,
+            command: None,
+            webhook: Some(Format::Json),
+            timeout: Duration::from_secs(1),
+            wall: false,
+            run_as: RunAs::owner_of(disk.path()).unwrap(),
+        };
+        let (subject, now): (Subject, _) = ("nexus-backup.service".parse().unwrap(), Timestamp::now());
+        let incident = Incident::open(subject, Details::default(), &channels.configured(), now);
+        let in_the_way = disk.path().join("nexus-backup.service.json.partial");
+        fs::create_dir(&in_the_way).unwrap();
+        store.lock().unwrap().save(&incident).unwrap();
+        let is_spared = || {
+            pending(&store, &channels, &[], now).unwrap();
+            store.lock().unwrap().is_spared(&incident.subject)
+        };
+        assert!(is_spared());
+        fs::remove_dir(in_the_way).unwrap();
+        assert!(!is_spared());
+        assert_eq!(store.lock().unwrap().incident(&incident.subject).unwrap().as_ref(), Some(&incident));
+    }
 }

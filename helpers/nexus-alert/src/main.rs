@@ -37,7 +37,7 @@ fn run() -> Result<()> {
     let args: Args = command_line::parse()?;
     let task = args.task()?;
     channels::become_subreaper()?;
-    let (store, channels) = (Store::at(&args.dir)?, args.channels()?);
+    let (store, channels) = (Store::at(&args.dir, &args.spare)?, args.channels()?);
     let deliver = || deliver::pending(&store, &channels, args.by(), Timestamp::now());
     let queued = match task {
         Task::Test { is_queued: false } => {

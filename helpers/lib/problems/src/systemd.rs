@@ -53,11 +53,7 @@ fn ask_at<T>(
 ///
 /// # Errors
 /// When `path` or `interface` is not a valid D-Bus name.
-pub async fn proxy<'a>(
-    connection: &Connection,
-    path: &'a str,
-    interface: &str,
-) -> zbus::Result<Proxy<'a>> {
+pub async fn proxy<'a>(connection: &Connection, path: &'a str, interface: &str) -> zbus::Result<Proxy<'a>> {
     zbus::proxy::Builder::new(connection)
         .destination(SYSTEMD)?
         .path(path)?

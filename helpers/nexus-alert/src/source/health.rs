@@ -50,9 +50,12 @@ fn unreadable(list: &Path) -> Option<Problem> {
     Some(Problem {
         id: "health-unreadable".parse().ok()?,
         level: Level::Critical,
-        sentence: "nexus-alert cannot read nexus-health's list of problems: you get no alert about what it finds."
-            .to_owned(),
-        advice: "See why: journalctl -u nexus-alert-health; write the list again: systemctl restart nexus-health".to_owned(),
+        sentence:
+            "nexus-alert cannot read nexus-health's list of problems: you get no alert about what it finds."
+                .to_owned(),
+        advice:
+            "See why: journalctl -u nexus-alert-health; write the list again: systemctl restart nexus-health"
+                .to_owned(),
         since,
     })
 }

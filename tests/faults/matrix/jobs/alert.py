@@ -26,17 +26,18 @@ class Alert(Job):
     def __init__(self, bench, directory, own):
         super().__init__(bench, directory, own)
         self.web, self.state, self.before = Web(), self.path("alerts"), self.path("alerts-before")
-        self.list, keys = self.path("problems.json"), self.path("credentials")
+        self.list, keys, self.spare = self.path("problems.json"), self.path("credentials"), self.path("alerts-spare")
         os.makedirs(keys, mode=0o700)
         with open(os.path.join(keys, "alert_webhook"), "w", encoding="utf-8") as file:
             file.write(self.web.url())
         # No other channel is configured.
         self.env = {"NEXUS_CREDENTIALS": keys, "NEXUS_SETTINGS": "/dev/null"}
-        self.command = ["nexus-alert", "--health", f"--problems={self.list}", f"--dir={self.state}", "--webhook=json",
-                        "--patience=1"]
+        self.command = ["nexus-alert", "--health", f"--problems={self.list}", f"--dir={self.state}", f"--spare={self.spare}",
+                        "--webhook=json", "--patience=1"]
         # The problems whose files a case has damaged: nobody can know what was sent.
         self.damaged = set()
         os.makedirs(self.state, mode=0o700)
+        os.makedirs(self.spare, mode=0o700)
         self.find(BEFORE)
         self.undisturbed()
         os.rename(self.state, self.before)
@@ -52,6 +53,8 @@ class Alert(Job):
 
     def begin(self):
         shutil.rmtree(self.state, ignore_errors=True)
+        shutil.rmtree(self.spare, ignore_errors=True)
+        os.makedirs(self.spare, mode=0o700)
         shutil.copytree(self.before, self.state)
         self.find(NOW)
         self.damaged = set()
@@ -101,8 +104,9 @@ class Alert(Job):
         if set(told) != NEWS | self.damaged:
             raise AlertLost(f"the owner has heard of {sorted(told)}, not of {sorted(NEWS | self.damaged)}")
         there = {name for name in os.listdir(self.state) if not name.startswith(".")}
-        if there != {f"{problem}.health.json" for problem in NOW}:
-            raise Leftover(f"in the queue are {sorted(there)}")
+        spared = {name for name in os.listdir(self.spare) if not name.startswith(".")}
+        if there != {f"{problem}.health.json" for problem in NOW} or spared:
+            raise Leftover(f"in the queue are {sorted(there)}, and in memory {sorted(spared)}")
         owed = [problem for problem in NOW if self.read(problem)["owed"]]
         if owed:
             raise NotConverged(f"still unsent: {owed}")
