@@ -14,11 +14,14 @@ run() {
 		psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$@"
 }
 
-# Prints the sessions whose transactions have changed something and are still open: one of them may be in the way.
+# Prints the sessions whose transactions have changed something and are still open: one of them may be in the way. A role's name may
+# have any character: replaces line ends, which would fake a message of ours in the journal, and what would control a terminal.
 open_transactions() {
 	run --dbname=postgres --tuples-only --no-align <<-'SQL'
 		SELECT pg_catalog.format('nexus: server process %s of role %s has had a transaction open for %s; to end it: SELECT pg_terminate_backend(%1$s)',
-			pid, pg_catalog.quote_ident(usename), pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - xact_start))
+			pid,
+			pg_catalog.quote_ident(pg_catalog.regexp_replace(usename, '[[:cntrl:]\u0080-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]', '?', 'g')),
+			pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - xact_start))
 		FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_catalog.pg_backend_pid() ORDER BY xact_start LIMIT 5
 	SQL
 }

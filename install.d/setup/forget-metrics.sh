@@ -6,6 +6,7 @@ here=${BASH_SOURCE[0]%/*}
 . "$here/stand-alone.sh"
 stand_alone
 . "$here/settings-file.sh"
+. "$here/printable.sh"
 . "$here/accounts.sh"
 . "$here/ours.sh"
 

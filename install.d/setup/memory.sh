@@ -13,7 +13,7 @@ begin_new_memory() {
 	doing "starting with an empty memory"
 	allow_new_memory "$major"
 	# Docker still reports the container without data as unhealthy, and waiting for it would fail at once.
-	docker rm --force nexus-postgres >/dev/null 2>&1 || true
+	remove_containers --filter 'name=^nexus-postgres$' || true
 	systemctl restart nexus-stack.service || explain_stack
 	systemctl start nexus.target
 	doing ''

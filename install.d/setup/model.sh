@@ -72,22 +72,30 @@ as_its_owner() (
 		setpriv --reuid="$(stat --format=%u .)" --regid=1879048998 --clear-groups --no-new-privs -- "$@" </dev/null 2>/dev/null
 )
 
+# The most bytes that the files of a model may have together. Those of the largest one in docs/EMBEDDING.md have 0.5 GB.
+most_of_model=$((4 << 30))
+
 # copy_model FOLDER TO: copies the files of a model; TO is readable by all. A process of the folder's owner reads them, so that root
 # reads nothing that this owner may not. It refuses a link out of the folder, because a model may come from a stranger's repository;
 # only Hugging Face's cache may link from NAME/snapshots/VERSION to NAME/blobs. It opens each file before it checks the path, so that
-# nothing can change in between.
+# nothing can change in between. A process of root writes, and counts: a file of any length takes no room if it has holes, and its owner
+# may control the process that reads it.
 # shellcheck disable=SC2016 # the other shell expands it
 copy_model() {
-	local file
+	local file left=$most_of_model status
 	cd -P -- "$1" || exit
 	[[ $PWD == "$1" ]] || stop 77 "$1 has become a link: name the folder itself after --model"
 	while IFS= read -r file; do
 		if [[ ! -e $file && ! -L $file ]]; then continue; fi
 		install -D --mode=0644 /dev/null "$2/$file" || exit
+		status=0
 		as_its_owner bash -c '[[ -f $1 ]] && exec 3<"$1" || exit
 			here=$(readlink /proc/$$/cwd) real=$(readlink /proc/$$/fd/3)
-			[[ $real == "$here"/* || $here == */snapshots/* && $real == "${here%/snapshots/*}"/blobs/* ]] && exec cat <&3' - "$file" >"$2/$file" ||
-			stop 77 "$file in $1 is a link out of that folder, or its owner cannot read it: put the file itself there"
+			[[ $real == "$here"/* || $here == */snapshots/* && $real == "${here%/snapshots/*}"/blobs/* ]] && exec cat <&3' - "$file" |
+			timeout --foreground 30m head --bytes=$((left + 1)) >"$2/$file" || status=$?
+		left=$((left - $(stat --format=%s -- "$2/$file")))
+		((left >= 0)) || stop 65 "the files of the model in $1 have more than $((most_of_model >> 20)) MiB together: name a folder with a model that fits after --model (docs/EMBEDDING.md)"
+		((status == 0)) || stop 77 "$file in $1 is a link out of that folder, or its owner cannot read it: put the file itself there"
 	done <<-'FILES'
 		config.json
 		tokenizer.json

@@ -1,5 +1,5 @@
 # Finds out which containers and volumes of this machine are NEXUS's. NEXUS never stops or removes others, and never advises it.
-# The package's scripts include this file after accounts.sh, the only other file that it needs.
+# The package's scripts include this file after printable.sh and accounts.sh, the only other files that it needs.
 # shellcheck shell=bash disable=SC2034 # what one part sets, another reads
 
 # Always use this machine's own daemon. `docker context use` or the environment may name another one, where the memory is empty.
@@ -11,28 +11,38 @@ memory_containers=(nexus-postgres nexus-redis)
 memory_volumes=(nexus_postgres_data nexus_redis_data)
 metrics_containers=(nexus-exporter nexus-prometheus nexus-grafana)
 metrics_volumes=(nexus_prometheus_data nexus_grafana_data)
+proxy_containers=(nexus-proxy)
+proxy_volumes=()
 label_of_volumes=nexus.stack=memory
 
-# is_ours PROJECT FILES: whether a container with these labels is NEXUS's. Until 0.1.0 the Compose project was called `nexus`, a name
-# that other projects may have too: the path of the Compose file distinguishes them.
+# is_ours NAME PROJECT FILES: whether a container is NEXUS's, by its name and by its labels, as containers prints them. A container has
+# any label that its image brings, but the one who runs it chooses its name, and Docker gives a name only once. Compose puts an id
+# before it while it replaces a container. Until 0.1.0 the project was called `nexus`, a name that other projects may have too: the path
+# of the Compose file distinguishes them.
 is_ours() {
-	[[ $1 == nexus-memory-stack || ($1 == nexus && $2 =~ ^/usr/(local/)?share/nexus/compose/docker-compose\.yml(,|$)) ]]
+	[[ $1 =~ ^([0-9a-f]{12}_)?nexus-(postgres|redis|exporter|prometheus|grafana|proxy)$ ]] &&
+		[[ $2 == '"nexus-memory-stack"' || ($2 == '"nexus"' && $3 =~ ^\"/usr/(local/)?share/nexus/compose/docker-compose\.yml[,\"]) ]]
 }
 
-# containers [OPTION]…: prints ID|NAME|PROJECT|FILES for each container, running or not. Options are those of docker ps.
+# containers [OPTION]…: prints ID, NAME, PROJECT and FILES of each container, running or not, with tabs between them. Options are those
+# of docker ps. The labels are in JSON, which has no tab and no line feed: with those, a container could pass for another one.
 containers() {
-	docker ps --all --no-trunc "$@" --format '{{.ID}}|{{.Names}}|{{.Label "com.docker.compose.project"}}|{{.Label "com.docker.compose.project.config_files"}}'
+	local ids
+	mapfile -t ids < <(docker ps --all --no-trunc --quiet "$@" | grep -xE '[0-9a-f]{64}')
+	((${#ids[@]})) || return 0
+	docker inspect --type container --format '{{.Id}}{{"\t"}}{{slice .Name 1}}{{"\t"}}{{json (index .Config.Labels "com.docker.compose.project")}}{{"\t"}}{{json (index .Config.Labels "com.docker.compose.project.config_files")}}' "${ids[@]}" |
+		grep -E $'^[0-9a-f]{64}\t'
 }
 
-# ids_of_nexus [PROJECT]: prints the ids of NEXUS's containers, or only those of PROJECT.
+# ids_of_nexus [OPTION]…: prints the ids of NEXUS's containers. Options are those of docker ps.
 ids_of_nexus() {
 	local id name project files
-	while IFS='|' read -r id name project files; do
-		if is_ours "$project" "$files" && [[ -z ${1-} || $1 == "$project" ]]; then printf '%s\n' "$id"; fi
-	done < <(containers)
+	while IFS=$'\t' read -r id name project files; do
+		if is_ours "$name" "$project" "$files"; then printf '%s\n' "$id"; fi
+	done < <(containers "$@")
 }
 
-# remove_containers [PROJECT]: stops NEXUS's containers, each within its time limit, and removes them.
+# remove_containers [OPTION]…: stops NEXUS's containers, each within its time limit, and removes them.
 remove_containers() {
 	local ids
 	mapfile -t ids < <(ids_of_nexus "$@")
@@ -40,29 +50,46 @@ remove_containers() {
 	docker stop "${ids[@]}" >/dev/null && docker rm --force "${ids[@]}" >/dev/null
 }
 
-# whose PROJECT FILES: prints the project for people, and replaces control characters, because labels are untrusted.
-# The package's scripts have this file without say.sh.
+# whose PROJECT FILES: prints the project for people. Both are JSON, and null or empty where there is no such label.
 whose() {
-	printf '%s' "${1:+Compose project $1${2:+, $2}}" | LC_ALL=C tr '\000-\037\177' '?'
-	[[ -n $1 ]] || printf 'not made by Compose'
+	if [[ $1 == null || $1 == '""' ]]; then
+		printf 'not made by Compose'
+	else
+		printable "Compose project $1, $2" | sed 's/"//g; s/, \(null\)\?$//'
+	fi
 }
 
 # container_in_the_way NAME…: prints another program's first container that has one of these names, with its project.
 container_in_the_way() {
 	local id name project files
-	while IFS='|' read -r id name project files; do
-		if [[ " $* " == *" $name "* ]] && ! is_ours "$project" "$files"; then
+	while IFS=$'\t' read -r id name project files; do
+		if [[ " $* " == *" $name "* ]] && ! is_ours "$name" "$project" "$files"; then
 			printf '%s (%s)' "$name" "$(whose "$project" "$files")"
 			return
 		fi
 	done < <(containers)
 }
 
+# imitation_of NAME…: prints another program's first container that Docker Compose would take for one of these, by the labels that it
+# looks for: it would stop or remove the real one in its favour.
+imitation_of() {
+	local wanted name
+	for wanted; do
+		while IFS=$'\t' read -r _ name _; do
+			if ! [[ $name =~ ^([0-9a-f]{12}_)?$wanted$ ]]; then
+				printf '%s' "$name"
+				return
+			fi
+		done < <(containers --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+			--filter "label=com.docker.compose.service=${wanted#nexus-}" --filter label=com.docker.compose.config-hash)
+	done
+}
+
 # containers_of_others VOLUME: prints another program's first container that mounts VOLUME.
 containers_of_others() {
 	local id name project files
-	while IFS='|' read -r id name project files; do
-		if ! is_ours "$project" "$files"; then
+	while IFS=$'\t' read -r id name project files; do
+		if ! is_ours "$name" "$project" "$files"; then
 			printf '%s (%s)' "$name" "$(whose "$project" "$files")"
 			return
 		fi
@@ -82,22 +109,27 @@ volume_is_ours() {
 
 # Adds the volumes of NEXUS's own containers to the list of what NEXUS has created. Earlier versions kept no list.
 note_volumes() {
-	local volume id project files
+	local volume id name project files
 	for volume in "${memory_volumes[@]}" "${metrics_volumes[@]}"; do
 		volume_exists "$volume" || continue
-		while IFS='|' read -r id _ project files; do
-			if is_ours "$project" "$files"; then record_created "$(volume_note "$volume")"; fi
+		while IFS=$'\t' read -r id name project files; do
+			if is_ours "$name" "$project" "$files"; then record_created "$(volume_note "$volume")"; fi
 		done < <(containers --filter "volume=$volume")
 	done
 }
 
-# docker_refusal memory|metrics: prints in one line why NEXUS may not install or start them here; nothing if it may.
+# docker_refusal memory|metrics|proxy: prints in one line why NEXUS may not install or start them here; nothing if it may.
 docker_refusal() {
 	local container volume user
 	local -n containers_needed=$1_containers volumes_needed=$1_volumes
 	container=$(container_in_the_way "${containers_needed[@]}")
 	if [[ -n $container ]]; then
 		echo "another program's container has a name that NEXUS needs: $container. NEXUS left it alone. Rename it (docker rename ${container%% *} OTHER), or remove it if you do not need it"
+		return
+	fi
+	container=$(imitation_of "${containers_needed[@]}")
+	if [[ -n $container ]]; then
+		echo "the container $container of another program has the labels of NEXUS's, from its image or its command line: Docker Compose would stop or remove NEXUS's own in its favour. NEXUS left it alone. Remove it if you do not need it, or run its image with another label (docker run --label com.docker.compose.project=OTHER)"
 		return
 	fi
 	for volume in "${volumes_needed[@]}"; do

@@ -1,5 +1,5 @@
 # Finds backup sets, and removes NEXUS's data. The package's postrm, which runs after its files are removed, includes this file,
-# settings-file.sh, accounts.sh and ours.sh.
+# printable.sh, settings-file.sh, accounts.sh and ours.sh.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads
 
 # Prints the directory of the backup sets, without a slash at its end.
@@ -57,7 +57,7 @@ remove_all_but() {
 			return
 		fi
 	done
-	printf 'nexus: %s is not removed completely:\n%s\n' "$top" "$(head -n 3 <<<"$said")" >&2
+	printf 'nexus: %s is not removed completely:\n%s\n' "$top" "$(head -n 3 <<<"$said" | printable_lines)" >&2
 }
 
 # as_pattern PATH: prints the pattern of find that matches PATH alone.

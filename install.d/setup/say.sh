@@ -1,5 +1,7 @@
 # Functions for every part: messages, exits, root, files.
-# shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
+# shellcheck shell=bash source-path=SCRIPTDIR disable=SC2154,SC2034 # what one part sets, another reads
+
+. "${BASH_SOURCE[0]%/*}/printable.sh"
 
 step=''
 
@@ -7,16 +9,6 @@ step=''
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
-
-# Makes untrusted text (of a server, a unit, a file) safe for a terminal: replaces characters that would control it or reorder the
-# text with a question mark. In bytes: C0 except tab and line feed, DEL, C1, direction marks, other line ends. Same as
-# `printable_lines` of helpers/lib/cli/src/text.rs.
-printable_lines() {
-	LC_ALL=C sed --unbuffered -E 's/[\x01-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8b\x8e\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf|\xef\xbf[\xb9-\xbb]|\xf3\xa0[\x80\x81][\x80-\xbf]/?/g; s/\x00/?/g'
-}
-
-# printable WORD…: prints them on one line, so that a name with a line feed cannot fake a message of ours.
-printable() { printf '%s\n' "${*//$'\n'/?}" | printable_lines; }
 
 # Writes standard input, which may be a server's or a unit's text, to standard error. Indents each line, so that none can fake a
 # message of ours.

@@ -1,4 +1,4 @@
-# take-over.sh memory|metrics: runs before `docker compose up` of nexus-stack.service and nexus-metrics.service. Does not touch
+# take-over.sh memory|metrics|proxy: runs before `docker compose up` of nexus-stack, nexus-metrics and nexus-proxy. Does not touch
 # containers and volumes of others. For the memory, creates the volumes, and removes containers of NEXUS's former Compose project,
 # because those of the present one use the same names and volumes.
 # shellcheck shell=bash source-path=SCRIPTDIR
@@ -8,6 +8,7 @@ here=${BASH_SOURCE[0]%/*}
 . "$here/stand-alone.sh"
 stand_alone
 . "$here/settings-file.sh"
+. "$here/printable.sh"
 . "$here/accounts.sh"
 . "$here/ours.sh"
 
@@ -21,10 +22,10 @@ fi
 for volume in "${memory_volumes[@]}"; do
 	volume_exists "$volume" || docker volume create --label "$label_of_volumes" "$volume" >/dev/null
 done
-former=$(ids_of_nexus nexus)
-if [[ -n $former ]]; then
+former=(--filter label=com.docker.compose.project=nexus)
+if [[ -n $(ids_of_nexus "${former[@]}") ]]; then
 	# Fetch the images first: without them there would be no servers at all.
 	docker compose pull --quiet --policy missing
 	echo "the containers of the Compose project nexus become those of $COMPOSE_PROJECT_NAME; their volumes stay"
-	remove_containers nexus
+	remove_containers "${former[@]}"
 fi

@@ -95,7 +95,33 @@ containers_are_listed() {
 	ask '{"request":"containers"}' >"$work/containers"
 	same "their names" "$(jq --raw-output .name "$work/containers" | sort | tr '\n' ' ')" "nexus-postgres nexus-redis "
 	same "their health" "$(jq --raw-output '.state + " " + .health' "$work/containers" | sort -u)" "running healthy"
-	same "the fields" "$(jq --raw-output 'keys | join(",")' "$work/containers" | sort -u)" "health,image,image_id,mounts,name,ports,restart_count,service,started_at,state"
+	same "the fields" "$(jq --raw-output 'keys | join(",")' "$work/containers" | sort -u)" "files,health,image,image_id,mounts,name,ports,project,restart_count,started_at,state"
+}
+
+# Containers of others, which an image may give any labels: those of the stack, a line feed and what looks like a line of docker's, and
+# more text than the helper reads of docker.
+labels_of_others_change_no_list() {
+	local image project=com.docker.compose.project number
+	image=$(docker inspect --format '{{.Config.Image}}' nexus-redis)
+	trap 'docker ps --all --quiet --filter name=^others- | xargs docker rm --volumes >/dev/null' EXIT
+	docker create --name others-labels --label "$project=nexus-memory-stack" --label com.docker.compose.service=postgres "$image" >/dev/null
+	docker create --name others-line --label "$project=x"$'\n'y "$image" >/dev/null
+	docker create --name others-id --label "$project=x"$'\n'"$(printf '0%.0s' {1..64})|nexus-memory-stack|" "$image" >/dev/null
+	for number in {1..12}; do
+		docker create --name "others-long-$number" --label "$project=$(head --bytes=100000 /dev/zero | tr '\0' x)" "$image" >/dev/null
+	done
+	ask '{"request":"containers"}' >"$work/containers"
+	same "their names" "$(jq --raw-output .name "$work/containers" | sort | tr '\n' ' ')" "nexus-postgres nexus-redis "
+	same "the images" "$(ask '{"request":"daemon"}' | jq --raw-output '.images | keys | length')" 2
+}
+
+# An image of somebody else may have the label of throwaway servers.
+only_throwaway_servers_are_swept() {
+	trap 'docker rm --volumes others-scratch >/dev/null' EXIT
+	docker create --name others-scratch --label nexus.scratch "$(docker inspect --format '{{.Config.Image}}' nexus-redis)" >/dev/null
+	ask '{"request":"scratch-down"}'
+	docker inspect others-scratch >/dev/null
+	same "leftovers" "$(ask '{"request":"daemon"}' | jq .scratch)" 0
 }
 
 what_is_refused_is_told() {
@@ -257,7 +283,7 @@ stalled_restore_ends_with_the() {
 a_stopped_container_is_reported() {
 	docker stop nexus-postgres >/dev/null
 	fails "is not running" ask '{"request":"dump-roles"}'
-	same "its state" "$(ask '{"request":"containers"}' | jq --raw-output 'select(.service == "postgres").state')" exited
+	same "its state" "$(ask '{"request":"containers"}' | jq --raw-output 'select(.name == "nexus-postgres").state')" exited
 	docker start nexus-postgres >/dev/null
 	await 60 healthy
 }
@@ -354,6 +380,8 @@ tidy_up() {
 check only_nexus_may_ask
 check units_are_sound
 check containers_are_listed
+check labels_of_others_change_no_list
+check only_throwaway_servers_are_swept
 check what_is_refused_is_told
 check reading_is_quiet_and_failing_is_not
 check rows_make_the_round_trip

@@ -112,6 +112,22 @@ kills_lose_nothing() {
 	done
 }
 a_flood_is_answered_or_refused() { ask nexus-api flood; }
+# A member of the group nexus holds every connection, and announces requests that it never sends: the API's requests are answered.
+one_user_leaves_room_to_others() {
+	local input output process said
+	set_setting NEXUS_EMBED_IDLE 5min
+	coproc member { ask nexus hold 64; }
+	# Bash forgets these at the end of the process.
+	input=${member[1]} process=$!
+	exec {output}<&"${member[0]}"
+	read -r -t 60 said <&"$output"
+	same "what the holder says" "$said" ready
+	ask nexus-api undisturbed 10
+	exec {input}>&-
+	read -r -t 60 said <&"$output"
+	wait "$process"
+	((said < 64)) || { echo "it still has $said connections" >&2 && return 1; }
+}
 a_hung_service_is_ended_by_its_watchdog() {
 	set_setting NEXUS_EMBED_IDLE 5min
 	mkdir -p /run/systemd/system/nexus-embed.service.d
@@ -140,6 +156,7 @@ check no_request_is_lost_while_it_leaves
 check no_request_is_lost_by_a_restart
 check kills_lose_nothing
 check a_flood_is_answered_or_refused
+check one_user_leaves_room_to_others
 check it_stays_small
 check a_hung_service_is_ended_by_its_watchdog
 

@@ -17,6 +17,8 @@ here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source-path=SCRIPTDIR
 . "$here/health/itself.sh"
 # shellcheck source-path=SCRIPTDIR
+. "$here/health/locks.sh"
+# shellcheck source-path=SCRIPTDIR
 . "$here/health/watching.sh"
 
 work=$(mktemp -d)
@@ -41,6 +43,7 @@ leave_leftovers
 check a_stack_that_is_down_is_started
 check leftovers_are_swept
 check what_a_person_stopped_stays_down
+check labels_of_others_restart_nothing
 check no_more_often_than_allowed
 check nothing_is_repaired_with_healing_off
 
@@ -56,6 +59,10 @@ check a_missing_sandbox_is_reported
 check an_endless_start_is_reported
 check a_missing_channel_is_reported
 check dockers_own_directory_is_watched
+
+check many_locks_of_others_do_no_harm
+check locks_of_others_hide_no_failed_backup
+check a_backup_that_runs_is_seen
 
 check restarts_are_counted
 check memory_runs_short

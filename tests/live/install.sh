@@ -64,6 +64,7 @@ check volume_without_its_password
 check purge_asks
 check purge
 check another_project_called_nexus
+check labels_of_others_remove_no_container
 check container_of_anothers
 check volume_of_anothers
 check metrics_of_anothers

@@ -392,6 +392,34 @@ starts_wait_for_no_change_of_a_program() {
 		'hnsw.iterative_scan=relaxed_order nexus.agent_id=nexus'
 }
 
+# While a start fails, a role whose name has a line end has a transaction open: the name is part of one line, and controls no terminal.
+forger=$'x\nnexus: all is well\e[31m\u202e'
+as_forger() { docker exec -i --env PGPASSWORD=forged nexus-postgres psql -XAtq --username="$forger" --dbname=nexus; }
+is_open() { [[ $(server --set=role="$1" <<<"SELECT count(*) FROM pg_stat_activity WHERE usename = :'role' AND backend_xid IS NOT NULL") == 1 ]]; }
+names_of_roles_forge_no_line() {
+	local blocked forged
+	migrate
+	server --command="CREATE ROLE \"$forger\" LOGIN PASSWORD 'forged'" --command="GRANT CONNECT ON DATABASE nexus TO \"$forger\"" \
+		--command='ALTER ROLE nexus_app RESET nexus.agent_id'
+	mkfifo "$work/blocked" "$work/forged"
+	in_nexus <"$work/blocked" >"$work/out" 2>/dev/null &
+	exec {blocked}>"$work/blocked"
+	echo "BEGIN; ALTER ROLE nexus_app SET work_mem = '5MB'; SELECT 'open';" >&"$blocked"
+	as_forger <"$work/forged" >/dev/null 2>&1 &
+	exec {forged}>"$work/forged"
+	echo 'BEGIN; SELECT pg_current_xact_id();' >&"$forged"
+	await 10 grep -q open "$work/out"
+	await 10 is_open "$forger"
+	fails 'has had a transaction open' migrate
+	migrate >"$work/said" 2>&1 || true
+	exec {forged}>&- {blocked}>&-
+	wait
+	server --command="DROP OWNED BY \"$forger\"" --command="REVOKE CONNECT ON DATABASE nexus FROM \"$forger\"" --command="DROP ROLE \"$forger\""
+	migrate
+	same "lines of the forger" "$(grep '^nexus: all is well' "$work/said" || true)" ""
+	grep -q ' of role "x?nexus: all is well?\[31m?" has had a transaction open' "$work/said"
+}
+
 check triggers_do_not_run
 check what_an_update_evaluates_does_not_run
 check deep_tables_count
@@ -409,4 +437,5 @@ check restore_is_not_stopped
 check sequences_are_not_read_by_name
 check starts_call_no_functions_of_others
 check starts_wait_for_no_change_of_a_program
+check names_of_roles_forge_no_line
 report

@@ -56,6 +56,7 @@ check purge_of_all_leaves_nothing
 check purge_keeps_sets_however_spelled
 check purge_keeps_sets_that_were_moved
 check purge_is_not_misled_by_a_line_feed
+check purge_prints_no_control_characters
 check purge_follows_no_link
 check account_of_anothers
 check from_the_former_project_and_back

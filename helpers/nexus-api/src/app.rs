@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_cli::failure::Result;
+use nexus_sharing::shares::{Share, Shares};
 
 use crate::args::Args;
 use crate::cache::recent::Recent;
@@ -12,8 +13,7 @@ use crate::cache::working::Working;
 use crate::error::ApiError;
 use crate::memory::pool::Database;
 use crate::metrics::Metrics;
-use crate::peer::Peer;
-use crate::shares::{Share, Shares};
+use crate::peer::{Peer, Sharer};
 use crate::vectors::Vectors;
 
 /// Exports and imports at once: each holds its own connection for as long as its client takes. One
@@ -33,9 +33,9 @@ pub(crate) struct App {
     pub(crate) working: Working,
     pub(crate) vectors: Vectors,
     pub(crate) metrics: Arc<Metrics>,
-    long_calls: Arc<Shares>,
+    long_calls: Arc<Shares<Sharer>>,
     /// In KiB.
-    pub(crate) bodies: Arc<Shares>,
+    pub(crate) bodies: Arc<Shares<Sharer>>,
 }
 
 impl App {
@@ -61,8 +61,8 @@ impl App {
     ///
     /// # Errors
     /// 503 if `peer`, or all together, have too many.
-    pub(crate) fn long_call(&self, peer: Peer) -> std::result::Result<Share, ApiError> {
-        self.long_calls.take(peer, 1).ok_or_else(|| {
+    pub(crate) fn long_call(&self, peer: Peer) -> std::result::Result<Share<Sharer>, ApiError> {
+        self.long_calls.take(peer.sharing(), 1).ok_or_else(|| {
             ApiError::unavailable("busy", "Other exports or imports are in progress; try again.")
         })
     }

@@ -8,8 +8,7 @@
 //! - `cache`: reads and writes Redis;
 //! - `memory`: queries PostgreSQL, always as one agent.
 //!
-//! `peer` names who sent a request, `shares` divides what is limited among peers. `app` holds what
-//! calls share, [`run`] starts and stops it all.
+//! `peer` names who sent a request. `app` holds what calls share, [`run`] starts and stops it all.
 
 pub mod args;
 pub mod error;
@@ -24,6 +23,5 @@ mod memory;
 mod metrics;
 mod openapi;
 mod peer;
-mod shares;
 mod time;
 mod vectors;

@@ -13,6 +13,11 @@ pub(crate) enum Peer {
     Proxy,
 }
 
+/// Whom a peer counts as when resources are shared. All TCP clients are one: any user is a TCP client
+/// too, and can take any address of 127.0.0.0/8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Sharer(Peer);
+
 impl Peer {
     /// Returns the peer at `address`. All of loopback is one peer: a program can take any address
     /// of 127.0.0.0/8, and would get a rate and places for each.
@@ -21,13 +26,12 @@ impl Peer {
         Self::Address(if is_local { Ipv4Addr::LOCALHOST.into() } else { address })
     }
 
-    /// Returns the peer that counts when resources are shared. All TCP clients are one, because any
-    /// user is a TCP client, beside what else that user is.
-    pub(crate) fn sharing(self) -> Self {
-        match self {
+    /// Returns whom the peer counts as when resources are shared.
+    pub(crate) fn sharing(self) -> Sharer {
+        Sharer(match self {
             Self::Address(_) => Self::Address(Ipv4Addr::LOCALHOST.into()),
             Self::User(_) | Self::Proxy => self,
-        }
+        })
     }
 
     /// Whether it is on this machine, and not a proxy.
@@ -51,5 +55,13 @@ mod tests {
             assert_eq!(peer(address), peer("127.0.0.1"), "{address}");
         }
         assert_ne!(peer("192.0.2.1"), peer("192.0.2.2"));
+    }
+
+    #[test]
+    fn all_tcp_clients_share_as_one() {
+        let tcp = |address: &str| Peer::of_address(address.parse().unwrap()).sharing();
+        assert_eq!(tcp("127.0.0.1"), tcp("192.0.2.1"));
+        assert_ne!(tcp("127.0.0.1"), Peer::Proxy.sharing());
+        assert_ne!(Peer::User(1).sharing(), Peer::User(2).sharing());
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::command::stack;
 use crate::error::RunError;
 use crate::id::is_id;
@@ -12,29 +14,6 @@ use crate::run;
 /// How long dockerd may take to answer, which it does from memory.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// Prints one JSON object per container, each on a line.
-///
-/// # Errors
-/// When docker fails, or repeatedly describes fewer containers than it lists.
-pub fn list(peer: &Arc<Peer>) -> Result<(), RunError> {
-    let mut result = Ok(());
-    // A container may be removed between the two commands, for instance when Compose restarts it.
-    for _ in 0..3 {
-        let ids = stack_ids(&run::output(peer, &stack::list(), LIMIT)?)?;
-        if ids.is_empty() {
-            return Ok(());
-        }
-        match run::output(peer, &stack::describe(&ids), LIMIT) {
-            Ok(lines) => {
-                peer.print(lines.trim_end());
-                return Ok(());
-            }
-            Err(error) => result = Err(error),
-        }
-    }
-    result
-}
-
 /// The Compose project of the stack.
 const PROJECT: &str = "nexus-memory-stack";
 
@@ -43,24 +22,83 @@ const FORMER_PROJECT: &str = "nexus";
 const FILES: [&str; 2] =
     ["/usr/local/share/nexus/compose/docker-compose.yml", "/usr/share/nexus/compose/docker-compose.yml"];
 
-/// Returns the ids of the stack's containers in the output of [`stack::list`]. It checks them, because they become arguments of
-/// a command.
-pub(crate) fn stack_ids(listed: &str) -> Result<Vec<String>, RunError> {
-    let mut ids = Vec::new();
-    for line in listed.lines() {
-        let mut fields = line.splitn(3, '|');
-        let (id, project, files) = (fields.next(), fields.next(), fields.next());
-        let (Some(id), Some(project), Some(files)) = (id.filter(|id| is_id(id)), project, files) else {
-            return Err(RunError::NotRun(
-                "docker ps printed something that is not a container id".to_owned(),
-            ));
-        };
-        let first_file = files.split(',').next().unwrap_or_default();
-        if project == PROJECT || (project == FORMER_PROJECT && FILES.contains(&first_file)) {
-            ids.push(id.to_owned());
+/// A container that has a name of the stack.
+#[derive(Deserialize)]
+struct Named {
+    /// Its Compose project, if Compose made it.
+    project: Option<String>,
+    /// The files of that project, with commas between them.
+    files: Option<String>,
+    /// The name of its image.
+    image: String,
+}
+
+/// A container of the stack.
+pub(crate) struct Container {
+    /// What [`stack::describe`] prints of it.
+    pub(crate) line: String,
+    /// The name of its image.
+    pub(crate) image: String,
+}
+
+/// Prints one JSON object per container, each on a line.
+///
+/// # Errors
+/// Those of [`of_stack`].
+pub fn list(peer: &Arc<Peer>) -> Result<(), RunError> {
+    for container in of_stack(peer)? {
+        peer.print(&container.line);
+    }
+    Ok(())
+}
+
+/// Returns the stack's containers.
+///
+/// # Errors
+/// When docker fails, or repeatedly describes fewer containers than it lists.
+pub(crate) fn of_stack(peer: &Arc<Peer>) -> Result<Vec<Container>, RunError> {
+    let mut result = Ok(Vec::new());
+    // A container may be removed between the two commands, for instance when Compose restarts it.
+    for _ in 0..3 {
+        let ids = ids(&run::output(peer, &stack::list(), LIMIT)?);
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        match run::output(peer, &stack::describe(&ids), LIMIT) {
+            Ok(described) => return select(&described),
+            Err(error) => result = Err(error),
         }
     }
-    Ok(ids)
+    result
+}
+
+/// Returns the ids in the output of [`stack::list`], which become arguments of a command. Skips lines that are none.
+fn ids(listed: &str) -> Vec<String> {
+    listed.lines().filter(|line| is_id(line)).map(str::to_owned).collect()
+}
+
+/// Returns the stack's containers in the output of [`stack::describe`].
+fn select(described: &str) -> Result<Vec<Container>, RunError> {
+    let mut containers = Vec::new();
+    for line in described.lines() {
+        let named: Named = serde_json::from_str(line)
+            .map_err(|e| RunError::NotRun(format!("docker inspect printed something unexpected: {e}")))?;
+        if named.is_of_stack() {
+            containers.push(Container { line: line.to_owned(), image: named.image });
+        }
+    }
+    Ok(containers)
+}
+
+impl Named {
+    fn is_of_stack(&self) -> bool {
+        let first_file = self.files.as_deref().and_then(|files| files.split(',').next());
+        match self.project.as_deref() {
+            Some(PROJECT) => true,
+            Some(FORMER_PROJECT) => first_file.is_some_and(|file| FILES.contains(&file)),
+            Some(_) | None => false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -68,21 +106,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_without_an_id_is_an_error() {
+    fn a_line_that_is_no_id_is_skipped() {
         let id = "0123456789abcdef".repeat(4);
-        let line = |id: &str| format!("{id}|{PROJECT}|/x\n");
-        assert_eq!(stack_ids(&format!("{}{}", line(&id), line(&id))).unwrap().len(), 2);
-        assert_eq!(stack_ids("").unwrap().len(), 0);
-        for bad in ["--help", "", "0123", &id.to_uppercase(), &format!("{id} --x")] {
-            assert!(stack_ids(&line(bad)).is_err(), "{bad:?}");
+        assert_eq!(ids(&format!("{id}\n{id}\n")).len(), 2);
+        assert_eq!(ids("").len(), 0);
+        for other in ["--help", "", "0123", "nexus-postgres", &id.to_uppercase(), &format!("{id} --x")] {
+            assert_eq!(ids(&format!("{other}\n{id}\n{other}\n")), [id.as_str()], "{other:?}");
         }
-        assert!(stack_ids(&format!("{id}\n")).is_err());
     }
 
     #[test]
     fn containers_of_another_project_are_not_the_stacks() {
-        let id = "0123456789abcdef".repeat(4);
-        let of = |project: &str, files: &str| stack_ids(&format!("{id}|{project}|{files}")).unwrap().len();
+        let of = |project: &str, files: &str| {
+            let line =
+                serde_json::json!({"name": "nexus-redis", "project": project, "files": files, "image": "i"});
+            select(&format!("{line}\n")).unwrap().len()
+        };
+        let unlabelled = r#"{"name":"nexus-redis","project":null,"files":null,"image":"i"}"#;
+        assert!(select(unlabelled).unwrap().is_empty());
         assert_eq!(of("nexus-memory-stack", "/anything.yml"), 1);
         assert_eq!(
             of("nexus", "/usr/share/nexus/compose/docker-compose.yml,/etc/nexus/compose.override.yml"),
@@ -92,5 +133,13 @@ mod tests {
         assert_eq!(of("nexus", "/srv/nexus/docker-compose.yml"), 0);
         assert_eq!(of("nexus", "/srv/x.yml,/usr/share/nexus/compose/docker-compose.yml"), 0);
         assert_eq!(of("other", "/usr/share/nexus/compose/docker-compose.yml"), 0);
+        assert_eq!(of("x\nnexus-memory-stack", ""), 0);
+        assert_eq!(of("", ""), 0);
+    }
+
+    #[test]
+    fn only_json_describes_a_container() {
+        assert!(select("nexus-memory-stack\n").is_err());
+        assert!(select("").unwrap().is_empty());
     }
 }

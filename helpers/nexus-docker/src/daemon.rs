@@ -29,13 +29,11 @@ pub fn describe(peer: &Arc<Peer>) -> Result<(), RunError> {
     let printed = run::output(peer, &stack::daemon(), LIMIT)?;
     let info: Info = serde_json::from_str(&printed)
         .map_err(|e| RunError::NotRun(format!("docker info printed something unexpected: {e}")))?;
-    let ids = containers::stack_ids(&run::output(peer, &stack::list(), LIMIT)?)?;
-    let names = if ids.is_empty() { String::new() } else { run::output(peer, &stack::images(&ids), LIMIT)? };
     let mut images = BTreeMap::new();
-    for name in names.lines() {
+    for container in containers::of_stack(peer)? {
         // The name of a removed image refers to nothing.
-        if let Ok(digest) = run::output(peer, &stack::image_id(name), LIMIT) {
-            images.insert(name.to_owned(), digest.trim().to_owned());
+        if let Ok(digest) = run::output(peer, &stack::image_id(&container.image), LIMIT) {
+            images.insert(container.image, digest.trim().to_owned());
         }
     }
     let scratch = scratch::count(peer)?;

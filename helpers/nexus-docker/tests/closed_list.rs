@@ -69,7 +69,7 @@ fn command_lines(request: &Request) -> Vec<Argv> {
         Request::Restart { service } => vec![stack::restart(*service)],
         Request::RestartHung { service } => vec![stack::restart_hung(*service)],
         Request::Daemon {} => {
-            vec![stack::daemon(), stack::list(), stack::images(&[id]), stack::image_id("x")]
+            vec![stack::daemon(), stack::list(), stack::describe(&[id]), stack::image_id("x")]
         }
         Request::ScratchUp { memory_mib } => server(Service::Postgres, *memory_mib, 0),
         Request::ScratchRedis { bytes, memory_mib } => server(Service::Redis, *memory_mib, *bytes),

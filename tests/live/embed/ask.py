@@ -195,6 +195,51 @@ def flood():
             assert time.monotonic() < end, "it does not serve any more"
 
 
+def hold(connections):
+    """Holds idle connections and requests that never end: prints `ready`, waits for the end of its input, prints how many are left."""
+    held = [connect() for _ in range(int(connections))]
+    for it in held[::2]:
+        it.sendall(b"\x10")
+    # As much memory as there is for requests, announced and not sent; it is taken again whenever the service gives it up.
+    ended = threading.Event()
+
+    def announce():
+        while not ended.is_set():
+            try:
+                it = connect()
+                it.sendall(struct.pack("<I", 4 << 20))
+                answer(it)
+            except (Refused, OSError):
+                time.sleep(0.05)
+
+    threads = [threading.Thread(target=announce, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    print("ready", flush=True)
+    sys.stdin.read()
+    ended.set()
+    left = 0
+    for it in held:
+        it.setblocking(False)
+        try:
+            left += it.recv(1) != b""
+        except BlockingIOError:
+            left += 1
+        except ConnectionError:
+            pass
+    print(left)
+
+
+def undisturbed(seconds):
+    """Sends requests on one old and on new connections: each is answered, and the old connection stays open."""
+    end = time.monotonic() + float(seconds)
+    old = connect()
+    while time.monotonic() < end:
+        ask(old, ["memory"], "query")
+        # With 2 MiB of text that counts as memory and not as work.
+        ask(connect(), ["memory " + " " * (2 << 20)], "query")
+
+
 def own():
     """Checks rows of text and vector on standard input: each vector must be that of its text."""
     rows = [line.rstrip("\n").split("\t") for line in sys.stdin]

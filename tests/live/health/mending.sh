@@ -85,6 +85,27 @@ what_a_person_stopped_stays_down() {
 }
 stopped() { [[ -z $(docker ps --quiet --filter name=nexus-) ]]; }
 
+# An image of somebody else brings the labels of the stack's PostgreSQL, and a health check that fails. nexus-health would restart
+# PostgreSQL after two minutes.
+labels_of_others_restart_nothing() {
+	local labels=com.docker.compose image=others:unhealthy started
+	from_here
+	trap 'docker rm --force --volumes others >/dev/null; docker rmi others:unhealthy >/dev/null' EXIT
+	docker create --name others "$(docker inspect --format '{{.Config.Image}}' nexus-redis)" >/dev/null
+	docker commit --change "LABEL $labels.project=nexus-memory-stack $labels.service=postgres" --change 'ENTRYPOINT ["sleep", "infinity"]' \
+		--change 'HEALTHCHECK --interval=1s --retries=1 CMD false' others "$image" >/dev/null
+	docker rm --volumes others >/dev/null
+	started=$(docker inspect --format '{{.State.StartedAt}}' nexus-postgres)
+	docker run --detach --init --name others "$image" >/dev/null
+	await 60 has_failed 140
+	same "its labels and health" "$(docker inspect --format "{{index .Config.Labels \"$labels.service\"}} {{.State.Health.Status}}" others)" "postgres unhealthy"
+	same "the start of PostgreSQL" "$(docker inspect --format '{{.State.StartedAt}}' nexus-postgres)" "$started"
+	same "the repairs" "$(mended)" ""
+	same "the finding" "$(level_of containers)" ok
+}
+# has_failed TIMES: whether its health check, which runs every second, has.
+has_failed() { (($(docker inspect --format '{{.State.Health.FailingStreak}}' others) >= $1)); }
+
 # Makes leftovers of a killed restore test and a killed backup. nexus-health waits a minute before it removes them; other checks run
 # meanwhile.
 leave_leftovers() {

@@ -38,6 +38,33 @@ another_project_called_nexus() {
 	nothing_is_left
 }
 
+# Another image brings labels that look like a second container, a former one of NEXUS's whose id is the name of a third container.
+# Another one brings all labels of NEXUS's own.
+labels_of_others_remove_no_container() {
+	local project=com.docker.compose.project file=/usr/local/share/nexus/compose/docker-compose.yml before
+	exits 0 "NEXUS runs" install_now
+	docker create --name other-db --label "$project=shop" "$image_of_others" >/dev/null
+	docker create --name forger --label "$project=x"$'\n'"other-db|y|nexus|$file,z" "$image_of_others" >/dev/null
+	docker create --name imitator --label "$project=nexus" --label "$project.config_files=$file" "$image_of_others" >/dev/null
+	docker create --name imitator-2 --label "$project=nexus-memory-stack" --label "$project.config_files=$file" "$image_of_others" >/dev/null
+	before=$(docker ps --all --quiet --no-trunc | sort)
+	systemctl reload nexus-stack
+	same "containers after a reload" "$(docker ps --all --quiet --no-trunc | sort)" "$before"
+	# Docker Compose takes this one for PostgreSQL.
+	docker create --name imitator-3 --label "$project=nexus-memory-stack" --label com.docker.compose.service=postgres --label com.docker.compose.config-hash=0 \
+		--label com.docker.compose.oneoff=False --label com.docker.compose.container-number=0 "$image_of_others" >/dev/null
+	fails "" systemctl reload nexus-stack
+	journalctl --unit=nexus-stack --lines=20 --output=cat | found 'the container imitator-3 of another program has the labels of NEXUS'
+	docker rm --volumes imitator-3 >/dev/null
+	same "containers after that" "$(docker ps --all --quiet --no-trunc | sort)" "$before"
+	systemctl reload nexus-stack
+	healthy
+	exits 0 "are removed from this machine" "$clone/install.sh" --uninstall --purge --yes
+	same "containers afterwards" "$(docker ps --all --format '{{.Names}}' | sort | paste -sd' ')" "forger imitator imitator-2 other-db"
+	docker rm --force --volumes forger imitator imitator-2 other-db >/dev/null
+	nothing_is_left
+}
+
 # refused_and_untouched WORDS: an installation must exit with 69 and WORDS, advise no removal, and change nothing.
 refused_and_untouched() {
 	local status=0 said before

@@ -91,6 +91,21 @@ purge_is_not_misled_by_a_line_feed() {
 	userdel nexus
 }
 
+# User nexus makes a set below a directory whose name would control a terminal.
+purge_prints_no_control_characters() {
+	local name=$'\e]0;x\a\u202e'
+	echo 'nexus nexus/purge-backups boolean false' | debconf-set-selections
+	apt_now install "$deb"
+	install -d "/var/lib/nexus/backups/$name/000001-20260101T000000Z"
+	touch "/var/lib/nexus/backups/$name/000001-20260101T000000Z/SHA256SUMS"
+	chown -R nexus:nexus /var/lib/nexus/backups
+	apt_now purge nexus
+	apt_said 'its backups are still in /var/lib/nexus/backups/?]0;x??, readable'
+	same "escape characters" "$(grep -c $'\e' "$work/apt" || true)" 0
+	rm -rf --one-file-system /var/lib/nexus
+	userdel nexus
+}
+
 # During the purge, user nexus exchanges its directories with links to a directory of root with the same names. A set is below them, so
 # the purge descends into them.
 purge_follows_no_link() {

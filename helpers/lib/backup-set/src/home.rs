@@ -15,6 +15,7 @@ use nexus_cli::command_line;
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_fs::files;
 use nexus_fs::lock::Lock;
+use nexus_fs::mounts::mounts;
 use nexus_fs::new_file::{self, sync_directory};
 use serde::{Deserialize, Serialize};
 
@@ -203,17 +204,11 @@ fn make_identity(directory: &Path) -> Result<String> {
     Ok(id)
 }
 
-/// Returns the source of the mount that contains `path` (proc_pid_mountinfo(5)). Of several mounts
-/// at one point, the last is visible.
+/// Returns the source of the mount that contains `path`. Of several mounts at one point, the last is
+/// visible.
 fn device_of(path: &Path) -> Option<String> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let place_and_source = |line: &str| {
-        let (before, after) = line.split_once(" - ")?;
-        let place = PathBuf::from(before.split(' ').nth(4)?.replace("\\040", " "));
-        Some((place, after.split(' ').nth(1)?.to_owned()))
-    };
-    let on = mounts.lines().filter_map(place_and_source).filter(|(place, _)| path.starts_with(place));
-    on.max_by_key(|(place, _)| place.components().count()).map(|(_, source)| source)
+    let on = mounts().ok()?.filter(|mount| path.starts_with(&mount.point));
+    on.max_by_key(|mount| mount.point.components().count()).map(|mount| mount.source)
 }
 
 #[cfg(test)]

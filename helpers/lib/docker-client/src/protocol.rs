@@ -247,6 +247,15 @@ impl Service {
             Self::Redis => "redis",
         }
     }
+
+    /// Returns the name of the service's container. Docker gives a name to one container at a time;
+    /// labels, which images bring along, prove nothing.
+    pub fn container(self) -> &'static str {
+        match self {
+            Self::Postgres => "nexus-postgres",
+            Self::Redis => "nexus-redis",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,14 +10,14 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use nexus_sharing::shares::Share;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::input::json;
-use crate::peer::Peer;
-use crate::shares::Share;
+use crate::peer::{Peer, Sharer};
 
 /// The most bytes of a refused body that are read, so that the client gets the response and not a
 /// broken connection.
@@ -26,7 +26,7 @@ const DRAINED: usize = 64 << 20;
 /// A body, and the memory reserved for it.
 pub(crate) struct Read {
     pub(crate) bytes: Bytes,
-    _reserved: Share,
+    _reserved: Share<Sharer>,
 }
 
 impl Read {
@@ -61,7 +61,7 @@ async fn read(app: &App, peer: Peer, headers: &HeaderMap, body: Body) -> Result<
         return Err(too_long(most));
     }
     let busy = || ApiError::unavailable("busy", "Too many large requests are being read; try again.");
-    let mut reserved = app.bodies.take(peer, 0).ok_or_else(busy)?;
+    let mut reserved = app.bodies.take(peer.sharing(), 0).ok_or_else(busy)?;
     let mut bytes = BytesMut::new();
     let mut body = body;
     loop {

@@ -15,15 +15,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use nexus_sharing::slots::{Slot, Slots};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
-use crate::http::slots::{Slot, Slots};
 use crate::metrics::Metrics;
-use crate::peer::Peer;
+use crate::peer::{Peer, Sharer};
 
 /// Time limit for a request's header. An idle connection closes after the same time.
 const HEADER: Duration = Duration::from_secs(20);
@@ -101,7 +101,7 @@ impl Connections {
         }
     }
 
-    async fn accept_one(&self, listener: &Listener, slots: &Arc<Slots>) -> io::Result<()> {
+    async fn accept_one(&self, listener: &Listener, slots: &Arc<Slots<Sharer>>) -> io::Result<()> {
         match listener {
             Listener::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
@@ -133,12 +133,17 @@ impl Connections {
         }
     }
 
-    fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S, peer: Peer, slots: &Arc<Slots>) {
+    fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(
+        &self,
+        stream: S,
+        peer: Peer,
+        slots: &Arc<Slots<Sharer>>,
+    ) {
         let mut connection = self.clone();
         connection.count.fetch_add(1, Ordering::AcqRel);
         // Before the task starts: connections are accepted one after the other, so the limit is
         // exact.
-        let slot = slots.take(peer);
+        let slot = slots.take(peer.sharing());
         tokio::spawn(async move {
             let mut stream = TimeoutStream::new(stream);
             stream.set_write_timeout(Some(UNREAD));
@@ -158,7 +163,7 @@ impl Connections {
         &mut self,
         stream: TimeoutStream<S>,
         peer: Peer,
-        slot: Arc<Slot>,
+        slot: Arc<Slot<Sharer>>,
     ) {
         let (router, of_requests) = (self.router.clone(), Arc::clone(&slot));
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -194,7 +199,7 @@ impl Connections {
 }
 
 /// Returns `body`. Each part of a body of unknown length counts as activity of the connection.
-fn tracked(body: Body, slot: Arc<Slot>) -> Body {
+fn tracked(body: Body, slot: Arc<Slot<Sharer>>) -> Body {
     // A body of known length is complete already.
     if body.size_hint().exact().is_some() {
         return body;

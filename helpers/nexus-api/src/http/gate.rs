@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use nexus_cli::failure::{self, Exit, Failure};
+use nexus_sharing::shares::{Share, Shares};
 use secrecy::SecretString;
 
 use crate::args::Args;
@@ -22,8 +23,7 @@ use crate::http::rate::Rate;
 use crate::http::remote::Remote;
 use crate::http::token::{self, SHORTEST, bears, is_too_short};
 use crate::metrics::Metrics;
-use crate::peer::Peer;
-use crate::shares::{Share, Shares};
+use crate::peer::{Peer, Sharer};
 
 /// The unit that shares places. A program of this machine counts by its peer and its agent, because
 /// most programs have one address. Another machine counts by its address alone, because it chooses
@@ -37,7 +37,7 @@ pub(crate) struct Gate {
     rate: Rate<Peer>,
     remote: Remote,
     hosts: Hosts,
-    places: Arc<Shares>,
+    places: Arc<Shares<Sharer>>,
     at_work: Arc<Mutex<HashMap<Client, usize>>>,
     /// Time limit for a request.
     limit: Duration,
@@ -99,8 +99,8 @@ impl Gate {
     /// Takes a place for a request of `client`, which came from `peer`. A client may take three
     /// quarters of what its peer can have.
     fn take_place(&self, peer: Peer, client: Client) -> Option<Place> {
-        let most = self.places.most(peer);
-        let share = self.places.take(peer, 1)?;
+        let most = self.places.most(peer.sharing());
+        let share = self.places.take(peer.sharing(), 1)?;
         let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         let count = at_work.get(&client).copied().unwrap_or_default();
         if count >= most - most / 4 {
@@ -131,7 +131,7 @@ fn is_long(path: &str) -> bool {
 
 /// The place of one request; dropping it frees the place.
 struct Place {
-    _share: Share,
+    _share: Share<Sharer>,
     at_work: Arc<Mutex<HashMap<Client, usize>>>,
     client: Client,
 }

@@ -7,7 +7,6 @@ pub(crate) mod connections;
 pub(crate) mod gate;
 mod rate;
 mod remote;
-mod slots;
 mod slowdown;
 pub(crate) mod sockets;
 mod token;

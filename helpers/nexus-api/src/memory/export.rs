@@ -10,6 +10,7 @@ use deadpool_postgres::tokio_postgres::{Client, Row, RowStream};
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 use nexus_postgres::session;
+use nexus_sharing::shares::Share;
 use pgvector::Vector;
 use serde::Serialize;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use crate::error::ApiError;
 use crate::memory::episodes::{Metadata, metadata};
 use crate::memory::error::DbError;
 use crate::memory::pool::Database;
-use crate::shares::Share;
+use crate::peer::Sharer;
 use crate::time;
 
 /// Oldest first, so that an import stores them in this order.
@@ -33,13 +34,13 @@ pub(crate) struct Export {
     rows: Pin<Box<RowStream>>,
     /// Dropping it closes the connection.
     _client: Client,
-    _share: Share,
+    _share: Share<Sharer>,
     end: tokio::time::Instant,
 }
 
 impl Database {
     /// Starts an export of the episodes of `agent`. It holds `share` until it ends.
-    pub(crate) async fn export(&self, agent: &str, share: Share) -> Result<Export, DbError> {
+    pub(crate) async fn export(&self, agent: &str, share: Share<Sharer>) -> Result<Export, DbError> {
         let client = self.own_connection().await?;
         let preparing = async {
             // For the whole session, which only this export uses. The client may be slow, so only

@@ -3,7 +3,7 @@
 use nexus_docker_client::protocol::Service;
 
 use super::argv::Argv;
-use super::stack::{container, inspect};
+use super::stack::inspect;
 
 /// Writes the file from standard input into `appendonlydir.new` and checks it to its last byte: the checker requires the magic,
 /// the end mark and the checksum, so a truncated file fails. Of the checker's output only the line after its mark is passed on:
@@ -70,7 +70,7 @@ pub fn undo(image: &str, rollback: &str) -> Argv {
 }
 
 fn name() -> &'static str {
-    container(Service::Redis)
+    Service::Redis.container()
 }
 
 /// Runs a script on Redis's volume, in a container of Redis's own image with access to nothing else.

@@ -4,7 +4,7 @@
 use nexus_docker_client::protocol::Service;
 
 use super::argv::Argv;
-use super::stack::{container, inspect};
+use super::stack::inspect;
 use crate::error::RunError;
 use crate::id::is_image_id;
 
@@ -96,7 +96,7 @@ impl LiveContainer {
 
 /// Describes the live container of `service` ([`LiveContainer`]).
 pub fn inspect_live(service: Service) -> Argv {
-    inspect(LIVE_FORMAT).word(container(service))
+    inspect(LIVE_FORMAT).word(service.container())
 }
 
 /// Prints the digests of the live container's image in registries.
@@ -191,9 +191,9 @@ pub fn kill(service: Service) -> Argv {
     Argv::new("kill").word(name(service))
 }
 
-/// Lists the ids of all throwaway containers.
+/// Lists the ids of all throwaway containers. An image of somebody else may have the label, but its container has another name.
 pub fn containers() -> Argv {
-    Argv::new("ps --all --no-trunc --quiet --filter label=nexus.scratch")
+    Argv::new("ps --all --no-trunc --quiet --filter name=^nexus-scratch- --filter label=nexus.scratch")
 }
 
 /// Lists the names of their volumes.

@@ -4,16 +4,15 @@ use nexus_docker_client::protocol::Service;
 
 use super::argv::Argv;
 
-/// Prints one container per line: its id, its project, and the project's files.
-const LIST_FORMAT: &str = concat!(
-    r#"{{.ID}}|{{.Label "com.docker.compose.project"}}|"#,
-    r#"{{.Label "com.docker.compose.project.config_files"}}"#
-);
+/// Selects containers by the names that the compose file gives them. Docker prints only those: an image that somebody else runs
+/// has labels of any content and length, but does not choose its container's name.
+const NAMES: &str = "name=^nexus-(postgres|redis|exporter|prometheus|grafana|proxy)$";
 
 /// Prints one object per container, on one line each. A container without a health check has health null.
 const CONTAINER_FORMAT: &str = concat!(
     r#"{"name":{{json (slice .Name 1)}},"#,
-    r#""service":{{json (index .Config.Labels "com.docker.compose.service")}},"#,
+    r#""project":{{json (index .Config.Labels "com.docker.compose.project")}},"#,
+    r#""files":{{json (index .Config.Labels "com.docker.compose.project.config_files")}},"#,
     r#""image":{{json .Config.Image}},"image_id":{{json .Image}},"#,
     r#""state":{{json .State.Status}},"#,
     r#""health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"#,
@@ -27,27 +26,14 @@ const DAEMON_FORMAT: &str = concat!(
     r#""root":{{json .DockerRootDir}}}"#,
 );
 
-/// Returns the name that the compose file gives to a service's container.
-pub fn container(service: Service) -> &'static str {
-    match service {
-        Service::Postgres => "nexus-postgres",
-        Service::Redis => "nexus-redis",
-    }
-}
-
-/// Lists Compose's containers, running or not; `containers::stack_ids` selects the stack's.
+/// Lists the ids of the containers that have a name of the stack, running or not. `containers` selects the stack's.
 pub fn list() -> Argv {
-    Argv::new("ps --all --no-trunc --filter label=com.docker.compose.project --format").word(LIST_FORMAT)
+    Argv::new("ps --all --no-trunc --quiet --filter").word(NAMES)
 }
 
 /// Describes containers by their ids.
 pub fn describe(ids: &[String]) -> Argv {
     inspect(CONTAINER_FORMAT).all(ids)
-}
-
-/// Prints the names of the images that containers run, one per line.
-pub fn images(ids: &[String]) -> Argv {
-    inspect("{{.Config.Image}}").all(ids)
 }
 
 /// Prints the digest that an image's name refers to.
@@ -62,13 +48,13 @@ pub fn daemon() -> Argv {
 
 /// Restarts a service. The compose file sets how long it may take to stop (`stop_grace_period`).
 pub fn restart(service: Service) -> Argv {
-    Argv::new("restart").word(container(service))
+    Argv::new("restart").word(service.container())
 }
 
 /// Restarts a service that does not respond. Docker sends the stop signal, so a server that still handles signals shuts down
 /// properly, and kills it after ten seconds; both servers recover from that with all they had confirmed.
 pub fn restart_hung(service: Service) -> Argv {
-    Argv::new("restart -t 10").word(container(service))
+    Argv::new("restart -t 10").word(service.container())
 }
 
 pub(super) fn inspect(format: &str) -> Argv {

@@ -3,7 +3,7 @@
 use nexus_docker_client::protocol::{LOCK_WAIT, Section, Server, Service, TOOL_OPTIONS, TableName};
 
 use super::argv::Argv;
-use super::{scratch, stack};
+use super::scratch;
 use crate::error::RunError;
 
 /// The longest command line, in bytes. The kernel allows a quarter of the stack's limit, 2 MiB with the usual 8 MiB, for
@@ -107,7 +107,7 @@ fn exec(server: Server) -> Argv {
 
 fn container(server: Server) -> &'static str {
     match server {
-        Server::Live => stack::container(Service::Postgres),
+        Server::Live => Service::Postgres.container(),
         Server::Scratch => scratch::name(Service::Postgres),
     }
 }

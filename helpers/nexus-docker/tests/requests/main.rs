@@ -96,13 +96,21 @@ fn an_invalid_request_never_reaches_docker() {
 fn containers_are_listed_and_described() {
     let bin = Bin::new();
     let id = "0123456789abcdef".repeat(4);
-    bin.add("ps", &format!("{id}|nexus-memory-stack|/usr/share/nexus/compose/docker-compose.yml\n"));
-    bin.add("inspect", "{\"name\":\"nexus-redis\"}\n");
+    let described = |project: &str| {
+        format!(r#"{{"name":"nexus-redis","project":"{project}","files":"","image":"redis:8"}}"#) + "\n"
+    };
+    // What is no id becomes no argument.
+    bin.add("ps", &format!("--help\n{id}\nnexus-redis\n"));
+    bin.add("inspect", &described("nexus-memory-stack"));
     let answer = bin.ask(&line(&Request::Containers {}), b"");
-    assert_eq!(answer.stdout, b"{\"name\":\"nexus-redis\"}\n");
-    assert!(bin.calls().iter().any(|call| call[0] == "inspect" && call.last() == Some(&id)));
-    bin.add("ps", "--help\n");
-    assert!(bin.ask(&line(&Request::Containers {}), b"").refusal().contains("not a container id"));
+    assert_eq!(answer.stdout, described("nexus-memory-stack").as_bytes());
+    let inspected: Vec<_> = bin.calls().into_iter().filter(|call| call[0] == "inspect").collect();
+    assert_eq!(inspected.len(), 1);
+    assert_eq!(inspected[0][5..], [id]);
+    // A container of a name of the stack's that somebody else has made.
+    bin.add("inspect", &described("other"));
+    let answer = bin.ask(&line(&Request::Containers {}), b"");
+    assert_eq!((answer.last, answer.stdout.as_slice()), (Some(Frame::Exit(0)), &b""[..]));
     bin.add("ps", "");
     assert_eq!(bin.ask(&line(&Request::Containers {}), b"").last, Some(Frame::Exit(0)));
 }

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nexus_embed_client::protocol::{Code, EmbedReply, LONGEST_REQUEST, Refusal, Request};
+use nexus_sharing::shares::Share;
+use nexus_sharing::slots::Slot;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -30,31 +32,36 @@ impl Drop for InProgress<'_> {
     }
 }
 
-/// Answers requests until the peer closes the connection or breaks the protocol.
-pub(super) async fn serve(mut peer: UnixStream, shared: &Shared) {
-    let mut first = [0; 1];
-    // Waits for the next request without a limit.
-    while let Ok(1) = peer.read(&mut first).await {
-        let _in_progress = InProgress::begin(&shared.in_progress);
-        let (answer, keep_open) = match timeout(LIMIT, read(&mut peer, first[0], shared)).await {
-            Ok(Ok((body, memory))) => {
+/// A request that has arrived.
+struct Received<'a> {
+    /// Its body and the share of its memory, or why it is refused. The rest of a refused request stays
+    /// unread, so a next one could not be parsed.
+    body: Result<(Vec<u8>, Share<u32>), Refusal>,
+    _in_progress: InProgress<'a>,
+}
+
+/// Answers requests until the peer closes the connection or breaks the protocol, or another
+/// connection needs its slot.
+pub(super) async fn serve(mut peer: UnixStream, user: u32, slot: Slot<u32>, shared: &Shared) {
+    loop {
+        let received = tokio::select! {
+            // First, so that a request that has arrived is in progress before the connection is told
+            // to close.
+            biased;
+            received = receive(&mut peer, user, shared) => received,
+            () = slot.must_close() => return,
+        };
+        let Some(received) = received else { return };
+        let (answer, keep_open) = match received.body {
+            Ok((body, memory)) => {
                 let answer = match Request::parse(&body) {
-                    Ok(request) => shared.queue.embed(request).await,
+                    Ok(request) => slot.work(shared.queue.embed(request)).await,
                     Err(why) => Err(refusal(Code::BadRequest, why.to_string())),
                 };
                 drop(memory);
                 (answer.map_or_else(EmbedReply::Refusal, EmbedReply::Vectors), true)
             }
-            // The rest of the request stays unread, so a next request could not be parsed.
-            Ok(Err(Some(refusal))) => (EmbedReply::Refusal(refusal), false),
-            Ok(Err(None)) => return,
-            Err(_) => (
-                EmbedReply::Refusal(refusal(
-                    Code::BadRequest,
-                    "the request took longer than ten seconds to arrive",
-                )),
-                false,
-            ),
+            Err(refusal) => (EmbedReply::Refusal(refusal), false),
         };
         let frame = answer.to_frame().or_else(|why| {
             EmbedReply::Refusal(refusal(Code::Failed, format!("the model gave {why}"))).to_frame()
@@ -67,13 +74,27 @@ pub(super) async fn serve(mut peer: UnixStream, shared: &Shared) {
     }
 }
 
-/// Returns the request's body and the permit for its memory. The error is `None` if the peer has
-/// gone.
-async fn read<'a>(
+/// Receives the next request of `user`. Waits for its first byte without a limit. Returns `None` if
+/// the peer has gone.
+async fn receive<'a>(peer: &mut UnixStream, user: u32, shared: &'a Shared) -> Option<Received<'a>> {
+    let mut first = [0; 1];
+    let Ok(1) = peer.read(&mut first).await else { return None };
+    let in_progress = InProgress::begin(&shared.in_progress);
+    let body = match timeout(LIMIT, read(peer, first[0], user, shared)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(why)) => Err(why?),
+        Err(_) => Err(refusal(Code::BadRequest, "the request took longer than ten seconds to arrive")),
+    };
+    Some(Received { body, _in_progress: in_progress })
+}
+
+/// Returns the request's body and the share of its memory. The error is `None` if the peer has gone.
+async fn read(
     peer: &mut UnixStream,
     first: u8,
-    shared: &'a Shared,
-) -> Result<(Vec<u8>, tokio::sync::SemaphorePermit<'a>), Option<Refusal>> {
+    user: u32,
+    shared: &Shared,
+) -> Result<(Vec<u8>, Share<u32>), Option<Refusal>> {
     let mut rest = [0; 3];
     peer.read_exact(&mut rest).await.map_err(|_| None)?;
     let length = u32::from_le_bytes([first, rest[0], rest[1], rest[2]]) as usize;
@@ -81,11 +102,10 @@ async fn read<'a>(
         let why = format!("a request of {length} bytes, more than {LONGEST_REQUEST}");
         return Err(Some(refusal(Code::BadRequest, why)));
     }
-    let kib = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
     let memory = shared
         .memory
-        .try_acquire_many(kib)
-        .map_err(|_| Some(refusal(Code::Busy, "too many requests at once; try again")))?;
+        .take(user, length.div_ceil(1024))
+        .ok_or_else(|| Some(refusal(Code::Busy, "too many requests at once; try again")))?;
     let mut body = vec![0; length];
     peer.read_exact(&mut body).await.map_err(|_| None)?;
     Ok((body, memory))
@@ -101,4 +121,72 @@ pub(super) async fn turn_away(mut peer: UnixStream) {
 
 pub(super) fn refusal(code: Code, message: impl Into<String>) -> Refusal {
     Refusal { code, message: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use nexus_embed_client::protocol::TextKind;
+    use nexus_sharing::shares::Shares;
+    use nexus_sharing::slots::Slots;
+
+    use super::*;
+
+    fn shared() -> Arc<Shared> {
+        let in_progress = AtomicUsize::new(0);
+        Arc::new(Shared { queue: Arc::default(), memory: Shares::new(16), in_progress })
+    }
+
+    /// Opens a connection of `user` whose client has sent `sent`.
+    async fn connect(shared: &Arc<Shared>, slots: &Arc<Slots<u32>>, user: u32, sent: &[u8]) -> UnixStream {
+        let (mut client, peer) = UnixStream::pair().unwrap();
+        client.write_all(sent).await.unwrap();
+        let (slot, shared) = (slots.take(user).unwrap(), Arc::clone(shared));
+        tokio::spawn(async move { serve(peer, user, slot, &shared).await });
+        client
+    }
+
+    fn frame() -> Vec<u8> {
+        Request::new(TextKind::Query, vec!["x".to_owned()]).to_frame().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_a_whole_request_makes_room() {
+        let frame = frame();
+        for sent in [&[], &frame[..1], &frame[..frame.len() - 1]] {
+            let slots = Slots::new(1);
+            let mut client = connect(&shared(), &slots, 1, sent).await;
+            tokio::task::yield_now().await;
+            let _next = slots.take(2).unwrap();
+            assert!(matches!(client.read(&mut [0; 1]).await, Ok(0) | Err(_)), "{} bytes", sent.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_at_work_keeps_its_slot() {
+        let (shared, slots) = (shared(), Slots::new(1));
+        let _client = connect(&shared, &slots, 1, &frame()).await;
+        while shared.queue.requests() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(slots.take(2).is_none());
+    }
+
+    #[tokio::test]
+    async fn requests_that_never_arrive_leave_memory_to_others() {
+        let (shared, slots) = (shared(), Slots::new(8));
+        // Each announces 4 KiB.
+        let begun = 4096_u32.to_le_bytes();
+        let _held = [connect(&shared, &slots, 1, &begun).await, connect(&shared, &slots, 1, &begun).await];
+        while shared.memory.take(1, 4).is_some() {
+            tokio::task::yield_now().await;
+        }
+        let mut third = connect(&shared, &slots, 1, &begun).await;
+        assert!(third.read_u32_le().await.unwrap() > 0, "it is refused");
+        let _others = connect(&shared, &slots, 2, &frame()).await;
+        while shared.queue.requests() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
 }

@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_cli::stop::Stop;
 use nexus_postgres::blocking::runtime;
+use nexus_sharing::shares::Shares;
+use nexus_sharing::slots::Slots;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
 use sd_notify::NotifyState;
-use tokio::net::UnixListener;
-use tokio::sync::Semaphore;
+use tokio::net::{UnixListener, UnixStream};
 
 use crate::model::Model;
 
@@ -34,17 +35,18 @@ const IDLE_WITHOUT_MODEL: Duration = Duration::from_secs(10);
 /// Time for the requests in progress at shutdown.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// The most connections. More are refused as busy.
+/// The most connections. One more closes the longest idle one of the user with the most, and is
+/// refused as busy if none is idle.
 const MOST_CONNECTIONS: usize = 64;
 
-/// The most memory for requests, in KiB.
+/// The most memory for requests, in KiB. One user can take half.
 const MOST_KIB: usize = 16 << 10;
 
 /// What all connections share.
 pub(crate) struct Shared {
     queue: Arc<Queue>,
-    /// Memory for requests, in KiB.
-    memory: Semaphore,
+    /// Memory for requests, in KiB, divided among users.
+    memory: Arc<Shares<u32>>,
     /// The number of requests in progress.
     in_progress: AtomicUsize,
 }
@@ -92,11 +94,8 @@ pub fn serve(load: impl FnOnce() -> Result<Model>, idle: Duration) -> Result<()>
 
 /// Serves connections until the service should exit.
 fn serve_connections(listener: StdListener, queue: &Arc<Queue>, idle: Duration, stop: &Stop) -> Result<()> {
-    let shared = Shared {
-        queue: Arc::clone(queue),
-        memory: Semaphore::new(MOST_KIB),
-        in_progress: AtomicUsize::new(0),
-    };
+    let shared =
+        Shared { queue: Arc::clone(queue), memory: Shares::new(MOST_KIB), in_progress: AtomicUsize::new(0) };
     let runtime = runtime()?;
     let outcome = runtime.block_on(accept(listener, Arc::new(shared), idle, stop));
     notify(&[NotifyState::Stopping]);
@@ -127,7 +126,7 @@ fn listener() -> Result<StdListener> {
 /// Accepts connections until the service should exit.
 async fn accept(listener: StdListener, shared: Arc<Shared>, idle: Duration, stop: &Stop) -> Result<()> {
     let listener = UnixListener::from_std(listener).or_fail_io(|| "taking the socket from systemd")?;
-    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let slots = Slots::new(MOST_CONNECTIONS);
     let mut beat = tokio::time::interval(BEAT);
     let mut last_work = Instant::now();
     let mut requests_before = 0;
@@ -136,15 +135,13 @@ async fn accept(listener: StdListener, shared: Arc<Shared>, idle: Duration, stop
             accepted = listener.accept() => match accepted {
                 Ok((peer, _)) => {
                     last_work = Instant::now();
-                    match Arc::clone(&connections).try_acquire_owned() {
-                        Ok(permit) => {
+                    let user = user_of(&peer);
+                    match slots.take(user) {
+                        Some(slot) => {
                             let shared = Arc::clone(&shared);
-                            tokio::spawn(async move {
-                                connection::serve(peer, &shared).await;
-                                drop(permit);
-                            });
+                            tokio::spawn(async move { connection::serve(peer, user, slot, &shared).await });
                         }
-                        Err(_) => drop(tokio::spawn(connection::turn_away(peer))),
+                        None => drop(tokio::spawn(connection::turn_away(peer))),
                     }
                 }
                 // For example too many open files. The open connections continue.
@@ -177,6 +174,11 @@ async fn accept(listener: StdListener, shared: Arc<Shared>, idle: Duration, stop
         shared.queue.beat();
     }
     Ok(())
+}
+
+/// Returns the uid of the process that opened the connection.
+fn user_of(peer: &UnixStream) -> u32 {
+    peer.peer_cred().map_or(u32::MAX, |credentials| credentials.uid())
 }
 
 /// Notifies systemd. Ignores errors: without systemd there is no socket, and the next datagram

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nexus_docker_client::protocol::Service;
 
-use crate::check::docker::containers::Container;
+use crate::check::docker::containers::{self, Container};
 use crate::report::{Fact, Liveness, Stack, StackState};
 
 /// A server that accepts connections and has not replied for this long hangs. It is longer than a checkpoint or a snapshot, and
@@ -103,10 +103,8 @@ impl Observations {
             Fact::Stack(stack) => self.stack = Some(Sustained::follow(self.stack, stack, now)),
             Fact::Containers(containers) => {
                 for (index, service) in [Service::Postgres, Service::Redis].into_iter().enumerate() {
-                    let is = containers.iter().flatten().any(|container| {
-                        container.service == service.as_str()
-                            && container.health.as_deref() == Some("unhealthy")
-                    });
+                    let container = containers.as_ref().and_then(|all| containers::of(service, all));
+                    let is = container.is_some_and(|it| it.health.as_deref() == Some("unhealthy"));
                     self.unhealthy[index] = is.then(|| self.unhealthy[index].unwrap_or(now));
                 }
                 self.containers = containers.map(|containers| (now, containers));
@@ -253,7 +251,7 @@ impl Observations {
     fn container(&self, service: Service, now: Instant) -> Option<&Container> {
         let (at, containers) = self.containers.as_ref()?;
         let is_fresh = now.duration_since(*at) <= FRESH;
-        containers.iter().find(|container| is_fresh && container.service == service.as_str())
+        containers::of(service, containers).filter(|_| is_fresh)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Backups: the age of the newest set and of the newest proof, whether rotation keeps up, whether the next set fits.
 
-mod lock;
 mod sets;
 
 use std::time::{Duration, SystemTime};
@@ -12,6 +11,7 @@ use nexus_backup_set::proof::{self, Verdict};
 use nexus_backup_set::rotation::{Known, RotationDecision, decide};
 use nexus_cli::failure::Result;
 use nexus_cli::progress::human_bytes;
+use nexus_fs::lock::Lock;
 use nix::sys::statvfs::statvfs;
 
 use crate::check::postgres::in_words;
@@ -49,7 +49,7 @@ fn examine(ctx: &Context, report: &mut Report) -> Result<()> {
         .found(Finding::ok("backups", format!("{count} backup sets are in {}.", directory.path().display())));
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     report.metric(Metric::one("backup_sets", "Complete backup sets.", count as f64));
-    let is_running = lock::is_held(&directory.path().join(".lock"));
+    let is_running = Lock::is_held(directory.path());
     let names: Vec<_> = sets.iter().map(|set| set.name).collect();
     // A proof that cannot be read is another finding.
     let known = Known::read(&directory, &ctx.args.proofs_dir, &names).unwrap_or_default();

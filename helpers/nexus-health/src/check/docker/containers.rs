@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nexus_cli::text::listed;
+use nexus_docker_client::protocol::Service;
 use serde::Deserialize;
 
 use crate::finding::Finding;
@@ -15,9 +16,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A container of the stack, as nexus-docker describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Container {
+    /// The name, which tells the service. (Docker gives it to one container at a time.)
     pub(crate) name: String,
-    /// The name of the service in the compose file.
-    pub(crate) service: String,
     /// The name of the image.
     pub(crate) image: String,
     /// The digest of the image.
@@ -67,28 +67,34 @@ pub(super) fn parse(said: &[u8]) -> serde_json::Result<Vec<Container>> {
     said.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect()
 }
 
-/// The services that the memory needs, and their containers.
-const STACK: [(&str, &str); 2] = [("postgres", "nexus-postgres"), ("redis", "nexus-redis")];
+/// Returns the container of a service.
+pub(crate) fn of(service: Service, containers: &[Container]) -> Option<&Container> {
+    containers.iter().find(|container| container.name == service.container())
+}
 
-/// The proxy and its container.
-const PROXY: (&str, &str) = ("proxy", "nexus-proxy");
+/// The containers that the memory needs.
+fn of_memory() -> [&'static str; 2] {
+    [Service::Postgres, Service::Redis].map(Service::container)
+}
+
+/// The proxy's container, and its unit.
+const PROXY: &str = "nexus-proxy";
 
 /// Reports containers that do not run. For the metrics and the proxy this is a warning, because the memory does not need them.
 pub(super) fn states(containers: &[Container], wants_proxy: bool) -> Finding {
     let id = "containers";
     let is_there = |name: &str| containers.iter().any(|container| container.name == name);
-    let wanted = STACK.iter().chain(wants_proxy.then_some(&PROXY));
-    let missing = wanted.filter(|(_, name)| !is_there(name));
-    let missing = missing.map(|(service, name)| (*service, format!("{name} does not exist")));
+    let wanted = of_memory().into_iter().chain(wants_proxy.then_some(PROXY));
+    let missing = wanted.filter(|name| !is_there(name));
+    let missing = missing.map(|name| (name, format!("{name} does not exist")));
     let wrong =
-        containers.iter().filter_map(|container| Some((container.service.as_str(), problem(container)?)));
+        containers.iter().filter_map(|container| Some((container.name.as_str(), problem(container)?)));
     let (mut of_stack, mut others, mut unit) = (Vec::new(), Vec::new(), "nexus-metrics");
-    for (service, sentence) in missing.chain(wrong) {
-        if service == PROXY.0 {
-            unit = PROXY.1;
+    for (name, sentence) in missing.chain(wrong) {
+        if name == PROXY {
+            unit = PROXY;
         }
-        let is_of_stack = STACK.iter().any(|(name, _)| *name == service);
-        if is_of_stack { &mut of_stack } else { &mut others }.push(sentence);
+        if of_memory().contains(&name) { &mut of_stack } else { &mut others }.push(sentence);
     }
     let sentence = format!("{}.", listed(of_stack.iter().chain(&others)));
     let advice = |unit| format!("See: docker ps --all; bring them up: systemctl reload-or-restart {unit}");
@@ -147,11 +153,11 @@ impl Container {
         self.ports.iter().flat_map(BTreeMap::values).flatten().flatten()
     }
 
-    /// Reports whether the server's `directory` is on the named volume. Data in the container's own layer is lost with the
-    /// container, and data in an anonymous volume with `docker compose down --volumes`.
-    pub(super) fn on_its_volume(&self, directory: &str) -> Finding {
-        let id = format!("{}-volume", self.service);
-        let wanted = format!("nexus_{}_data", self.service);
+    /// Reports whether `directory` of the service's server is on the named volume. Data in the container's own layer is lost with
+    /// the container, and data in an anonymous volume with `docker compose down --volumes`.
+    pub(super) fn on_its_volume(&self, service: Service, directory: &str) -> Finding {
+        let id = format!("{}-volume", service.as_str());
+        let wanted = format!("nexus_{}_data", service.as_str());
         let within = |mount: &&Mount| Path::new(directory).starts_with(&mount.destination);
         // The innermost mount that holds the directory.
         let mount = self.mounts.iter().filter(within).max_by_key(|mount| mount.destination.len());
@@ -207,7 +213,7 @@ mod tests {
 
     fn container(extra: &str) -> Container {
         let line = format!(
-            r#"{{"name":"nexus-postgres","service":"postgres","image":"i","image_id":"sha256:0","state":"running",
+            r#"{{"name":"nexus-postgres","image":"i","image_id":"sha256:0","state":"running",
             "health":"healthy","restart_count":0,"started_at":"x"{extra}}}"#
         );
         serde_json::from_str(&line.replace('\n', "")).unwrap()
@@ -220,7 +226,9 @@ mod tests {
                 r#","mounts":[{{"Type":"{kind}","Name":"{name}","Destination":"{at}","RW":true}}]"#
             ))
         };
-        let level = |container: Container| container.on_its_volume("/var/lib/postgresql/18/docker").level;
+        let level = |container: Container| {
+            container.on_its_volume(Service::Postgres, "/var/lib/postgresql/18/docker").level
+        };
         assert_eq!(level(mounts("volume", "nexus_postgres_data", "/var/lib/postgresql")), FindingLevel::Ok);
         assert_eq!(level(mounts("volume", "0a1b", "/var/lib/postgresql")), FindingLevel::Critical);
         assert_eq!(
@@ -253,15 +261,14 @@ mod tests {
 
     #[test]
     fn a_stopped_container_is_critical_in_the_stack_and_a_warning_elsewhere() {
-        let named = |name: &str, service: &str, state: &str| Container {
+        let named = |name: &str, state: &str| Container {
             name: name.to_owned(),
-            service: service.to_owned(),
             state: state.to_owned(),
             ..container("")
         };
-        let postgres = named("nexus-postgres", "postgres", "running");
-        let redis = |state| named("nexus-redis", "redis", state);
-        let grafana = named("nexus-grafana", "grafana", "exited");
+        let postgres = named("nexus-postgres", "running");
+        let redis = |state| named("nexus-redis", state);
+        let grafana = named("nexus-grafana", "exited");
         let finding = states(&[postgres.clone(), redis("running"), grafana.clone()], false);
         assert_eq!(finding.level, FindingLevel::Warning);
         assert_eq!(finding.sentence, "nexus-grafana is exited.");

@@ -7,7 +7,7 @@ mod pinned;
 use std::time::Instant;
 
 use nexus_docker_client::client::Client;
-use nexus_docker_client::protocol::Request;
+use nexus_docker_client::protocol::{Request, Service};
 
 use crate::check::exposure::remote;
 use crate::context::{Check, Context};
@@ -91,10 +91,11 @@ impl Docker {
         report.found(Finding::measured("container-restarts", value, limits, sentence, advice));
         report.found(pinned::images(containers, &ctx.args));
         let directories = ctx.directories();
-        for (service, directory) in [("postgres", directories.postgres), ("redis", directories.redis)] {
-            let container = containers.iter().find(|container| container.service == service);
-            if let (Some(container), Some(directory)) = (container, directory) {
-                report.found(container.on_its_volume(&directory));
+        for (service, directory) in
+            [(Service::Postgres, directories.postgres), (Service::Redis, directories.redis)]
+        {
+            if let (Some(container), Some(directory)) = (containers::of(service, containers), directory) {
+                report.found(container.on_its_volume(service, &directory));
             }
         }
         report.found(containers::published(containers));

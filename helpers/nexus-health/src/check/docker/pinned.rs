@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use super::containers::Container;
+use nexus_docker_client::protocol::Service;
+
+use super::containers::{self, Container};
 use crate::args::Args;
 use crate::finding::Finding;
 
@@ -19,21 +21,20 @@ pub(super) fn images(containers: &[Container], args: &Args) -> Finding {
     let overrides = fs::read_to_string(OVERRIDE).unwrap_or_default();
     let of = |setting: &Option<String>, name| setting.clone().or_else(|| default_of(&compose, name));
     let pinned = [
-        ("postgres", of(&args.postgres_image, "NEXUS_POSTGRES_IMAGE")),
-        ("redis", of(&args.redis_image, "NEXUS_REDIS_IMAGE")),
+        (Service::Postgres, of(&args.postgres_image, "NEXUS_POSTGRES_IMAGE")),
+        (Service::Redis, of(&args.redis_image, "NEXUS_REDIS_IMAGE")),
     ];
     compare(containers, &pinned, &overrides)
 }
 
-fn compare(containers: &[Container], pinned: &[(&str, Option<String>)], overrides: &str) -> Finding {
+fn compare(containers: &[Container], pinned: &[(Service, Option<String>)], overrides: &str) -> Finding {
     let id = "images";
     if overrides.lines().any(|line| line.trim_start().starts_with("image:")) {
         return Finding::ok(id, format!("{OVERRIDE} chooses the images."));
     }
     let mut others = Vec::new();
     for (service, image) in pinned {
-        let running = containers.iter().find(|container| container.service == *service);
-        if let (Some(image), Some(running)) = (image, running)
+        if let (Some(image), Some(running)) = (image, containers::of(*service, containers))
             && running.image != *image
         {
             others.push(format!("{} runs {} instead of {image}", running.name, running.image));
@@ -71,10 +72,10 @@ mod tests {
 
     #[test]
     fn another_image_is_a_warning_unless_the_owner_chose_it() {
-        let line = br#"{"name":"n","service":"redis","image":"redis:7","image_id":"","state":"running","health":null,"restart_count":0}"#;
-        let containers = super::super::containers::parse(line).unwrap();
+        let line = br#"{"name":"nexus-redis","image":"redis:7","image_id":"","state":"running","health":null,"restart_count":0}"#;
+        let containers = containers::parse(line).unwrap();
         let level = |image: &str, overrides: &str| {
-            compare(&containers, &[("redis", Some(image.to_owned()))], overrides).level
+            compare(&containers, &[(Service::Redis, Some(image.to_owned()))], overrides).level
         };
         assert_eq!(level("redis:7", ""), FindingLevel::Ok);
         assert_eq!(level("redis:8", ""), FindingLevel::Warning);

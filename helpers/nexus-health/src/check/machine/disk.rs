@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use nexus_fs::mounts::mounts;
 use nix::sys::statvfs::{Statvfs, statvfs};
 
 use super::growth::Growth;
@@ -68,14 +69,17 @@ fn unseen(disk: &Disk, why: &str) -> Finding {
 /// Returns a mount point below Docker's directory that holds the volume. Only root can read the volume, so the check assumes
 /// that it is on the file system of Docker's directory.
 fn hidden_mount(docker: &Path) -> Option<String> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    mount_on_the_way(&mounts, &docker.join("volumes/nexus_postgres_data/_data"), docker)
+    let points = mounts().ok()?.map(|mount| mount.point);
+    let hidden = mount_on_the_way(points, &docker.join("volumes/nexus_postgres_data/_data"), docker)?;
+    Some(hidden.display().to_string())
 }
 
-fn mount_on_the_way(mountinfo: &str, volume: &Path, docker: &Path) -> Option<String> {
-    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4));
-    let below = |point: &&str| volume.starts_with(point) && Path::new(point).starts_with(docker);
-    points.filter(below).find(|point| Path::new(point) != docker).map(str::to_owned)
+fn mount_on_the_way(
+    mut points: impl Iterator<Item = PathBuf>,
+    volume: &Path,
+    docker: &Path,
+) -> Option<PathBuf> {
+    points.find(|point| volume.starts_with(point) && point.starts_with(docker) && point != docker)
 }
 
 fn bytes(disk: &Disk, stat: &Statvfs, ctx: &Context, report: &mut Report) {
@@ -128,12 +132,12 @@ mod tests {
     fn a_mount_between_dockers_directory_and_the_volume_hides_it() {
         let volume = Path::new("/var/lib/docker/volumes/nexus_postgres_data/_data");
         let docker = Path::new("/var/lib/docker");
-        let line = |point: &str| format!("36 35 98:0 / {point} rw,noatime - ext3 /dev/root rw\n");
-        let hidden = |points: &[&str]| {
-            mount_on_the_way(&points.iter().map(|p| line(p)).collect::<String>(), volume, docker)
-        };
+        let hidden = |points: &[&str]| mount_on_the_way(points.iter().map(PathBuf::from), volume, docker);
         assert_eq!(hidden(&["/", "/var", "/var/lib/docker", "/var/lib/docker/overlay2/x/merged"]), None);
-        assert_eq!(hidden(&["/", "/var/lib/docker/volumes"]).as_deref(), Some("/var/lib/docker/volumes"));
+        assert_eq!(
+            hidden(&["/", "/var/lib/docker/volumes"]).as_deref(),
+            Some(Path::new("/var/lib/docker/volumes"))
+        );
         assert!(hidden(&["/var/lib/docker/volumes/nexus_postgres_data/_data"]).is_some());
     }
 

@@ -7,7 +7,6 @@ const WANTED: Stack = Stack { is_wanted: true, state: StackState::Up };
 fn container(service: &str, state: &str, health: &str) -> Container {
     Container {
         name: format!("nexus-{service}"),
-        service: service.to_owned(),
         image: String::new(),
         image_id: String::new(),
         state: state.to_owned(),
@@ -74,6 +73,19 @@ fn an_unhealthy_container_whose_server_responds_is_stopped_cleanly() {
     let ill = postgres(Liveness::Responsive, "running", "unhealthy");
     assert_eq!(after(60, &ill), None);
     assert_eq!(after(120, &ill), Some(Action::Restart(Service::Postgres)));
+}
+
+/// An image brings labels and a health check of its own, but not the name of its container.
+#[test]
+fn a_container_of_another_name_is_no_reason() {
+    let mut facts = postgres(Liveness::Responsive, "running", "healthy");
+    if let Some(Fact::Containers(Some(containers))) = facts.last_mut() {
+        containers.insert(
+            0,
+            Container { name: "other".to_owned(), ..container("postgres", "running", "unhealthy") },
+        );
+    }
+    assert_eq!(after(3600, &facts), None);
 }
 
 #[test]

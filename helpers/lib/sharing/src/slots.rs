@@ -1,56 +1,56 @@
 //! The connections of one listening socket: how many may be open, and which one is closed for a new one.
 //!
-//! It is unknown which program is behind a TCP connection from this machine, so a full socket does
-//! not refuse the next connection. It closes the longest idle connection of the user that has the
-//! most.
+//! A full socket does not refuse the next connection, because anybody may have filled it. It closes
+//! the longest idle connection of the user that has the most.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::future::Future;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::peer::Peer;
-
-/// The connections of one listening socket.
-pub(crate) struct Slots {
+/// The connections of one listening socket. `U` tells one user from another.
+#[derive(Debug)]
+pub struct Slots<U> {
     most: usize,
-    open: Mutex<HashMap<u64, Arc<Activity>>>,
+    open: Mutex<HashMap<u64, Arc<Activity<U>>>>,
     /// The number of the next event on any connection.
     clock: AtomicU64,
 }
 
 /// An open connection; dropping it makes room for another.
-pub(crate) struct Slot {
-    slots: Arc<Slots>,
+#[derive(Debug)]
+pub struct Slot<U> {
+    slots: Arc<Slots<U>>,
     id: u64,
-    activity: Arc<Activity>,
+    activity: Arc<Activity<U>>,
 }
 
 /// What happens on one connection.
-struct Activity {
-    /// The peer's uid, if it uses the Unix socket.
-    user: Option<u32>,
+#[derive(Debug)]
+struct Activity<U> {
+    user: U,
     /// The number of the last event: the connection opened, a request began or ended, a part of a
     /// long response was sent.
     last: AtomicU64,
-    /// A request is in progress. The gate limits how many are.
+    /// A request is in progress. The service limits how many are.
     is_at_work: AtomicBool,
     is_told_to_close: AtomicBool,
     told: Notify,
 }
 
-impl Slots {
+impl<U: Copy + Eq + Hash> Slots<U> {
     /// Creates slots for `most` connections.
-    pub(crate) fn new(most: usize) -> Arc<Self> {
+    pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, open: Mutex::default(), clock: AtomicU64::new(0) })
     }
 
-    /// Takes a slot for a connection of `peer`. If all are taken, tells an idle connection to
+    /// Takes a slot for a connection of `user`. If all are taken, tells an idle connection to
     /// close; returns `None` if none is idle.
-    pub(crate) fn take(self: &Arc<Self>, peer: Peer) -> Option<Slot> {
+    pub fn take(self: &Arc<Self>, user: U) -> Option<Slot<U>> {
         let mut open = self.open();
         let staying = open.values().filter(|activity| !activity.is_told_to_close()).count();
         for _ in self.most..=staying {
@@ -58,11 +58,7 @@ impl Slots {
         }
         let id = self.now();
         let activity = Arc::new(Activity {
-            user: match peer {
-                Peer::User(user) => Some(user),
-                // Any program can take any address of 127.0.0.0/8, so addresses do not tell programs apart.
-                Peer::Address(_) | Peer::Proxy => None,
-            },
+            user,
             last: AtomicU64::new(id),
             is_at_work: AtomicBool::new(false),
             is_told_to_close: AtomicBool::new(false),
@@ -71,21 +67,23 @@ impl Slots {
         open.insert(id, Arc::clone(&activity));
         Some(Slot { slots: Arc::clone(self), id, activity })
     }
+}
 
+impl<U> Slots<U> {
     fn now(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Activity>>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Activity<U>>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Tells the longest idle connection of the user with the most to close. Returns `None` if none is
 /// idle.
-fn close_one(open: &HashMap<u64, Arc<Activity>>) -> Option<()> {
+fn close_one<U: Copy + Eq + Hash>(open: &HashMap<u64, Arc<Activity<U>>>) -> Option<()> {
     let staying = || open.values().filter(|activity| !activity.is_told_to_close());
-    let mut counts: HashMap<Option<u32>, usize> = HashMap::new();
+    let mut counts: HashMap<U, usize> = HashMap::new();
     for activity in staying() {
         *counts.entry(activity.user).or_default() += 1;
     }
@@ -98,9 +96,9 @@ fn close_one(open: &HashMap<u64, Arc<Activity>>) -> Option<()> {
     Some(())
 }
 
-impl Slot {
+impl<U> Slot<U> {
     /// Runs `work`, which answers a request. The connection is not told to close meanwhile.
-    pub(crate) async fn work<T>(&self, work: impl Future<Output = T>) -> T {
+    pub async fn work<T>(&self, work: impl Future<Output = T>) -> T {
         self.touch();
         self.activity.is_at_work.store(true, Ordering::Relaxed);
         let done = work.await;
@@ -110,13 +108,13 @@ impl Slot {
     }
 
     /// Records an event.
-    pub(crate) fn touch(&self) {
+    pub fn touch(&self) {
         self.activity.last.store(self.slots.now(), Ordering::Relaxed);
     }
 
     /// Waits until the connection must close. A request that has just come is answered first, and
     /// the connection stays open.
-    pub(crate) async fn must_close(&self) {
+    pub async fn must_close(&self) {
         loop {
             self.activity.told.notified().await;
             if !self.activity.is_at_work.load(Ordering::Relaxed) {
@@ -127,13 +125,13 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl<U> Drop for Slot<U> {
     fn drop(&mut self) {
         self.slots.open().remove(&self.id);
     }
 }
 
-impl Activity {
+impl<U> Activity<U> {
     fn is_told_to_close(&self) -> bool {
         self.is_told_to_close.load(Ordering::Relaxed)
     }
@@ -141,24 +139,20 @@ impl Activity {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
     use futures_util::FutureExt;
 
     use super::*;
 
-    const LOCAL: Peer = Peer::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
-
-    fn is_open(slot: &Slot) -> bool {
+    fn is_open(slot: &Slot<u32>) -> bool {
         !slot.activity.is_told_to_close()
     }
 
     #[test]
     fn a_new_connection_closes_the_one_that_is_idle_longest() {
         let slots = Slots::new(3);
-        let first: Vec<_> = (0..3).map(|_| slots.take(LOCAL).unwrap()).collect();
+        let first: Vec<_> = (0..3).map(|_| slots.take(0).unwrap()).collect();
         first[0].touch();
-        let next = slots.take(LOCAL).unwrap();
+        let next = slots.take(0).unwrap();
         assert_eq!(first.iter().map(is_open).collect::<Vec<_>>(), [true, false, true]);
         assert!(is_open(&next));
         assert!(first[1].must_close().now_or_never().is_some());
@@ -168,52 +162,39 @@ mod tests {
     #[test]
     fn a_connection_that_ends_makes_room() {
         let slots = Slots::new(2);
-        let first = slots.take(LOCAL).unwrap();
-        drop(slots.take(LOCAL).unwrap());
-        let _second = slots.take(LOCAL).unwrap();
+        let first = slots.take(0).unwrap();
+        drop(slots.take(0).unwrap());
+        let _second = slots.take(0).unwrap();
         assert!(is_open(&first));
     }
 
     #[test]
     fn one_user_takes_no_slot_of_another() {
         let slots = Slots::new(100);
-        let alice: Vec<_> = (0..10).map(|_| slots.take(Peer::User(1)).unwrap()).collect();
+        let alice: Vec<_> = (0..10).map(|_| slots.take(1).unwrap()).collect();
         // All are still open; those told to close do not count.
-        let mallory: Vec<_> = (0..1000).map(|_| slots.take(Peer::User(2)).unwrap()).collect();
+        let mallory: Vec<_> = (0..1000).map(|_| slots.take(2).unwrap()).collect();
         assert!(alice.iter().all(is_open));
         assert_eq!(mallory.iter().filter(|slot| is_open(slot)).count(), 90);
         assert!(mallory.iter().skip(910).all(is_open));
-        let more: Vec<_> = (0..20).map(|_| slots.take(Peer::User(1)).unwrap()).collect();
+        let more: Vec<_> = (0..20).map(|_| slots.take(1).unwrap()).collect();
         assert!(alice.iter().chain(&more).all(is_open));
-    }
-
-    #[test]
-    fn an_address_takes_no_slot_by_having_many_names() {
-        let slots = Slots::new(4);
-        let alice: Vec<_> = (0..2).map(|_| slots.take(LOCAL).unwrap()).collect();
-        let others =
-            (2..4).map(|last| slots.take(Peer::Address(Ipv4Addr::new(127, 0, 0, last).into())).unwrap());
-        let others: Vec<_> = others.collect();
-        alice.iter().for_each(Slot::touch);
-        let _next = slots.take(Peer::Address(Ipv4Addr::new(127, 0, 0, 9).into())).unwrap();
-        assert!(alice.iter().all(is_open));
-        assert!(!is_open(&others[0]));
     }
 
     #[tokio::test]
     async fn a_request_is_answered_before_its_connection_closes() {
         let slots = Slots::new(1);
-        let slot = slots.take(LOCAL).unwrap();
+        let slot = slots.take(0).unwrap();
         slot.work(async {
-            assert!(slots.take(LOCAL).is_none(), "the only connection is at work");
+            assert!(slots.take(0).is_none(), "the only connection is at work");
         })
         .await;
-        let next = slots.take(LOCAL).unwrap();
+        let next = slots.take(0).unwrap();
         assert!(!is_open(&slot));
         // A request came before the connection closed.
         slot.work(async { assert!(slot.must_close().now_or_never().is_none()) }).await;
         assert!(is_open(&slot) && is_open(&next));
-        let _third = slots.take(LOCAL).unwrap();
+        let _third = slots.take(0).unwrap();
         assert!(!is_open(&slot) && !is_open(&next), "there is one too many, so both close");
     }
 }
