@@ -33,7 +33,7 @@ files_to_install() {
 	done
 }
 
-# Debian's zsh reads completions of packages from another directory than those in /usr/local.
+# Debian's zsh reads completions of packages from a directory of their own, not from the one for /usr/local.
 zsh_directory() { if [[ $1 == /usr ]]; then echo vendor-completions; else echo site-functions; fi; }
 
 # place MODE SOURCE DESTINATION PREFIX: installs a file, and replaces the prefix in the paths that it names.

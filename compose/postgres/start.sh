@@ -8,10 +8,10 @@ umask 077
 # Without a trap, bash ignores the SIGINT that stops the container while a command runs that survives it.
 trap 'exit 143' INT TERM
 
-# Never start with an empty cluster because the existing one is of another version. (A throwaway server's directory names no version.)
+# Never start with an empty cluster because the existing one has another version. (A throwaway server's directory names no version.)
 program=$(postgres --version | grep -oE '[0-9]+' | head -n 1)
 if [[ $PGDATA =~ ^/var/lib/postgresql/([0-9]+)/ && ${BASH_REMATCH[1]} != "$program" ]]; then
-	echo "nexus: the image is PostgreSQL $program, but the memory is of PostgreSQL ${BASH_REMATCH[1]} (NEXUS_POSTGRES_MAJOR). Set the image back in nexus.env, then run nexus-upgrade-postgres IMAGE" >&2
+	echo "nexus: the image is PostgreSQL $program, but the memory was made with PostgreSQL ${BASH_REMATCH[1]} (NEXUS_POSTGRES_MAJOR). Set the image back in nexus.env, then run nexus-upgrade-postgres IMAGE" >&2
 	exit 1
 fi
 
@@ -28,7 +28,7 @@ if [[ ! -s $PGDATA/PG_VERSION && $PGDATA =~ ^/var/lib/postgresql/([0-9]+)/ ]]; t
 	major=${BASH_REMATCH[1]}
 	if [[ ! -e /etc/postgresql/new-memory || $(</etc/postgresql/new-memory) != "$major" ]]; then
 		for cluster in /var/lib/postgresql/[0-9]*/docker/PG_VERSION; do
-			if [[ -s $cluster ]]; then refuse_new_memory "NEXUS_POSTGRES_MAJOR is $major, but the memory is of PostgreSQL $(<"$cluster")"; fi
+			if [[ -s $cluster ]]; then refuse_new_memory "NEXUS_POSTGRES_MAJOR is $major, but the memory was made with PostgreSQL $(<"$cluster")"; fi
 		done
 		if [[ -e /etc/postgresql/memory-made ]]; then refuse_new_memory "this machine has had one, and $PGDATA is empty"; fi
 	fi

@@ -136,10 +136,10 @@ account_refusal() {
 	name=${name%:}
 	printf '%s: NEXUS needs the name %s for its own jobs. Nothing was changed. ' "$why" "$name"
 	if [[ $jobs_user != nexus ]]; then
-		printf 'Choose another name than NEXUS_USER=%s, and run this again' "$jobs_user"
+		printf 'Choose a name other than %s for NEXUS_USER, then run the command again' "$jobs_user"
 		return
 	fi
-	printf 'Let NEXUS use another name (mkdir -p /etc/nexus; echo NEXUS_USER=memory >>/etc/nexus/nexus.env), and run this again. Or do this first: '
+	printf 'Let NEXUS use another name (mkdir -p /etc/nexus; echo NEXUS_USER=memory >>/etc/nexus/nexus.env), then run the command again. Or do this first: '
 	if getent passwd "$name" >/dev/null; then
 		printf 'give yours another name, which keeps its number and files (usermod --login OTHER %s; groupmod --new-name OTHER %s)' "$name" "$name"
 	else

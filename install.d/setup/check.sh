@@ -26,8 +26,8 @@ check_machine() {
 	check_clock
 	check_port
 	check_files
-	((found_missing == 0)) || stop 69 "$found_missing missing, see above: mend that and run $program again"
-	((found_wrong == 0)) || stop 78 "$found_wrong wrong in /etc/nexus, see above: correct that and run $program again"
+	((found_missing == 0)) || stop 69 "unmet requirements: $found_missing (see above). Meet them, then run $program again"
+	((found_wrong == 0)) || stop 78 "problems in /etc/nexus: $found_wrong (see above). Correct them, then run $program again"
 	say "nothing is missing"
 }
 

@@ -1,4 +1,4 @@
-# Configures systemd for another account than nexus: writes drop-ins for the shipped units, and files in /etc that replace the
+# Configures systemd for an account other than nexus: writes drop-ins for the shipped units, and files in /etc that replace the
 # shipped ones of sysusers.d and tmpfiles.d. Each run derives them again from the files of this version.
 # The package's scripts include this file after places.sh, say.sh and accounts.sh.
 # shellcheck shell=bash disable=SC2154 # what one part sets, another reads

@@ -30,5 +30,5 @@ memory_is_there() {
 # Otherwise nexus-backup would report that sets of the new memory lack the rows of the old one.
 accept_smaller_sets() {
 	if [[ -z $(newest_set) ]]; then return; fi
-	nexus-backup --accept-smaller || complain "the backups are still compared with those of the old memory: see above, then nexus-backup --accept-smaller"
+	nexus-backup --accept-smaller || complain "nexus-backup still compares new backups with those of the old memory. Correct the cause (see above), then run nexus-backup --accept-smaller"
 }

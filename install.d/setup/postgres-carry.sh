@@ -39,11 +39,11 @@ other_databases() {
 check_movable() {
 	local found
 	found=$(in_database postgres --command="SELECT string_agg(quote_ident(datname), ', ') FROM pg_database WHERE NOT datallowconn AND datname <> 'template0'")
-	[[ -z $found ]] || stop 69 "these databases take no connections, so they cannot be moved: $found. ALTER DATABASE … ALLOW_CONNECTIONS true, or drop them"
+	[[ -z $found ]] || stop 69 "these databases take no connections, so they cannot be moved: $found. Run ALTER DATABASE … ALLOW_CONNECTIONS true for each, or drop them"
 	found=$(in_database postgres --command="SELECT string_agg(quote_ident(spcname), ', ') FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')")
-	[[ -z $found ]] || stop 69 "tablespaces cannot be moved: $found. Move what is in them to pg_default (ALTER TABLE ALL IN TABLESPACE …), then DROP TABLESPACE"
+	[[ -z $found ]] || stop 69 "tablespaces cannot be moved: $found. Move what is in them to pg_default (ALTER TABLE ALL IN TABLESPACE …), then run DROP TABLESPACE"
 	found=$(in_database postgres --command="SELECT string_agg(quote_literal(gid), ', ') FROM pg_prepared_xacts")
-	[[ -z $found ]] || stop 75 "prepared transactions are open: $found. COMMIT PREPARED or ROLLBACK PREPARED, then upgrade again"
+	[[ -z $found ]] || stop 75 "prepared transactions are open: $found. Run COMMIT PREPARED or ROLLBACK PREPARED for each, then upgrade again"
 }
 
 # Reads from the old server, which is read-only. Keeps the roles in this process, so that their passwords reach no disk and no command
@@ -153,6 +153,6 @@ lost_with() {
 	else
 		# An earlier NEXUS, which recorded no names, did that upgrade. initdb's own databases have numbers below 16384; one more is the memory.
 		count=$(find "$(clusters)/$1/docker/base" -mindepth 1 -maxdepth 1 -type d -regex '.*/[0-9]+' | awk -F/ '$NF >= 16384' | wc -l)
-		if ((count > 1)) && [[ " ${droppable[*]} " != *' all '* ]]; then printf '%d databases whose names only that server knows (to see them: --back; to drop them: --drop-database all)' $((count - 1)); fi
+		if ((count > 1)) && [[ " ${droppable[*]} " != *' all '* ]]; then printf '%d, whose names only that server knows (to list: --back; to drop: --drop-database all)' $((count - 1)); fi
 	fi
 }

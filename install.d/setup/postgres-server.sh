@@ -87,7 +87,7 @@ require_no_writes() {
 	next=$(sed -n "s/^Latest checkpoint's NextXID: *//p" <<<"$said")
 	[[ $next =~ ^[0-9]+:[0-9]+$ ]] || stop 74 "pg_controldata prints an unknown next transaction: $next"
 	next=$(((${next%:*} << 32) + ${next#*:}))
-	[[ $next == "$3" ]] || stop 74 "another session wrote during the backup (as the superuser, past default_transaction_read_only): the backup may lack it. Let it end, then upgrade again"
+	[[ $next == "$3" ]] || stop 74 "another session wrote during the backup (a superuser can, despite default_transaction_read_only): the backup may lack what it wrote. Let that session end, then upgrade again"
 }
 
 reload_stack() {

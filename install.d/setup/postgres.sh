@@ -12,13 +12,13 @@ check_upgrade() {
 	old_image=$(docker inspect --format '{{.Config.Image}}' nexus-postgres)
 	to=$(major_of "$image")
 	limits=$(no_limits "$from")
-	((to > from)) || stop 64 "$image is PostgreSQL $to, and the memory is of PostgreSQL $from. For another image of the same version, set NEXUS_POSTGRES_IMAGE in $settings, then systemctl reload nexus-stack"
+	((to > from)) || stop 64 "$image is PostgreSQL $to, and the memory was made with PostgreSQL $from. For another image of the same version, set NEXUS_POSTGRES_IMAGE in $settings, then systemctl reload nexus-stack"
 	[[ ! -e $(clusters)/$to ]] || stop 73 "there is already a cluster of PostgreSQL $to, from an upgrade that was reverted: nexus-upgrade-postgres --finish removes it"
 	room=$(df --output=avail --block-size=1 "$(clusters)" | tail -n 1)
 	((room > $(du --summarize --bytes "$(clusters)/$from" | cut -f1) * 2 + (1 << 30))) ||
 		stop 73 "there is too little room in $(clusters): the upgrade needs twice the size of the memory, and 1 GiB"
 	check_movable
-	starts_again || stop 78 "PostgreSQL would not restart with its present settings (see above): correct /etc/nexus/postgres/local.conf, or ALTER SYSTEM RESET …"
+	starts_again || stop 78 "PostgreSQL would not restart with its present settings (see above): correct /etc/nexus/postgres/local.conf, or run ALTER SYSTEM RESET …"
 	[[ $yes == yes ]] || agreed "Upgrade PostgreSQL $from to $to? Nothing can be stored or found meanwhile." || stop 64 "nothing was changed"
 }
 

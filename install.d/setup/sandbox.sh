@@ -51,7 +51,7 @@ remedy_for() {
 	file=$(grep -lE "^[[:space:]]*$1[[:space:]]*=" /etc/systemd/system/service.d/*.conf /run/systemd/system/service.d/*.conf /{usr/local,usr}/lib/systemd/system/service.d/*.conf 2>/dev/null | sed -n 1p || true)
 	case $file in
 	/etc/*) printf 'remove its line %s= from %s, which changes every service; then systemctl daemon-reload' "$1" "$file" ;;
-	/*) printf 'let this container have what it needs (Proxmox: features nesting=1), then put %s, which changes every service, out of force: mkdir -p /etc/systemd/system/service.d; ln -s /dev/null /etc/systemd/system/service.d/%s; systemctl daemon-reload' "$file" "${file##*/}" ;;
+	/*) printf 'let this container have what it needs (Proxmox: features nesting=1), then disable %s, which changes every service: mkdir -p /etc/systemd/system/service.d; ln -s /dev/null /etc/systemd/system/service.d/%s; systemctl daemon-reload' "$file" "${file##*/}" ;;
 	*) printf 'a unit with it does not work here (systemd-run --wait -p %s=… true says why); in a container, its host must allow it (Proxmox: features nesting=1)' "$1" ;;
 	esac
 }

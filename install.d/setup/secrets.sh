@@ -122,7 +122,7 @@ open_identity() {
 	name=$(id --name --user "$user" 2>/dev/null || echo "user number $user")
 	[[ $kind == regular* && ($user == 0 || $user == "${SUDO_UID:-0}") ]] ||
 		stop 77 "$owner_identity belongs to $name, who could then open every backup. If you want that: chown root $owner_identity"
-	((!(8#$mode & 8#022))) || stop 77 "others than $name can write to $owner_identity, and would open every backup: chmod go-w $owner_identity, after a look at it"
+	((!(8#$mode & 8#022))) || stop 77 "users other than $name can write to $owner_identity, and would open every backup. Check the file, then: chmod go-w $owner_identity"
 }
 
 # is_locked FILE: whether age --passphrase wrote it.

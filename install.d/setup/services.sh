@@ -83,7 +83,7 @@ take_first_backup() {
 	fi
 	wait_for_unit 720 start nexus-backup.service || {
 		journalctl --unit=nexus-backup.service --lines=15 --no-pager --output=cat | quoted
-		stop 74 "the first backup failed: its last lines are above. The servers run; mend it, then: systemctl start nexus-backup"
+		stop 74 "the first backup failed: its last lines are above. The servers run. Correct the cause, then: systemctl start nexus-backup"
 	}
 }
 

@@ -76,7 +76,7 @@ keep_major_version() {
 	major=$(setting NEXUS_POSTGRES_MAJOR)
 	if [[ -n $(setting NEXUS_POSTGRES_IMAGE) || $shipped != *-pg* || $shipped == *-pg"$major"-* ]]; then return; fi
 	running=$(docker inspect --format '{{.Config.Image}}' nexus-postgres 2>/dev/null) ||
-		stop 78 "the memory is of PostgreSQL $major (NEXUS_POSTGRES_MAJOR), and this version of NEXUS comes with PostgreSQL $shipped. In $settings, set NEXUS_POSTGRES_IMAGE to your former image"
+		stop 78 "the memory was made with PostgreSQL $major (NEXUS_POSTGRES_MAJOR), and this version of NEXUS comes with PostgreSQL $shipped. In $settings, set NEXUS_POSTGRES_IMAGE to your former image"
 	set_settings "NEXUS_POSTGRES_IMAGE=$running"
 	say "this version of NEXUS comes with $shipped; yours stays $running until you run: nexus-upgrade-postgres $shipped"
 }

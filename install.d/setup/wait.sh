@@ -19,7 +19,7 @@ wait_for_unit() {
 		elif ((SECONDS - began >= most)); then
 			kill "$asking"
 			wait "$asking" || true
-			complain "$unit was not ready within $1 minutes"
+			complain "$unit was not ready within $1 min"
 			return 1
 		fi
 	done

@@ -124,7 +124,7 @@ another_major_is_no_new_memory() {
 	echo 18 >"$work/volume/18/docker/PG_VERSION"
 	chown -R 999:999 "$work/volume"
 	said=$(start_19) && return 1
-	[[ $said == *'NEXUS_POSTGRES_MAJOR is 19, but the memory is of PostgreSQL 18'* ]] || { printf '%s\n' "$said" >&2 && return 1; }
+	[[ $said == *'NEXUS_POSTGRES_MAJOR is 19, but the memory was made with PostgreSQL 18'* ]] || { printf '%s\n' "$said" >&2 && return 1; }
 	same "clusters" "$(ls "$work/volume")" 18
 	# nexus-upgrade-postgres writes this file.
 	echo 19 >"$work/etc/new-memory"

@@ -139,7 +139,7 @@ the_stack_and_they_leave_each_other_alone() {
 one_that_is_down_is_a_warning() {
 	docker kill nexus-exporter >/dev/null
 	nexus-health --once >"$work/table" || true
-	grep -qE '^warning +containers +nexus-exporter is exited' "$work/table"
+	grep -qE '^warning +containers +nexus-exporter has exited' "$work/table"
 	systemctl reload nexus-metrics.service
 	nexus-health --once >"$work/table" || true
 	grep -qE '^ok +containers ' "$work/table"

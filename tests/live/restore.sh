@@ -82,7 +82,7 @@ foreign_files_are_passed_over_and_named() {
 	server --command='DROP DATABASE memory_copy'
 	# An unlisted file with a name that a reader would open counts as damage.
 	touch "$set/data/9999.copy.zst.age"
-	refused 65 'data/9999.copy.zst.age: it is not in SHA256SUMS' nexus-restore apply "$set" --into memory_copy --identity "$owner"
+	refused 65 'data/9999.copy.zst.age: it does not belong to the set: SHA256SUMS does not list it' nexus-restore apply "$set" --into memory_copy --identity "$owner"
 }
 
 into_restores_an_equal_database() {
@@ -117,7 +117,7 @@ swap_keeps_all_and_undo_brings_it_back() {
 	undo --json | jq -e '.was | startswith("memory undone ")' >/dev/null
 	same "rows after the second undo" "$(server --dbname=memory --command="SELECT count(*) FROM episode WHERE text = 'after the backup'")" 0
 	undo >/dev/null
-	refused 64 'kept are: ' nexus-restore drop-kept nexus --pg-database memory --yes
+	refused 64 'the kept databases are: ' nexus-restore drop-kept nexus --pg-database memory --yes
 	drop_kept
 }
 drop_kept() {
@@ -130,7 +130,7 @@ drop_kept() {
 nothing_is_replaced_unasked() {
 	refused 64 'There is no terminal to ask on' nexus-restore apply "$(set_of_memory)" --pg-database memory
 	fails 'the answer was not yes' script --quiet --return --command "nexus-restore apply $(set_of_memory) --pg-database memory" /dev/null <<<no
-	refused 64 'There is no terminal' nexus-restore drop-kept x --pg-database memory --yes </dev/null || refused 64 'kept are: none' nexus-restore drop-kept x --pg-database memory --yes
+	refused 64 'There is no terminal' nexus-restore drop-kept x --pg-database memory --yes </dev/null || refused 64 'the kept databases are: none' nexus-restore drop-kept x --pg-database memory --yes
 }
 
 # On a server without the database and its roles, from a stick, with only the owner's key.
@@ -318,7 +318,7 @@ own_command_is_used() {
 	NEXUS_SETTINGS=$work/nexus.env nexus-restore apply "$(set_of_memory)" --into memory_own >/dev/null
 	same "the restored definitions" "$(definitions memory_own)" "$(definitions memory)"
 	server --command='DROP DATABASE memory_own'
-	refused 78 'the set is of PostgreSQL' nexus-restore apply "$(set_of_memory)" --into memory_own --pg-restore "echo pg_restore (PostgreSQL) 14.1"
+	refused 78 'the set comes from PostgreSQL' nexus-restore apply "$(set_of_memory)" --into memory_own --pg-restore "echo pg_restore (PostgreSQL) 14.1"
 }
 
 # ---- Early service: rows and keys first, the vector index while programs work

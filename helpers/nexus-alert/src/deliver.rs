@@ -18,8 +18,8 @@ use crate::test_outcome;
 /// After this many unsent messages, a channel waits for the next run: each may have cost a whole timeout.
 const MOST_UNSENT: usize = 3;
 
-/// Sends the messages that are due at `now` through the channels in `by`. An error with one incident goes into the summary
-/// and does not stop the others; so do the messages that were not accepted.
+/// Sends the messages that are due at `now` through the channels in `by`. Errors with one incident, and messages that were not
+/// accepted, go into the summary and do not stop the others.
 ///
 /// # Errors
 /// I/O of the queue.

@@ -124,7 +124,7 @@ fn recheck_one(
     if !store.lock()?.incident(subject)?.as_ref().is_some_and(lasts) {
         return Ok(Vec::new());
     }
-    // Only its list says that a problem of nexus-health is over.
+    // For a problem of nexus-health, only the list of nexus-health shows that it is over.
     let well_since = subject.unit().and_then(|unit| well_since(unit, silence));
     let now = Timestamp::now();
     let locked = store.lock()?;

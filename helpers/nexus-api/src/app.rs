@@ -34,7 +34,7 @@ pub(crate) struct App {
     pub(crate) vectors: Vectors,
     pub(crate) metrics: Arc<Metrics>,
     long_calls: Arc<Shares<Sharer>>,
-    /// In KiB.
+    /// The memory for bodies, in KiB.
     pub(crate) bodies: Arc<Shares<Sharer>>,
 }
 

@@ -125,9 +125,9 @@ pub enum RemoteCall {
 /// The number of candidates of a search by meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Candidates {
-    /// Depends on the number of rows.
+    /// The number of rows determines it.
     ByRows,
-    /// This number.
+    /// The owner has set it.
     Given(u16),
 }
 

@@ -34,7 +34,7 @@ impl Peer {
         })
     }
 
-    /// Whether it is on this machine, and not a proxy.
+    /// Returns whether it is on this machine, and not a proxy.
     pub(crate) fn is_local(self) -> bool {
         match self {
             Self::Address(address) => address.is_loopback(),

@@ -33,7 +33,7 @@ pub fn until_signal(args: Args) -> Result<()> {
     if args.content > args.body {
         return Err(Failure::new(Exit::Settings, "setting NEXUS_API_CONTENT")
             .because("it is larger than NEXUS_API_BODY, so such a text could not be sent")
-            .advise("Set NEXUS_API_BODY in /etc/nexus/nexus.env to more"));
+            .advise("Raise NEXUS_API_BODY in /etc/nexus/nexus.env"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)

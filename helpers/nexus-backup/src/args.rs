@@ -89,11 +89,11 @@ pub(crate) struct Args {
 /// When to back up Redis.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenRedis {
-    /// If any key has no time to live. If Redis cannot be read, the set lacks it and says so.
+    /// Back up Redis if any key has no time to live. If Redis cannot be read, the set lacks it and says so.
     Auto,
-    /// Always. If Redis cannot be read, the backup fails.
+    /// Always back up Redis. If it cannot be read, the backup fails.
     Yes,
-    /// Never.
+    /// Never back up Redis.
     No,
 }
 

@@ -6,6 +6,7 @@ use nexus_backup_set::keys;
 use nexus_backup_set::rotation::RotationDecision;
 use nexus_cli::failure::Result;
 use nexus_cli::progress::human_bytes;
+use nexus_cli::text::counted;
 use nexus_postgres::blocking::runtime;
 use nexus_postgres::server::Server;
 use serde::Serialize;
@@ -124,7 +125,7 @@ impl PlannedSet {
 impl Plan {
     /// Formats it for people.
     pub(crate) fn to_text(&self) -> String {
-        let mut text = format!("{:>12} {:>12}  {:6} table\n", "rows (about)", "size", "how");
+        let mut text = format!("{:>12} {:>12}  {:6} table\n", "rows (about)", "size", "format");
         for table in &self.tables {
             let rows = table.rows.map_or_else(|| "?".to_owned(), |rows| rows.to_string());
             let why = table.text_because.as_ref().map_or_else(String::new, |why| format!("  ({why})"));
@@ -138,10 +139,10 @@ impl Plan {
         }
         let redis = if self.redis { "with Redis" } else { "without Redis" };
         text.push_str(&format!(
-            "{} tables, {} large objects, {redis}, readable by {} recipients\n",
-            self.tables.len(),
-            self.large_objects,
-            self.recipients
+            "{}, {}, {redis}, readable by {}\n",
+            counted(self.tables.len() as u64, "table"),
+            counted(self.large_objects, "large object"),
+            counted(self.recipients as u64, "recipient")
         ));
         if let Some(why) = &self.redis_missing {
             text.push_str(&format!("Redis cannot be read: {why}\n"));

@@ -61,12 +61,12 @@ pub(crate) fn until_done(
         let (cause, advice) = if ours {
             (
                 "the backup waits for a lock that another session holds",
-                "Wait until that has ended and run it again",
+                "Wait until that session has ended, then run the backup again",
             )
         } else {
             (
                 "another session waits for the backup's lock, and others behind it",
-                "Run it again when that has ended",
+                "Wait until those sessions have ended, then run the backup again",
             )
         };
         return Err(Failure::new(Exit::TryLater, format!("reading {what}")).because(cause).advise(advice));

@@ -91,7 +91,7 @@ fn until(began: Instant, what: &str, condition: impl Fn() -> Result<bool>) -> Re
     Ok(began.elapsed().as_secs_f64())
 }
 
-/// Whether the API reports that it reaches both servers.
+/// Returns whether the API reports that it reaches both servers.
 fn is_well() -> Result<bool> {
     let health = runtime()?.block_on(async { Client::new(Path::new(API), "bench").get("/health").await });
     Ok(health.is_ok_and(|health| health["database"] == "connected" && health["redis"] == "connected"))

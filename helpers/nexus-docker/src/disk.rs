@@ -146,7 +146,7 @@ impl DiskSpace {
         }
         (self.free_inodes < self.inodes / 20).then(|| {
             format!(
-                "the throwaway server was killed: its disk can take only {} more files, of {}",
+                "the throwaway server was killed: the free inodes of its disk are down to {} of {}",
                 self.free_inodes, self.inodes
             )
         })
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(space(3 << 30, 50).usable(), 2 << 30);
         assert_eq!(space(1 << 30, 5).shortage(), None);
         assert!(space((1 << 30) - 1, 5).shortage().unwrap().contains("but the live server needs"));
-        assert!(space(1 << 30, 4).shortage().unwrap().contains("4 more files"));
+        assert!(space(1 << 30, 4).shortage().unwrap().contains("down to 4 of"));
         assert_eq!(DiskSpace { free_inodes: 0, inodes: 0, ..space(size, 0) }.shortage(), None);
     }
 }

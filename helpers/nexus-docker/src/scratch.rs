@@ -62,7 +62,7 @@ pub fn serve(peer: &Arc<Peer>, spec: Spec, input: Input) -> Result<(), RunError>
             free: monitor.free,
         };
         peer.print(&serde_json::to_string(&scratch).map_err(|e| RunError::NotRun(e.to_string()))?);
-        // The server exits when its input ends, and a hang-up ends that.
+        // The server exits when its input ends, and a hang-up of the peer ends the input.
         server.wait(None, None);
     }
     let was_released = released.load(Ordering::Acquire);

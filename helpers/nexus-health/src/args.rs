@@ -164,9 +164,7 @@ impl AlertChannels {
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnOff {
-    /// Yes
     On,
-    /// No
     Off,
 }
 

@@ -96,7 +96,7 @@ impl Scheduler {
         }
         report.found(Finding::ok(
             id_of(slot.scheduled.name),
-            format!("The check of {} completes.", slot.scheduled.name),
+            format!("The check `{}` completes in time.", slot.scheduled.name),
         ));
         report
     }
@@ -109,9 +109,8 @@ impl Scheduler {
             slot.hangs = true;
             let name = slot.scheduled.name;
             let sentence =
-                format!("The check of {name} has been running since {}.", nexus_cli::text::moment(since));
-            let advice =
-                "Its subject does not respond: a disk, a server, or systemd. See: journalctl -u nexus-health";
+                format!("The check `{name}` has been running since {}.", nexus_cli::text::moment(since));
+            let advice = "What the check reads does not respond: a disk, a server, or systemd. See: journalctl -u nexus-health";
             // Reports at once: the check has already exceeded its limit.
             Some(Finding::unknown(id_of(name), sentence, advice).patient(1))
         };

@@ -44,7 +44,7 @@ pub(crate) struct Thresholds {
     #[arg(long, env = "NEXUS_HEALTH_PG_ROUND_TRIP", value_name = "LIMITS", default_value = "500ms:3s", value_parser = threshold::duration)]
     pub(crate) pg_round_trip: Threshold,
 
-    /// Share of the connections in use, of those that programs may use
+    /// Connections in use, as a share of those that programs may use
     #[arg(long, env = "NEXUS_HEALTH_PG_CONNECTIONS", value_name = "LIMITS", default_value = "80%:95%", value_parser = threshold::percent)]
     pub(crate) pg_connections: Threshold,
 
@@ -72,7 +72,7 @@ pub(crate) struct Thresholds {
     #[arg(long, env = "NEXUS_HEALTH_REDIS_MEMORY", value_name = "LIMITS", default_value = "85%:97%", value_parser = threshold::percent)]
     pub(crate) redis_memory: Threshold,
 
-    /// Keys that Redis has evicted within an hour because its memory was full
+    /// Keys that Redis has evicted in the last hour because its memory was full
     #[arg(long, env = "NEXUS_HEALTH_REDIS_EVICTIONS", value_name = "LIMITS", default_value = "1:10000", value_parser = threshold::count)]
     pub(crate) redis_evictions: Threshold,
 
@@ -88,7 +88,7 @@ pub(crate) struct Thresholds {
     #[arg(long, env = "NEXUS_HEALTH_EMBEDDING", value_name = "LIMITS", default_value = "1h:1d", value_parser = threshold::duration)]
     pub(crate) embedding: Threshold,
 
-    /// Times that Docker has restarted a container within an hour
+    /// Times that Docker has restarted a container in the last hour
     #[arg(long, env = "NEXUS_HEALTH_RESTARTS", value_name = "LIMITS", default_value = "2:5", value_parser = threshold::count)]
     pub(crate) restarts: Threshold,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use nexus_cli::text::counted;
 
 use crate::finding::Finding;
 use crate::level::FindingLevel;
@@ -129,14 +130,18 @@ impl Verdict {
         self.states.values().map(|state| state.level).max().unwrap_or(FindingLevel::Unknown)
     }
 
-    /// Returns the worst sentence, and how many more there are.
+    /// Returns the worst sentence, and how many more findings there are.
     pub(crate) fn sentence(&self) -> String {
         let not_well = || self.states.values().filter(|state| state.level > FindingLevel::Ok);
         let worst = not_well().max_by(|a, b| a.level.cmp(&b.level).then(b.since.cmp(&a.since)));
         match (worst, not_well().count()) {
-            (None, _) => format!("All is well: {} things were checked.", self.states.len()),
+            (None, _) => {
+                format!("All is well: {} found no problem.", counted(self.states.len() as u64, "check"))
+            }
             (Some(worst), 1) => worst.sentence.clone(),
-            (Some(worst), count) => format!("{} And {} more.", worst.sentence, count - 1),
+            (Some(worst), count) => {
+                format!("{} Also {}.", worst.sentence, counted(count as u64 - 1, "more finding"))
+            }
         }
     }
 

@@ -167,9 +167,7 @@ pub(crate) struct Args {
 /// A switch.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum YesNo {
-    /// Yes
     Yes,
-    /// No
     No,
 }
 

@@ -17,10 +17,11 @@ use crate::scrubbing;
 /// How long to wait for sessions that may still see the rows.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The time between two checks for them.
+/// The time between two checks for such sessions.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Sleeps after every 1000 points of cost, autovacuum after 200: to repair a vector index touches many pages for each row.
+/// VACUUM sleeps after every 1000 points of cost (autovacuum after 200), because repairing a vector index touches many pages for
+/// each row.
 const THROTTLE: &str = "SET vacuum_cost_delay = '2ms'; SET vacuum_cost_limit = 1000; SET lock_timeout = '5s'";
 
 /// What the cleaning has done.
@@ -146,7 +147,8 @@ pub(crate) fn is_superuser(control: &Control) -> Result<bool> {
     Ok(control.row("checking whether the role is a superuser", sql, &[])?.get(0))
 }
 
-/// Waits until no session of this database has a snapshot from before now. Returns one that still has after the time limit.
+/// Waits until no session of this database has a snapshot from before now. After the time limit, returns a session that still has
+/// one.
 fn wait_for_older_sessions(control: &Control, progress: &Progress) -> Result<Option<String>> {
     let doing = "waiting for sessions that may still see the rows";
     let now: String = control.row(doing, "SELECT pg_catalog.pg_current_xact_id()::xid::text", &[])?.get(0);

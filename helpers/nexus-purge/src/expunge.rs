@@ -26,7 +26,7 @@ pub(crate) struct Expunged {
     pub(crate) stay: u64,
 }
 
-/// Removes them, after asking.
+/// Removes the sets that hold something forgotten, after asking.
 ///
 /// # Errors
 /// TryLater (75) when a decision is not carried out, or no newer set is there; Usage (64) when the answer is not yes; I/O.
@@ -36,7 +36,7 @@ pub(crate) fn expunge(args: &Args) -> Result<Expunged> {
     if !ledger.open().is_empty() {
         return Err(Failure::new(Exit::TryLater, doing)
             .because("the ledger has decisions that are not carried out yet")
-            .advise("First: systemctl start nexus-purge"));
+            .advise("Carry them out first: systemctl start nexus-purge"));
     }
     let sets = Sets::read(args)?;
     Homes::of_this_machine().require(&sets.directory)?;
@@ -56,8 +56,8 @@ pub(crate) fn expunge(args: &Args) -> Result<Expunged> {
     }
     if stays.is_empty() {
         return Err(Failure::new(Exit::TryLater, doing)
-            .because("every set there is holds something forgotten: there would be no backup left")
-            .advise("First make a new one: systemctl start nexus-backup"));
+            .because("every set holds something forgotten, so there would be no backup left")
+            .advise("First make a new set: systemctl start nexus-backup"));
     }
     if let (Some(newest), Some(reference)) =
         (sets.names.last(), missing_from_newest(&sets.names, &sets.known))
@@ -72,7 +72,7 @@ pub(crate) fn expunge(args: &Args) -> Result<Expunged> {
         let Some(_claimed) = in_use::claim(&set.path)? else {
             return Err(Failure::new(Exit::TryLater, doing)
                 .because(format!("set {} is being restored", set.name))
-                .advise("Wait until that has ended and run it again"));
+                .advise("Wait until the restore has ended, then run the command again"));
         };
         sets.directory.remove(set)?;
         log::info!(
@@ -101,7 +101,7 @@ impl Expunged {
         )
     }
 
-    /// For a person.
+    /// Formats it for people.
     pub(crate) fn to_text(&self, is_dry: bool) -> String {
         if self.sets.is_empty() {
             return "No backup set holds anything that was forgotten.\n".to_owned();

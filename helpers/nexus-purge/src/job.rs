@@ -69,7 +69,7 @@ struct Job<'a> {
 /// Returns what would be forgotten. Writes and locks nothing.
 ///
 /// # Errors
-/// As [`run`].
+/// Those of [`run`].
 pub(crate) fn dry_run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Survey> {
     let job = Job::begin(args, progress, stop)?;
     let selections = job.selections(&Keys::read()?)?;

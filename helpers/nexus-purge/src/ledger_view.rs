@@ -35,7 +35,7 @@ pub(crate) struct Sets {
 }
 
 impl Sets {
-    /// Looks.
+    /// Reads the sets, and what is known about them.
     ///
     /// # Errors
     /// I/O.
@@ -117,7 +117,7 @@ fn condition(awaited: Awaited) -> &'static str {
     }
 }
 
-/// For a person.
+/// Formats the decisions for people.
 pub(crate) fn to_text(shown: &[Shown]) -> String {
     if shown.is_empty() {
         return "Nothing was forgotten yet.\n".to_owned();

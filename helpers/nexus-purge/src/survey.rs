@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use nexus_cli::failure::Result;
 use nexus_cli::progress::human_bytes;
-use nexus_cli::text::{columns, grouped};
+use nexus_cli::text::{columns, counted, grouped};
 use nexus_ledger::forgetting::Table;
 use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
@@ -111,7 +111,7 @@ impl Survey {
     /// Formats the survey for a person.
     pub(crate) fn to_text(&self) -> String {
         if self.rows == 0 {
-            return format!("Nothing would be forgotten; the table has {} rows.\n", grouped(self.of));
+            return format!("Nothing would be forgotten; the table has {}.\n", counted(self.of, "row"));
         }
         let mut lines =
             vec![["type", "rows", "oldest", "newest", "size", "reason"].map(str::to_owned).to_vec()];
@@ -132,7 +132,8 @@ impl Survey {
             String::new(),
             human_bytes(self.bytes),
         ]);
-        format!("{}{} % of {} rows would be forgotten.\n", columns(&lines), self.share(), grouped(self.of))
+        let of = counted(self.of, "row");
+        format!("{}{} % of {of} would be forgotten.\n", columns(&lines), self.share())
     }
 }
 

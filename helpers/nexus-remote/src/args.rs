@@ -60,22 +60,22 @@ pub(crate) enum Command {
 /// How other machines reach the memory.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// Not at all.
+    /// No other machine has access.
     Off,
-    /// Through Caddy, with TLS, on ports 80 and 443.
+    /// Other machines connect through Caddy, with TLS, on ports 80 and 443.
     Caddy,
-    /// Through Tailscale, without an open port.
+    /// Other machines connect through Tailscale, without an open port.
     Tailscale,
 }
 
 /// Where the certificate comes from.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tls {
-    /// From a public authority.
+    /// A public authority issues it.
     Auto,
-    /// From Caddy's own authority.
+    /// Caddy's own authority issues it.
     Internal,
-    /// From the owner's files.
+    /// The owner's files contain it.
     Files,
 }
 

@@ -20,9 +20,9 @@ const KEY: &str = "/etc/nexus/tls/key.pem";
 /// The access that the settings describe, after all checks.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Access {
-    /// None.
+    /// No other machine has access.
     Off,
-    /// Through Caddy.
+    /// Other machines connect through Caddy.
     Caddy {
         /// This machine's name.
         domain: Domain,
@@ -31,7 +31,7 @@ pub(crate) enum Access {
         /// Who may connect.
         allow: Networks,
     },
-    /// Through Tailscale.
+    /// Other machines connect through Tailscale.
     Tailscale,
 }
 

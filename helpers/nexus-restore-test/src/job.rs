@@ -170,7 +170,7 @@ fn forget_again(args: &Args, making: &Restoring<'_>) -> Result<Option<(u64, Forb
     match forget::again(making, &ledgers, how, &mut |_| Ok(()))?.rows() {
         0 => Ok(Some((rows, forbidden))),
         left => Err(Failure::new(Exit::Data, "forgetting again what the purge ledger forbids")
-            .because(format!("{} were left", counted(left, "row")))
+            .because(format!("it did not delete {}", counted(left, "row")))
             .advise("Restoring this set would bring them back: please report this")),
     }
 }

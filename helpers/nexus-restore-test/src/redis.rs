@@ -98,7 +98,7 @@ fn forget_again(
     match forget()? {
         0 => Ok(gone),
         left => Err(Failure::new(Exit::Data, "forgetting again in Redis what the purge ledger forbids")
-            .because(format!("{} were left", counted(left, "copy")))
+            .because(format!("it did not delete {}", counted(left, "copy")))
             .advise("Restoring this set would bring them back: please report this")),
     }
 }
@@ -116,9 +116,9 @@ fn require_counts(redis: &Redis, expected: &Summary) -> Result<()> {
 
 /// A difference, in words.
 enum Difference {
-    /// In the number of keys, by type or with a time to live.
+    /// The numbers of keys differ, by type or with a time to live.
     OfCount(String),
-    /// In the digest of their contents.
+    /// The digests of the contents of keys differ.
     OfDigest(String),
 }
 

@@ -7,7 +7,7 @@ use nexus_cli::progress::human_bytes;
 /// The least memory for PostgreSQL and an index build, in MiB.
 const MIN_MEMORY: u64 = 256;
 
-/// The most memory that is of use, in MiB.
+/// The most memory that is useful, in MiB.
 const MAX_MEMORY: u64 = 4096;
 
 /// The space for a new cluster and its log, without the rows, in bytes.

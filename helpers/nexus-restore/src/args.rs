@@ -31,11 +31,11 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Restores a set beside the live database, compares every row, then swaps the two
     Apply(Box<ApplyArgs>),
-    /// Finishes an interrupted restore: its vector indexes, the purge ledger
+    /// Finishes an interrupted restore: builds its vector indexes and puts its purge ledger in place
     Finish(FinishArgs),
-    /// Swaps back to a kept database
+    /// Swaps back to the database that a restore has replaced
     Undo(UndoArgs),
-    /// Removes a kept database
+    /// Removes a replaced database that NEXUS still keeps
     DropKept(DropKeptArgs),
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Common {
     #[command(flatten)]
     pub(crate) backup_dir: BackupDir,
 
-    /// One JSON object on standard output
+    /// Print one JSON object to standard output
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -114,7 +114,7 @@ pub(crate) struct ApplyArgs {
     pub(crate) into: Option<String>,
 
     /// Swap once rows and keys are restored and compared, and build the vector indexes while programs use the database:
-    /// until then searches by meaning are exact, and slower
+    /// until they are built, searches by meaning are exact but slower
     #[arg(long)]
     pub(crate) serve_early: bool,
 
@@ -171,7 +171,7 @@ pub(crate) struct ApplyArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FinishArgs {
-    /// One JSON object on standard output
+    /// Print one JSON object to standard output
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -182,13 +182,13 @@ pub(crate) struct FinishArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct UndoArgs {
-    /// The kept database to swap back to [default: the newest]
+    /// Name of the kept database to swap back to [default: the newest]
     #[arg(value_name = "KEPT")]
     pub(crate) kept: Option<String>,
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,
-    /// One JSON object on standard output
+    /// Print one JSON object to standard output
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -199,13 +199,13 @@ pub(crate) struct UndoArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DropKeptArgs {
-    /// The kept database, by the name that apply, undo or this command's error message gives
+    /// Name of the kept database, as apply and undo print it; a wrong name lists them all
     #[arg(value_name = "KEPT")]
     pub(crate) kept: String,
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,
-    /// One JSON object on standard output
+    /// Print one JSON object to standard output
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]

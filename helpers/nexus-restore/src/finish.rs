@@ -34,8 +34,6 @@ pub(crate) fn run(args: &FinishArgs, stop: &Stop) -> Result<()> {
     let database = printable(database);
     output::print(&match built {
         0 => format!("Database {database} has all its indexes.\n"),
-        built => {
-            format!("Database {database}: {} built.\n", counted(built, "index").replace("indexs", "indexes"))
-        }
+        built => format!("Database {database}: {} built.\n", counted(built, "index")),
     })
 }

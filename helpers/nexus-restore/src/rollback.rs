@@ -117,12 +117,12 @@ fn find<'a>(kept: &'a [String], name: &str) -> Result<&'a String> {
         let there: Vec<_> = kept.iter().map(|kept| format!("\"{}\"", printable(kept))).collect();
         let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
         Failure::new(Exit::Usage, format!("looking for the kept database \"{}\"", printable(name)))
-            .because(format!("kept are: {there}"))
+            .because(format!("the kept databases are: {there}"))
     })
 }
 
 fn none_kept(live: &str) -> Failure {
     Failure::new(Exit::Usage, format!("swapping back database {}", printable(live)))
-        .because("no restore has kept one")
+        .because("there is no kept database")
         .advise("To restore a set: nexus-restore list, nexus-restore apply ID")
 }

@@ -85,8 +85,8 @@ fn locale(manifest: &Manifest) -> String {
 
 fn redis(redis: &nexus_backup_set::manifest::Redis) -> String {
     format!(
-        "{} keys, {}, from Redis {}",
-        grouped(redis.keys.values().copied().fold(0, u64::saturating_add)),
+        "{}, {}, from Redis {}",
+        counted(redis.keys.values().copied().fold(0, u64::saturating_add), "key"),
         human_bytes(redis.bytes),
         redis.version
     )

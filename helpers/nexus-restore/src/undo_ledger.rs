@@ -94,9 +94,10 @@ fn carry_out(
     for share in shares(forgetting, decisions)? {
         if share.rows * 100 > share.of * max_share {
             log::warn!(
-                "decisions made since would delete {} of {} of {}: the next nexus-purge asks before it carries them out",
-                counted(share.rows, "row"),
-                share.of,
+                "decisions made since the restore would delete {} of the {} of {}: the next nexus-purge asks before it carries \
+                 them out",
+                share.rows,
+                counted(share.of, "row"),
                 share.table
             );
             return Ok(None);
@@ -143,7 +144,8 @@ fn carry_over(
         }
     }
     for (table, rows) in tables.into_iter().filter(|(_, rows)| *rows > 0) {
-        let by = format!("{APPLICATION} undo: forgotten again; its files are to be cleaned");
+        let by =
+            format!("{APPLICATION} undo: forgotten again; nexus-purge must still clean the table's files");
         mark_for_cleaning(after, table, rows, &by)?;
     }
     Ok(())

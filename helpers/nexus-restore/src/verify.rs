@@ -42,6 +42,9 @@ pub(crate) fn run(args: &VerifyArgs, stop: &Stop) -> Result<()> {
     if damaged == 0 {
         return Ok(());
     }
-    Err(Failure::new(Exit::Data, format!("{} of {} damaged", damaged, counted(sets.len() as u64, "set")))
-        .advise("Do not rely on it: make a new one with systemctl start nexus-backup, and check the disk (smartctl)"))
+    let are = if damaged == 1 { "is" } else { "are" };
+    Err(Failure::new(Exit::Data, format!("{damaged} of {} {are} damaged", counted(sets.len() as u64, "set")))
+        .advise(
+            "Do not rely on a damaged set: make a new set with systemctl start nexus-backup, and check the disk (smartctl)",
+        ))
 }

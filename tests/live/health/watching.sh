@@ -24,7 +24,7 @@ other_databases_are_named() {
 	as_owner --command='CREATE DATABASE notes' --command='CREATE DATABASE "nexus before 000001 20260101T000000Z"'
 	docker exec nexus-postgres psql -Xq -d postgres -c 'CREATE TABLE left_here (i int)'
 	await 120 is_level databases warning
-	same "the message" "$(sentence_of databases)" "No backup set has the databases notes, and the tables public.left_here of the database postgres."
+	same "the message" "$(sentence_of databases)" "No backup set has the database notes, and the table public.left_here of the database postgres."
 	sed -i '/^NEXUS_HEALTH_LEFT_OUT=/d' "$settings"
 	echo NEXUS_HEALTH_LEFT_OUT=notes,postgres >>"$settings"
 	restart_health

@@ -92,7 +92,7 @@ waiting_ends() {
 	local unit=/run/systemd/system/never-ready.service
 	printf '[Service]\nType=oneshot\nTimeoutStartSec=10min\nExecStart=sh -c "echo asks for the moon; exec sleep 600"\n' >"$unit"
 	systemctl daemon-reload
-	exits 1 "never-ready.service was not ready within 1 minutes" timeout 120 bash -c "$(declare -f wait_in_setup); clone=$clone; wait_in_setup 1 start never-ready.service"
+	exits 1 "never-ready.service was not ready within 1 min" timeout 120 bash -c "$(declare -f wait_in_setup); clone=$clone; wait_in_setup 1 start never-ready.service"
 	exits 1 "asks for the moon" timeout 120 bash -c "$(declare -f wait_in_setup); clone=$clone; wait_in_setup 1 start never-ready.service"
 	systemctl stop never-ready.service
 	printf '[Service]\nType=oneshot\nExecStart=false\n' >"$unit"

@@ -66,7 +66,7 @@ odd_lines_are_refused() {
 	planted=$((${#expected[@]} / 2))
 	nexus-setup --check >"$work/said" 2>&1 || status=$?
 	same "the exit code of --check" "$status" 78
-	says_all "$work/said" "${expected[@]}" "$planted wrong in /etc/nexus"
+	says_all "$work/said" "${expected[@]}" "problems in /etc/nexus: $planted (see above)"
 	same "refused lines" "$(grep -c '^wrong ' "$work/said")" "$planted"
 	same "bytes for a terminal to obey" "$(LC_ALL=C grep -c $'[\x01-\x08\x0b-\x1f\x7f]' "$work/said" || true)" 0
 	for command in "nexus-setup --yes --model none" "nexus-setup --upgrade" "nexus-setup --remote off --yes" "nexus-setup --new-memory --yes" "nexus-upgrade-postgres --finish --yes"; do
@@ -188,7 +188,7 @@ owners_of_other_users_are_refused() {
 	exits 77 "belongs to nobody" refused_owner "$work/link"
 	chown root "$identity"
 	chmod 0620 "$identity"
-	exits 77 "others than root can write" refused_owner "$identity"
+	exits 77 "users other than root can write" refused_owner "$identity"
 	mkfifo "$work/pipe"
 	exits 78 "not a regular file" refused_owner "$work/pipe"
 	# Another file replaces it as soon as it exists.

@@ -39,7 +39,7 @@ check_tries_a_unit() {
 	for setting in LoadCredential= PrivateNetwork=no PrivateUsers=no NoNewPrivileges=no; do
 		printf '[Service]\n%s\n' "$setting" >"$file"
 		systemctl daemon-reload
-		exits 69 "then put $file, which changes every service, out of force" "$clone/install.sh" --check --bin-dir "$clone/bin"
+		exits 69 "then disable $file, which changes every service: " "$clone/install.sh" --check --bin-dir "$clone/bin"
 		exits 69 "missing  ${setting%%=*}=" "$clone/install.sh" --check --bin-dir "$clone/bin"
 	done
 	# As the message advises.
@@ -55,7 +55,7 @@ check_tries_a_unit() {
 	nothing_is_left
 }
 
-# Docker's directory may be on another disk than /var/lib.
+# Docker's directory may be on a different disk from /var/lib.
 check_asks_docker_for_its_place() {
 	local place=/mnt/small
 	install -d "$place"

@@ -99,7 +99,7 @@ no_empty_memory_by_mistake() {
 	sed -i 's/^NEXUS_POSTGRES_MAJOR=.*/NEXUS_POSTGRES_MAJOR=19/' /etc/nexus/nexus.env
 	fails "" systemctl reload nexus-stack
 	docker logs --tail 20 nexus-postgres >"$work/apt" 2>&1
-	apt_said "the image is PostgreSQL 18, but the memory is of PostgreSQL 19"
+	apt_said "the image is PostgreSQL 18, but the memory was made with PostgreSQL 19"
 	sed -i 's/^NEXUS_POSTGRES_MAJOR=.*/NEXUS_POSTGRES_MAJOR=18/' /etc/nexus/nexus.env
 	systemctl reload nexus-stack
 	same "episodes" "$(stored_contents | wc -l)" "$rows"

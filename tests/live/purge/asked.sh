@@ -213,7 +213,7 @@ no_more_than_the_cap_are_forgotten_within_an_hour() {
 	for id in "${ids[@]:3:8}"; do all+=("$(jq -r .status "$work/answer-$id")"); done
 	same "answers to eight at once" "$(printf '%s\n' "${all[@]}" | sort | uniq -c | awk '{ print $1, $2 }' | paste -sd' ')" '2 forgotten 6 too-many'
 	for id in "${ids[@]:11}"; do same "the answer" "$(ask_for nexus "$id")" too-many; done
-	jq -e '.message | startswith("5 episodes were forgotten within the last hour")' "$work/answer" >/dev/null
+	jq -e '.message | startswith("5 episodes forgotten in the last hour reached the limit")' "$work/answer" >/dev/null
 	same "rows and lines" "$(rows) $(lines)" "$((before - 5)) $((lines + 5))"
 	last_line_says 'refused to forget an episode for nexus-api: 5 episodes'
 	# The API's client gets the reason and a status for it.

@@ -186,7 +186,7 @@ a_stopped_caddy_is_reported_and_local_programs_work() {
 	curl --silent --fail http://127.0.0.1:8003/health | jq -e '.status == "healthy"' >/dev/null
 	curl --silent --fail http://127.0.0.1:8003/memory/search --json '{"query": "bicycle", "mode": "text"}' >/dev/null
 	nexus-health --once >"$work/table" || true
-	grep -qE '^warning +containers +nexus-proxy is exited' "$work/table"
+	grep -qE '^warning +containers +nexus-proxy has exited' "$work/table"
 	systemctl reload nexus-proxy.service
 	await 30 status_is 401 from "$friend" https://nexus.test/health
 }

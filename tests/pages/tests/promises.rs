@@ -14,7 +14,7 @@ fn exists(row: &str, path: &str) {
     assert!(root().join(path).exists(), "{PAGE}: {path} does not exist, in: {row}");
 }
 
-/// Whether `text` defines or runs the test `name`.
+/// Returns whether `text` defines or runs the test `name`.
 fn has_test(text: &str, name: &str) -> bool {
     let words: Vec<&str> = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
     words.windows(2).any(|pair| KEYWORDS.contains(&pair[0]) && pair[1] == name)

@@ -73,7 +73,7 @@ impl Checksums {
     }
 }
 
-/// Whether a set may contain `name`: relative, no `..`, nothing hidden, plain characters.
+/// Returns whether a set may contain `name`: relative, no `..`, nothing hidden, plain characters.
 pub fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 200

@@ -205,7 +205,7 @@ impl BackupDirectory {
         files::remove_if_there(&path).or_fail_io(|| format!("removing {}", path.display()))
     }
 
-    /// Whether the newest backup is incomplete. This is also true while a backup runs.
+    /// Returns whether the newest backup is incomplete. This is also true while a backup runs.
     pub fn newest_failed(&self) -> bool {
         self.unfinished().exists()
     }
@@ -224,7 +224,9 @@ impl BackupDirectory {
         let known = newest.max(self.remembered()?.last.sequence).max(highest);
         known.checked_add(1).filter(|next| *next <= HIGHEST).ok_or_else(|| {
             Failure::new(Exit::Data, format!("numbering the next set in {}", self.path.display()))
-                .because(format!("a set there has the number {newest}, the highest possible is {HIGHEST}"))
+                .because(format!(
+                    "a set there has the number {newest}, but the highest possible is {HIGHEST}"
+                ))
                 .advise("No backup has created a set with that number: move its directory elsewhere")
         })
     }

@@ -78,9 +78,8 @@ impl Homes {
         }
     }
 
-    /// Does the same as [`Self::require`], then remembers the directory. `is_meant` accepts any
-    /// directory. Returns the highest known number of a set. The caller must hold the directory's
-    /// lock.
+    /// Like [`Self::require`], then remembers the directory. `is_meant` accepts any directory.
+    /// Returns the highest known number of a set. The caller must hold the directory's lock.
     ///
     /// # Errors
     /// Those of [`Self::require`].
@@ -158,8 +157,8 @@ impl Homes {
 }
 
 impl Home {
-    /// Whether `directory` is this one: it has the identity or the newest set, or no set existed
-    /// yet.
+    /// Returns whether `directory` is this one: it has the identity or the newest set, or no set
+    /// existed yet.
     fn is(&self, directory: &BackupDirectory) -> Result<bool> {
         let Some(newest) = &self.newest else { return Ok(true) };
         if read_identity(directory.path())?.as_ref() == Some(&self.id) {

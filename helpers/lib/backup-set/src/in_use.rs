@@ -26,7 +26,7 @@ pub fn hold(path: &Path) -> Result<InUse> {
         Ok(lock) => Ok(InUse { _lease: Some(Lease::new(lock)) }),
         Err((_, Errno::EWOULDBLOCK)) => Err(Failure::new(Exit::TryLater, doing())
             .because("it is being removed")
-            .advise("Take another one: nexus-restore list")),
+            .advise("Use another set: nexus-restore list")),
         Err(_) => Ok(InUse { _lease: None }),
     }
 }

@@ -29,7 +29,7 @@ fn at_path(path: &Path) -> Result<SetEntry> {
     let name = name.parse().map_err(|cause: crate::name::NotASetName| {
         Failure::new(Exit::Usage, doing())
             .because(cause)
-            .advise("Give the set's directory by the name that nexus-backup gave it")
+            .advise("Rename the directory to the name that nexus-backup gave it")
     })?;
     if !real.is_dir() {
         return Err(Failure::new(Exit::Usage, doing()).because("not a directory"));
@@ -50,7 +50,7 @@ impl IdentitySource {
         Self { path: identity.map_or_else(|| credentials::path_of("machine_identity"), Path::to_owned) }
     }
 
-    /// Whether the file exists and is readable.
+    /// Returns whether the file exists and is readable.
     pub fn is_there(&self) -> bool {
         std::fs::File::open(&self.path).is_ok()
     }

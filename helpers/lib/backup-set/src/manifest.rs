@@ -248,7 +248,7 @@ pub struct SequenceRange {
 }
 
 impl SequenceRange {
-    /// Whether a restored sequence in `state` agrees with the set.
+    /// Returns whether a restored sequence in `state` agrees with the set.
     pub fn allows(&self, state: SequenceState) -> bool {
         if !self.archived.is_empty() {
             return self.archived.contains(&state);
@@ -314,7 +314,8 @@ impl Manifest {
             .map_err(|failure| failure.while_doing(format!("reading {}", path.display())))
     }
 
-    /// Does the same, and refuses the manifest of another set, whose files may all be whole.
+    /// Like [`Manifest::read`], but refuses the manifest of another set, whose files may all be
+    /// whole.
     ///
     /// # Errors
     /// Those of [`Manifest::read`]; Data (65) for the manifest of another set.

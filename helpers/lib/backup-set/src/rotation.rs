@@ -11,7 +11,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use nexus_cli::failure::{OrFailIo, Result};
-use nexus_cli::text::grouped;
+use nexus_cli::text::{counted, grouped};
 
 use crate::directory::BackupDirectory;
 use crate::name::SetName;
@@ -246,9 +246,9 @@ pub fn missing_rows(newest: SetName, reference: SetName, sizes: &BTreeMap<SetNam
         rows => format!(", and nexus-purge has forgotten {} since", grouped(rows)),
     };
     format!(
-        "set {newest} holds {} episodes and {} rows in all, where set {reference} held {} and {}{forgotten}",
-        grouped(now.episodes),
-        grouped(now.rows),
+        "set {newest} holds {} and {} in all, where set {reference} held {} and {}{forgotten}",
+        counted(now.episodes, "episode"),
+        counted(now.rows, "row"),
         grouped(before.episodes),
         grouped(before.rows)
     )
@@ -257,7 +257,7 @@ pub fn missing_rows(newest: SetName, reference: SetName, sizes: &BTreeMap<SetNam
 /// Returns the advice for missing rows.
 pub fn missing_rows_advice(reference: SetName) -> String {
     format!(
-        "If they are lost: nexus-restore apply {:06}. If they are meant to be gone: nexus-backup --accept-smaller",
+        "To bring the missing rows back: nexus-restore apply {:06}. To accept that they are gone: nexus-backup --accept-smaller",
         reference.sequence
     )
 }

@@ -42,15 +42,15 @@ impl Size {
         Self::of(tables, forgotten)
     }
 
-    /// Whether many rows of `before` are missing: more than half of the episodes, or more than nine
-    /// tenths of all rows. Rows that nexus-purge has forgotten since are not missing.
+    /// Returns whether many rows of `before` are missing: more than half of the episodes, or more
+    /// than nine tenths of all rows. Rows that nexus-purge has forgotten since are not missing.
     pub fn is_far_smaller(self, before: Self) -> bool {
         let forgotten = self.forgotten_since(before);
         has_fallen(self.episodes.saturating_add(forgotten), before.episodes, 2)
             || has_fallen(self.rows.saturating_add(forgotten), before.rows, 10)
     }
 
-    /// Whether the missing rows are back: nine tenths of the episodes and half of all rows.
+    /// Returns whether the missing rows are back: nine tenths of the episodes and half of all rows.
     pub(crate) fn is_back(self, before: Self) -> bool {
         let forgotten = self.forgotten_since(before);
         let reaches = |now: u64, before: u64, tenths: u128| {
@@ -65,7 +65,7 @@ impl Size {
     }
 }
 
-/// Whether less than one `part`th of `before` is left.
+/// Returns whether less than one `part`th of `before` is left.
 fn has_fallen(now: u64, before: u64, part: u128) -> bool {
     let is_notable = now == 0 || before.saturating_sub(now) >= NOTABLE;
     is_notable && u128::from(now) * part < u128::from(before)

@@ -93,13 +93,15 @@ pub fn check(set: &SetEntry, progress: &Progress, stop: &Stop) -> Result<Checked
         }
     }
     for name in ALWAYS_THERE.into_iter().filter(|name| !sums.0.contains_key(*name)) {
-        checked.damage(name, "SHA256SUMS does not have it");
+        checked.damage(name, "every set has this file, but SHA256SUMS does not list it");
     }
     for (name, kind) in names_in(&set.path).or_fail_io(|| format!("listing {}", set.path.display()))? {
         match kind {
             EntryKind::File if name == CHECKSUMS || sums.0.contains_key(&name) => {}
             // A reader would open this file.
-            EntryKind::File if may_belong(&name) => checked.damage(&name, "it is not in SHA256SUMS"),
+            EntryKind::File if may_belong(&name) => {
+                checked.damage(&name, "it does not belong to the set: SHA256SUMS does not list it");
+            }
             EntryKind::File if name == DATA => checked.damage(&name, "not a directory"),
             EntryKind::File => checked.foreign.push(name),
             // A directory instead of a file is damage that the check has already found.
@@ -136,7 +138,7 @@ pub fn require_whole(set: &SetEntry, manifest: &Manifest, progress: &Progress, s
     };
     let others = match checked.damaged.len() {
         1 => String::new(),
-        more => format!(" (and {} more files)", more - 1),
+        more => format!(" (and {})", counted(more as u64 - 1, "more file")),
     };
     Err(Failure::new(Exit::Data, format!("checking {}", set.path.display()))
         .because(format!("{}: {}{others}", first.file, first.what))
@@ -181,7 +183,7 @@ fn digest(path: &Path, progress: &Progress, stop: &Stop) -> io::Result<(Digest, 
     Ok((hasher.finish(), bytes))
 }
 
-/// Whether a reader of sets might open a file with this name.
+/// Returns whether a reader of sets might open a file with this name.
 fn may_belong(name: &str) -> bool {
     let is_rows = |name: &str| {
         let number = name.strip_suffix(".copy.zst.age");

@@ -43,7 +43,8 @@ pub fn parse<A: Parser>() -> Result<A> {
     )
 }
 
-/// Whether the command line contains `flag`, for example `--backup-dir`. A setting does not count.
+/// Returns whether the command line contains `flag`, for example `--backup-dir`. A setting does not
+/// count.
 pub fn was_typed(flag: &str) -> bool {
     let is_it =
         |word: &str| word.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
@@ -82,13 +83,19 @@ fn explain(command: &Command, typed: &[String], error: &clap::Error) -> Failure 
             _ => Failure::new(Exit::Usage, format!("argument {flag} {value}")).because(right),
         };
     }
-    let first = error.to_string();
-    let first = first.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    Failure::new(Exit::Usage, first).advise(format!("See: {} --help", command.get_name()))
+    let text = error.to_string();
+    let what = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // clap's text is the whole help.
+        "no command given"
+    } else {
+        text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ")
+    };
+    Failure::new(Exit::Usage, what).advise(format!("See: {} --help", command.get_name()))
 }
 
-/// Replaces an error of clap or of the standard library about a number by what the help expects.
-/// The errors of our own parsers already say what they expect.
+/// Replaces an error of clap or of the standard library about a number by what the help expects:
+/// `Tables to restore at once, 1 to 16` becomes `expected 1 to 16 (tables to restore at once)`. The
+/// errors of our own parsers already say what they expect.
 fn explain_value(cause: &(dyn std::error::Error + 'static), help: &str) -> String {
     let text = cause.to_string();
     let wrong = match cause.downcast_ref::<ParseIntError>().map(ParseIntError::kind) {
@@ -97,11 +104,17 @@ fn explain_value(cause: &(dyn std::error::Error + 'static), help: &str) -> Strin
         None if text.contains(" is not in ") && text.contains("..") => "out of range",
         None => return text,
     };
-    let mut help = help.to_owned();
+    // After a semicolon the help explains; after a bracket it gives the default.
+    let mut help = help.split([';', '[']).next().unwrap_or_default().trim_end().to_owned();
     if let Some(first) = help.get_mut(..1) {
         first.make_ascii_lowercase();
     }
-    format!("{wrong}; expected {help}")
+    let is_range =
+        |text: &str| text.starts_with(|c: char| c.is_ascii_digit()) || text.starts_with("at least ");
+    match help.rsplit_once(", ") {
+        Some((what, range)) if is_range(range) => format!("{wrong}; expected {range} ({what})"),
+        _ => format!("{wrong}; expected {help}"),
+    }
 }
 
 /// Returns the subcommand that was typed, or the command itself.

@@ -42,7 +42,7 @@ pub fn read(name: &str) -> Result<SecretString> {
     let Some(file) = opened else {
         return Err(Failure::new(Exit::Settings, format!("reading credential {name}"))
             .because(format!("{} does not exist", path.display()))
-            .advise("Run nexus-setup again, it makes what is missing"));
+            .advise("Run nexus-setup again: it creates what is missing"));
     };
     let mut text = String::new();
     file.take(LONGEST)
@@ -52,7 +52,7 @@ pub fn read(name: &str) -> Result<SecretString> {
     if secret.is_empty() {
         return Err(Failure::new(Exit::Settings, format!("reading credential {}", path.display()))
             .because("the file is empty")
-            .advise("Run nexus-setup again, it makes what is missing"));
+            .advise("Run nexus-setup again: it creates what is missing"));
     }
     Ok(SecretString::from(secret.to_owned()))
 }

@@ -14,7 +14,7 @@ use crate::text::printable;
 pub enum Exit {
     /// 64: the command line is wrong.
     Usage = 64,
-    /// 65: stored data is damaged or of another kind than it claims.
+    /// 65: stored data is damaged, or is not what it claims to be.
     Data = 65,
     /// 69: a service (PostgreSQL, Redis, nexus-docker) does not answer or closed the connection.
     Unavailable = 69,
@@ -175,11 +175,13 @@ impl<T> OrFailIo<T> for std::io::Result<T> {
             let (exit, advice) = match error.kind() {
                 ErrorKind::PermissionDenied => (Exit::Permission, None),
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                    (Exit::CannotCreate, Some("Free some space there and run it again"))
+                    (Exit::CannotCreate, Some("Free some space there, then run the command again"))
                 }
                 ErrorKind::ReadOnlyFilesystem => (
                     Exit::CannotCreate,
-                    Some("Mount it writable, or let the unit write there (ReadWritePaths=) and run it again"),
+                    Some(
+                        "Mount the file system writable, or let the unit write there (ReadWritePaths=), then run the command again",
+                    ),
                 ),
                 _ => (Exit::Io, None),
             };

@@ -44,12 +44,12 @@ impl Stop {
         self.by_failure.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the job must stop, by a signal or a failure.
+    /// Returns whether the job must stop, by a signal or a failure.
     pub fn is_set(&self) -> bool {
         self.by_signal.load(Ordering::Relaxed) || self.by_failure.load(Ordering::Relaxed)
     }
 
-    /// Whether a signal has set it.
+    /// Returns whether a signal has set it.
     pub fn is_by_signal(&self) -> bool {
         self.by_signal.load(Ordering::Relaxed)
     }

@@ -149,7 +149,8 @@ pub fn listed<T: Display>(things: impl IntoIterator<Item = T>) -> String {
 /// Formats `{count} {one}`, in the plural unless `count` is 1.
 pub fn counted(count: u64, one: &str) -> String {
     let copy = one.strip_suffix('y').filter(|rest| !rest.ends_with(['a', 'e', 'o', 'u']));
-    let several = copy.map_or_else(|| format!("{one}s"), |rest| format!("{rest}ies"));
+    let ending = if one.ends_with(['s', 'x']) { "es" } else { "s" };
+    let several = copy.map_or_else(|| format!("{one}{ending}"), |rest| format!("{rest}ies"));
     format!("{} {}", grouped(count), if count == 1 { one } else { &several })
 }
 
@@ -183,8 +184,9 @@ mod tests {
 
     #[test]
     fn counts_other_than_one_are_plural() {
-        assert_eq!(["row", "copy", "key"].map(|one| counted(1, one)), ["1 row", "1 copy", "1 key"]);
-        assert_eq!(["row", "copy", "key"].map(|one| counted(2, one)), ["2 rows", "2 copies", "2 keys"]);
+        let words = ["row", "copy", "key", "index"];
+        assert_eq!(words.map(|one| counted(1, one)), ["1 row", "1 copy", "1 key", "1 index"]);
+        assert_eq!(words.map(|one| counted(2, one)), ["2 rows", "2 copies", "2 keys", "2 indexes"]);
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl<'a> Feed<'a> {
         self.sent == self.pending.len()
     }
 
-    /// Reads the next input once all before it is sent.
+    /// Reads more input once all earlier input is sent.
     fn fill(&mut self, output: &CommandOutput) -> Result<()> {
         if self.is_done() || !self.is_empty() {
             return Ok(());

@@ -56,13 +56,13 @@ fn write(out: &mut impl Write, kind: u8, payload: &[u8]) -> io::Result<()> {
 pub struct FrameReader(State);
 
 enum State {
-    /// In the five bytes of the header.
+    /// The next byte belongs to the header, which has five.
     Header { bytes: [u8; 5], have: usize },
-    /// In the payload of an output frame.
+    /// The next byte belongs to the payload of an output frame.
     Output { stream: Stream, left: usize },
-    /// In the payload of the last frame.
+    /// The next byte belongs to the last frame's payload, an exit status.
     Exit { status: [u8; 4], have: usize },
-    /// In the payload of the last frame.
+    /// The next byte belongs to the last frame's payload, the reason of a refusal.
     Refused { reason: Vec<u8>, left: usize },
 }
 

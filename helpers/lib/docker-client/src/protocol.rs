@@ -84,8 +84,8 @@ pub enum Request {
         /// The memory limit, in MiB.
         memory_mib: u32,
     },
-    /// Does the same with Redis. The RDB file that it loads is the `bytes` bytes after the
-    /// password.
+    /// Like [`Request::ScratchUp`], with Redis. The RDB file that it loads is the `bytes` bytes
+    /// after the password.
     ScratchRedis {
         /// The length of the RDB file.
         bytes: u64,

@@ -147,9 +147,9 @@ impl Malformed {
         Self(format!("{length} bytes, more than {LONGEST_ANSWER}"))
     }
 
-    /// The answer has another number of vectors than of texts.
+    /// The number of vectors in the answer is not the number of texts.
     pub(super) fn of_count() -> Self {
-        Self("another number of vectors than of texts".to_owned())
+        Self("the number of vectors is not the number of texts".to_owned())
     }
 }
 

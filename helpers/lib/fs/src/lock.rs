@@ -76,7 +76,7 @@ impl Lock {
         asked.is_ok() && i32::from(lock.l_type) != libc::F_UNLCK
     }
 
-    /// Like [`Self::take_within`], with another lock file than the directory's.
+    /// Like [`Self::take_within`], with the lock file `path`.
     ///
     /// # Errors
     /// Those of [`Self::take`].
@@ -94,8 +94,8 @@ impl Lock {
 
     fn take_file(path: &Path, job: &str) -> Result<Self> {
         let doing = || format!("locking {}", path.display());
-        // If root creates it, it belongs to the directory's owner, so that the unit can take the
-        // lock afterwards.
+        // `open_or_create` gives a new file the directory's owner, so that after root the unit can
+        // take the lock.
         let file = files::open_or_create(path, 0o600).or_fail_io(doing)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut held) => {
@@ -113,7 +113,7 @@ impl Lock {
                 let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
                 Err(Failure::new(Exit::TryLater, doing())
                     .because(format!("held by {holder}"))
-                    .advise("Wait until that has ended and run it again"))
+                    .advise("Wait until that process has ended, then run the command again"))
             }
             Err((_, errno)) => Err(std::io::Error::from(errno)).or_fail_io(doing),
         }

@@ -27,7 +27,7 @@ pub struct Hourly {
 }
 
 impl Hourly {
-    /// Whether `asked` episodes within the hour reach the limit.
+    /// Returns whether `asked` episodes in the last hour reach the limit.
     pub fn is_reached(self, asked: u64) -> bool {
         asked >= self.most
     }
@@ -38,15 +38,15 @@ pub fn asked_by(peer: &str) -> String {
     format!("{ASKED}{peer}")
 }
 
-/// Whether a line counts. A line from the future was written with a wrong clock; it would count
-/// until that time has passed.
+/// Returns whether a line counts. A line from the future was written with a wrong clock; it would
+/// count until that time has passed.
 fn counts(at: Timestamp, by: &str, now: Timestamp) -> bool {
     let age = now.duration_since(at);
     by.starts_with(ASKED) && !age.is_negative() && age < HOUR
 }
 
 impl Ledger {
-    /// Counts the episodes that programs had forgotten within the hour before `now`.
+    /// Counts the episodes that programs had forgotten in the hour before `now`.
     pub fn asked_within_the_hour(&self, now: Timestamp) -> u64 {
         let entries = self.lines().iter().filter(|line| line.decision().is_some()).map(|line| &line.entry);
         entries.filter(|entry| counts(entry.at, &entry.by, now)).count() as u64

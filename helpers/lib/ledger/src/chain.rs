@@ -152,7 +152,7 @@ impl Ledger {
         self.bytes
     }
 
-    /// Whether an incomplete line follows.
+    /// Returns whether an incomplete line follows.
     pub fn is_torn(&self) -> bool {
         self.is_torn
     }
@@ -162,7 +162,7 @@ impl Ledger {
         self.lines.last().map(|line| Head { lines: line.number, mac: line.mac })
     }
 
-    /// Whether the ledger once ended at `head`.
+    /// Returns whether the ledger once ended at `head`.
     pub(crate) fn went_through(&self, head: Head) -> bool {
         let index = usize::try_from(head.lines).unwrap_or(usize::MAX).checked_sub(1);
         index.and_then(|index| self.lines.get(index)).is_some_and(|line| line.mac == head.mac)

@@ -44,7 +44,10 @@ pub fn read(path: &Path, keys: &Keys) -> Result<Ledger> {
     match heads.first() {
         Some(head) if !heads.iter().any(|head| ledger.went_through(*head)) => {
             Err(damaged(if ledger.lines().len() as u64 >= head.lines {
-                format!("its first {} lines were altered", head.lines)
+                match head.lines {
+                    1 => "its first line was altered".to_owned(),
+                    lines => format!("its first {lines} lines were altered"),
+                }
             } else {
                 format!("lines are missing at its end: it had {}", head.lines)
             }))
@@ -203,7 +206,7 @@ impl LedgerFile {
     }
 }
 
-/// Reads the ledger in file `path`, which has no head: a kept or an incoming ledger.
+/// Reads the ledger in file `path`, which has no head: that of a kept database, or an incoming one.
 ///
 /// # Errors
 /// I/O; Data (65) with the number of the damaged line.

@@ -1,5 +1,6 @@
-//! The ledgers of databases that a restore has kept. Each is a copy made when its database
-//! was replaced, so that an undo restores it too. They are in `purge-ledger.kept` beside the ledger. Keys that the machine no longer uses are beside the credential.
+//! The ledgers of kept databases: those that a restore has replaced. Each is a copy made when its
+//! database was replaced, so that an undo restores it too. They are in `purge-ledger.kept` beside
+//! the ledger. Keys that the machine no longer uses are beside the credential.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,13 +18,13 @@ use super::file::{read_text, remove_if_there};
 use super::handover::Files;
 use super::key::Keys;
 
-/// The metadata of a kept ledger.
+/// The metadata of the ledger of a kept database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// The name of the kept database.
     pub database: String,
-    /// The decisions that had come from another machine by the time the database was replaced, by
-    /// their first MAC.
+    /// The decisions that had come from another machine when the database was replaced, each
+    /// identified by its origin ([`Line::origin`]).
     pub foreign: BTreeSet<Digest>,
 }
 
@@ -41,7 +42,7 @@ pub fn keep(files: &Files, kept: &Kept, draft: &Draft) -> Result<()> {
     draft.keys().write_to(&keys_path(files, &kept.database))?;
     new_file::write(&stem.with_extension("jsonl"), draft.text())?;
     let json =
-        serde_json::to_vec(kept).or_fail(Exit::Software, || "writing the metadata of a kept ledger")?;
+        serde_json::to_vec(kept).or_fail(Exit::Software, || "writing the metadata of a kept database")?;
     // Written last and atomically: the other files are complete then.
     let new = directory.join("new");
     new_file::write(&new, &json)?;
@@ -66,7 +67,7 @@ pub fn find(files: &Files, database: &str) -> Result<Option<Draft>> {
     read_text(&stem.with_extension("jsonl"), keys).map(Some)
 }
 
-/// Returns the metadata of all kept ledgers.
+/// Returns the metadata of the ledgers of all kept databases.
 ///
 /// # Errors
 /// I/O; Data (65) when one is damaged.

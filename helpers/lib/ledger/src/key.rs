@@ -156,12 +156,12 @@ impl Keys {
         Self(keys)
     }
 
-    /// Whether both are the same keys in the same order.
+    /// Returns whether both are the same keys in the same order.
     pub fn are(&self, others: &Self) -> bool {
         self.0.iter().map(Key::id).eq(others.0.iter().map(Key::id))
     }
 
-    /// Whether these keys include all of `others`.
+    /// Returns whether these keys include all of `others`.
     pub fn contain(&self, others: &Self) -> bool {
         others.0.iter().all(|other| self.find(&other.id).is_some())
     }

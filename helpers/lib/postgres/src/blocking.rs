@@ -49,7 +49,7 @@ impl Control {
         Ok(Self { runtime, client, stop: stop.clone() })
     }
 
-    /// Opens a session in another database than `avoid`, for statements that cannot run inside it.
+    /// Opens a session in a database other than `avoid`, for statements that cannot run inside it.
     ///
     /// # Errors
     /// Those of [`Control::open`].
@@ -81,7 +81,7 @@ impl Control {
         self.try_run(sql)?.map_err(|error| from_client(doing, &error))
     }
 
-    /// Does the same, for callers that inspect the server's error.
+    /// Like [`Self::run`], for callers that inspect the server's error.
     ///
     /// # Errors
     /// TryLater (75) when stopped.
@@ -113,7 +113,7 @@ impl Control {
         self.try_run_while(sql, meanwhile)?.map_err(|error| from_client(doing, &error))
     }
 
-    /// Does the same, for callers that inspect the server's error.
+    /// Like [`Self::run_while`], for callers that inspect the server's error.
     ///
     /// # Errors
     /// TryLater (75) when stopped.

@@ -2,8 +2,8 @@
 
 use nexus_cli::failure::{Exit, Failure, Refusal};
 
-/// Whether other sessions caused the error, so that another try may succeed: serialization_failure,
-/// deadlock_detected or lock_not_available.
+/// Returns whether other sessions caused the error, so that another try may succeed:
+/// serialization_failure, deadlock_detected or lock_not_available.
 pub fn is_busy(sqlstate: &str) -> bool {
     matches!(sqlstate, "40001" | "40P01" | "55P03")
 }
@@ -24,7 +24,7 @@ pub fn from_server(doing: impl Into<String>, sqlstate: &str, message: &str) -> F
         _ if is_busy(sqlstate) => (
             Exit::TryLater,
             Some(
-                "Another session holds a lock: wait until its VACUUM FULL, ALTER TABLE or the like has ended and try again",
+                "Another session holds a lock: wait until its VACUUM FULL, ALTER TABLE or the like has ended, then try again",
             ),
         ),
         "57P03" => (Exit::TryLater, Some("The server is starting or stopping; try again in a minute")),

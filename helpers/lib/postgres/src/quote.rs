@@ -40,7 +40,7 @@ pub fn ascii_identifier(name: &str) -> String {
     format!("U&\"{}\"", ascii(name, '"'))
 }
 
-/// Doubles backslashes and `quote`, and escapes other characters than ASCII.
+/// Doubles backslashes and `quote`, and escapes characters that are not ASCII.
 fn ascii(text: &str, quote: char) -> String {
     text.chars().fold(String::new(), |mut escaped, character| {
         if character == quote || character == '\\' {

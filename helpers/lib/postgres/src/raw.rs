@@ -140,7 +140,8 @@ impl RawSession {
         refused.map_or(Ok(tag), Err)
     }
 
-    /// Does the same, and also returns the server's error. The session stays usable after it.
+    /// Like [`Self::until_ready`], but returns the server's error beside the tag. The session stays
+    /// usable after it.
     fn read_all(
         &mut self,
         doing: &str,

@@ -86,7 +86,7 @@ struct Index {
 /// The database must be analysed (ANALYZE). This writes nothing.
 ///
 /// # Errors
-/// Data (65) when the planner does not use an index for its search; the server's.
+/// Data (65) when the planner does not use an index for its search; errors of the server.
 pub fn probe(control: &Control, expected: f64) -> Result<Vec<Searched>> {
     let rows = control.rows("listing vector indexes", INDEXES, &[])?;
     let indexes = rows.iter().filter_map(|row| {

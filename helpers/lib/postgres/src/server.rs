@@ -78,7 +78,7 @@ impl Server {
         if self.is_local() { format!("{host}/.s.PGSQL.{port}") } else { format!("{host}:{port}") }
     }
 
-    /// Whether the address is a Unix socket.
+    /// Returns whether the address is a Unix socket.
     pub fn is_local(&self) -> bool {
         Path::new(&self.settings.host).is_absolute()
     }

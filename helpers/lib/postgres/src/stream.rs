@@ -61,7 +61,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether unread input is available. Does not wait.
+    /// Returns whether unread input is available. Does not wait.
     pub(crate) fn has_input(&self) -> io::Result<bool> {
         let readable = |fd| {
             let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
@@ -97,7 +97,7 @@ impl Stream {
     }
 }
 
-/// Whether the error is only a timeout or an interruption.
+/// Returns whether the error is only a timeout or an interruption.
 fn is_pause(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

@@ -37,7 +37,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// Whether the file is damaged or of a newer version. Otherwise reading it failed.
+    /// Returns whether the file is damaged or of a newer version. Otherwise reading it failed.
     pub fn is_damage(&self) -> bool {
         matches!(self.cause.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
     }

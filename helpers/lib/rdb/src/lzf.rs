@@ -39,7 +39,7 @@ impl Lzf {
         self.given = self.window.len().min(self.given + count);
     }
 
-    /// Whether all bytes are taken.
+    /// Returns whether all bytes are taken.
     pub(super) fn is_at_end(&self) -> bool {
         self.packed_left == 0 && self.given == self.window.len()
     }

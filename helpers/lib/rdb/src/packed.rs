@@ -24,7 +24,7 @@ pub(super) enum Packing {
     Ziplist,
 }
 
-/// A packed collection during reading, entry by entry.
+/// Reads a packed collection entry by entry.
 pub(super) struct Packed<'s, 'a> {
     content: Content<'s, 'a>,
     packing: Packing,

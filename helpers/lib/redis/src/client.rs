@@ -39,7 +39,7 @@ pub fn failed(doing: &str, error: RedisError) -> Failure {
             .advise("Check the credential redis_password against the file redis_acl beside it");
     }
     Failure::new(Exit::Unavailable, doing).because(error).advise(
-        "Is the stack up? systemctl status nexus-stack; without Redis set NEXUS_REDIS_COPIES=none and no NEXUS_REDIS_TTL",
+        "Is the stack up? systemctl status nexus-stack; if you use no Redis, set NEXUS_REDIS_COPIES=none and leave NEXUS_REDIS_TTL empty",
     )
 }
 

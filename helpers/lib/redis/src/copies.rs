@@ -12,7 +12,7 @@ use crate::client::{connect, scan};
 /// Which keys are copies.
 #[derive(Args, Clone, Debug)]
 pub struct CopiesArgs {
-    /// Prefixes, before the episode's id, of the Redis keys that hold copies of episodes; none = no such keys
+    /// Prefixes of the Redis keys that hold copies of episodes; the id of the episode follows the prefix. none = no such keys
     #[arg(
         long,
         env = "NEXUS_REDIS_COPIES",

@@ -19,7 +19,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Whether some key has no time to live. No program would restore it after a loss.
+    /// Returns whether some key has no time to live. No program would restore it after a loss.
     pub fn some_key_lives_for_ever(&self) -> bool {
         self.keys.values().copied().fold(0, u64::saturating_add) > self.with_expiry
     }

@@ -22,7 +22,7 @@ struct Loaded {
 /// Loads the refused rows.
 ///
 /// # Errors
-/// Data (65) with the name of every table that is still refused; the server's.
+/// Data (65) with the name of every table that is still refused; errors of the server.
 pub(super) fn load<'t>(
     restoring: &mut Restoring<'_>,
     tables: &'t [Table],

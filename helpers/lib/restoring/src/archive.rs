@@ -45,7 +45,7 @@ pub fn check(restoring: &Restoring<'_>) -> Result<()> {
 /// Restores one section of the archive into the new database.
 ///
 /// # Errors
-/// Data (65) when the archive is damaged; pg_restore's.
+/// Data (65) when the archive is damaged; errors of pg_restore.
 pub fn restore(restoring: &Restoring<'_>, section: Section) -> Result<()> {
     restoring.progress.doing(format!("restoring {}", section.as_str()));
     let mut archive = DecryptedFile::archive(restoring)?;
@@ -69,7 +69,7 @@ pub fn restore(restoring: &Restoring<'_>, section: Section) -> Result<()> {
 /// Returns the SQL of the archive's post-data, as pg_restore would run it.
 ///
 /// # Errors
-/// Data (65) when the archive is damaged or the script is truncated; pg_restore's.
+/// Data (65) when the archive is damaged or the script is truncated; errors of pg_restore.
 pub fn post_data_script(restoring: &Restoring<'_>) -> Result<String> {
     let doing = || "reading post-data";
     restoring.progress.doing(doing());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use nexus_backup_set::manifest::{LARGE_OBJECT_QUERY, SequenceState, Table};
 use nexus_backup_set::proof::TableDigest;
 use nexus_cli::failure::{Exit, Failure, Result};
-use nexus_cli::text::printable;
+use nexus_cli::text::{counted, printable};
 use nexus_digest::{Digest, Hasher};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
@@ -99,8 +99,12 @@ fn compare_table(
     let expected = (Copied { rows: table.rows, bytes: table.bytes }, table.sha256);
     let difference = (expected != (copied, digest)).then(|| {
         format!(
-            "{name}: {} rows, {} bytes, SHA-256 {digest}; the backup has {} rows, {} bytes, {}",
-            copied.rows, copied.bytes, table.rows, table.bytes, table.sha256
+            "{name}: {}, {}, SHA-256 {digest}; the backup has {}, {}, {}",
+            counted(copied.rows, "row"),
+            counted(copied.bytes, "byte"),
+            counted(table.rows, "row"),
+            counted(table.bytes, "byte"),
+            table.sha256
         )
     });
     let (schema, table) = (table.schema.clone(), table.table.clone());

@@ -15,7 +15,7 @@ const HAS_EVENT_TRIGGERS: u32 = 170_000;
 /// restored last.
 ///
 /// # Errors
-/// CannotCreate (73) when the server lacks the locale; the server's.
+/// CannotCreate (73) when the server lacks the locale; errors of the server.
 pub fn create(restoring: &mut Restoring<'_>, control: &Control, server_version: u32) -> Result<()> {
     let properties = &restoring.manifest.postgres.properties;
     let create = properties.create_statement(&restoring.database);

@@ -82,7 +82,7 @@ impl Forbidden {
         self.gone.extend(ids.iter().map(|id| short(id)));
     }
 
-    /// Whether the episode with this id is forgotten.
+    /// Returns whether the episode with this id is forgotten.
     pub fn contains(&self, id: &str) -> bool {
         let is_named = |(key, hashes): (&KeyId, &BTreeSet<Digest>)| {
             self.keys.find(key).is_some_and(|key| hashes.contains(&key.hash("id", id.as_bytes())))
@@ -162,7 +162,7 @@ impl Gone {
 ///
 /// # Errors
 /// Data (65) when the key of a decision's hash is missing, or rows refer to a row to delete and
-/// `how` forbids the deletion; the server's.
+/// `how` forbids the deletion; errors of the server.
 pub fn again(
     restoring: &Restoring<'_>,
     ledgers: &Ledgers,

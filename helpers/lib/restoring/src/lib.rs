@@ -88,14 +88,14 @@ pub struct Wanted {
 /// How to run pg_restore.
 #[derive(Clone, Debug)]
 pub enum Tool {
-    /// By nexus-docker, in the container of a server.
+    /// nexus-docker runs it in the container of a server.
     Docker {
         /// The path of its socket.
         socket: PathBuf,
         /// The server of the container.
         server: protocol::Server,
     },
-    /// By a command of the owner (setting `NEXUS_PG_RESTORE`), for a server outside Compose.
+    /// A command of the owner (setting `NEXUS_PG_RESTORE`) runs it, for a server outside Compose.
     Command(String),
 }
 
@@ -105,7 +105,7 @@ impl Restoring<'_> {
         format!("{:06}", self.set.name.sequence)
     }
 
-    /// Whether the owner leaves the rows of `table` out.
+    /// Returns whether the owner leaves the rows of `table` out.
     pub(crate) fn is_left_out(&self, table: &Table) -> bool {
         self.wanted.without.contains(&table.label())
     }
@@ -123,7 +123,7 @@ impl Restoring<'_> {
     /// Runs a step and records its duration.
     ///
     /// # Errors
-    /// TryLater (75) when stopped; the step's.
+    /// TryLater (75) when stopped; errors of the step.
     pub fn step<T>(&mut self, name: &str, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.stop.check()?;
         self.progress.doing(name);
@@ -145,13 +145,13 @@ impl Restoring<'_> {
     /// `control` must be a session in another database of the server.
     ///
     /// # Errors
-    /// Data (65) when the set is damaged; the server's.
+    /// Data (65) when the set is damaged; errors of the server.
     pub fn fill(&mut self, control: &Control, server_version: u32) -> Result<()> {
         self.fill_rows(control, server_version)?;
         self.step("post-data", post_data::restore)
     }
 
-    /// Does the same without post-data: keys, indexes, triggers, policies.
+    /// Like [`Self::fill`], but without post-data: keys, indexes, triggers, policies.
     ///
     /// # Errors
     /// Those of [`Restoring::fill`].

@@ -59,7 +59,7 @@ impl PgRestore {
         match version_in(&said) {
             Some(version) if version >= major => Ok(()),
             Some(version) => Err(refused()
-                .because(format!("it is of version {version}, the set is of PostgreSQL {major}"))
+                .because(format!("it is version {version}, but the set comes from PostgreSQL {major}"))
                 .advise(ADVICE)),
             None => Err(refused().because(format!("its --version printed {:?}", said.trim())).advise(ADVICE)),
         }

@@ -51,7 +51,7 @@ pub fn restore(restoring: &mut Restoring<'_>) -> Result<()> {
     runner.finish(restoring)
 }
 
-/// Whether pg_restore stopped because the server refused an entry.
+/// Returns whether pg_restore stopped because the server refused an entry.
 fn is_of_server(failure: &Failure) -> bool {
     failure.refusal().is_some_and(|refusal| refusal.message.contains("could not execute query"))
 }

@@ -38,7 +38,7 @@ impl<'t> Refused<'t> {
     }
 }
 
-/// Whether the server refused the content although it works: a different try may succeed.
+/// Returns whether the server refused the content although it works: a different try may succeed.
 pub(super) fn is_about_content(failure: &Failure) -> bool {
     failure.refusal().is_some_and(|refusal| {
         let class = refusal.sqlstate.get(..2).unwrap_or_default();
@@ -53,8 +53,8 @@ pub(super) fn is_about_content(failure: &Failure) -> bool {
     })
 }
 
-/// Whether rows were refused because they belong to another partition: the only check violation
-/// without the name of a constraint.
+/// Returns whether rows were refused because they belong to another partition: the only check
+/// violation without the name of a constraint.
 pub(super) fn is_misplaced(failure: &Failure) -> bool {
     failure.refusal().is_some_and(|refusal| refusal.sqlstate == "23514" && refusal.constraint.is_none())
 }

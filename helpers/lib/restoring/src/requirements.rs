@@ -13,7 +13,7 @@ use crate::Restoring;
 /// `server_version_num`.
 ///
 /// # Errors
-/// Unavailable (69), Permission (77); the server's.
+/// Unavailable (69) for such a server, Permission (77) for such a role; errors of the server.
 pub fn check_server(restoring: &Restoring<'_>, control: &Control) -> Result<u32> {
     let row = control.row(
         "checking the server",
@@ -27,7 +27,10 @@ pub fn check_server(restoring: &Restoring<'_>, control: &Control) -> Result<u32>
     let of_set = &restoring.manifest.postgres;
     if number / 10_000 < of_set.server_version_num / 10_000 {
         return Err(Failure::new(Exit::Unavailable, "checking the server")
-            .because(format!("it is PostgreSQL {version}, the set is of {}", of_set.server_version))
+            .because(format!(
+                "the server is PostgreSQL {version}, but the set comes from PostgreSQL {}",
+                of_set.server_version
+            ))
             .advise("Restore on a server of that version or newer"));
     }
     if row.get(2) {
@@ -46,7 +49,7 @@ pub fn check_server(restoring: &Restoring<'_>, control: &Control) -> Result<u32>
 /// Refuses a server that lacks an extension of the set or has only an older version.
 ///
 /// # Errors
-/// Unavailable (69); the server's.
+/// Unavailable (69) for such a server; errors of the server.
 pub fn check_extensions(restoring: &mut Restoring<'_>, control: &Control) -> Result<()> {
     let rows = control.rows(
         "listing the extensions of the server",

@@ -20,7 +20,7 @@ pub(super) struct Existing {
 pub(super) struct RolePlan {
     /// The roles to create, in order.
     pub(super) create: Vec<String>,
-    /// Those that may log in and have no password yet.
+    /// The new roles that may log in and have no password yet.
     pub(super) login: Vec<String>,
     /// The statements to run, in order.
     pub(super) run: Vec<Run>,

@@ -20,7 +20,7 @@ const LONGEST: u64 = 16 << 20;
 /// Creates the roles that do not exist, and records them in `restoring`.
 ///
 /// # Errors
-/// Data (65) when the file is damaged; the server's.
+/// Data (65) when the file is damaged; errors of the server.
 pub fn restore(restoring: &mut Restoring<'_>, control: &Control) -> Result<()> {
     let path = restoring.set.path.join(ROLES);
     let mut sql = String::new();

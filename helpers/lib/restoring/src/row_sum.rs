@@ -83,7 +83,8 @@ enum State {
 }
 
 impl Adder {
-    /// Starts a stream of `table`, whose columns may have another order than those of its siblings.
+    /// Starts a stream of `table`, whose columns may have a different order from its siblings'
+    /// columns.
     pub(super) fn new(table: &Table) -> Self {
         let mut sorted: Vec<&String> = table.columns.iter().collect();
         sorted.sort();

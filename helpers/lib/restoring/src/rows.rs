@@ -20,7 +20,7 @@ use crate::{Restoring, again, parallel};
 ///
 /// # Errors
 /// Data (65) when a file differs from the manifest, or the server refuses a table's rows in every
-/// try; the server's.
+/// try; errors of the server.
 pub fn load(restoring: &mut Restoring<'_>) -> Result<()> {
     let set = restoring.manifest.tables.clone();
     for table in &set {
@@ -91,14 +91,19 @@ pub(super) fn copy(
     let digest = file.hasher.finish();
     if digest != table.sha256 || copied.bytes != table.bytes || copied.rows != table.rows {
         return Err(Failure::new(Exit::Data, doing).because(format!(
-            "{} holds {} rows, {} bytes, SHA-256 {digest}; the manifest says {} rows, {} bytes, {}",
-            table.file, copied.rows, copied.bytes, table.rows, table.bytes, table.sha256
+            "{} holds {}, {}, SHA-256 {digest}; the manifest says {}, {}, {}",
+            table.file,
+            counted(copied.rows, "row"),
+            counted(copied.bytes, "byte"),
+            counted(table.rows, "row"),
+            counted(table.bytes, "byte"),
+            table.sha256
         )));
     }
     Ok(())
 }
 
-/// The rows of a table in the set, hashed during reading. It reads at most the size in the
+/// Reads the rows of a table in the set, and hashes them. It reads at most the size in the
 /// manifest.
 struct TableFile {
     path: PathBuf,

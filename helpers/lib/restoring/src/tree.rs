@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use age::Identity;
 use nexus_backup_set::manifest::Table;
 use nexus_cli::failure::Result;
-use nexus_cli::text::printable;
+use nexus_cli::text::{counted, printable};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::quote::{ascii_identifier, qualified};
 use nexus_postgres::raw::RawSession;
@@ -131,8 +131,8 @@ pub(super) fn compare(restoring: &Restoring<'_>, tree: &Tree) -> Result<Option<S
     }
     let (root, rows) = (&tree.root, found.rows);
     Ok(Some(if rows == expected.rows {
-        format!("{root} and its partitions: some of {rows} rows differ from the backup")
+        format!("{root} and its partitions: of {}, some differ from the backup", counted(rows, "row"))
     } else {
-        format!("{root} and its partitions: {rows} rows; the backup has {}", expected.rows)
+        format!("{root} and its partitions: {}; the backup has {}", counted(rows, "row"), expected.rows)
     }))
 }

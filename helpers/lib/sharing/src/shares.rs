@@ -43,7 +43,7 @@ impl<P: Copy + Eq + Hash> Shares<P> {
     /// Returns the most units that `peer` can have while others keep what they have.
     pub fn most(&self, peer: P) -> usize {
         let units = self.units();
-        (units.of(peer) + units.free).div_ceil(2)
+        (units.of(&peer) + units.free).div_ceil(2)
     }
 
     fn units(&self) -> MutexGuard<'_, Units<P>> {
@@ -52,8 +52,8 @@ impl<P: Copy + Eq + Hash> Shares<P> {
 }
 
 impl<P: Eq + Hash> Units<P> {
-    fn of(&self, peer: P) -> usize {
-        self.taken.get(&peer).copied().unwrap_or_default()
+    fn of(&self, peer: &P) -> usize {
+        self.taken.get(peer).copied().unwrap_or_default()
     }
 }
 
@@ -62,7 +62,7 @@ impl<P: Copy + Eq + Hash> Share<P> {
     #[must_use]
     pub fn grow(&mut self, more: usize) -> bool {
         let mut units = self.shares.units();
-        let taken = units.of(self.peer) + more;
+        let taken = units.of(&self.peer) + more;
         // No units are always granted: a small body needs none.
         if more > 0 && taken > units.free {
             return false;
@@ -83,7 +83,7 @@ impl<P: Copy + Eq + Hash> Drop for Share<P> {
     fn drop(&mut self) {
         let mut units = self.shares.units();
         units.free += self.units;
-        let left = units.of(self.peer) - self.units;
+        let left = units.of(&self.peer) - self.units;
         if left == 0 {
             units.taken.remove(&self.peer);
         } else {

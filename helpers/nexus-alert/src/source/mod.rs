@@ -27,7 +27,7 @@ pub(crate) fn state(unit: &UnitName) -> Result<UnitState> {
 /// Returns the health of `unit` now, whatever started this process.
 ///
 /// # Errors
-/// As [`state`].
+/// Those of [`state`].
 pub(crate) fn health_now(unit: &UnitName) -> Result<UnitHealth> {
     systemd::state(unit).map(|state| state.health)
 }

@@ -25,7 +25,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Pages that the owner may open in a browser. They show nothing of the memory.
 const OPEN: [&str; 3] = ["/", "/health", "/openapi.json"];
 
-/// Headers of every response. They restrict a page that gets one after all.
+/// Headers of every response. If a web page gets a response nevertheless, they restrict what it can do.
 pub(super) const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),

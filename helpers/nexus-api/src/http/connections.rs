@@ -71,11 +71,11 @@ pub(crate) enum Stage {
 /// A listening socket.
 #[derive(Debug)]
 pub(crate) enum Listener {
-    /// Over TCP.
+    /// A TCP socket.
     Tcp(TcpListener),
-    /// For programs of this machine.
+    /// A Unix socket for programs of this machine.
     Unix(UnixListener),
-    /// For the proxy. Its file mode decides who may open it.
+    /// The Unix socket for the proxy. Its file mode decides who may open it.
     Proxy(UnixListener),
 }
 

@@ -70,7 +70,7 @@ impl Gate {
         router.layer(from_fn_with_state(Arc::clone(self), pass))
     }
 
-    /// Whether requests need a token.
+    /// Returns whether requests need a token.
     pub(crate) fn has_token(&self) -> bool {
         self.token.is_some()
     }
@@ -124,7 +124,7 @@ fn long_enough(token: SecretString) -> failure::Result<SecretString> {
     Ok(token)
 }
 
-/// Whether the call at `path` has no time limit of its own.
+/// Returns whether the call at `path` has no time limit of its own.
 fn is_long(path: &str) -> bool {
     matches!(path, "/memory/export" | "/memory/import")
 }

@@ -35,8 +35,8 @@ impl<K: Eq + Hash> Slowdown<K> {
         Self { clients: Mutex::default() }
     }
 
-    /// Whether `client` may try a token at `now`; the error is the time that it must wait. The
-    /// right token must wait too, or guessing would be as fast as without this.
+    /// Returns whether `client` may try a token at `now`; the error is the time that it must wait. The right token must wait
+    /// too, or guessing would be as fast as without this.
     pub(crate) fn may_try(&self, client: &K, now: Instant) -> Result<(), Duration> {
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         match clients.get(client) {

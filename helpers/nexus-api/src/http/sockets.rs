@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, UnixListener};
 pub(crate) struct Sockets {
     pub(crate) tcp: Vec<TcpListener>,
     pub(crate) unix: Vec<UnixListener>,
-    /// For requests from other machines.
+    /// The sockets for requests from other machines.
     pub(crate) proxy: Vec<UnixListener>,
 }
 
@@ -81,7 +81,7 @@ impl Sockets {
         Ok(())
     }
 
-    /// Whether another machine could reach a socket.
+    /// Returns whether another machine could reach a socket.
     pub(crate) fn is_reachable_from_elsewhere(&self) -> bool {
         let addresses = self.tcp.iter().map(TcpListener::local_addr);
         addresses.into_iter().any(|address| address.map_or(true, |address| !address.ip().is_loopback()))

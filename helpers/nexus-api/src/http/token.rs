@@ -24,12 +24,12 @@ pub(super) fn read(name: &str) -> Result<Option<SecretString>> {
     Ok(Some(credentials::read(name)?).filter(|text| text.expose_secret() != NONE))
 }
 
-/// Whether `token` is so short that it could be guessed.
+/// Returns whether `token` is so short that it could be guessed.
 pub(super) fn is_too_short(token: &SecretString) -> bool {
     token.expose_secret().len() < SHORTEST
 }
 
-/// Whether `headers` carry `token`.
+/// Returns whether `headers` carry `token`.
 pub(super) fn bears(headers: &HeaderMap, token: &SecretString) -> bool {
     let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     let given = given.split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));

@@ -24,7 +24,7 @@ pub(crate) async fn feed(path: PathBuf, interval: Duration) {
     }
 }
 
-/// Whether the service at `path` answers. A status of 503 counts too.
+/// Returns whether the service at `path` answers. A status of 503 counts too.
 async fn is_answered(path: &Path) -> std::io::Result<bool> {
     let mut stream = UnixStream::connect(path).await?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: watchdog\r\nConnection: close\r\n\r\n").await?;

@@ -28,9 +28,9 @@ pub struct Embedding {
 pub struct NewEpisode {
     /// The text, never empty.
     pub content: String,
-    /// 0 to 1.
+    /// A number from 0 to 1.
     pub importance: f64,
-    /// Without duplicates.
+    /// The tags, without duplicates.
     pub tags: Vec<String>,
     /// The type under `action_type`, and the rest of the action.
     pub metadata: Value,

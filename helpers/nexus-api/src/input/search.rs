@@ -14,11 +14,11 @@ pub(crate) const LONGEST_QUERY: usize = 10_000;
 /// How a search finds episodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// By meaning and by words.
+    /// Finds episodes by meaning and by words.
     Hybrid,
-    /// By meaning.
+    /// Finds episodes by meaning.
     Vector,
-    /// By words.
+    /// Finds episodes by words.
     Text,
 }
 

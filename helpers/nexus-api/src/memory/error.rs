@@ -26,7 +26,7 @@ pub(crate) enum DbError {
 }
 
 impl DbError {
-    /// Whether a retry over a new connection may succeed.
+    /// Returns whether a retry over a new connection may succeed.
     pub(crate) fn is_broken(&self) -> bool {
         matches!(self, Self::Broken(_))
     }

@@ -20,9 +20,9 @@ pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
 
 /// A statement and its values.
 pub(crate) struct Step<'a> {
-    /// Prepared once on each connection.
+    /// The statement, which is prepared once on each connection.
     pub(crate) sql: &'a str,
-    /// In the order of `$1`, `$2`.
+    /// The values, in the order of `$1`, `$2`.
     pub(crate) values: Vec<Value<'a>>,
 }
 

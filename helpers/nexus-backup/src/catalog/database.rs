@@ -110,7 +110,7 @@ pub(crate) async fn sequences(client: &Client) -> Result<BTreeMap<String, Sequen
                 (Some(last_value), Some(is_called)) => Ok((name, SequenceState { last_value, is_called })),
                 _ => Err(Failure::new(Exit::TryLater, "reading the sequences")
                     .because(format!("{name} was dropped meanwhile"))
-                    .advise("Run it again")),
+                    .advise("Run the backup again")),
             }
         })
         .collect()

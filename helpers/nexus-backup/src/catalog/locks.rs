@@ -118,10 +118,11 @@ async fn held_by(observer: &Client) -> Result<Failure, Failure> {
     let (role, program, table, since) = (text(1), text(2), text(3), text(4));
     Ok(Failure::new(Exit::TryLater, DOING)
         .because(format!(
-            "another session holds an exclusive lock on {table} for {since}: server process {pid} of role {role} ({program})"
+            "another session holds an exclusive lock on {table}: server process {pid} of role {role} ({program}), which has \
+             held it for {since}"
         ))
         .advise(format!(
-            "Wait until it has ended, or end it (SELECT pg_terminate_backend({pid})), and run it again"
+            "Wait until that session has ended, or end it (SELECT pg_terminate_backend({pid})), then run the backup again"
         )))
 }
 
@@ -134,7 +135,7 @@ pub(crate) fn statements(names: &[String]) -> impl Iterator<Item = String> + '_ 
 pub(crate) fn held_by_another(doing: &str) -> Failure {
     Failure::new(Exit::TryLater, doing)
         .because("another session holds an exclusive lock")
-        .advise("Wait until its VACUUM FULL, ALTER TABLE or the like has ended and run it again")
+        .advise("Wait until its VACUUM FULL, ALTER TABLE or the like has ended, then run the backup again")
 }
 
 /// Locks the tables that the snapshot sees and [`take`] did not lock, then checks that no table of the snapshot has changed.

@@ -49,7 +49,7 @@ impl RequestKind {
     }
 }
 
-/// Makes requests with other rows and queries than those in the database, of the same topics.
+/// Makes requests with rows and queries that are not in the database, but have the same topics.
 pub(super) struct Maker {
     data: data::Maker,
     /// Whether the API gets the vectors from nexus-embed.

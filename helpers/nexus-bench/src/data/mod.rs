@@ -47,7 +47,7 @@ impl Maker {
         Ok(Self { texts, embedder, ..Self::seeded(data.seed, data.episodes) })
     }
 
-    /// Creates a maker of other rows and queries than [`Maker::new`], with the same topics.
+    /// Creates a maker whose rows and queries differ from those of [`Maker::new`], with the same topics.
     ///
     /// # Errors
     /// Same as [`Maker::new`].

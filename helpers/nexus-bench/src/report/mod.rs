@@ -83,7 +83,7 @@ impl Report {
     /// hours of measuring.
     ///
     /// # Errors
-    /// Usage (64) if the earlier one is of another kind; I/O.
+    /// Usage (64) if the earlier report is not of the same kind; I/O.
     pub(crate) fn new(bench: &str, how: &Output) -> Result<Self> {
         let earlier = how.against.as_ref().map(|file| against::read(file, bench)).transpose()?;
         Ok(Self {

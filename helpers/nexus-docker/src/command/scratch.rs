@@ -25,16 +25,17 @@ const POSTGRES: &str = r#"set -e; umask 077; chmod -R u+rwX /var/run/postgresql/
 read -r word; printf '%s\n' "$word" >/run/secrets/postgres_password; printf '*:*:*:postgres:%s\n' "$word" >/run/secrets/postgres_pgpass
 exec 3<&0; (cat <&3 >/dev/null; kill -KILL $$) & exec bash /nexus/start.sh "$@" </dev/null 3<&-"#;
 
-/// Does the same for Redis; the RDB file, whose length is the first parameter, follows the password.
+/// Like [`POSTGRES`], for Redis. The RDB file, whose length is the first parameter, follows the password.
 const REDIS: &str = r#"set -e; umask 077; chmod -R u+rwX /run/redis/.; find /run/redis -mindepth 1 -delete; echo started
 read -r word; printf 'user default on >%s ~* &* +@all\nuser health on nopass resetkeys resetchannels -@all +ping\n' "$word" >/run/secrets/redis_acl
 head -c "$1" >/data/dump.rdb; shift
 exec 3<&0; (cat <&3 >/dev/null; kill -KILL $$) & exec redis-server "$@" </dev/null 3<&-"#;
 
-/// Waits until the server responds.
+/// Waits until PostgreSQL responds.
 const POSTGRES_READY: &str = "until psql -XAtq -d postgres -c 'SELECT 1' >/dev/null 2>&1; do sleep 0.1; done";
 
-/// Does the same for Redis. The user `health` may only PING, with any password; a server that still loads its file replies LOADING.
+/// Waits until Redis responds. The user `health` may only PING, with any password; a server that still loads its file replies
+/// LOADING.
 const REDIS_READY: &str = r#"until [ "$(redis-cli -s /run/redis/redis.sock --no-auth-warning --user health --pass x PING 2>&1)" = PONG ]; do sleep 0.1; done"#;
 
 /// For each line of its input prints the space of a directory's disk: free blocks, all blocks, bytes per block, free inodes, all

@@ -69,7 +69,7 @@ fn unanswered(endpoints: &Endpoints, error: EmbedError) -> Failure {
 }
 
 impl Check {
-    /// Whether no episode needs a new vector.
+    /// Returns whether no episode needs a new vector.
     pub fn is_well(&self) -> bool {
         self.failed == 0 && (self.others.is_empty() || self.requeued > 0)
     }

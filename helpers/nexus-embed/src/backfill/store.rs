@@ -32,7 +32,7 @@ pub(super) struct Store {
 impl Store {
     pub(super) async fn open(server: &Server, application: &'static str) -> Result<Self> {
         let client = control::connect(server, &server.settings.database, application).await?;
-        // Leaves a row that another session is changing for the next run.
+        // If another session holds a row, leaves that row for the next run.
         client
             .batch_execute("SET lock_timeout = '10s'; SET statement_timeout = '5min'")
             .await
@@ -126,7 +126,7 @@ impl Store {
         self.rows("postponing a row", sql, &[&episode, &why, &MOST_ATTEMPTS]).await.map(drop)
     }
 
-    /// Counts the vectors by version; `None` is for rows without one.
+    /// Counts the vectors by version; `None` counts vectors without a version.
     pub(super) async fn versions(&self) -> Result<Vec<(Option<String>, u64)>> {
         let sql = "SELECT embedding_version, count(*) FROM nexus_memory.zep_episodic_memory \
              WHERE embedding IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1";

@@ -108,7 +108,7 @@ impl Bert {
     /// Finds the tensors in `weights`.
     ///
     /// # Errors
-    /// Data (65) if one is missing or has another shape than in `config`.
+    /// Data (65) if one is missing or does not have the shape in `config`.
     pub fn new(config: BertConfig, weights: &Weights, instructions: Instructions) -> Result<Self> {
         let width = config.hidden_size;
         let layer = |number| -> Result<Layer> {
@@ -190,7 +190,7 @@ impl Bert {
         for text in texts {
             if text.len() > positions.count {
                 return Err(Failure::new(Exit::Data, "embedding a text").because(format!(
-                    "it has {} tokens, the model takes {}",
+                    "it has {} tokens, but the model takes {}",
                     text.len(),
                     positions.count
                 )));

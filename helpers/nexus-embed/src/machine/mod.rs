@@ -63,7 +63,7 @@ pub enum Instructions {
     /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx2(Detected),
-    /// Those that the compiler uses for plain loops.
+    /// The instructions that the compiler uses for plain loops.
     Portable,
 }
 

@@ -153,7 +153,7 @@ fn check(bert: &BertConfig, folder: &Path) -> Result<()> {
     }
     if bert.hidden_size != DIMENSIONS {
         return unfit(format!(
-            "its vectors have {} numbers, the database has {DIMENSIONS}",
+            "its vectors have {} numbers, but those of the database have {DIMENSIONS}",
             bert.hidden_size
         ));
     }

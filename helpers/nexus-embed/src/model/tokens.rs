@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::text::counted;
 use tokenizers::Tokenizer;
 
 /// The most pieces of a text; the rest is ignored. 64 pieces of 256 tokens are some 50,000
@@ -45,8 +46,10 @@ impl Tokens {
         let ids = around.get_ids();
         let (before, after) = (ids[..first].to_vec(), ids[last..].to_vec());
         if before.len() + after.len() + 1 >= most {
-            return Err(Failure::new(Exit::Data, doing())
-                .because(format!("it puts {} tokens around a text", before.len() + after.len())));
+            return Err(Failure::new(Exit::Data, doing()).because(format!(
+                "it puts {} around a text",
+                counted((before.len() + after.len()) as u64, "token")
+            )));
         }
         Ok(Self { tokenizer, before, after, most })
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nexus_cli::failure::{Exit, Failure, Result};
+use nexus_cli::text::counted;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -21,7 +22,7 @@ const LONGEST_HEADER: usize = 4 << 20;
 pub struct Weights {
     file: Arc<MappedFile>,
     entries: BTreeMap<String, Entry>,
-    /// For messages.
+    /// The path, for messages.
     path: String,
 }
 
@@ -134,7 +135,7 @@ fn damaged(path: &str, why: impl Into<String>) -> Failure {
 
 /// Parses the header of a file.
 fn header(bytes: &[u8]) -> std::result::Result<BTreeMap<String, Entry>, String> {
-    let short = || format!("it ends after {} bytes, within its header", bytes.len());
+    let short = || format!("it ends after {}, within its header", counted(bytes.len() as u64, "byte"));
     let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
     if length > LONGEST_HEADER {

@@ -1,4 +1,4 @@
-//! The texts that wait: queries before passages, and a limited number.
+//! The queue of texts. Queries come before passages, and the number of waiting texts is limited.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -16,7 +16,7 @@ use crate::report::Report;
 /// The oldest test that counts. nexus-alert sends one every month.
 const OLDEST: SignedDuration = SignedDuration::from_hours(24 * 35);
 
-const ADVICE: &str = "Send one now: systemctl start nexus-alert-test; see: journalctl -u nexus-alert-test";
+const ADVICE: &str = "Send a test alert now: systemctl start nexus-alert-test; see what it reports: journalctl -u nexus-alert-test";
 
 const SET_ONE: &str = "Set one of NEXUS_ALERT_MAIL, NEXUS_ALERT_WEBHOOK_FORMAT, NEXUS_ALERT_COMMAND or NEXUS_ALERT_WALL in \
                        /etc/nexus/nexus.env (man nexus-alert), then: systemctl restart nexus-health; nexus-alert --test";
@@ -55,12 +55,16 @@ fn judge(path: &Path, now: Timestamp) -> Finding {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Finding::ok(id, "No test alert has been sent yet.");
         }
-        Err(error) => return Finding::unknown(id, format!("{}: {error}.", path.display()), ADVICE),
+        Err(error) => {
+            let sentence =
+                format!("The result of the last test alert cannot be read from {}: {error}.", path.display());
+            return Finding::unknown(id, sentence, ADVICE);
+        }
         Ok(text) => text,
     };
-    let outcome: TestOutcome = match serde_json::from_str(&text) {
-        Ok(outcome @ TestOutcome { version: 1, .. }) => outcome,
-        _ => return Finding::unknown(id, format!("{} is malformed.", path.display()), ADVICE),
+    let Ok(outcome @ TestOutcome { version: 1, .. }) = serde_json::from_str::<TestOutcome>(&text) else {
+        let sentence = format!("The result of the last test alert, {}, is malformed.", path.display());
+        return Finding::unknown(id, sentence, ADVICE);
     };
     if outcome.channels.is_empty() {
         return Finding::ok(id, "No alert channel was configured at the last test.");

@@ -1,5 +1,5 @@
-//! Whether nexus-api answers, and whether programs can store, by its figures: it counts its replies. A trigger, a missing
-//! privilege or a full disk can fail every store while everything else works.
+//! Whether nexus-api answers, and whether programs can store, according to its metrics: it counts its replies. A trigger, a
+//! missing privilege or a full disk can fail every request to store while everything else works.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nexus_cli::credentials;
+use nexus_cli::text::counted;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::context::{Check, Context};
@@ -16,19 +17,20 @@ use crate::report::Report;
 /// The timeout of each read and write.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// The most bytes to read of the figures, which have some 20 KiB.
+/// The most bytes to read of the metrics, which have some 20 KiB.
 const LONGEST: u64 = 1 << 20;
 
-/// After this time without another store, the last result is out of date.
+/// After this time without another request to store, the last result is out of date.
 const OLD: Duration = Duration::from_secs(3600);
 
-/// The figure: how many stores have failed since the last one that succeeded.
+/// The metric: how many requests to store have failed since the last one that succeeded.
 const FAILED_STORES: &str = "nexus_api_failed_stores ";
 
-/// The figure: how many connections nexus-api has turned away, over any socket. This sandbox has no TCP to try it.
+/// The metric: how many connections nexus-api has turned away, over any socket. The unit's sandbox has no network, so the check
+/// cannot test the TCP port itself.
 const TURNED_AWAY: &str = "nexus_api_turned_away_total ";
 
-/// The state between two checks: the failed stores and when they last grew, and the connections turned away.
+/// The state between two checks: the failed requests to store and when their number last grew, and the connections turned away.
 #[derive(Debug, Default)]
 pub(crate) struct Api {
     failed: Option<(u64, Instant)>,
@@ -38,8 +40,8 @@ pub(crate) struct Api {
 /// The reply of nexus-api.
 #[derive(Debug, PartialEq, Eq)]
 enum Reply {
-    /// The figures of its metrics.
-    Figures { failed_stores: Option<u64>, turned_away: Option<u64> },
+    /// Its metrics.
+    Metrics { failed_stores: Option<u64>, turned_away: Option<u64> },
     /// A status other than 200.
     Refused(String),
 }
@@ -52,7 +54,7 @@ impl Check for Api {
             Ok(None) => Report::default(),
             Err(error) => Report::only(Finding::unknown(
                 "stores",
-                format!("nexus-api does not report its failed stores: {error}."),
+                format!("nexus-api does not report how many requests to store have failed: {error}."),
                 "See: systemctl status nexus-api.socket nexus-api",
             )),
         }
@@ -67,12 +69,13 @@ impl Api {
                 Finding::critical(
                     "api",
                     format!("nexus-api refuses requests: {status}."),
-                    "See why: journalctl -u nexus-api -n 20; who holds connections: sudo ss -tpn 'sport = :8003 or dport = :8003'",
+                    "See why: journalctl -u nexus-api -n 20; see which programs hold connections: sudo ss -tpn 'sport = :8003 or \
+                     dport = :8003'",
                 )
                 // A busy API answers the next time.
                 .patient(2),
             ),
-            Reply::Figures { failed_stores, turned_away } => {
+            Reply::Metrics { failed_stores, turned_away } => {
                 report.found(self.judge_turned_away(turned_away.unwrap_or_default()));
                 if let Some(failed) = *failed_stores {
                     report.found(self.judge(failed, now));
@@ -92,9 +95,10 @@ impl Api {
         Finding::warning(
             "api",
             format!(
-                "nexus-api has turned away {more} connections since the last check, because all its connections were in use."
+                "nexus-api has turned away {} since the last check, because all its connections were in use.",
+                counted(more, "connection")
             ),
-            "See which programs hold them: sudo ss -tpn 'sport = :8003 or dport = :8003'",
+            "See which programs hold connections: sudo ss -tpn 'sport = :8003 or dport = :8003'",
         )
     }
 
@@ -109,7 +113,7 @@ impl Api {
         }
         Finding::critical(
             "stores",
-            format!("Programs cannot store: {failed} requests have failed since the last one that succeeded."),
+            format!("Programs cannot store: {} failed after the last one that succeeded.", counted(failed, "request")),
             "See why: journalctl -u nexus-api -n 20; a trigger, a missing privilege or a full disk may be the cause",
         )
         // A restarting server refuses for a moment.
@@ -117,7 +121,7 @@ impl Api {
     }
 }
 
-/// Reads the figures over a short connection; `None` if nothing listens.
+/// Reads the metrics over a short connection; `None` if nothing listens.
 fn ask(socket: &Path) -> std::io::Result<Option<Reply>> {
     let Ok(mut stream) = UnixStream::connect(socket) else { return Ok(None) };
     stream.set_read_timeout(Some(LIMIT))?;
@@ -139,11 +143,11 @@ fn parse(mut reply: impl BufRead) -> std::io::Result<Reply> {
     let (mut failed_stores, mut turned_away) = (None, None);
     for line in reply.lines() {
         let line = line?;
-        let number = |figure| line.strip_prefix(figure).and_then(|number: &str| number.trim().parse().ok());
+        let number = |metric| line.strip_prefix(metric).and_then(|number: &str| number.trim().parse().ok());
         failed_stores = failed_stores.or_else(|| number(FAILED_STORES));
         turned_away = turned_away.or_else(|| number(TURNED_AWAY));
     }
-    Ok(Reply::Figures { failed_stores, turned_away })
+    Ok(Reply::Metrics { failed_stores, turned_away })
 }
 
 /// The API's token, if one is set. Without the file the unit provides "none" (SetCredential=).

@@ -35,8 +35,9 @@ fn judge(asked: u64, hourly: Hourly) -> Finding {
     Finding::critical(
         id,
         format!("{sentence}, which is the limit (NEXUS_PURGE_HOURLY is {}).", hourly.most),
-        "If that was not you: systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api-proxy.socket nexus-api, then \
-         journalctl -u nexus-api -u 'nexus-purge@*'; nexus-purge --ledger shows which backups still hold them",
+        "If you did not want this, stop the API: systemctl stop nexus-api.socket nexus-api-ipv6.socket nexus-api-proxy.socket \
+         nexus-api; see where the requests came from: journalctl -u nexus-api -u 'nexus-purge@*'; see which backups still hold \
+         the episodes: nexus-purge --ledger",
     )
 }
 

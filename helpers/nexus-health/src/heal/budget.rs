@@ -50,7 +50,7 @@ impl Budget {
         self.done.iter().any(|(at, _)| now.duration_since(*at) < REST)
     }
 
-    /// Returns how many actions were executed within the last hour.
+    /// Returns how many actions were executed in the last hour.
     pub(crate) fn count(&self, now: Instant) -> usize {
         self.done.iter().filter(|(at, _)| now.duration_since(*at) < HOUR).count()
     }

@@ -167,7 +167,8 @@ impl Observations {
             .or_else(|| {
                 let lasts = self.units.filter(|at| since(*at) >= ABSENT);
                 lasts.map(|_| {
-                    (Action::AskForUnits, "a timer or a socket is not scheduled or does not listen".into())
+                    let why = "a timer's next run is too late, or a socket does not listen";
+                    (Action::AskForUnits, why.into())
                 })
             })
             .or_else(|| {
@@ -218,10 +219,10 @@ impl Observations {
                 Some((Action::RestartHung(service), format!("{name} runs and its socket is unreachable")))
             }
             Liveness::NotListening if lasts >= ABSENT => {
-                let state = &container.state;
+                let state = container.state_in_words();
                 Some((
                     Action::RestartHung(service),
-                    format!("the container of {name} is {state} though the stack is up"),
+                    format!("the container of {name} {state} though the stack is up"),
                 ))
             }
             Liveness::Responsive

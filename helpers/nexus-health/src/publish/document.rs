@@ -19,7 +19,7 @@ pub(crate) struct Document {
     nexus_version: &'static str,
     /// The worst level.
     pub(crate) level: FindingLevel,
-    /// The worst sentence, and how many more there are.
+    /// The worst sentence, and how many more findings there are.
     pub(crate) sentence: String,
     /// All findings, by name.
     pub(crate) findings: Vec<Row>,
@@ -59,7 +59,7 @@ pub(crate) struct Number {
 pub(crate) struct Healing {
     /// The setting `NEXUS_HEAL`.
     pub(crate) is_on: bool,
-    /// How many repairs there were within the last hour.
+    /// How many repairs there were in the last hour.
     pub(crate) within_an_hour: usize,
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn text(document: &Document) -> String {
     let others = [
         own("level", LEVELS, level(document.level)),
         own("written_timestamp_seconds", "Time when this file was written.", document.at.as_second() as f64),
-        own("heals", "Repairs within the last hour.", document.healing.within_an_hour as f64),
+        own("heals", "Repairs in the last hour.", document.healing.within_an_hour as f64),
     ];
     let all = findings.chain(others).chain(document.metrics.iter().cloned());
     let mut last = String::new();
@@ -82,7 +82,7 @@ mod tests {
              # HELP nexus_health_written_timestamp_seconds Time when this file was written.\n\
              # TYPE nexus_health_written_timestamp_seconds gauge\n\
              nexus_health_written_timestamp_seconds 1795316400\n\
-             # HELP nexus_health_heals Repairs within the last hour.\n\
+             # HELP nexus_health_heals Repairs in the last hour.\n\
              # TYPE nexus_health_heals gauge\n\
              nexus_health_heals 2\n\
              # HELP nexus_cpu_used_ratio Busy.\n# TYPE nexus_cpu_used_ratio gauge\nnexus_cpu_used_ratio 0.25\n\

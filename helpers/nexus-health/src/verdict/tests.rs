@@ -91,7 +91,7 @@ fn the_worst_finding_is_the_sentence() {
     let mut verdict = Verdict::default();
     let critical = Finding::critical("b", "B is bad.", "");
     verdict.observe(vec![Finding::warning("a", "A is odd.", ""), critical, Finding::ok("c", "C.")], now());
-    assert_eq!(verdict.sentence(), "B is bad. And 1 more.");
+    assert_eq!(verdict.sentence(), "B is bad. Also 1 more finding.");
     assert_eq!(verdict.level(), FindingLevel::Critical);
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn answer(args: &Args) -> Result<()> {
         Ok(Outcome::Forgotten) => ForgetReply::Forgotten,
         Ok(Outcome::Absent) => ForgetReply::Absent,
         Ok(Outcome::TooMany(recent)) => ForgetReply::TooMany(format!(
-            "{} were forgotten within the last hour, which is the limit (NEXUS_PURGE_HOURLY)",
+            "{} forgotten in the last hour reached the limit (NEXUS_PURGE_HOURLY)",
             counted(*recent, "episode")
         )),
         // If a server is down, the same request may succeed later.

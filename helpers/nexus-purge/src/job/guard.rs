@@ -32,8 +32,8 @@ impl Job<'_> {
         Err(self.too_much(&what, survey.rows, advice))
     }
 
-    /// Does the same for `old_lines` of the ledger. A killed run has measured its own decisions, but nothing has measured those
-    /// of a ledger that a person copied, or that came from another machine.
+    /// Like [`Self::guard`], for `old_lines` of the ledger. A killed run has measured its own decisions, but nothing has measured
+    /// those of a ledger that a person copied, or that came from another machine.
     pub(super) fn guard_ledger(&self, keys: &Keys, old_lines: &[Line]) -> Result<()> {
         let measured = decisions::to_measure(self.args, old_lines);
         if self.args.yes || measured.is_empty() {

@@ -44,9 +44,9 @@ impl Files {
                 return Ok(files);
             }
         }
-        Err(Failure::new(Exit::TryLater, doing)
-            .because("another session keeps replacing them")
-            .advise("Run it again when its VACUUM FULL, TRUNCATE or ALTER TABLE has ended"))
+        Err(Failure::new(Exit::TryLater, doing).because("another session keeps replacing them").advise(
+            "Wait until its VACUUM FULL, TRUNCATE or ALTER TABLE has ended, then run nexus-purge again",
+        ))
     }
 
     /// Returns `None` if a session replaced a file after the catalog's snapshot: its name and size are then NULL.

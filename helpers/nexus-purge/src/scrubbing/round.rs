@@ -1,4 +1,5 @@
-//! One round through the files of a table: fills the pages that hold traces, and counts them.
+//! One round through the files of a table: fills the pages that hold traces, and counts them. A trace is the bytes of a deleted
+//! row in a page's free space.
 
 use nexus_cli::failure::Result;
 use nexus_cli::progress::Progress;

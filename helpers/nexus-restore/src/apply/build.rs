@@ -85,8 +85,8 @@ pub(crate) fn second_step(restore: &mut Restore<'_>) -> Result<Option<Served>> {
     if restore.args.serve_early {
         log::info!(
             NEXUS_JOB = "restore", NEXUS_BACKUP = restore.making.set.name.to_string().as_str(), NEXUS_USEC = usec;
-            "database {} serves. Until its vector indexes are built, searches by meaning are exact and slower. \
-             If this is interrupted, continue with: {}",
+            "database {} serves. Until its vector indexes are built, searches by meaning are exact but slower. \
+             If the restore is interrupted, continue with: {}",
             printable(target),
             finish(target)
         );
@@ -101,7 +101,7 @@ pub(crate) fn second_step(restore: &mut Restore<'_>) -> Result<Option<Served>> {
         )
         .because(failure.to_string())
         .advise(format!(
-            "Searches by meaning are exact and slower until then. Build them with: {}",
+            "Until they are built, searches by meaning are exact but slower. Build them with: {}",
             finish(target)
         ))
     })?;

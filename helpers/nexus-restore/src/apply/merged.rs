@@ -59,15 +59,15 @@ pub(crate) fn merged(restore: &mut Restore<'_>, ledgers: &Ledgers, tables: &[Gon
             after.append(APPLICATION, What::Done(Done { of, rows: 0 }))?;
         }
         if !merged.adopt.is_empty() {
-            let adopted =
-                counted(merged.adopt.len() as u64, "decision was").replace("decision wass", "decisions were");
+            let adopted = counted(merged.adopt.len() as u64, "decision");
             restore.making.note(format!(
-                "the purge ledgers of this machine and of {set} have diverged: the newer one is kept, and {adopted} taken \
-                 over from that of {from}"
+                "the purge ledgers of this machine and of {set} have diverged: nexus-restore has kept the newer one, and has \
+                 added {adopted} from that of {from}"
             ));
         }
     }
-    let by = format!("{APPLICATION}: forgotten again in {set}; its files are to be cleaned");
+    let by =
+        format!("{APPLICATION}: forgotten again in {set}; nexus-purge must still clean the table's files");
     for gone in tables {
         mark_for_cleaning(&mut after, &gone.table, gone.rows, &by)?;
     }

@@ -104,7 +104,10 @@ fn check_prepared(restore: &Restore<'_>, control: &Control) -> Result<()> {
         0 => Ok(()),
         count => {
             Err(Failure::new(Exit::TryLater, format!("replacing database {}", printable(&restore.target)))
-                .because(format!("{count} prepared transactions hold it"))
+                .because(format!(
+                    "the database has {}",
+                    counted(count.unsigned_abs(), "prepared transaction")
+                ))
                 .advise(
                     "End them: SELECT gid FROM pg_prepared_xacts, then COMMIT PREPARED or ROLLBACK PREPARED",
                 ))

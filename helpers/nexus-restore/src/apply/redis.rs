@@ -54,5 +54,5 @@ pub(crate) fn send(
 pub(crate) fn after_the_swap(failure: &Failure) -> Failure {
     Failure::new(failure.exit(), "the database is restored and in place, but Redis was not restored")
         .because(failure.to_string())
-        .advise("Correct the cause and run this again, or swap back with: nexus-restore undo")
+        .advise("Correct the cause and run the command again, or swap back with: nexus-restore undo")
 }

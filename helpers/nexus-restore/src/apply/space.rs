@@ -95,7 +95,8 @@ fn free(directory: &Path) -> Option<(u64, u64)> {
 
 /// Refuses a set that cannot fit, and warns of one that may not. Returns the disks to watch during the restore.
 ///
-/// Texts take about half of their COPY form in the database; rows with vectors, with their index, about three times theirs.
+/// In the database, texts take about half the size of their COPY form. Rows with vectors take about three times that size, with
+/// their index.
 ///
 /// # Errors
 /// CannotCreate (73) if the set cannot fit.

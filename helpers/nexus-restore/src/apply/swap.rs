@@ -78,8 +78,9 @@ pub(crate) fn rename(server: &Server, moves: &[(&str, &str)], also: &str, stop: 
             Err(error) => return Err(from_client(DOING, &error)),
         }
     }
-    Err(Failure::new(Exit::TryLater, printable(&last))
-        .advise("See who is connected (pg_stat_activity) and stop those programs, then run it again"))
+    Err(Failure::new(Exit::TryLater, printable(&last)).advise(
+        "See who is connected (pg_stat_activity) and stop those programs, then run the command again",
+    ))
 }
 
 /// Returns whether the session ended with an unknown outcome: it may have ended between the commit and its reply.

@@ -40,7 +40,7 @@ pub(crate) fn lock(control: &Control) -> Result<()> {
     );
     Err(Failure::new(Exit::TryLater, doing)
         .because(format!("held by {holder}"))
-        .advise("Wait until that has ended and run it again"))
+        .advise("Wait until that restore has ended, then run the command again"))
 }
 
 /// Drops the databases of killed restores. The caller holds the lock, so no restore is running.

@@ -58,7 +58,7 @@ impl Watch {
             None => Ok(()),
             Some(why) => Err(Failure::new(Exit::CannotCreate, "restoring beside the live database")
                 .because(why.clone())
-                .advise("Free some space there and run it again")),
+                .advise("Free some space there, then run the command again")),
         }
     }
 

@@ -1,4 +1,4 @@
-"""A set whose manifest names another PostgreSQL or other extensions than the server has."""
+"""A set whose manifest names a PostgreSQL or extensions that the server does not have."""
 
 import json
 import os

@@ -1,13 +1,15 @@
-//! When the sets there are will be gone: what rotation decides, on each of the nights to come.
+//! Forecasts when rotation will remove each existing set, by deciding for each coming night.
 //!
-//! The forecast assumes that from tomorrow on one backup a day (UTC) succeeds, that each new set holds what the newest one
-//! does, and that the settings stay. It cannot know of
-//! - days without a backup, or whose backup fails. If sets were made less often until now, rotation will count the
-//!   distances between them for less, and a set may go up to `NEXUS_KEEP_DAYS` later;
+//! The forecast assumes that from tomorrow on one backup a day (UTC) succeeds, that each new set
+//! holds what the newest one does, and that the settings stay. It does not know of
+//! - days without a backup, or whose backup fails. If backups were rarer until now, rotation will
+//!   count only part of the long intervals between them, and may remove a set up to
+//!   `NEXUS_KEEP_DAYS` later;
 //! - a memory that loses rows later, or regains lost ones;
-//! - a clock that jumps later. Where it has jumped before, the time of day of each backup counts: a set may go a day later;
+//! - a clock that jumps later. If it has jumped before, ages depend on each backup's time of day,
+//!   and a set may be removed a day later;
 //! - a restore that uses a set while rotation runs;
-//! - a person who has an older set proven, or a later test that takes a proof back.
+//! - a restore test of an older set, or a later test that revokes a proof.
 
 use std::collections::BTreeSet;
 
@@ -17,21 +19,22 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Known, RedisPart, Retention, RotationDecision, decide, missing_from_newest};
 use crate::name::SetName;
 
-/// When the last of some sets will be gone.
+/// When rotation will have removed the last of some sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leaves {
-    /// On `day` at the latest, or on the day after the last of `awaited` has happened, whichever is later.
+    /// Rotation removes the last set on `day` at the latest, or on the day after the last of
+    /// `awaited` has happened, whichever is later.
     By {
-        /// Midnight (UTC) at its beginning.
+        /// The midnight (UTC) at which the day begins.
         day: Timestamp,
-        /// What keeps one of the sets until it happens.
+        /// The events without which one of the sets stays.
         awaited: BTreeSet<Awaited>,
     },
-    /// Not as long as newer sets lack rows that one of them holds.
+    /// Rotation keeps one of the sets for as long as newer sets lack rows that it holds.
     Never,
 }
 
-/// What must happen before a set goes, however old it is.
+/// What must happen before rotation removes a set, however old it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Awaited {
     /// A restore proves a newer set.
@@ -40,14 +43,14 @@ pub enum Awaited {
     Redis,
 }
 
-/// What rotation will do to the sets there are.
+/// What rotation will do to the existing sets.
 #[derive(Clone, Debug)]
 pub struct Forecast {
-    /// The day by which each goes if nothing is awaited; none if it stays.
+    /// The day by which rotation removes each set if it awaits nothing; `None` if the set stays.
     days: Vec<Option<Timestamp>>,
-    /// The number of sets that are older than those which a proof keeps, or could keep.
+    /// The number of the oldest sets that no proof keeps or can keep.
     without_proof: usize,
-    /// The number of sets that are older than those which stay for their Redis data.
+    /// The number of the oldest sets that do not stay for their Redis data.
     without_redis: usize,
 }
 
@@ -62,7 +65,7 @@ impl Forecast {
         }
     }
 
-    /// Returns when the last of the `count` oldest sets will be gone; nothing if `count` is 0.
+    /// Returns when the last of the `count` oldest sets will be gone; `None` if `count` is 0.
     pub fn of_oldest(&self, count: usize) -> Option<Leaves> {
         let days: Option<Vec<Timestamp>> = self.days.iter().take(count).copied().collect();
         let Some(days) = days else { return Some(Leaves::Never) };
@@ -73,7 +76,7 @@ impl Forecast {
     }
 }
 
-/// The index of the oldest set that may stay for its Redis data.
+/// Returns the index of the oldest set that may stay for its Redis data.
 fn without_redis(sets: &[SetName], known: &Known) -> Option<usize> {
     if wants_redis(sets, known) {
         return sets.iter().rposition(known.has(RedisPart::Stored));
@@ -83,12 +86,13 @@ fn without_redis(sets: &[SetName], known: &Known) -> Option<usize> {
     sets[..last_without].iter().position(known.has(RedisPart::Stored))
 }
 
-/// Whether the newest set holds Redis's data, or was meant to.
+/// Returns whether the newest set holds Redis's data, or was meant to.
 fn wants_redis(sets: &[SetName], known: &Known) -> bool {
     sets.last().is_some_and(|newest| known.redis.contains_key(newest))
 }
 
-/// The day by which each of `sets` goes if every new set is proven at once and holds Redis's data.
+/// Returns the day by which rotation removes each of `sets`, if every new set is proven at once and
+/// holds Redis's data.
 fn days(sets: &[SetName], known: &Known, retention: Retention, now: Timestamp) -> Vec<Option<Timestamp>> {
     let mut days = vec![None; sets.len()];
     let Some(newest) = sets.last() else { return days };
@@ -108,7 +112,7 @@ fn days(sets: &[SetName], known: &Known, retention: Retention, now: Timestamp) -
         there.retain(|set| {
             let is_removed = decisions.next() == Some(RotationDecision::Remove);
             if is_removed && let Ok(index) = sets.binary_search(set) {
-                // The time of day of the backup, and what it makes of ages, can cost a day.
+                // The ages depend on the backup's time of day, which can delay a removal by a day.
                 days[index] = day.checked_add(SignedDuration::from_hours(24)).ok();
             }
             !is_removed
@@ -120,13 +124,15 @@ fn days(sets: &[SetName], known: &Known, retention: Retention, now: Timestamp) -
     days
 }
 
-/// The beginnings of the days (UTC) after `now`. A backup later on such a day finds every set at least as old.
+/// Returns the beginnings of the days (UTC) after `now`. A backup later on such a day finds every
+/// set at least as old.
 fn midnights_after(now: Timestamp) -> impl Iterator<Item = Timestamp> {
     let today = now.to_zoned(TimeZone::UTC).start_of_day().map_or(now, |day| day.timestamp());
     (1..).map_while(move |days| today.checked_add(SignedDuration::from_hours(24 * days)).ok())
 }
 
-/// A number of nights after which only what newer sets lack is left. A set that waits for another to go needs twice as many.
+/// Returns a number of nights after which the only old sets left are those with rows that newer
+/// sets lack. It is doubled, because a set may have to wait until another one is removed.
 fn longest(retention: Retention) -> usize {
     let nights = |count: u32, each: usize| (count as usize + 1).saturating_mul(each);
     let once = nights(retention.days, 1)

@@ -227,10 +227,11 @@ pub(super) fn owned_by_another(table: &str) -> String {
 
 /// Locks the tables that deleting rows of `table` reaches, and refuses to run code of others there.
 /// Runs in a transaction: until it ends, no session can add such code or a foreign key, or put
-/// another table in the place of one. Returns the foreign keys. The inner error is the server's.
+/// another table in the place of one. Returns the foreign keys. The inner error is an error of the
+/// server.
 ///
 /// # Errors
-/// Data (65) with the name of the code; the server's.
+/// Data (65) with the name of the code; errors of the server.
 pub(super) fn hold_still(
     session: &Control,
     table: &Table,
@@ -261,7 +262,7 @@ pub(super) fn hold_still(
 /// Refuses if deleting rows of `table` would run such code, there or in tables that `keys` reach.
 ///
 /// # Errors
-/// Data (65) with the name of the code; the server's.
+/// Data (65) with the name of the code; errors of the server.
 fn refuse(session: &Control, table: &Table, keys: &[ForeignKey], on: OnReference) -> Result<()> {
     let oid = table.oid().to_string();
     let sql = format!("SELECT coalesce({}, {})", code(&oid, Event::Delete), expressions(&oid));

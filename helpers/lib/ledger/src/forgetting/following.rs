@@ -35,8 +35,8 @@ pub(super) struct Following {
     forbid: BTreeMap<RowKey, usize>,
 }
 
-/// Finds the rows and locks those of other tables. Runs in a transaction. The inner error is the
-/// server's.
+/// Finds the rows and locks those of other tables. Runs in a transaction. The inner error is an
+/// error of the server.
 ///
 /// # Errors
 /// Unavailable (69) when the connection is lost.

@@ -179,7 +179,7 @@ fn one_line(text: &str) -> String {
     printable(text).chars().take(LONGEST_MESSAGE).collect()
 }
 
-/// Whether the text is a UUID in the format of RFC 9562.
+/// Returns whether the text is a UUID in the format of RFC 9562.
 fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {

@@ -122,7 +122,7 @@ impl ForeignKey {
         }
     }
 
-    /// Whether it references the table or partition with this OID.
+    /// Returns whether it references the table or partition with this OID.
     pub(super) fn refers_to(&self, oid: u32) -> bool {
         self.referred.contains(&oid)
     }
@@ -162,7 +162,7 @@ impl ForeignKey {
 /// key and the settings forbid that; or if deleting would run code of others.
 ///
 /// # Errors
-/// Data (65) with the name of the referring table or of the code; the server's.
+/// Data (65) with the name of the referring table or of the code; errors of the server.
 pub fn check(session: &Control, table: &Table, condition: &str, on: OnReference) -> Result<()> {
     let doing = "looking for referring rows";
     session.run(doing, "BEGIN")?;

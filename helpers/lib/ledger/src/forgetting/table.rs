@@ -168,7 +168,7 @@ impl Table {
         self.heaps.iter().map(|heap| u64::from(heap.pages) * Heap::PAGE).sum()
     }
 
-    /// Whether the table has a column with this name.
+    /// Returns whether the table has a column with this name.
     pub fn has(&self, column: &str) -> bool {
         self.columns.iter().any(|known| known == column)
     }

@@ -11,6 +11,7 @@ use nexus_backup_set::proof::{self, Verdict};
 use nexus_backup_set::rotation::{Known, RotationDecision, decide};
 use nexus_cli::failure::Result;
 use nexus_cli::progress::human_bytes;
+use nexus_cli::text::counted;
 use nexus_fs::lock::Lock;
 use nix::sys::statvfs::statvfs;
 
@@ -29,8 +30,8 @@ impl Check for Backups {
     fn check(&mut self, ctx: &Context) -> Report {
         let mut report = Report::default();
         if let Err(failure) = examine(ctx, &mut report) {
-            let advice =
-                "Without it there are no backups. Check that the disk is mounted, and who owns the directory";
+            let advice = "Check that the disk of the backup directory is mounted, and who owns the directory; until then there are no \
+                          backups";
             report.found(Finding::critical(
                 "backups",
                 format!("The backups cannot be checked: {failure}"),
@@ -45,8 +46,12 @@ fn examine(ctx: &Context, report: &mut Report) -> Result<()> {
     let directory = BackupDirectory::at(&ctx.args.backup_dir)?;
     let sets = directory.sets()?;
     let count = sets.len();
-    report
-        .found(Finding::ok("backups", format!("{count} backup sets are in {}.", directory.path().display())));
+    let sentence = format!(
+        "The backup directory {} holds {}.",
+        directory.path().display(),
+        counted(count as u64, "backup set")
+    );
+    report.found(Finding::ok("backups", sentence));
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     report.metric(Metric::one("backup_sets", "Complete backup sets.", count as f64));
     let is_running = Lock::is_held(directory.path());
@@ -73,7 +78,8 @@ fn age(at: Timestamp) -> f64 {
 }
 
 fn newest(sets: &[SetEntry], ctx: &Context, report: &mut Report) {
-    let advice = "Make one: systemctl start nexus-backup; see why there was none: journalctl -u nexus-backup";
+    let advice =
+        "Make a backup: systemctl start nexus-backup; see why there was none: journalctl -u nexus-backup";
     // A set with a date in the future may be of any age.
     let Some(set) = sets.iter().rfind(|set| !sets::is_in_future(set.name.taken)) else {
         let sentence = if sets.is_empty() {
@@ -93,8 +99,8 @@ fn newest(sets: &[SetEntry], ctx: &Context, report: &mut Report) {
 
 /// Reports the result of the newest restore test, and how long ago a set was proven.
 fn proven(sets: &[SetEntry], ctx: &Context, report: &mut Report) {
-    let advice =
-        "Prove one: systemctl start nexus-restore-test; see why none was: journalctl -u nexus-restore-test";
+    let advice = "Prove the newest set: systemctl start nexus-restore-test; see what the last test reported: journalctl -u \
+                  nexus-restore-test";
     let mut verdicts = Vec::new();
     for set in sets.iter().rev() {
         match proof::read(&ctx.args.proofs_dir, set.name) {
@@ -140,7 +146,7 @@ fn last_run(directory: &BackupDirectory, is_running: bool) -> Finding {
         (true, false) => Finding::warning(
             id,
             "The last backup did not complete.",
-            "See why: journalctl -u nexus-backup; try again: systemctl start nexus-backup",
+            "See why the backup failed: journalctl -u nexus-backup; try again: systemctl start nexus-backup",
         ),
     }
 }
@@ -158,7 +164,7 @@ fn rotation(
     let due = decide(&names, known, ctx.args.retention)
         .into_iter()
         .filter(|decision| *decision == RotationDecision::Remove)
-        .count();
+        .count() as u64;
     let rested = sets.last().and_then(|set| set.path.metadata().ok()).and_then(|m| m.modified().ok());
     let rested = rested.and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
     // The next backup removes them, at most a day after the newest one.
@@ -167,9 +173,9 @@ fn rotation(
     }
     Finding::warning(
         id,
-        format!("{due} sets are kept longer than the settings say, and rotation does not remove them."),
-        "Rotation removes nothing after a failed backup: journalctl -u nexus-backup; what it would remove: nexus-backup \
-         --rotate-only --dry-run",
+        format!("Rotation has not removed {} that the settings no longer keep.", counted(due, "set")),
+        "Rotation removes nothing after a failed backup. See why it failed: journalctl -u nexus-backup; see what rotation \
+         would remove: nexus-backup --rotate-only --dry-run",
     )
 }
 
@@ -189,7 +195,8 @@ fn space(directory: &BackupDirectory, last: Last) -> Finding {
     Finding::critical(
         id,
         format!("The next backup needs about {}, and {} are free.", human_bytes(needed), human_bytes(free)),
-        "Free some space, keep fewer sets (NEXUS_KEEP_DAYS), or set NEXUS_BACKUP_DIR to a larger disk",
+        "Free some space on the disk of the backups, keep fewer sets (NEXUS_KEEP_DAYS), or set NEXUS_BACKUP_DIR to a directory \
+         on a larger disk",
     )
 }
 

@@ -19,7 +19,7 @@ pub(super) fn home(homes: &Homes, directory: &BackupDirectory) -> Finding {
         Err(failure) => Finding::critical(
             id,
             format!("nexus-backup writes nothing: {failure}."),
-            "Mount its disk (findmnt, lsblk); then: systemctl start nexus-backup",
+            "Mount the disk of the backup directory (findmnt, lsblk); then: systemctl start nexus-backup",
         ),
     }
 }
@@ -48,8 +48,8 @@ pub(super) fn date(sets: &[SetEntry]) -> Finding {
         Some(set) => Finding::warning(
             id,
             format!("The date of the newest backup, {}, is in the future.", set.name),
-            "The clock was wrong then, or it is now: timedatectl; then make one with the right date: systemctl start \
-             nexus-backup",
+            "The clock was wrong then, or is wrong now. Check it: timedatectl; then make a backup with the right date: \
+             systemctl start nexus-backup",
         ),
     }
 }

@@ -97,7 +97,8 @@ pub(super) fn states(containers: &[Container], wants_proxy: bool) -> Finding {
         if of_memory().contains(&name) { &mut of_stack } else { &mut others }.push(sentence);
     }
     let sentence = format!("{}.", listed(of_stack.iter().chain(&others)));
-    let advice = |unit| format!("See: docker ps --all; bring them up: systemctl reload-or-restart {unit}");
+    let advice =
+        |unit| format!("See: docker ps --all; start the containers: systemctl reload-or-restart {unit}");
     match (of_stack.is_empty(), others.is_empty()) {
         (true, true) => Finding::ok(id, "All containers run."),
         (true, false) => Finding::warning(id, sentence, advice(unit)),
@@ -111,7 +112,7 @@ fn problem(container: &Container) -> Option<String> {
         ("running", Some("unhealthy")) => Some(format!("{name} is unhealthy")),
         ("running", _) => None,
         ("paused", _) => Some(format!("{name} is paused (docker unpause {name})")),
-        (state, _) => Some(format!("{name} is {state}")),
+        (_, _) => Some(format!("{name} {}", container.state_in_words())),
     }
 }
 
@@ -133,8 +134,8 @@ pub(super) fn published(containers: &[Container]) -> Finding {
     Finding::critical(
         id,
         format!("Docker publishes ports of the stack to other machines: {}.", listed(&open)),
-        "Write 127.0.0.1: before the port in /etc/nexus/compose.override.yml, then systemctl reload nexus-stack; a \
-         firewall such as ufw does not close them",
+        "Write 127.0.0.1: before the port in /etc/nexus/compose.override.yml, then: systemctl reload nexus-stack; a \
+         firewall such as ufw does not close such a port",
     )
 }
 
@@ -146,6 +147,15 @@ impl Container {
     /// Returns whether Docker reports the container as running.
     pub(crate) fn is_running(&self) -> bool {
         self.state == "running"
+    }
+
+    /// Returns the state with its verb: `has exited`, `is dead`.
+    pub(crate) fn state_in_words(&self) -> String {
+        match self.state.as_str() {
+            "exited" => "has exited".to_owned(),
+            "removing" => "is being removed".to_owned(),
+            state => format!("is {state}"),
+        }
     }
 
     /// Returns the published addresses.
@@ -174,7 +184,9 @@ impl Container {
         };
         Finding::critical(
             id,
-            format!("{server} keeps its data ({directory}) {where_it_is}: it is lost with the container."),
+            format!(
+                "{server} keeps its data ({directory}) {where_it_is}: the data is lost with the container."
+            ),
             "Take a backup now (systemctl start nexus-backup), then check the volumes in /etc/nexus/compose.override.yml",
         )
     }
@@ -189,7 +201,7 @@ pub(super) struct Restarts {
 }
 
 impl Restarts {
-    /// How often within the last hour.
+    /// Returns how often Docker has restarted `containers` in the last hour.
     pub(super) fn within_an_hour(&mut self, containers: &[Container]) -> u64 {
         let now = Instant::now();
         let mut new = 0;
@@ -271,11 +283,11 @@ mod tests {
         let grafana = named("nexus-grafana", "exited");
         let finding = states(&[postgres.clone(), redis("running"), grafana.clone()], false);
         assert_eq!(finding.level, FindingLevel::Warning);
-        assert_eq!(finding.sentence, "nexus-grafana is exited.");
+        assert_eq!(finding.sentence, "nexus-grafana has exited.");
         assert!(finding.advice.ends_with("nexus-metrics"));
         let finding = states(&[postgres.clone(), redis("exited"), grafana], false);
         assert_eq!(finding.level, FindingLevel::Critical);
-        assert_eq!(finding.sentence, "nexus-redis is exited, nexus-grafana is exited.");
+        assert_eq!(finding.sentence, "nexus-redis has exited, nexus-grafana has exited.");
         let finding = states(&[postgres, redis("running")], true);
         assert_eq!((finding.level, finding.advice.ends_with("nexus-proxy")), (FindingLevel::Warning, true));
     }

@@ -44,7 +44,7 @@ fn exposure(daemon: &Daemon, publishes: bool) -> Finding {
         return Finding::critical(
             id,
             "Docker's API is open on the network, and gives root on this machine to anyone there.",
-            "Remove -H tcp://… from the daemon's options, then systemctl restart docker",
+            "Remove -H tcp://… from the options of the Docker daemon, then: systemctl restart docker",
         );
     }
     let version = &daemon.version;
@@ -68,15 +68,15 @@ fn replaced(daemon: &Daemon, containers: &[Container]) -> Finding {
         .map(|container| container.name.as_str())
         .collect();
     if others.is_empty() {
-        return Finding::ok(id, "No image was replaced since its container started.");
+        return Finding::ok(id, "No image has been replaced since its container started.");
     }
     Finding::warning(
         id,
         format!(
-            "The image of {} was replaced by another of the same name since the container started.",
+            "These containers run an image that has been replaced by another of the same name: {}.",
             listed(&others)
         ),
-        "Restart it when convenient: systemctl reload nexus-stack",
+        "Replace the containers when convenient: systemctl reload nexus-stack",
     )
 }
 

@@ -6,6 +6,7 @@ mod pinned;
 
 use std::time::Instant;
 
+use nexus_cli::text::counted;
 use nexus_docker_client::client::Client;
 use nexus_docker_client::protocol::{Request, Service};
 
@@ -37,7 +38,7 @@ impl Check for Docker {
             Ok(reply) => reply,
             Err(failure) => {
                 let advice =
-                    "See: systemctl status docker nexus-docker.socket; start it: systemctl start docker";
+                    "See: systemctl status docker nexus-docker.socket; start Docker: systemctl start docker";
                 let finding =
                     Finding::critical("docker", format!("Docker does not answer: {failure}"), advice);
                 let mut report = Report::only(finding.patient(2));
@@ -79,14 +80,16 @@ impl Docker {
         let value = restarts as f64;
         report.metric(Metric::one(
             "container_restarts",
-            "Times Docker restarted a container within an hour.",
+            "Times Docker restarted a container in the last hour.",
             value,
         ));
         let sentence = match restarts {
-            0 => "Docker has restarted no container within an hour.".to_owned(),
-            times => format!("Docker has restarted containers {times} times within an hour."),
+            0 => "Docker has restarted no container in the last hour.".to_owned(),
+            times => {
+                format!("Docker has restarted containers {} in the last hour.", counted(times, "time"))
+            }
         };
-        let advice = "See why it exits: docker logs nexus-postgres; docker logs nexus-redis";
+        let advice = "See why the container exits: docker logs nexus-postgres; docker logs nexus-redis";
         let limits = ctx.args.thresholds.restarts;
         report.found(Finding::measured("container-restarts", value, limits, sentence, advice));
         report.found(pinned::images(containers, &ctx.args));

@@ -46,7 +46,7 @@ fn compare(containers: &[Container], pinned: &[(Service, Option<String>)], overr
     Finding::warning(
         id,
         format!("{}.", others.join("; ")),
-        "Bring them up to date: systemctl reload nexus-stack",
+        "Replace the containers: systemctl reload nexus-stack",
     )
 }
 

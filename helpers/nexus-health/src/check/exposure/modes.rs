@@ -52,7 +52,11 @@ fn judge(rules: &[Rule]) -> Finding {
     Finding::critical(
         id,
         format!("Other users can read or change: {}.", listed(all)),
-        format!("Close it: chmod {:o} {}", mode & !forbidden, first.display()),
+        format!(
+            "Take the permissions of other users away: chmod {:o} {}",
+            mode & !forbidden,
+            first.display()
+        ),
     )
 }
 
@@ -75,6 +79,6 @@ mod tests {
         assert_eq!(level_of(0o640).level, FindingLevel::Ok);
         let finding = level_of(0o664);
         assert_eq!(finding.level, FindingLevel::Critical);
-        assert!(finding.advice.starts_with("Close it: chmod 640 "), "{}", finding.advice);
+        assert!(finding.advice.contains(": chmod 640 "), "{}", finding.advice);
     }
 }

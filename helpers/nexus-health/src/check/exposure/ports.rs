@@ -44,7 +44,7 @@ impl Listener {
         }
     }
 
-    /// Parses `127.0.0.1:8003 1000`. An earlier nexus-health wrote no number.
+    /// Parses `127.0.0.1:8003 1000`. An earlier version wrote no user number.
     fn read(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
         let address = words.next()?.parse().ok()?;
@@ -113,19 +113,18 @@ fn written(args: &Args) -> io::Result<(impl Iterator<Item = io::Result<String>>,
 /// Checks the written list.
 pub(super) fn check(args: &Args) -> Finding {
     let path = args.run_dir.join("ports");
-    let advice =
-        "Write the list: systemctl start nexus-health-ports; see: systemctl status nexus-health-ports.timer";
+    let advice = "Write the list of listening addresses: systemctl start nexus-health-ports; see whether its timer runs: systemctl \
+                  status nexus-health-ports.timer";
+    let list = format!("The list of listening addresses ({})", path.display());
     let is_new = |at: SystemTime| SystemTime::now().duration_since(at).unwrap_or_default() < OLDEST;
     match written(args) {
-        Ok((_, at)) if !is_new(at) => Ok(Finding::unknown(
-            "ports",
-            format!("{} has not been written for an hour.", path.display()),
-            advice,
-        )),
+        Ok((_, at)) if !is_new(at) => {
+            Ok(Finding::unknown("ports", format!("{list} has not been written for an hour."), advice))
+        }
         Ok((lines, _)) => judge(lines, &args.ports),
         Err(error) => Err(error),
     }
-    .unwrap_or_else(|error| Finding::unknown("ports", format!("{}: {error}.", path.display()), advice))
+    .unwrap_or_else(|error| Finding::unknown("ports", format!("{list} cannot be read: {error}."), advice))
 }
 
 /// Checks the lines of the list.
@@ -143,8 +142,8 @@ fn judge(lines: impl Iterator<Item = io::Result<String>>, ports: &[u16]) -> io::
     };
     Ok(Finding::critical(
         "ports",
-        format!("Open to other machines: {}.", listed(open)),
-        format!("See who listens: ss -tlnp 'sport = :{port}'; let it listen on 127.0.0.1 only"),
+        format!("Other machines can reach: {}.", listed(open)),
+        format!("See which program listens: ss -tlnp 'sport = :{port}'; make it listen on 127.0.0.1 only"),
     ))
 }
 

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nexus_cli::text::counted;
 use nexus_fs::files;
 use serde::Deserialize;
 
@@ -58,22 +59,20 @@ pub(in crate::check) fn wants_proxy(args: &Args) -> bool {
 pub(super) fn check(args: &Args) -> Vec<Finding> {
     let path = path_of(args);
     let now = SystemTime::now();
-    let advice =
-        "Write the file: systemctl start nexus-remote-note; see: systemctl status nexus-remote-note.timer";
+    let advice = "Write the state of the remote access: systemctl start nexus-remote-note; see whether its timer runs: systemctl \
+                  status nexus-remote-note.timer";
+    let unknown = |what: &str| {
+        let sentence = format!("The state of the remote access ({}) {what}.", path.display());
+        vec![Finding::unknown("remote", sentence, advice)]
+    };
     match read(&path) {
         Ok((note, at)) if now.duration_since(at).unwrap_or_default() < OLDEST => {
             judge(&note, now.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs().cast_signed()))
         }
-        Ok(_) => {
-            vec![Finding::unknown(
-                "remote",
-                format!("{} has not been written for hours.", path.display()),
-                advice,
-            )]
-        }
+        Ok(_) => unknown("has not been written for hours"),
         // The first note after a boot is due within a minute.
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-        Err(error) => vec![Finding::unknown("remote", format!("{}: {error}.", path.display()), advice)],
+        Err(error) => unknown(&format!("cannot be read: {error}")),
     }
 }
 
@@ -110,16 +109,16 @@ fn token(since: Option<i64>, now: i64) -> Finding {
         return Finding::critical(
             id,
             "There is no token for other machines, so no machine has access.",
-            "Make one: nexus-setup --remote caddy, or nexus-setup --remote tailscale",
+            "Make a token: nexus-setup --remote caddy, or nexus-setup --remote tailscale",
         );
     };
-    let days = (now - since).max(0) / DAY;
-    let sentence = format!("The token for other machines is {days} days old.");
+    let days = (now - since).max(0).unsigned_abs() / DAY.unsigned_abs();
+    let sentence = format!("The token for other machines is {} old.", counted(days, "day"));
     if now - since > OLD_TOKEN {
         return Finding::warning(
             id,
             sentence,
-            "Change it: docs/REMOTE.md says how to do it without an interruption",
+            "Change the token: docs/REMOTE.md says how to do that without an interruption",
         );
     }
     Finding::ok(id, sentence)
@@ -127,7 +126,8 @@ fn token(since: Option<i64>, now: i64) -> Finding {
 
 fn certificate(validity: Option<Validity>, now: i64) -> Finding {
     let id = "remote-certificate";
-    let advice = "See: docker logs --tail 20 nexus-proxy; files of your own: put new ones in /etc/nexus/tls, then systemctl reload nexus-proxy";
+    let advice = "See: docker logs --tail 20 nexus-proxy; if the certificate is your own, put the new files in /etc/nexus/tls, then: \
+                  systemctl reload nexus-proxy";
     let Some(Validity { from, until }) = validity else {
         return Finding::warning(id, "Caddy has no certificate yet.", advice).patient(2);
     };
@@ -140,8 +140,8 @@ fn certificate(validity: Option<Validity>, now: i64) -> Finding {
         );
     }
     let sentence = match left / DAY {
-        0 => format!("Caddy's certificate expires in {} hours.", left / 3600),
-        days => format!("Caddy's certificate expires in {days} days."),
+        0 => format!("Caddy's certificate expires in {}.", counted(left.unsigned_abs() / 3600, "hour")),
+        days => format!("Caddy's certificate expires in {}.", counted(days.unsigned_abs(), "day")),
     };
     if left < ((until - from) / PART).min(MOST) {
         return Finding::warning(id, sentence, advice);

@@ -1,10 +1,11 @@
 //! Whether the clock is synchronised. Backup sets, proofs and the purge depend on it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nexus_problems::systemd::ask;
 use zbus::{Connection, Proxy};
 
+use crate::check::postgres::in_words;
 use crate::context::{Check, Context};
 use crate::finding::Finding;
 use crate::report::Report;
@@ -20,7 +21,8 @@ impl Check for Clock {
         if ctx.args.thresholds.clock.0.is_none() {
             return Report::default();
         }
-        let advice = "See: timedatectl; install systemd-timesyncd or chrony; or NEXUS_HEALTH_CLOCK=off";
+        let advice = "See: timedatectl; install systemd-timesyncd or chrony, or turn this check off: \
+                      NEXUS_HEALTH_CLOCK=off";
         Report::only(match ask(is_synchronised) {
             Err(error) => {
                 Finding::unknown("clock", format!("The state of the clock cannot be read: {error}."), advice)
@@ -31,13 +33,12 @@ impl Check for Clock {
             }
             Ok(false) => {
                 let for_long = self.unsynchronised.get_or_insert_with(Instant::now).elapsed();
-                let sentence = match for_long.as_secs() {
-                    // A single run cannot know since when.
-                    0 => "The clock is not synchronised.".to_owned(),
-                    seconds => {
-                        let words = humantime::format_duration(Duration::from_secs(seconds));
-                        format!("The clock has not been synchronised for {words}.")
-                    }
+                // A single run cannot know since when.
+                let sentence = if for_long.as_secs() == 0 {
+                    "The clock is not synchronised.".to_owned()
+                } else {
+                    let words = in_words(for_long.as_secs_f64());
+                    format!("The clock has not been synchronised for {words}.")
                 };
                 let (value, limits) = (for_long.as_secs_f64(), ctx.args.thresholds.clock);
                 Finding::measured("clock", value, limits, sentence, advice)

@@ -38,7 +38,7 @@ pub(super) fn check(last: &mut Option<Sample>, ctx: &Context, report: &mut Repor
         return;
     };
     report.metric(Metric::one("cpu_used_ratio", "Processors in use since the last check.", share));
-    let sentence = format!("The processors are busy for {} of the time.", in_percent(share));
+    let sentence = format!("The processors are busy {} of the time.", in_percent(share));
     let advice = "See what keeps them busy: systemd-cgtop";
     let finding = Finding::measured("cpu", share, ctx.args.thresholds.cpu, sentence, advice);
     report.found(finding.patient(PATIENCE));

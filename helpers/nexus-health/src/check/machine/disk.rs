@@ -61,8 +61,7 @@ fn disks(ctx: &Context) -> [Disk; 3] {
 
 fn unseen(disk: &Disk, why: &str) -> Finding {
     let sentence = format!("The disk of {} ({}) cannot be checked: {why}.", disk.words, disk.path.display());
-    let advice =
-        "Check that it is mounted. For the database, set NEXUS_HEALTH_DATA_DIR to a directory on its disk";
+    let advice = "Check that the disk is mounted. For the database, set NEXUS_HEALTH_DATA_DIR to a directory on its disk";
     Finding::unknown(format!("disk-{}", disk.name), sentence, advice)
 }
 
@@ -89,7 +88,10 @@ fn bytes(disk: &Disk, stat: &Statvfs, ctx: &Context, report: &mut Report) {
     let free = to_f64(bytes_free(stat));
     report.metric(Metric::of("disk_free_bytes", "Bytes that may still be written.", label, free));
     let sentence = format!("The disk of {} is {} full.", disk.words, in_percent(used));
-    let advice = format!("Free some space on it: du -xh --max-depth=2 {} | sort -h", disk.path.display());
+    let advice = format!(
+        "Find what takes the space, and free some: du -xh --max-depth=2 {} | sort -h",
+        disk.path.display()
+    );
     let id = format!("disk-{}", disk.name);
     report.found(Finding::measured(id, used, ctx.args.thresholds.disk, sentence, advice));
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use nexus_cli::text::counted;
 use nexus_fs::files;
 use serde::{Deserialize, Serialize};
 
@@ -52,16 +53,16 @@ impl Growth {
 
     /// Adds a sample if one is due, and reports when each disk (name, bytes in use, bytes free) will be full.
     pub(super) fn check(&mut self, disks: &[(&'static str, u64, u64)], ctx: &Context, report: &mut Report) {
-        // A one-shot run writes no file, which might belong to root.
+        // A one-shot run writes no file: if root runs it, root would own the file.
         if !ctx.args.is_one_shot() {
             self.note(disks, Timestamp::now());
         }
         report.found(match &self.unwritten {
-            None => Finding::ok("history", "The growth of the disks is recorded."),
+            None => Finding::ok("history", "The use of the disks is recorded."),
             Some(why) => Finding::warning(
                 "history",
-                format!("The growth of the disks cannot be recorded: {why}"),
-                "Correct that: until then there is no forecast of when the disks are full",
+                format!("The use of the disks cannot be recorded: {why}"),
+                "Correct the cause: without the history, nexus-health cannot forecast when the disks will be full",
             ),
         });
         for (name, _, free) in disks {
@@ -77,8 +78,8 @@ impl Growth {
             let sentence = if seconds >= FAR {
                 format!("The disk of the {of} is not filling up.")
             } else {
-                let days = Duration::from_secs_f64(seconds).as_secs() / 86_400;
-                format!("At the rate of the last weeks, the disk of the {of} will be full in {days} days.")
+                let days = counted(Duration::from_secs_f64(seconds).as_secs() / 86_400, "day");
+                format!("At the rate of the last weeks, the disk of the {of} will be full in {days}.")
             };
             let advice = "Free some space, keep fewer sets (NEXUS_KEEP_DAYS), or get a larger disk in time";
             let limits = ctx.args.thresholds.until_full;

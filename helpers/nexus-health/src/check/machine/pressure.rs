@@ -36,7 +36,7 @@ pub(super) fn check(ctx: &Context, report: &mut Report) {
             share,
         ));
         let sentence = format!("Work waited for {what} {} of the time.", in_percent(share));
-        let advice = "See what uses it: systemd-cgtop";
+        let advice = "See which units use the most: systemd-cgtop";
         report.found(Finding::measured(id, share, ctx.args.thresholds.pressure, sentence, advice).patient(2));
     }
 }

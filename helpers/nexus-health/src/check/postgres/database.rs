@@ -1,7 +1,7 @@
 //! Checks what changes slowly and costs more: size, dead rows, indexes, collations, pgvector, texts without a vector.
 
-use nexus_postgres::pgvector::is_safe;
 use nexus_cli::text::listed;
+use nexus_postgres::pgvector::is_safe;
 
 use super::session::{Session, SessionError};
 use super::{bytes_in_words, embedding, emptied, in_words, others, unbuilt};
@@ -79,8 +79,8 @@ fn indexes(invalid: &[String]) -> Finding {
         [] => Finding::ok("postgres-indexes", "All indexes are valid."),
         names => Finding::warning(
             "postgres-indexes",
-            format!("Invalid indexes, which no query uses: {}.", listed(names)),
-            format!("Rebuild them: REINDEX INDEX CONCURRENTLY {}", names[0]),
+            format!("These indexes are invalid, so no query uses them: {}.", listed(names)),
+            format!("Rebuild each index: REINDEX INDEX CONCURRENTLY {}", names[0]),
         ),
     }
 }
@@ -90,8 +90,11 @@ fn collations(changed: &[String]) -> Finding {
         [] => Finding::ok("postgres-collation", "Texts are sorted as they were when the indexes were built."),
         names => Finding::warning(
             "postgres-collation",
-            format!("The sort order of texts has changed under {}.", listed(names)),
-            "Indexes on texts may be wrong: REINDEX DATABASE, then ALTER DATABASE … REFRESH COLLATION VERSION",
+            format!(
+                "The system's sort order of texts has changed since these were created: {}.",
+                listed(names)
+            ),
+            "Indexes on texts may be wrong. Rebuild them: REINDEX DATABASE, then ALTER DATABASE … REFRESH COLLATION VERSION",
         ),
     }
 }
@@ -101,15 +104,16 @@ fn pgvector(version: Option<&str>) -> Finding {
         None => Finding::warning(
             "pgvector",
             "The database has no pgvector.",
-            "Run systemctl reload nexus-stack, which creates what is missing",
+            "Create the extension: systemctl reload nexus-stack",
         ),
-        Some(version) if is_safe(version) => {
-            Finding::ok("pgvector", format!("pgvector is {version}, which has no known damage."))
-        }
+        Some(version) if is_safe(version) => Finding::ok(
+            "pgvector",
+            format!("pgvector is {version}, which has no known fault that damages indexes."),
+        ),
         Some(version) => Finding::critical(
             "pgvector",
             format!("pgvector is {version}; before 0.8.4, VACUUM can damage an HNSW index during writes."),
-            "Use a newer image (NEXUS_POSTGRES_IMAGE), then ALTER EXTENSION vector UPDATE and REINDEX the vector indexes",
+            "Use a newer image (NEXUS_POSTGRES_IMAGE), then run ALTER EXTENSION vector UPDATE, and REINDEX for each vector index",
         ),
     }
 }
@@ -151,8 +155,7 @@ fn dead_rows(session: &Session, ctx: &Context, report: &mut Report) -> Result<()
         "Share of dead rows in the table with the largest share.",
         share,
     ));
-    let advice =
-        "Find old transactions, which keep VACUUM from removing them; then: VACUUM (VERBOSE) the table";
+    let advice = "Find old transactions, which keep VACUUM from removing dead rows; then run VACUUM (VERBOSE) on the table";
     let limits = ctx.args.thresholds.pg_dead_rows;
     report.found(Finding::measured("postgres-dead-rows", share, limits, sentence, advice));
     Ok(())
@@ -164,7 +167,7 @@ mod tests {
     use crate::level::FindingLevel;
 
     #[test]
-    fn a_pgvector_with_known_damage_is_critical() {
+    fn a_pgvector_that_damages_indexes_is_critical() {
         assert_eq!(pgvector(Some("0.8.3")).level, FindingLevel::Critical);
         assert_eq!(pgvector(Some("0.8.4")).level, FindingLevel::Ok);
         assert_eq!(pgvector(Some("0.10.0")).level, FindingLevel::Ok);

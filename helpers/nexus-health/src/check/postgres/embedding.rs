@@ -2,8 +2,8 @@
 
 use nexus_postgres::trusted;
 
-use super::in_words;
 use super::session::{Session, SessionError};
+use super::{count_of, in_words};
 use crate::context::Context;
 use crate::finding::{Finding, Metric};
 use crate::report::Report;
@@ -45,11 +45,13 @@ fn judge(queue: Queue, ctx: &Context, report: &mut Report) {
     report.metric(Metric::one("embedding_queue_oldest_seconds", help, oldest));
     let sentence = if waiting < 1.0 {
         "No text waits for its vector.".to_owned()
+    } else if waiting < 2.0 {
+        format!("A text has been waiting for its vector for {}.", in_words(oldest))
     } else {
         format!("{waiting} texts wait for their vectors, the oldest for {}.", in_words(oldest))
     };
-    let advice = "Until then they are found by their words only. See: systemctl status nexus-embed.socket nexus-embed; \
-                  without a model: NEXUS_HEALTH_EMBEDDING=off";
+    let advice = "Until a text has its vector, searches find it by its words only. See: systemctl status nexus-embed.socket \
+                  nexus-embed; if you use no model, set NEXUS_HEALTH_EMBEDDING=off";
     report.found(Finding::measured(
         "embedding-queue",
         oldest,
@@ -62,7 +64,10 @@ fn judge(queue: Queue, ctx: &Context, report: &mut Report) {
     } else {
         Finding::warning(
             "embedding-failed",
-            format!("nexus-embed could not make the vectors of {failed} texts, and does not try them again."),
+            format!(
+                "nexus-embed could not make a vector for {}, and does not try again.",
+                count_of(failed, "text")
+            ),
             "See why: SELECT episode_id, last_error FROM nexus_memory.embedding_queue WHERE state = 'failed'; try again: \
              UPDATE nexus_memory.embedding_queue SET state = 'waiting', attempts = 0, next_try_at = now() WHERE state = 'failed'",
         )

@@ -5,7 +5,7 @@ use nexus_backup_set::name::SetName;
 use nexus_backup_set::rotation::{Known, missing_rows_advice};
 use nexus_backup_set::size::Size;
 use nexus_cli::failure::Result as Outcome;
-use nexus_cli::text::grouped;
+use nexus_cli::text::{counted, grouped};
 use nexus_ledger::rows_gone;
 use nexus_postgres::trusted;
 
@@ -22,7 +22,7 @@ const ESTIMATE: &str = "SELECT reltuples::float8 FROM pg_catalog.pg_class \
 WHERE oid = pg_catalog.to_regclass('nexus_memory.zep_episodic_memory')";
 
 pub(super) fn check(session: &Session, ctx: &Context, report: &mut Report) -> Result<(), SessionError> {
-    // The check of the backups reports what cannot be read of them.
+    // The check of the backups reports unreadable backups.
     let Ok(Some((set, before, gone))) = reference(ctx) else { return Ok(()) };
     // More rows than this need not be counted.
     let episodes = episodes(session, before.episodes / 2 + 1)?;
@@ -66,8 +66,8 @@ fn finding(set: SetName, before: Size, now: Size) -> Finding {
         return Finding::ok(id, "The memory is not far smaller than its backups.");
     }
     let sentence = format!(
-        "The memory holds {} episodes, and set {set} holds {}.",
-        grouped(now.episodes),
+        "The memory holds {}, and set {set} holds {}.",
+        counted(now.episodes, "episode"),
         grouped(before.episodes)
     );
     // A purge records rows as gone when their pages are cleaned, some minutes after it deleted them.

@@ -84,7 +84,7 @@ fn answers(opened: Duration, round_trip: Duration, ctx: &Context, report: &mut R
         opened.as_secs_f64(),
     ));
     let sentence = format!("PostgreSQL answers in {:.1} ms.", seconds * 1000.0);
-    let advice = "See what it is busy with: SELECT * FROM pg_stat_activity";
+    let advice = "See what PostgreSQL is busy with: SELECT * FROM pg_stat_activity";
     let limits = ctx.args.thresholds.pg_round_trip;
     report.found(Finding::measured("postgres", seconds, limits, sentence, advice).patient(2));
 }
@@ -93,8 +93,8 @@ fn connections(there: f64, most: f64, ctx: &Context, report: &mut Report) {
     let share = there / most.max(1.0);
     report.metric(Metric::one("postgres_connections_ratio", "Connections in use of those available.", share));
     let sentence = format!("PostgreSQL has {there} of {most} connections in use.");
-    let advice = "See who holds them: SELECT usename, application_name, count(*) FROM pg_stat_activity GROUP BY 1, 2; \
-                  more: max_connections in /etc/nexus/postgres/local.conf";
+    let advice = "See who holds connections: SELECT usename, application_name, count(*) FROM pg_stat_activity GROUP BY 1, 2; \
+                  to allow more, raise max_connections in /etc/nexus/postgres/local.conf";
     let limits = ctx.args.thresholds.pg_connections;
     report.found(Finding::measured("postgres-connections", share, limits, sentence, advice));
 }
@@ -110,15 +110,15 @@ fn waiting(transaction: f64, blocked: f64, ctx: &Context, report: &mut Report) {
         t if t < 1.0 => "No program has a long transaction open.".to_owned(),
         t => format!("The oldest transaction of a program has been open for {}.", in_words(t)),
     };
-    let advice = "It keeps VACUUM from removing dead rows. Find it: SELECT pid, application_name, state, query FROM \
-                  pg_stat_activity ORDER BY xact_start; end it: SELECT pg_terminate_backend(PID)";
+    let advice = "A long transaction keeps VACUUM from removing dead rows. Find it: SELECT pid, application_name, state, query \
+                  FROM pg_stat_activity ORDER BY xact_start; end it: SELECT pg_terminate_backend(PID)";
     let limits = ctx.args.thresholds.pg_transaction;
     report.found(Finding::measured("postgres-transaction", transaction, limits, sentence, advice));
     let sentence = match blocked {
         l if l < 1.0 => "No session waits for a lock.".to_owned(),
         l => format!("A session has been waiting for a lock for {}.", in_words(l)),
     };
-    let advice = "See which session blocks it: SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity WHERE \
+    let advice = "See which session blocks which: SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity WHERE \
                   wait_event_type = 'Lock'";
     let limits = ctx.args.thresholds.pg_lock;
     report.found(Finding::measured("postgres-lock", blocked, limits, sentence, advice));
@@ -128,9 +128,10 @@ fn log_and_numbers(wal: f64, idle_slots: f64, age: f64, ctx: &Context, report: &
     report.metric(Metric::one("postgres_wal_bytes", "Size of the write-ahead log.", wal));
     let mut sentence = format!("PostgreSQL's write-ahead log takes {}.", bytes_in_words(wal));
     if idle_slots > 0.0 {
-        sentence.push_str(&format!(" {idle_slots} inactive replication slots keep it from being removed."));
+        let slots = count_of(idle_slots, "inactive replication slot");
+        sentence.push_str(&format!(" Because of {slots}, PostgreSQL cannot remove it."));
     }
-    let advice = "See what keeps it: SELECT * FROM pg_replication_slots; SELECT * FROM pg_stat_archiver";
+    let advice = "See what keeps the write-ahead log: SELECT * FROM pg_replication_slots; SELECT * FROM pg_stat_archiver";
     report.found(Finding::measured("postgres-wal", wal, ctx.args.thresholds.pg_wal, sentence, advice));
     let share = age / TRANSACTION_IDS;
     report.metric(Metric::one(
@@ -145,10 +146,21 @@ fn log_and_numbers(wal: f64, idle_slots: f64, age: f64, ctx: &Context, report: &
     report.found(Finding::measured("postgres-wraparound", share, limits, sentence, advice));
 }
 
-/// Formats a duration in its two largest units: `2h 3m`.
+/// Formats a duration in its two largest units: `2 h 3 min`.
 pub(crate) fn in_words(seconds: f64) -> String {
     let whole = humantime::format_duration(Duration::from_secs_f64(seconds.max(0.0).round())).to_string();
-    whole.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    let with_blank = |part: &str| {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        let (number, unit) = part.split_at(digits);
+        format!("{number} {}", if unit == "m" { "min" } else { unit })
+    };
+    whole.split(' ').take(2).map(with_blank).collect::<Vec<_>>().join(" ")
+}
+
+/// Formats a count that a query has returned: `2 rows`.
+fn count_of(number: f64, one: &str) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    nexus_cli::text::counted(number as u64, one)
 }
 
 /// Formats a size: `2.00 GiB`.
@@ -163,8 +175,9 @@ mod tests {
 
     #[test]
     fn durations_have_two_units() {
-        assert_eq!(in_words(7385.4), "2h 3m");
-        assert_eq!(in_words(61.0), "1m 1s");
-        assert_eq!(in_words(0.2), "0s");
+        assert_eq!(in_words(7385.4), "2 h 3 min");
+        assert_eq!(in_words(61.0), "1 min 1 s");
+        assert_eq!(in_words(86_400.0), "1 day");
+        assert_eq!(in_words(0.2), "0 s");
     }
 }

@@ -39,10 +39,10 @@ fn judge(mut databases: Vec<String>, tables: &[String], left_out: &[String]) -> 
     let in_postgres = !tables.is_empty() && !left_out.iter().any(|name| name == "postgres");
     let mut what = Vec::new();
     if !databases.is_empty() {
-        what.push(format!("the databases {}", listed(&databases)));
+        what.push(named("database", &databases));
     }
     if in_postgres {
-        what.push(format!("the tables {} of the database postgres", listed(tables)));
+        what.push(format!("{} of the database postgres", named("table", tables)));
     }
     let Some(first) = databases.first().map(String::as_str).or(in_postgres.then_some("postgres")) else {
         return Finding::ok("databases", "Everything in the server that needs a backup is in the sets.");
@@ -51,8 +51,8 @@ fn judge(mut databases: Vec<String>, tables: &[String], left_out: &[String]) -> 
         "databases",
         format!("No backup set has {}.", what.join(", and ")),
         format!(
-            "Back it up: docker exec nexus-postgres pg_dump -Fc -d '{first}' >FILE; if it is backed up in another way: \
-             NEXUS_HEALTH_LEFT_OUT={}",
+            "Back up each database: docker exec nexus-postgres pg_dump -Fc -d '{first}' >FILE; if you back up these databases in \
+             another way, set NEXUS_HEALTH_LEFT_OUT={}",
             databases
                 .iter()
                 .map(String::as_str)
@@ -61,6 +61,11 @@ fn judge(mut databases: Vec<String>, tables: &[String], left_out: &[String]) -> 
                 .join(",")
         ),
     )
+}
+
+/// Returns `the table a` or `the tables a, b`.
+fn named(one: &str, names: &[String]) -> String {
+    format!("the {one}{} {}", if names.len() == 1 { "" } else { "s" }, listed(names))
 }
 
 #[cfg(test)]
@@ -77,7 +82,7 @@ mod tests {
         let finding = judge(&["blog", "notes"], &["public.t"], &["blog"]);
         assert_eq!(
             finding.sentence,
-            "No backup set has the databases notes, and the tables public.t of the database postgres."
+            "No backup set has the database notes, and the table public.t of the database postgres."
         );
         assert!(finding.advice.contains("-d 'notes'") && finding.advice.ends_with("=notes,postgres"));
         assert_eq!(judge(&["notes"], &["public.t"], &["notes", "postgres"]).level, FindingLevel::Ok);

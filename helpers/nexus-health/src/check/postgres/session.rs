@@ -129,11 +129,11 @@ impl SessionError {
     }
 
     fn of(liveness: Liveness, failure: &Failure) -> Self {
-        let sentence = format!("PostgreSQL does not serve: {failure}");
+        let sentence = format!("PostgreSQL cannot be queried: {failure}");
         Self { liveness, sentence, advice: "See: docker logs nexus-postgres; systemctl status nexus-stack" }
     }
 
-    /// Returns the finding. A server that starts or stops has a minute.
+    /// Returns the finding. A server that is starting or stopping gets a minute before the finding counts.
     pub(super) fn finding(&self) -> Finding {
         let patience = if self.liveness == Liveness::Busy { 3 } else { 1 };
         Finding::critical("postgres", self.sentence.clone(), self.advice).patient(patience)

@@ -2,6 +2,7 @@
 
 use nexus_restoring::unbuilt;
 
+use super::count_of;
 use super::session::{Session, SessionError};
 use crate::finding::Finding;
 use crate::report::Report;
@@ -30,7 +31,8 @@ fn finding(left: f64, is_building: bool, percent: Option<f64>) -> Finding {
         return Finding::ok(
             id,
             format!(
-                "A restore is building vector indexes ({left} left{far}): until then, searches by meaning are exact and slower."
+                "A restore is building vector indexes ({left} left{far}): until they are built, searches by meaning are exact but \
+                 slower."
             ),
         );
     }
@@ -40,9 +42,10 @@ fn finding(left: f64, is_building: bool, percent: Option<f64>) -> Finding {
         Finding::warning(
             id,
             format!(
-                "A restore ended before it had built {left} vector indexes: searches by meaning are exact and slow."
+                "A restore ended before it had built {}: searches by meaning are exact but slow.",
+                count_of(left, "vector index")
             ),
-            "Build them while programs continue to work: nexus-restore finish",
+            "Build the indexes while programs continue to work: nexus-restore finish",
         )
     }
 }

@@ -126,7 +126,7 @@ impl ConnectionError {
         }
     }
 
-    /// Returns the finding. A server that loads its file or runs a long script has a minute.
+    /// Returns the finding. A server that is loading its file or running a long script gets a minute before the finding counts.
     pub(super) fn finding(&self) -> Finding {
         let patience = if self.liveness == Liveness::Busy { 3 } else { 1 };
         let advice = "See: docker logs nexus-redis; systemctl status nexus-stack";

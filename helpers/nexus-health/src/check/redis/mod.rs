@@ -5,6 +5,8 @@ mod info;
 
 use std::time::{Duration, Instant};
 
+use nexus_cli::text::counted;
+
 use crate::context::{Check, Context};
 use crate::finding::{Finding, Metric};
 use crate::report::{Fact, Liveness, Report};
@@ -73,13 +75,13 @@ impl Redis {
             Some(_) if forks.is_some() && forks == self.forks.or(Some(0)) => Finding::critical(
                 id,
                 format!("{sentence} It cannot start a copy of itself (fork)."),
-                "Memory is short, or the kernel does not overcommit it: free -h; sysctl vm.overcommit_memory, which \
-                 should be 1 for Redis",
+                "Memory is short, or the kernel does not overcommit it. Check both: free -h; sysctl vm.overcommit_memory (Redis \
+                 needs 1)",
             ),
             Some(_) => Finding::critical(
                 id,
                 sentence,
-                "The cause is in its log: docker logs nexus-redis; most often the disk is full or memory is short",
+                "See the cause in Redis's log: docker logs nexus-redis; most often the disk is full or memory is short",
             ),
             None => Finding::unknown(id, "Redis does not report the result of its last snapshot.", ""),
         }
@@ -102,12 +104,13 @@ impl Redis {
         let count = evicted - before;
         #[expect(clippy::cast_precision_loss, reason = "a count for people")]
         let value = count as f64;
-        report.metric(Metric::one("redis_evicted_keys", "Keys evicted within the last hour.", value));
+        report.metric(Metric::one("redis_evicted_keys", "Keys evicted in the last hour.", value));
         let sentence = match count {
-            0 => "Redis has evicted no key.".to_owned(),
-            count => {
-                format!("Redis has evicted {count} keys within an hour, because its memory was full.")
-            }
+            0 => "Redis has evicted no key in the last hour.".to_owned(),
+            count => format!(
+                "Redis has evicted {} in the last hour, because its memory was full.",
+                counted(count, "key")
+            ),
         };
         let advice = "Raise NEXUS_REDIS_MAXMEMORY and NEXUS_REDIS_MEMORY in /etc/nexus/nexus.env";
         let limits = ctx.args.thresholds.redis_evictions;
@@ -129,12 +132,12 @@ fn append_only(info: &Info) -> Finding {
         (Some("ok"), _) => Finding::warning(
             id,
             "Redis could not rewrite its append-only file, so the file grows.",
-            "The cause is in its log: docker logs nexus-redis",
+            "See the cause in Redis's log: docker logs nexus-redis",
         ),
         (Some(_), _) => Finding::critical(
             id,
             "Redis cannot write its append-only file, and refuses writes.",
-            "The cause is in its log: docker logs nexus-redis. NEXUS does not repair this, because the file may be damaged \
+            "See the cause in Redis's log: docker logs nexus-redis. NEXUS does not repair this, because the file may be damaged \
              (redis-check-aof)",
         ),
         (None, _) => {

@@ -79,7 +79,7 @@ fn failed(snapshot: &UnitSnapshot) -> Finding {
         [] => Finding::ok("units-failed", "No unit of NEXUS has failed."),
         [first, ..] => Finding::critical(
             "units-failed",
-            format!("Failed: {}.", listed(&failed)),
+            format!("These units have failed: {}.", listed(&failed)),
             format!(
                 "See why: journalctl -u {first}; when the cause is fixed: systemctl reset-failed {first}"
             ),
@@ -93,8 +93,8 @@ fn disabled(snapshot: &UnitSnapshot) -> Finding {
         [] => Finding::ok("units-disabled", "All required units are enabled."),
         names => Finding::warning(
             "units-disabled",
-            format!("Disabled, so not started at boot: {}.", listed(names)),
-            format!("Enable it: systemctl enable --now {}", names.join(" ")),
+            format!("These units are disabled, so they do not start at boot: {}.", listed(names)),
+            format!("Enable the units: systemctl enable --now {}", names.join(" ")),
         ),
     }
 }
@@ -105,8 +105,8 @@ fn masked(snapshot: &UnitSnapshot) -> Finding {
         [] => Finding::ok("units-masked", "No unit of NEXUS is masked."),
         names => Finding::warning(
             "units-masked",
-            format!("Masked, so unable to start: {}.", listed(names)),
-            format!("Unmask it: systemctl unmask {}", names.join(" ")),
+            format!("These units are masked, so they cannot start: {}.", listed(names)),
+            format!("Unmask the units: systemctl unmask {}", names.join(" ")),
         ),
     }
 }
@@ -132,13 +132,13 @@ fn stack(is_wanted: bool, state: StackState, starting: Option<(u32, Duration)>) 
             Some(_) | None => Finding::ok("stack", "The stack is starting or stopping."),
         },
         (true, StackState::Down) => {
-            Finding::critical("stack", "The stack is down.", "Start it: systemctl start nexus-stack")
+            Finding::critical("stack", "The stack is down.", "Start the stack: systemctl start nexus-stack")
                 .patient(2)
         }
         (false, StackState::Down) => Finding::warning(
             "stack",
             "The stack is down, and so is nexus.target.",
-            "Start it: systemctl start nexus.target",
+            "Start NEXUS: systemctl start nexus.target",
         ),
     }
 }

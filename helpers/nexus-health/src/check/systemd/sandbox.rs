@@ -75,8 +75,8 @@ async fn read(bus: &Connection) -> zbus::Result<Vec<Job>> {
     Ok(jobs)
 }
 
-const ADVICE: &str = "See which file takes it away: systemctl cat nexus-backup; in a container of Proxmox or LXC: allow nesting, \
-                      and remove its drop-in for all services";
+const ADVICE: &str = "See which file removes the protection or the credentials: systemctl cat nexus-backup; in a Proxmox or LXC \
+                      container, allow nesting and remove the drop-in that applies to all services";
 
 fn network(jobs: &[Job]) -> Finding {
     let open: Vec<&str> = jobs.iter().filter(|job| !job.has_private_network).map(|job| job.name).collect();

@@ -30,13 +30,17 @@ pub(super) fn check(snapshot: &UnitSnapshot, is_wanted: bool, listening: &Listen
                 holder.user_name()
             ),
             format!(
-                "See which: ss -tlnp 'sport = :{}'; when it has exited, nexus-health starts the socket again",
+                "See which program: ss -tlnp 'sport = :{}'; when it has exited, nexus-health starts the socket again",
                 holder.address.port()
             ),
         ),
         None => (
             format!("Nothing listens on {names}: requests there get no reply."),
-            format!("Start it: systemctl start {}; see: journalctl -u {}", silent.join(" "), silent[0]),
+            format!(
+                "Start the sockets: systemctl start {}; see why one stopped: journalctl -u {}",
+                silent.join(" "),
+                silent[0]
+            ),
         ),
     };
     // An upgrade stops and starts them.

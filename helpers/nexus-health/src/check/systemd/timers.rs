@@ -19,12 +19,12 @@ pub(super) fn without_next_run(snapshot: &UnitSnapshot, is_wanted: bool) -> Find
     let unscheduled = snapshot.next.iter().filter(|(_, next)| next.is_none()).map(|(name, _)| name.as_str());
     let names: Vec<&str> = stopped.copied().chain(unscheduled).collect();
     match names.as_slice() {
-        [] => Finding::ok("timers", "Every timer has its next run."),
+        [] => Finding::ok("timers", "Every timer has a next run."),
         names => Finding::warning(
             "timers",
-            format!("No next run is scheduled: {}.", listed(names)),
+            format!("These timers have no next run: {}.", listed(names)),
             format!(
-                "Start it: systemctl start {}; what is scheduled: systemctl list-timers 'nexus-*'",
+                "Start the timers: systemctl start {}; see what is scheduled: systemctl list-timers 'nexus-*'",
                 names.join(" ")
             ),
         )
@@ -53,7 +53,7 @@ pub(super) fn late(snapshot: &UnitSnapshot) -> Finding {
         "timers-late",
         format!("A timer's next run is later than its calendar allows: {}.", listed(each)),
         format!(
-            "Start it again: systemctl restart {}; if that does not help: systemctl cat {}",
+            "Restart the timers: systemctl restart {}; if that does not help, see their calendar: systemctl cat {}",
             names.join(" "),
             names[0]
         ),
@@ -75,8 +75,8 @@ pub(super) fn stopped(snapshot: &UnitSnapshot, is_wanted: bool) -> Finding {
     }
     Finding::warning(
         id,
-        format!("Stopped, though nexus.target is up: {}.", listed(&stopped)),
-        "Start all: systemctl start nexus.target; to keep one down: systemctl disable UNIT",
+        format!("These units are stopped, though nexus.target is up: {}.", listed(&stopped)),
+        "Start all units of NEXUS: systemctl start nexus.target; to keep a unit down: systemctl disable UNIT",
     )
     // An upgrade stops and starts them.
     .patient(6)
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(finding("nexus-restore-test.timer", 35 * 24).level, FindingLevel::Ok);
         assert_eq!(finding("nexus-restore-test.timer", 41 * 24).level, FindingLevel::Warning);
         let finding = finding("nexus-backup.timer", 8 * 366 * 24);
-        assert!(finding.sentence.contains("nexus-backup.timer in 8years"), "{}", finding.sentence);
+        assert!(finding.sentence.contains("nexus-backup.timer in 8 years"), "{}", finding.sentence);
         assert!(finding.advice.contains("systemctl restart nexus-backup.timer"));
     }
 
