@@ -6,9 +6,9 @@ complete -c nexus-backup -l backup-dir -d 'Directory that holds the backup sets'
 complete -c nexus-backup -l recipients -d 'File with the age recipients that can read the sets, one per line' -r -F
 complete -c nexus-backup -l zstd-level -d 'Compression level, 1 (fast) to 9 (small); higher levels need more memory than a small machine has' -r
 complete -c nexus-backup -l jobs -d 'Tables to copy at once, 1 to 16' -r
-complete -c nexus-backup -l redis -d 'Whether to back up Redis; auto: if any key has no time to live' -r -f -a "auto\t'If any key has no time to live. If Redis cannot be read, the set lacks it and says so'
-yes\t'Always. If Redis cannot be read, the backup fails'
-no\t'Never'"
+complete -c nexus-backup -l redis -d 'Whether to back up Redis; auto: if any key has no time to live' -r -f -a "auto\t'Back up Redis if any key has no time to live. If Redis cannot be read, the set lacks it and says so'
+yes\t'Always back up Redis. If it cannot be read, the backup fails'
+no\t'Never back up Redis'"
 complete -c nexus-backup -l redis-socket -d 'Socket of Redis' -r -F
 complete -c nexus-backup -l keep-days -d 'Days to keep sets, 7 to 3650' -r
 complete -c nexus-backup -l keep-min -d 'Newest sets to keep at any age, at least 1' -r

@@ -1,7 +1,7 @@
 complete -c nexus-health -l note-ports -d 'Write the addresses that programs listen on into FILE, and nothing else; nexus-health-ports.service uses it' -r -F
 complete -c nexus-health -l interval -d 'Time between two rounds of checks, 1s to 1h' -r
-complete -c nexus-health -l heal -d 'Make the repairs that cannot lose data: on or off' -r -f -a "on\t'Yes'
-off\t'No'"
+complete -c nexus-health -l heal -d 'Make the repairs that cannot lose data: on or off' -r -f -a "on\t''
+off\t''"
 complete -c nexus-health -l heal-per-hour -d 'The most repairs of the same thing within an hour, 1 to 60' -r
 complete -c nexus-health -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r
 complete -c nexus-health -l pg-port -d 'Port, 1 to 65535; the name of the socket file contains it too' -r
@@ -36,18 +36,18 @@ complete -c nexus-health -l disk -d 'Bytes in use of a file system: database, ba
 complete -c nexus-health -l inodes -d 'Files in use of a file system that has a limit' -r
 complete -c nexus-health -l until-full -d 'Time until a file system is full, at the growth of the last weeks' -r
 complete -c nexus-health -l pg-round-trip -d 'Time that PostgreSQL takes to answer the smallest query' -r
-complete -c nexus-health -l pg-connections -d 'Share of the connections in use, of those that programs may use' -r
+complete -c nexus-health -l pg-connections -d 'Connections in use, as a share of those that programs may use' -r
 complete -c nexus-health -l pg-transaction -d 'Age of the oldest transaction of a program' -r
 complete -c nexus-health -l pg-lock -d 'Time for which a session has been waiting for a lock' -r
 complete -c nexus-health -l pg-wal -d 'Size of the write-ahead log' -r
 complete -c nexus-health -l pg-dead-rows -d 'Share of dead rows in a table that has more than ten thousand of them' -r
 complete -c nexus-health -l pg-wraparound -d 'Share of the transaction IDs used since the oldest row was frozen' -r
 complete -c nexus-health -l redis-memory -d 'Share of NEXUS_REDIS_MAXMEMORY that Redis uses' -r
-complete -c nexus-health -l redis-evictions -d 'Keys that Redis has evicted within an hour because its memory was full' -r
+complete -c nexus-health -l redis-evictions -d 'Keys that Redis has evicted in the last hour because its memory was full' -r
 complete -c nexus-health -l backup-age -d 'Age of the newest complete backup set' -r
 complete -c nexus-health -l proof-age -d 'Age of the newest backup set that a restore has proven' -r
 complete -c nexus-health -l embedding -d 'Time for which a text has been waiting for its vector' -r
-complete -c nexus-health -l restarts -d 'Times that Docker has restarted a container within an hour' -r
+complete -c nexus-health -l restarts -d 'Times that Docker has restarted a container in the last hour' -r
 complete -c nexus-health -l run-dir -d 'Directory of health.json and problems.json' -r -F
 complete -c nexus-health -l state-dir -d 'Directory of the disks\' history and of requests to systemd' -r -F
 complete -c nexus-health -l metrics -d 'The file for Prometheus' -r -F

@@ -11,20 +11,20 @@ complete -c nexus-purge -l referring -d 'What to do with rows of other tables th
 set-null\t'Keep those rows without the reference; like stop if the column is NOT NULL'
 cascade\t'Delete those rows too'"
 complete -c nexus-purge -l purge-hourly -d 'The most episodes that programs may ask NEXUS to forget in an hour, 0 to 1000000; people have no limit' -r
-complete -c nexus-purge -l scrub -d 'Overwrite the free space that the rows leave in the table\'s pages, and rebuild its indexes, while other programs work' -r -f -a "yes\t'Yes'
-no\t'No'"
-complete -c nexus-purge -l rewrite -d 'Rewrite the table afterwards instead; locks it meanwhile' -r -f -a "yes\t'Yes'
-no\t'No'"
+complete -c nexus-purge -l scrub -d 'Overwrite the free space that the rows leave in the table\'s pages, and rebuild its indexes, while other programs work' -r -f -a "yes\t''
+no\t''"
+complete -c nexus-purge -l rewrite -d 'Rewrite the table afterwards instead; locks it meanwhile' -r -f -a "yes\t''
+no\t''"
 complete -c nexus-purge -l batch -d 'The most rows to delete in one transaction, 10 to 100000' -r
-complete -c nexus-purge -l old-pgvector -d 'Purge with a pgvector before 0.8.4, whose VACUUM can damage an HNSW index during writes' -r -f -a "yes\t'Yes'
-no\t'No'"
+complete -c nexus-purge -l old-pgvector -d 'Purge with a pgvector before 0.8.4, whose VACUUM can damage an HNSW index during writes' -r -f -a "yes\t''
+no\t''"
 complete -c nexus-purge -l table -d 'The table of the episodes: schema.table' -r
 complete -c nexus-purge -l key-column -d 'Its column that identifies a row' -r
 complete -c nexus-purge -l time-column -d 'Its column with the time, from which the age counts' -r
 complete -c nexus-purge -l type-column -d 'Its type: column, or column->>member of a JSON column' -r
 complete -c nexus-purge -l tags-column -d 'Its column with the tags' -r
 complete -c nexus-purge -l agent-column -d 'Its column with the agent' -r
-complete -c nexus-purge -l redis-copies -d 'Prefixes, before the episode\'s id, of the Redis keys that hold copies of episodes; none = no such keys' -r
+complete -c nexus-purge -l redis-copies -d 'Prefixes of the Redis keys that hold copies of episodes; the id of the episode follows the prefix. none = no such keys' -r
 complete -c nexus-purge -l redis-ttl -d 'Time to live for Redis keys that have none, by prefix: "session:=1d, scratch:=2h"' -r
 complete -c nexus-purge -l redis-socket -d 'Socket of Redis' -r -F
 complete -c nexus-purge -l pg-host -d 'Directory of PostgreSQL\'s socket, or a host name' -r

@@ -31,32 +31,32 @@ complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -f -a "open" -d 
 complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -f -a "close" -d 'Undo what open does'
 complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -f -a "note" -d 'Record for nexus-health the token\'s age and the certificate\'s validity'
 complete -c nexus-remote -n "__fish_nexus_remote_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l by -d 'How other machines reach the memory: caddy, tailscale, or off' -r -f -a "off\t'Not at all'
-caddy\t'Through Caddy, with TLS, on ports 80 and 443'
-tailscale\t'Through Tailscale, without an open port'"
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l by -d 'How other machines reach the memory: caddy, tailscale, or off' -r -f -a "off\t'No other machine has access'
+caddy\t'Other machines connect through Caddy, with TLS, on ports 80 and 443'
+tailscale\t'Other machines connect through Tailscale, without an open port'"
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l domain -d 'This machine\'s DNS name, on the Internet or a LAN, or its IPv4 address' -r
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l tls -d 'Where the certificate comes from: auto = a public authority; internal = this machine\'s own authority; files = /etc/nexus/tls/cert.pem and key.pem' -r -f -a "auto\t'From a public authority'
-internal\t'From Caddy\'s own authority'
-files\t'From the owner\'s files'"
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l tls -d 'Where the certificate comes from: auto = a public authority; internal = this machine\'s own authority; files = /etc/nexus/tls/cert.pem and key.pem' -r -f -a "auto\t'A public authority issues it'
+internal\t'Caddy\'s own authority issues it'
+files\t'The owner\'s files contain it'"
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -l allow -d 'Who may connect: addresses and networks (192.168.1.0/24, 2001:db8::/48), separated by spaces. Empty = private networks, if this machine has no public address' -r
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l by -d 'How other machines reach the memory: caddy, tailscale, or off' -r -f -a "off\t'Not at all'
-caddy\t'Through Caddy, with TLS, on ports 80 and 443'
-tailscale\t'Through Tailscale, without an open port'"
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l by -d 'How other machines reach the memory: caddy, tailscale, or off' -r -f -a "off\t'No other machine has access'
+caddy\t'Other machines connect through Caddy, with TLS, on ports 80 and 443'
+tailscale\t'Other machines connect through Tailscale, without an open port'"
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l domain -d 'This machine\'s DNS name, on the Internet or a LAN, or its IPv4 address' -r
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l tls -d 'Where the certificate comes from: auto = a public authority; internal = this machine\'s own authority; files = /etc/nexus/tls/cert.pem and key.pem' -r -f -a "auto\t'From a public authority'
-internal\t'From Caddy\'s own authority'
-files\t'From the owner\'s files'"
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l tls -d 'Where the certificate comes from: auto = a public authority; internal = this machine\'s own authority; files = /etc/nexus/tls/cert.pem and key.pem' -r -f -a "auto\t'A public authority issues it'
+internal\t'Caddy\'s own authority issues it'
+files\t'The owner\'s files contain it'"
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -l allow -d 'Who may connect: addresses and networks (192.168.1.0/24, 2001:db8::/48), separated by spaces. Empty = private networks, if this machine has no public address' -r
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand open" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand close" -s h -l help -d 'Print help'
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l by -d 'How other machines reach the memory: caddy, tailscale, or off' -r -f -a "off\t'Not at all'
-caddy\t'Through Caddy, with TLS, on ports 80 and 443'
-tailscale\t'Through Tailscale, without an open port'"
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l by -d 'How other machines reach the memory: caddy, tailscale, or off' -r -f -a "off\t'No other machine has access'
+caddy\t'Other machines connect through Caddy, with TLS, on ports 80 and 443'
+tailscale\t'Other machines connect through Tailscale, without an open port'"
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l domain -d 'This machine\'s DNS name, on the Internet or a LAN, or its IPv4 address' -r
-complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l tls -d 'Where the certificate comes from: auto = a public authority; internal = this machine\'s own authority; files = /etc/nexus/tls/cert.pem and key.pem' -r -f -a "auto\t'From a public authority'
-internal\t'From Caddy\'s own authority'
-files\t'From the owner\'s files'"
+complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l tls -d 'Where the certificate comes from: auto = a public authority; internal = this machine\'s own authority; files = /etc/nexus/tls/cert.pem and key.pem' -r -f -a "auto\t'A public authority issues it'
+internal\t'Caddy\'s own authority issues it'
+files\t'The owner\'s files contain it'"
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -l allow -d 'Who may connect: addresses and networks (192.168.1.0/24, 2001:db8::/48), separated by spaces. Empty = private networks, if this machine has no public address' -r
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand note" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus-remote -n "__fish_nexus_remote_using_subcommand help; and not __fish_seen_subcommand_from check open close note help" -f -a "check" -d 'Check the settings, the token and the certificate\'s files'
