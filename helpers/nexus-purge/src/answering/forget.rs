@@ -4,6 +4,8 @@
 //! The order: delete the row, so that an error comes before the ledger's line; sync that line to disk; delete the copies;
 //! commit.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::progress::Progress;
@@ -17,6 +19,10 @@ use crate::APPLICATION;
 use crate::args::Args;
 use crate::job::LiveTable;
 use crate::redis::Redis;
+
+/// How long a request waits for the ledger. Sixteen requests may take turns (MaxConnections= of the socket), and systemd ends one after
+/// 30 seconds.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often it tries to lock a row that another session holds, for one second each.
 const TRIES: u32 = 4;
@@ -61,7 +67,7 @@ pub(crate) fn forget(args: &Args, request: &Request, peer: &str) -> Result<Outco
     }
     let prefixes = args.redis_copies.prefixes();
     let mut redis = (!prefixes.is_empty()).then(|| Redis::connect(&args.redis_socket)).transpose()?;
-    let mut ledger = LedgerFile::open(&args.purge_ledger, Keys::read()?, APPLICATION)?;
+    let mut ledger = LedgerFile::open_within(&args.purge_ledger, Keys::read()?, APPLICATION, PATIENCE)?;
     // Other requests wait for the ledger, so none can exceed the limit.
     let recent = ledger.ledger().asked_within_the_hour(Timestamp::now());
     if args.hourly.is_reached(recent) {
