@@ -44,7 +44,7 @@ pub(crate) struct Container {
 /// Prints one JSON object per container, each on a line.
 ///
 /// # Errors
-/// Those of [`of_stack`].
+/// When docker fails, or repeatedly describes fewer containers than it lists.
 pub fn list(peer: &Arc<Peer>) -> Result<(), RunError> {
     for container in of_stack(peer)? {
         peer.print(&container.line);

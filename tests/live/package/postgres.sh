@@ -25,7 +25,7 @@ refused_upgrades() {
 	local before running_since
 	before=$(digest)
 	running_since=$(started_at)
-	fails "for an image of the same version" nexus-upgrade-postgres --yes "$old_image"
+	fails "For another image of the same version" nexus-upgrade-postgres --yes "$old_image"
 	fails "is not here and could not be fetched" nexus-upgrade-postgres --yes nobody/has:this
 	# A setting that prevents a restart is reported before the restart.
 	echo 'no_such_setting = 1' >>/etc/nexus/postgres/local.conf
