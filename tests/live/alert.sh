@@ -666,7 +666,8 @@ a_silent_bus_is_asked_once_and_for_ten_seconds() {
 	same "unanswered questions" "$(journalctl --unit=nexus-alert-retry --since="@$since" --output=cat --priority=err |
 		grep -c 'nexus-alert: querying systemd about .*: D-Bus did not reply within 10 seconds. Until the next run, no other unit is checked$')" 1
 	systemctl start nexus-alert-retry.timer
-	nexus-health --once | found 'systemd cannot be queried: D-Bus did not reply within 10 seconds'
+	# It exits with the level of its findings.
+	(nexus-health --once || true) | found 'systemd cannot be queried: D-Bus did not reply within 10 seconds'
 	bus_is_silent
 }
 units_are_checked_once_the_bus_replies() {

@@ -238,9 +238,9 @@ check the_journal_has_its_fields
 check the_list_says_when
 make_the_database
 check it_proves_itself
-check damaged_by "UPDATE m.episode SET content = 'x' WHERE id = 77" "m.episode: 2000 rows"
+check damaged_by "UPDATE m.episode SET content = 'x' WHERE id = 77" "m.episode: 2 000 rows"
 check damaged_by "DELETE FROM m.note WHERE id = 7" "m.note: 49 rows"
-check damaged_by "UPDATE m.episode SET embedding = (replace(embedding::text, ',1]', ',1.0000001]'))::public.vector WHERE id = 5" "m.episode: 2000 rows"
+check damaged_by "UPDATE m.episode SET embedding = (replace(embedding::text, ',1]', ',1.0000001]'))::public.vector WHERE id = 5" "m.episode: 2 000 rows"
 check damaged_by "SELECT nextval('m.s')" '"m"."s"'
 check damaged_by "SELECT lo_put(oid, 0, 'L') FROM pg_largeobject_metadata" "large object"
 check damaged_by "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'm.episode_content'::regclass" "index m.episode_content is invalid"
