@@ -18,11 +18,11 @@ STEPS = [
     (note := """curl -s 127.0.0.1:8003/memory/action --json '{"action_type": "note", "action_details": {"content": "The spare key is with Ana"}}'""", note, 8),
     (find := """curl -s 127.0.0.1:8003/memory/search --json '{"query": "spare key"}'""", find, 8),
     (backup := "sudo systemctl start nexus-backup", backup, 3),
-    (log := "journalctl -o cat -n 2 -u nexus-backup", log, 2),
+    (log := "journalctl -o cat -n 2 -t nexus-backup", log, 2),
     (sets := "sudo nexus-restore list", sets, 6),
     (proof := "sudo systemctl start nexus-restore-test", proof, 3),
-    (log := "journalctl -o cat -n 3 -u nexus-restore-test", log, 3),
-    (timers := "systemctl list-timers 'nexus-*'", f"{timers} | cut -c1-{COLUMNS}", 12),
+    (log := "journalctl -o cat -n 3 -t nexus-restore-test", log, 3),
+    (timers := "systemctl list-timers 'nexus-*'", f"{timers} | cut -c1-{COLUMNS}", 16),
     (status := "systemctl status nexus-health", f"{status} | head -n 8 | cut -c1-{COLUMNS}", 8),
 ]
 STYLE = "text{font:13px ui-monospace,Menlo,Consolas,monospace;fill:#d8dee9;white-space:pre}.c{fill:#a3be8c;font-weight:bold}"

@@ -8,6 +8,7 @@ part_docs() {
 	mapfile -t pages < <(printf '%s\n' README.md docs/*.md docs/es/CHEATSHEET.md docs/examples/README.md | grep -vx docs/DISASTER.md)
 	python3 -B tests/docs/languages.py . || status=$?
 	python3 -B tests/docs/benchmarks.py --check || status=$?
+	python3 -B tests/docs/record.py --check docs/first-hour.svg || status=$?
 	need "${for_docs[@]}"
 	installed docs
 	in_machine live/memory.sh texts
