@@ -25,7 +25,9 @@ STEPS = [
     (timers := "systemctl list-timers 'nexus-*'", f"{timers} | cut -c1-{COLUMNS}", 16),
     (status := "systemctl status nexus-health", f"{status} | head -n 8 | cut -c1-{COLUMNS}", 8),
 ]
-STYLE = "text{font:13px ui-monospace,Menlo,Consolas,monospace;fill:#d8dee9;white-space:pre}.c{fill:#a3be8c;font-weight:bold}"
+# Not every viewer keeps several spaces.
+NO_BREAK = "\N{NO-BREAK SPACE}"
+STYLE = "text{font:13px ui-monospace,Menlo,Consolas,monospace;fill:#d8dee9}.c{fill:#a3be8c;font-weight:bold}"
 
 
 def said(machine, command):
@@ -54,7 +56,7 @@ def record(machine):
 
 def svg(lines):
     rows = [
-        f'<text x="12" y="{24 + 18 * row}"{" class=" + chr(34) + "c" + chr(34) if is_command else ""}>{escape(line)}</text>'
+        f'<text x="12" y="{24 + 18 * row}"{" class=" + chr(34) + "c" + chr(34) if is_command else ""}>{escape(line).replace(" ", NO_BREAK)}</text>'
         for row, (is_command, line) in enumerate(lines)
     ]
     width, height = 24 + 8 * max(COLUMNS, *(len(line) for _, line in lines)), 24 + 18 * len(rows)
@@ -63,7 +65,7 @@ def svg(lines):
 
 
 def check(path):
-    recorded = [unescape(line) for line in re.findall(r'class="c">\$ (.*)</text>', path.read_text())]
+    recorded = [unescape(line).replace(NO_BREAK, " ") for line in re.findall(r'class="c">\$\s(.*)</text>', path.read_text())]
     is_current = recorded == [shown for shown, _, _ in STEPS]
     print(f"{'ok' if is_current else 'FAILED'} {path} has the commands of record.py")
     print(f"{int(is_current)} passed, {int(not is_current)} failed")
