@@ -117,6 +117,32 @@ moved_rows_run_no_trigger() {
 	done
 }
 
+# Nor the triggers of a table that refers to the partition alone: the server deletes there what referred to the row.
+moved_rows_delete_nothing_of_others() {
+	begin
+	mallory --command='CREATE TABLE m.p (id bigint, episode bigint REFERENCES episode ON DELETE SET NULL) PARTITION BY LIST (episode)' \
+		--command='CREATE TABLE m.nulls PARTITION OF m.p FOR VALUES IN (NULL)' --command='CREATE TABLE m.rest PARTITION OF m.p DEFAULT' \
+		--command='ALTER TABLE m.rest ADD UNIQUE (id)' --command='CREATE TABLE m.t (id bigint REFERENCES m.rest (id) ON DELETE CASCADE)' \
+		--command='INSERT INTO m.p VALUES (1, 1)' --command='INSERT INTO m.t VALUES (1)' \
+		--command='CREATE TRIGGER x BEFORE DELETE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_commit()'
+	refused_because_of 'trigger x of m.t'
+}
+
+# A changed row is checked again by its other keys, whose comparison calls the cast of her type; and a default that ON UPDATE sets.
+other_keys_of_a_changed_row_run_nothing() {
+	begin
+	mallory --command="CREATE TYPE m.e AS ENUM ('1')" --command="CREATE FUNCTION m.cast(m.e) RETURNS text LANGUAGE sql AS 'SELECT 1::text'" \
+		--command='CREATE CAST (m.e AS text) WITH FUNCTION m.cast(m.e) AS IMPLICIT' --command='CREATE TABLE m.pk (k text PRIMARY KEY)' \
+		--command="INSERT INTO m.pk VALUES ('1')" --command='CREATE TABLE m.t (one bigint REFERENCES episode ON DELETE SET NULL,
+			two bigint REFERENCES episode ON DELETE SET NULL, k m.e REFERENCES m.pk)' --command="INSERT INTO m.t VALUES (1, 1, '1')"
+	refused_because_of 'type of column k of m.t'
+	begin
+	mallory --command='CREATE TABLE m.u (episode bigint UNIQUE REFERENCES episode ON DELETE SET NULL)' \
+		--command='CREATE TABLE m.t (episode bigint DEFAULT m.steal() REFERENCES m.u (episode) ON UPDATE SET DEFAULT)' \
+		--command='INSERT INTO m.u VALUES (1)' --command='INSERT INTO m.t VALUES (1)'
+	refused_because_of 'default of column episode of m.t'
+}
+
 # Only a partition refers to the episodes, and her other table to the partitioned table.
 keys_to_a_partitioned_table_count() {
 	begin
@@ -424,6 +450,8 @@ check triggers_do_not_run
 check what_an_update_evaluates_does_not_run
 check deep_tables_count
 check moved_rows_run_no_trigger
+check moved_rows_delete_nothing_of_others
+check other_keys_of_a_changed_row_run_nothing
 check keys_to_a_partitioned_table_count
 check functions_in_objects_of_a_superuser_count
 check owners_of_schema_and_database_run_nothing

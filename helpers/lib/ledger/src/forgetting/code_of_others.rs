@@ -124,6 +124,18 @@ pub(super) fn types(table: &str, which: &str) -> String {
     ))
 }
 
+/// SQL for a text that names a column of `table` or of its partitions whose type belongs to a role
+/// that is not a superuser; NULL if there is none.
+pub(super) fn types_of_parts(table: &str) -> String {
+    named(&format!(
+        "SELECT 'type of column', a.attname, a.attrelid FROM pg_catalog.pg_attribute a \
+         JOIN pg_catalog.pg_type y ON y.oid = a.atttypid \
+         WHERE a.attrelid IN ({}) AND a.attnum > 0 AND NOT a.attisdropped AND NOT {}",
+        parts(table),
+        is_trusted("y.typowner")
+    ))
+}
+
 /// SQL for a text that names an expression with code of a role that is not a superuser, which the
 /// planner may evaluate for any statement on `table`, even if that is empty; NULL if there is none.
 /// It calls an immutable function of constants at once, as the session's user, and the function's
@@ -301,8 +313,12 @@ fn run_by(parts: &[u32], keys: &[ForeignKey], on: OnReference) -> Option<String>
             if let Some(code) = key.on_read.as_ref().or(code.as_ref()) {
                 return Some(code.clone());
             }
-            if reached.insert((number, event)) {
-                pending.push((&key.parts, event));
+            // An update can move a row to another partition: the server deletes it in the former one.
+            let moves = event == Event::Update && key.is_partitioned;
+            for event in [event].into_iter().chain(moves.then_some(Event::Delete)) {
+                if reached.insert((number, event)) {
+                    pending.push((&key.parts, event));
+                }
             }
         }
     }
@@ -345,6 +361,9 @@ mod tests {
         // Even without ON UPDATE, the server reads the table for rows that refer to a changed one.
         let read = ForeignKey { on_read: trigger(), ..link('a', 3, 2) };
         assert!(runs(&[link('n', 2, 1), read], Stop));
+        // A row that moves to another partition is deleted in its own, so keys to that one apply.
+        let moved = ForeignKey { is_partitioned: true, ..link('n', 2, 1) };
+        assert!(runs(&[moved, ForeignKey { on_delete: trigger(), ..link('c', 3, 2) }], Stop));
         // A cycle of keys ends.
         assert!(!runs(&[link('c', 2, 1), link('c', 2, 2)], Stop));
     }

@@ -16,6 +16,7 @@ use nexus_postgres::quote;
 use crate::forgetting::Table;
 use crate::forgetting::code_of_others::{
     self, Event, code, defaults, expressions, owned_by_another, parts, schemas_of_others, types,
+    types_of_parts,
 };
 
 /// What forgetting may do without asking.
@@ -245,7 +246,7 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
              NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = f.conrelid AND {these} AND a.attnotnull), \
              f.confdeltype = 'c' AND n.nspname = {} AND NOT EXISTS \
                (SELECT FROM pg_catalog.pg_constraint g WHERE g.contype = 'f' AND g.confrelid = f.conrelid), \
-             ARRAY({}), f.confupdtype IN ('c', 'n', 'd'), coalesce({}, {}), {}, coalesce({}, CASE WHEN f.confdeltype = 'd' THEN {} END), \
+             ARRAY({}), f.confupdtype IN ('c', 'n', 'd'), coalesce({}, {}), {}, coalesce({}, {}, CASE WHEN 'd' IN (f.confdeltype, f.confupdtype) THEN {} END), \
              c.relkind = 'p', {} IS NOT NULL, ARRAY({}) \
              FROM pg_catalog.pg_constraint f JOIN pg_catalog.pg_class c ON c.oid = f.conrelid \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -262,6 +263,8 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
             expressions("c.oid"),
             code("c.oid", Event::Delete),
             code("c.oid", Event::Update),
+            // A changed row is checked again by all its keys, and enters indexes again.
+            types_of_parts("c.oid"),
             defaults("c.oid", these),
             owned_by_another("c.oid"),
             schemas_of_others("c.oid"),
