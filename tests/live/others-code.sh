@@ -131,9 +131,9 @@ moved_rows_delete_nothing_of_others() {
 # A changed row is checked again by its other keys, whose comparison calls the cast of her type; and a default that ON UPDATE sets.
 other_keys_of_a_changed_row_run_nothing() {
 	begin
-	mallory --command="CREATE TYPE m.e AS ENUM ('1')" --command="CREATE FUNCTION m.cast(m.e) RETURNS text LANGUAGE sql AS 'SELECT 1::text'" \
-		--command='CREATE CAST (m.e AS text) WITH FUNCTION m.cast(m.e) AS IMPLICIT' --command='CREATE TABLE m.pk (k text PRIMARY KEY)' \
-		--command="INSERT INTO m.pk VALUES ('1')" --command='CREATE TABLE m.t (one bigint REFERENCES episode ON DELETE SET NULL,
+	mallory --command="CREATE TYPE m.e AS ENUM ('1')" --command="CREATE FUNCTION m.cast(m.e) RETURNS bigint LANGUAGE sql AS 'SELECT 1'" \
+		--command='CREATE CAST (m.e AS bigint) WITH FUNCTION m.cast(m.e) AS IMPLICIT' --command='CREATE TABLE m.pk (k bigint PRIMARY KEY)' \
+		--command='INSERT INTO m.pk VALUES (1)' --command='CREATE TABLE m.t (one bigint REFERENCES episode ON DELETE SET NULL,
 			two bigint REFERENCES episode ON DELETE SET NULL, k m.e REFERENCES m.pk)' --command="INSERT INTO m.t VALUES (1, 1, '1')"
 	refused_because_of 'type of column k of m.t'
 	begin
