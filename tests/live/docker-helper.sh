@@ -115,7 +115,7 @@ labels_of_others_change_no_list() {
 	same "the images" "$(ask '{"request":"daemon"}' | jq --raw-output '.images | keys | length')" 2
 }
 
-# An image of somebody else may have the label of throwaway servers.
+# A foreign image may have the label of throwaway servers.
 only_throwaway_servers_are_swept() {
 	trap 'docker rm --volumes others-scratch >/dev/null' EXIT
 	docker create --name others-scratch --label nexus.scratch "$(docker inspect --format '{{.Config.Image}}' nexus-redis)" >/dev/null

@@ -85,7 +85,7 @@ what_a_person_stopped_stays_down() {
 }
 stopped() { [[ -z $(docker ps --quiet --filter name=nexus-) ]]; }
 
-# An image of somebody else brings the labels of the stack's PostgreSQL, and a health check that fails. nexus-health would restart
+# A foreign image has the labels of the stack's PostgreSQL and a health check that fails. nexus-health would restart
 # PostgreSQL after two minutes.
 labels_of_others_restart_nothing() {
 	local labels=com.docker.compose image=others:unhealthy started

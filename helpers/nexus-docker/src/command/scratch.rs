@@ -192,7 +192,7 @@ pub fn kill(service: Service) -> Argv {
     Argv::new("kill").word(name(service))
 }
 
-/// Lists the ids of all throwaway containers. An image of somebody else may have the label, but its container has another name.
+/// Lists the ids of all throwaway containers. A foreign image may have the label, but its container has another name.
 pub fn containers() -> Argv {
     Argv::new("ps --all --no-trunc --quiet --filter name=^nexus-scratch- --filter label=nexus.scratch")
 }

@@ -4,7 +4,7 @@ use nexus_docker_client::protocol::Service;
 
 use super::argv::Argv;
 
-/// Selects containers by the names that the compose file gives them. Docker prints only those: an image that somebody else runs
+/// Selects containers by the names that the compose file gives them. Docker prints only those: a foreign image
 /// has labels of any content and length, but does not choose its container's name.
 const NAMES: &str = "name=^nexus-(postgres|redis|exporter|prometheus|grafana|proxy)$";
 

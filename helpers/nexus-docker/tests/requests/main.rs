@@ -107,7 +107,7 @@ fn containers_are_listed_and_described() {
     let inspected: Vec<_> = bin.calls().into_iter().filter(|call| call[0] == "inspect").collect();
     assert_eq!(inspected.len(), 1);
     assert_eq!(inspected[0][5..], [id]);
-    // A container of a name of the stack's that somebody else has made.
+    // A foreign container with a name of the stack.
     bin.add("inspect", &described("other"));
     let answer = bin.ask(&line(&Request::Containers {}), b"");
     assert_eq!((answer.last, answer.stdout.as_slice()), (Some(Frame::Exit(0)), &b""[..]));

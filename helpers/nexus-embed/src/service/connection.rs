@@ -45,8 +45,8 @@ struct Received<'a> {
 pub(super) async fn serve(mut peer: UnixStream, user: u32, slot: Slot<u32>, shared: &Shared) {
     loop {
         let received = tokio::select! {
-            // First, so that a request that has arrived is in progress before the connection is told
-            // to close.
+            // Reads first, so that a request that has arrived is in progress before the connection
+            // has to close.
             biased;
             received = receive(&mut peer, user, shared) => received,
             () = slot.must_close() => return,
