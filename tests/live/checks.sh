@@ -36,6 +36,13 @@ same() {
 	}
 }
 
+# flip FILE AT: flips a bit of the byte at this offset. A constant instead would now and then be the byte that is there.
+flip() {
+	local byte
+	byte=$(od -An -t u1 -j "$2" -N 1 "$1")
+	printf '%b' "\\x$(printf '%02x' $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 # fails WORDS COMMAND…: the command must fail, and its output must contain WORDS.
 fails() {
 	local words=$1 said

@@ -198,7 +198,7 @@ damaged_models_are_refused() {
 	truncate --size=100 "$model/model.safetensors"
 	is_refused "within its header"
 	cp "$work/whole/model.safetensors" "$model/model.safetensors"
-	printf 'x' | dd of="$model/model.safetensors" bs=1 seek=50000000 conv=notrunc status=none
+	flip "$model/model.safetensors" 50000000
 	is_refused "SHA256SUMS says 53aa5117"
 	cp "$work/whole/model.safetensors" "$model/model.safetensors"
 	echo '{' >"$model/tokenizer.json"
@@ -209,7 +209,7 @@ damaged_models_are_refused() {
 }
 install_takes_only_the_published_model() {
 	cp -a /root/all-MiniLM-L6-v2 "$work/all-MiniLM-L6-v2"
-	printf 'x' | dd of="$work/all-MiniLM-L6-v2/model.safetensors" bs=1 seek=50000000 conv=notrunc status=none
+	flip "$work/all-MiniLM-L6-v2/model.safetensors" 50000000
 	fails "differ from the published" "$clone/install.sh" --bin-dir "$clone/bin" --yes --model "$work/all-MiniLM-L6-v2"
 	rm "$work/all-MiniLM-L6-v2/model.safetensors"
 	fails "has no model.safetensors" "$clone/install.sh" --bin-dir "$clone/bin" --yes --model "$work/all-MiniLM-L6-v2"

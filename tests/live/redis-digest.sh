@@ -122,7 +122,7 @@ refused() {
 	[[ $said == *"$1"* ]]
 }
 damaged_files_are_refused() {
-	local size at byte
+	local size at
 	copy one changed
 	cp "$work/changed/dump.rdb" "$work/whole.rdb"
 	size=$(stat --format=%s "$work/whole.rdb")
@@ -132,8 +132,7 @@ damaged_files_are_refused() {
 	done
 	for at in 10 5000 $((size / 3)) $((size / 2)) $((size - 3)); do
 		cp "$work/whole.rdb" "$work/damaged.rdb"
-		byte=$(od -An -t u1 -j "$at" -N 1 "$work/whole.rdb")
-		printf '%b' "\\x$(printf '%02x' $((byte ^ 1)))" | dd of="$work/damaged.rdb" bs=1 seek="$at" conv=notrunc status=none
+		flip "$work/damaged.rdb" "$at"
 		refused 'at byte' "$work/damaged.rdb"
 	done
 	cp "$work/whole.rdb" "$work/damaged.rdb"

@@ -57,7 +57,7 @@ verify_names_what_is_damaged() {
 	cp -a "$directory" "$work/damaged"
 	local set
 	set=$work/damaged/$(newest "$directory")
-	printf x | dd of="$set/data/0001.copy.zst.age" bs=1 seek=300 conv=notrunc status=none
+	flip "$set/data/0001.copy.zst.age" 300
 	rm "$set/roles.sql.zst.age" && touch "$set/data/9999.copy.zst.age" "$set/data/Thumbs.db"
 	refused 65 'data/0001.copy.zst.age: its content has changed' nexus-restore apply "$set" --into memory_copy
 	nexus-restore verify 1 --backup-dir "$work/damaged" >"$work/said" 2>&1 && return 1
