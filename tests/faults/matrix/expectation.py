@@ -25,7 +25,7 @@ class Expectation:
             return
         allowed = {
             "succeeds": {0}, "fails": self.codes, "detected": self.codes, "either": self.codes | {0},
-            "dies": {-9, -15, -1, 0} | (self.codes if self.codes is not CODES else set()),
+            "dies": {-9, -15, -2, -1, 0} | (self.codes if self.codes is not CODES else set()),
         }[self.word] if outcome.struck else {0}
         if ended in allowed:
             return
