@@ -279,7 +279,7 @@ impl<'a> Eraser<'a> {
 impl Eraser<'_> {
     /// Locks the tables and refuses to run code of others.
     fn lock_tables(&mut self) -> Result<std::result::Result<(), tokio_postgres::Error>> {
-        match code_of_others::hold_still(self.session, self.table, self.on) {
+        match code_of_others::hold_still(self.session, self.table) {
             Ok(Ok(keys)) => {
                 self.keys = keys;
                 Ok(Ok(()))

@@ -14,10 +14,7 @@ use nexus_postgres::failure::from_client;
 use nexus_postgres::quote;
 
 use crate::forgetting::Table;
-use crate::forgetting::code_of_others::{
-    self, Event, code, defaults, expressions, owned_by_another, parts, schemas_of_others, types,
-    types_of_parts,
-};
+use crate::forgetting::code_of_others::{self, parts};
 
 /// What forgetting may do without asking.
 #[derive(Args, Clone, Copy, Debug)]
@@ -69,16 +66,10 @@ pub fn told(referring: &Referring) -> Vec<String> {
 
 /// A foreign key that leads, directly or through others, to the rows to delete.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a column of the catalog")]
 pub(super) struct ForeignKey {
     /// The referring table, quoted and qualified.
     pub(super) table: String,
-    /// The OIDs of the schemas of the table and its partitions that belong to roles that are not
-    /// superusers.
-    pub(super) schemas_of_others: Vec<u32>,
     pub(super) is_partitioned: bool,
-    /// Whether the table, or one that inherits from it, belongs to a role that is not a superuser.
-    pub(super) is_of_another: bool,
     pub(super) oid: u32,
     /// The OIDs of the referenced table and its partitions.
     pub(super) referred: Vec<u32>,
@@ -90,14 +81,6 @@ pub(super) struct ForeignKey {
     /// Whether the table is a work queue of NEXUS: the server deletes its rows, and the report
     /// omits them.
     pub(super) is_queue: bool,
-    /// The OIDs of the referring table and its partitions.
-    pub(super) parts: Vec<u32>,
-    /// Whether the server updates the referring rows when the referenced column changes.
-    pub(super) follows_updates: bool,
-    /// Code of others that runs when rows of the table are read, deleted or updated.
-    pub(super) on_read: Option<String>,
-    pub(super) on_delete: Option<String>,
-    pub(super) on_update: Option<String>,
 }
 
 /// What happens to a row that refers by a foreign key.
@@ -134,18 +117,6 @@ impl ForeignKey {
         if self.is_partitioned { self.table.clone() } else { format!("ONLY {}", self.table) }
     }
 
-    /// The statements that keep others from adding code to the table, or another table in its
-    /// place. Its owner could add a partition, statistics, or an index (CONCURRENTLY) in spite of
-    /// the weaker lock, and its schema can be renamed in spite of any lock on the table. Only
-    /// superusers may lock a row of a catalog.
-    pub(super) fn locks(&self, is_superuser: bool) -> Vec<String> {
-        let mode = if self.is_of_another { "SHARE UPDATE EXCLUSIVE" } else { "ROW EXCLUSIVE" };
-        let schemas = if is_superuser { &*self.schemas_of_others } else { &[] };
-        let schema = |oid| format!("SELECT FROM pg_catalog.pg_namespace WHERE oid = {oid} FOR SHARE");
-        let table = format!("LOCK TABLE {} IN {mode} MODE", self.rows());
-        schemas.iter().map(schema).chain([table]).collect()
-    }
-
     /// Returns `a = NULL` for each referring column.
     pub(super) fn emptied(&self) -> impl Iterator<Item = String> {
         self.pairs.iter().map(|(column, _)| format!("{column} = NULL"))
@@ -167,7 +138,7 @@ impl ForeignKey {
 pub fn check(session: &Control, table: &Table, condition: &str, on: OnReference) -> Result<()> {
     let doing = "looking for referring rows";
     session.run(doing, "BEGIN")?;
-    let checked = match code_of_others::hold_still(session, table, on) {
+    let checked = match code_of_others::hold_still(session, table) {
         Ok(Ok(keys)) => check_keys(session, table, condition, on, &keys),
         Ok(Err(error)) => Err(from_client(doing, &error)),
         Err(failure) => Err(failure),
@@ -234,7 +205,6 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
              JOIN pg_catalog.pg_attribute a ON a.attrelid = f.{relation} AND a.attnum = k.n ORDER BY k.o)"
         )
     };
-    let these = "a.attnum = ANY (f.conkey)";
     let rows = session.rows(
         "listing the foreign keys to the table",
         &format!(
@@ -243,11 +213,11 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
                 UNION ALL SELECT p.relid::oid FROM pg_catalog.pg_partition_tree(r.relid) p) more(relid)) \
              SELECT n.nspname::text, c.relname::text, {}, {}, f.confdeltype::text, c.oid, \
              ARRAY({}), \
-             NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = f.conrelid AND {these} AND a.attnotnull), \
+             NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = f.conrelid AND a.attnum = ANY (f.conkey) \
+               AND a.attnotnull), \
              f.confdeltype = 'c' AND n.nspname = {} AND NOT EXISTS \
                (SELECT FROM pg_catalog.pg_constraint g WHERE g.contype = 'f' AND g.confrelid = f.conrelid), \
-             ARRAY({}), f.confupdtype IN ('c', 'n', 'd'), coalesce({}, {}), {}, coalesce({}, {}, CASE WHEN 'd' IN (f.confdeltype, f.confupdtype) THEN {} END), \
-             c.relkind = 'p', {} IS NOT NULL, ARRAY({}) \
+             c.relkind = 'p' \
              FROM pg_catalog.pg_constraint f JOIN pg_catalog.pg_class c ON c.oid = f.conrelid \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid IN \
@@ -258,16 +228,6 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
             columns("confkey", "confrelid"),
             parts("f.confrelid"),
             quote::literal(&table.place().schema),
-            parts("c.oid"),
-            types("c.oid", these),
-            expressions("c.oid"),
-            code("c.oid", Event::Delete),
-            code("c.oid", Event::Update),
-            // A changed row is checked again by all its keys, and enters indexes again.
-            types_of_parts("c.oid"),
-            defaults("c.oid", these),
-            owned_by_another("c.oid"),
-            schemas_of_others("c.oid"),
         ),
         &[],
     )?;
@@ -282,14 +242,7 @@ pub(super) fn foreign_keys(session: &Control, table: &Table) -> Result<Vec<Forei
             action: row.get::<_, String>(4).chars().next().unwrap_or('a'),
             may_be_null: row.get(7),
             is_queue: row.get(8),
-            parts: row.get(9),
-            follows_updates: row.get(10),
-            on_read: row.get(11),
-            on_delete: row.get(12),
-            on_update: row.get(13),
-            is_partitioned: row.get(14),
-            is_of_another: row.get(15),
-            schemas_of_others: row.get(16),
+            is_partitioned: row.get(9),
         })
         .collect())
 }
@@ -303,20 +256,13 @@ pub(super) mod tests {
             vec![("\"a\"".to_owned(), "\"id\"".to_owned()), ("\"b\"".to_owned(), "\"at\"".to_owned())];
         ForeignKey {
             table: "t".to_owned(),
-            schemas_of_others: Vec::new(),
             is_partitioned: false,
-            is_of_another: false,
             oid: 2,
             referred: vec![1],
             pairs,
             action,
             may_be_null,
             is_queue: false,
-            parts: vec![2],
-            follows_updates: false,
-            on_read: None,
-            on_delete: None,
-            on_update: None,
         }
     }
 

@@ -7,7 +7,7 @@ use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
 
 use crate::TableColumns;
-use crate::forgetting::code_of_others::{CodeOfOthers, owned_by_another, parts, schema_of_another, types};
+use crate::forgetting::code_of_others::{CodeOfOthers, owned_by_another, schema_of_another, type_of_another};
 
 /// A table and its columns, found in a database.
 #[derive(Clone, Debug)]
@@ -17,7 +17,6 @@ pub struct Table {
     key_type: String,
     columns: Vec<String>,
     heaps: Vec<Heap>,
-    parts: Vec<u32>,
     code_of_others: CodeOfOthers,
 }
 
@@ -85,16 +84,15 @@ impl Table {
                  EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a \
                    ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE i.indrelid = c.oid AND i.indisunique \
                    AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = {key}), \
-                 ARRAY({parts}), coalesce({owned}, {schema_owned}, {types}) \
+                 coalesce({owned}, {schema_owned}, {types}) \
                  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                  WHERE n.nspname = {schema} AND c.relname = {table} AND c.relkind IN ('r', 'p')",
                 key = quote::literal(&place.key),
                 schema = quote::literal(&place.schema),
                 table = quote::literal(&place.table),
-                parts = parts("c.oid"),
                 owned = owned_by_another("c.oid"),
                 schema_owned = schema_of_another("c.oid"),
-                types = types("c.oid", "true"),
+                types = type_of_another("c.oid"),
             ),
             &[],
         )?;
@@ -113,7 +111,7 @@ impl Table {
         if !row.get::<_, bool>(3) {
             return Err(wrong(format!("column {} has no unique index of its own", place.key)));
         }
-        let others: Option<String> = row.get(5);
+        let others: Option<String> = row.get(4);
         if let (CodeOfOthers::Refused, Some(others)) = (code_of_others, others) {
             return Err(Failure::new(Exit::Settings, doing)
                 .because(format!("another role could have its code run as a superuser there: {others}"))
@@ -128,7 +126,6 @@ impl Table {
             key_type: row.get(2),
             columns,
             heaps: heaps(session, oid, &doing)?,
-            parts: row.get(4),
             code_of_others,
         }))
     }
@@ -146,11 +143,6 @@ impl Table {
     /// The name, quoted and qualified.
     pub fn qualified(&self) -> String {
         quote::qualified(&self.place.schema, &self.place.table)
-    }
-
-    /// Returns the OIDs of the table and its partitions.
-    pub(super) fn parts(&self) -> &[u32] {
-        &self.parts
     }
 
     /// Returns how to treat code of other roles.
