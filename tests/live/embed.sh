@@ -49,6 +49,7 @@ who_may_ask() {
 	same "the socket" "$(stat --format='%U %G %a' /run/nexus/embed.sock)" "nexus-api nexus 660"
 }
 wrong_requests_are_refused() { ask nexus-api refused; }
+a_client_that_reads_no_answer_is_disconnected() { ask nexus-api unread; }
 it_stays_small() {
 	local pid own
 	pid=$(state_of nexus-embed MainPID)
@@ -150,6 +151,7 @@ a_hung_service_is_ended_by_its_watchdog() {
 check a_request_starts_the_service
 check who_may_ask
 check wrong_requests_are_refused
+check a_client_that_reads_no_answer_is_disconnected
 check it_has_no_network_and_writes_nothing
 check it_leaves_and_comes_back
 check no_request_is_lost_while_it_leaves
