@@ -219,10 +219,27 @@ install_takes_only_the_published_model() {
 	(cd "$model" && sha256sum --check --quiet SHA256SUMS)
 	same "left behind" "$(find "$models" -mindepth 1 -maxdepth 1 ! -name all-MiniLM-L6-v2)" ""
 }
+# On a disk with room for nothing, then for a part of the model.
+a_model_that_does_not_fit_is_refused() {
+	local size
+	mount -t tmpfs -o size=100m,mode=0755 tmpfs "$models"
+	# --lazy: a request of the backfill may have started nexus-embed.
+	trap 'umount --lazy "$models"; stop_it' EXIT
+	stop_it
+	for size in 100 300; do
+		mount -o "remount,size=${size}m" "$models"
+		exits 73 "does not fit: $models has $size MiB free, and 256 MiB must stay free" nexus-setup --yes --model /root/all-MiniLM-L6-v2
+		exits 73 "needs 184 MiB: $models has $size MiB free, and 256 MiB must stay free" nexus-setup --yes --model download
+		same "left behind" "$(find "$models" -mindepth 1)" ""
+	done
+	mount -o remount,size=400m "$models"
+	exits 0 "the model all-MiniLM-L6-v2 is in $models/all-MiniLM-L6-v2" nexus-setup --yes --model /root/all-MiniLM-L6-v2
+}
 
 check a_missing_model_is_reported
 check damaged_models_are_refused
 check install_takes_only_the_published_model
+check a_model_that_does_not_fit_is_refused
 
 # ---- Missing vectors
 
