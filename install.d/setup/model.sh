@@ -74,28 +74,48 @@ as_its_owner() (
 
 # The most bytes that the files of a model may have together. Those of the largest one in docs/EMBEDDING.md have 0.5 GB.
 most_of_model=$((4 << 30))
+# The bytes that a model leaves free on its disk, which the database and the backups may share.
+rest_of_disk=$((256 << 20))
+# What the published model takes while it is installed: its download, and the copy.
+room_for_usual_model=$((2 * 92 << 20))
+
+# room_for_model DIR: prints how many bytes a model may take there.
+room_for_model() { echo $(($(df --output=avail --block-size=1 -- "$1" | tail -n 1) - rest_of_disk)); }
+
+# no_room_for_model DIR ROOM: prints why a model does not fit there.
+no_room_for_model() {
+	printf '%s has %s MiB free, and %s MiB must stay free: make room there' "$1" $((($2 + rest_of_disk) >> 20)) $((rest_of_disk >> 20))
+}
 
 # copy_model FOLDER TO: copies the files of a model; TO is readable by all. A process of the folder's owner reads them, so that root
 # reads nothing that this owner may not. It refuses a link out of the folder, because a model may come from a stranger's repository;
 # only Hugging Face's cache may link from NAME/snapshots/VERSION to NAME/blobs. It opens each file before it checks the path, so that
 # nothing can change in between. A process of root writes, and counts: a file of any length takes no room if it has holes, and its owner
-# may control the process that reads it.
+# may control the process that reads it. It also stops before the disk is full.
 # shellcheck disable=SC2016 # the other shell expands it
 copy_model() {
-	local file left=$most_of_model status
+	local file most=$most_of_model left room ends refusal
 	cd -P -- "$1" || exit
 	[[ $PWD == "$1" ]] || stop 77 "$1 has become a link: name the folder itself after --model"
+	room=$(room_for_model "$2") || exit
+	refusal="the model in $1 does not fit: $(no_room_for_model "${2%/*}" "$room"), then run $program again"
+	if ((room < most)); then most=$room; fi
+	((most > 0)) || stop 73 "$refusal"
+	left=$most
 	while IFS= read -r file; do
 		if [[ ! -e $file && ! -L $file ]]; then continue; fi
 		install -D --mode=0644 /dev/null "$2/$file" || exit
-		status=0
+		ends=(0 0)
 		as_its_owner bash -c '[[ -f $1 ]] && exec 3<"$1" || exit
 			here=$(readlink /proc/$$/cwd) real=$(readlink /proc/$$/fd/3)
 			[[ $real == "$here"/* || $here == */snapshots/* && $real == "${here%/snapshots/*}"/blobs/* ]] && exec cat <&3' - "$file" |
-			timeout --foreground 30m head --bytes=$((left + 1)) >"$2/$file" || status=$?
+			timeout --foreground 30m head --bytes=$((left + 1)) >"$2/$file" || ends=("${PIPESTATUS[@]}")
 		left=$((left - $(stat --format=%s -- "$2/$file")))
-		((left >= 0)) || stop 65 "the files of the model in $1 have more than $((most_of_model >> 20)) MiB together: name a folder with a model that fits after --model (docs/EMBEDDING.md)"
-		((status == 0)) || stop 77 "$file in $1 is a link out of that folder, or its owner cannot read it: put the file itself there"
+		((left >= 0 || most < most_of_model)) || stop 65 "the files of the model in $1 have more than $((most_of_model >> 20)) MiB together: name a folder with a model that fits after --model (docs/EMBEDDING.md)"
+		((left >= 0)) || stop 73 "$refusal"
+		# The cause is that of head: another program may have filled the disk meanwhile.
+		((ends[1] == 0 || ends[1] == 124)) || stop 73 "$file of the model could not be written to ${2%/*}: the cause is above"
+		((ends[0] == 0 && ends[1] == 0)) || stop 77 "$file in $1 is a link out of that folder, or its owner cannot read it: put the file itself there"
 	done <<-'FILES'
 		config.json
 		tokenizer.json
@@ -162,7 +182,7 @@ add_model() {
 # Installs the model that --model names. Without --model, offers the usual one if no model is installed; then a failed download, or
 # having no terminal to ask on, does not stop the setup.
 install_model() {
-	local place wanted
+	local place wanted room refusal
 	wanted=$(setting NEXUS_EMBED_MODEL)
 	case ${model:-ask} in
 	none) return ;;
@@ -187,7 +207,13 @@ install_model() {
 	fi
 	place=$(realpath --canonicalize-missing -- "$models/.download/$usual_model")
 	install -d --mode=0755 "$place"
-	if download_model "$place" && is_usual_model "$place"; then
+	room=$(room_for_model "$place")
+	if ((room < room_for_usual_model)); then
+		rm -rf "$models/.download"
+		refusal="the model $usual_model does not fit, because it needs $((room_for_usual_model >> 20)) MiB: $(no_room_for_model "$models" "$room")"
+		[[ ${model:-ask} == ask ]] || stop 73 "$refusal, then run $program again"
+		complain "$refusal. NEXUS works without it and searches by words only; to add it later: nexus-setup --model download"
+	elif download_model "$place" && is_usual_model "$place"; then
 		add_model "$place"
 		rm -rf "$models/.download"
 		restart_embedding

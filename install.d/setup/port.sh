@@ -19,19 +19,17 @@ addresses_of() {
 # listener_at ADDRESS:PORT: prints the user and process that listen there or on every address; nothing if none does. The kernel lists
 # ports in hexadecimal, and addresses in words of this machine's byte order (proc(5)).
 listener_at() {
-	local port places at uid inode
+	local port places uid inode
 	case ${1%:*} in
 	127.0.0.1) places='0100007F|0{8}|0{32}|0{16}FFFF00000100007F' ;;
 	'[::1]') places='0{24}01000000|0{32}' ;;
 	*) return 0 ;;
 	esac
 	port=$(printf '%04X' "${1##*:}")
-	while read -r at uid inode; do
-		if [[ $at =~ ^($places):$port$ ]]; then
-			printf 'the user %s, %s' "$(getent passwd "$uid" | cut -d: -f1 | grep . || echo "number $uid")" "$(process_with "$inode")"
-			return
-		fi
-	done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == "0A" { print $2, $8, $10 }')
+	# Other users can make the list long, so only the line wanted comes here.
+	read -r uid inode < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+		grep --max-count=1 -E "^ *[0-9]+: ($places):$port [0-9A-F]+:[0-9A-F]+ 0A " | awk '{ print $8, $10 }') || return 0
+	printf 'the user %s, %s' "$(getent passwd "$uid" | cut -d: -f1 | grep . || echo "number $uid")" "$(process_with "$inode")"
 }
 
 # is_bound ADDRESS:PORT: whether a program has bound it, tested as systemd would (socket(7), SO_REUSEADDR). The kernel does not list

@@ -19,6 +19,7 @@ write_settings() {
 		put /etc/nexus/compose.override.yml 0644 root:root <<-TEXT
 			# Your own changes to NEXUS's containers, merged over $share/compose/docker-compose.yml.
 			# No upgrade touches this file. After a change: systemctl reload nexus-stack
+			# If you take a service of your own out again, also remove its container: docker rm --force NAME
 			services: {}
 		TEXT
 	fi

@@ -49,6 +49,7 @@ who_may_ask() {
 	same "the socket" "$(stat --format='%U %G %a' /run/nexus/embed.sock)" "nexus-api nexus 660"
 }
 wrong_requests_are_refused() { ask nexus-api refused; }
+a_client_that_reads_no_answer_is_disconnected() { ask nexus-api unread; }
 it_stays_small() {
 	local pid own
 	pid=$(state_of nexus-embed MainPID)
@@ -150,6 +151,7 @@ a_hung_service_is_ended_by_its_watchdog() {
 check a_request_starts_the_service
 check who_may_ask
 check wrong_requests_are_refused
+check a_client_that_reads_no_answer_is_disconnected
 check it_has_no_network_and_writes_nothing
 check it_leaves_and_comes_back
 check no_request_is_lost_while_it_leaves
@@ -217,10 +219,27 @@ install_takes_only_the_published_model() {
 	(cd "$model" && sha256sum --check --quiet SHA256SUMS)
 	same "left behind" "$(find "$models" -mindepth 1 -maxdepth 1 ! -name all-MiniLM-L6-v2)" ""
 }
+# On a disk with room for nothing, then for a part of the model.
+a_model_that_does_not_fit_is_refused() {
+	local size
+	mount -t tmpfs -o size=100m,mode=0755 tmpfs "$models"
+	# --lazy: a request of the backfill may have started nexus-embed.
+	trap 'umount --lazy "$models"; stop_it' EXIT
+	stop_it
+	for size in 100 300; do
+		mount -o "remount,size=${size}m" "$models"
+		exits 73 "does not fit: $models has $size MiB free, and 256 MiB must stay free" nexus-setup --yes --model /root/all-MiniLM-L6-v2
+		exits 73 "needs 184 MiB: $models has $size MiB free, and 256 MiB must stay free" nexus-setup --yes --model download
+		same "left behind" "$(find "$models" -mindepth 1)" ""
+	done
+	mount -o remount,size=400m "$models"
+	exits 0 "the model all-MiniLM-L6-v2 is in $models/all-MiniLM-L6-v2" nexus-setup --yes --model /root/all-MiniLM-L6-v2
+}
 
 check a_missing_model_is_reported
 check damaged_models_are_refused
 check install_takes_only_the_published_model
+check a_model_that_does_not_fit_is_refused
 
 # ---- Missing vectors
 

@@ -17,6 +17,21 @@ trap 'rm -rf "$work"; leave_nexus; drop_all lethe; server --command="DROP ROLE I
 # mallory [OPTION of psql…]: runs SQL as mallory.
 mallory() { memory --command='SET SESSION AUTHORIZATION mallory' "$@"; }
 
+# session SQL COMMAND…: starts a client in the background, with the process number in `client`. Returns once it has run SQL; it runs what
+# is written to the descriptor `in`, and ends when that is closed.
+session() {
+	local sql=$1
+	shift
+	mkfifo "$work/in"
+	# The output first: opening the pipe waits, and by then an earlier session's output is gone.
+	"$@" >"$work/out" 2>&1 <"$work/in" &
+	client=$!
+	exec {in}>"$work/in"
+	rm "$work/in"
+	echo "$sql; SELECT 'open';" >&"$in"
+	await 10 grep -qx open "$work/out" || { cat "$work/out" >&2 && return 1; }
+}
+
 # Makes the episodes, mallory, and her functions.
 begin() {
 	machine m
@@ -267,23 +282,18 @@ children_are_left_alone() {
 
 # A role adds code while a run waits for the table: the run checks it once it has its lock.
 code_that_comes_meanwhile_does_not_run() {
-	comes_meanwhile 'CREATE TRIGGER x BEFORE DELETE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_commit()' ShareRowExclusiveLock 'trigger x on table m.t'
-	comes_meanwhile "CREATE STATISTICS m.x ON (id + m.f(1)), episode FROM m.t; $turned" ShareUpdateExclusiveLock 'statistics object m.x'
+	comes_meanwhile 'CREATE TRIGGER x BEFORE DELETE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_commit()' 'trigger x on table m.t'
+	comes_meanwhile "CREATE STATISTICS m.x ON (id + m.f(1)), episode FROM m.t; $turned" 'statistics object m.x'
 }
 
 # She renames the schema and puts another table in the place of hers while a run waits: it goes on with the table that refers.
 a_renamed_schema_runs_nothing() {
-	local run in
+	local run in client
 	begin
 	refers 'bigint REFERENCES episode ON DELETE CASCADE'
 	memory --command='GRANT CREATE ON DATABASE lethe TO mallory'
-	rm -f "$work/in" "$work/out"
-	mkfifo "$work/in"
-	memory <"$work/in" >"$work/out" &
-	exec {in}>"$work/in"
-	echo "SET SESSION AUTHORIZATION mallory; BEGIN; ALTER SCHEMA m RENAME TO n; CREATE SCHEMA m; CREATE TABLE m.t (id bigint, episode bigint);
-		CREATE INDEX x ON m.t ((id + n.f(1))); ${turned//m./n.}; SELECT 'open';" >&"$in"
-	await 10 grep -q open "$work/out"
+	session "SET SESSION AUTHORIZATION mallory; BEGIN; ALTER SCHEMA m RENAME TO n; CREATE SCHEMA m; CREATE TABLE m.t (id bigint, episode bigint);
+		CREATE INDEX x ON m.t ((id + n.f(1))); ${turned//m./n.}" memory
 	purge --episode 1 >"$work/run" 2>&1 &
 	run=$!
 	await 10 run_waits
@@ -295,7 +305,7 @@ a_renamed_schema_runs_nothing() {
 
 # The same with a partition in a schema of its own, after the run has found the row in it: it waits for a row of another table.
 a_renamed_schema_of_a_partition_runs_nothing() {
-	local run in
+	local run in client
 	begin
 	memory --command='GRANT CREATE ON DATABASE lethe TO mallory'
 	mallory --command='CREATE SCHEMA b' --command='CREATE SCHEMA fake'
@@ -304,12 +314,7 @@ a_renamed_schema_of_a_partition_runs_nothing() {
 	mallory --command='CREATE TABLE fake.p (id bigint, episode bigint)' --command='CREATE TABLE m.u (episode bigint REFERENCES episode ON DELETE CASCADE)' \
 		--command='INSERT INTO fake.p VALUES (1, 1)' --command='INSERT INTO m.u VALUES (1)' \
 		--command='CREATE TRIGGER x BEFORE DELETE ON fake.p FOR EACH ROW EXECUTE FUNCTION m.at_once()'
-	rm -f "$work/in" "$work/out"
-	mkfifo "$work/in"
-	memory <"$work/in" >"$work/out" 2>/dev/null &
-	exec {in}>"$work/in"
-	echo "SET SESSION AUTHORIZATION mallory; BEGIN; SELECT FROM m.u FOR UPDATE; SELECT 'open';" >&"$in"
-	await 10 grep -q open "$work/out"
+	session 'SET SESSION AUTHORIZATION mallory; BEGIN; SELECT FROM m.u FOR UPDATE' memory
 	purge --episode 1 >"$work/run" 2>&1 &
 	run=$!
 	await 10 run_waits
@@ -319,24 +324,19 @@ a_renamed_schema_of_a_partition_runs_nothing() {
 	same "whether she is a superuser, and the rows" "$(is_super) $(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.t), (SELECT count(*) FROM m.u)')" 'f 19|0|0'
 }
 
-# comes_meanwhile CODE LOCK NAME
+# comes_meanwhile CODE NAME
 comes_meanwhile() {
-	local run in
-	rm -f "$work/in"
+	local run in client
 	begin
 	refers 'bigint REFERENCES episode ON DELETE CASCADE'
-	mkfifo "$work/in"
-	memory <"$work/in" >/dev/null &
-	exec {in}>"$work/in"
-	echo "SET SESSION AUTHORIZATION mallory; BEGIN; $1;" >&"$in"
-	await 10 memory --command="SELECT 1 / count(*) FROM pg_locks WHERE relation = 'm.t'::regclass AND mode = '$2' AND granted"
+	session "SET SESSION AUTHORIZATION mallory; BEGIN; $1" memory
 	purge --episode 1 >"$work/run" 2>&1 &
 	run=$!
 	await 10 run_waits
 	echo 'COMMIT;' >&"$in"
 	exec {in}>&-
 	if wait "$run"; then echo "it succeeded" >&2 && return 1; fi
-	grep -q "$3" "$work/run"
+	grep -q "$2" "$work/run"
 	same "whether she is a superuser, and the episode" "$(is_super) $(memory --command='SELECT count(*) FROM episode WHERE id = 1')" 'f 1'
 }
 run_waits() { [[ $(memory --command="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexus-purge' AND wait_event_type = 'Lock'") -ge 1 ]]; }
@@ -356,20 +356,15 @@ restore_is_not_stopped() {
 
 # While a backup reads her sequences, she puts something in the place of one that runs her code when it is read by name.
 sequences_are_not_read_by_name() {
-	local other in run
+	local other run in client
 	for other in 'CREATE VIEW m.b AS SELECT 1::bigint AS last_value, m.become() > 0 AS is_called' \
 		"CREATE TABLE m.b (last_value bigint, is_called boolean); CREATE INDEX ON m.b ((last_value + m.f(1))); ${turned/steal/become}"; do
 		begin
 		docker exec nexus-postgres rm -f /tmp/by-mallory
 		mallory --command='CREATE SEQUENCE m.a' --command='CREATE SEQUENCE m.b' --command="CREATE FUNCTION m.become() RETURNS integer LANGUAGE plpgsql AS
 			\$\$BEGIN EXECUTE \$x\$COPY (SELECT 1) TO PROGRAM 'touch /tmp/by-mallory'\$x\$; RETURN 1; EXCEPTION WHEN insufficient_privilege THEN RETURN 0; END\$\$"
-		rm -f "$work/in"
-		mkfifo "$work/in"
-		memory <"$work/in" >/dev/null &
-		exec {in}>"$work/in"
 		# A lock that holds the backup up at her first sequence.
-		echo 'SET SESSION AUTHORIZATION mallory; BEGIN; ALTER SEQUENCE m.a RENAME TO c;' >&"$in"
-		await 10 memory --command="SELECT 1 / count(*) FROM pg_locks WHERE relation = 'm.a'::regclass AND mode = 'AccessExclusiveLock' AND granted"
+		session 'SET SESSION AUTHORIZATION mallory; BEGIN; ALTER SEQUENCE m.a RENAME TO c' memory
 		backup >/dev/null 2>&1 &
 		run=$!
 		await 10 memory --command="SELECT 1 / count(*) FROM pg_locks WHERE relation = 'm.a'::regclass AND NOT granted"
@@ -410,30 +405,21 @@ starts_call_no_functions_of_others() {
 
 # A program keeps a change of its own role, or what it may grant to itself, open: a start does not wait for it.
 starts_wait_for_no_change_of_a_program() {
-	local change in
+	local change in client
 	migrate
 	for change in "ALTER ROLE nexus_app SET work_mem = '5MB'" 'GRANT CONNECT ON DATABASE nexus TO nexus_app' \
 		'GRANT EXECUTE ON FUNCTION pg_catalog.ts_match_vq(tsvector, tsquery) TO nexus_app'; do
-		rm -f "$work/in" "$work/out"
-		mkfifo "$work/in"
-		in_nexus <"$work/in" >"$work/out" 2>/dev/null &
-		exec {in}>"$work/in"
-		echo "SET SESSION AUTHORIZATION nexus_app; BEGIN; $change; SELECT 'open';" >&"$in"
-		await 10 grep -q open "$work/out"
+		session "SET SESSION AUTHORIZATION nexus_app; BEGIN; $change" in_nexus
 		timeout 20 docker exec nexus-postgres bash /nexus/migrate.sh || { echo "waits for: $change" >&2 && return 1; }
 		exec {in}>&-
-		wait "$!"
+		wait "$client"
 	done
 	# Where it must wait, it names the session, and does not wait long.
 	server --command='ALTER ROLE nexus_app RESET nexus.agent_id' --command="ALTER ROLE nexus_app SET work_mem = '6MB'"
-	mkfifo "$work/again"
-	in_nexus <"$work/again" >"$work/said" 2>/dev/null &
-	exec {in}>"$work/again"
-	echo "SET SESSION AUTHORIZATION nexus_app; BEGIN; ALTER ROLE nexus_app SET work_mem = '5MB'; SELECT 'open';" >&"$in"
-	await 10 grep -q open "$work/said"
+	session "SET SESSION AUTHORIZATION nexus_app; BEGIN; ALTER ROLE nexus_app SET work_mem = '5MB'" in_nexus
 	fails 'has had a transaction open' migrate
 	exec {in}>&-
-	wait "$!"
+	wait "$client"
 	server --command='ALTER ROLE nexus_app RESET work_mem'
 	migrate
 	same "what the role has" "$(server --command="SELECT array_to_string(setconfig, ' ') FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = setrole WHERE rolname = 'nexus_app' ORDER BY 1")" \
@@ -443,24 +429,17 @@ starts_wait_for_no_change_of_a_program() {
 # While a start fails, a role whose name has a line end has a transaction open: the name is part of one line, and controls no terminal.
 forger=$'x\nnexus: all is well\e[31m\u202e'
 as_forger() { docker exec -i --env PGPASSWORD=forged nexus-postgres psql -XAtq --username="$forger" --dbname=nexus; }
-is_open() { [[ $(server --set=role="$1" <<<"SELECT count(*) FROM pg_stat_activity WHERE usename = :'role' AND backend_xid IS NOT NULL") == 1 ]]; }
 names_of_roles_forge_no_line() {
-	local blocked forged
+	local blocked in client
 	migrate
 	server --command="CREATE ROLE \"$forger\" LOGIN PASSWORD 'forged'" --command="GRANT CONNECT ON DATABASE nexus TO \"$forger\"" \
 		--command='ALTER ROLE nexus_app RESET nexus.agent_id'
-	mkfifo "$work/blocked" "$work/forged"
-	in_nexus <"$work/blocked" >"$work/out" 2>/dev/null &
-	exec {blocked}>"$work/blocked"
-	echo "BEGIN; ALTER ROLE nexus_app SET work_mem = '5MB'; SELECT 'open';" >&"$blocked"
-	as_forger <"$work/forged" >/dev/null 2>&1 &
-	exec {forged}>"$work/forged"
-	echo 'BEGIN; SELECT pg_current_xact_id();' >&"$forged"
-	await 10 grep -q open "$work/out"
-	await 10 is_open "$forger"
+	session "BEGIN; ALTER ROLE nexus_app SET work_mem = '5MB'" in_nexus
+	blocked=$in
+	session 'BEGIN; SELECT pg_current_xact_id()' as_forger
 	fails 'has had a transaction open' migrate
 	migrate >"$work/said" 2>&1 || true
-	exec {forged}>&- {blocked}>&-
+	exec {in}>&- {blocked}>&-
 	wait
 	server --command="DROP OWNED BY \"$forger\"" --command="REVOKE CONNECT ON DATABASE nexus FROM \"$forger\"" --command="DROP ROLE \"$forger\""
 	migrate

@@ -10,15 +10,13 @@ mod tests;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nexus_cli::failure::{Exit, Failure, OrFail, OrFailIo, Result};
 use nexus_fs::files;
+use nexus_fs::lock::flock;
 use nix::fcntl::FlockArg;
-#[expect(deprecated, reason = "see its use")]
-use nix::fcntl::flock;
 
 use crate::channel::Channel;
 use crate::incident::Incident;
@@ -90,11 +88,7 @@ impl Store {
             // A disk that was full before the first run.
             .or_else(|error| spare().ok_or(error))
             .or_fail_io(doing)?;
-        #[expect(
-            deprecated,
-            reason = "nix::fcntl::Flock panics when unlocking fails; closing the file unlocks it anyway"
-        )]
-        flock(file.as_raw_fd(), FlockArg::LockExclusive).map_err(io::Error::from).or_fail_io(doing)?;
+        flock(&file, FlockArg::LockExclusive).map_err(io::Error::from).or_fail_io(doing)?;
         Ok(file)
     }
 

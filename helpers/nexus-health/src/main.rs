@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode> {
     let args: Args = command_line::parse()?;
     if let Some(path) = &args.note_ports {
-        return ports::note(path).map(|()| ExitCode::SUCCESS);
+        return ports::note(path, &args.ports).map(|()| ExitCode::SUCCESS);
     }
     if args.is_one_shot() {
         return once::check(args).map(plugin_exit);

@@ -2,6 +2,7 @@
 
 import json
 import random
+import select
 import socket
 import struct
 import sys
@@ -93,8 +94,7 @@ def refused():
             sys.exit(f"{body[:40]} was answered")
         except Refused as why:
             assert str(why).startswith("bad_request"), why
-        # The connection still works.
-        ask(it, ["memory"])
+        assert it.recv(1) == b"", "the connection stays open after a malformed request"
     it = connect()
     it.sendall(struct.pack("<I", (4 << 20) + 1))
     try:
@@ -113,6 +113,25 @@ def refused():
         sys.exit("half a request was answered")
     except Refused as why:
         assert "ten seconds" in str(why), why
+
+
+def unread():
+    """Sends requests and reads no answer: the service closes the connection, although nobody else needs it."""
+    it = connect()
+    for _ in range(8):
+        it.sendall(frame(["memory"] * 64))
+    ends = select.poll()
+    ends.register(it, 0)
+    # Ten seconds for an answer, after the time for the vectors.
+    assert ends.poll(120_000), "it holds the connection of a client that reads no answer"
+    answers = 0
+    try:
+        while True:
+            answer(it)
+            answers += 1
+    except ConnectionError:
+        pass
+    assert answers < 8, "all answers fit in the socket's buffer"
 
 
 def around(seconds):

@@ -38,6 +38,13 @@ another_project_called_nexus() {
 	nothing_is_left
 }
 
+# imitator_of SERVICE: another image brings all labels by which Docker Compose finds the containers of a service of NEXUS.
+imitator_of() {
+	docker create --name "imitator-$1" --label com.docker.compose.project=nexus-memory-stack --label com.docker.compose.service="$1" \
+		--label com.docker.compose.config-hash=0 --label com.docker.compose.oneoff=False --label com.docker.compose.container-number=0 \
+		"$image_of_others" >/dev/null
+}
+
 # Another image brings labels that look like a second container, a former one of NEXUS's whose id is the name of a third container.
 # Another one brings all labels of NEXUS's own.
 labels_of_others_remove_no_container() {
@@ -47,21 +54,26 @@ labels_of_others_remove_no_container() {
 	docker create --name forger --label "$project=x"$'\n'"other-db|y|nexus|$file,z" "$image_of_others" >/dev/null
 	docker create --name imitator --label "$project=nexus" --label "$project.config_files=$file" "$image_of_others" >/dev/null
 	docker create --name imitator-2 --label "$project=nexus-memory-stack" --label "$project.config_files=$file" "$image_of_others" >/dev/null
+	# Docker Compose takes these for a service that its file no longer has, and for services that are off.
+	imitator_of web
+	imitator_of grafana
+	imitator_of proxy
 	before=$(docker ps --all --quiet --no-trunc | sort)
 	systemctl reload nexus-stack
-	same "containers after a reload" "$(docker ps --all --quiet --no-trunc | sort)" "$before"
-	# Docker Compose takes this one for PostgreSQL.
-	docker create --name imitator-3 --label "$project=nexus-memory-stack" --label com.docker.compose.service=postgres --label com.docker.compose.config-hash=0 \
-		--label com.docker.compose.oneoff=False --label com.docker.compose.container-number=0 "$image_of_others" >/dev/null
+	systemctl restart nexus-stack nexus-metrics nexus-proxy
+	same "containers after a reload and restarts" "$(docker ps --all --quiet --no-trunc | sort)" "$before"
+	# And this one for PostgreSQL.
+	imitator_of postgres
 	fails "" systemctl reload nexus-stack
-	journalctl --unit=nexus-stack --lines=20 --output=cat | found 'the container imitator-3 of another program has the labels of NEXUS'
-	docker rm --volumes imitator-3 >/dev/null
+	journalctl --unit=nexus-stack --lines=20 --output=cat | found 'the container imitator-postgres of another program has the labels of NEXUS'
+	docker rm --volumes imitator-postgres >/dev/null
 	same "containers after that" "$(docker ps --all --quiet --no-trunc | sort)" "$before"
 	systemctl reload nexus-stack
 	healthy
 	exits 0 "are removed from this machine" "$clone/install.sh" --uninstall --purge --yes
-	same "containers afterwards" "$(docker ps --all --format '{{.Names}}' | sort | paste -sd' ')" "forger imitator imitator-2 other-db"
-	docker rm --force --volumes forger imitator imitator-2 other-db >/dev/null
+	same "containers afterwards" "$(docker ps --all --format '{{.Names}}' | sort | paste -sd' ')" \
+		"forger imitator imitator-2 imitator-grafana imitator-proxy imitator-web other-db"
+	docker rm --force --volumes forger imitator imitator-2 imitator-grafana imitator-proxy imitator-web other-db >/dev/null
 	nothing_is_left
 }
 

@@ -85,12 +85,7 @@ pub fn read_the_settings(command: &Command) -> Result {
                     arg.get_id()
                 ));
             }
-            // --note-ports only lists the machine's ports; nexus-health judges the list by its settings.
-            let needs_none = flags.contains(&"note-ports");
-            if has_settings
-                && !needs_none
-                && !unit.all("EnvironmentFile").any(|f| f == "/etc/nexus/nexus.env")
-            {
+            if has_settings && !unit.all("EnvironmentFile").any(|f| f == "/etc/nexus/nexus.env") {
                 return Err(format!("units/{} has no EnvironmentFile=/etc/nexus/nexus.env", unit.name));
             }
         }

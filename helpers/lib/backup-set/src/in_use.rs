@@ -1,19 +1,20 @@
 //! Prevents the removal of a set during a restore. The reader holds a shared lock on the set's
 //! directory until its process ends, and rotation skips the set.
 
+use std::fs::File;
 use std::path::Path;
 
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use nexus_fs::files;
-use nexus_fs::lock::Lease;
+use nexus_fs::lock::flock;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::FlockArg;
 
 /// A guard: the set is not removed while this exists.
 #[derive(Debug)]
 pub struct InUse {
-    /// `None` if the file system has no locks.
-    _lease: Option<Lease>,
+    /// The set's directory, with a flock, unless the file system has none.
+    _directory: File,
 }
 
 /// Protects the set at `path` from removal.
@@ -22,12 +23,12 @@ pub struct InUse {
 /// I/O; TryLater (75) when it is being removed.
 pub fn hold(path: &Path) -> Result<InUse> {
     let doing = || format!("protecting the set {} from removal", path.display());
-    match Flock::lock(files::open_directory(path).or_fail_io(doing)?, FlockArg::LockSharedNonblock) {
-        Ok(lock) => Ok(InUse { _lease: Some(Lease::new(lock)) }),
-        Err((_, Errno::EWOULDBLOCK)) => Err(Failure::new(Exit::TryLater, doing())
+    let directory = files::open_directory(path).or_fail_io(doing)?;
+    match flock(&directory, FlockArg::LockSharedNonblock) {
+        Err(Errno::EWOULDBLOCK) => Err(Failure::new(Exit::TryLater, doing())
             .because("it is being removed")
             .advise("Use another set: nexus-restore list")),
-        Err(_) => Ok(InUse { _lease: None }),
+        Ok(()) | Err(_) => Ok(InUse { _directory: directory }),
     }
 }
 
@@ -37,10 +38,10 @@ pub fn hold(path: &Path) -> Result<InUse> {
 /// I/O.
 pub fn claim(path: &Path) -> Result<Option<InUse>> {
     let doing = || format!("checking whether the set {} is being restored", path.display());
-    match Flock::lock(files::open_directory(path).or_fail_io(doing)?, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(Some(InUse { _lease: Some(Lease::new(lock)) })),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err(_) => Ok(Some(InUse { _lease: None })),
+    let directory = files::open_directory(path).or_fail_io(doing)?;
+    match flock(&directory, FlockArg::LockExclusiveNonblock) {
+        Err(Errno::EWOULDBLOCK) => Ok(None),
+        Ok(()) | Err(_) => Ok(Some(InUse { _directory: directory })),
     }
 }
 

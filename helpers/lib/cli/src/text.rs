@@ -138,11 +138,16 @@ pub fn shortened(text: &str, most: usize) -> String {
 /// Names the first five of `things`, and says how many more there are: `a, b, c, d, e and 7 more`.
 /// Another user may have made any number of them.
 pub fn listed<T: Display>(things: impl IntoIterator<Item = T>) -> String {
+    listed_with(things, 0)
+}
+
+/// Like [`listed`], when there are `more` besides `things`.
+pub fn listed_with<T: Display>(things: impl IntoIterator<Item = T>, more: u64) -> String {
     let mut things = things.into_iter();
     let named: Vec<String> = things.by_ref().take(NAMED).map(|thing| thing.to_string()).collect();
-    match things.count() {
+    match things.count() as u64 + more {
         0 => named.join(", "),
-        more => format!("{} and {} more", named.join(", "), grouped(more as u64)),
+        more => format!("{} and {} more", named.join(", "), grouped(more)),
     }
 }
 
@@ -180,6 +185,7 @@ mod tests {
         assert_eq!(listed(["a", "b", "c", "d", "e"]), "a, b, c, d, e");
         assert_eq!(listed(["a", "b", "c", "d", "e", "f"]), "a, b, c, d, e and 1 more");
         assert_eq!(listed(1..=25_000), "1, 2, 3, 4, 5 and 24 995 more");
+        assert_eq!(listed_with(1..=6, 3), "1, 2, 3, 4, 5 and 4 more");
     }
 
     #[test]

@@ -4,9 +4,10 @@
 //! request is JSON. The first byte of an answer is 0 for vectors (length of the version as `u16`,
 //! the version in UTF-8, count as `u16`, dimensions as `u16`, then count × dimensions `f32`, all
 //! little-endian) and 1 for a refusal (JSON). A client may send several requests on one connection,
-//! each after the answer to the previous one. The service exits when it is idle. A client that
-//! finds the connection closed before an answer begins connects again and repeats the request,
-//! which changes nothing.
+//! each after the answer to the previous one. The service closes the connection of a client whose
+//! request it refused as `bad_request`, or that has not read an answer within ten seconds. The service
+//! exits when it is idle. A client that finds the connection closed before an answer begins connects
+//! again and repeats the request, which changes nothing.
 
 use std::fmt;
 

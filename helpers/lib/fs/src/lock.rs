@@ -8,13 +8,14 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nexus_cli::failure::{Exit, Failure, OrFailIo, Result};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
+use nix::fcntl::{FcntlArg, FlockArg, fcntl};
 use nix::libc;
 
 use crate::files;
@@ -26,29 +27,21 @@ const INTERVAL: Duration = Duration::from_millis(20);
 const LONGEST: u64 = 1 << 10;
 
 /// A lock that is released on drop, or when the process is killed.
+///
+/// Closing the file releases both locks, the flock last. If the flock were released before, the next
+/// holder could take it while the other lock is still there, and would never be seen.
 #[derive(Debug)]
 pub struct Lock {
-    _lease: Lease,
+    _file: File,
 }
 
-/// A flock that is released on drop. If that fails, the end of the process releases it; a `Flock`
-/// would panic.
-#[derive(Debug)]
-pub struct Lease(Option<Flock<File>>);
-
-impl Lease {
-    /// Wraps `lock`.
-    pub fn new(lock: Flock<File>) -> Self {
-        Self(Some(lock))
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(Err((lock, _))) = self.0.take().map(Flock::unlock) {
-            std::mem::forget(lock);
-        }
-    }
+/// Takes a flock of `file`, which ends when the file is closed.
+///
+/// # Errors
+/// What flock(2) says: `EWOULDBLOCK` when another process holds one.
+#[expect(deprecated, reason = "nix::fcntl::Flock unlocks before it closes, and panics when that fails")]
+pub fn flock(file: &File, how: FlockArg) -> nix::Result<()> {
+    nix::fcntl::flock(file.as_raw_fd(), how)
 }
 
 impl Lock {
@@ -96,17 +89,17 @@ impl Lock {
         let doing = || format!("locking {}", path.display());
         // `open_or_create` gives a new file the directory's owner, so that after root the unit can
         // take the lock.
-        let file = files::open_or_create(path, 0o600).or_fail_io(doing)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut held) => {
+        let mut file = files::open_or_create(path, 0o600).or_fail_io(doing)?;
+        match flock(&file, FlockArg::LockExclusiveNonblock) {
+            Ok(()) => {
                 // Without it, as on a file system that has no such locks, nobody sees the flock.
-                let _unseen = fcntl(&*held, FcntlArg::F_OFD_SETLK(&whole_file()));
-                held.set_len(0).and_then(|()| held.rewind()).or_fail_io(doing)?;
-                write!(held, "{job}, process {}, since {}", std::process::id(), jiff::Timestamp::now())
+                let _unseen = fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file()));
+                file.set_len(0).and_then(|()| file.rewind()).or_fail_io(doing)?;
+                write!(file, "{job}, process {}, since {}", std::process::id(), jiff::Timestamp::now())
                     .or_fail_io(doing)?;
-                Ok(Self { _lease: Lease::new(held) })
+                Ok(Self { _file: file })
             }
-            Err((file, Errno::EWOULDBLOCK)) => {
+            Err(Errno::EWOULDBLOCK) => {
                 let mut holder = String::new();
                 // The holder's name only helps; the lock is taken in any case.
                 let _unread = file.take(LONGEST).read_to_string(&mut holder);
@@ -115,7 +108,7 @@ impl Lock {
                     .because(format!("held by {holder}"))
                     .advise("Wait until that process has ended, then run the command again"))
             }
-            Err((_, errno)) => Err(std::io::Error::from(errno)).or_fail_io(doing),
+            Err(errno) => Err(std::io::Error::from(errno)).or_fail_io(doing),
         }
     }
 }
@@ -146,6 +139,23 @@ mod tests {
         drop(lock);
         assert!(!Lock::is_held(directory.path()));
         let _again = Lock::take(directory.path(), "a test").unwrap();
+    }
+
+    #[test]
+    fn a_lock_taken_while_another_process_releases_it_is_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let take_often = || {
+            for _ in 0..2000 {
+                if let Ok(_lock) = Lock::take(directory.path(), "a test") {
+                    assert!(Lock::is_held(directory.path()));
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(take_often);
+            }
+        });
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::Shared;
 
 /// Time limit for the rest of a request after its first byte, and for the client to read the
-/// answer.
+/// answer. A client that reads none loses its connection, at the latest then.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Counts a request in progress until it is dropped.
@@ -40,8 +40,8 @@ struct Received<'a> {
     _in_progress: InProgress<'a>,
 }
 
-/// Answers requests until the peer closes the connection or breaks the protocol, or another
-/// connection needs its slot.
+/// Answers requests until the peer closes the connection, breaks the protocol or reads no answer, or
+/// another connection needs its slot.
 pub(super) async fn serve(mut peer: UnixStream, user: u32, slot: Slot<u32>, shared: &Shared) {
     loop {
         let received = tokio::select! {
@@ -54,12 +54,12 @@ pub(super) async fn serve(mut peer: UnixStream, user: u32, slot: Slot<u32>, shar
         let Some(received) = received else { return };
         let (answer, keep_open) = match received.body {
             Ok((body, memory)) => {
-                let answer = match Request::parse(&body) {
-                    Ok(request) => slot.work(shared.queue.embed(request)).await,
-                    Err(why) => Err(refusal(Code::BadRequest, why.to_string())),
+                let (answer, is_valid) = match Request::parse(&body) {
+                    Ok(request) => (slot.work(shared.queue.embed(request)).await, true),
+                    Err(why) => (Err(refusal(Code::BadRequest, why.to_string())), false),
                 };
                 drop(memory);
-                (answer.map_or_else(EmbedReply::Refusal, EmbedReply::Vectors), true)
+                (answer.map_or_else(EmbedReply::Refusal, EmbedReply::Vectors), is_valid)
             }
             Err(refusal) => (EmbedReply::Refusal(refusal), false),
         };
@@ -67,8 +67,13 @@ pub(super) async fn serve(mut peer: UnixStream, user: u32, slot: Slot<u32>, shar
             EmbedReply::Refusal(refusal(Code::Failed, format!("the model gave {why}"))).to_frame()
         });
         let Ok(frame) = frame else { return };
-        let written = timeout(LIMIT, peer.write_all(&frame)).await;
-        if !keep_open || !matches!(written, Ok(Ok(()))) {
+        let is_written = tokio::select! {
+            // Writes first, so that an answer that fits in the socket's buffer is whole.
+            biased;
+            written = timeout(LIMIT, peer.write_all(&frame)) => matches!(written, Ok(Ok(()))),
+            () = slot.must_close() => false,
+        };
+        if !keep_open || !is_written {
             return;
         }
     }
@@ -127,11 +132,13 @@ pub(super) fn refusal(code: Code, message: impl Into<String>) -> Refusal {
 mod tests {
     use std::sync::Arc;
 
-    use nexus_embed_client::protocol::TextKind;
+    use nexus_embed_client::protocol::{TextKind, Vectors};
     use nexus_sharing::shares::Shares;
     use nexus_sharing::slots::Slots;
+    use nix::sys::socket::{setsockopt, sockopt};
 
     use super::*;
+    use crate::service::queue::Next;
 
     fn shared() -> Arc<Shared> {
         let in_progress = AtomicUsize::new(0);
@@ -141,6 +148,8 @@ mod tests {
     /// Opens a connection of `user` whose client has sent `sent`.
     async fn connect(shared: &Arc<Shared>, slots: &Arc<Slots<u32>>, user: u32, sent: &[u8]) -> UnixStream {
         let (mut client, peer) = UnixStream::pair().unwrap();
+        // An answer of many vectors does not fit.
+        setsockopt(&peer, sockopt::SndBuf, &4096).unwrap();
         client.write_all(sent).await.unwrap();
         let (slot, shared) = (slots.take(user).unwrap(), Arc::clone(shared));
         tokio::spawn(async move { serve(peer, user, slot, &shared).await });
@@ -171,6 +180,42 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(slots.take(2).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_no_answer_makes_room() {
+        let (shared, slots) = (shared(), Slots::new(1));
+        let mut client = connect(&shared, &slots, 1, &frame()).await;
+        while shared.queue.requests() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let values = vec![0.0; 64 * 2000];
+        let size = values.len() * 4;
+        let Next::Jobs(jobs) = shared.queue.next() else { panic!("there is a request") };
+        for job in jobs {
+            let (version, values) = ("m@01234567".to_owned(), values.clone());
+            job.answer.send(Ok(Vectors { version, dimensions: 2000, values })).unwrap();
+        }
+        // The answer has begun, and waits for the client.
+        client.readable().await.unwrap();
+        let _next = slots.take(2).unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert!(!answer.is_empty() && answer.len() < size, "{} bytes", answer.len());
+    }
+
+    #[tokio::test]
+    async fn a_malformed_request_is_refused_and_closes_its_connection() {
+        let too_long = u32::try_from(LONGEST_REQUEST + 1).unwrap().to_le_bytes();
+        for sent in [&b"\x01\0\0\0{"[..], b"\0\0\0\0", &too_long] {
+            let mut client = connect(&shared(), &Slots::new(1), 1, sent).await;
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            let Ok(EmbedReply::Refusal(refusal)) = EmbedReply::parse(&answer[4..]) else {
+                panic!("{answer:?}")
+            };
+            assert_eq!(refusal.code, Code::BadRequest);
+        }
     }
 
     #[tokio::test]

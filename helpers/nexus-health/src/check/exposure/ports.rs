@@ -1,6 +1,6 @@
 //! Listening addresses. nexus-health has no network and cannot see them, so nexus-health-ports.service, which can open no socket,
-//! writes the kernel's list into a file. Any local user can listen on as many addresses as it likes, so nothing here keeps the whole
-//! list in memory.
+//! writes the kernel's list into a file. Any local user can listen on as many addresses as it likes, so the file has the addresses that
+//! matter to NEXUS, and of all others the first ones. Nothing here keeps the kernel's whole list in memory.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use nexus_cli::failure::{OrFailIo, Result};
-use nexus_cli::text::listed;
+use nexus_cli::text::listed_with;
 use nexus_fs::files;
 use nix::unistd::{Uid, User};
 
@@ -21,6 +21,15 @@ const LISTS: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
 /// The oldest list that counts. It is written every few minutes.
 const OLDEST: Duration = Duration::from_secs(3600);
+
+/// The port of the API, unless a drop-in of its socket has another.
+const API: u16 = 8003;
+
+/// The most addresses of each [`Relevance`] in the file.
+const MOST: usize = 1000;
+
+/// The line with the number of reachable listeners that the file lacks begins with this.
+const MORE: &str = "more ";
 
 /// State TCP_LISTEN of the kernel (include/net/tcp_states.h).
 const LISTENING: &str = "0A";
@@ -52,30 +61,93 @@ impl Listener {
     }
 }
 
-/// Writes the listening addresses and their users into `path`, one on each line.
-pub(crate) fn note(path: &Path) -> Result<()> {
-    let write = |file: &mut File| {
-        let mut to = BufWriter::new(file);
-        LISTS.iter().try_for_each(|list| copy(list, &mut to))?;
-        to.flush()
-    };
-    files::replace_with(path, 0o644, write).or_fail_io(|| format!("writing {}", path.display()))
+/// What a listener means for NEXUS, the most important first.
+enum Relevance {
+    /// It has a port of NEXUS on every address, or on the loopback address where NEXUS listens. There are few of these.
+    InTheWay,
+    /// Other machines reach it on a port of NEXUS.
+    Reachable,
+    /// Any other. It may have the address of a socket that a drop-in has changed.
+    Other,
 }
 
-fn copy(list: &str, to: &mut impl Write) -> io::Result<()> {
-    let doing = || format!("reading {list}");
-    let table = match File::open(list) {
-        // A kernel without IPv6 has no such list.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        opened => BufReader::new(opened.or_fail_io(doing)?),
-    };
-    for line in table.lines() {
-        if let Some(Listener { address, user }) = listening(&line.or_fail_io(doing)?) {
+impl Relevance {
+    fn of(address: SocketAddr, ports: &[u16]) -> Self {
+        let (ip, port) = (address.ip(), address.port());
+        let is_ours = ports.contains(&port);
+        let is_first = ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST;
+        if is_first && (is_ours || port == API) {
+            Self::InTheWay
+        } else if is_ours && !ip.to_canonical().is_loopback() {
+            Self::Reachable
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// The listeners to write.
+#[derive(Default)]
+struct Noted {
+    in_the_way: Vec<Listener>,
+    reachable: Vec<Listener>,
+    /// The number of reachable ones beyond the limit.
+    more_reachable: u64,
+    others: Vec<Listener>,
+}
+
+impl Noted {
+    fn add(&mut self, listener: Listener, ports: &[u16]) {
+        match Relevance::of(listener.address, ports) {
+            // With SO_REUSEPORT one user can have many on the same address.
+            Relevance::InTheWay if self.in_the_way.contains(&listener) => {}
+            Relevance::InTheWay if self.in_the_way.len() < MOST => self.in_the_way.push(listener),
+            Relevance::Reachable if self.reachable.len() < MOST => self.reachable.push(listener),
+            Relevance::Reachable => self.more_reachable += 1,
+            Relevance::Other if self.others.len() < MOST => self.others.push(listener),
+            Relevance::InTheWay | Relevance::Other => {}
+        }
+    }
+
+    /// Adds what one of the kernel's lists has.
+    fn read(&mut self, list: &str, ports: &[u16]) -> io::Result<()> {
+        let table = match File::open(list) {
+            // A kernel without IPv6 has no such list.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            opened => BufReader::new(opened?),
+        };
+        for line in table.lines() {
+            if let Some(listener) = listening(&line?) {
+                self.add(listener, ports);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        for Listener { address, user } in self.in_the_way.iter().chain(&self.reachable).chain(&self.others) {
             let user = user.map(|id| format!(" {id}")).unwrap_or_default();
             writeln!(to, "{address}{user}")?;
         }
+        if self.more_reachable > 0 {
+            writeln!(to, "{MORE}{}", self.more_reachable)?;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Writes the listening addresses and their users into `path`, one on each line: those on `ports`, and some others.
+pub(crate) fn note(path: &Path, ports: &[u16]) -> Result<()> {
+    let mut noted = Noted::default();
+    for list in LISTS {
+        noted.read(list, ports).or_fail_io(|| format!("reading {list}"))?;
+    }
+    let write = |file: &mut File| {
+        let mut to = BufWriter::new(file);
+        noted.write(&mut to)?;
+        to.flush()
+    };
+    files::replace_with(path, 0o644, write).or_fail_io(|| format!("writing {}", path.display()))
 }
 
 /// The listening addresses, and when they were written.
@@ -129,20 +201,35 @@ pub(super) fn check(args: &Args) -> Finding {
 
 /// Checks the lines of the list.
 fn judge(lines: impl Iterator<Item = io::Result<String>>, ports: &[u16]) -> io::Result<Finding> {
-    let mut end = Ok(());
-    let mut open = lines
-        .map_while(|line| line.map_err(|error| end = Err(error)).ok())
-        .filter_map(|line| Listener::read(&line))
-        .map(|listener| listener.address)
-        .filter(|address| ports.contains(&address.port()) && !address.ip().to_canonical().is_loopback())
-        .peekable();
-    let Some(port) = open.peek().map(SocketAddr::port) else {
-        drop(open);
+    let (mut open, mut more, mut end) = (Vec::new(), 0, Ok(()));
+    for line in lines {
+        let line = match line {
+            Ok(line) => line,
+            Err(error) => {
+                end = Err(error);
+                break;
+            }
+        };
+        if let Some(number) = line.strip_prefix(MORE).and_then(|number| number.parse::<u64>().ok()) {
+            more += number;
+        }
+        let Some(Listener { address, .. }) = Listener::read(&line) else { continue };
+        if !ports.contains(&address.port()) || address.ip().to_canonical().is_loopback() {
+            continue;
+        }
+        // An earlier version wrote all of them.
+        if open.len() < MOST {
+            open.push(address);
+        } else {
+            more += 1;
+        }
+    }
+    let Some(port) = open.first().map(SocketAddr::port) else {
         return end.map(|()| Finding::ok("ports", "No port of NEXUS is open to other machines."));
     };
     Ok(Finding::critical(
         "ports",
-        format!("Other machines can reach: {}.", listed(open)),
+        format!("Other machines can reach: {}.", listed_with(open, more)),
         format!("See which program listens: ss -tlnp 'sport = :{port}'; make it listen on 127.0.0.1 only"),
     ))
 }
@@ -216,6 +303,33 @@ mod tests {
             "{} bytes",
             finding.sentence.len()
         );
+    }
+
+    #[test]
+    fn of_many_listeners_those_that_matter_are_noted() {
+        let ports = [5432, 8003];
+        let listener = |address: &str, user| Listener { address: address.parse().unwrap(), user: Some(user) };
+        let mut noted = Noted::default();
+        for number in 1..=5000 {
+            noted.add(listener(&format!("127.1.{}.{}:8003", number / 256, number % 256), 65534), &ports);
+            noted.add(listener(&format!("[2001:db8::{number:x}]:5432"), 65534), &ports);
+            noted.add(listener(&format!("0.0.0.0:{}", 10_000 + number), 65534), &ports);
+            noted.add(listener("[::1]:8003", 65534), &ports);
+        }
+        noted.add(listener("0.0.0.0:8003", 1000), &ports);
+        let mut text = Vec::new();
+        noted.write(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.starts_with("[::1]:8003 65534\n0.0.0.0:8003 1000\n"), "{}", &text[..100]);
+        assert!(text.ends_with("\nmore 4000\n"));
+        assert_eq!(text.lines().count(), 2 + 2 * MOST + 1);
+        let sentence = judge(text.lines().map(|line| Ok(line.to_owned())), &ports).unwrap().sentence;
+        assert!(
+            sentence.starts_with("Other machines can reach: 0.0.0.0:8003, [2001:db8::1]:5432, "),
+            "{sentence}"
+        );
+        // 5001 in all.
+        assert!(sentence.ends_with(" and 4 996 more."), "{sentence}");
     }
 
     #[test]

@@ -97,6 +97,30 @@ fn a_stack_that_is_down_is_started_only_when_it_is_wanted() {
     assert_eq!(after(3600, &stack(true, StackState::Changing)), None);
 }
 
+/// As after a start while D-Bus does not reply: the owner may have stopped NEXUS.
+#[test]
+fn nothing_is_repaired_until_systemd_has_replied_once() {
+    let now = Instant::now();
+    let mut observations = Observations::default();
+    let mut others = postgres(Liveness::Unresponsive, "running", "healthy");
+    let stack = others.remove(0);
+    let note_others = |observations: &mut Observations, seconds| {
+        for fact in &others {
+            observations.note(fact.clone(), now + Duration::from_secs(seconds));
+        }
+    };
+    note_others(&mut observations, 0);
+    note_others(&mut observations, 3600);
+    assert_eq!(observations.action(now + Duration::from_secs(3600)), None);
+    // Then at once, and also while it does not reply again.
+    observations.note(stack, now + Duration::from_secs(3600));
+    for seconds in [3600, 7200] {
+        note_others(&mut observations, seconds);
+        let action = observations.action(now + Duration::from_secs(seconds)).map(|(action, _)| action);
+        assert_eq!(action, Some(Action::RestartHung(Service::Postgres)));
+    }
+}
+
 #[test]
 fn leftovers_are_removed_when_they_last() {
     let left = |fact| [postgres(Liveness::Responsive, "running", "healthy"), vec![fact]].concat();
