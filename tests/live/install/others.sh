@@ -39,7 +39,7 @@ another_project_called_nexus() {
 }
 
 # Another image brings labels that look like a second container, a former one of NEXUS's whose id is the name of a third container.
-# Another one brings all labels of NEXUS's own.
+# Another one has all labels of a container of NEXUS.
 labels_of_others_remove_no_container() {
 	local project=com.docker.compose.project file=/usr/local/share/nexus/compose/docker-compose.yml before
 	exits 0 "NEXUS runs" install_now
@@ -54,7 +54,7 @@ labels_of_others_remove_no_container() {
 	docker create --name imitator-3 --label "$project=nexus-memory-stack" --label com.docker.compose.service=postgres --label com.docker.compose.config-hash=0 \
 		--label com.docker.compose.oneoff=False --label com.docker.compose.container-number=0 "$image_of_others" >/dev/null
 	fails "" systemctl reload nexus-stack
-	journalctl --unit=nexus-stack --lines=20 --output=cat | found 'the container imitator-3 of another program has the labels of NEXUS'
+	journalctl --unit=nexus-stack --lines=20 --output=cat | found 'the container imitator-3 of another program has the labels of a container of NEXUS'
 	docker rm --volumes imitator-3 >/dev/null
 	same "containers after that" "$(docker ps --all --quiet --no-trunc | sort)" "$before"
 	systemctl reload nexus-stack
