@@ -7,8 +7,8 @@
 //! - A page that another program served on this port, before NEXUS or while NEXUS was stopped, has the origin of this service.
 //!   It stays in a tab, in the browser's cache, or as a service worker, which also reads what the owner opens by hand.
 //!
-//! Every browser sends Fetch Metadata (W3C) or `Origin` (Fetch standard), and a request with one of them gets nothing of the
-//! memory. Programs send neither, so they are not affected.
+//! Every browser since 2023 sends Fetch Metadata (W3C) or `Origin` (Fetch standard). A request with one of them gets nothing of
+//! the memory. Programs send neither, so they are not affected.
 //!
 //! If NEXUS ever serves a page that uses the memory, that page needs an origin that no earlier program can have had, such as a
 //! random name below `localhost` for each process.
