@@ -102,6 +102,8 @@ arguments=("$@")
 to=$prefix
 
 while (($#)); do
+	# --option=value, as the programs take it too.
+	[[ $1 != --*=* ]] || set -- "${1%%=*}" "${1#*=}" "${@:2}"
 	case $1 in
 	--check | --try | --uninstall)
 		[[ $command == install ]] || stop 64 "one command at a time, not --$command and $1"

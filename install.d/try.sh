@@ -1,4 +1,5 @@
-# --try: does in a throwaway machine what a person would do with NEXUS. It changes nothing on this machine.
+# --try: does in a throwaway machine what a person would do with NEXUS. On this machine it builds the helpers, installs the packages
+# that tests/host/machine lacks, and keeps the machine's image and the model in caches for the next trial.
 # shellcheck shell=bash disable=SC2154,SC2034 # what one part sets, another reads
 
 try_in_a_machine() {

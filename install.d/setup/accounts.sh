@@ -101,7 +101,7 @@ others_in_group() {
 # Prints the number of one process that runs as user number $1.
 processes_of() { find /proc -maxdepth 1 -name '[0-9]*' -uid "$1" -printf '%f\n' -quit 2>/dev/null || true; }
 
-# Prints why an account with a name of NEXUS's belongs to a person or another program; nothing if NEXUS may use it.
+# Prints why an account with a name that NEXUS needs belongs to a person or another program; nothing if NEXUS may use it.
 account_in_the_way() {
 	local name uid home shell others
 	for name in "${accounts[@]}"; do

@@ -47,12 +47,12 @@ check_systemd() {
 check_docker() {
 	local info server compose
 	if ! command -v docker >/dev/null; then
-		missing "Docker 25 or newer with Compose" "apt-get install docker.io docker-cli docker-compose"
+		missing "Docker 25 or newer with Compose" "apt-get install docker.io docker-cli docker-compose (Ubuntu: docker.io docker-compose-v2; Debian 12 has an older one: see https://docs.docker.com/engine/install/debian/)"
 		return
 	fi
 	if compose=$(docker compose version --short 2>/dev/null); then
 		at_least "${compose#v}" 2.24 ||
-			missing "Docker Compose 2.24 or newer (this is $compose)" "see https://docs.docker.com/engine/install/debian/"
+			missing "Docker Compose 2.24 or newer (this is $compose)" "see https://docs.docker.com/engine/install/"
 	else
 		missing "Docker Compose" "apt-get install docker-compose (Ubuntu: docker-compose-v2; Docker's own packages: docker-compose-plugin)"
 	fi
@@ -65,7 +65,7 @@ check_docker() {
 		fi
 		return
 	fi
-	at_least "$server" 25 || missing "Docker 25 or newer (this is $server)" "see https://docs.docker.com/engine/install/debian/"
+	at_least "$server" 25 || missing "Docker 25 or newer (this is $server)" "see https://docs.docker.com/engine/install/"
 	at_least "$server" 28 ||
 		note "Docker $server lets neighbours on the same network reach ports published on 127.0.0.1 (moby#45610)" \
 			"NEXUS publishes none; upgrade to 28 before you publish one"

@@ -71,7 +71,7 @@ container_in_the_way() {
 }
 
 # imitation_of NAME…: prints another program's first container that Docker Compose would take for one of these, by the labels that it
-# looks for: it would stop or remove the real one in its favour.
+# looks for: it would keep that one, and stop or remove the real one.
 imitation_of() {
 	local wanted name
 	for wanted; do
@@ -129,7 +129,7 @@ docker_refusal() {
 	fi
 	container=$(imitation_of "${containers_needed[@]}")
 	if [[ -n $container ]]; then
-		echo "the container $container of another program has the labels of NEXUS's, from its image or its command line: Docker Compose would stop or remove NEXUS's own in its favour. NEXUS left it alone. Remove it if you do not need it, or run its image with another label (docker run --label com.docker.compose.project=OTHER)"
+		echo "the container $container of another program has the labels of a container of NEXUS, from its image or its command line: Docker Compose would keep it, and stop or remove the container of NEXUS. NEXUS left it alone. Remove it if you do not need it, or run its image with another label (docker run --label com.docker.compose.project=OTHER)"
 		return
 	fi
 	for volume in "${volumes_needed[@]}"; do

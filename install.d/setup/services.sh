@@ -92,7 +92,7 @@ print_next_steps() {
 	place=$(setting NEXUS_BACKUP_DIR)
 	cat <<-TEXT
 
-		NEXUS runs, and starts at every boot. What to do next:
+		NEXUS runs, and starts at every boot. What to do next, as root or with sudo:
 		1. Use it:            curl -s 127.0.0.1:8003/health     every call: $prefix/share/doc/nexus/CHEATSHEET.md
 		   by SQL:            usermod -aG $jobs_user USER; host=$(setting NEXUS_PG_HOST) dbname=$(setting NEXUS_PG_DATABASE) user=nexus_app, password in $keys/nexus_app_password
 		2. A backup now:      systemctl start nexus-backup     what there is: nexus-restore list

@@ -97,7 +97,7 @@ held_table_is_75_soon() {
 	others_go
 	same "the exit code ($said)" "$status" 75
 	# The message names the session and the table.
-	[[ $said =~ 'another session holds an exclusive lock on public.changed: server process '[0-9]+' of role postgres (psql), which has held it for 00:0'[0-9]:[0-9]{2} ]]
+	[[ $said =~ 'another session holds an exclusive lock on public.changed: server process '[0-9]+' of role postgres (psql), whose transaction began 00:0'[0-9]:[0-9]{2}' ago' ]]
 	((SECONDS - began < 30))
 }
 

@@ -182,7 +182,7 @@ twenty_nights_remove_no_set_that_holds_it() {
 	(($(sets | wc -l) < 25))
 	same "the level of the finding" "$(level_of backup-rows)" critical
 	# After those nights: a set whose date is in the future counts as one that holds what was forgotten.
-	exits 75 'where set' faketime '+21 days' nexus-purge --expunge --yes
+	exits 75 'but set' faketime '+21 days' nexus-purge --expunge --yes
 	journalctl MESSAGE_ID=5f1d5c5e0e8a4f6b9a3d7c0b1e2f4a6e --lines=1 --output=cat | found 'nexus-backup --accept-smaller'
 }
 

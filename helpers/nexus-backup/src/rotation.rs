@@ -106,7 +106,7 @@ fn warn_of_missing_rows(names: &[SetName], known: &Known) {
     log::error!(
         MESSAGE_ID = message_id::ROWS_MISSING, NEXUS_JOB = "backup", NEXUS_BACKUP = newest.to_string().as_str(),
         NEXUS_MEASURE = reference.to_string().as_str();
-        "{}. No set that holds them is rotated away. {}",
+        "{}. Rotation keeps every set that still has the missing rows. {}",
         missing_rows(*newest, reference, &known.sizes),
         missing_rows_advice(reference)
     );

@@ -84,18 +84,40 @@ impl Finding {
         Self { patience, ..self }
     }
 
+    /// Adds to the advice, which has SQL, where to type it.
+    #[must_use]
+    pub(crate) fn in_psql(self, database: &str) -> Self {
+        if self.advice.is_empty() {
+            return self;
+        }
+        let advice =
+            format!("{}; type SQL into: sudo docker exec -it nexus-postgres psql {database}", self.advice);
+        Self { advice: plain(&advice), ..self }
+    }
+
     fn of(
         level: FindingLevel,
         id: impl Into<String>,
         sentence: impl Into<String>,
         advice: impl Into<String>,
     ) -> Self {
-        // The texts may quote a server, a file or a unit.
         let (id, sentence, advice): (String, String, String) = (id.into(), sentence.into(), advice.into());
-        let plain = |text: &str| shortened(&printable(text), LONGEST);
-        let (sentence, advice) = (plain(&sentence), plain(&advice));
+        let (sentence, advice) = (plain(&ended(sentence)), plain(&advice));
         Self { id, level, sentence, advice, measured: None, patience: 1, calm: CALM }
     }
+}
+
+/// Makes a text safe to print, and cuts it: it may quote a server, a file or a unit.
+fn plain(text: &str) -> String {
+    shortened(&printable(text), LONGEST)
+}
+
+/// Adds the full stop that is missing if the sentence ends in an error.
+fn ended(mut sentence: String) -> String {
+    if !sentence.ends_with(['.', '!', '?', '…']) {
+        sentence.push('.');
+    }
+    sentence
 }
 
 /// A metric. Its name ends with its unit, by the conventions of Prometheus (seconds, bytes, ratio, celsius).
@@ -138,5 +160,22 @@ mod tests {
         for text in [finding.sentence, finding.advice] {
             assert!(text.chars().count() == LONGEST && text.ends_with("ñ…"), "{} bytes", text.len());
         }
+    }
+
+    #[test]
+    fn a_sentence_ends_with_one_full_stop() {
+        let sentence = |text: &str| Finding::ok("x", text).sentence;
+        for text in ["It is down: no such file", "It is down: no such file."] {
+            assert_eq!(sentence(text), "It is down: no such file.");
+        }
+        assert_eq!(sentence("Is it up?"), "Is it up?");
+    }
+
+    #[test]
+    fn advice_with_sql_says_where_to_type_it() {
+        let finding = Finding::warning("x", "It is slow.", "See: SELECT 1").in_psql("nexus");
+        assert!(finding.advice.starts_with("See: SELECT 1; "), "{}", finding.advice);
+        assert!(finding.advice.ends_with("docker exec -it nexus-postgres psql nexus"), "{}", finding.advice);
+        assert_eq!(Finding::ok("x", "It is well.").in_psql("nexus").advice, "");
     }
 }

@@ -30,5 +30,8 @@ pub(crate) fn refuse_unsafe_vacuum(control: &Control, table: &Table, args: &Args
     }
     Err(Failure::new(Exit::Unavailable, doing)
         .because(format!("pgvector is {version}; before 0.8.4 VACUUM can damage an HNSW index during writes"))
-        .advise("Update pgvector (ALTER EXTENSION vector UPDATE); or, if no program writes now, give --old-pgvector"))
+        .advise(
+            "Use an image with a newer pgvector, then run ALTER EXTENSION vector UPDATE in the database; or, if no program writes \
+             now, give --old-pgvector",
+        ))
 }

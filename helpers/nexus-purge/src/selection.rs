@@ -53,14 +53,14 @@ pub(crate) fn of_arguments(
         return of_keys(args, table, control, keys).map(|selection| vec![selection]);
     }
     let needed = [
-        (args.tag.is_some(), &args.tags_column, "NEXUS_PURGE_TAGS"),
-        (args.agent.is_some(), &args.agent_column, "NEXUS_PURGE_AGENT"),
+        (args.tag.is_some(), &args.tags_column, "the tags", "NEXUS_PURGE_TAGS"),
+        (args.agent.is_some(), &args.agent_column, "the agent", "NEXUS_PURGE_AGENT"),
     ];
-    for (is_needed, column, setting) in needed {
+    for (is_needed, column, content, setting) in needed {
         if is_needed && !table.has(column) {
             return Err(Failure::new(Exit::Settings, format!("checking table {table}"))
                 .because(format!("it has no column {column}"))
-                .advise(format!("Set {setting} to the column that has it")));
+                .advise(format!("Set {setting} in /etc/nexus/nexus.env to the column that has {content}")));
         }
     }
     let older = args.older_than.map(|age| ago(now, age)).transpose()?;

@@ -46,7 +46,7 @@ imitator_of() {
 }
 
 # Another image brings labels that look like a second container, a former one of NEXUS's whose id is the name of a third container.
-# Another one brings all labels of NEXUS's own.
+# Another one has all labels of a container of NEXUS.
 labels_of_others_remove_no_container() {
 	local project=com.docker.compose.project file=/usr/local/share/nexus/compose/docker-compose.yml before
 	exits 0 "NEXUS runs" install_now
@@ -65,7 +65,7 @@ labels_of_others_remove_no_container() {
 	# And this one for PostgreSQL.
 	imitator_of postgres
 	fails "" systemctl reload nexus-stack
-	journalctl --unit=nexus-stack --lines=20 --output=cat | found 'the container imitator-postgres of another program has the labels of NEXUS'
+	journalctl --unit=nexus-stack --lines=20 --output=cat | found 'the container imitator-postgres of another program has the labels of a container of NEXUS'
 	docker rm --volumes imitator-postgres >/dev/null
 	same "containers after that" "$(docker ps --all --quiet --no-trunc | sort)" "$before"
 	systemctl reload nexus-stack

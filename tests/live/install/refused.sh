@@ -6,6 +6,7 @@ wrong_usage() {
 	exits 64 "--purge goes with --uninstall" "$clone/install.sh" --purge
 	exits 64 "one command at a time" "$clone/install.sh" --check --uninstall
 	exits 64 "--bin-dir needs a path" "$clone/install.sh" --bin-dir
+	exits 64 "--remote needs caddy" "$clone/install.sh" --remote=x
 	exits 69 "no program nexus-" "$clone/install.sh" --yes --bin-dir "$work" --owner-identity "$owner"
 	exits 64 "an owner must be chosen" "$clone/install.sh" --yes --bin-dir "$clone/bin"
 	nothing_is_left

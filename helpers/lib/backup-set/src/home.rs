@@ -175,7 +175,7 @@ impl Home {
         };
         Failure::new(Exit::Settings, format!("opening the backup directory {}", path.display()))
             .because(format!("it is not the directory that set {newest} was written to{on}"))
-            .advise("Is its disk mounted? If a new directory is meant: nexus-backup --new-directory")
+            .advise("Is its disk mounted? To accept this directory as a new one, run nexus-backup --new-directory once")
     }
 }
 

@@ -11,7 +11,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use nexus_cli::failure::{OrFailIo, Result};
-use nexus_cli::text::{counted, grouped};
+use nexus_cli::text::counted;
 
 use crate::directory::BackupDirectory;
 use crate::name::SetName;
@@ -237,20 +237,20 @@ pub fn missing_rows(newest: SetName, reference: SetName, sizes: &BTreeMap<SetNam
     let before = sizes.get(&reference).copied().unwrap_or_default();
     let Some(now) = sizes.get(&newest).copied() else {
         return format!(
-            "set {newest} may lack rows of the {} that set {reference} holds",
-            grouped(before.rows)
+            "set {newest} may lack some of the {} in set {reference}",
+            counted(before.rows, "row")
         );
     };
     let forgotten = match now.forgotten_since(before) {
         0 => String::new(),
-        rows => format!(", and nexus-purge has forgotten {} since", grouped(rows)),
+        rows => format!("; nexus-purge has forgotten only {} since then", counted(rows, "row")),
     };
     format!(
-        "set {newest} holds {} and {} in all, where set {reference} held {} and {}{forgotten}",
+        "set {newest} has {} and {} in all, but set {reference} has {} and {}{forgotten}",
         counted(now.episodes, "episode"),
         counted(now.rows, "row"),
-        grouped(before.episodes),
-        grouped(before.rows)
+        counted(before.episodes, "episode"),
+        counted(before.rows, "row")
     )
 }
 

@@ -1,10 +1,11 @@
 //! One writer at a time: each writer holds a flock on `.lock` in the directory.
 //!
-//! It also holds a lock of fcntl(2) on the same file. The flock excludes others; the second lock lets
-//! them ask whether the first is held, which flock(2) cannot do without taking it. `/proc/locks`
-//! tells it too, but names a file only by numbers that another user's file may have. And any user can
-//! make it long: with 160,000 locks it takes a minute and a half to read, with ten times as many a
-//! hundred times as long.
+//! A writer also holds a lock of fcntl(2) on the same file. The flock keeps other writers out. The
+//! second lock lets other programs ask whether a writer is at work: with flock(2) they would have to
+//! take the lock to find out. `/proc/locks` is no substitute. It identifies a locked file only by
+//! device and inode numbers, which a file of another user may share. And any user can make it long:
+//! with 160,000 locks it takes a minute and a half to read, with ten times as many a hundred times as
+//! long.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};

@@ -127,8 +127,8 @@ fn remember(restoring: &mut Restoring<'_>, rows: &Rows<'_>, loaded: Loaded) {
             Rows::Tree(branches) => branches.label(),
         };
         restoring.note(format!(
-            "{name} was restored with search_path {}: its constraints or generated columns call functions that name others \
-             without their schema. ALTER FUNCTION … SET search_path makes them independent of it",
+            "{name} was restored with search_path {}: its constraints or generated columns call functions that use other \
+             functions, tables or types without naming their schema. ALTER FUNCTION … SET search_path makes them independent of it",
             printable(&path)
         ));
     }

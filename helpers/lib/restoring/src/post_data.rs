@@ -140,7 +140,7 @@ impl Runner {
             self.control.run(DOING, "SET search_path TO ''")?;
             if outcome.is_ok() {
                 let note = format!(
-                    "{} was restored with search_path {}: functions in it name others without their schema",
+                    "{} was restored with search_path {}: its functions use names without a schema",
                     printable(label),
                     printable(path)
                 );

@@ -31,7 +31,9 @@ pub fn check_server(restoring: &Restoring<'_>, control: &Control) -> Result<u32>
                 "the server is PostgreSQL {version}, but the set comes from PostgreSQL {}",
                 of_set.server_version
             ))
-            .advise("Restore on a server of that version or newer"));
+            .advise(
+                "Restore on a server of that version or newer. To move NEXUS's own server to it: nexus-upgrade-postgres IMAGE",
+            ));
     }
     if row.get(2) {
         return Err(Failure::new(Exit::Unavailable, "checking the server")

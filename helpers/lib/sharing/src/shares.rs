@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Equal units that peers share. `P` tells one peer from another.
 ///
-/// A peer gets more while it has no more than is free. One peer can therefore take a half, two can
-/// take a third each, and n peers leave a part of n + 1 for others. Fixed parts would add up: two
-/// peers with a half each leave nothing.
+/// A peer gets more while it has no more than is free, so it can take half of what the others have
+/// left. Peers that come one after the other can take 1/2, 1/4, 1/8 … of all units; n peers that take
+/// units by turns, 1/(n + 1) each. Fixed parts would add up: two peers with a half each leave nothing.
 #[derive(Debug)]
 pub struct Shares<P> {
     units: Mutex<Units<P>>,

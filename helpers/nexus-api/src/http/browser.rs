@@ -1,14 +1,17 @@
 //! Refuses requests that a web page in the owner's browser can make, because a browser reaches loopback.
 //!
-//! A page of another site can send requests to 127.0.0.1 (fetch with `no-cors`, forms, images), and by DNS rebinding it can
-//! even read the replies: its own name then resolves to 127.0.0.1. A page that another program served on this port, before
-//! NEXUS or while it was stopped, has the origin of this service: it stays in a tab, in the browser's cache, or as a service
-//! worker, which also reads what the owner opens by hand. The `Host` header shows another name; Fetch Metadata (W3C) and
-//! `Origin` (Fetch standard) show a browser, and no browser gets anything of the memory. Programs send neither, and are not
-//! affected.
+//! Two kinds of pages are dangerous:
 //!
-//! A page of NEXUS itself would need an origin that no earlier program can have used, such as a random name of each process
-//! below `localhost`.
+//! - A page of another site can send requests to 127.0.0.1 (fetch with `no-cors`, forms, images). By DNS rebinding, where its
+//!   own name resolves to 127.0.0.1, it can even read the replies. Its requests have that name in the `Host` header.
+//! - A page that another program served on this port, before NEXUS or while NEXUS was stopped, has the origin of this service.
+//!   It stays in a tab, in the browser's cache, or as a service worker, which also reads what the owner opens by hand.
+//!
+//! Every browser since 2023 sends Fetch Metadata (W3C) or `Origin` (Fetch standard). A request with one of them gets nothing of
+//! the memory. Programs send neither, so they are not affected.
+//!
+//! If NEXUS ever serves a page that uses the memory, that page needs an origin that no earlier program can have had, such as a
+//! random name below `localhost` for each process.
 
 use axum::http::header::{HOST, HeaderName, ORIGIN};
 use axum::http::uri::Authority;

@@ -1,4 +1,4 @@
-//! Finds functions that a restore calls and that name others without a schema. A restore has an empty search_path, as
+//! Finds functions that a restore calls and that use names without a schema. A restore has an empty search_path, as
 //! pg_dump's archives require, so these names are not found. The function then fails, and with it the CHECK constraint,
 //! generated column, index or materialized view that calls it.
 //!

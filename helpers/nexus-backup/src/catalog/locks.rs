@@ -118,8 +118,8 @@ async fn held_by(observer: &Client) -> Result<Failure, Failure> {
     let (role, program, table, since) = (text(1), text(2), text(3), text(4));
     Ok(Failure::new(Exit::TryLater, DOING)
         .because(format!(
-            "another session holds an exclusive lock on {table}: server process {pid} of role {role} ({program}), which has \
-             held it for {since}"
+            "another session holds an exclusive lock on {table}: server process {pid} of role {role} ({program}), whose \
+             transaction began {since} ago"
         ))
         .advise(format!(
             "Wait until that session has ended, or end it (SELECT pg_terminate_backend({pid})), then run the backup again"

@@ -57,7 +57,7 @@ fn judge(path: &Path, now: Timestamp) -> Finding {
         }
         Err(error) => {
             let sentence =
-                format!("The result of the last test alert cannot be read from {}: {error}.", path.display());
+                format!("The result of the last test alert cannot be read from {}: {error}", path.display());
             return Finding::unknown(id, sentence, ADVICE);
         }
         Ok(text) => text,

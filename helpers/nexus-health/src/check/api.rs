@@ -54,7 +54,7 @@ impl Check for Api {
             Ok(None) => Report::default(),
             Err(error) => Report::only(Finding::unknown(
                 "stores",
-                format!("nexus-api does not report how many requests to store have failed: {error}."),
+                format!("nexus-api does not report how many requests to store have failed: {error}"),
                 "See: systemctl status nexus-api.socket nexus-api",
             )),
         }

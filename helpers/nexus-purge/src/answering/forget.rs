@@ -50,7 +50,7 @@ pub(crate) fn forget(args: &Args, request: &Request, peer: &str) -> Result<Outco
     if !table.has(&args.agent_column) {
         return Err(Failure::new(Exit::Settings, format!("checking table {table}"))
             .because(format!("it has no column {}", args.agent_column))
-            .advise("Set NEXUS_PURGE_AGENT to the column that has the agent"));
+            .advise("Set NEXUS_PURGE_AGENT in /etc/nexus/nexus.env to the column that has the agent"));
     }
     let normal = control
         .try_rows(&format!("SELECT {}", table.key_normal(&request.episode)))?

@@ -115,7 +115,7 @@ fn carry_out(restore: &mut Restore<'_>, ledgers: &Ledgers, forgotten: &mut Forgo
             "forgot {} of set {set} again, as the purge ledger says", counted(rows, "row")
         );
         restore.making.note(format!(
-            "{} of the set had been forgotten since and were forgotten again",
+            "{} of the set, forgotten after the backup, had to be forgotten again",
             counted(rows, "row")
         ));
     }

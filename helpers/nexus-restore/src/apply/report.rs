@@ -123,20 +123,25 @@ impl Report {
         text.push_str(&columns(&lines));
 
         if let Some(usec) = self.served_usec {
-            text.push_str(&format!("\nThe database has served since {} after the start.\n", seconds(usec)));
+            text.push_str(&format!(
+                "\nPrograms could use the restored database after {}; the vector indexes were built after that.\n",
+                seconds(usec)
+            ));
         }
         for note in &self.notes {
             text.push_str(&format!("\nNote: {}\n", printable(note)));
         }
         if self.forgotten > 0 && self.kept.is_some() {
             text.push_str(
-                "\nThe tables' files still hold the rows that were forgotten again. The next nightly purge cleans them.\n\
-                 To clean them now:  systemctl start nexus-purge\n",
+                "\nThe rows that were forgotten again are deleted, but stay in the tables' files until the next nightly purge.\n\
+                 To clean the files now:  systemctl start nexus-purge\n",
             );
         }
         if self.kept.is_some() {
             // pg_dump omits LEAKPROOF marks, and an older set lacks newer migrations.
-            text.push_str("\nThen let the stack bring it up to date:  systemctl reload nexus-stack\n");
+            text.push_str(
+                "\nTo bring the restored database up to date, run:  systemctl reload nexus-stack\n",
+            );
         }
         if let Some(redis) = &self.redis {
             text.push_str(&format!(

@@ -99,9 +99,9 @@ impl Table {
         let Some(row) = found.first() else { return Ok(None) };
         let columns: Vec<String> = row.get(1);
         let wrong = |why: String| {
-            Failure::new(Exit::Settings, doing.clone())
-                .because(why)
-                .advise("Set NEXUS_PURGE_KEY and NEXUS_PURGE_TIME in /etc/nexus/nexus.env to columns of it")
+            Failure::new(Exit::Settings, doing.clone()).because(why).advise(
+                "Set NEXUS_PURGE_KEY and NEXUS_PURGE_TIME in /etc/nexus/nexus.env to columns of that table",
+            )
         };
         for column in [&place.key, &place.time] {
             if !columns.contains(column) {

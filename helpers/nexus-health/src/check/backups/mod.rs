@@ -185,7 +185,7 @@ fn space(directory: &BackupDirectory, last: Last) -> Finding {
     let free = match statvfs(directory.path()) {
         Ok(stat) => stat.blocks_available().saturating_mul(stat.fragment_size()),
         Err(error) => {
-            return Finding::unknown(id, format!("The free space for backups cannot be read: {error}."), "");
+            return Finding::unknown(id, format!("The free space for backups cannot be read: {error}"), "");
         }
     };
     let needed = last.set_bytes.saturating_add(last.set_bytes / 10);
@@ -195,8 +195,8 @@ fn space(directory: &BackupDirectory, last: Last) -> Finding {
     Finding::critical(
         id,
         format!("The next backup needs about {}, and {} are free.", human_bytes(needed), human_bytes(free)),
-        "Free some space on the disk of the backups, keep fewer sets (NEXUS_KEEP_DAYS), or set NEXUS_BACKUP_DIR to a directory \
-         on a larger disk",
+        "Free some space on the disk of the backups; or, in /etc/nexus/nexus.env, keep fewer sets (NEXUS_KEEP_DAYS); or move the \
+         directory to a larger disk (NEXUS_BACKUP_DIR, then: nexus-setup)",
     )
 }
 

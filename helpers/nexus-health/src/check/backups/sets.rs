@@ -18,7 +18,7 @@ pub(super) fn home(homes: &Homes, directory: &BackupDirectory) -> Finding {
         Ok(()) => Finding::ok(id, "The backup directory is the one that sets were written to."),
         Err(failure) => Finding::critical(
             id,
-            format!("nexus-backup writes nothing: {failure}."),
+            format!("nexus-backup writes nothing: {failure}"),
             "Mount the disk of the backup directory (findmnt, lsblk); then: systemctl start nexus-backup",
         ),
     }

@@ -53,7 +53,8 @@ fn exposure(daemon: &Daemon, publishes: bool) -> Finding {
         return Finding::warning(
             id,
             format!("Docker {version} lets others on the same network reach ports published on 127.0.0.1."),
-            "Upgrade Docker to 28, or take the ports out of /etc/nexus/compose.override.yml (moby#45610)",
+            "Upgrade Docker to 28, or take the ports out of /etc/nexus/compose.override.yml (moby#45610), then: systemctl reload \
+             nexus-stack",
         );
     }
     Finding::ok(id, format!("Docker {version} exposes nothing of the stack."))

@@ -59,7 +59,7 @@ impl Check for Docker {
             }
             Err(error) => {
                 ctx.note_docker(None);
-                let sentence = format!("Docker's report of the containers is malformed: {error}.");
+                let sentence = format!("Docker's report of the containers is malformed: {error}");
                 report.found(Finding::unknown(
                     "containers",
                     sentence,

@@ -196,7 +196,7 @@ pub(super) fn check(args: &Args) -> Finding {
         Ok((lines, _)) => judge(lines, &args.ports),
         Err(error) => Err(error),
     }
-    .unwrap_or_else(|error| Finding::unknown("ports", format!("{list} cannot be read: {error}."), advice))
+    .unwrap_or_else(|error| Finding::unknown("ports", format!("{list} cannot be read: {error}"), advice))
 }
 
 /// Checks the lines of the list.

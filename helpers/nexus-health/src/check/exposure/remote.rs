@@ -62,7 +62,7 @@ pub(super) fn check(args: &Args) -> Vec<Finding> {
     let advice = "Write the state of the remote access: systemctl start nexus-remote-note; see whether its timer runs: systemctl \
                   status nexus-remote-note.timer";
     let unknown = |what: &str| {
-        let sentence = format!("The state of the remote access ({}) {what}.", path.display());
+        let sentence = format!("The state of the remote access ({}) {what}", path.display());
         vec![Finding::unknown("remote", sentence, advice)]
     };
     match read(&path) {

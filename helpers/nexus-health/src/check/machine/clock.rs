@@ -21,11 +21,11 @@ impl Check for Clock {
         if ctx.args.thresholds.clock.0.is_none() {
             return Report::default();
         }
-        let advice = "See: timedatectl; install systemd-timesyncd or chrony, or turn this check off: \
-                      NEXUS_HEALTH_CLOCK=off";
+        let advice = "See: timedatectl; install systemd-timesyncd or chrony, or turn this check off: NEXUS_HEALTH_CLOCK=off in \
+                      /etc/nexus/nexus.env, then: systemctl restart nexus-health";
         Report::only(match ask(is_synchronised) {
             Err(error) => {
-                Finding::unknown("clock", format!("The state of the clock cannot be read: {error}."), advice)
+                Finding::unknown("clock", format!("The state of the clock cannot be read: {error}"), advice)
             }
             Ok(true) => {
                 self.unsynchronised = None;

@@ -60,8 +60,9 @@ fn disks(ctx: &Context) -> [Disk; 3] {
 }
 
 fn unseen(disk: &Disk, why: &str) -> Finding {
-    let sentence = format!("The disk of {} ({}) cannot be checked: {why}.", disk.words, disk.path.display());
-    let advice = "Check that the disk is mounted. For the database, set NEXUS_HEALTH_DATA_DIR to a directory on its disk";
+    let sentence = format!("The disk of {} ({}) cannot be checked: {why}", disk.words, disk.path.display());
+    let advice = "Check that the disk is mounted. For the database, set NEXUS_HEALTH_DATA_DIR in /etc/nexus/nexus.env to a directory \
+                  on its disk, then: systemctl restart nexus-health";
     Finding::unknown(format!("disk-{}", disk.name), sentence, advice)
 }
 

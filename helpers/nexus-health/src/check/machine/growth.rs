@@ -81,7 +81,7 @@ impl Growth {
                 let days = counted(Duration::from_secs_f64(seconds).as_secs() / 86_400, "day");
                 format!("At the rate of the last weeks, the disk of the {of} will be full in {days}.")
             };
-            let advice = "Free some space, keep fewer sets (NEXUS_KEEP_DAYS), or get a larger disk in time";
+            let advice = "Free some space, keep fewer sets (NEXUS_KEEP_DAYS in /etc/nexus/nexus.env), or get a larger disk in time";
             let limits = ctx.args.thresholds.until_full;
             report.found(Finding::measured(format!("full-{name}"), seconds, limits, sentence, advice));
         }

@@ -13,7 +13,8 @@ pub(super) fn check(ctx: &Context, report: &mut Report) {
     };
     report.metric(Metric::one("memory_used_ratio", "Memory in use: all but MemAvailable.", used));
     let sentence = format!("{} of the memory is in use.", in_percent(used));
-    let advice = "See what uses the memory: systemd-cgtop --order=memory; to give PostgreSQL less, lower NEXUS_POSTGRES_MEMORY";
+    let advice = "See what uses the memory: systemd-cgtop --order=memory; to give PostgreSQL less, lower NEXUS_POSTGRES_MEMORY in \
+                  /etc/nexus/nexus.env, then: nexus-setup";
     report.found(Finding::measured("memory", used, ctx.args.thresholds.memory, sentence, advice).patient(2));
 }
 

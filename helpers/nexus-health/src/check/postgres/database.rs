@@ -45,18 +45,18 @@ impl Check for Database {
 type Part = fn(&Session, &Context, &mut Report) -> Result<(), SessionError>;
 
 const PARTS: [Part; 8] = [
-    |session, _, report| {
-        report.found(indexes(&session.names(INVALID)?));
+    |session, ctx, report| {
+        report.found(indexes(&session.names(INVALID)?).in_psql(&ctx.args.server.database));
         Ok(())
     },
-    |session, _, report| {
-        report.found(collations(&session.names(COLLATIONS)?));
+    |session, ctx, report| {
+        report.found(collations(&session.names(COLLATIONS)?).in_psql(&ctx.args.server.database));
         Ok(())
     },
-    |session, _, report| {
+    |session, ctx, report| {
         let versions =
             session.names("SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector'")?;
-        report.found(pgvector(versions.first().map(String::as_str)));
+        report.found(pgvector(versions.first().map(String::as_str), &ctx.args.server.database));
         size(session, report)
     },
     emptied::check,
@@ -99,7 +99,7 @@ fn collations(changed: &[String]) -> Finding {
     }
 }
 
-fn pgvector(version: Option<&str>) -> Finding {
+fn pgvector(version: Option<&str>, database: &str) -> Finding {
     match version {
         None => Finding::warning(
             "pgvector",
@@ -113,8 +113,10 @@ fn pgvector(version: Option<&str>) -> Finding {
         Some(version) => Finding::critical(
             "pgvector",
             format!("pgvector is {version}; before 0.8.4, VACUUM can damage an HNSW index during writes."),
-            "Use a newer image (NEXUS_POSTGRES_IMAGE), then run ALTER EXTENSION vector UPDATE, and REINDEX for each vector index",
-        ),
+            "Set NEXUS_POSTGRES_IMAGE in /etc/nexus/nexus.env to an image of the same PostgreSQL with a newer pgvector, then: \
+             systemctl reload nexus-stack; then run ALTER EXTENSION vector UPDATE, and REINDEX INDEX for each vector index",
+        )
+        .in_psql(database),
     }
 }
 
@@ -157,7 +159,8 @@ fn dead_rows(session: &Session, ctx: &Context, report: &mut Report) -> Result<()
     ));
     let advice = "Find old transactions, which keep VACUUM from removing dead rows; then run VACUUM (VERBOSE) on the table";
     let limits = ctx.args.thresholds.pg_dead_rows;
-    report.found(Finding::measured("postgres-dead-rows", share, limits, sentence, advice));
+    let finding = Finding::measured("postgres-dead-rows", share, limits, sentence, advice);
+    report.found(finding.in_psql(&ctx.args.server.database));
     Ok(())
 }
 
@@ -168,10 +171,11 @@ mod tests {
 
     #[test]
     fn a_pgvector_that_damages_indexes_is_critical() {
-        assert_eq!(pgvector(Some("0.8.3")).level, FindingLevel::Critical);
-        assert_eq!(pgvector(Some("0.8.4")).level, FindingLevel::Ok);
-        assert_eq!(pgvector(Some("0.10.0")).level, FindingLevel::Ok);
-        assert_eq!(pgvector(None).level, FindingLevel::Warning);
+        let level = |version| pgvector(version, "nexus").level;
+        assert_eq!(level(Some("0.8.3")), FindingLevel::Critical);
+        assert_eq!(level(Some("0.8.4")), FindingLevel::Ok);
+        assert_eq!(level(Some("0.10.0")), FindingLevel::Ok);
+        assert_eq!(level(None), FindingLevel::Warning);
     }
 
     #[test]

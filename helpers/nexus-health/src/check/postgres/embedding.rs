@@ -51,7 +51,8 @@ fn judge(queue: Queue, ctx: &Context, report: &mut Report) {
         format!("{waiting} texts wait for their vectors, the oldest for {}.", in_words(oldest))
     };
     let advice = "Until a text has its vector, searches find it by its words only. See: systemctl status nexus-embed.socket \
-                  nexus-embed; if you use no model, set NEXUS_HEALTH_EMBEDDING=off";
+                  nexus-embed; if you use no model, set NEXUS_HEALTH_EMBEDDING=off in /etc/nexus/nexus.env, then: systemctl restart \
+                  nexus-health";
     report.found(Finding::measured(
         "embedding-queue",
         oldest,
@@ -71,6 +72,7 @@ fn judge(queue: Queue, ctx: &Context, report: &mut Report) {
             "See why: SELECT episode_id, last_error FROM nexus_memory.embedding_queue WHERE state = 'failed'; try again: \
              UPDATE nexus_memory.embedding_queue SET state = 'waiting', attempts = 0, next_try_at = now() WHERE state = 'failed'",
         )
+        .in_psql(&ctx.args.server.database)
     });
 }
 

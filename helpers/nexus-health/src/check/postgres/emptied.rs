@@ -66,7 +66,7 @@ fn finding(set: SetName, before: Size, now: Size) -> Finding {
         return Finding::ok(id, "The memory is not far smaller than its backups.");
     }
     let sentence = format!(
-        "The memory holds {}, and set {set} holds {}.",
+        "The memory holds {}, but set {set} holds {}.",
         counted(now.episodes, "episode"),
         grouped(before.episodes)
     );

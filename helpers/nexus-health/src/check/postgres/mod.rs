@@ -86,7 +86,8 @@ fn answers(opened: Duration, round_trip: Duration, ctx: &Context, report: &mut R
     let sentence = format!("PostgreSQL answers in {:.1} ms.", seconds * 1000.0);
     let advice = "See what PostgreSQL is busy with: SELECT * FROM pg_stat_activity";
     let limits = ctx.args.thresholds.pg_round_trip;
-    report.found(Finding::measured("postgres", seconds, limits, sentence, advice).patient(2));
+    let finding = Finding::measured("postgres", seconds, limits, sentence, advice).patient(2);
+    report.found(finding.in_psql(&ctx.args.server.database));
 }
 
 fn connections(there: f64, most: f64, ctx: &Context, report: &mut Report) {
@@ -94,9 +95,10 @@ fn connections(there: f64, most: f64, ctx: &Context, report: &mut Report) {
     report.metric(Metric::one("postgres_connections_ratio", "Connections in use of those available.", share));
     let sentence = format!("PostgreSQL has {there} of {most} connections in use.");
     let advice = "See who holds connections: SELECT usename, application_name, count(*) FROM pg_stat_activity GROUP BY 1, 2; \
-                  to allow more, raise max_connections in /etc/nexus/postgres/local.conf";
+                  to allow more, raise max_connections in /etc/nexus/postgres/local.conf, then: systemctl restart nexus-stack";
     let limits = ctx.args.thresholds.pg_connections;
-    report.found(Finding::measured("postgres-connections", share, limits, sentence, advice));
+    let finding = Finding::measured("postgres-connections", share, limits, sentence, advice);
+    report.found(finding.in_psql(&ctx.args.server.database));
 }
 
 fn waiting(transaction: f64, blocked: f64, ctx: &Context, report: &mut Report) {
@@ -113,7 +115,8 @@ fn waiting(transaction: f64, blocked: f64, ctx: &Context, report: &mut Report) {
     let advice = "A long transaction keeps VACUUM from removing dead rows. Find it: SELECT pid, application_name, state, query \
                   FROM pg_stat_activity ORDER BY xact_start; end it: SELECT pg_terminate_backend(PID)";
     let limits = ctx.args.thresholds.pg_transaction;
-    report.found(Finding::measured("postgres-transaction", transaction, limits, sentence, advice));
+    let finding = Finding::measured("postgres-transaction", transaction, limits, sentence, advice);
+    report.found(finding.in_psql(&ctx.args.server.database));
     let sentence = match blocked {
         l if l < 1.0 => "No session waits for a lock.".to_owned(),
         l => format!("A session has been waiting for a lock for {}.", in_words(l)),
@@ -121,7 +124,8 @@ fn waiting(transaction: f64, blocked: f64, ctx: &Context, report: &mut Report) {
     let advice = "See which session blocks which: SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity WHERE \
                   wait_event_type = 'Lock'";
     let limits = ctx.args.thresholds.pg_lock;
-    report.found(Finding::measured("postgres-lock", blocked, limits, sentence, advice));
+    let finding = Finding::measured("postgres-lock", blocked, limits, sentence, advice);
+    report.found(finding.in_psql(&ctx.args.server.database));
 }
 
 fn log_and_numbers(wal: f64, idle_slots: f64, age: f64, ctx: &Context, report: &mut Report) {
@@ -132,7 +136,8 @@ fn log_and_numbers(wal: f64, idle_slots: f64, age: f64, ctx: &Context, report: &
         sentence.push_str(&format!(" Because of {slots}, PostgreSQL cannot remove it."));
     }
     let advice = "See what keeps the write-ahead log: SELECT * FROM pg_replication_slots; SELECT * FROM pg_stat_archiver";
-    report.found(Finding::measured("postgres-wal", wal, ctx.args.thresholds.pg_wal, sentence, advice));
+    let finding = Finding::measured("postgres-wal", wal, ctx.args.thresholds.pg_wal, sentence, advice);
+    report.found(finding.in_psql(&ctx.args.server.database));
     let share = age / TRANSACTION_IDS;
     report.metric(Metric::one(
         "postgres_wraparound_ratio",
@@ -143,7 +148,8 @@ fn log_and_numbers(wal: f64, idle_slots: f64, age: f64, ctx: &Context, report: &
         format!("{:.0} % of the transaction IDs are used up since the oldest row was frozen.", share * 100.0);
     let advice = "Autovacuum should have frozen old rows: look for old transactions, then run VACUUM FREEZE";
     let limits = ctx.args.thresholds.pg_wraparound;
-    report.found(Finding::measured("postgres-wraparound", share, limits, sentence, advice));
+    let finding = Finding::measured("postgres-wraparound", share, limits, sentence, advice);
+    report.found(finding.in_psql(&ctx.args.server.database));
 }
 
 /// Formats a duration in its two largest units: `2 h 3 min`.

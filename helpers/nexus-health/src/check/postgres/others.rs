@@ -52,7 +52,7 @@ fn judge(mut databases: Vec<String>, tables: &[String], left_out: &[String]) -> 
         format!("No backup set has {}.", what.join(", and ")),
         format!(
             "Back up each database: docker exec nexus-postgres pg_dump -Fc -d '{first}' >FILE; if you back up these databases in \
-             another way, set NEXUS_HEALTH_LEFT_OUT={}",
+             another way, set NEXUS_HEALTH_LEFT_OUT={} in /etc/nexus/nexus.env, then: systemctl restart nexus-health",
             databases
                 .iter()
                 .map(String::as_str)
@@ -84,7 +84,7 @@ mod tests {
             finding.sentence,
             "No backup set has the database notes, and the table public.t of the database postgres."
         );
-        assert!(finding.advice.contains("-d 'notes'") && finding.advice.ends_with("=notes,postgres"));
+        assert!(finding.advice.contains("-d 'notes'") && finding.advice.contains("=notes,postgres in "));
         assert_eq!(judge(&["notes"], &["public.t"], &["notes", "postgres"]).level, FindingLevel::Ok);
     }
 }

@@ -104,7 +104,7 @@ fn require_socket(settings: &ServerSettings) -> Result<(), SessionError> {
 impl SessionError {
     /// Returns the error of a server that is up.
     pub(super) fn busy(why: &str) -> Self {
-        let sentence = format!("PostgreSQL cannot be checked: {why}.");
+        let sentence = format!("PostgreSQL cannot be checked: {why}");
         Self { liveness: Liveness::Busy, sentence, advice: "See: docker logs nexus-postgres" }
     }
 
@@ -118,7 +118,7 @@ impl SessionError {
     }
 
     fn unreachable(liveness: Liveness, why: &str) -> Self {
-        let sentence = format!("PostgreSQL is not reachable: {why}.");
+        let sentence = format!("PostgreSQL is not reachable: {why}");
         Self { liveness, sentence, advice: "See: systemctl status nexus-stack; docker ps --all" }
     }
 

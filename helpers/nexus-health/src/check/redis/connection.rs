@@ -110,7 +110,7 @@ impl ConnectionError {
     fn unconnected(socket: &Path, error: &io::Error) -> Self {
         let no_directory = socket.parent().is_some_and(|directory| !directory.exists());
         let liveness = if no_directory { Liveness::NoDirectory } else { Liveness::NotListening };
-        Self { liveness, sentence: format!("Redis is not reachable: {}: {error}.", socket.display()) }
+        Self { liveness, sentence: format!("Redis is not reachable: {}: {error}", socket.display()) }
     }
 
     fn broken(error: &io::Error) -> Self {
@@ -120,9 +120,7 @@ impl ConnectionError {
                 let sentence = format!("Redis does not answer within {} seconds.", LIMIT.as_secs());
                 Self { liveness: Liveness::Unresponsive, sentence }
             }
-            _ => {
-                Self { liveness: Liveness::Busy, sentence: format!("Redis closed the connection: {error}.") }
-            }
+            _ => Self { liveness: Liveness::Busy, sentence: format!("Redis closed the connection: {error}") },
         }
     }
 

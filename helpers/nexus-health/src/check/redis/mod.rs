@@ -16,6 +16,10 @@ use info::Info;
 /// The time over which evictions count.
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// How to give Redis more memory.
+const RAISE: &str = "Raise NEXUS_REDIS_MAXMEMORY and NEXUS_REDIS_MEMORY in /etc/nexus/nexus.env, then: systemctl reload \
+                     nexus-stack";
+
 /// The state between two checks.
 #[derive(Default)]
 pub(crate) struct Redis {
@@ -112,9 +116,8 @@ impl Redis {
                 counted(count, "key")
             ),
         };
-        let advice = "Raise NEXUS_REDIS_MAXMEMORY and NEXUS_REDIS_MEMORY in /etc/nexus/nexus.env";
         let limits = ctx.args.thresholds.redis_evictions;
-        report.found(Finding::measured("redis-evictions", value, limits, sentence, advice));
+        report.found(Finding::measured("redis-evictions", value, limits, sentence, RAISE));
     }
 }
 
@@ -124,7 +127,9 @@ fn append_only(info: &Info) -> Finding {
         return Finding::warning(
             id,
             "Redis writes no append-only file: a crash loses everything since its last snapshot.",
-            "Set appendonly yes, as the shipped redis.conf does",
+            "Turn it on without a restart, which would lose data: sudo docker exec -it nexus-redis redis-cli -s \
+             /run/redis/redis.sock --askpass CONFIG SET appendonly yes (the password is in \
+             /etc/nexus/credentials/redis_password); then remove what turned it off from /etc/nexus/compose.override.yml",
         );
     }
     match (info.text("aof_last_write_status"), info.text("aof_last_bgrewrite_status")) {
@@ -153,7 +158,7 @@ fn memory(info: &Info, ctx: &Context, report: &mut Report) {
         report.found(Finding::warning(
             "redis-memory",
             sentence,
-            "Set NEXUS_REDIS_MAXMEMORY in /etc/nexus/nexus.env",
+            "Set NEXUS_REDIS_MAXMEMORY in /etc/nexus/nexus.env, then: systemctl reload nexus-stack",
         ));
         return;
     }
@@ -161,8 +166,7 @@ fn memory(info: &Info, ctx: &Context, report: &mut Report) {
     let share = used as f64 / most as f64;
     report.metric(Metric::one("redis_memory_used_ratio", "Memory of Redis in use.", share));
     let sentence = format!("Redis uses {:.0} % of its memory.", share * 100.0);
-    let advice =
-        "Raise NEXUS_REDIS_MAXMEMORY and NEXUS_REDIS_MEMORY in /etc/nexus/nexus.env, or let keys expire";
+    let advice = format!("{RAISE}; or let keys expire");
     report.found(Finding::measured(
         "redis-memory",
         share,

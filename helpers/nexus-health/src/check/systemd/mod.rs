@@ -40,7 +40,7 @@ impl Check for Systemd {
         let snapshot = match ask(snapshot::read) {
             Ok(snapshot) => snapshot,
             Err(error) => {
-                let sentence = format!("systemd cannot be queried: {error}.");
+                let sentence = format!("systemd cannot be queried: {error}");
                 return Report::only(Finding::unknown("systemd", sentence, "See: systemctl status dbus"));
             }
         };

@@ -44,10 +44,10 @@ impl Check for Sandbox {
     fn check(&mut self, _: &Context) -> Report {
         match ask(read) {
             Ok(jobs) => Report { findings: vec![network(&jobs), credentials(&jobs)], ..Report::default() },
-            // The other check reports that systemd does not answer.
+            // Only this check's own finding: `check::systemd` reports that systemd does not answer.
             Err(error) => Report::only(Finding::unknown(
                 "sandbox",
-                format!("systemd cannot be queried about the sandbox of the jobs: {error}."),
+                format!("systemd cannot be queried about the sandbox of the jobs: {error}"),
                 "See: systemctl status dbus",
             )),
         }
