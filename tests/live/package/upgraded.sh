@@ -111,7 +111,7 @@ former_package() {
 	local root=$work/former
 	dpkg-deb --raw-extract "$deb" "$root"
 	sed -i 's/^name: nexus-memory-stack$/name: nexus/; s/, external: true }/ }/' "$root/usr/share/nexus/compose/docker-compose.yml"
-	sed -i '/take-over.sh$/d; /^Environment=COMPOSE_PROJECT_NAME=/d' "$root"/usr/lib/systemd/system/nexus-*.service
+	sed -i '/take-over\.sh /d; /^Environment=COMPOSE_PROJECT_NAME=/d' "$root"/usr/lib/systemd/system/nexus-*.service
 	sed -i 's/^Version: .*/Version: 0.0.9/' "$root/DEBIAN/control"
 	echo 0.0.9 >"$root/usr/share/nexus/version"
 	(cd "$root" && find usr -type f -print0 | xargs --null md5sum >DEBIAN/md5sums)
