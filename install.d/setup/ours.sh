@@ -70,18 +70,30 @@ container_in_the_way() {
 	done < <(containers)
 }
 
-# imitation_of NAME…: prints another program's first container that Docker Compose would take for one of these, by the labels that it
-# looks for: it would keep that one, and stop or remove the real one.
+# is_named_for SERVICE NAME: whether a container has the name that Compose gives to one of this service. Compose puts an id before it
+# while it replaces a container. The owner's override file may name another one for a service of the owner.
+is_named_for() {
+	local name=$2
+	if [[ $name =~ ^[0-9a-f]{12}_(.*) ]]; then name=${BASH_REMATCH[1]}; fi
+	case $1 in
+	postgres | redis | exporter | prometheus | grafana | proxy) [[ $name == "nexus-$1" ]] ;;
+	*) [[ $name =~ ^"$COMPOSE_PROJECT_NAME-$1"-[0-9]+$ ]] ||
+		grep -qE "container_name: *[\"']?${name//./\\.}([\"' ,}]|$)" /etc/nexus/compose.override.yml 2>/dev/null ;;
+	esac
+}
+
+# imitation_of SERVICE…: prints another program's first container that Docker Compose would take for one of these services, by the
+# labels that it looks for: it would start, replace or wait for that one.
 imitation_of() {
-	local wanted name
-	for wanted; do
+	local service name
+	for service; do
 		while IFS=$'\t' read -r _ name _; do
-			if ! [[ $name =~ ^([0-9a-f]{12}_)?$wanted$ ]]; then
+			if ! is_named_for "$service" "$name"; then
 				printf '%s' "$name"
 				return
 			fi
 		done < <(containers --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
-			--filter "label=com.docker.compose.service=${wanted#nexus-}" --filter label=com.docker.compose.config-hash)
+			--filter "label=com.docker.compose.service=$service" --filter label=com.docker.compose.oneoff=False)
 	done
 }
 
@@ -118,7 +130,8 @@ note_volumes() {
 	done
 }
 
-# docker_refusal memory|metrics|proxy: prints in one line why NEXUS may not install or start them here; nothing if it may.
+# docker_refusal memory|metrics|proxy [SERVICE]…: prints in one line why NEXUS may not install or start them here, with these services of
+# the owner; nothing if it may.
 docker_refusal() {
 	local container volume user
 	local -n containers_needed=$1_containers volumes_needed=$1_volumes
@@ -127,9 +140,9 @@ docker_refusal() {
 		echo "another program's container has a name that NEXUS needs: $container. NEXUS left it alone. Rename it (docker rename ${container%% *} OTHER), or remove it if you do not need it"
 		return
 	fi
-	container=$(imitation_of "${containers_needed[@]}")
+	container=$(imitation_of "${containers_needed[@]#nexus-}" "${@:2}")
 	if [[ -n $container ]]; then
-		echo "the container $container of another program has the labels of a container of NEXUS, from its image or its command line: Docker Compose would keep it, and stop or remove the container of NEXUS. NEXUS left it alone. Remove it if you do not need it, or run its image with another label (docker run --label com.docker.compose.project=OTHER)"
+		echo "the container $container of another program has the labels of a container of NEXUS, from its image or its command line: Docker Compose would take it for that one. NEXUS left it alone. Remove it if you do not need it, or run its image with another label (docker run --label com.docker.compose.project=OTHER)"
 		return
 	fi
 	for volume in "${volumes_needed[@]}"; do

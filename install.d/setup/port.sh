@@ -21,7 +21,7 @@ addresses_of() {
 listener_at() {
 	local port places uid inode
 	case ${1%:*} in
-	127.0.0.1) places='0100007F|0{8}|0{32}|0{16}FFFF00000100007F' ;;
+	127.0.0.1) places='0100007F|0{8}|0{32}|0{16}FFFF0000(0100007F|0{8})' ;;
 	'[::1]') places='0{24}01000000|0{32}' ;;
 	*) return 0 ;;
 	esac

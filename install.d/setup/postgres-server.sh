@@ -33,6 +33,10 @@ no_limits() {
 # serve_privately IMAGE MAJOR [OPTIONS]: starts the server of this cluster where only root reaches it. Does not use the image and
 # version of the settings.
 serve_privately() {
+	local refusal
+	# A backup may have taken hours since the last look.
+	refusal=$(docker_refusal memory)
+	[[ -z $refusal ]] || { complain "$refusal" && return 1; }
 	install -d --mode=0700 --owner=999 --group=999 "$private"
 	limits=$(no_limits "$2")
 	NEXUS_POSTGRES_IMAGE=$1 NEXUS_POSTGRES_MAJOR=$2 \

@@ -12,9 +12,14 @@ stand_alone
 . "$here/accounts.sh"
 . "$here/ours.sh"
 
+owners=()
+if [[ $1 == memory ]]; then
+	services=$(docker compose config --services)
+	mapfile -t owners < <(grep -vxE 'postgres|redis' <<<"$services")
+fi
 # This message goes to the unit's journal; nexus-setup refuses in the same case.
 refused_settings /etc/nexus/nexus.env >&2
-if refusal=$(docker_refusal "$1") && [[ -n $refusal ]]; then
+if refusal=$(docker_refusal "$1" "${owners[@]}") && [[ -n $refusal ]]; then
 	echo "$refusal" >&2
 	exit 69
 fi

@@ -38,11 +38,18 @@ another_project_called_nexus() {
 	nothing_is_left
 }
 
-# imitator_of SERVICE: another image brings all labels by which Docker Compose finds the containers of a service of NEXUS.
+# imitator_of SERVICE [LABEL]…: another image brings the labels by which Docker Compose finds the containers of a service.
 imitator_of() {
+	local labels=("${@:2}")
 	docker create --name "imitator-$1" --label com.docker.compose.project=nexus-memory-stack --label com.docker.compose.service="$1" \
-		--label com.docker.compose.config-hash=0 --label com.docker.compose.oneoff=False --label com.docker.compose.container-number=0 \
-		"$image_of_others" >/dev/null
+		--label com.docker.compose.oneoff=False "${labels[@]/#/--label=com.docker.compose.}" "$image_of_others" >/dev/null
+}
+# refused_beside_imitator_of SERVICE [LABEL]…: a reload refuses to go on, and names the container.
+refused_beside_imitator_of() {
+	imitator_of "$@"
+	fails "" systemctl reload nexus-stack
+	journalctl --unit=nexus-stack --lines=20 --output=cat | found "the container imitator-$1 of another program has the labels of a container of NEXUS"
+	docker rm --volumes "imitator-$1" >/dev/null
 }
 
 # Another image brings labels that look like a second container, a former one of NEXUS's whose id is the name of a third container.
@@ -62,11 +69,19 @@ labels_of_others_remove_no_container() {
 	systemctl reload nexus-stack
 	systemctl restart nexus-stack nexus-metrics nexus-proxy
 	same "containers after a reload and restarts" "$(docker ps --all --quiet --no-trunc | sort)" "$before"
-	# And this one for PostgreSQL.
-	imitator_of postgres
-	fails "" systemctl reload nexus-stack
-	journalctl --unit=nexus-stack --lines=20 --output=cat | found 'the container imitator-postgres of another program has the labels of a container of NEXUS'
-	docker rm --volumes imitator-postgres >/dev/null
+	# And these for PostgreSQL, and for a service of the owner's.
+	refused_beside_imitator_of postgres
+	refused_beside_imitator_of redis config-hash=0 container-number=0
+	cp -a /etc/nexus/compose.override.yml "$work/override"
+	echo "services: { mine: { image: $image_of_others, network_mode: none }, named: { image: $image_of_others, network_mode: none, container_name: my.own } }" \
+		>/etc/nexus/compose.override.yml
+	refused_beside_imitator_of mine config-hash=0 container-number=1
+	systemctl reload nexus-stack
+	# The owner's own containers are no imitations.
+	systemctl reload nexus-stack
+	same "the owner's containers" "$(docker ps --format '{{.Names}}' | grep -e mine -e my | sort | paste -sd' ')" 'my.own nexus-memory-stack-mine-1'
+	cp -a "$work/override" /etc/nexus/compose.override.yml
+	docker rm --force --volumes my.own nexus-memory-stack-mine-1 >/dev/null
 	same "containers after that" "$(docker ps --all --quiet --no-trunc | sort)" "$before"
 	systemctl reload nexus-stack
 	healthy

@@ -112,6 +112,12 @@ impl<U> Slot<U> {
         self.activity.last.store(self.slots.now(), Ordering::Relaxed);
     }
 
+    /// Returns whether another connection has got this one's place. A client that always has a next
+    /// request in the buffer must not keep the connection.
+    pub fn is_told_to_close(&self) -> bool {
+        self.activity.is_told_to_close()
+    }
+
     /// Waits until the connection must close. A request that has just come is answered first, and
     /// the connection stays open.
     pub async fn must_close(&self) {

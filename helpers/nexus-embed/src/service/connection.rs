@@ -73,7 +73,7 @@ pub(super) async fn serve(mut peer: UnixStream, user: u32, slot: Slot<u32>, shar
             written = timeout(LIMIT, peer.write_all(&frame)) => matches!(written, Ok(Ok(()))),
             () = slot.must_close() => false,
         };
-        if !keep_open || !is_written {
+        if !keep_open || !is_written || slot.is_told_to_close() {
             return;
         }
     }
@@ -202,6 +202,26 @@ mod tests {
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).await.unwrap();
         assert!(!answer.is_empty() && answer.len() < size, "{} bytes", answer.len());
+    }
+
+    #[tokio::test]
+    async fn a_client_with_more_requests_in_the_buffer_makes_room() {
+        let (shared, slots) = (shared(), Slots::new(1));
+        let mut client = connect(&shared, &slots, 1, &frame().repeat(2)).await;
+        // Before the first request has been read.
+        let _next = slots.take(2).unwrap();
+        while shared.queue.requests() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let Next::Jobs(jobs) = shared.queue.next() else { panic!("there is a request") };
+        for job in jobs {
+            let version = "m@01234567".to_owned();
+            job.answer.send(Ok(Vectors { version, dimensions: 1, values: vec![0.0] })).unwrap();
+        }
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert!(matches!(EmbedReply::parse(&answer[4..]), Ok(EmbedReply::Vectors(_))), "{answer:?}");
+        assert_eq!(shared.queue.requests(), 0);
     }
 
     #[tokio::test]

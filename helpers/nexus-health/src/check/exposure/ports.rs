@@ -78,7 +78,7 @@ impl Relevance {
         let is_first = ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST;
         if is_first && (is_ours || port == API) {
             Self::InTheWay
-        } else if is_ours && !ip.to_canonical().is_loopback() {
+        } else if is_ours && !ip.is_loopback() {
             Self::Reachable
         } else {
             Self::Other
@@ -252,7 +252,8 @@ fn listening(line: &str) -> Option<Listener> {
     let bytes = words.concat();
     let ip = match bytes.len() {
         4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
-        _ => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+        // `::ffff:127.0.0.1` takes the port of 127.0.0.1.
+        _ => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)).to_canonical(),
     };
     Some(Listener { address: SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?), user })
 }
@@ -272,6 +273,8 @@ mod tests {
         assert_eq!(found("   1: 00000000:1F43 00000000:0000 0A 0").as_deref(), Some("0.0.0.0:8003"));
         let line = "0: 00000000000000000000000001000000:0277 00000000000000000000000000000000:0000 0A";
         assert_eq!(found(line).as_deref(), Some("[::1]:631"));
+        let line = "1: 0000000000000000FFFF00000100007F:1F43 00000000000000000000000000000000:0000 0A";
+        assert_eq!(found(line).as_deref(), Some("127.0.0.1:8003"));
         for other in ["  sl  local_address rem_address   st", "   2: 0100007F:1F44 0100007F:9999 01 0", ""] {
             assert_eq!(found(other), None);
         }
