@@ -10,7 +10,7 @@ database=${NEXUS_PG_DATABASE:-nexus}
 run() {
 	# A program may hold locks on tables and on its own role: psql reports that before systemd ends the start.
 	# Without its search_path, a role could put functions in the place of the server's, and this superuser would call them.
-	PGOPTIONS="-c client_min_messages=warning -c search_path=pg_catalog -c lock_timeout=${patience-10min}" \
+	PGOPTIONS="-c client_min_messages=warning -c search_path=pg_catalog -c role=none -c lock_timeout=${patience-10min}" \
 		psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$@"
 }
 

@@ -68,7 +68,7 @@ restart_server() {
 # in_database NAME OPTION…: runs psql there as the superuser. Without its search_path, roles could put functions in the place of the
 # server's.
 in_database() {
-	guarded docker exec --interactive --env PGOPTIONS="$limits -c client_min_messages=warning -c search_path=pg_catalog" nexus-postgres \
+	guarded docker exec --interactive --env PGOPTIONS="$limits -c client_min_messages=warning -c search_path=pg_catalog -c role=none" nexus-postgres \
 		psql -XAtq --set=ON_ERROR_STOP=1 --dbname="$(connection_to "$1")" "${@:2}"
 }
 

@@ -60,8 +60,8 @@ explain_stack() {
 # Applies a changed postgresql.conf, except settings that need a restart.
 reload_postgres() {
 	local pending
-	guarded timeout 60 docker exec --env PGOPTIONS="-c search_path=pg_catalog" nexus-postgres psql -XAtq -d postgres -c 'SELECT pg_reload_conf()' >/dev/null
-	pending=$(guarded timeout 60 docker exec --env PGOPTIONS="-c search_path=pg_catalog" nexus-postgres psql -XAtq -d postgres -c "SELECT string_agg(name, ', ') FROM pg_settings WHERE pending_restart")
+	guarded timeout 60 docker exec --env PGOPTIONS="-c search_path=pg_catalog -c role=none" nexus-postgres psql -XAtq -d postgres -c 'SELECT pg_reload_conf()' >/dev/null
+	pending=$(guarded timeout 60 docker exec --env PGOPTIONS="-c search_path=pg_catalog -c role=none" nexus-postgres psql -XAtq -d postgres -c "SELECT string_agg(name, ', ') FROM pg_settings WHERE pending_restart")
 	[[ -z $pending ]] || say "changed in postgresql.conf, and applied by \`systemctl restart nexus-stack\`: $pending"
 }
 

@@ -30,7 +30,16 @@ back_up_before_upgrade() {
 pending_migrations() {
 	local file version done_before
 	# Without the database or its list, prints nothing.
-	done_before=$(timeout 60 docker exec --env PGOPTIONS="-c search_path=pg_catalog" nexus-postgres psql -XAtq --dbname="$(setting NEXUS_PG_DATABASE)" --command='SELECT version FROM nexus_memory.migrations' 2>/dev/null) || return 0
+	done_before=$(timeout 60 docker exec --interactive --env PGOPTIONS="-c search_path=pg_catalog -c role=none" nexus-postgres psql -XAtq --dbname="$(setting NEXUS_PG_DATABASE)" 2>/dev/null <<-'SQL'
+		-- Only a table that no other role can have put there: reading a view runs the code of its owner.
+		SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
+			JOIN pg_roles s ON s.oid = n.nspowner WHERE n.nspname = 'nexus_memory' AND c.relname = 'migrations' AND c.relkind = 'r'
+			AND o.rolsuper AND s.rolsuper) AS is_ours \gset
+		\if :is_ours
+		SELECT version FROM nexus_memory.migrations;
+		\endif
+	SQL
+	) || return 0
 	for file in "$share"/compose/postgres/init/*.sql; do
 		version=$(basename "$file")
 		version=$((10#${version%%-*}))

@@ -206,6 +206,47 @@ functions_in_objects_of_a_superuser_count() {
 	refused_because_of 'column episode of table m.t'
 }
 
+# A condition of hers from the time when she might create triggers: a function of the server runs a text of hers as SQL. Beside any trigger
+# whose function is not NEXUS's, the privilege is refused: she could choose the arguments.
+conditions_and_arguments_of_hers_do_not_run() {
+	begin
+	refers 'bigint REFERENCES episode ON DELETE CASCADE'
+	memory --command='GRANT TRIGGER ON episode TO mallory'
+	mallory --command="CREATE TRIGGER x AFTER DELETE ON episode FOR EACH ROW WHEN (query_to_xml('SELECT m.steal()', true, true, '') IS NULL) EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+	memory --command='REVOKE TRIGGER ON episode FROM mallory'
+	refused_because_of 'trigger x on table public.episode'
+	begin
+	refers 'bigint REFERENCES episode ON DELETE CASCADE'
+	memory --command='GRANT TRIGGER ON episode TO mallory'
+	mallory --command='CREATE TRIGGER x BEFORE DELETE ON episode FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()'
+	refused_because_of 'trigger x on table public.episode'
+}
+
+# Queries before the deletion: by a type of the owner's, and by an index of the owner's, both of which call her function.
+what_is_asked_before_runs_nothing() {
+	begin
+	memory --command='CREATE DOMAIN m.d AS bigint CHECK (m.f(VALUE) > 0)' --command='ALTER TABLE episode ALTER id TYPE m.d'
+	mallory --command="$turned"
+	exits 65 'column id of table public.episode' purge --episode 1
+	begin
+	memory --command='CREATE INDEX x ON episode ((id + m.f(1)))'
+	mallory --command="$turned"
+	exits 65 'index public.x' purge --tag nothing-has-it --dry-run
+	same "whether she is a superuser" "$(is_super)" f
+}
+
+# Who owns the database could set the role of its sessions: NEXUS would trust it.
+settings_of_the_database_change_nothing() {
+	begin
+	refers 'bigint REFERENCES episode ON DELETE CASCADE'
+	mallory --command='CREATE TRIGGER x BEFORE DELETE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_once()'
+	memory --command='ALTER TABLE episode OWNER TO mallory' --command='GRANT ALL ON SCHEMA public TO mallory'
+	server --command="ALTER DATABASE lethe SET role = 'mallory'"
+	exits 78 'public.episode belongs to role mallory' purge --episode 1
+	server --command='ALTER DATABASE lethe RESET role'
+	same "whether she is a superuser" "$(is_super)" f
+}
+
 # Who owns the schema could put another table in the place of the episodes; who owns the database could set a search_path.
 owners_of_schema_and_database_run_nothing() {
 	begin
@@ -264,9 +305,10 @@ plain_tables_are_followed() {
 	begin
 	memory --command='CREATE TABLE m.t (id bigint CHECK (id > 0), episode bigint REFERENCES episode ON DELETE CASCADE)' --command='INSERT INTO m.t VALUES (1, 1)' \
 		--command='CREATE INDEX x ON m.t (pg_catalog.abs(id)) WHERE id > 0' --command='CREATE STATISTICS m.x ON (id + 1), episode FROM m.t'
+	# shellcheck disable=SC2016 # the server reads it
 	mallory --command="CREATE TYPE m.e AS ENUM ('1')" --command='CREATE TABLE m.u (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-		episode bigint NOT NULL REFERENCES episode ON DELETE CASCADE, e m.e, stored timestamptz DEFAULT now(), UNIQUE (episode, stored))' \
-		--command='CREATE INDEX ON m.u (stored) INCLUDE (id)' --command='CREATE VIEW m.v AS SELECT m.f(id) FROM m.u' --command='INSERT INTO m.u (episode) VALUES (1)'
+		episode bigint NOT NULL REFERENCES episode ON DELETE CASCADE, e m.e, state text CHECK (state IN ($$a$$, $$b$$)), stored timestamptz DEFAULT now(), UNIQUE (episode, stored))' \
+		--command='CREATE INDEX ON m.u (stored) INCLUDE (id)' --command='CREATE INDEX ON m.u (lower(state)) WHERE id > 0' --command='CREATE VIEW m.v AS SELECT m.f(id) FROM m.u' --command='INSERT INTO m.u (episode) VALUES (1)'
 	purge --episode 1 2>/dev/null
 	same "rows" "$(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.t), (SELECT count(*) FROM m.u)')" '19|0|0'
 }
@@ -283,6 +325,10 @@ children_are_left_alone() {
 # A role adds code while a run waits for the table: the run checks it once it has its lock.
 code_that_comes_meanwhile_does_not_run() {
 	comes_meanwhile 'CREATE TRIGGER x BEFORE DELETE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_commit()' 'trigger x on table m.t'
+	# The same if a transaction saw the catalogs as they were at its first statement.
+	server --command="ALTER ROLE postgres SET default_transaction_isolation = 'repeatable read'"
+	comes_meanwhile 'CREATE TRIGGER x BEFORE DELETE ON m.t FOR EACH ROW EXECUTE FUNCTION m.at_commit()' 'trigger x on table m.t'
+	server --command='ALTER ROLE postgres RESET default_transaction_isolation'
 	comes_meanwhile "CREATE STATISTICS m.x ON (id + m.f(1)), episode FROM m.t; $turned" 'statistics object m.x'
 }
 
@@ -340,6 +386,20 @@ comes_meanwhile() {
 	same "whether she is a superuser, and the episode" "$(is_super) $(memory --command='SELECT count(*) FROM episode WHERE id = 1')" 'f 1'
 }
 run_waits() { [[ $(memory --command="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexus-purge' AND wait_event_type = 'Lock'") -ge 1 ]]; }
+
+# A trigger that keeps its row: forgetting says so, and the decision stays open.
+rows_that_a_trigger_keeps_are_reported() {
+	begin
+	memory --command="CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'" \
+		--command='CREATE TRIGGER x BEFORE DELETE ON episode FOR EACH ROW EXECUTE FUNCTION keep()'
+	backup
+	exits 65 'some of them are still there' purge --episode 1
+	memory --command='DROP TRIGGER x ON episode'
+	purge --episode 1 2>/dev/null
+	apply m --no-safety-backup --yes >/dev/null 2>"$work/said" && return 1
+	grep -q 'some of them are still there' "$work/said"
+	same "the episode" "$(memory --command='SELECT count(*) FROM episode WHERE id = 1')" 0
+}
 
 # A restore trusts the code in its set, and forgets again there.
 restore_is_not_stopped() {
@@ -455,6 +515,9 @@ check moved_rows_delete_nothing_of_others
 check other_keys_of_a_changed_row_run_nothing
 check keys_to_a_partitioned_table_count
 check functions_in_objects_of_a_superuser_count
+check conditions_and_arguments_of_hers_do_not_run
+check what_is_asked_before_runs_nothing
+check settings_of_the_database_change_nothing
 check owners_of_schema_and_database_run_nothing
 check casts_do_not_run
 check what_the_planner_evaluates_does_not_run
@@ -463,6 +526,7 @@ check children_are_left_alone
 check code_that_comes_meanwhile_does_not_run
 check a_renamed_schema_runs_nothing
 check a_renamed_schema_of_a_partition_runs_nothing
+check rows_that_a_trigger_keeps_are_reported
 check restore_is_not_stopped
 check sequences_are_not_read_by_name
 check starts_call_no_functions_of_others

@@ -17,6 +17,11 @@ BEGIN
         WHERE c.relnamespace = to_regnamespace('nexus_memory') AND c.relname = 'migrations' AND (c.relkind <> 'r' OR NOT r.rolsuper)) THEN
         RAISE EXCEPTION 'nexus: nexus_memory.migrations is not a table of a superuser. Rename it, then: systemctl start nexus-stack';
     END IF;
+    -- CREATE OR REPLACE keeps the owner, who could change the function later: an index and a trigger of a superuser call these.
+    IF EXISTS (SELECT FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner WHERE p.pronamespace = to_regnamespace('nexus_memory')
+        AND p.proname IN ('episode_words', 'episode_query', 'queue_embedding') AND NOT r.rolsuper) THEN
+        RAISE EXCEPTION 'nexus: a function episode_words, episode_query or queue_embedding in schema nexus_memory is not a superuser''s. Rename it, then: systemctl start nexus-stack';
+    END IF;
 END $$;
 CREATE SCHEMA IF NOT EXISTS nexus_memory;
 CREATE TABLE IF NOT EXISTS nexus_memory.migrations (

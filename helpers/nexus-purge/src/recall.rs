@@ -3,7 +3,7 @@
 
 use nexus_cli::failure::Result;
 use nexus_cli::progress::Progress;
-use nexus_ledger::forgetting::Table;
+use nexus_ledger::forgetting::{Table, is_schema_trusted};
 use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
 
@@ -27,7 +27,8 @@ pub(crate) struct Probe {
     keys: Vec<String>,
 }
 
-/// Chooses searches among the rows that stay; `None` if there is no HNSW index.
+/// Chooses searches among the rows that stay; `None` if there is no HNSW index, or if its operator is in a schema where another role
+/// could put one of its own.
 pub(crate) fn choose(control: &Control, table: &Table, goes: &str, rows: u64) -> Result<Option<Probe>> {
     let doing = "choosing searches to probe the vector index";
     let found = control.rows(
@@ -39,8 +40,9 @@ pub(crate) fn choose(control: &Control, table: &Table, goes: &str, rows: u64) ->
              JOIN pg_catalog.pg_opclass k ON k.oid = i.indclass[0] \
              JOIN pg_catalog.pg_amop p ON p.amopfamily = k.opcfamily AND p.amopstrategy = 1 AND p.amoppurpose = 'o' \
              JOIN pg_catalog.pg_operator o ON o.oid = p.amopopr JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace \
-             WHERE i.indrelid = {} AND i.indisvalid AND i.indpred IS NULL LIMIT 1",
-            table.oid()
+             WHERE i.indrelid = {} AND i.indisvalid AND i.indpred IS NULL AND {} LIMIT 1",
+            table.oid(),
+            is_schema_trusted()
         ),
         &[],
     )?;

@@ -11,8 +11,9 @@ pub mod protocol;
 mod references;
 mod replay;
 mod table;
+mod touched;
 
-pub use code_of_others::CodeOfOthers;
+pub use code_of_others::{CodeOfOthers, is_schema_trusted};
 pub use condition::{RowFilter, matches};
 pub use erase::{Erased, Eraser, ForgetCopies};
 use nexus_cli::failure::Result;
@@ -24,10 +25,10 @@ pub use replay::{Forgetting, Replayed, Share, replay, shares};
 pub use table::{Heap, Table, parse_kind, parse_table};
 
 /// The settings of a session that looks for rows. Keys and times have the same text with any
-/// settings of the server. Row-level security raises an error instead of hiding rows. A statement
+/// settings of the server. Each statement sees the catalogs as they are then. Row-level security raises an error instead of hiding rows. A statement
 /// ends when this process ends.
 const PINNED: &str = "SET search_path = ''; SET row_security = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
-    SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; \
+    SET default_transaction_isolation = 'read committed'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; \
     SET client_connection_check_interval = '1s'";
 
 /// Opens a session for forgetting.

@@ -122,10 +122,27 @@ impl<'a> Eraser<'a> {
             }
             let left = format!("SELECT EXISTS (SELECT FROM {} WHERE {any})", self.table.qualified());
             if !self.session.row("looking for remaining rows", &left, &[])?.get::<_, bool>(0) {
-                break;
+                return Ok(erased);
             }
         }
-        Ok(erased)
+        Err(self.rows_stay())
+    }
+
+    /// Returns the failure when rows are still there after they were deleted.
+    fn rows_stay(&self) -> Failure {
+        Failure::new(Exit::Data, format!("deleting rows of {}", self.table))
+            .because("some of them are still there: a trigger or a rule keeps them, or another program stores such rows all the time")
+            .advise("Look at the triggers and rules of that table (\\d+ in psql), and run it again")
+    }
+
+    /// Refuses to go on if a row matches after all were deleted.
+    fn require_none(&self, condition: &str) -> Result<()> {
+        let left = format!("SELECT EXISTS (SELECT FROM {} WHERE {condition})", self.table.qualified());
+        if self.session.row("looking for remaining rows", &left, &[])?.get(0) {
+            Err(self.rows_stay())
+        } else {
+            Ok(())
+        }
     }
 
     /// Deletes the rows with these keys.
@@ -139,6 +156,7 @@ impl<'a> Eraser<'a> {
         for heap in self.table.heaps() {
             self.step(&heap.name, &condition, "0", &mut erased)?;
         }
+        self.require_none(&condition)?;
         // A copy may exist without its row.
         (self.copies)(keys)?;
         Ok(erased)
@@ -154,6 +172,7 @@ impl<'a> Eraser<'a> {
         for heap in self.table.heaps() {
             self.step(&heap.name, &condition, "0", &mut erased)?;
         }
+        self.require_none(&condition)?;
         Ok(erased)
     }
 
@@ -238,7 +257,7 @@ impl<'a> Eraser<'a> {
     ) -> Result<std::result::Result<Step, String>> {
         let doing = format!("deleting rows of {}", self.table);
         // A deferred foreign key would refuse only at the commit, after the copies are removed.
-        let begin = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL lock_timeout = '1s'";
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL lock_timeout = '1s'";
         let delete = format!(
             "DELETE FROM ONLY {heap} WHERE {condition} RETURNING {} AS key, {which} AS which, {} AS bytes",
             self.table.key_text(),

@@ -29,6 +29,9 @@ pub struct Limits {
     pub referring: OnReference,
 }
 
+/// The most ways by which foreign keys may lead to the rows to delete. Each costs a query.
+const MOST_PATHS: usize = 1000;
+
 /// What to do with rows that refer to a row to delete, where their foreign key forbids the
 /// deletion.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +140,7 @@ impl ForeignKey {
 /// Data (65) with the name of the referring table or of the code; errors of the server.
 pub fn check(session: &Control, table: &Table, condition: &str, on: OnReference) -> Result<()> {
     let doing = "looking for referring rows";
-    session.run(doing, "BEGIN")?;
+    session.run(doing, "BEGIN ISOLATION LEVEL READ COMMITTED")?;
     let checked = match code_of_others::hold_still(session, table) {
         Ok(Ok(keys)) => check_keys(session, table, condition, on, &keys),
         Ok(Err(error)) => Err(from_client(doing, &error)),
@@ -157,7 +160,14 @@ fn check_keys(
 ) -> Result<()> {
     // Each table with the keys that lead to it. A key is followed once per path.
     let mut pending = vec![(table.oid(), table.qualified(), condition.to_owned(), Vec::new())];
+    let mut paths = 0;
     while let Some((oid, name, condition, followed)) = pending.pop() {
+        paths += 1;
+        if paths > MOST_PATHS {
+            return Err(Failure::new(Exit::Data, format!("deleting rows of {table}"))
+                .because(format!("foreign keys lead from {name} to itself in more than {MOST_PATHS} ways"))
+                .advise("Drop keys of that table that say the same as another one"));
+        }
         for (number, key) in keys.iter().enumerate() {
             if key.is_queue || !key.refers_to(oid) || followed.contains(&number) {
                 continue;

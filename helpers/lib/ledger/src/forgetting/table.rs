@@ -7,7 +7,9 @@ use nexus_postgres::blocking::Control;
 use nexus_postgres::quote;
 
 use crate::TableColumns;
-use crate::forgetting::code_of_others::{CodeOfOthers, owned_by_another, schema_of_another, type_of_another};
+use crate::forgetting::code_of_others::{
+    CodeOfOthers, owned_by_another, refuse, schema_of_another, type_of_another,
+};
 
 /// A table and its columns, found in a database.
 #[derive(Clone, Debug)]
@@ -67,7 +69,8 @@ impl Table {
     ///
     /// # Errors
     /// Settings (78) when a required column is missing, the key is not unique, or the table, its
-    /// schema or the type of a column belongs to a role whose code is refused; errors of the server.
+    /// schema or the type of a column belongs to a role whose code is refused; Data (65) when something
+    /// in the table could run such code; errors of the server.
     pub fn find(
         session: &Control,
         place: &TableColumns,
@@ -120,14 +123,18 @@ impl Table {
                 ));
         }
         let oid = row.get(0);
-        Ok(Some(Self {
+        let table = Self {
             place: place.clone(),
             oid,
             key_type: row.get(2),
             columns,
             heaps: heaps(session, oid, &doing)?,
             code_of_others,
-        }))
+        };
+        if code_of_others == CodeOfOthers::Refused {
+            refuse(session, &table)?;
+        }
+        Ok(Some(table))
     }
 
     /// Returns the names of the table and its columns.
