@@ -17,7 +17,7 @@ use tokio_postgres::{Client, Row};
 
 use crate::catalog::locks::{self, Refusal};
 use crate::catalog::tables::TablePlan;
-use crate::catalog::{bare_names, database, left_out, tables};
+use crate::catalog::{bare_names, database, definitions, left_out, tables};
 
 /// The application_name of this program's sessions.
 pub(crate) const APPLICATION: &str = "nexus-backup";
@@ -116,6 +116,14 @@ impl Snapshot {
     /// Returns the size of all tables in the database, in bytes.
     pub(crate) fn stored_bytes(&self) -> u64 {
         self.tables.iter().map(|t| t.stored_bytes).sum()
+    }
+
+    /// Fails if functions, types, views or the like that the snapshot sees have changed since.
+    ///
+    /// # Errors
+    /// Those of [`definitions::require_unchanged`].
+    pub(crate) async fn require_same_definitions(&self) -> Result<()> {
+        definitions::require_unchanged(&self.client, &self.observer).await
     }
 
     /// Reads the sequences' present values and closes the snapshot.

@@ -129,7 +129,12 @@ fn workers(job: &Job<'_>) -> usize {
 
 fn definitions(job: &Job<'_>, parts: &Mutex<Parts>) -> Result<()> {
     let began = Instant::now();
-    let (dumped, archived) = job.tools.dump(&job.snapshot, job.staging, job.progress)?;
+    let dumped = job.tools.dump(&job.snapshot, job.staging, job.progress);
+    if dumped.is_ok() || !job.stop.is_set() {
+        // pg_dump may also have failed because of such a change: then another try helps.
+        job.runtime.block_on(job.snapshot.require_same_definitions())?;
+    }
+    let (dumped, archived) = dumped?;
     locked(parts)?.archived = archived;
     add(parts, DATABASE, dumped, began)?;
     let began = Instant::now();

@@ -28,7 +28,7 @@ class Verify(Job):
         sets.copy(self.original, self.set)
 
     def holds(self, outcome):
-        if outcome.exit not in (0, 65):
+        if outcome.exit not in (0, 65) or outcome.answer is None:
             return
         found = {row["set"]: row["damaged"] for row in json.loads(outcome.answer)["sets"]}
         # A read error may hit any file of either set.

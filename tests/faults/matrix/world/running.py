@@ -20,9 +20,9 @@ class Outcome:
 
     # Exit code, or minus the signal's number.
     exit: int
-    # Its standard error, and its standard output.
+    # Its standard error, and its standard output; on a terminal both are one.
     said: str
-    answer: str = ""
+    answer: "str | None" = ""
     # Whether the fault has hit it.
     struck: bool = True
     # A description of the case.

@@ -41,9 +41,9 @@ class OnTerminal(Running):
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            return Outcome(-14, f"did not end within {patience} s; {self.screen.decode(errors='replace')}", "", struck, what)
+            return Outcome(-14, f"did not end within {patience} s; {self.screen.decode(errors='replace')}", None, struck, what)
         finally:
             if self.master >= 0:
                 self.reader.join(5)
                 self.hang_up()
-        return Outcome(self.process.returncode, self.screen.decode(errors="replace"), "", struck, what)
+        return Outcome(self.process.returncode, self.screen.decode(errors="replace"), None, struck, what)
