@@ -181,6 +181,27 @@ dump_that_waits_for_a_view_is_tried_again() {
 	restored_is_what_is_there "$directory"
 }
 
+# No lock holds these. pg_dump lists them in the snapshot, and has the server print them as they are now: a function without its type,
+# a view of a function that has another name.
+definitions_that_change_meanwhile_are_dumped_again() {
+	local backup change directory=$work/definitions
+	for change in 'DROP FUNCTION other(mood)' 'ALTER TYPE mood RENAME TO state' 'ALTER FUNCTION one() RENAME TO three' 'CREATE OR REPLACE VIEW seen AS SELECT two() AS i'; do
+		rm -rf "$directory"
+		fresh
+		held_dump
+		sql --command="CREATE TYPE mood AS ENUM ('a'); CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW seen AS SELECT one() AS i;
+			CREATE FUNCTION other(mood) RETURNS mood LANGUAGE sql AS 'SELECT \$1'"
+		backup_of beside "$directory" --pg-dump="$work/held-dump" 2>"$work/said" &
+		backup=$!
+		await 30 copying "$directory"
+		sql --command="CREATE FUNCTION two() RETURNS int LANGUAGE sql AS 'SELECT 2'" --command="$change"
+		touch "$work/go"
+		wait "$backup"
+		grep -q 'dumping definitions: another session changed .* meanwhile' "$work/said"
+		restored_is_what_is_there "$directory"
+	done
+}
+
 # A sequence is reset after the snapshot, and advances after pg_dump has read it: the value in the archive counts.
 sequence_that_began_again_comes_back() {
 	local backup directory=$work/sequence
@@ -216,5 +237,6 @@ check held_for_a_while_is_tried_again
 check deadlock_is_tried_again
 check nobody_waits_for_a_backup_for_long
 check dump_that_waits_for_a_view_is_tried_again
+check definitions_that_change_meanwhile_are_dumped_again
 check sequence_that_began_again_comes_back
 report
