@@ -76,18 +76,20 @@ journalctl() { command journalctl --sync && command journalctl "$@"; }
 # await SECONDS COMMAND…: waits until COMMAND succeeds, for at most 5 × SECONDS. SECONDS suits an idle machine; the factor suits a
 # busy one.
 await() {
-	local end=$((SECONDS + 5 * $1)) pause=2
+	local end=$((SECONDS + 5 * $1)) pause=20
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < end)) || {
 			printf 'not in time: %s\n' "$*" >&2
 			return 1
 		}
-		# From 0.2 s to 1 s: a look costs more than a wait.
-		sleep "$((pause / 10)).$((pause % 10))"
-		((pause == 10)) || pause=$((pause + 1))
+		# From 0.2 s to 1 s, because a look costs more than a wait.
+		sleep "${brief:-$(printf '%d.%02d' $((pause / 100)) $((pause % 100)))}"
+		((pause == 100)) || pause=$((pause + 10))
 	done
 }
+# await_brief SECONDS COMMAND…: the same for what may last less than a second, as a process does.
+await_brief() { brief=0.05 await "$@"; }
 
 # Starts Docker again. Resets systemd's limit of three starts a minute, which a fast machine would exceed.
 start_docker() {
@@ -110,7 +112,7 @@ halted() {
 	return 1
 }
 # Prints the only process of this name, once it exists.
-process_of() { await 30 pgrep --exact "$1" && pgrep --newest --exact "$1"; }
+process_of() { await_brief 30 pgrep --exact "$1" && pgrep --newest --exact "$1"; }
 
 # while_journald_is_behind PROGRAM COMMAND…: stops journald, so that it reads PROGRAM's messages only once PROGRAM waits for that, or has
 # ended.

@@ -22,7 +22,7 @@ begun() {
 	}
 	digest >"$work/digest"
 	systemd-run --quiet --collect nexus-upgrade-postgres --yes "$new_image"
-	await 120 bash -c "$1"
+	await_brief 120 bash -c "$1"
 }
 
 booted() {

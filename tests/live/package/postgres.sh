@@ -86,7 +86,7 @@ stopped_by() {
 }
 at_condition() {
 	nexus-upgrade-postgres --yes "$new_image" >"$work/upgrade" 2>&1 &
-	await 120 bash -c "$1"
+	await_brief 120 bash -c "$1"
 	"${@:2}"
 	if wait "$!"; then echo "it says that it is done" >&2 && return 1; fi
 }
@@ -122,7 +122,7 @@ stack_started_meanwhile() {
 	local before
 	before=$(digest)
 	nexus-upgrade-postgres --yes "$new_image" >"$work/upgrade" 2>&1 &
-	await 120 bash -c "$1"
+	await_brief 120 bash -c "$1"
 	# Stopped until the stack is up, because one of two processes that change a container at the same time may fail.
 	systemctl kill --signal=STOP nexus-upgrade-postgres.service
 	await 180 systemctl reload nexus-stack.service
@@ -140,7 +140,7 @@ superuser_writes_meanwhile() {
 	local before
 	before=$(digest)
 	nexus-upgrade-postgres --yes "$new_image" >"$work/upgrade" 2>&1 &
-	await 120 bash -c "$backup_runs"
+	await_brief 120 bash -c "$backup_runs"
 	kill -STOP "$(pgrep --exact nexus-backup)"
 	fails "read-only transaction" as_owner --command='CREATE TABLE late AS SELECT 1'
 	fails "read-only transaction" as_owner --command="SELECT lo_from_bytea(0, 'late')"
@@ -231,7 +231,7 @@ no_hostile_limits() {
 	as_owner --command='SELECT pg_reload_conf()' >/dev/null
 }
 slow_backup() {
-	await 120 bash -c "$backup_runs"
+	await_brief 120 bash -c "$backup_runs"
 	local backup
 	backup=$(pgrep --exact nexus-backup)
 	kill -STOP "$backup"
