@@ -27,7 +27,7 @@ use crate::retry::{self, GiveWay};
 use crate::rotation;
 use crate::snapshot::Snapshot;
 use crate::space;
-use crate::staging::Staging;
+use crate::staging::{Staging, sweep};
 use crate::write::{self, Written};
 
 /// The result of a run.
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args, progress: &Progress, stop: &Stop) -> Result<Summa
     let directory = open(args, &homes)?;
     let _lock = Lock::take(directory.path(), "nexus-backup")?;
     let highest = homes.enter(&directory, args.new_directory)?;
-    rotation::sweep(&directory)?;
+    sweep(&directory)?;
     directory.began()?;
     let recipients = keys::recipients(&args.recipients)?;
 
@@ -185,7 +185,7 @@ pub(crate) fn rotate_only(args: &Args) -> Result<Vec<String>> {
     let directory = open(args, &homes)?;
     let _lock = Lock::take(directory.path(), "nexus-backup --rotate-only")?;
     homes.enter(&directory, args.new_directory)?;
-    rotation::sweep(&directory)?;
+    sweep(&directory)?;
     let removed = rotation::rotate(&directory, args, None)?;
     Ok(removed.iter().map(|set| set.name.to_string()).collect())
 }

@@ -1,4 +1,4 @@
-//! Rotation: decides which sets are too old, and removes them.
+//! Carries out rotation: removes the sets that `nexus_backup_set::rotation::decide` finds too old.
 
 use nexus_backup_set::directory::{BackupDirectory, SetEntry};
 use nexus_backup_set::in_use;
@@ -7,9 +7,8 @@ use nexus_backup_set::rotation::{
     Known, RotationDecision, decide, missing_from_newest, missing_rows, missing_rows_advice,
 };
 use nexus_backup_set::size::Size;
-use nexus_cli::failure::{OrFailIo, Result};
+use nexus_cli::failure::Result;
 use nexus_cli::journal::message_id;
-use nexus_fs::files;
 use nexus_ledger::rows_gone;
 
 use crate::args::Args;
@@ -123,16 +122,4 @@ pub(crate) fn accept_smaller(directory: &BackupDirectory) -> Result<SetName> {
     remembered.set_reference(None);
     directory.remember(&remembered)?;
     Ok(newest)
-}
-
-/// Removes the remains of killed runs. The caller holds the lock.
-pub(crate) fn sweep(directory: &BackupDirectory) -> Result<()> {
-    for path in directory.leftovers()? {
-        files::remove_directory(&path).or_fail_io(|| format!("removing {}", path.display()))?;
-        log::info!(
-            MESSAGE_ID = message_id::PARTIAL_SWEPT, NEXUS_JOB = "backup";
-            "removed {}, left by a run that was killed", path.display()
-        );
-    }
-    Ok(())
 }

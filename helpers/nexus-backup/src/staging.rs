@@ -1,4 +1,5 @@
-//! A set in the making: a directory with a leading dot. One rename publishes it whole; otherwise it is removed.
+//! A set in the making: a directory with a leading dot. One rename publishes it whole; otherwise it is removed. A run that is
+//! killed leaves it, and [`sweep`] removes it when the next run starts.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -7,9 +8,11 @@ use std::path::{Path, PathBuf};
 use age::x25519::Recipient;
 use nexus_backup_set::CHECKSUMS;
 use nexus_backup_set::checksums::Checksums;
+use nexus_backup_set::directory::BackupDirectory;
 use nexus_backup_set::encrypt::EncryptedWriter;
 use nexus_backup_set::name::SetName;
 use nexus_cli::failure::{OrFailIo, Result};
+use nexus_cli::journal::message_id;
 use nexus_fs::files as disk;
 use nexus_fs::new_file::{NewFile, Stored, sync_directory};
 
@@ -103,4 +106,16 @@ impl Drop for Staging {
 
 fn create_directory(path: &Path) -> Result<()> {
     disk::create_directory(path).or_fail_io(|| format!("making directory {}", path.display()))
+}
+
+/// Removes the remains of killed runs. The caller holds the lock.
+pub(crate) fn sweep(directory: &BackupDirectory) -> Result<()> {
+    for path in directory.leftovers()? {
+        disk::remove_directory(&path).or_fail_io(|| format!("removing {}", path.display()))?;
+        log::info!(
+            MESSAGE_ID = message_id::PARTIAL_SWEPT, NEXUS_JOB = "backup";
+            "removed {}, left by a run that was killed", path.display()
+        );
+    }
+    Ok(())
 }

@@ -1,4 +1,5 @@
-//! The docker command lines. Each is a fixed list of words. Fields of a request get into one in these places only:
+//! The docker command lines. The closed list of what may be asked is `Request` in nexus-docker-client (protocol.rs);
+//! tests/closed_list.rs guards it. Each command line is a fixed list of words. Fields of a request get into one in these places only:
 //!
 //! - [`tools`]: the database (inside a quoted conninfo), the snapshot (hexadecimal digits), names of tables (inside a quoted
 //!   pattern), the section, the service;

@@ -1,5 +1,5 @@
-"""The faults, by their names in the table. Each takes the job, the row and the case, runs the job under the fault, repairs the
-machine, and returns the outcome."""
+"""The faults, by their names in the table (../../matrix.tsv), which also says how a job must end. Each takes the job, the row and the
+case, runs the job under the fault, repairs the machine, and returns the outcome."""
 
 from faults import (alerts, clock, damage, disks, forgery, hangup, keys, ledger, locks, media, memory, power, schedule, servers, settings,
                     signals, strangers, syscalls, together, tools, versions, watched)

@@ -1,5 +1,5 @@
 //! Carries out decisions of the ledger: new ones, ones that a killed run has left open, and, in a
-//! restored database, ones that are newer than the set.
+//! restored database, ones that are newer than the set (`nexus_restoring::forget::again`).
 
 use std::collections::BTreeMap;
 
