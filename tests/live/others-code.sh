@@ -225,9 +225,13 @@ conditions_and_arguments_of_hers_do_not_run() {
 # Queries before the deletion: by a type of the owner's, and by an index of the owner's, both of which call her function.
 what_is_asked_before_runs_nothing() {
 	begin
-	memory --command='CREATE DOMAIN m.d AS bigint CHECK (m.f(VALUE) > 0)' --command='ALTER TABLE episode ALTER id TYPE m.d'
+	memory --command='CREATE DOMAIN d AS bigint CHECK (m.f(VALUE) > 0)' --command='ALTER TABLE episode ALTER id TYPE d'
 	mallory --command="$turned"
 	exits 65 'column id of table public.episode' purge --episode 1
+	# A type in a schema of hers, where she could put another one in its place.
+	begin
+	memory --command='CREATE DOMAIN m.d AS bigint' --command='ALTER TABLE episode ALTER id TYPE m.d'
+	exits 78 'type of column id of public.episode' purge --episode 1
 	begin
 	memory --command='CREATE INDEX x ON episode ((id + m.f(1)))'
 	mallory --command="$turned"
@@ -300,6 +304,17 @@ what_the_planner_evaluates_does_not_run() {
 	same "whether she is a superuser" "$(is_super)" f
 }
 
+# An immutable function of the server opens a table by its number, and evaluates the partition key of it.
+functions_of_the_server_that_call_others_do_not_run() {
+	local number
+	begin
+	mallory --command='CREATE TABLE m.p (id bigint) PARTITION BY HASH ((id + m.f(1)))'
+	number=$(memory --command="SELECT 'm.p'::regclass::oid")
+	refers 'bigint REFERENCES episode ON DELETE CASCADE'
+	mallory --command="CREATE INDEX x ON m.t (id) WHERE satisfies_hash_partition('$number'::oid, 1, 0, 5::bigint)" --command="$turned"
+	refused_because_of 'index m.x'
+}
+
 # Expressions of the owner that use functions of superusers, and columns, keys and indexes of hers.
 plain_tables_are_followed() {
 	begin
@@ -309,6 +324,13 @@ plain_tables_are_followed() {
 	mallory --command="CREATE TYPE m.e AS ENUM ('1')" --command='CREATE TABLE m.u (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 		episode bigint NOT NULL REFERENCES episode ON DELETE CASCADE, e m.e, state text CHECK (state IN ($$a$$, $$b$$)), stored timestamptz DEFAULT now(), UNIQUE (episode, stored))' \
 		--command='CREATE INDEX ON m.u (stored) INCLUDE (id)' --command='CREATE INDEX ON m.u (lower(state)) WHERE id > 0' --command='CREATE VIEW m.v AS SELECT m.f(id) FROM m.u' --command='INSERT INTO m.u (episode) VALUES (1)'
+	# Not even the triggers of a table that hers refers to, nor casts that she makes for a type of the owner's.
+	mallory --command='CREATE TABLE m.person (id bigint PRIMARY KEY)' --command='INSERT INTO m.person VALUES (7)' \
+		--command='CREATE TRIGGER x BEFORE UPDATE ON m.person FOR EACH ROW EXECUTE FUNCTION m.at_once()' \
+		--command='ALTER TABLE m.u ADD person bigint REFERENCES m.person CHECK (coalesce(person, 7) IS DISTINCT FROM 8)' --command='UPDATE m.u SET person = 7' \
+		--command='CREATE FUNCTION m.cast(m.e) RETURNS bigint LANGUAGE sql RETURN 1' --command='CREATE CAST (m.e AS bigint) WITH FUNCTION m.cast(m.e)'
+	# A trigger of the owner's, with the usual condition.
+	memory --command="CREATE TRIGGER x BEFORE UPDATE ON m.t FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION suppress_redundant_updates_trigger()"
 	purge --episode 1 2>/dev/null
 	same "rows" "$(memory --command='SELECT (SELECT count(*) FROM episode), (SELECT count(*) FROM m.t), (SELECT count(*) FROM m.u)')" '19|0|0'
 }
@@ -521,6 +543,7 @@ check settings_of_the_database_change_nothing
 check owners_of_schema_and_database_run_nothing
 check casts_do_not_run
 check what_the_planner_evaluates_does_not_run
+check functions_of_the_server_that_call_others_do_not_run
 check plain_tables_are_followed
 check children_are_left_alone
 check code_that_comes_meanwhile_does_not_run

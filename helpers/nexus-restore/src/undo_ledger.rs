@@ -6,7 +6,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use nexus_backup_set::name::SetName;
-use nexus_cli::failure::{Exit, Result};
+use nexus_cli::failure::{Exit, Failure, Result};
 use nexus_cli::progress::Progress;
 use nexus_cli::stop::Stop;
 use nexus_cli::text::counted;
@@ -91,7 +91,11 @@ fn carry_out(
     if decisions.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    for share in shares(forgetting, decisions)? {
+    let shares = match shares(forgetting, decisions) {
+        Ok(shares) => shares,
+        Err(failure) => return left_open(failure),
+    };
+    for share in shares {
         if share.rows * 100 > share.of * max_share {
             log::warn!(
                 "decisions made since the restore would delete {} of the {} of {}: the next nexus-purge asks before it carries \
@@ -105,13 +109,20 @@ fn carry_out(
     }
     match replay(forgetting, decisions, &mut |_| Ok(())) {
         Ok(replayed) => Ok(Some(replayed.rows)),
-        // The undo must remain possible. nexus-purge reports the same failure until the cause is corrected.
-        Err(failure) if failure.exit() == Exit::Data => {
-            log::warn!("{failure}. The next nexus-purge tries again");
-            Ok(None)
-        }
-        Err(failure) => Err(failure),
+        Err(failure) => left_open(failure),
     }
+}
+
+/// Leaves the decisions to nexus-purge, which reports the same failure until the cause is corrected: the undo must remain possible.
+///
+/// # Errors
+/// Any other failure than Data (65) or Settings (78).
+fn left_open(failure: Failure) -> Result<Option<Vec<u64>>> {
+    if ![Exit::Data, Exit::Settings].contains(&failure.exit()) {
+        return Err(failure);
+    }
+    log::warn!("{failure}. The next nexus-purge tries again");
+    Ok(None)
 }
 
 /// Appends the decisions `since` the swap, which are lines of `before`, to `after`, the restored ledger.

@@ -29,7 +29,7 @@ pub use table::{Heap, Table, parse_kind, parse_table};
 /// ends when this process ends.
 const PINNED: &str = "SET search_path = ''; SET row_security = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
     SET default_transaction_isolation = 'read committed'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; \
-    SET client_connection_check_interval = '1s'";
+    SET client_connection_check_interval = '1s'; SET jit = off";
 
 /// Opens a session for forgetting.
 ///

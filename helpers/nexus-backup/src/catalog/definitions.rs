@@ -12,7 +12,7 @@ const DOING: &str = "dumping definitions";
 
 /// The catalogs, the condition for the rows that count, and the schema of each row. Rows of what initdb created do not change,
 /// and nobody dumps temporary objects.
-const CATALOGS: [(&str, &str, &str); 12] = [
+const CATALOGS: [(&str, &str, &str); 15] = [
     ("pg_proc", "true", "x.pronamespace"),
     ("pg_type", "true", "x.typnamespace"),
     ("pg_operator", "true", "x.oprnamespace"),
@@ -22,10 +22,22 @@ const CATALOGS: [(&str, &str, &str); 12] = [
     ("pg_statistic_ext", "true", "x.stxnamespace"),
     ("pg_constraint", "x.contypid <> 0", "x.connamespace"),
     ("pg_rewrite", "true", "(SELECT c.relnamespace FROM pg_catalog.pg_class c WHERE c.oid = x.ev_class)"),
+    (
+        "pg_trigger",
+        "NOT x.tgisinternal",
+        "(SELECT c.relnamespace FROM pg_catalog.pg_class c WHERE c.oid = x.tgrelid)",
+    ),
+    ("pg_ts_config", "true", "x.cfgnamespace"),
+    ("pg_ts_dict", "true", "x.dictnamespace"),
     ("pg_namespace", "true", "x.oid"),
     ("pg_cast", "true", "NULL::oid"),
     ("pg_event_trigger", "true", "NULL::oid"),
 ];
+
+/// Sequences and indexes by their names: their rows change with each REINDEX.
+const NAMES: &str = "SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::oid, x.oid, x.relnamespace::text || ' ' || x.relname \
+    FROM pg_catalog.pg_class x JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace \
+    WHERE x.oid >= 16384 AND x.relkind IN ('S', 'i', 'I') AND n.nspname !~ '^pg_(toast|temp_|toast_temp_)'";
 
 /// Catalog, OID and version of a row.
 type RowVersion = (u32, u32, String);
@@ -54,6 +66,9 @@ async fn versions(client: &Client) -> Result<BTreeSet<RowVersion>> {
                WHERE n.oid = {schema} AND n.nspname ~ '^pg_(toast_)?temp_')"
         )
     });
-    let rows = client.query(&each.join(" UNION ALL "), &[]).await.map_err(|e| from_client(DOING, &e))?;
+    let rows = client
+        .query(&format!("{} UNION ALL {NAMES}", each.join(" UNION ALL ")), &[])
+        .await
+        .map_err(|e| from_client(DOING, &e))?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
 }

@@ -205,26 +205,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_with_more_requests_in_the_buffer_makes_room() {
-        let (shared, slots) = (shared(), Slots::new(1));
-        let mut client = connect(&shared, &slots, 1, &frame().repeat(2)).await;
-        // Before the first request has been read.
-        let _next = slots.take(2).unwrap();
-        while shared.queue.requests() == 0 {
-            tokio::task::yield_now().await;
-        }
-        let Next::Jobs(jobs) = shared.queue.next() else { panic!("there is a request") };
-        for job in jobs {
-            let version = "m@01234567".to_owned();
-            job.answer.send(Ok(Vectors { version, dimensions: 1, values: vec![0.0] })).unwrap();
-        }
-        let mut answer = Vec::new();
-        client.read_to_end(&mut answer).await.unwrap();
-        assert!(matches!(EmbedReply::parse(&answer[4..]), Ok(EmbedReply::Vectors(_))), "{answer:?}");
-        assert_eq!(shared.queue.requests(), 0);
-    }
-
-    #[tokio::test]
     async fn a_malformed_request_is_refused_and_closes_its_connection() {
         let too_long = u32::try_from(LONGEST_REQUEST + 1).unwrap().to_le_bytes();
         for sent in [&b"\x01\0\0\0{"[..], b"\0\0\0\0", &too_long] {

@@ -54,14 +54,17 @@ pub(super) fn parts(table: &str) -> String {
     format!("SELECT {table}::oid UNION SELECT p.relid::oid FROM pg_catalog.pg_partition_tree({table}) p")
 }
 
-/// SQL for a text that names a column whose type belongs to a role that is not a superuser; NULL if
-/// there is none. Such a role may create casts of the type, which a comparison calls.
+/// SQL for a text that names a column whose type, or its schema, belongs to a role that is not a
+/// superuser; NULL if there is none. Such a role may create casts of the type, which a comparison
+/// calls, or put another type in its place.
 pub(super) fn type_of_another(table: &str) -> String {
     format!(
         "(SELECT 'type of column ' || pg_catalog.quote_ident(a.attname) || ' of ' || a.attrelid::pg_catalog.regclass::text \
          FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid \
-         WHERE a.attrelid = {table} AND a.attnum > 0 AND NOT a.attisdropped AND NOT {} ORDER BY 1 LIMIT 1)",
-        is_trusted("y.typowner")
+         JOIN pg_catalog.pg_namespace n ON n.oid = y.typnamespace \
+         WHERE a.attrelid = {table} AND a.attnum > 0 AND NOT a.attisdropped AND NOT ({} AND {}) ORDER BY 1 LIMIT 1)",
+        is_trusted("y.typowner"),
+        is_schema_trusted()
     )
 }
 
@@ -104,18 +107,23 @@ pub(super) fn owned_by_another(table: &str) -> String {
 fn locks(session: &Control, table: &Table) -> Result<BTreeSet<String>> {
     let sql = format!(
         "WITH RECURSIVE {} SELECT n.nspname::text, c.relname::text, NOT {}, \
-         CASE WHEN pg_catalog.current_setting('is_superuser') = 'on' THEN ARRAY({}) ELSE '{{}}' END \
+         CASE WHEN pg_catalog.current_setting('is_superuser') = 'on' THEN ARRAY({}) ELSE '{{}}' END, c.oid IN (SELECT oid FROM reached) \
          FROM touched t JOIN pg_catalog.pg_class c ON c.oid = t.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relkind IN ('r', 'p') AND (c.oid IN (SELECT oid FROM reached) OR NOT {})",
+         WHERE c.relkind IN ('r', 'p')",
         touched(table),
         is_trusted("c.relowner"),
         schemas_of_others("c.oid"),
-        is_trusted("c.relowner"),
     );
     let mut locks = BTreeSet::new();
     for row in session.rows("listing the tables that deleting touches", &sql, &[])? {
-        let mode = if row.get(2) { "SHARE UPDATE EXCLUSIVE" } else { "ROW EXCLUSIVE" };
-        locks.insert(format!("LOCK TABLE ONLY {} IN {mode} MODE", quote::qualified(row.get(0), row.get(1))));
+        let (is_of_another, is_reached) = (row.get(2), row.get(4));
+        let mode = if is_of_another { "SHARE UPDATE EXCLUSIVE" } else { "ROW EXCLUSIVE" };
+        if is_of_another || is_reached {
+            locks.insert(format!(
+                "LOCK TABLE ONLY {} IN {mode} MODE",
+                quote::qualified(row.get(0), row.get(1))
+            ));
+        }
         locks.extend(
             row.get::<_, Vec<u32>>(3)
                 .into_iter()
@@ -168,7 +176,8 @@ pub(super) fn refuse(session: &Control, table: &Table) -> Result<()> {
         Some(code) => Err(Failure::new(Exit::Data, format!("deleting rows of {table}"))
             .because(format!("that could run code of another role, as a superuser: {code}; nothing was deleted"))
             .advise(
-                "Drop it. Only if you trust all code in that table, and in the functions and types that it uses: give them to a \
+                "Drop it; a trigger of your own also counts while another role has the privilege TRIGGER on that table (REVOKE it). \
+                 Only if you trust all code in that table, and in the functions and types that it uses: give them to a \
                  superuser (ALTER TABLE, ALTER FUNCTION, ALTER TYPE … OWNER TO)",
             )),
     }

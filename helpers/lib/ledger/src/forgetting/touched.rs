@@ -7,16 +7,19 @@ use crate::forgetting::code_of_others::is_trusted;
 /// SQL for the table expressions `reached` and `touched`, for WITH RECURSIVE. Deleting rows of a
 /// table may change rows of the tables that refer to it, directly or through others: those it
 /// reaches. It touches also those that these refer to, since the server checks a changed row by all
-/// its keys. Partitions and their parents count too.
+/// its keys; and tables that inherit from it, which a search reads. Partitions and their parents
+/// count too.
 pub(super) fn touched(table: &Table) -> String {
     let relatives = "UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_tree(r.oid) \
         UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(r.oid)";
     format!(
         "reached(oid) AS (SELECT {}::oid UNION SELECT more.oid FROM reached r, LATERAL \
            (SELECT f.conrelid FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.confrelid = r.oid {relatives}) more(oid)), \
-         touched(oid) AS (SELECT oid FROM reached UNION SELECT more.oid FROM \
+         children(oid) AS (SELECT {}::oid UNION SELECT h.inhrelid FROM children c JOIN pg_catalog.pg_inherits h ON h.inhparent = c.oid), \
+         touched(oid) AS (SELECT oid FROM reached UNION SELECT oid FROM children UNION SELECT more.oid FROM \
            (SELECT f.confrelid FROM reached t JOIN pg_catalog.pg_constraint f ON f.contype = 'f' AND f.conrelid = t.oid) r(oid), \
            LATERAL (SELECT r.oid {relatives}) more(oid))",
+        table.oid(),
         table.oid()
     )
 }
@@ -28,7 +31,7 @@ pub(super) fn touched(table: &Table) -> String {
 /// `uses` is what that uses, directly or through others. PostgreSQL records that for expressions,
 /// except what initdb created, but not for function bodies that are texts. A role that may create
 /// triggers chooses their conditions and arguments, so a condition counts even if the role has lost
-/// that privilege: some functions of the server run a text as SQL.
+/// that privilege: some functions of the server run a text as SQL. What a rule does is not followed.
 pub(super) fn code_of_others(table: &Table) -> String {
     let owned_by_another = |catalog: &str, owner: &str| {
         format!(
@@ -56,16 +59,17 @@ pub(super) fn code_of_others(table: &Table) -> String {
              UNION ALL SELECT {constraint}, k.oid FROM pg_catalog.pg_constraint k \
                WHERE u.classid = {type_} AND k.contypid = u.objid \
              UNION ALL SELECT {function}, k.castfunc FROM pg_catalog.pg_cast k \
-               WHERE u.classid = {type_} AND u.objid IN (k.castsource, k.casttarget)) more(classid, objid)), \
+               WHERE u.classid = {type_} AND u.objid IN (k.castsource, k.casttarget) AND NOT EXISTS \
+                 (SELECT FROM pg_catalog.pg_type o WHERE o.oid IN (k.castsource, k.casttarget) AND NOT {typed})) more(classid, objid)), \
          found(classid, objid, objsubid) AS ( \
            SELECT o.classid, o.objid, o.objsubid FROM own o JOIN pg_catalog.pg_class c ON c.oid = o.relid \
              WHERE NOT o.is_plain AND NOT {trusted} \
            UNION ALL SELECT u.root, u.rootid, u.rootsub FROM uses u WHERE {others} \
-           UNION ALL SELECT {trigger}, x.oid, 0 FROM touched t JOIN pg_catalog.pg_trigger x ON x.tgrelid = t.oid \
+           UNION ALL SELECT {trigger}, x.oid, 0 FROM reached t JOIN pg_catalog.pg_trigger x ON x.tgrelid = t.oid \
              JOIN pg_catalog.pg_class c ON c.oid = t.oid JOIN pg_catalog.pg_proc f ON f.oid = x.tgfoid WHERE NOT x.tgisinternal \
-             AND (x.tgqual IS NOT NULL AND (x.tgtype & 24 <> 0 OR c.relkind = 'p' OR c.relispartition) \
-               OR f.pronamespace IS DISTINCT FROM pg_catalog.to_regnamespace('nexus_memory') AND EXISTS \
-                 (SELECT FROM pg_catalog.aclexplode(c.relacl) a WHERE a.privilege_type = 'TRIGGER' AND NOT {grantee}))) \
+             AND (NOT {condition} OR f.pronamespace IS DISTINCT FROM pg_catalog.to_regnamespace('nexus_memory') AND EXISTS \
+                 (SELECT FROM pg_catalog.aclexplode(c.relacl) a WHERE a.privilege_type = 'TRIGGER' AND NOT {grantee})) \
+           UNION ALL SELECT {rule}, x.oid, 0 FROM reached t JOIN pg_catalog.pg_rewrite x ON x.ev_class = t.oid) \
          SELECT pg_catalog.min(pg_catalog.pg_describe_object(classid, objid, objsubid)) FROM found",
         touched = touched(table),
         own = own(),
@@ -74,6 +78,11 @@ pub(super) fn code_of_others(table: &Table) -> String {
         constraint = class("pg_constraint"),
         function = class("pg_proc"),
         trigger = class("pg_trigger"),
+        rule = class("pg_rewrite"),
+        condition = is_simple("x.tgqual"),
+        // A type of such a role is found by its owner. Casts that the role makes from or to other types
+        // do not matter here, and any role can make them.
+        typed = is_trusted("o.typowner"),
         trusted = is_trusted("c.relowner"),
         others = others.join(" OR "),
         grantee = is_trusted("a.grantee"),
@@ -83,12 +92,14 @@ pub(super) fn code_of_others(table: &Table) -> String {
 /// SQL for what belongs to the `touched` tables: the table, the object, and whether it is known to run
 /// no code of its own.
 fn own() -> String {
-    let belongs = |catalog: &str, table: &str, is_plain: &str| {
+    let belongs_to = |tables: &str, catalog: &str, table: &str, is_plain: &str| {
         format!(
-            "SELECT t.oid, {}, x.oid, 0, {is_plain} FROM touched t JOIN pg_catalog.{catalog} x ON x.{table} = t.oid",
+            "SELECT t.oid, {}, x.oid, 0, {is_plain} FROM {tables} t JOIN pg_catalog.{catalog} x ON x.{table} = t.oid",
             class(catalog)
         )
     };
+    let belongs =
+        |catalog: &str, table: &str, is_plain: &str| belongs_to("touched", catalog, table, is_plain);
     [
         belongs("pg_class", "oid", "x.relkind = 'r' AND NOT x.relispartition"),
         // ON DELETE and ON UPDATE SET DEFAULT evaluate an expression.
@@ -101,9 +112,9 @@ fn own() -> String {
                 is_simple("x.conbin")
             ),
         ),
-        belongs("pg_trigger", "tgrelid", "x.tgisinternal"),
-        belongs("pg_rewrite", "ev_class", "false"),
-        belongs("pg_policy", "polrelid", "false"),
+        // The server only reads tables that it touches and does not reach, as their owner.
+        belongs_to("reached", "pg_trigger", "tgrelid", "x.tgisinternal"),
+        belongs_to("reached", "pg_policy", "polrelid", "false"),
         belongs("pg_statistic_ext", "stxrelid", &is_simple("x.stxexprs")),
         // A generated column is among the columns below.
         belongs("pg_attrdef", "adrelid", "true"),
@@ -146,14 +157,42 @@ fn own() -> String {
     .join(" UNION ALL ")
 }
 
+/// Nodes of an expression (nodes/primnodes.h) that call at most the function that they name. Some
+/// have another name since PostgreSQL 16.
+const SIMPLE_NODES: [&str; 20] = [
+    "VAR",
+    "CONST",
+    "OPEXPR",
+    "FUNCEXPR",
+    "BOOLEXPR",
+    "NULLTEST",
+    "BOOLEANTEST",
+    "DISTINCTEXPR",
+    "NULLIFEXPR",
+    "SCALARARRAYOPEXPR",
+    "ARRAY",
+    "ARRAYEXPR",
+    "ARRAYCOERCEEXPR",
+    "RELABELTYPE",
+    "COALESCE",
+    "COALESCEEXPR",
+    "CASE(EXPR)?",
+    "CASETESTEXPR",
+    "WHEN",
+    "CASEWHEN",
+];
+
 /// SQL for whether an expression, as PostgreSQL stores it, calls only immutable functions of the
 /// server itself, by nodes that cannot call others. A constant is stored as bytes, so no text of a
-/// user can look like a node.
+/// user can look like a node. Of the immutable functions of PostgreSQL 15 to 18, only
+/// `satisfies_hash_partition` opens a table, which may be any, and evaluates its partition key.
 fn is_simple(expression: &str) -> String {
     format!(
-        "coalesce({expression}::text !~ '\\{{(?!(VAR|CONST|OPEXPR|FUNCEXPR|BOOLEXPR|NULLTEST|BOOLEANTEST|SCALARARRAYOPEXPR|ARRAYEXPR|ARRAY|ARRAYCOERCEEXPR|CASETESTEXPR|RELABELTYPE) )' \
+        "coalesce({expression}::text !~ '\\{{(?!({}) )' \
            AND NOT EXISTS (SELECT FROM pg_catalog.regexp_matches({expression}::text, ':(?:op)?funcid ([0-9]+)', 'g') m \
-             LEFT JOIN pg_catalog.pg_proc f ON f.oid = m[1]::oid WHERE f.oid >= 16384 OR f.provolatile IS DISTINCT FROM 'i'), true)"
+             LEFT JOIN pg_catalog.pg_proc f ON f.oid = m[1]::oid \
+             WHERE f.oid >= 16384 OR f.provolatile IS DISTINCT FROM 'i' OR f.proname = 'satisfies_hash_partition'), true)",
+        SIMPLE_NODES.join("|")
     )
 }
 
