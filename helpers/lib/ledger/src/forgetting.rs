@@ -25,11 +25,12 @@ pub use replay::{Forgetting, Replayed, Share, replay, shares};
 pub use table::{Heap, Table, parse_kind, parse_table};
 
 /// The settings of a session that looks for rows. Keys and times have the same text with any
-/// settings of the server. Each statement sees the catalogs as they are then. Row-level security raises an error instead of hiding rows. A statement
-/// ends when this process ends.
+/// settings of the server. Each statement sees the catalogs as they are then. Row-level security
+/// raises an error instead of hiding rows. A statement ends when this process ends. Compiling the
+/// queries of the catalogs (jit) would take longer than running them.
 const PINNED: &str = "SET search_path = ''; SET row_security = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
-    SET default_transaction_isolation = 'read committed'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; \
-    SET client_connection_check_interval = '1s'; SET jit = off";
+    SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; SET jit = off; \
+    SET default_transaction_isolation = 'read committed'; SET client_connection_check_interval = '1s'";
 
 /// Opens a session for forgetting.
 ///

@@ -108,8 +108,8 @@ impl<'a> Eraser<'a> {
     /// first.
     ///
     /// # Errors
-    /// Errors of the server; TryLater (75) when another session locks rows for too long. Rows
-    /// deleted by then stay deleted.
+    /// Errors of the server; TryLater (75) when another session locks rows for too long; Data (65)
+    /// when rows are still there afterwards. Rows deleted by then stay deleted.
     pub fn by_conditions(&mut self, conditions: &[String]) -> Result<Erased> {
         let mut erased = Erased { rows: vec![0; conditions.len()], ..Erased::default() };
         if conditions.is_empty() {
